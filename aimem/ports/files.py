@@ -1,0 +1,217 @@
+"""Files: database connections, the lock, and small files that must be whole or absent.
+
+Connections are a port so that tests can lose, tear and delay writes (apsw with a Python VFS) where production uses
+pysqlite3, whose SQLite is newer than the interpreter's; without that package the interpreter's own serves if it is
+3.44 or newer and has FTS5.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from enum import Enum, StrEnum
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+SqlValue: TypeAlias = str | int | float | bytes | None
+Parameters: TypeAlias = Sequence[SqlValue] | Mapping[str, SqlValue]
+Row: TypeAlias = tuple[SqlValue, ...]
+
+MIN_SQLITE = (3, 44, 0)
+PROGRESS_STEPS = 2_000
+
+
+class DatabaseFault(StrEnum):
+    """What a database error means for us, whatever driver raised it."""
+
+    FULL = "full"                  # no room: nothing of the transaction is stored
+    READ_ONLY = "read_only"
+    BUSY = "busy"
+    INTERRUPTED = "interrupted"    # by our own progress handler
+    CORRUPT = "corrupt"
+    NOT_A_DATABASE = "not_a_database"
+    CANNOT_OPEN = "cannot_open"
+    IO = "io"                      # a read, write or sync failed: what is on disk is unknown
+    CONSTRAINT = "constraint"
+    OTHER = "other"
+
+
+class DatabaseError(Exception):
+    """A driver's error, classified. `__cause__` is the driver's own."""
+
+    def __init__(self, message: str, fault: DatabaseFault) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+class Mode(Enum):
+    """What a connection may do."""
+
+    READ_WRITE_CREATE = "rwc"
+    READ_ONLY = "ro"
+
+
+class Cursor(Protocol):
+    """Rows of one statement."""
+
+    @property
+    def rowcount(self) -> int:
+        """Rows changed by the statement; -1 for a query."""
+        ...
+
+    def fetchone(self) -> Row | None:
+        """The next row."""
+        ...
+
+    def fetchall(self) -> list[Row]:
+        """All rows that are left."""
+        ...
+
+    def __iter__(self) -> Iterator[Row]: ...
+
+
+class Connection(Protocol):
+    """One SQLite connection in autocommit mode: transactions are begun and ended by statements of ours.
+
+    All methods raise DatabaseError and nothing else of the driver's.
+    """
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open."""
+        ...
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> Cursor:
+        """Run one statement."""
+        ...
+
+    def executemany(self, sql: str, rows: Iterable[Parameters]) -> None:
+        """Run one statement for each row."""
+        ...
+
+    def executescript(self, sql: str) -> None:
+        """Run several statements; a failing one stops the rest. Does not commit by itself."""
+        ...
+
+    def stop_when(self, is_due: Callable[[], bool] | None) -> None:
+        """Ask `is_due` every few thousand steps of a statement; True ends it with INTERRUPTED. None removes it."""
+        ...
+
+    def close(self) -> None:
+        """Close; twice does no harm."""
+        ...
+
+
+class LockHeld(Exception):
+    """Another process holds the lock; `hint` is what it wrote there (never the truth)."""
+
+    def __init__(self, hint: str) -> None:
+        super().__init__(hint)
+        self.hint = hint
+
+
+class Files(Protocol):
+    """The file system, as far as a node uses it."""
+
+    def connect(self, path: Path, mode: Mode) -> Connection:
+        """Open a database file (0600 when created)."""
+        ...
+
+    def lock(self, path: Path, hint: str) -> FileLock:
+        """Take an exclusive advisory lock for the life of the object. Raises: LockHeld, OSError."""
+        ...
+
+    def read(self, path: Path) -> bytes | None:
+        """The file's bytes, or None if there is no such file. Raises: OSError."""
+        ...
+
+    def write_durably(self, path: Path, data: bytes) -> None:
+        """Replace the file as a whole (0600): temporary file, sync, rename, sync of the folder. Raises: OSError."""
+        ...
+
+    def size_bytes(self, path: Path) -> int:
+        """Size of a file, 0 if there is none."""
+        ...
+
+
+class FileLock(Protocol):
+    """A lock held until closed."""
+
+    def close(self) -> None:
+        """Release; twice does no harm."""
+        ...
+
+
+class _Flock:
+    def __init__(self, path: Path, hint: str) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held = os.read(self._fd, 200).decode(errors="replace").strip()
+            self.close()
+            raise LockHeld(held) from None
+        except OSError:
+            self.close()
+            raise
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, hint.encode(), 0)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class _SystemFiles:
+    def connect(self, path: Path, mode: Mode) -> Connection:
+        from aimem.ports.sqlite import open_sqlite
+
+        return open_sqlite(path, mode)
+
+    def lock(self, path: Path, hint: str) -> FileLock:
+        return _Flock(path, hint)
+
+    def read(self, path: Path) -> bytes | None:
+        try:
+            return path.read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def write_durably(self, path: Path, data: bytes) -> None:
+        temporary = path.with_name(path.name + ".new")
+        with _created(temporary) as fd:
+            os.write(fd, data)
+            os.fsync(fd)
+        temporary.replace(path)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def size_bytes(self, path: Path) -> int:
+        try:
+            return path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+
+@contextlib.contextmanager
+def _created(path: Path) -> Iterator[int]:
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+def system_files() -> Files:
+    """The machine's file system."""
+    return _SystemFiles()
+
+

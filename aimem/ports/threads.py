@@ -1,0 +1,43 @@
+"""Blocking calls: where they run, and how a caller's deadline reaches them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import trio
+
+T = TypeVar("T")
+
+
+class Threads(Protocol):
+    """Runs blocking functions for coroutines. Simulated, it runs them inline."""
+
+    async def run(self, fn: Callable[[], T], *, limiter: trio.CapacityLimiter) -> T:
+        """Run `fn` to its end, even if the caller is cancelled meanwhile; the cancellation is delivered after it.
+
+        If the caller is cancelled before `fn` began, it never runs.
+        """
+        ...
+
+    def is_late(self) -> Callable[[], bool]:
+        """A function for use inside `fn`: whether the deadline that the caller has *now* is past."""
+        ...
+
+
+class _TrioThreads:
+    async def run(self, fn: Callable[[], T], *, limiter: trio.CapacityLimiter) -> T:
+        return await trio.to_thread.run_sync(fn, limiter=limiter)
+
+    def is_late(self) -> Callable[[], bool]:
+        left_s = trio.current_effective_deadline() - trio.current_time()
+        if left_s == float("inf"):
+            return lambda: False
+        until = time.monotonic() + left_s
+        return lambda: time.monotonic() > until
+
+
+def trio_threads() -> Threads:
+    """Trio's worker threads."""
+    return _TrioThreads()

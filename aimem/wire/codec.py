@@ -1,0 +1,65 @@
+"""Reading and writing JSON with errors that name the field."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import Any, TypeVar  # Any: decoders of different types share one cache
+
+import msgspec
+
+from aimem.errors import Code, InvalidRequest
+
+T = TypeVar("T")
+
+_PATH = re.compile(r" - at `\$\.?(.*?)`$")
+_encoder = msgspec.json.Encoder()
+
+
+@cache
+def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind)
+
+
+def decode_body(kind: type[T], data: bytes) -> T:
+    """Read a JSON text as a value of this type; unknown fields are ignored, `null` for an optional field is absence.
+
+    Raises: InvalidRequest(malformed_json) if it is no UTF-8 JSON text; InvalidRequest(schema_mismatch) naming the field
+      if a field is missing or of another type.
+    """
+    try:
+        value: T = _decoder(kind).decode(data)
+    except msgspec.ValidationError as error:
+        message, field = split_path(str(error))
+        raise InvalidRequest(message, code=Code.SCHEMA_MISMATCH, field=field) from None
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(f"the body is not UTF-8: {error.reason} at byte {error.start}", code=Code.MALFORMED_JSON) from None
+    except RecursionError:
+        raise InvalidRequest("the body is nested too deeply", code=Code.MALFORMED_JSON) from None
+    except msgspec.DecodeError as error:
+        raise InvalidRequest(f"the body is not JSON: {error}", code=Code.MALFORMED_JSON) from None
+    return value
+
+
+def split_path(text: str) -> tuple[str, str | None]:
+    """Split msgspec's message into a sentence and the field that it is about."""
+    found = _PATH.search(text)
+    if not found:
+        missing = re.search(r"missing required field `(\w+)`", text)
+        return text, missing.group(1) if missing else None
+    field = found.group(1) or None
+    message = text[: found.start()]
+    missing = re.search(r"missing required field `(\w+)`", message)
+    if missing:
+        field = f"{field}.{missing.group(1)}" if field else missing.group(1)
+    return (f"{field}: {message}" if field else message), field
+
+
+def encode(value: object) -> bytes:
+    """Write any wire value as JSON."""
+    return _encoder.encode(value)
+
+
+def to_builtins(value: object) -> Any:
+    """The same value as dicts, lists and scalars, for doors that print."""
+    return msgspec.to_builtins(value)

@@ -1,0 +1,320 @@
+"""What callers get. Fields of v0.6.3 keep their names; fields that it did not have come after them."""
+
+from __future__ import annotations
+
+from msgspec import UNSET, Struct, UnsetType
+
+from aimem.model import Link, Memory, format_instant
+
+
+class ErrorOut(Struct, kw_only=True, omit_defaults=True):
+    """Every refusal: a sentence, a stable code, and the input field at fault."""
+
+    error: str
+    code: str
+    field: str | None = None
+
+
+class MemoryOut(Struct, kw_only=True):
+    """A memory: the 15 fields of v0.6.3, then ours. Absent times are left out."""
+
+    id: str
+    tier: str
+    namespace: str
+    title: str
+    content: str
+    tags: tuple[str, ...]
+    priority: int
+    confidence: float
+    source: str
+    access_count: int
+    created_at: str
+    updated_at: str
+    last_accessed_at: str | UnsetType = UNSET
+    expires_at: str | UnsetType = UNSET
+    metadata: dict[str, object]
+    title_generated: bool | UnsetType = UNSET
+
+
+class ScoredMemory(MemoryOut, kw_only=True):
+    """A recalled memory; the score is in [0, 1] up to the importance boosts, larger is better."""
+
+    score: float
+
+
+class LinkOut(Struct, kw_only=True):
+    """A link; the temporal fields are additions to v0.6.3's shape."""
+
+    source_id: str
+    target_id: str
+    relation: str
+    created_at: str
+    valid_from: str | UnsetType = UNSET
+    valid_until: str | UnsetType = UNSET
+    observed_by: str | UnsetType = UNSET
+
+
+class Stored(Struct, kw_only=True):
+    """Answer to a store: the stored row's values. `version` is the write's dot."""
+
+    id: str
+    tier: str
+    namespace: str
+    title: str
+    agent_id: str
+    action: str
+    version: str
+    potential_contradictions: tuple[str, ...] | UnsetType = UNSET
+    expires_at: str | UnsetType = UNSET
+    title_generated: bool | UnsetType = UNSET
+
+
+class BulkResult(Struct, kw_only=True):
+    """Answer to bulk: `created` counts new rows, `updated` upserts; `ids` is per item, null where it failed."""
+
+    created: int
+    errors: tuple[str, ...]
+    updated: int = 0
+    ids: tuple[str | None, ...] = ()
+
+
+class MemoryWithLinks(MemoryOut, kw_only=True):
+    """GET one: the memory's fields flat, and beside them as `memory`, with its links."""
+
+    memory: MemoryOut
+    links: tuple[LinkOut, ...]
+
+
+class MemoryPage(Struct, kw_only=True):
+    """A page of the list. `next_cursor` is absent on the last page."""
+
+    memories: tuple[MemoryOut, ...]
+    count: int
+    next_cursor: str | UnsetType = UNSET
+
+
+class SearchResult(Struct, kw_only=True):
+    """Answer to a search; `memories` repeats `results` for clients that read it there."""
+
+    results: tuple[MemoryOut, ...]
+    count: int
+    query: str
+    memories: tuple[MemoryOut, ...]
+
+
+class RecallResult(Struct, kw_only=True):
+    """Answer to a recall; `mode` is `hybrid` or `keyword`."""
+
+    memories: tuple[ScoredMemory, ...]
+    count: int
+    tokens_used: int
+    mode: str
+    budget_tokens: int | UnsetType = UNSET
+
+
+class Deleted(Struct, kw_only=True):
+    """Answer to a delete (of a memory or a link)."""
+
+    deleted: bool
+    id: str | UnsetType = UNSET
+    version: str | UnsetType = UNSET
+
+
+class Promoted(Struct, kw_only=True):
+    """Answer to a promotion, of the tier or (`mode` vertical) into an ancestor namespace."""
+
+    promoted: bool
+    mode: str
+    id: str | UnsetType = UNSET
+    tier: str | UnsetType = UNSET
+    source_id: str | UnsetType = UNSET
+    clone_id: str | UnsetType = UNSET
+    to_namespace: str | UnsetType = UNSET
+    version: str | UnsetType = UNSET
+
+
+class Linked(Struct, kw_only=True):
+    """Answer to a new link; `created` is false if it stood already."""
+
+    linked: bool
+    source_id: str
+    target_id: str
+    relation: str
+    created: bool
+    version: str | UnsetType = UNSET
+
+
+class LinksOut(Struct, kw_only=True):
+    """Links in both directions of one memory."""
+
+    links: tuple[LinkOut, ...]
+    count: int
+
+
+class NamespaceCount(Struct, kw_only=True):
+    """Live memories in one namespace."""
+
+    namespace: str
+    count: int
+
+
+class NamespacesOut(Struct, kw_only=True):
+    """Namespaces that have live memories, the largest first."""
+
+    namespaces: tuple[NamespaceCount, ...]
+
+
+class TierCount(Struct, kw_only=True):
+    """Live memories of one tier."""
+
+    tier: str
+    count: int
+
+
+class Stats(Struct, kw_only=True):
+    """Counts of live rows; `expiring_soon` is within an hour; the size includes the write-ahead log."""
+
+    total: int
+    by_tier: tuple[TierCount, ...]
+    by_namespace: tuple[NamespaceCount, ...]
+    expiring_soon: int
+    links_count: int
+    db_size_bytes: int
+    archived: int
+    tombstones: int
+    embedding_backlog: int
+    op_log_count: int
+
+
+class ArchivedOut(MemoryOut, kw_only=True):
+    """An archived memory."""
+
+    archived_at: str
+    archive_reason: str
+
+
+class ArchivedPage(Struct, kw_only=True):
+    """A page of the archive, newest first."""
+
+    archived: tuple[ArchivedOut, ...]
+    count: int
+
+
+class ArchiveResult(Struct, kw_only=True):
+    """Answer to archiving by ids."""
+
+    archived: tuple[str, ...]
+    missing: tuple[str, ...]
+    count: int
+    reason: str
+    version: str | UnsetType = UNSET
+
+
+class Restored(Struct, kw_only=True):
+    """Answer to a restore."""
+
+    restored: bool
+    id: str
+    tier: str | UnsetType = UNSET
+    expires_at: str | UnsetType = UNSET
+    version: str | UnsetType = UNSET
+
+
+class ArchiveStats(Struct, kw_only=True):
+    """Counts of the archive."""
+
+    archived_total: int
+    by_namespace: tuple[NamespaceCount, ...]
+
+
+class GcResult(Struct, kw_only=True):
+    """How many expired rows were collected; `collected` repeats it under the MCP name."""
+
+    expired_deleted: int
+    collected: int
+    dry_run: bool
+
+
+class ExportDocument(Struct, kw_only=True):
+    """Live memories in order of creation, and their links with their times."""
+
+    memories: tuple[MemoryOut, ...]
+    links: tuple[LinkOut, ...]
+    count: int
+    exported_at: str
+
+
+class ImportResult(Struct, kw_only=True):
+    """Answer to an import; `errors` holds `<id or title>: <reason>` per refused item."""
+
+    imported: int
+    errors: tuple[str, ...]
+    restamped: int = 0
+    trusted_source: bool = False
+    unchanged: int = 0
+    links_imported: int = 0
+
+
+class Health(Struct, kw_only=True):
+    """Cheap liveness: no query over rows."""
+
+    status: str
+    service: str
+    version: str
+    embedder_ready: bool
+    federation_enabled: bool
+    compatible_with: str
+    mode: str
+    embedding_backlog: int
+    open_access: bool
+    stream: str
+    warnings: tuple[str, ...] = ()
+
+
+class Capabilities(Struct, kw_only=True):
+    """Capabilities v2: the effective state, not the wish."""
+
+    schema_version: str
+    tier: str
+    version: str
+    features: dict[str, bool]
+    models: dict[str, object]
+    permissions: dict[str, object]
+    hooks: dict[str, object]
+    compaction: dict[str, object]
+    approval: dict[str, object]
+    transcripts: dict[str, object]
+    compatible_with: str
+    limits: dict[str, int]
+    warnings: tuple[str, ...] = ()
+
+
+def memory_fields(memory: Memory) -> dict[str, object]:
+    """The fields of MemoryOut: author and scope appear inside `metadata`, as v0.6.3 has them."""
+    metadata = {**memory.metadata, "agent_id": memory.author}
+    if memory.scope is not None:
+        metadata["scope"] = memory.scope.value
+    return {
+        "id": memory.id, "tier": memory.tier.value, "namespace": memory.namespace, "title": memory.title,
+        "content": memory.content, "tags": memory.tags, "priority": memory.priority, "confidence": memory.confidence,
+        "source": memory.source, "access_count": memory.access_count, "created_at": format_instant(memory.created_at),
+        "updated_at": format_instant(memory.updated_at),
+        "last_accessed_at": UNSET if memory.last_accessed_at is None else format_instant(memory.last_accessed_at),
+        "expires_at": UNSET if memory.expires_at is None else format_instant(memory.expires_at),
+        "metadata": metadata, "title_generated": memory.title_generated or UNSET,
+    }
+
+
+def memory_out(memory: Memory) -> MemoryOut:
+    """A memory in wire form."""
+    return MemoryOut(**memory_fields(memory))  # type: ignore[arg-type]  # one table of fields for four structs
+
+
+def link_out(link: Link) -> LinkOut:
+    """A link in wire form."""
+    return LinkOut(
+        source_id=link.source_id, target_id=link.target_id, relation=link.relation.value,
+        created_at=format_instant(link.created_at), valid_from=format_instant(link.valid_from),
+        valid_until=UNSET if link.valid_until is None else format_instant(link.valid_until),
+        observed_by=UNSET if link.observed_by is None else link.observed_by,
+    )
