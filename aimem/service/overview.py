@@ -7,7 +7,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from aimem import COMPATIBLE_WITH, __version__
-from aimem.model import Principal, rules
+from aimem.model import SYSTEM, Principal, rules
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node
 from aimem.store import embeddings, live_at, statistics, visible_to
 from aimem.wire import Capabilities, Health, NamespaceCount, NamespacesOut, Stats, TierCount
@@ -91,7 +91,7 @@ async def capabilities(node: Node) -> Capabilities:
 
 async def status(node: Node) -> NodeStatus:
     """Figures for monitoring, over everything (they name no memory). Raises: Unavailable."""
-    found = await node.store.read(statistics.counts, live_at(node.clock.now()), node.clock.now())
+    found = await node.store.read(statistics.counts, visible_to(SYSTEM), node.clock.now())
     backlog = await node.store.read(embeddings.count_backlog)
     samples = [
         _gauge("ai_memory_memories", "Live memories.", count, tier=tier) for tier, count in found.by_tier
