@@ -13,6 +13,10 @@ import trio
 import trio.testing
 
 IN_CI = bool(os.environ.get("CI"))
+TESTS = Path(__file__).resolve().parent
+STAGES_APART = frozenset({"bench", "quality", "sim"})
+"""Folders that `.ci/run` runs as stages of their own."""
+
 LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost", ""})
 
 
@@ -35,6 +39,14 @@ def _refuse_network(event: str, args: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_network)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A plain run leaves out the stages that would take it past ten minutes; name their folder to run them."""
+    if collection_path.parent != TESTS or collection_path.name not in STAGES_APART:
+        return None
+    named = (Path(config.invocation_params.dir, argument.partition("::")[0]) for argument in config.args)
+    return None if any(path.resolve().is_relative_to(collection_path) for path in named) else True
 
 
 @pytest.hookimpl(wrapper=True)
