@@ -37,3 +37,11 @@ def test_no_test_reaches_the_network() -> None:
 def test_the_home_of_a_test_is_its_own(tmp_path: Path) -> None:
     assert Path.home().is_relative_to(tmp_path)
     assert Path(os.environ["XDG_DATA_HOME"]).is_relative_to(tmp_path)
+
+
+@pytest.mark.usefixtures("bound_by_permissions")
+def test_a_test_of_unwritable_files_runs_only_where_permissions_bind(tmp_path: Path) -> None:
+    closed = tmp_path / "other"
+    closed.mkdir(mode=0o500)
+    with pytest.raises(PermissionError):
+        (closed / "probe").touch()
