@@ -144,7 +144,7 @@ class Store:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the database and serve writes until cancelled; then close readers, checkpoint and close.
 
-        Raises: Corrupt (fatal), Unavailable or InvalidRequest if it cannot be opened; Corrupt when it cannot be trusted.
+        Raises: Corrupt (fatal), Unavailable, InvalidRequest if it cannot be opened; Corrupt if it cannot be trusted.
         """
         threads, limiter = self._ports.threads, self._writer.limiter
         conn, identity, tip = await threads.run(self._open, limiter=limiter)

@@ -2,7 +2,7 @@
 
 Of the live rows with one name (and author, if private) the least `born` is *the* memory, the others are shadows.
 Nothing here is truth and nothing replicates; it is a function of the objects alone, so every node that knows the same
-ops shows the same. The clock plays no part: expired rows keep their name until an op collects them, and reads hide them.
+ops shows the same. The clock plays no part: expired rows keep their name until an op collects them; reads hide them.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 A job is a plain function of a transaction. Up to N queued jobs run as savepoints in one BEGIN IMMEDIATE … COMMIT; one
 that fails is rolled back alone; callers wake after the COMMIT. A queued job whose caller leaves is withdrawn; once
-begun it ends, and its outcome is known before the cancellation goes on: nothing is written behind the back of a caller that
-has left.
+begun it ends, and its outcome is known before the cancellation goes on: nothing is written behind the back of a
+caller that has left.
 """
 
 from __future__ import annotations
