@@ -13,10 +13,12 @@ from aimem.mcp.memory_client import MemoryClient
 from aimem.mcp.toon import COLUMNS, Format, to_toon
 from aimem.wire import (
     CreateMemory,
+    GcQuery,
     GetArchivedQuery,
     LinkRequest,
     ListQuery,
     RecallRequest,
+    RestoreQuery,
     SearchQuery,
     UpdateMemory,
     to_builtins,
@@ -122,8 +124,8 @@ async def update(call: Call, given: p.UpdateParams) -> str:
         agent_id=call.agent_id,
     )
     memory: dict[str, object] = to_builtins(updated)
-    beside = {name: memory.pop(name) for name in ("version",) if name in memory}
-    return _json({"updated": True, "memory": memory, **beside})
+    version = memory.pop("version")
+    return _json({"updated": True, "memory": memory, "version": version})
 
 
 async def delete(call: Call, given: p.DeleteParams) -> str:
@@ -154,7 +156,7 @@ async def stats(call: Call, _: p.NoParams) -> str:
 
 async def collect(call: Call, given: p.GcParams) -> str:
     """memory_gc."""
-    return _json(await call.client.collect(given.dry_run, agent_id=call.agent_id))
+    return _json(await call.client.collect(GcQuery(dry_run=given.dry_run), agent_id=call.agent_id))
 
 
 async def archive_list(call: Call, given: p.ArchiveListParams) -> str:
@@ -165,7 +167,7 @@ async def archive_list(call: Call, given: p.ArchiveListParams) -> str:
 
 async def archive_restore(call: Call, given: p.ArchiveRestoreParams) -> str:
     """memory_archive_restore."""
-    return _json(await call.client.restore(given.id, given.mode, agent_id=call.agent_id))
+    return _json(await call.client.restore(given.id, RestoreQuery(mode=given.mode), agent_id=call.agent_id))
 
 
 async def archive_stats(call: Call, _: p.NoParams) -> str:

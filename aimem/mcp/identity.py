@@ -22,8 +22,10 @@ def default_agent(configured: str | None, *, host: str, pid: int, suffix: str) -
 
     Args:
       configured: `AI_MEMORY_AGENT_ID` or `--agent-id`; empty counts as absent.
-      host, pid: of this process.
+      host: name of this machine, as the system tells it.
+      pid: of this process.
       suffix: 8 hex digits, drawn once for this process.
+
     Raises: InvalidRequest if the configured id is not well formed.
     """
     if configured:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from typing import Protocol
 
 from aimem.wire import (
     ArchivedPage,
@@ -10,23 +10,25 @@ from aimem.wire import (
     Capabilities,
     CreateMemory,
     Deleted,
+    GcQuery,
     GcResult,
     GetArchivedQuery,
     Linked,
     LinkRequest,
     LinksOut,
     ListQuery,
-    MemoryOut,
     MemoryPage,
     MemoryWithLinks,
     Promoted,
     RecallRequest,
     RecallResult,
     Restored,
+    RestoreQuery,
     SearchQuery,
     SearchResult,
     Stats,
     Stored,
+    UpdatedMemory,
     UpdateMemory,
 )
 
@@ -58,7 +60,7 @@ class MemoryClient(Protocol):
         """One memory."""
         ...
 
-    async def update(self, memory_id: str, request: UpdateMemory, /, *, agent_id: str | None = None) -> MemoryOut:
+    async def update(self, memory_id: str, request: UpdateMemory, /, *, agent_id: str | None = None) -> UpdatedMemory:
         """Change what the request gives; answers the memory as it is then."""
         ...
 
@@ -66,9 +68,7 @@ class MemoryClient(Protocol):
         """Remove for ever."""
         ...
 
-    async def promote(
-        self, memory_id: str, to_namespace: str | None, /, *, agent_id: str | None = None
-    ) -> Promoted:
+    async def promote(self, memory_id: str, to_namespace: str | None, /, *, agent_id: str | None = None) -> Promoted:
         """Make long-lived, or copy into an ancestor namespace."""
         ...
 
@@ -84,7 +84,7 @@ class MemoryClient(Protocol):
         """Counts."""
         ...
 
-    async def collect(self, dry_run: bool, /, *, agent_id: str | None = None) -> GcResult:
+    async def collect(self, query: GcQuery, /, *, agent_id: str | None = None) -> GcResult:
         """Collect what is expired, or count it."""
         ...
 
@@ -92,9 +92,7 @@ class MemoryClient(Protocol):
         """One page of the archive."""
         ...
 
-    async def restore(
-        self, memory_id: str, mode: Literal["keep", "long"], /, *, agent_id: str | None = None
-    ) -> Restored:
+    async def restore(self, memory_id: str, query: RestoreQuery, /, *, agent_id: str | None = None) -> Restored:
         """Bring an archived memory back."""
         ...
 

@@ -27,7 +27,8 @@ async def run_mcp(
     Args:
       client: the way to the node.
       default_agent: the identity of a call that names none, from the client's name.
-      stdin, stdout: the client's messages and ours, one a line.
+      stdin: the client's messages, one a line.
+      stdout: ours, one a line.
       stop: set to end early; requests that were accepted are answered first, within a bound.
     """
     from aimem.mcp.protocol import make_server

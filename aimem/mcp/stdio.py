@@ -68,6 +68,9 @@ async def serve_streams(
     """Serve one client until its input ends, it is gone, or `stop` is set; accepted requests are answered first.
 
     Args:
+      server: ours, serving this client alone.
+      stdin: the client's messages, one a line.
+      stdout: ours, one a line.
       stop: when set, no further input is read and what runs has STOP_DRAIN_S to end.
     """
     to_server, from_client = anyio.create_memory_object_stream[SessionMessage | Exception](1)

@@ -1,8 +1,8 @@
-"""TOON: memories as a table of one row each, about half the tokens of their JSON.
+r"""TOON: memories as a table of one row each, about half the tokens of their JSON.
 
 The text is a line of `key:value` pairs, a header that names the columns, and one line per memory; cells are divided by
 `|`. A cell never holds a bare divider: backslash, `|`, `:`, line feed and carriage return are written with a backslash
-before them (the last two as `\\n` and `\\r`). Inside the items of an array the comma is escaped as well, so that a
+before them (the last two as `\n` and `\r`). Inside the items of an array the comma is escaped as well, so that a
 tag with a comma reads back as one tag.
 """
 
