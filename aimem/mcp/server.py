@@ -34,7 +34,8 @@ async def run_mcp(
     from aimem.mcp.protocol import make_server
     from aimem.mcp.stdio import serve_streams
 
-    await serve_streams(make_server(client, default_agent), stdin, stdout, stop=stop or trio.Event())
+    stop = trio.Event() if stop is None else stop
+    await serve_streams(make_server(client, default_agent), stdin, stdout, stop=stop)
 
 
 async def run_mcp_on_stdio(client: MemoryClient, *, default_agent: DefaultAgent) -> None:

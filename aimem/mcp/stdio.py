@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -48,16 +49,14 @@ async def open_stdio() -> AsyncIterator[tuple[trio.abc.ReceiveStream, trio.abc.S
 
     Raises: InvalidRequest if one of them is closed.
     """
-    try:
-        wire_in, wire_out = os.dup(0), os.dup(1)
-        os.dup2(2, 1)
-        nothing = os.open(os.devnull, os.O_RDONLY)
-        os.dup2(nothing, 0)
-        os.close(nothing)
-    except OSError as error:
-        raise InvalidRequest(
-            f"stdin, stdout and stderr must be open: the protocol is spoken there ({error.strerror})"
-        ) from error
+    # Python notes here which of the three were closed at its start; the numbers may belong to something else by now.
+    if None in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
+        raise InvalidRequest("stdin, stdout and stderr must be open: the protocol is spoken there; let a client start me")
+    wire_in, wire_out = os.dup(0), os.dup(1)
+    os.dup2(2, 1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
     async with trio.lowlevel.FdStream(wire_in) as stdin, trio.lowlevel.FdStream(wire_out) as stdout:
         yield stdin, stdout
 
