@@ -11,6 +11,7 @@ from msgspec import UNSET, Struct
 from aimem.mcp import params as p
 from aimem.mcp.memory_client import MemoryClient
 from aimem.mcp.toon import COLUMNS, Format, to_toon
+from aimem.model import rules
 from aimem.wire import (
     CreateMemory,
     GcQuery,
@@ -78,10 +79,13 @@ async def recall(call: Call, given: p.RecallParams) -> str:
 
 
 async def search(call: Call, given: p.SearchParams) -> str:
-    """memory_search; each hit is written once, though the HTTP answer has it under two names."""
+    """memory_search; each hit is written once, though the HTTP answer has it under two names.
+
+    A blank query is refused here already, since the node would call it `q`.
+    """
     result = await call.client.search(
         SearchQuery(
-            q=given.query, namespace=given.namespace, tier=given.tier, limit=given.limit,
+            q=rules.query(given.query, field="query"), namespace=given.namespace, tier=given.tier, limit=given.limit,
             agent_id=given.agent_id or None, as_agent=given.as_agent,
         ),
         agent_id=call.agent_id,

@@ -14,8 +14,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from aimem.mcp.toon import Format
 from aimem.model import Relation, Scope, Tier, rules
 
-# The largest integer that every JSON reader keeps exactly (RFC 8259, section 6).
-_INTEGER_MAX = 2**53 - 1
+_COUNT_MAX = 2**31
 _JsonObject = dict[str, Any]
 
 _Id = Annotated[str, Meta(description="Id of the memory.")]
@@ -36,7 +35,7 @@ _Priority = Annotated[int, Meta(ge=rules.PRIORITY_RANGE.start, le=rules.PRIORITY
 _Confidence = Annotated[float, Meta(ge=0, le=1)]
 _Tags = Annotated[list[str], Meta(description="Words to group by.")]
 _Metadata = Annotated[_JsonObject, Meta(description="Any JSON object to keep beside the text.")]
-_Budget = Annotated[int, Meta(ge=1, le=_INTEGER_MAX)]
+_Budget = Annotated[int, Meta(ge=1, le=_COUNT_MAX)]
 _PageLimit = Annotated[int, Meta(ge=0, le=200, description="How many at most.")]
 
 
@@ -190,7 +189,7 @@ class ArchiveListParams(Struct, kw_only=True, frozen=True):
 
     namespace: _Namespace = None
     limit: Annotated[int, Meta(ge=1, le=1000, description="How many at most.")] = 50
-    offset: Annotated[int, Meta(ge=0, le=_INTEGER_MAX, description="How many of the newest to skip.")] = 0
+    offset: Annotated[int, Meta(ge=0, le=_COUNT_MAX, description="How many of the newest to skip.")] = 0
 
 
 class ArchiveRestoreParams(Struct, kw_only=True, frozen=True):

@@ -36,7 +36,7 @@ You have a memory that outlives this conversation. Look there before you rely on
 5. Choose the tier by how long it stays true: "short" for the task at hand, "mid" for the work of these days, "long" for
    what should never be forgotten.
 6. Put memories of one project in one namespace (team/project), and tag them with the words you would look for.
-7. Leave the format of answers at its default, the compact table: it costs about half the tokens of JSON.
+7. Leave the format of answers at its default, the compact table: it costs about half of JSON.
 8. Call memory_capabilities once if you need to know what this memory can do; the answer does not change meanwhile.
 """
 

@@ -51,7 +51,7 @@ async def open_stdio() -> AsyncIterator[tuple[trio.abc.ReceiveStream, trio.abc.S
     """
     # Python notes here which of the three were closed at its start; the numbers may belong to something else by now.
     if None in (sys.__stdin__, sys.__stdout__, sys.__stderr__):
-        raise InvalidRequest("stdin, stdout and stderr must be open: the protocol is spoken there; let a client start me")
+        raise InvalidRequest("stdin, stdout and stderr must be open, for the protocol is spoken there")
     wire_in, wire_out = os.dup(0), os.dup(1)
     os.dup2(2, 1)
     nothing = os.open(os.devnull, os.O_RDONLY)

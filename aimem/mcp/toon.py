@@ -1,4 +1,4 @@
-r"""TOON: memories as a table of one row each, about half the tokens of their JSON.
+r"""TOON: memories as a table of one row each; for texts of a few lines about half the size of JSON.
 
 The text is a line of `key:value` pairs, a header that names the columns, and one line per memory; cells are divided by
 `|`. A cell never holds a bare divider: backslash, `|`, `:`, line feed and carriage return are written with a backslash

@@ -41,7 +41,8 @@ from aimem.wire import (
 
 FIELDS: dict[str, object] = {
     "id": "7f3a", "tier": "mid", "namespace": "team/app", "title": "Deploys | on Friday: no",
-    "content": "line one\nline two", "tags": ("ops", "a,b"), "priority": 7, "confidence": 0.5, "source": "claude", "access_count": 3,
+    "content": "line one\nline two", "tags": ("ops", "a,b"), "priority": 7, "confidence": 0.5, "source": "claude",
+    "access_count": 3,
     "created_at": "2026-01-02T03:04:05.000000Z", "updated_at": "2026-01-02T03:04:06.000000Z",
     "metadata": {"agent_id": "alice", "k": "v"},
 }

@@ -41,7 +41,7 @@ JSON = st.recursive(
         (StoreParams, {"title": "t", "content": "c", "metadata": "{}"}, "metadata",
          'metadata: "{}" is not allowed; give an object'),
         (RecallParams, {"context": "c", "budget_tokens": 0}, "budget_tokens",
-         "budget_tokens: 0 is not allowed; give an integer from 1 to 9007199254740991"),
+         "budget_tokens: 0 is not allowed; give an integer from 1 to 2147483648"),
         (RecallParams, {"context": "c", "format": "xml"}, "format",
          'format: "xml" is not allowed; give one of json, toon, toon_compact'),
         (ListParams, {"limit": "5"}, "limit", 'limit: "5" is not allowed; give an integer from 0 to 200'),

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from functools import partial
 
 import pytest
 import trio
@@ -15,15 +16,17 @@ pytestmark = pytest.mark.slow
 
 PROGRAM = textwrap.dedent(
     """
-    import logging, os, sys, trio
+    import logging, os, signal, sys, trio
     from aimem.mcp import run_mcp_on_stdio
 
     class Node:
         async def stats(self, *, agent_id=None):
-            print("a stray print")
-            os.write(1, b"a stray write\\n")
-            logging.warning("a log line")
-            await trio.sleep(float(sys.argv[1]))
+            with trio.open_signal_receiver(signal.SIGUSR1) as signals:
+                print("a stray print", flush=True)
+                os.write(1, b"a stray write\\n")
+                logging.warning("a log line")
+                if sys.argv[1] == "when-told":
+                    await anext(signals)
             return {"agent": agent_id, "stdin": sys.stdin.read()}
 
     trio.run(lambda: run_mcp_on_stdio(Node(), default_agent=lambda name: f"ai:{name}"))
@@ -41,23 +44,21 @@ def lines(*messages: object) -> bytes:
     return b"".join(json.dumps(message).encode() + b"\n" for message in messages)
 
 
-def command(answer_after_s: float) -> list[str]:
-    return [sys.executable, "-c", PROGRAM, str(answer_after_s)]
+def command(answer: str) -> list[str]:
+    return [sys.executable, "-c", PROGRAM, answer]
 
 
-async def start(answer_after_s: float, nursery: trio.Nursery) -> trio.Process:
-    run = trio.run_process
+async def start(answer: str, nursery: trio.Nursery) -> trio.Process:
+    pipe = subprocess.PIPE
     process: trio.Process = await nursery.start(
-        lambda task_status: run(
-            command(answer_after_s), stdin=subprocess.PIPE, stdout=subprocess.PIPE, check=False, task_status=task_status
-        )
+        partial(trio.run_process, command(answer), stdin=pipe, stdout=pipe, stderr=pipe, check=False)
     )
     return process
 
 
 def test_a_script_that_pipes_in_a_call_gets_its_answer_and_nothing_else():
     done = subprocess.run(
-        command(0.2), input=lines(HELLO, CALL), capture_output=True, timeout=60, check=True
+        command("at-once"), input=lines(HELLO, CALL), capture_output=True, timeout=60, check=True
     )
     first, second = map(json.loads, done.stdout.splitlines())
     assert first["result"]["protocolVersion"] == "2024-11-05"
@@ -69,12 +70,14 @@ def test_a_script_that_pipes_in_a_call_gets_its_answer_and_nothing_else():
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_ends_it_calmly_while_the_client_holds_its_input_open(nursery, number):
     with trio.fail_after(60):
-        process = await start(0.3, nursery)
+        process = await start("when-told", nursery)
         await process.stdin.send_all(lines(HELLO))
         assert b"2024-11-05" in await process.stdout.receive_some()
         await process.stdin.send_all(lines(CALL))
-        await trio.sleep(0.1)
+        while b"a log line" not in await process.stderr.receive_some():
+            pass
         process.send_signal(number)
+        process.send_signal(signal.SIGUSR1)
         assert b'"id":2' in await process.stdout.receive_some()
         assert await process.stdout.receive_some() == b""
         assert await process.wait() == 0
@@ -82,7 +85,7 @@ async def test_a_signal_ends_it_calmly_while_the_client_holds_its_input_open(nur
 
 async def test_a_client_that_is_gone_ends_it_calmly(nursery):
     with trio.fail_after(60):
-        process = await start(0.1, nursery)
+        process = await start("at-once", nursery)
         await process.stdin.send_all(lines(HELLO))
         assert await process.stdout.receive_some()
         await process.stdout.aclose()
@@ -92,7 +95,7 @@ async def test_a_client_that_is_gone_ends_it_calmly(nursery):
 
 @pytest.mark.parametrize("number", [0, 1, 2])
 def test_a_closed_standard_stream_is_one_sentence(number):
-    shell = ["/bin/sh", "-c", f'exec "$@" {number}{"<" if number == 0 else ">"}&-', "sh", *command(0)]
+    shell = ["/bin/sh", "-c", f'exec "$@" {number}{"<" if number == 0 else ">"}&-', "sh", *command("at-once")]
     done = subprocess.run(shell, input=b"", capture_output=True, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stdout == b""

@@ -123,6 +123,13 @@ async def test_search_filters_by_author_and_writes_each_hit_once(client):
     assert list(result["results"][0]) == MEMORY_KEYS
 
 
+async def test_a_blank_query_is_refused_under_the_name_that_the_tool_gives_it(client):
+    with pytest.raises(InvalidRequest) as refused:
+        await run(client, "memory_search", query=" ")
+    assert refused.value.field == "query"
+    assert client.calls == []
+
+
 async def test_list_goes_on_with_a_cursor(client):
     result = await answer(client, "memory_list", namespace="a", cursor="c|0", format="json")
     ((_, (query,), _),) = client.calls

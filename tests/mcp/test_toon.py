@@ -98,7 +98,7 @@ def test_every_table_reads_back_as_what_was_written(rows):
     memories = [memory(title=t, content=c, tags=tuple(tags), metadata=m) for t, c, tags, m in rows]
     names, cells = read(to_toon((), memories, columns))
     assert tuple(names) == columns
-    assert [(unescape(title), unescape(content)) for _, title, content, _, _ in cells] == [(t, c) for t, c, _, _ in rows]
+    assert [(unescape(row[1]), unescape(row[2])) for row in cells] == [(t, c) for t, c, _, _ in rows]
     assert [[unescape(tag) for tag in divided(tags, ",")] if tags else [] for _, _, _, tags, _ in cells] == [
         tags for _, _, tags, _ in rows
     ]
