@@ -103,14 +103,12 @@ async def remember(node: Node, who: Principal, request: CreateMemory, once: Once
     """
     draft = draft_of(request, who, node.clock.now(), node.policy.lifetimes)
     similar = () if draft.title_generated else await node.store.read(_similar, draft, who, node.clock.now())
-    wrote = await node.store.write(_remember, node, who, draft, once)
-    stored: Stored = wrote.value
-    others = tuple(memory_id for memory_id in similar if memory_id != stored.id)[:SIMILAR_LIMIT]
+    stored: Stored = (await node.store.write(_remember, node, who, draft, similar, once)).value
     if stored.action == "created":
         node.counters.stored += 1
     else:
         node.counters.updated += 1
-    return msgspec.structs.replace(stored, potential_contradictions=others) if others else stored
+    return stored
 
 
 def _similar(conn: Connection, draft: Draft, who: Principal, now: Instant) -> tuple[MemoryId, ...]:
@@ -122,8 +120,21 @@ def _similar(conn: Connection, draft: Draft, who: Principal, now: Instant) -> tu
     return tuple(memory.id for memory in found)
 
 
-def _remember(transaction: Transaction, node: Node, who: Principal, draft: Draft, once: Once | None) -> Stored:
-    return answer_once(transaction, node, who, once, Stored, lambda: store_draft(transaction, node, who, draft, once))
+def _remember(
+    transaction: Transaction,
+    node: Node,
+    who: Principal,
+    draft: Draft,
+    similar: tuple[MemoryId, ...],
+    once: Once | None,
+) -> Stored:
+    def run() -> Stored:
+        stored = store_draft(transaction, node, who, draft, once)
+        # Part of the answer that is noted: a retry names the same ones, whatever was stored since.
+        others = tuple(memory_id for memory_id in similar if memory_id != stored.id)[:SIMILAR_LIMIT]
+        return msgspec.structs.replace(stored, potential_contradictions=others) if others else stored
+
+    return answer_once(transaction, node, who, once, Stored, run)
 
 
 def store_draft(transaction: Transaction, node: Node, who: Principal, draft: Draft, once: Once | None) -> Stored:

@@ -242,6 +242,17 @@ async def test_the_body_names_the_author_before_the_caller_does(node: Node) -> N
 ONCE = Once("key-1", b"hash of the request")
 
 
+async def test_a_repeated_key_is_answered_alike_and_written_once(node: Node) -> None:
+    await put(node, "similar harbour title")
+    first = await put(node, "harbour", once=ONCE)
+    count = len(await ops_of(node.store))
+    await put(node, "harbour too")
+    assert first.potential_contradictions is not msgspec.UNSET
+    assert await put(node, "harbour", once=ONCE) == first
+    assert len(await ops_of(node.store)) == count + 1
+    assert first.id == derived_memory_id("open", "key-1", 0)
+
+
 async def test_a_repeated_key_is_answered_after_a_restart(tmp_path: Path) -> None:
     async with open_node(tmp_path / "x.db") as node:
         first = await put(node, "t", once=ONCE)
