@@ -22,7 +22,7 @@ from aimem.model import (
 )
 from aimem.ports import Connection
 from aimem.search import match_any, parse_query
-from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value
+from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value, refuse_past_expiry
 from aimem.service.lifetimes import collect_entries
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id
@@ -129,6 +129,7 @@ def _remember(
     once: Once | None,
 ) -> Stored:
     def run() -> Stored:
+        refuse_past_expiry(draft, transaction.now)
         stored = store_draft(transaction, node, who, draft, once)
         # Part of the answer that is noted: a retry names the same ones, whatever was stored since.
         others = tuple(memory_id for memory_id in similar if memory_id != stored.id)[:SIMILAR_LIMIT]

@@ -23,7 +23,7 @@ from aimem.model import (
     rules,
 )
 from aimem.ports import Connection
-from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value
+from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value, refuse_past_expiry
 from aimem.service.edit import link_fields
 from aimem.service.lifetimes import collect_entries
 from aimem.service.linking import key_of, validity_of
@@ -114,6 +114,7 @@ def arrival_of(
         expires_at=item.expires_at, metadata=metadata, agent_id=author,
     )
     draft = draft_of(asked, who, now, lifetimes)
+    refuse_past_expiry(draft, now)
     if item.title_generated:
         draft = msgspec.structs.replace(draft, title_generated=True)
     created = parse_instant(item.created_at, field="created_at") if item.created_at else now

@@ -261,6 +261,14 @@ async def test_a_repeated_key_is_answered_after_a_restart(tmp_path: Path) -> Non
         assert await ids_listed(node) == {first.id}
 
 
+async def test_a_repeated_key_is_answered_even_if_the_request_would_be_refused_by_now(
+    node: Node, clock: FakeClock
+) -> None:
+    first = await put(node, "t", once=ONCE, expires_at=in_s(clock, 60))
+    clock.advance(61)
+    assert await put(node, "t", once=ONCE, expires_at=first.expires_at) == first
+
+
 async def test_two_concurrent_requests_of_one_key_make_one_memory_and_one_answer(tmp_path: Path) -> None:
     answers: list[Stored] = []
     async with open_node(tmp_path / "x.db", threads=SlowSync(0.005)) as node:
