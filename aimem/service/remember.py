@@ -145,7 +145,7 @@ def store_draft(transaction: Transaction, node: Node, who: Principal, draft: Dra
         title, holder = _unique_title(transaction, draft, memory_id := fresh_id(node, who, once)), None
     else:
         title, memory_id = draft.title, fresh_id(node, who, once)
-        holder = memories.find_holder(conn, draft.namespace, title, draft.owner, visible_to(who))
+        holder = _find_holder(transaction, who, draft)
     decision = decide_remember(draft, holder, now, node.policy.lifetimes)
     if isinstance(decision, Rewrite):
         dot = transaction.emit("store", [transaction.change(MEMORY, decision.memory_id, decision.fields)])
@@ -162,6 +162,19 @@ def store_draft(transaction: Transaction, node: Node, who: Principal, draft: Dra
     entries.append(transaction.create(MEMORY, memory_id, draft.author, creation_fields(draft, title, now)))
     dot = transaction.emit("store", entries)
     return _stored(transaction, memory_id, "created", str(dot))
+
+
+def _find_holder(transaction: Transaction, who: Principal, draft: Draft) -> Memory | None:
+    """What has the draft's name, expired or not. Without a scope that is first the author's own private memory.
+
+    Else a text that belongs to a secret would be stored beside it, for everybody to read.
+    """
+    conn, visible = transaction.conn, visible_to(who)
+    if draft.scope is None:
+        own = memories.find_holder(conn, draft.namespace, draft.title, draft.author, visible)
+        if own is not None and (own.expires_at is None or own.expires_at > transaction.now):
+            return own
+    return memories.find_holder(conn, draft.namespace, draft.title, draft.owner, visible)
 
 
 def _unique_title(transaction: Transaction, draft: Draft, memory_id: MemoryId) -> str:

@@ -150,6 +150,15 @@ async def test_private_names_are_each_authors_own(node: Node) -> None:
     assert (await shown(node, his.id)).content == "his"
 
 
+async def test_a_private_memory_that_its_author_stores_again_without_a_scope_stays_private(node: Node) -> None:
+    hers = await put(node, "t", "secret", scope="private")
+    again = await put(node, "t", "another secret")
+    assert (again.id, again.action) == (hers.id, "updated")
+    assert (await shown(node, hers.id)).metadata["scope"] == "private"
+    his = await put(node, "t", "bob's", by=BOB)
+    assert his.id != hers.id
+
+
 @pytest.mark.parametrize(
     ("content", "title"),
     [
@@ -183,6 +192,14 @@ async def test_a_generated_title_is_neither_indexed_nor_part_of_the_embedded_tex
     assert [memory.id for memory in found.results] == [stored.id]
 
 
+async def test_a_title_that_is_given_is_no_longer_a_generated_one(node: Node) -> None:
+    untitled = await put(node, None, "harbour lights")
+    titled = await put(node, "harbour lights", "something else")
+    assert (titled.id, titled.title_generated) == (untitled.id, msgspec.UNSET)
+    found = await service.search(node, ALICE, SearchQuery(q="harbour"))
+    assert [memory.id for memory in found.results] == [untitled.id]
+
+
 async def test_an_expired_memory_gives_its_name_to_a_new_one_in_the_same_op(node: Node, clock: FakeClock) -> None:
     old = await put(node, "t", "old", ttl_secs=60, priority=9)
     clock.advance(61)
@@ -194,6 +211,18 @@ async def test_an_expired_memory_gives_its_name_to_a_new_one_in_the_same_op(node
     assert (await shown(node, new.id)).priority == 5
     archived = await service.list_archive(node, ALICE, GetArchivedQuery())
     assert [(memory.id, memory.archive_reason) for memory in archived.archived] == [(old.id, "ttl_expired")]
+
+
+async def test_without_an_archive_an_expired_memory_that_gives_up_its_name_is_deleted(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    policy = Policy(archive_on_gc=False)
+    async with open_node(tmp_path / "x.db", clock=clock, threads=InlineThreads(), policy=policy) as node:
+        await put(node, "t", "old", ttl_secs=60)
+        clock.advance(61)
+        await put(node, "t", "new")
+        stats = await service.stats(node, ALICE)
+        assert (stats.total, stats.archived, stats.tombstones) == (1, 0, 1)
 
 
 async def test_similar_titles_of_the_namespace_are_named(node: Node) -> None:
