@@ -22,7 +22,7 @@ from aimem.model import (
 )
 from aimem.ports import Connection
 from aimem.search import match_any, parse_query
-from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value, refuse_past_expiry
+from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value, name_value, refuse_past_expiry
 from aimem.service.lifetimes import collect_entries
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id
@@ -61,6 +61,7 @@ def decide_remember(draft: Draft, holder: Memory | None, now: Instant, lifetimes
     if draft.author != holder.author:
         metadata[EDITED_BY] = draft.author
     fields: dict[str, FieldValue] = {
+        "name": name_value(draft.namespace, draft.title, is_generated=draft.title_generated),
         "content": draft.content,
         "tags": draft.tags,
         "source": draft.source,
@@ -74,6 +75,7 @@ def decide_remember(draft: Draft, holder: Memory | None, now: Instant, lifetimes
     if draft.scope is not None:
         fields["scope"] = draft.scope.value
     stored: dict[str, FieldValue] = {
+        "name": name_value(holder.namespace, holder.title, is_generated=holder.title_generated),
         "content": holder.content,
         "tags": holder.tags,
         "source": holder.source,
