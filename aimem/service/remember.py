@@ -160,7 +160,8 @@ def store_draft(transaction: Transaction, node: Node, who: Principal, draft: Dra
         )
     entries: list[Entry] = []
     if decision.collects:
-        entries += collect_entries(transaction, memories.ids_of_name(conn, draft.namespace, title, draft.owner))
+        ids = memories.ids_of_name(conn, draft.namespace, title, draft.owner)
+        entries += collect_entries(transaction, node.policy, ids)
     entries.append(transaction.create(MEMORY, memory_id, draft.author, creation_fields(draft, title, now)))
     dot = transaction.emit("store", entries)
     return _stored(transaction, memory_id, "created", str(dot))

@@ -179,7 +179,8 @@ def _take(
     holder = memories.find_holder(conn, draft.namespace, draft.title, draft.owner, visible_to(who))
     entries: list[Entry] = []
     if here is None and holder is not None and holder.expires_at is not None and holder.expires_at <= transaction.now:
-        entries += collect_entries(transaction, memories.ids_of_name(conn, draft.namespace, draft.title, draft.owner))
+        ids = memories.ids_of_name(conn, draft.namespace, draft.title, draft.owner)
+        entries += collect_entries(transaction, node.policy, ids)
         holder = None
     if here is None and holder is not None and draft.title_generated and holder.content != draft.content:
         suffix = arrival.memory_id or fresh_id(node, who, once, arrival.position)
