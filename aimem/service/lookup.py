@@ -83,7 +83,7 @@ def filters_of(query: ListQuery | SearchQuery) -> Filters:
         else rules.bounded(query.min_priority, 0, 10, field="min_priority"),
         since=moment(query.since, "since"),
         until=moment(query.until, "until"),
-        tag=query.tags or None,
+        tag=rules.tag(query.tags) if query.tags else None,
         author=None if not query.agent_id else rules.agent_id(query.agent_id),
     )
 
