@@ -73,6 +73,27 @@ async def test_an_unknown_id_is_not_found(node: Node, unknown: str) -> None:
     assert error.message.startswith("not found")
 
 
+async def test_the_id_of_a_shadow_stands_for_the_memory_that_has_the_name(
+    node: Node, tmp_path: Path, clock: FakeClock
+) -> None:
+    first = await put(node, "t", "the elder")
+    friend = await put(node, "friend")
+    await connect(node, first.id, friend.id)
+    clock.advance(1)
+    async with another_node(tmp_path, clock) as other:
+        shadow = await put(other, "t", "the younger", by=BOB)
+        await tell(node, other)
+    assert (await shown(node, shadow.id)).content == "the elder"
+    assert (await service.links_of(node, ALICE, shadow.id)).count == 1
+    again = await connect(node, shadow.id, friend.id)
+    assert (again.source_id, again.created) == (first.id, False)
+    request = LinkRequest(source_id=shadow.id, target_id=friend.id)
+    assert (await service.unlink(node, ALICE, request)).deleted
+    await refused(Code.INVALID_REQUEST, connect(node, shadow.id, first.id))
+    page = await service.list_memories(node, ALICE, ListQuery())
+    assert {memory.id for memory in page.memories} == {first.id, friend.id}
+
+
 async def some_memories(node: Node, clock: FakeClock) -> None:
     for number in range(6):
         await put(
