@@ -152,6 +152,23 @@ async def test_a_missing_end_is_named(node: Node) -> None:
     assert (await refused(Code.NOT_FOUND, connect(node, one[:8], one))).field == "source_id"
 
 
+async def test_a_link_shows_while_both_its_ends_do(node: Node, clock: FakeClock) -> None:
+    one, other = await two(node)
+    await connect(node, one, other)
+    for end, mate in ((one, other), (other, one)):
+        await service.archive(node, ALICE, ArchiveRequest(ids=[end]))
+        assert await links_at(node, mate) == []
+        assert (await service.stats(node, ALICE)).links_count == 0
+        await service.restore(node, ALICE, end, RestoreQuery())
+        assert len(await links_at(node, mate)) == 1
+        assert (await service.stats(node, ALICE)).links_count == 1
+    brief = (await put(node, "brief", ttl_secs=60)).id
+    await connect(node, one, brief)
+    clock.advance(61)
+    assert [link.target_id for link in await links_at(node, one)] == [other]
+    assert (await service.stats(node, ALICE)).links_count == 1
+
+
 async def test_a_repeated_key_states_a_link_once(node: Node) -> None:
     one, other = await two(node)
     request = LinkRequest(source_id=one, target_id=other)
