@@ -9,7 +9,7 @@ from aimem.errors import Code
 from aimem.model import Instant, after, format_instant
 from aimem.service import Node, Once
 from aimem.wire import ArchiveRequest, LinkOut, LinkRequest, RestoreQuery
-from tests.nodes import START, FakeClock
+from tests.nodes import FakeClock
 from tests.service.steps import ALICE, BOB, connect, ops_of, put, refused
 
 ONCE = Once("key-1", b"hash")
