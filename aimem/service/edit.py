@@ -26,7 +26,7 @@ from aimem.service.drafts import metadata_value, name_value, scope_of
 from aimem.service.lifetimes import collect_entries
 from aimem.service.lookup import exact, resolve
 from aimem.service.node import Node, Once
-from aimem.service.once import answer_once, fresh_id
+from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.store import LINK, LIVE, MEMORY, Transaction, link_key_text, memories, visible_to
 from aimem.wire import Deleted, Promoted, UpdatedMemory, UpdateMemory, memory_fields
 
@@ -252,6 +252,7 @@ def _promote_up(
         owner = memory.author if memory.scope is Scope.PRIVATE else ""
         freed = free_name(transaction, node, who, target, memory.title, owner)
         clone, now = fresh_id(node, who, once), transaction.now
+        refuse_taken(transaction, clone)
         link = LinkKey(clone, memory.id, Relation.DERIVED_FROM)
         dot = transaction.emit(
             "promote",

@@ -327,6 +327,15 @@ async def test_a_repeated_key_makes_one_copy(node: Node) -> None:
     assert first.clone_id == derived_memory_id("open", "key-1", 0)
 
 
+async def test_a_copy_whose_derived_id_is_known_without_its_key_is_a_conflict(node: Node) -> None:
+    stored = await put(node, "t", namespace="a/b")
+    first = await service.promote(node, ALICE, stored.id, "a", ONCE)
+    assert isinstance(first.clone_id, str)
+    await service.delete(node, ALICE, first.clone_id)
+    await node.store.write(lambda tx: tx.conn.execute("DELETE FROM idempotency").rowcount)
+    await refused(Code.ID_TAKEN, service.promote(node, ALICE, stored.id, "a", ONCE))
+
+
 async def test_an_archived_memory_can_be_neither_changed_nor_deleted(node: Node) -> None:
     stored = await put(node, "t")
     await service.archive(node, ALICE, ArchiveRequest(ids=[stored.id]))
