@@ -72,9 +72,10 @@ async def test_an_update_changes_what_it_names_and_answers_what_is_stored(
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"title": " "}, "title"), ({"content": " "}, "content"), ({"tier": "x"}, "tier"), ({"priority": 0}, "priority"),
-        ({"confidence": 2.0}, "confidence"), ({"expires_at": "soon"}, "expires_at"), ({"scope": "x"}, "scope"),
-        ({"metadata": {"scope": "x"}}, "metadata.scope"), ({"tags": [""]}, "tags[0]"), ({"namespace": "/"}, "namespace"),
+        ({"title": " "}, "title"), ({"content": " "}, "content"), ({"tier": "x"}, "tier"),
+        ({"priority": 0}, "priority"), ({"confidence": 2.0}, "confidence"), ({"expires_at": "soon"}, "expires_at"),
+        ({"scope": "x"}, "scope"), ({"metadata": {"scope": "x"}}, "metadata.scope"), ({"tags": [""]}, "tags[0]"),
+        ({"namespace": "/"}, "namespace"),
     ],
 )
 async def test_a_bad_change_is_refused_by_its_field_and_nothing_is_written(
