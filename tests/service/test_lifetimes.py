@@ -195,6 +195,24 @@ async def test_a_full_queue_of_touches_drops_and_counts(node: Node) -> None:
     assert node.counters.touches_dropped == dropped
 
 
+async def test_touches_go_on_after_one_that_the_store_could_not_take(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = await put(node, "t", "word")
+
+    def full(*_args: object) -> int:
+        raise DatabaseError("database or disk is full", DatabaseFault.FULL)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(memories, "note_access", full)
+        await service.recall(node, ALICE, RecallRequest(context="word"))
+        await all_quiet()
+    assert node.counters.touches_dropped == 1
+    await service.recall(node, ALICE, RecallRequest(context="word"))
+    await all_quiet()
+    assert (await shown(node, stored.id)).access_count == 1
+
+
 async def test_old_archive_rows_and_notes_are_tidied_away(tmp_path: Path, clock: FakeClock) -> None:
     policy = Policy(archive_max_days=30)
     async with open_node(tmp_path / "x.db", clock=clock, threads=InlineThreads(), policy=policy) as node:
