@@ -84,9 +84,10 @@ async def _embed_round(node: Node) -> bool:
     texts = {item.text_hash: item.text for item in waiting}
     vectors = await node.recaller.embed_documents(tuple(texts.values()))
     made = [(digest, to_f16(chunks)) for digest, chunks in zip(texts, vectors, strict=True)]
-    await node.store.write(embeddings.put, node.recaller.model, made)
+    # Rows with the same text are done too, though they were not among those that waited here.
+    marked: tuple[int, ...] = (await node.store.write(embeddings.put, node.recaller.model, made)).value
     node.counters.embedded += len(made)
-    await _follow(node, [item.no for item in waiting])
+    await _follow(node, marked)
     await _pulse(node)
     return True
 

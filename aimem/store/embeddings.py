@@ -28,7 +28,7 @@ _BACKLOG = (
 _COUNT_BACKLOG = "SELECT count(*) FROM memory_view WHERE state = 'live' AND is_embedded = 0"
 _COUNT_EMBEDDED = "SELECT count(*) FROM memory_view WHERE state = 'live' AND is_embedded = 1"
 _PUT = "INSERT OR REPLACE INTO embeddings (text_hash, model, chunk, vector) VALUES (?, ?, ?, ?)"
-_MARK = "UPDATE memory_view SET is_embedded = 1 WHERE text_hash = ?"
+_MARK = "UPDATE memory_view SET is_embedded = 1 WHERE text_hash = ? RETURNING no"
 _VECTORS_AFTER = (
     "SELECT v.no, e.vector FROM memory_view v JOIN embeddings e ON e.text_hash = v.text_hash AND e.model = :model "
     "WHERE v.state = 'live' AND v.no > :after AND v.no <= :upto ORDER BY v.no, e.chunk"
@@ -82,11 +82,16 @@ def count_embedded(conn: Connection) -> int:
     return cast("int", row[0]) if row else 0
 
 
-def put(transaction: Transaction, model: str, vectors: Sequence[tuple[bytes, Sequence[bytes]]]) -> None:
-    """Keep the vectors (little-endian float16) of some texts, chunk by chunk, and mark their memories as done."""
+def put(transaction: Transaction, model: str, vectors: Sequence[tuple[bytes, Sequence[bytes]]]) -> tuple[int, ...]:
+    """Keep the vectors (little-endian float16) of some texts, chunk by chunk, and mark their memories as done.
+
+    Returns: the numbers of all rows of the view that have one of the texts.
+    """
+    marked: list[int] = []
     for text_hash, chunks in vectors:
         transaction.conn.executemany(_PUT, [(text_hash, model, i, vector) for i, vector in enumerate(chunks)])
-        transaction.conn.execute(_MARK, (text_hash,))
+        marked += [cast("int", row[0]) for row in transaction.conn.execute(_MARK, (text_hash,)).fetchall()]
+    return tuple(marked)
 
 
 def last_number(conn: Connection) -> int:
