@@ -55,12 +55,15 @@ async def run_indexer(
 
 
 async def _fill(node: Node) -> None:
-    """Load every vector that the cache has for live memories, in slices that let others run."""
-    last = await node.store.read(embeddings.last_number)
+    """Load every vector that the cache has for live memories and drop all others, in slices that let others run."""
+    index, last = node.recaller.index, await node.store.read(embeddings.last_number)
     for begin in range(0, last, LOAD_NUMBERS):
         found = await node.store.read(embeddings.vectors_between, node.recaller.model, begin, begin + LOAD_NUMBERS)
-        for no, vectors in found.items():
-            node.recaller.index.put(no, from_f16(vectors))
+        for no in range(begin + 1, begin + LOAD_NUMBERS + 1):
+            if no in found:
+                index.put(no, from_f16(found[no]))
+            else:
+                index.remove(no)
         await trio.lowlevel.checkpoint()
 
 

@@ -33,7 +33,7 @@ _VECTORS_AFTER = (
     "SELECT v.no, e.vector FROM memory_view v JOIN embeddings e ON e.text_hash = v.text_hash AND e.model = :model "
     "WHERE v.state = 'live' AND v.no > :after AND v.no <= :upto ORDER BY v.no, e.chunk"
 )
-_LAST_NUMBER = "SELECT coalesce(max(no), 0) FROM memory_view"
+_LAST_NUMBER = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'memory_view'"
 _VECTORS_OF = (
     "SELECT v.no, e.vector FROM memory_view v JOIN embeddings e ON e.text_hash = v.text_hash AND e.model = :model "
     "WHERE v.state = 'live' AND v.no IN (SELECT value FROM json_each(:numbers)) ORDER BY v.no, e.chunk"
@@ -95,7 +95,7 @@ def put(transaction: Transaction, model: str, vectors: Sequence[tuple[bytes, Seq
 
 
 def last_number(conn: Connection) -> int:
-    """The greatest row number of the view."""
+    """The greatest row number that the view ever gave, be its row still there or not."""
     row = conn.execute(_LAST_NUMBER).fetchone()
     return cast("int", row[0]) if row else 0
 

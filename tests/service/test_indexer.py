@@ -139,6 +139,21 @@ async def test_another_model_embeds_everything_anew(tmp_path: Path) -> None:
         assert await service.drop_unused_vectors(node) == 1
 
 
+async def test_a_flood_of_changes_leaves_no_vector_of_what_is_gone(
+    hybrid: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [(await put(hybrid, None, f"text number {number}")).id for number in range(10)]
+    await all_quiet()
+    monkeypatch.setattr(changes, "CHANGES_KEPT", 2)
+    await service.archive(hybrid, ALICE, ArchiveRequest(ids=ids[:4]))
+    await all_quiet()
+    assert await indexed(hybrid) == set(ids[4:])
+    await service.archive(hybrid, ALICE, ArchiveRequest(ids=ids[4:]))
+    await service.purge_archive(hybrid, ALICE, PurgeQuery(all=True))
+    await all_quiet()
+    assert await indexed(hybrid) == set()
+
+
 async def test_vectors_that_nothing_uses_are_dropped_and_the_others_kept(hybrid: Node) -> None:
     gone, away, kept = [await put(hybrid, None, text) for text in ("alpha", "beta", "gamma")]
     await all_quiet()
