@@ -39,8 +39,8 @@ _VECTORS_OF = (
     "WHERE v.state = 'live' AND v.no IN (SELECT value FROM json_each(:numbers)) ORDER BY v.no, e.chunk"
 )
 _DROP_UNUSED = (
-    "DELETE FROM embeddings WHERE rowid IN (SELECT e.rowid FROM embeddings e WHERE e.model <> :model OR NOT EXISTS "
-    "(SELECT 1 FROM memory_view v WHERE v.text_hash = e.text_hash) LIMIT :limit)"
+    "DELETE FROM embeddings WHERE (text_hash, model) IN (SELECT DISTINCT e.text_hash, e.model FROM embeddings e "
+    "WHERE e.model <> :model OR NOT EXISTS (SELECT 1 FROM memory_view v WHERE v.text_hash = e.text_hash) LIMIT :limit)"
 )
 
 
@@ -112,7 +112,10 @@ def vectors_of(conn: Connection, model: str, numbers: Sequence[int]) -> dict[int
 
 
 def drop_unused(transaction: Transaction, model: str, limit: int) -> int:
-    """Forget at most `limit` vectors that no memory uses, or that another model made. Returns: how many."""
+    """Forget the vectors of at most `limit` texts that no memory has, or that another model made. Returns: how many.
+
+    Those of one text go together: a part left behind would pass for all of it if the text came back.
+    """
     return transaction.conn.execute(_DROP_UNUSED, {"model": model, "limit": limit}).rowcount
 
 

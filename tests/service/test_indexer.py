@@ -168,6 +168,17 @@ async def test_vectors_that_nothing_uses_are_dropped_and_the_others_kept(hybrid:
     assert hybrid.counters.embedded == 4
 
 
+async def test_the_vectors_of_one_text_are_dropped_together(hybrid: Node) -> None:
+    stored = await put(hybrid, None, LONG)
+    await all_quiet()
+    await service.delete(hybrid, ALICE, stored.id)
+    await hybrid.store.write(embeddings.drop_unused, "words/1", 1)
+    again = await put(hybrid, None, LONG)
+    await all_quiet()
+    assert hybrid.recaller.index.chunk_count == 3
+    assert await indexed(hybrid) == {again.id}
+
+
 async def a_loading_node(
     tmp_path: Path, nursery: trio.Nursery, load: Callable[[], Embedder], loaded: trio.Event
 ) -> Node:
