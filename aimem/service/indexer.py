@@ -110,15 +110,13 @@ async def _pulse(node: Node) -> None:
 
 async def index_status(node: Node, wait_below: int | None = None) -> IndexStatus:
     """How far embedding is; with `wait_below`, once the backlog is no greater, or after 10 s, whichever comes first."""
-    status = await _status(node)
-    if wait_below is None:
-        return status
-    with trio.move_on_after(WAIT_MAX_S):
-        while status.embedding_backlog > wait_below and not node.recaller.is_keyword_only:
+    if wait_below is not None:
+        with trio.move_on_after(WAIT_MAX_S):
+            # Read with the lock held: a pulse between reading and waiting would be missed.
             async with node.index_changed:
-                await node.index_changed.wait()
-            status = await _status(node)
-    return status
+                while (await _status(node)).embedding_backlog > wait_below and not node.recaller.is_keyword_only:
+                    await node.index_changed.wait()
+    return await _status(node)
 
 
 async def _status(node: Node) -> IndexStatus:

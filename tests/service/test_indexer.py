@@ -264,3 +264,21 @@ async def test_the_status_gives_up_waiting_after_ten_seconds(
     status = await service.index_status(node, wait_below=0)
     assert status.embedding_backlog == 1
     assert trio.current_time() - begun == pytest.approx(10)
+
+
+async def test_a_backlog_that_empties_while_the_status_is_read_is_noticed(
+    hybrid: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(hybrid, None, "alpha")
+    count = embeddings.count_embedded
+    read = service.indexer._status
+
+    async def slow_status(node: Node) -> object:
+        status = await read(node)
+        await all_quiet()  # the indexer embeds everything and pulses meanwhile
+        return status
+
+    monkeypatch.setattr(service.indexer, "_status", slow_status)
+    with trio.fail_after(5):
+        status = await service.index_status(hybrid, wait_below=0)
+    assert (status.embedding_backlog, await hybrid.store.read(count)) == (0, 1)
