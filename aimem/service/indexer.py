@@ -5,16 +5,20 @@ Embedding happens after the commit, in batches; a memory is found by its words a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
 
+from aimem.errors import Unavailable
 from aimem.ports import Embedder
 from aimem.search import ModelUnavailable, from_f16, to_f16
 from aimem.service.node import Node
 from aimem.store import embeddings
 from aimem.wire import IndexStatus
+
+log = logging.getLogger(__name__)
 
 TEXTS_A_ROUND: Final = 32
 LOAD_NUMBERS: Final = 5_000
@@ -39,13 +43,20 @@ async def run_indexer(
         await _pulse(node)
         return
     recaller.adopt(embedder)
-    await node.store.write(embeddings.use_model, recaller.model)
     await _fill(node)
     recaller.settle()
     await _pulse(node)
+    is_told = False
     while True:
-        while await _embed_round(node):
-            pass
+        try:
+            if not is_told:
+                await node.store.write(embeddings.use_model, recaller.model)
+                is_told = True
+            while await _embed_round(node):
+                pass
+        except Unavailable as error:
+            # The backlog is in the database; the next commit shows that the store can be written again.
+            log.warning("indexer.waits", extra={"reason": error.code.value})
         changed = await node.store.feed.wait()
         if changed is None:
             await _fill(node)

@@ -282,3 +282,20 @@ async def test_a_backlog_that_empties_while_the_status_is_read_is_noticed(
     with trio.fail_after(5):
         status = await service.index_status(hybrid, wait_below=0)
     assert (status.embedding_backlog, await hybrid.store.read(count)) == (0, 1)
+
+
+async def test_the_indexer_goes_on_after_a_batch_that_the_store_could_not_take(
+    hybrid: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_args: object) -> None:
+        raise DatabaseError("database or disk is full", DatabaseFault.FULL)
+
+    await all_quiet()
+    with monkeypatch.context() as patched:
+        patched.setattr(embeddings, "put", full)
+        first = await put(hybrid, None, "alpha")
+        await all_quiet()
+    assert await indexed(hybrid) == set()
+    second = await put(hybrid, None, "beta")
+    await all_quiet()
+    assert await indexed(hybrid) == {first.id, second.id}
