@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 import msgspec
@@ -11,7 +12,6 @@ from aimem.errors import AimemError, InvalidRequest
 from aimem.model import (
     AgentId,
     Entry,
-    FieldValue,
     Instant,
     Lifetimes,
     Link,
@@ -23,12 +23,13 @@ from aimem.model import (
     rules,
 )
 from aimem.ports import Connection
-from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value, refuse_past_expiry
-from aimem.service.edit import link_fields
+from aimem.service.drafts import Draft, creation_fields, draft_of, refuse_past_expiry
+from aimem.service.edit import entries_of_update, link_fields
 from aimem.service.lifetimes import collect_entries
 from aimem.service.linking import key_of, validity_of
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id
+from aimem.service.remember import Rewrite, decide_remember, holder_of
 from aimem.store import LINK, MEMORY, Transaction, link_key_text, linkage, memories, visible_to
 from aimem.wire import (
     CreateMemory,
@@ -45,6 +46,7 @@ from aimem.wire import (
 
 IMPORT_MAX: Final = 1000
 ORIGINAL_AUTHOR: Final = "imported_from_agent_id"
+GENERATED_KEPT_CHARS: Final = 500
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
@@ -117,6 +119,9 @@ def arrival_of(
     refuse_past_expiry(draft, now)
     if item.title_generated:
         draft = msgspec.structs.replace(draft, title_generated=True)
+    if item.id and not item.expires_at:
+        # A memory as it was exported: no expiry means that it has none. What comes without an id is new.
+        draft = msgspec.structs.replace(draft, expires_at=None, is_expiry_given=True)
     created = parse_instant(item.created_at, field="created_at") if item.created_at else now
     updated = parse_instant(item.updated_at, field="updated_at") if item.updated_at else created
     if created > now or updated > now:
@@ -172,29 +177,29 @@ def _take(
     transaction: Transaction, node: Node, who: Principal, arrival: Arrival, once: Once | None, tally: _Tally
 ) -> None:
     """Create, update or leave one memory. Every check comes before the op, so a refusal leaves nothing behind."""
-    conn, draft = transaction.conn, arrival.draft
-    here = (
-        None if arrival.memory_id is None else memories.find(conn, arrival.memory_id, transaction.now, visible_to(who))
-    )
-    holder = memories.find_holder(conn, draft.namespace, draft.title, draft.owner, visible_to(who))
+    conn, now, draft = transaction.conn, transaction.now, arrival.draft
+    here = None if arrival.memory_id is None else memories.find(conn, arrival.memory_id, now, visible_to(who))
+    holder = holder_of(transaction, who, draft)
+    if here is None and holder is not None and draft.title_generated and holder.content != draft.content:
+        # The same text gets the same title again, so that a second import finds what the first one stored.
+        digest = hashlib.sha256(draft.content.encode()).hexdigest()
+        draft = msgspec.structs.replace(draft, title=f"{draft.title[:GENERATED_KEPT_CHARS]} ~{digest[:8]}")
+        holder = holder_of(transaction, who, draft)
     entries: list[Entry] = []
-    if here is None and holder is not None and holder.expires_at is not None and holder.expires_at <= transaction.now:
+    if here is None and holder is not None and holder.expires_at is not None and holder.expires_at <= now:
         ids = memories.ids_of_name(conn, draft.namespace, draft.title, draft.owner)
         entries += collect_entries(transaction, node.policy, ids)
         holder = None
-    if here is None and holder is not None and draft.title_generated and holder.content != draft.content:
-        suffix = arrival.memory_id or fresh_id(node, who, once, arrival.position)
-        draft, holder = msgspec.structs.replace(draft, title=f"{draft.title} ~{suffix[:8]}"), None
     known = here or holder
     if known is not None:
-        _bring_up_to_date(transaction, known, holder, arrival, tally)
+        _bring_up_to_date(transaction, node, who, known, msgspec.structs.replace(arrival, draft=draft), tally)
         return
     memory_id = arrival.memory_id or fresh_id(node, who, once, arrival.position)
     if not memories.is_free_id(conn, memory_id):
         raise InvalidRequest(
             f"the id {memory_id} was deleted or archived here; leave the id out to store it anew", field="id"
         )
-    fields = creation_fields(draft, draft.title, transaction.now)
+    fields = creation_fields(draft, draft.title, now)
     fields |= {"created_at": arrival.created_at, "updated_at": arrival.updated_at}
     transaction.emit("store", [*entries, transaction.create(MEMORY, memory_id, draft.author, fields)])
     tally.imported += 1
@@ -202,22 +207,18 @@ def _take(
 
 
 def _bring_up_to_date(
-    transaction: Transaction, known: Memory, holder: Memory | None, arrival: Arrival, tally: _Tally
+    transaction: Transaction, node: Node, who: Principal, known: Memory, arrival: Arrival, tally: _Tally
 ) -> None:
-    draft = arrival.draft
-    if arrival.updated_at <= known.updated_at or (holder is not None and holder.id != known.id):
+    """Newer wins, by the rule of a store onto a taken name. Raises: Conflict(name_taken) if it has a new name."""
+    decision = decide_remember(arrival.draft, known, transaction.now, node.policy.lifetimes)
+    fields = decision.fields if isinstance(decision, Rewrite) else {}
+    if not arrival.draft.is_expiry_given and "tier" not in fields:
+        fields.pop("expires_at", None)
+    if arrival.updated_at <= known.updated_at or not fields.keys() - {"updated_at"}:
         tally.unchanged += 1
         return
-    fields: dict[str, FieldValue] = {
-        "content": draft.content,
-        "tags": draft.tags,
-        "priority": draft.priority,
-        "confidence": draft.confidence,
-        "source": draft.source,
-        "metadata": metadata_value(draft.metadata),
-        "updated_at": arrival.updated_at,
-    }
-    transaction.emit("update", [transaction.change(MEMORY, known.id, fields)])
+    fields["updated_at"] = arrival.updated_at
+    transaction.emit("update", entries_of_update(transaction, node, who, known, fields))
     tally.imported += 1
     tally.restamped += arrival.is_restamped
 
