@@ -26,7 +26,8 @@ from aimem.ports import Connection
 from aimem.service.drafts import Draft, creation_fields, draft_of, refuse_past_expiry
 from aimem.service.edit import entries_of_update, link_fields
 from aimem.service.lifetimes import collect_entries
-from aimem.service.linking import key_of, validity_of
+from aimem.service.linking import between, key_of, validity_of
+from aimem.service.lookup import exact
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id
 from aimem.service.remember import Rewrite, decide_remember, holder_of
@@ -237,10 +238,8 @@ def _take_link(transaction: Transaction, who: Principal, item: ImportedLink, req
     key = key_of(LinkRequest(source_id=item.source_id, target_id=item.target_id, relation=item.relation))
     begin, end = validity_of(item.valid_from, item.valid_until)
     conn, now = transaction.conn, transaction.now
-    for end_id in (key.source_id, key.target_id):
-        if memories.find(conn, end_id, now, visible_to(who)) is None:
-            raise InvalidRequest(f"no memory has the id {end_id!r}")
-    text = link_key_text(key)
+    source, target = (exact(conn, end, who, now) for end in (key.source_id, key.target_id))
+    text = link_key_text(between(source.id, target.id, key.relation))
     if transaction.load(LINK, text).born is not None:
         return False
     observer = who.agent_id

@@ -23,7 +23,7 @@ from aimem.wire import (
     encode,
 )
 from tests.nodes import FakeClock
-from tests.service.steps import ALICE, BOB, another_node, connect, ids_listed, ops_of, put, refused, shown
+from tests.service.steps import ALICE, BOB, another_node, connect, ids_listed, ops_of, put, refused, shown, tell
 
 ONCE = Once("key-1", b"hash")
 
@@ -253,6 +253,20 @@ async def test_a_link_keeps_its_time_and_its_observer_if_the_source_is_trusted(n
     assert (await bring(node, {"memories": [], "links": links, "trust_source": True})).links_imported == 1
     (link,) = (await service.export(node, ALICE)).links
     assert (link.observed_by, link.created_at) == ("carol", "2020-01-01T00:00:00.000000Z")
+
+
+async def test_a_link_of_a_shadow_is_brought_to_the_memory_that_has_the_name(
+    node: Node, tmp_path: Path, clock: FakeClock
+) -> None:
+    elder, friend = await put(node, "t"), await put(node, "friend")
+    clock.advance(1)
+    async with another_node(tmp_path, clock) as other:
+        shadow = await put(other, "t", by=BOB)
+        await tell(node, other)
+    links = [{"source_id": shadow.id, "target_id": friend.id}]
+    assert (await bring(node, {"memories": [], "links": links})).links_imported == 1
+    (link,) = (await service.export(node, ALICE)).links
+    assert link.source_id == elder.id
 
 
 async def test_an_import_has_a_bound(node: Node) -> None:
