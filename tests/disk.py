@@ -79,10 +79,13 @@ class Disk:
       on_sync: called in each sync, with the file's name, before it happens; may block, or raise `failed(code)`.
       writes_until_full: that many writes more, then the disk is full until this is None again.
       steps_until_cut: that many writes and syncs more, then the power goes: everything fails from then on.
-      is_read_only: every write is refused.
+      is_read_only: every write is refused, as after the kernel remounted a failing disk (SQLite: an I/O error).
+
+    `checkpoint_pages` makes the writer's log move into the database that early, so that short tests see it happen.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, checkpoint_pages: int = 1_000) -> None:
+        self._checkpoint_pages = checkpoint_pages
         self.sync_count = self.write_count = 0
         self.on_sync: Callable[[str], None] = lambda _: None
         self.writes_until_full: int | None = None
@@ -98,7 +101,10 @@ class Disk:
     # The port -----------------------------------------------------------------------------------------------------
 
     def connect(self, path: Path, mode: Mode) -> Connection:
-        return ApswConnection(path, mode, self._vfs.vfs_name)
+        conn = ApswConnection(path, mode, self._vfs.vfs_name)
+        if mode is Mode.READ_WRITE_CREATE:
+            conn.execute(f"PRAGMA wal_autocheckpoint = {self._checkpoint_pages:d}").fetchall()
+        return conn
 
     def lock(self, path: Path, hint: str) -> FileLock:
         return self._system.lock(path, hint)
@@ -178,7 +184,7 @@ class Disk:
         with self._guard:
             self.write_count += 1
             if self.is_read_only:
-                raise failed(apsw.SQLITE_READONLY)
+                raise failed(apsw.SQLITE_IOERR_WRITE)
             if self.writes_until_full is None:
                 return size_bytes
             self.writes_until_full -= 1
@@ -297,7 +303,7 @@ class ApswConnection:
             self._db.set_progress_handler(is_due, PROGRESS_STEPS)
 
     def close(self) -> None:
-        with _translated():
+        with contextlib.suppress(apsw.Error):  # what its files say on the way out: it is closed in any case
             self._db.close()
 
 

@@ -56,7 +56,7 @@ def _translated(error: Exception) -> DatabaseError:
     return DatabaseError(str(error), fault_of_code(code) if isinstance(code, int) else DatabaseFault.OTHER)
 
 
-_ERRORS = (sqlite.Error, sqlite.Warning)
+_ERRORS = (sqlite.Error, sqlite.Warning, MemoryError)  # the driver's word for SQLITE_NOMEM, also at a COMMIT
 
 
 def create_private(path: Path) -> None:
