@@ -182,8 +182,9 @@ class Store:
         with translated(db):
             conn = ports.files.connect(db, Mode.READ_WRITE_CREATE)
             try:
-                schema.prepare_writer(conn)
-                schema.ensure_schema(conn, db, self._tell)
+                version = schema.recognise(conn, db)
+                schema.prepare_writer(conn, db)
+                schema.ensure_schema(conn, ports.files, db, version, self._tell)
                 identity = load_identity(conn, ports.files, ports.chance, db, self.settings.node)
                 tip = Tip(head=identity.head, hlc=max(identity.head.hlc, oplog.last_hlc(conn)))
             except BaseException:
