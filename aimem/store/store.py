@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -152,6 +153,7 @@ class Store:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._writer.run, conn, identity.signer, tip)
+                nursery.start_soon(self._readers.wait_corrupt)
                 if identity.opening:
                     await self.write(_open_stream, identity)
                 task_status.started()
@@ -193,15 +195,17 @@ class Store:
             return conn, identity, tip
 
     def _close(self, conn: Connection) -> None:
-        self._readers.close()
         try:
+            self._readers.close()
             if not conn.in_transaction:
                 schema.checkpoint(conn)
-            conn.close()
         except DatabaseError as error:
             # All that was acknowledged is in the log already; the next start checkpoints.
             if error.fault is DatabaseFault.OTHER:
                 raise translate(error, self.settings.db) from error
+        finally:
+            with contextlib.suppress(DatabaseError):  # the same fault once more; closed it is in any case
+                conn.close()
 
 
 def _open_stream(transaction: Transaction, identity: Identity) -> None:
