@@ -73,9 +73,9 @@ class NodeLock:
 
         Raises: ports.LockHeld if another process has it; InvalidRequest or Unavailable if the path cannot be used.
         """
-        if db.is_dir():
-            raise InvalidRequest(f"{db} is a folder; name a file with --db", field="db")
         try:
+            if db.is_dir():
+                raise InvalidRequest(f"{db} is a folder; name a file with --db", field="db")
             return cls(files.lock(db.with_name(db.name + LOCK_SUFFIX), hint))
         except FileNotFoundError as error:
             raise InvalidRequest(

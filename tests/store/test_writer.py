@@ -161,20 +161,22 @@ async def test_a_caller_whose_write_is_being_queued_when_the_writer_stops_is_tol
 ) -> None:
     told: list[str] = []
     with trio.fail_after(10):
-        async with trio.open_nursery() as callers:
-            async with open_store(tmp_path / "x.db", threads=InlineThreads(), queue_count=2) as store:
+        async with (
+            trio.open_nursery() as callers,
+            open_store(tmp_path / "x.db", threads=InlineThreads(), queue_count=2) as store,
+        ):
 
-                async def attempt(key: str) -> None:
-                    try:
-                        await store.write(put, key)
-                        told.append("ok")
-                    except Unavailable as error:
-                        told.append(error.code.value)
+            async def attempt(key: str) -> None:
+                try:
+                    await store.write(put, key)
+                    told.append("ok")
+                except Unavailable as error:
+                    told.append(error.code.value)
 
-                for i in range(20):
-                    callers.start_soon(attempt, f"k{i}")
-                for _ in range(checkpoints):
-                    await trio.lowlevel.checkpoint()
+            for i in range(20):
+                callers.start_soon(attempt, f"k{i}")
+            for _ in range(checkpoints):
+                await trio.lowlevel.checkpoint()
     assert len(told) == 20
     assert set(told) <= {"ok", "shutting_down"}
 
