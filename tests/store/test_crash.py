@@ -127,7 +127,7 @@ def check_the_view(conn: Connection) -> None:
     live_ids = {s.id for s in seen if s.state == "live"}
     for key, state in objects:
         word = str(state.fields["content"].value).split()[1]
-        found = {str(row[0]) for row in conn.execute(FOUND, (word,)).fetchall()}
+        found = {str(row[0]) for row in conn.execute(FOUND, (f'"{word}"',)).fetchall()}
         assert found & {key} == live_ids & {key}
 
 
