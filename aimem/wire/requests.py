@@ -168,3 +168,28 @@ class RestoreQuery(Struct, kw_only=True):
     """Query of POST /archive/{id}/restore: `keep` tier and expiry, or make it `long` as v0.6.3 did."""
 
     mode: Literal["keep", "long"] = "keep"
+
+
+class PromoteRequest(Struct, kw_only=True):
+    """Optional body of POST /memories/{id}/promote: an ancestor namespace to clone into, instead of the tier."""
+
+    to_namespace: str | None = None
+
+
+class GcQuery(Struct, kw_only=True):
+    """Query of POST /gc: count without collecting if `dry_run`."""
+
+    dry_run: bool = False
+
+
+class PurgeQuery(Struct, kw_only=True):
+    """Query of DELETE /archive: rows older than so many days, or, said outright, all."""
+
+    older_than_days: int | None = None
+    all: bool = False
+
+
+class IndexQuery(Struct, kw_only=True):
+    """Query of GET /index: wait (a bounded time) until at most so many memories await their embedding."""
+
+    wait_below: int | None = None

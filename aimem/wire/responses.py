@@ -36,6 +36,12 @@ class MemoryOut(Struct, kw_only=True):
     title_generated: bool | UnsetType = UNSET
 
 
+class UpdatedMemory(MemoryOut, kw_only=True):
+    """Answer to an update: the memory as it is now. `version` is the write's dot."""
+
+    version: str
+
+
 class ScoredMemory(MemoryOut, kw_only=True):
     """A recalled memory; the score is in [0, 1] up to the importance boosts, larger is better."""
 
@@ -227,6 +233,12 @@ class ArchiveStats(Struct, kw_only=True):
     by_namespace: tuple[NamespaceCount, ...]
 
 
+class Purged(Struct, kw_only=True):
+    """How many archived memories were deleted for ever."""
+
+    purged: int
+
+
 class GcResult(Struct, kw_only=True):
     """How many expired rows were collected; `collected` repeats it under the MCP name."""
 
@@ -253,6 +265,16 @@ class ImportResult(Struct, kw_only=True):
     trusted_source: bool = False
     unchanged: int = 0
     links_imported: int = 0
+
+
+class IndexStatus(Struct, kw_only=True):
+    """The vector index: `mode` is hybrid or keyword, `reason` says why it is not hybrid, counts are of memories."""
+
+    mode: str
+    model: str
+    embedding_backlog: int
+    embedded: int
+    reason: str = ""
 
 
 class Health(Struct, kw_only=True):
