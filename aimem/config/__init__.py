@@ -21,7 +21,7 @@ from aimem.config.slices import (
 )
 
 __all__ = [
-    "EVERY_VERB", "SETTINGS", "VARIABLES", "ApiConfig", "Config", "CuratorConfig", "FeatureTier", "IdentityConfig", "Kind",
-    "LogConfig", "LogFormat", "LogLevel", "ScoringConfig", "SearchConfig", "Setting", "StoreConfig", "Variable",
+    "EVERY_VERB", "SETTINGS", "VARIABLES", "ApiConfig", "Config", "CuratorConfig", "FeatureTier", "IdentityConfig",
+    "Kind", "LogConfig", "LogFormat", "LogLevel", "ScoringConfig", "SearchConfig", "Setting", "StoreConfig", "Variable",
     "load_config", "setting", "system_environ",
 ]

@@ -1,4 +1,4 @@
-"""Turning what was written into a checked value, with a message that names the place, what was given and what is allowed."""
+"""From what was written to a checked value, or a message that names the place, what was given and what is allowed."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ def _parsed(setting: Setting, text: str, origin: str) -> object:
 
 
 def _check_number(setting: Setting, raw: object, origin: str) -> None:
-    if isinstance(raw, bool) or not isinstance(raw, int | float) or setting.kind is Kind.INTEGER and isinstance(raw, float):
+    is_number = isinstance(raw, int) or isinstance(raw, float) and setting.kind is Kind.NUMBER
+    if isinstance(raw, bool) or not is_number or not isinstance(raw, int | float):
         raise _mismatch(setting, raw, origin)
     low, high = setting.low, setting.high
     if not math.isfinite(raw) or low is not None and raw < low or high is not None and raw > high:
@@ -109,7 +110,9 @@ def _mismatch(setting: Setting, raw: object, origin: str) -> InvalidRequest:
 
 def kind_words(setting: Setting) -> str:
     """What may be written, in words: `an integer, 0 to 65535`."""
-    words = {Kind.INTEGER: "an integer", Kind.NUMBER: "a number", Kind.SWITCH: "true or false", Kind.ADDRESS: "HOST:PORT"}
+    words = {
+        Kind.INTEGER: "an integer", Kind.NUMBER: "a number", Kind.SWITCH: "true or false", Kind.ADDRESS: "HOST:PORT",
+    }
     if setting.choices:
         return "one of " + ", ".join(setting.choices)
     bounds = range_words(setting)

@@ -48,7 +48,7 @@ def load_config(
     """Read all settings; nothing is created.
 
     Args:
-      flags: by key of the setting (`db`, `shutdown_grace_secs`), and `config` for the file's path; None counts as absent.
+      flags: by key of the setting (`db`, `shutdown_grace_secs`), and `config` for the file's path; None is absence.
         A text is read as the setting's kind; a value of the kind is taken as it is.
       environ: the environment; an empty variable counts as absent, save where emptiness would open a door (`api_key`).
       cwd, home: absolute folders that relative paths and `~` refer to.
@@ -72,7 +72,7 @@ def _find_file(
     if named is not None:
         path = _path(str(named), cwd=cwd, home=home)
         if not path.exists():
-            raise InvalidRequest(f"{path}: there is no such configuration file", code=Code.CONFIG_INVALID, field="config")
+            raise InvalidRequest(f"{path}: no such configuration file", code=Code.CONFIG_INVALID, field="config")
         return read_config_file(path)
     if "AI_MEMORY_NO_CONFIG" in environ:
         return None
@@ -134,15 +134,17 @@ def _split_address(layer: Layer) -> None:
     bind = layer.pop("bind", None)
     for other in ("host", "port"):
         if bind and other in layer:
-            raise invalid(f"{bind.origin} and {layer[other].origin}", "bind", f"excludes {other}; give one or the other")
+            raise invalid(f"{bind.origin} and {layer[other].origin}", "bind", f"excludes {other}; give one of them")
     if bind:
         found = _ADDRESS.fullmatch(str(bind.value))
         if not found or int(found[3]) > 65_535:
-            raise invalid(bind.origin, "bind", f"is {bind.value!r:.64}; wanted is HOST:PORT, like 127.0.0.1:9077 or [::1]:9077")
+            raise invalid(
+                bind.origin, "bind", f"is {bind.value!r:.64}; wanted is HOST:PORT, like 127.0.0.1:9077 or [::1]:9077")
         layer["host"] = Given(value=found[1] or found[2], origin=bind.origin)
         layer["port"] = Given(value=int(found[3]), origin=bind.origin)
     if (host := layer.get("host")) and not _HOST.fullmatch(str(host.value)):
-        raise invalid(host.origin, "host", f"is {host.value!r:.64}; wanted is a name or an address, like 127.0.0.1 or ::1")
+        raise invalid(
+            host.origin, "host", f"is {host.value!r:.64}; wanted is a name or an address, like 127.0.0.1 or ::1")
 
 
 def _file_notices(file: ConfigFile | None) -> Iterable[str]:
@@ -199,7 +201,9 @@ def _database(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path
     if "db" in given:
         return _path(_get(given, "db", str, ""), cwd=cwd, home=home)
     local = cwd / "ai-memory.db"
-    return local if local.exists() else _xdg(environ, "XDG_DATA_HOME", home / ".local/share") / "ai-memory" / "ai-memory.db"
+    if local.exists():
+        return local
+    return _xdg(environ, "XDG_DATA_HOME", home / ".local/share") / "ai-memory" / "ai-memory.db"
 
 
 def _tier(given: Layer) -> FeatureTier:
@@ -221,13 +225,17 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
     model_dir = _get(given, "model_dir", str, "")
     return Config(
         store=StoreConfig(
-            db=_database(given, environ, cwd=cwd, home=home), queue_count=_get(given, "store.queue_count", int, 1024),
-            group_count=_get(given, "store.group_count", int, 64), reader_count=_get(given, "store.reader_count", int, 4)),
+            db=_database(given, environ, cwd=cwd, home=home),
+            queue_count=_get(given, "store.queue_count", int, 1024),
+            group_count=_get(given, "store.group_count", int, 64),
+            reader_count=_get(given, "store.reader_count", int, 4)),
         search=SearchConfig(
-            tier=_tier(given), model_dir=_path(model_dir, cwd=cwd, home=home) if model_dir else None, scoring=_scoring(given)),
+            tier=_tier(given), scoring=_scoring(given),
+            model_dir=_path(model_dir, cwd=cwd, home=home) if model_dir else None),
         lifetimes=_lifetimes(given),
         curator=CuratorConfig(
-            archive_on_gc=_get(given, "archive_on_gc", bool, True), archive_max_days=_positive(given, "archive_max_days", None)),
+            archive_on_gc=_get(given, "archive_on_gc", bool, True),
+            archive_max_days=_positive(given, "archive_max_days", None)),
         api=_api(given),
         identity=IdentityConfig(
             agent_id=_agent_id(given), anonymize=_get(given, "identity.anonymize_default", bool, False)),

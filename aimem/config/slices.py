@@ -76,7 +76,7 @@ class SearchConfig(Struct, frozen=True, kw_only=True):
 
 
 class CuratorConfig(Struct, frozen=True, kw_only=True):
-    """Expiry and the archive: keep what expires, drop archived rows older than so many days (None: never), look so often."""
+    """Expiry and the archive: keep what expires, purge archived rows after so many days (None: never), look so often."""
 
     archive_on_gc: bool = True
     archive_max_days: int | None = None
@@ -105,7 +105,7 @@ class ApiConfig(Struct, frozen=True, kw_only=True):
 
 
 class IdentityConfig(Struct, frozen=True, kw_only=True):
-    """Whom writes are attributed to: an id, or None for one made of host and process (without the host if `anonymize`)."""
+    """Whom writes are attributed to: an id, or None for one made of host and process (no host if `anonymize`)."""
 
     agent_id: str | None = None
     anonymize: bool = False

@@ -59,7 +59,7 @@ def read_config_file(path: Path) -> ConfigFile:
 
 
 def _flat(document: Mapping[str, object]) -> dict[str, object]:
-    """Dotted keys of one level: that is all that a configuration has; deeper tables stay values, and are refused later."""
+    """Dotted keys of one level: a configuration has no more; deeper tables stay values, and are refused later."""
     values: dict[str, object] = {}
     for name, value in document.items():
         if isinstance(value, dict):
