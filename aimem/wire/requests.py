@@ -171,25 +171,25 @@ class RestoreQuery(Struct, kw_only=True):
 
 
 class PromoteRequest(Struct, kw_only=True):
-    """Optional body of POST /memories/{id}/promote: an ancestor namespace to clone into, instead of the tier."""
+    """Optional body of POST /memories/{id}/promote: an ancestor namespace to promote a copy into."""
 
     to_namespace: str | None = None
 
 
-class GcQuery(Struct, kw_only=True):
-    """Query of POST /gc: count without collecting if `dry_run`."""
-
-    dry_run: bool = False
-
-
 class PurgeQuery(Struct, kw_only=True):
-    """Query of DELETE /archive: rows older than so many days, or, said outright, all."""
+    """Query of DELETE /archive: an age, or the express wish for everything."""
 
     older_than_days: int | None = None
     all: bool = False
 
 
+class GcQuery(Struct, kw_only=True):
+    """Query of POST /gc."""
+
+    dry_run: bool = False
+
+
 class IndexQuery(Struct, kw_only=True):
-    """Query of GET /index: wait (a bounded time) until at most so many memories await their embedding."""
+    """Query of GET /index: wait (at most 10 s) until the backlog is no greater than this."""
 
     wait_below: int | None = None
