@@ -217,8 +217,10 @@ class Client:
         return await self._read("/capabilities", Capabilities, agent_id=agent_id)
 
     async def index_status(self, *, wait_below: int | None = None, agent_id: str | None = None) -> IndexStatus:
-        """The vector index. With `wait_below` the node answers when at most so many memories await their embedding, or
-        after about ten seconds."""
+        """The vector index.
+
+        With `wait_below` the node answers when at most so many memories await their embedding, or after ten seconds.
+        """
         return await self._read("/index", IndexStatus, query=IndexQuery(wait_below=wait_below), agent_id=agent_id)
 
     async def metrics(self, *, agent_id: str | None = None) -> str:

@@ -36,8 +36,9 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def check(setting: Setting, raw: object, origin: str) -> Given:
-    """Read a value as this setting's kind. Text is read as a number or a switch if the kind wants one: flags and
-    variables are text; the file's values have types, and there `typed` is the function to call.
+    """Read a flag's or a variable's value as this setting's kind: text becomes a number or a switch if one is wanted.
+
+    The file's values have types of their own; `typed` is for them.
 
     Raises: InvalidRequest(config_invalid); a secret's value is never shown.
     """
@@ -80,11 +81,11 @@ def _parsed(setting: Setting, text: str, origin: str) -> object:
 
 
 def _check_number(setting: Setting, raw: object, origin: str) -> None:
-    is_number = isinstance(raw, int) or isinstance(raw, float) and setting.kind is Kind.NUMBER
+    is_number = isinstance(raw, int) or (isinstance(raw, float) and setting.kind is Kind.NUMBER)
     if isinstance(raw, bool) or not is_number or not isinstance(raw, int | float):
         raise _mismatch(setting, raw, origin)
     low, high = setting.low, setting.high
-    if not math.isfinite(raw) or low is not None and raw < low or high is not None and raw > high:
+    if not math.isfinite(raw) or (low is not None and raw < low) or (high is not None and raw > high):
         raise invalid(origin, setting.key, f"is {raw}; allowed is {range_words(setting)}")
 
 

@@ -115,7 +115,7 @@ def _file_layer(file: ConfigFile) -> Layer:
 def _variable_layer(environ: Mapping[str, str]) -> Layer:
     return {
         setting.key: check(setting, environ[setting.variable], setting.variable) for setting in SETTINGS
-        if environ.get(setting.variable) or setting.kind is Kind.SECRET and setting.variable in environ
+        if environ.get(setting.variable) or (setting.kind is Kind.SECRET and setting.variable in environ)
     }
 
 

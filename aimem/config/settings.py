@@ -5,7 +5,7 @@ Loader, command line parser, manual and checks all read it, so a setting is desc
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Final
 
 from msgspec import Struct
@@ -70,6 +70,12 @@ class Variable(Struct, frozen=True, kw_only=True):
     help: str
 
 
+
+
+def _words(choices: type[StrEnum]) -> tuple[str, ...]:
+    return tuple(choice.value for choice in choices)
+
+
 SETTINGS: Final = (
     Setting(key="db", variable="AI_MEMORY_DB", kind=Kind.PATH, flag="--db", flag_of=EVERY_VERB,
             default="./ai-memory.db if it exists, else $XDG_DATA_HOME/ai-memory/ai-memory.db",
@@ -77,12 +83,12 @@ SETTINGS: Final = (
     Setting(key="agent_id", variable="AI_MEMORY_AGENT_ID", kind=Kind.TEXT, flag="--agent-id", flag_of=EVERY_VERB,
             default="made of host, process and chance",
             help="Whom writes are attributed to: 1 to 128 letters, digits and _ - : @ . /"),
-    Setting(key="log_level", variable="AI_MEMORY_LOG_LEVEL", kind=Kind.CHOICE, choices=tuple(LogLevel), default="info",
+    Setting(key="log_level", variable="AI_MEMORY_LOG_LEVEL", kind=Kind.CHOICE, choices=_words(LogLevel), default="info",
             flag="--log-level", flag_of=EVERY_VERB, help="The least important log line that is written to stderr."),
-    Setting(key="log_format", variable="AI_MEMORY_LOG_FORMAT", kind=Kind.CHOICE, choices=tuple(LogFormat),
+    Setting(key="log_format", variable="AI_MEMORY_LOG_FORMAT", kind=Kind.CHOICE, choices=_words(LogFormat),
             default="text", flag="--log-format", flag_of=EVERY_VERB, help="How a log line is written."),
-    Setting(key="tier", variable="AI_MEMORY_TIER", kind=Kind.CHOICE, choices=tuple(FeatureTier), default="semantic",
-            flag="--tier", flag_of=("serve", "mcp", "recall"),
+    Setting(key="tier", variable="AI_MEMORY_TIER", kind=Kind.CHOICE, choices=_words(FeatureTier), default="semantic",
+            flag="--tier", short="-T", flag_of=("serve", "mcp", "recall"),
             help="Which machinery recall may use; smart and autonomous run as semantic until their models exist."),
     Setting(key="bind", variable="AI_MEMORY_BIND", kind=Kind.ADDRESS, flag="--bind", flag_of=("serve",),
             help="Address to listen on; excludes host and port. IPv6 is written [::1]:9077."),

@@ -76,7 +76,7 @@ class SearchConfig(Struct, frozen=True, kw_only=True):
 
 
 class CuratorConfig(Struct, frozen=True, kw_only=True):
-    """Expiry and the archive: keep what expires, purge archived rows after so many days (None: never), look so often."""
+    """Expiry and the archive: keep what expires, purge archived rows after so many days (None: never), look often."""
 
     archive_on_gc: bool = True
     archive_max_days: int | None = None

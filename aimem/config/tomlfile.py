@@ -91,7 +91,7 @@ def line_of(text: str, key: str) -> int | None:
                 return number
         elif found := _KEY.match(line):
             name = f"{table}.{_plain(found[1])}" if table else _plain(found[1])
-            if name == wanted or wanted.startswith(name + ".") and "{" in line:
+            if name == wanted or (wanted.startswith(name + ".") and "{" in line):
                 return number
     return None
 

@@ -41,7 +41,9 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Place:
-    return Place(tmp_path)
+    root = tmp_path / "place"
+    root.mkdir()
+    return Place(root)
 
 
 def test_without_any_source_every_slice_has_its_default_and_nothing_is_created(place: Place) -> None:
@@ -92,9 +94,9 @@ def test_a_named_file_must_exist(place: Place) -> None:
     (lambda place: None, "home/.local/share/ai-memory/ai-memory.db"),
     (lambda place: (place.cwd / "ai-memory.db").touch(), "work/ai-memory.db"),
 ])
-def test_the_database_is_the_local_file_if_it_exists_else_in_the_data_folder(place, tmp_path, make, expected) -> None:  # type: ignore[no-untyped-def]
+def test_the_database_is_the_local_file_if_it_exists_else_in_the_data_folder(place, make, expected) -> None:  # type: ignore[no-untyped-def]
     make(place)
-    assert place.load().store.db == tmp_path / expected
+    assert place.load().store.db == place.cwd.parent / expected
 
 
 def test_the_database_of_a_flag_beats_variable_file_and_local_file(place: Place) -> None:
