@@ -4,6 +4,7 @@ Owns the table of settings, the configuration file and every look at the environ
 understand is an error that names the place, because a setting that silently falls back may open a door (`api_key`).
 """
 
+from aimem.config.checks import kind_words
 from aimem.config.loader import load_config, system_environ
 from aimem.config.settings import EVERY_VERB, SETTINGS, VARIABLES, Kind, Setting, Variable, setting
 from aimem.config.slices import (
@@ -23,5 +24,5 @@ from aimem.config.slices import (
 __all__ = [
     "EVERY_VERB", "SETTINGS", "VARIABLES", "ApiConfig", "Config", "CuratorConfig", "FeatureTier", "IdentityConfig",
     "Kind", "LogConfig", "LogFormat", "LogLevel", "ScoringConfig", "SearchConfig", "Setting", "StoreConfig", "Variable",
-    "load_config", "setting", "system_environ",
+    "kind_words", "load_config", "setting", "system_environ",
 ]

@@ -113,6 +113,7 @@ def kind_words(setting: Setting) -> str:
     """What may be written, in words: `an integer, 0 to 65535`."""
     words = {
         Kind.INTEGER: "an integer", Kind.NUMBER: "a number", Kind.SWITCH: "true or false", Kind.ADDRESS: "HOST:PORT",
+        Kind.PATH: "a path", Kind.SECRET: "a text of 1 to 1024 printable ASCII characters",
     }
     if setting.choices:
         return "one of " + ", ".join(setting.choices)
