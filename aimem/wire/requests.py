@@ -168,3 +168,28 @@ class RestoreQuery(Struct, kw_only=True):
     """Query of POST /archive/{id}/restore: `keep` tier and expiry, or make it `long` as v0.6.3 did."""
 
     mode: Literal["keep", "long"] = "keep"
+
+
+class PromoteRequest(Struct, kw_only=True):
+    """Body of POST /memories/{id}/promote, which may be absent: an ancestor namespace to clone into."""
+
+    to_namespace: str | None = None
+
+
+class GcQuery(Struct, kw_only=True):
+    """Query of POST /gc."""
+
+    dry_run: bool = False
+
+
+class PurgeQuery(Struct, kw_only=True):
+    """Query of DELETE /archive: one of the two has to be given."""
+
+    older_than_days: int | None = None
+    all: bool = False
+
+
+class IndexQuery(Struct, kw_only=True):
+    """Query of GET /index: `wait_below` waits, up to 10 s, for at most so many texts without a vector."""
+
+    wait_below: int | None = None

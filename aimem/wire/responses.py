@@ -85,6 +85,12 @@ class MemoryWithLinks(MemoryOut, kw_only=True):
     links: tuple[LinkOut, ...]
 
 
+class UpdatedMemory(MemoryOut, kw_only=True):
+    """Answer to an update: the memory as it is now. `version` is the write's dot."""
+
+    version: str
+
+
 class MemoryPage(Struct, kw_only=True):
     """A page of the list. `next_cursor` is absent on the last page."""
 
@@ -225,6 +231,25 @@ class ArchiveStats(Struct, kw_only=True):
 
     archived_total: int
     by_namespace: tuple[NamespaceCount, ...]
+
+
+class Purged(Struct, kw_only=True):
+    """How many archived memories were deleted for ever."""
+
+    purged: int
+
+
+class IndexStatus(Struct, kw_only=True):
+    """State of the index. `mode` is `hybrid` or `keyword`, with its `reason` if it is not what was asked for.
+
+    `embedding_backlog` counts texts without a vector, `embedded` those with one.
+    """
+
+    mode: str
+    model: str
+    embedding_backlog: int
+    embedded: int
+    reason: str
 
 
 class GcResult(Struct, kw_only=True):
