@@ -17,8 +17,9 @@ from msgspec import Struct
 from aimem.model.causality import Dot, Stamp
 from aimem.model.ids import StreamId
 
-FieldValue: TypeAlias = str | int | float | bool | None | Sequence["FieldValue"]
-"""An immutable JSON value without objects: what a field holds. JSON objects travel as canonical text."""
+Scalar: TypeAlias = str | int | float | bool | None
+FieldValue: TypeAlias = Scalar | tuple[Scalar, ...]
+"""What a field holds: a scalar or a flat list. JSON objects (`metadata`) travel as canonical text."""
 
 OP_FORMAT = 1
 ENTRY_HASH_BYTES = 32

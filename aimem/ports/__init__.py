@@ -13,14 +13,18 @@ from aimem.ports.files import (
     Cursor,
     DatabaseError,
     DatabaseFault,
+    FileLock,
     Files,
     LockHeld,
     Mode,
+    Parameters,
+    Row,
+    SqlValue,
     system_files,
 )
 from aimem.ports.threads import Threads, trio_threads
 
 __all__ = [
-    "Chance", "Clock", "Connection", "Cursor", "DatabaseError", "DatabaseFault", "Embedder", "Files", "LockHeld", "Mode",
-    "Signer", "Threads", "system_chance", "system_clock", "system_files", "trio_threads",
+    "Chance", "Clock", "Connection", "Cursor", "DatabaseError", "DatabaseFault", "Embedder", "FileLock", "Files", "LockHeld", "Mode",
+    "Parameters", "Row", "Signer", "SqlValue", "Threads", "system_chance", "system_clock", "system_files", "trio_threads",
 ]

@@ -88,7 +88,7 @@ def _greatest_value(known: Cell | None, new: Cell) -> Cell:
 
 def _comparable(value: FieldValue) -> tuple[tuple[str, int, str], ...]:
     """Registers hold a list of texts and integers; they compare item by item (a text against a text)."""
-    if not isinstance(value, list | tuple):
+    if not isinstance(value, tuple):
         raise ValueError(f"a register holds a list, not {type(value).__name__}")
     items: list[tuple[str, int, str]] = []
     for item in value:

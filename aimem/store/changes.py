@@ -1,0 +1,37 @@
+"""What changed: the rows that commits touched, for whoever keeps something beside the database (vectors, events)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import trio
+
+CHANGES_KEPT = 100_000
+
+
+class ChangeFeed:
+    """A coalescing feed for one follower. Bound: so many row numbers; beyond it the follower is told to look at all."""
+
+    def __init__(self) -> None:
+        self._rows: set[int] = set()
+        self._is_overrun = False
+        self._woken = trio.Event()
+
+    def publish_nowait(self, rows: Iterable[int]) -> None:
+        """Note rows of a commit; never waits."""
+        if not self._is_overrun:
+            self._rows.update(rows)
+            if len(self._rows) > CHANGES_KEPT:
+                self._rows.clear()
+                self._is_overrun = True
+        if self._rows or self._is_overrun:
+            self._woken.set()
+
+    async def wait(self) -> frozenset[int] | None:
+        """Wait for changes and take them: row numbers of the view, or None for "anything may have changed"."""
+        await self._woken.wait()
+        self._woken = trio.Event()
+        rows, is_overrun = frozenset(self._rows), self._is_overrun
+        self._rows.clear()
+        self._is_overrun = False
+        return None if is_overrun else rows

@@ -1,0 +1,112 @@
+"""The embedding cache: vectors by the hash of their text and the model that made them. Never an op, never in a digest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+from msgspec import Struct
+
+from aimem.ports import Connection
+from aimem.store.transaction import Transaction
+
+_MODEL = "SELECT value FROM meta WHERE name = 'embedding_model'"
+_SET_MODEL = "INSERT INTO meta (name, value) VALUES ('embedding_model', :model) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+_REMARK = (
+    "UPDATE memory_view SET is_embedded = EXISTS (SELECT 1 FROM embeddings e WHERE e.text_hash = memory_view.text_hash AND e.model = :model)"
+)
+_BACKLOG = (
+    "SELECT v.no, v.text_hash, CASE m.title_generated WHEN 1 THEN m.content ELSE m.title || char(10) || m.content END "
+    "FROM memory_view v JOIN memories m ON m.id = v.id WHERE v.state = 'live' AND v.is_embedded = 0 ORDER BY v.no LIMIT :limit"
+)
+_COUNT_BACKLOG = "SELECT count(*) FROM memory_view WHERE state = 'live' AND is_embedded = 0"
+_COUNT_EMBEDDED = "SELECT count(*) FROM memory_view WHERE state = 'live' AND is_embedded = 1"
+_PUT = "INSERT OR REPLACE INTO embeddings (text_hash, model, chunk, vector) VALUES (?, ?, ?, ?)"
+_MARK = "UPDATE memory_view SET is_embedded = 1 WHERE text_hash = ?"
+_VECTORS_AFTER = (
+    "SELECT v.no, e.vector FROM memory_view v JOIN embeddings e ON e.text_hash = v.text_hash AND e.model = :model "
+    "WHERE v.state = 'live' AND v.no > :after AND v.no <= :upto ORDER BY v.no, e.chunk"
+)
+_LAST_NUMBER = "SELECT coalesce(max(no), 0) FROM memory_view"
+_VECTORS_OF = (
+    "SELECT v.no, e.vector FROM memory_view v JOIN embeddings e ON e.text_hash = v.text_hash AND e.model = :model "
+    "WHERE v.state = 'live' AND v.no IN (SELECT value FROM json_each(:numbers)) ORDER BY v.no, e.chunk"
+)
+_DROP_UNUSED = (
+    "DELETE FROM embeddings WHERE rowid IN (SELECT e.rowid FROM embeddings e WHERE e.model <> :model OR NOT EXISTS "
+    "(SELECT 1 FROM memory_view v WHERE v.text_hash = e.text_hash) LIMIT :limit)"
+)
+
+
+class ToEmbed(Struct, frozen=True, kw_only=True):
+    """A text that waits for its vectors."""
+
+    no: int
+    text_hash: bytes
+    text: str
+
+
+def use_model(transaction: Transaction, model: str) -> bool:
+    """Say which model's vectors count from now on. Returns: whether that changed anything."""
+    row = transaction.conn.execute(_MODEL).fetchone()
+    if row is not None and row[0] == model:
+        return False
+    transaction.conn.execute(_SET_MODEL, {"model": model})
+    transaction.conn.execute(_REMARK, {"model": model})
+    return True
+
+
+def backlog(conn: Connection, limit: int) -> tuple[ToEmbed, ...]:
+    """Live memories without vectors of the present model, the oldest first."""
+    return tuple(
+        ToEmbed(no=cast("int", no), text_hash=cast("bytes", digest), text=cast("str", text))
+        for no, digest, text in conn.execute(_BACKLOG, {"limit": limit})
+    )
+
+
+def count_backlog(conn: Connection) -> int:
+    """Live memories that wait for their vectors."""
+    row = conn.execute(_COUNT_BACKLOG).fetchone()
+    return cast("int", row[0]) if row else 0
+
+
+def count_embedded(conn: Connection) -> int:
+    """Live memories that have their vectors."""
+    row = conn.execute(_COUNT_EMBEDDED).fetchone()
+    return cast("int", row[0]) if row else 0
+
+
+def put(transaction: Transaction, model: str, vectors: Sequence[tuple[bytes, Sequence[bytes]]]) -> None:
+    """Keep the vectors (little-endian float16) of some texts, chunk by chunk, and mark their memories as done."""
+    for text_hash, chunks in vectors:
+        transaction.conn.executemany(_PUT, [(text_hash, model, i, vector) for i, vector in enumerate(chunks)])
+        transaction.conn.execute(_MARK, (text_hash,))
+
+
+def last_number(conn: Connection) -> int:
+    """The greatest row number of the view."""
+    row = conn.execute(_LAST_NUMBER).fetchone()
+    return cast("int", row[0]) if row else 0
+
+
+def vectors_between(conn: Connection, model: str, after: int, upto: int) -> dict[int, list[bytes]]:
+    """Vectors of live memories numbered in (after, upto]: number -> its chunks' vectors."""
+    return _grouped(conn.execute(_VECTORS_AFTER, {"model": model, "after": after, "upto": upto}).fetchall())
+
+
+def vectors_of(conn: Connection, model: str, numbers: Sequence[int]) -> dict[int, list[bytes]]:
+    """Vectors of those of these rows that are live and embedded."""
+    asked = "[" + ",".join(map(str, numbers)) + "]"
+    return _grouped(conn.execute(_VECTORS_OF, {"model": model, "numbers": asked}).fetchall())
+
+
+def drop_unused(transaction: Transaction, model: str, limit: int) -> int:
+    """Forget at most `limit` vectors that no memory uses, or that another model made. Returns: how many."""
+    return transaction.conn.execute(_DROP_UNUSED, {"model": model, "limit": limit}).rowcount
+
+
+def _grouped(found: Sequence[tuple[object, ...]]) -> dict[int, list[bytes]]:
+    vectors: dict[int, list[bytes]] = {}
+    for no, vector in found:
+        vectors.setdefault(cast("int", no), []).append(cast("bytes", vector))
+    return vectors

@@ -1,0 +1,151 @@
+"""Applying an op's entries to the tables: the merge that the store was handed, and what follows from it on this node.
+
+The same function serves a local write, an op from a peer and a replay; nothing here asks for the clock, a policy or the
+configuration. (`noted_at` only dates node-local notes.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from aimem.model import Blank, Entry, FieldConflict, Instant, Merged, ObjectState, Stamp
+from aimem.ports import Connection
+from aimem.store import oplog, view
+from aimem.store.kinds import KINDS, LINK, MEMORY, Kind, load_object, save_object
+
+CONFLICTS_PER_OBJECT = 8
+HISTORY_PER_MEMORY = 8
+_TEXT_FIELDS = frozenset({"name", "content"})
+_INDEXED_FIELDS = frozenset({"name", "content", "tags"})
+
+_ADD_CONFLICT = (
+    "INSERT OR IGNORE INTO conflicts (kind, key, field, stamp, value, noted_at) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_CAP_CONFLICTS = (
+    "DELETE FROM conflicts WHERE kind = :kind AND key = :key AND (field, stamp) NOT IN "
+    "(SELECT field, stamp FROM conflicts WHERE kind = :kind AND key = :key ORDER BY stamp DESC LIMIT :keep)"
+)
+_DROP_CONFLICTS = "DELETE FROM conflicts WHERE kind = ? AND key = ?"
+_ADD_HISTORY = (
+    "INSERT OR IGNORE INTO history (memory_id, stamp, replaced_by, title, content, noted_at) VALUES (?, ?, ?, ?, ?, ?)"
+)
+_CAP_HISTORY = (
+    "DELETE FROM history WHERE memory_id = :id AND stamp NOT IN "
+    "(SELECT stamp FROM history WHERE memory_id = :id ORDER BY stamp DESC LIMIT :keep)"
+)
+_LINKS_OF = "SELECT source_id, target_id, relation FROM links WHERE source_id = :id OR target_id = :id"
+_DROP_LINKS = "DELETE FROM links WHERE source_id = :id OR target_id = :id"
+_IS_DEAD = "SELECT 1 FROM tombstones WHERE kind = 'memory' AND key IN (?, ?)"
+
+
+class Merge(Protocol):
+    """The fold's rule: `replication.merge_entry`."""
+
+    def __call__(self, state: ObjectState, entry: Entry | Blank, stamp: Stamp, *, maxima: AbstractSet[str]) -> Merged:
+        """Join an entry into an object."""
+        ...
+
+
+class UnknownKind(ValueError):
+    """The op names a kind that this version cannot fold: it is held, not dropped."""
+
+
+class _Touched(Struct):
+    """Collects, over the entries of one op, what the view has to look at again."""
+
+    names: set[view.Name]
+    nameless: set[str]
+    rewritten: set[str]
+    numbers: set[int]
+
+
+def fold_entries(
+    conn: Connection, merge: Merge, stamp: Stamp, entries: Sequence[Entry | Blank], noted_at: Instant
+) -> frozenset[int]:
+    """Join the entries of one op into the objects, and bring the view up to them.
+
+    Returns: the numbers of the rows of the view that changed.
+    Raises: UnknownKind, ValueError for an entry that no origin of ours can have made; DatabaseError.
+    """
+    touched = _Touched(set(), set(), set(), set())
+    for entry in entries:
+        kind = KINDS.get(entry.kind)
+        if kind is None:
+            raise UnknownKind(entry.kind)
+        _fold_one(conn, merge, kind, entry, stamp, noted_at, touched)
+    touched.numbers |= view.refresh(conn, touched.names, sorted(touched.nameless), frozenset(touched.rewritten))
+    return frozenset(touched.numbers)
+
+
+def _fold_one(
+    conn: Connection, merge: Merge, kind: Kind, entry: Entry | Blank, stamp: Stamp, noted_at: Instant, touched: _Touched
+) -> None:
+    old = load_object(conn, kind, entry.key)
+    merged = merge(old, entry, stamp, maxima=kind.maxima)
+    if kind is LINK and _has_dead_end(conn, entry.key):
+        return          # it can never show again: absent on every node that knows of the death, whatever came first
+    _note_conflicts(conn, kind, entry.key, merged.conflicts, noted_at)
+    if merged.state == old:
+        return
+    is_death = merged.state.dead is not None and old.dead is None
+    if is_death:
+        _bury(conn, kind, entry.key, merged.state, touched)
+    elif kind is MEMORY and merged.changed & _TEXT_FIELDS and old.born is not None:
+        _note_history(conn, entry.key, old, stamp, noted_at)
+    save_object(conn, kind, entry.key, merged.state)
+    if kind is MEMORY:
+        _touch(entry.key, old, merged, touched)
+
+
+def _touch(memory_id: str, old: ObjectState, merged: Merged, touched: _Touched) -> None:
+    before, after = view.name_of(old), view.name_of(merged.state)
+    touched.names |= {name for name in (before, after) if name is not None}
+    if after is None and merged.state.dead is None:
+        touched.nameless.add(memory_id)
+    if merged.changed & _INDEXED_FIELDS:
+        touched.rewritten.add(memory_id)
+
+
+def _bury(conn: Connection, kind: Kind, key: str, state: ObjectState, touched: _Touched) -> None:
+    conn.execute(_DROP_CONFLICTS, (kind.name, key))
+    if kind is MEMORY:
+        touched.numbers |= view.drop(conn, key)
+        for source, target, relation in conn.execute(_LINKS_OF, {"id": key}).fetchall():
+            link = [str(source), str(target), str(relation)]
+            conn.execute(_DROP_CONFLICTS, (LINK.name, msgspec.json.encode(link).decode()))
+        conn.execute(_DROP_LINKS, {"id": key})
+    if state.dead is not None:
+        oplog.blank_object(conn, kind.name, key, state.dead)
+
+
+def _has_dead_end(conn: Connection, key: str) -> bool:
+    source, target, _ = LINK.split_key(key)
+    return conn.execute(_IS_DEAD, (source, target)).fetchone() is not None
+
+
+def _note_conflicts(
+    conn: Connection, kind: Kind, key: str, conflicts: Sequence[FieldConflict], noted_at: Instant
+) -> None:
+    for lost in conflicts:
+        value = msgspec.json.encode(lost.value).decode()
+        conn.execute(_ADD_CONFLICT, (kind.name, key, lost.field, lost.stamp.pack(), value, noted_at))
+    if conflicts:
+        conn.execute(_CAP_CONFLICTS, {"kind": kind.name, "key": key, "keep": CONFLICTS_PER_OBJECT})
+
+
+def _note_history(conn: Connection, memory_id: str, old: ObjectState, stamp: Stamp, noted_at: Instant) -> None:
+    name, content = view.name_of(old), old.fields.get("content")
+    if name is None or content is None:
+        return
+    replaced = max(old.fields["name"].stamp, content.stamp)
+    conn.execute(
+        _ADD_HISTORY, (memory_id, replaced.pack(), stamp.pack(), name[1], str(content.value), noted_at)
+    )
+    conn.execute(_CAP_HISTORY, {"id": memory_id, "keep": HISTORY_PER_MEMORY})
+
+

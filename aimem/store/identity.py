@@ -1,0 +1,92 @@
+"""Who this node is: its stream, the key that signs it, and when a new one must be minted (design §5).
+
+A stream is one incarnation of a node. The private key lies in a sidecar file beside the database, never in it, so that a
+copied or restored database cannot go on writing in the old one's name.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from aimem.errors import Corrupt
+from aimem.model import Create, Entry, StreamHead, StreamId, stream_id
+from aimem.ports import Chance, Connection, Files, Signer
+from aimem.store import oplog
+from aimem.store.kinds import STREAM
+
+SIDECAR_SUFFIX = ".node"
+
+
+class Sidecar(Struct, frozen=True, kw_only=True):
+    """The file `DB.node` (0600): which stream this node writes, and its private key (hex)."""
+
+    stream: StreamId
+    node: str
+    private_key: str
+
+
+class Identity(Struct, frozen=True, kw_only=True):
+    """What the writer needs to append to its stream.
+
+    Attributes:
+      opening: entries of the stream's first op, if that is still to be written; empty otherwise.
+    """
+
+    node: str
+    signer: Signer
+    head: StreamHead
+    opening: tuple[Entry, ...] = ()
+
+
+def sidecar_path(db: Path) -> Path:
+    """Where the private key of a database's node lies."""
+    return db.with_name(db.name + SIDECAR_SUFFIX)
+
+
+def load_identity(conn: Connection, files: Files, chance: Chance, db: Path, node: str) -> Identity:
+    """Continue the sidecar's stream if this database knows it, else mint one.
+
+    Args:
+      node: the name for a newly minted stream; a sidecar's own name wins.
+    Raises: Corrupt if the sidecar cannot be read (losing its key must be a person's decision); OSError.
+    """
+    path = sidecar_path(db)
+    data = files.read(path)
+    sidecar = None if data is None else _read_sidecar(data, path)
+    if sidecar is not None:
+        head = oplog.head(conn, sidecar.stream)
+        if head is not None:
+            return Identity(node=sidecar.node, signer=chance.load_signer(bytes.fromhex(sidecar.private_key)), head=head)
+    return _mint(files, chance, path, sidecar, node)
+
+
+def _mint(files: Files, chance: Chance, path: Path, old: Sidecar | None, node: str) -> Identity:
+    """A fresh key. The sidecar is durable before the first op: a crash between the two only mints once more."""
+    signer = chance.new_signer()
+    stream = stream_id(signer.public_key)
+    name = node if old is None else old.node
+    fresh = Sidecar(stream=stream, node=name, private_key=signer.private_key.hex())
+    files.write_durably(path, msgspec.json.encode(fresh))
+    opening = Entry(
+        kind=STREAM.name, key=stream, create=Create(author=name),
+        fields={
+            "node": name, "public_key": signer.public_key.hex(),
+            "predecessor": None if old is None else old.stream, "certificate": None,
+        },
+    )
+    head = StreamHead(stream=stream, seq=0, hlc=0, chain_hash=oplog.GENESIS)
+    return Identity(node=name, signer=signer, head=head, opening=(opening,))
+
+
+def _read_sidecar(data: bytes, path: Path) -> Sidecar:
+    try:
+        sidecar = msgspec.json.decode(data, type=Sidecar)
+        is_sound = len(bytes.fromhex(sidecar.private_key)) == 32
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        raise Corrupt(f"{path} cannot be read as this node's key ({error}); restore it, or move it away to start a new identity") from error
+    if not is_sound:
+        raise Corrupt(f"{path} holds no key of 32 bytes; restore it, or move it away to start a new identity")
+    return sidecar

@@ -1,0 +1,289 @@
+"""The kinds of replicated objects: which fields each has and how they lie in its table.
+
+One generic road loads and saves them all; a kind is a table of fields, not a function. A field's codec checks the type of
+every value, because values come from other nodes: what it refuses makes the op held, never half applied.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from aimem.model import Cell, FieldValue, LinkKey, MemoryId, ObjectState, Relation, Stamp, unpack_stamp
+from aimem.ports import Connection
+
+SqlValue = str | int | float | bytes | None
+
+_FIND_TOMBSTONE = "SELECT stamp FROM tombstones WHERE kind = ? AND key = ?"
+_BURY = "INSERT OR REPLACE INTO tombstones (kind, key, stamp) VALUES (?, ?, ?)"
+
+
+class Field(Struct, frozen=True, kw_only=True):
+    """One field: its columns, and the way between its value and theirs.
+
+    Attributes:
+      is_optional: a creation need not set it.
+      is_register: the greatest value wins instead of the latest write.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    to_columns: Callable[[FieldValue], tuple[SqlValue, ...]]
+    to_value: Callable[[tuple[SqlValue, ...]], FieldValue]
+    is_optional: bool = False
+    is_register: bool = False
+
+
+class Kind(Struct, frozen=True, kw_only=True):
+    """One kind of object.
+
+    Attributes:
+      split_key: the key's text -> the values of `key_columns`. Raises: ValueError for a key of another form.
+      join_key: the inverse.
+    """
+
+    name: str
+    table: str
+    key_columns: tuple[str, ...]
+    fields: tuple[Field, ...]
+    split_key: Callable[[str], tuple[str, ...]]
+    join_key: Callable[[tuple[str, ...]], str]
+
+    @property
+    def maxima(self) -> frozenset[str]:
+        """Names of the registers."""
+        return frozenset(f.name for f in self.fields if f.is_register)
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Names of the fields without which an object is not complete, hence not shown."""
+        return frozenset(f.name for f in self.fields if not f.is_optional)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """All columns after the key, in the order in which rows are read and written."""
+        return ("born", "author", *(c for f in self.fields for c in f.columns), "stamps")
+
+
+def _scalar(column: str, kind: type | tuple[type, ...]) -> tuple[
+    tuple[str, ...], Callable[[FieldValue], tuple[SqlValue, ...]], Callable[[tuple[SqlValue, ...]], FieldValue]
+]:
+    def to_columns(value: FieldValue) -> tuple[SqlValue, ...]:
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise ValueError(f"{column} cannot hold a {type(value).__name__}")
+        if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+            raise ValueError(f"{column} cannot hold {value}: it has 64 bits")
+        return (int(value) if isinstance(value, bool) else value,)  # type: ignore[return-value]  # a list is no `kind`
+
+    def to_value(row: tuple[SqlValue, ...]) -> FieldValue:
+        found = row[0]
+        if isinstance(found, bytes):
+            raise ValueError(f"{column} holds bytes")
+        return bool(found) if kind is bool else found
+
+    return (column,), to_columns, to_value
+
+
+def _scalar_field(name: str, kind: type | tuple[type, ...], *, is_optional: bool = False) -> Field:
+    columns, to_columns, to_value = _scalar(name, kind)
+    return Field(name=name, columns=columns, to_columns=to_columns, to_value=to_value, is_optional=is_optional)
+
+
+def _list_field(name: str, shapes: Sequence[tuple[type, ...]], *, is_register: bool = False) -> Field:
+    """A list whose items have one of the given shapes (a shape of one type and `...` is a list of any length)."""
+
+    def fits(value: FieldValue) -> bool:
+        if not isinstance(value, tuple):
+            return False
+        return any(
+            all(isinstance(item, shape[0]) for item in value) if shape[-1] is Ellipsis
+            else len(value) == len(shape) and all(type(item) is kind for item, kind in zip(value, shape, strict=True))
+            for shape in shapes
+        )
+
+    def to_columns(value: FieldValue) -> tuple[SqlValue, ...]:
+        if not fits(value):
+            raise ValueError(f"{name} cannot hold {value!r:.80}")
+        return (json.dumps(value, ensure_ascii=False, separators=(",", ":")),)
+
+    def to_value(row: tuple[SqlValue, ...]) -> FieldValue:
+        return msgspec.json.decode(str(row[0]), type=tuple[str | int, ...])
+
+    return Field(
+        name=name, columns=(name,), to_columns=to_columns, to_value=to_value, is_optional=is_register, is_register=is_register
+    )
+
+
+def _name_to_columns(value: FieldValue) -> tuple[SqlValue, ...]:
+    match value:
+        case [str() as namespace, str() as title]:
+            return namespace, title, 0
+        case [str() as namespace, str() as title, True]:
+            return namespace, title, 1
+    raise ValueError(f"name cannot hold {value!r:.80}")
+
+
+def _name_to_value(row: tuple[SqlValue, ...]) -> FieldValue:
+    namespace, title = str(row[0]), str(row[1])
+    return (namespace, title, True) if row[2] else (namespace, title)
+
+
+def _single_key(key: str) -> tuple[str, ...]:
+    return (key,)
+
+
+def _link_key(key: str) -> tuple[str, ...]:
+    parts = msgspec.json.decode(key, type=tuple[str, str, str])
+    if key != link_key_text(LinkKey(MemoryId(parts[0]), MemoryId(parts[1]), Relation(parts[2]))):
+        raise ValueError("a link's key is not in its canonical form")
+    return parts
+
+
+def link_key_text(key: LinkKey) -> str:
+    """The object key of a link: one canonical JSON array."""
+    return msgspec.json.encode([key.source_id, key.target_id, key.relation.value]).decode()
+
+
+LIVE: Final[FieldValue] = ("live",)
+"""Value of `lifecycle` of a memory that is not archived; else ("archived", reason, when)."""
+
+MEMORY: Final = Kind(
+    name="memory",
+    table="memories",
+    key_columns=("id",),
+    split_key=_single_key,
+    join_key=lambda row: row[0],
+    fields=(
+        Field(name="name", columns=("namespace", "title", "title_generated"), to_columns=_name_to_columns, to_value=_name_to_value),
+        _scalar_field("content", str),
+        _list_field("tags", [(str, ...)]),  # type: ignore[list-item]  # Ellipsis marks any length
+        _scalar_field("tier", str),
+        _scalar_field("priority", int),
+        _scalar_field("confidence", float),
+        _scalar_field("source", str),
+        _scalar_field("metadata", str),
+        _scalar_field("scope", (str, type(None))),
+        _scalar_field("created_at", int),
+        _scalar_field("updated_at", int),
+        _scalar_field("expires_at", (int, type(None))),
+        _list_field("lifecycle", [(str,), (str, str, int)]),
+        _list_field("extended", [(str, int)], is_register=True),
+        _list_field("collected", [(str, int, int)], is_register=True),
+    ),
+)
+LINK: Final = Kind(
+    name="link",
+    table="links",
+    key_columns=("source_id", "target_id", "relation"),
+    split_key=_link_key,
+    join_key=lambda row: link_key_text(LinkKey(MemoryId(row[0]), MemoryId(row[1]), Relation(row[2]))),
+    fields=(
+        _scalar_field("present", bool),
+        _scalar_field("created_at", int),
+        _scalar_field("valid_from", int),
+        _scalar_field("valid_until", (int, type(None))),
+        _scalar_field("observed_by", (str, type(None))),
+    ),
+)
+STREAM: Final = Kind(
+    name="stream",
+    table="stream_facts",
+    key_columns=("stream",),
+    split_key=_single_key,
+    join_key=lambda row: row[0],
+    fields=(
+        _scalar_field("node", str),
+        _scalar_field("public_key", str),
+        _scalar_field("predecessor", (str, type(None))),
+        _scalar_field("certificate", (str, type(None))),
+    ),
+)
+KINDS: Final = {kind.name: kind for kind in (MEMORY, LINK, STREAM)}
+"""Every kind that this version can fold; ops of another kind are held."""
+
+
+def _where(kind: Kind) -> str:
+    return " AND ".join(f"{column} = ?" for column in kind.key_columns)
+
+
+_SELECT = {k.name: f"SELECT {', '.join(k.columns)} FROM {k.table} WHERE {_where(k)}" for k in KINDS.values()}
+_SELECT_ALL = {k.name: f"SELECT {', '.join(k.key_columns + k.columns)} FROM {k.table}" for k in KINDS.values()}
+_UPSERT = {
+    k.name: f"INSERT INTO {k.table} ({', '.join(k.key_columns + k.columns)}) "
+    f"VALUES ({', '.join('?' * len(k.key_columns + k.columns))}) "
+    f"ON CONFLICT ({', '.join(k.key_columns)}) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in k.columns)}"
+    for k in KINDS.values()
+}
+_DELETE = {k.name: f"DELETE FROM {k.table} WHERE {_where(k)}" for k in KINDS.values()}
+
+
+def load_object(conn: Connection, kind: Kind, key: str) -> ObjectState:
+    """The object as known; `ObjectState()` if nothing is. Raises: ValueError for a key of another form."""
+    tombstone = conn.execute(_FIND_TOMBSTONE, (kind.name, key)).fetchone()
+    if tombstone is not None:
+        return ObjectState(dead=_stamp(tombstone[0]))
+    row = conn.execute(_SELECT[kind.name], kind.split_key(key)).fetchone()
+    return ObjectState() if row is None else read_state(kind, row)
+
+
+def read_state(kind: Kind, row: Sequence[SqlValue]) -> ObjectState:
+    """A state from a row of `kind.columns`."""
+    born = None if row[0] is None else _stamp(row[0])
+    packed = row[-1]
+    exceptions: dict[str, bytes | None] = msgspec.msgpack.decode(packed) if isinstance(packed, bytes) else {}
+    fields: dict[str, Cell] = {}
+    at = 2
+    for field in kind.fields:
+        columns = tuple(row[at : at + len(field.columns)])
+        at += len(field.columns)
+        if field.name in exceptions:
+            own = exceptions[field.name]
+            stamp = None if own is None else unpack_stamp(own)
+        else:
+            stamp = None if field.is_optional else born
+        if stamp is not None:
+            fields[field.name] = Cell(stamp, field.to_value(columns))
+    return ObjectState(born=born, author=None if row[1] is None else str(row[1]), fields=fields)
+
+
+def save_object(conn: Connection, kind: Kind, key: str, state: ObjectState) -> None:
+    """Write the joined state; a dead object leaves only its tombstone. Raises: ValueError, DatabaseError."""
+    if state.dead is not None:
+        conn.execute(_DELETE[kind.name], kind.split_key(key))
+        conn.execute(_BURY, (kind.name, key, state.dead.pack()))
+        return
+    unknown = state.fields.keys() - {f.name for f in kind.fields}
+    if unknown:
+        raise ValueError(f"a {kind.name} has no field {min(unknown)!r}")
+    values: list[SqlValue] = []
+    exceptions: dict[str, bytes | None] = {}
+    for field in kind.fields:
+        cell = state.fields.get(field.name)
+        values.extend((None,) * len(field.columns) if cell is None else field.to_columns(cell.value))
+        if cell is None:
+            if state.born is not None and not field.is_optional:
+                exceptions[field.name] = None
+        elif cell.stamp != state.born or field.is_optional:
+            exceptions[field.name] = cell.stamp.pack()
+    born = None if state.born is None else state.born.pack()
+    stamps = msgspec.msgpack.encode(exceptions) if exceptions else None
+    conn.execute(_UPSERT[kind.name], (*kind.split_key(key), born, state.author, *values, stamps))
+
+
+def all_objects(conn: Connection, kind: Kind) -> list[tuple[str, ObjectState]]:
+    """Every object of a kind that is not dead, with its key."""
+    width = len(kind.key_columns)
+    return [
+        (kind.join_key(tuple(str(part) for part in row[:width])), read_state(kind, row[width:]))
+        for row in conn.execute(_SELECT_ALL[kind.name])
+    ]
+
+
+def _stamp(packed: SqlValue) -> Stamp:
+    if not isinstance(packed, bytes):
+        raise ValueError("a stamp is stored as bytes")
+    return unpack_stamp(packed)

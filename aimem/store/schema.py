@@ -1,0 +1,122 @@
+"""Creating, checking and migrating the schema."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+from aimem.errors import Code, Corrupt
+from aimem.ports import Connection
+
+SCHEMA_VERSION = 1
+APPLICATION_ID = 0x61694D6D  # "aiMm": tells our files from other SQLite databases
+
+_READ_VERSION = "PRAGMA user_version"
+_READ_APPLICATION = "PRAGMA application_id"
+_COUNT_TABLES = "SELECT count(*) FROM sqlite_schema"
+_BEGIN = "BEGIN IMMEDIATE"
+_COMMIT = "COMMIT"
+_ROLLBACK = "ROLLBACK"
+_BACKUP = "VACUUM INTO :path"
+_PRAGMAS_WRITER = (
+    "PRAGMA journal_mode = WAL",
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -16384",
+    "PRAGMA journal_size_limit = 67108864",
+)
+_PRAGMAS_READER = (
+    "PRAGMA query_only = ON",
+    # Two connections that checkpoint and write at once can corrupt the file in the SQLite that we carry (design §4).
+    "PRAGMA wal_autocheckpoint = 0",
+    "PRAGMA temp_store = MEMORY",
+    "PRAGMA cache_size = -8192",
+)
+_CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
+
+
+def prepare_writer(conn: Connection) -> None:
+    """Set what holds for the one connection that writes and checkpoints."""
+    for pragma in _PRAGMAS_WRITER:
+        conn.execute(pragma).fetchall()
+
+
+def prepare_reader(conn: Connection) -> None:
+    """Set what holds for each connection that only reads."""
+    for pragma in _PRAGMAS_READER:
+        conn.execute(pragma).fetchall()
+
+
+def checkpoint(conn: Connection) -> None:
+    """Move the write-ahead log into the database and empty it; readers of older snapshots may leave a rest."""
+    conn.execute(_CHECKPOINT).fetchall()
+
+
+def schema_version(conn: Connection) -> int:
+    """The version that the file says it has."""
+    row = conn.execute(_READ_VERSION).fetchone()
+    return int(row[0]) if row and isinstance(row[0], int) else 0
+
+
+def ensure_schema(conn: Connection, path: Path, tell: Callable[[str], None]) -> None:
+    """Create the newest schema in an empty file, or bring an older file to it.
+
+    Args:
+      tell: is handed a sentence before a migration begins (it may take a while).
+    Raises: Corrupt(newer_schema) for a file of a later version of ours, Corrupt(not_a_database) for a database of another
+      program; DatabaseError.
+    """
+    version = schema_version(conn)
+    application = conn.execute(_READ_APPLICATION).fetchone()
+    tables = conn.execute(_COUNT_TABLES).fetchone()
+    is_empty = tables is not None and tables[0] == 0
+    if not is_empty and (application is None or application[0] != APPLICATION_ID):
+        raise Corrupt(
+            f"{path} is a database of another program (or of ai-memory before 0.1.0); name another file with --db, and bring "
+            "its memories over with export and import", code=Code.NOT_A_DATABASE,
+        )
+    if version > SCHEMA_VERSION:
+        raise Corrupt(
+            f"{path} has schema {version}; this ai-memory knows up to {SCHEMA_VERSION}: install the newer version that wrote it",
+            code=Code.NEWER_SCHEMA,
+        )
+    if is_empty:
+        _in_one_transaction(conn, _sql("schema", f"{SCHEMA_VERSION:04}.sql"), SCHEMA_VERSION)
+    elif version < SCHEMA_VERSION:
+        _migrate(conn, path, version, tell)
+
+
+def _migrate(conn: Connection, path: Path, version: int, tell: Callable[[str], None]) -> None:
+    copy = path.with_name(f"{path.name}.schema-{version}.backup")
+    tell(f"migrating {path} from schema {version} to {SCHEMA_VERSION}; the old file is kept as {copy}")
+    copy.unlink(missing_ok=True)
+    conn.execute(_BACKUP, {"path": str(copy)})
+    for number, name in migrations():
+        if number > version:
+            _in_one_transaction(conn, _sql("migrations", name), number)
+
+
+def migrations() -> list[tuple[int, str]]:
+    """(version that it leads to, file name) of every migration, in order."""
+    names = [entry.name for entry in files("aimem.store").joinpath("sql", "migrations").iterdir()]
+    return sorted((int(name[:4]), name) for name in names if re.fullmatch(r"\d{4}_\w+\.sql", name))
+
+
+def _sql(folder: str, name: str) -> str:
+    return files("aimem.store").joinpath("sql", folder, name).read_text("utf-8")
+
+
+def _in_one_transaction(conn: Connection, script: str, version: int) -> None:
+    conn.execute(_BEGIN)
+    try:
+        conn.executescript(script)
+        conn.execute(f"PRAGMA user_version = {version:d}")
+        conn.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
+        conn.execute(_COMMIT)
+    except BaseException:
+        if conn.in_transaction:
+            conn.execute(_ROLLBACK)
+        raise

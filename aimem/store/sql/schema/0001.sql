@@ -1,0 +1,179 @@
+-- The newest schema, created outright. Databases of earlier versions reach it by the files in ../migrations.
+--
+-- Replicated tables (memories, links, stream_facts, tombstones) hold the join of all known ops: primary keys only, nothing
+-- that could refuse an op. `born` and the packed stamps are 24 bytes whose byte order is the stamps' order. `stamps` is a
+-- MessagePack map of the fields whose stamp is not `born`: field -> 24 bytes, or nil where the field is not known.
+-- All other tables are this node's own.
+
+CREATE TABLE meta (
+    name  TEXT PRIMARY KEY NOT NULL,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- Streams ---------------------------------------------------------------------------------------------------------------
+
+-- The vector: how much of each stream is known. Never pruned.
+CREATE TABLE streams (
+    stream     TEXT PRIMARY KEY NOT NULL,
+    head_seq   INTEGER NOT NULL,
+    head_hlc   INTEGER NOT NULL,
+    head_hash  BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What a stream says of itself in its opening op.
+CREATE TABLE stream_facts (
+    stream      TEXT PRIMARY KEY NOT NULL,
+    born        BLOB,
+    author      TEXT,
+    node        TEXT,
+    public_key  TEXT,
+    predecessor TEXT,
+    certificate TEXT,
+    stamps      BLOB
+) STRICT, WITHOUT ROWID;
+
+-- The op log: the order in which this node learned of ops. A buffer and an outbox, not the state.
+CREATE TABLE ops (
+    position  INTEGER PRIMARY KEY AUTOINCREMENT,
+    stream    TEXT NOT NULL,
+    seq       INTEGER NOT NULL,
+    hlc       INTEGER NOT NULL,
+    kind      TEXT NOT NULL,
+    previous  BLOB NOT NULL,
+    signature BLOB NOT NULL,
+    held      TEXT                      -- why the fold did not take it yet; NULL once applied
+) STRICT;
+CREATE UNIQUE INDEX ops_dot ON ops (stream, seq);
+
+-- The origin's bytes of each entry, or the blank that a delete left.
+CREATE TABLE op_entries (
+    position INTEGER NOT NULL REFERENCES ops (position) ON DELETE CASCADE,
+    ordinal  INTEGER NOT NULL,
+    kind     TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    data     BLOB NOT NULL,
+    PRIMARY KEY (position, ordinal)
+) STRICT;
+CREATE INDEX op_entries_object ON op_entries (kind, key);
+
+-- Objects ---------------------------------------------------------------------------------------------------------------
+
+CREATE TABLE tombstones (
+    kind  TEXT NOT NULL,
+    key   TEXT NOT NULL,
+    stamp BLOB NOT NULL,
+    PRIMARY KEY (kind, key)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE memories (
+    id              TEXT PRIMARY KEY NOT NULL,
+    born            BLOB,
+    author          TEXT,
+    namespace       TEXT,
+    title           TEXT,
+    title_generated INTEGER,
+    content         TEXT,
+    tags            TEXT,
+    tier            TEXT,
+    priority        INTEGER,
+    confidence      REAL,
+    source          TEXT,
+    metadata        TEXT,
+    scope           TEXT,
+    created_at      INTEGER,
+    updated_at      INTEGER,
+    expires_at      INTEGER,
+    lifecycle       TEXT,
+    extended        TEXT,               -- register: [stamp of the expires_at that it extends, until]
+    collected       TEXT,               -- register: [stamp of the expires_at that was judged, its extension, when]
+    stamps          BLOB
+) STRICT;
+CREATE INDEX memories_name ON memories (namespace, title);
+CREATE INDEX memories_rank ON memories (priority DESC, updated_at DESC, id);
+CREATE INDEX memories_created ON memories (created_at);
+
+CREATE TABLE links (
+    source_id   TEXT NOT NULL,
+    target_id   TEXT NOT NULL,
+    relation    TEXT NOT NULL,
+    born        BLOB,
+    author      TEXT,
+    present     INTEGER,
+    created_at  INTEGER,
+    valid_from  INTEGER,
+    valid_until INTEGER,
+    observed_by TEXT,
+    stamps      BLOB,
+    PRIMARY KEY (source_id, target_id, relation)
+) STRICT;
+CREATE INDEX links_target ON links (target_id);
+
+-- Node-local ------------------------------------------------------------------------------------------------------------
+
+-- Names are a view: per memory, what the fold's state means for readers. Recomputed for the names that a write touches.
+CREATE TABLE memory_view (
+    no               INTEGER PRIMARY KEY AUTOINCREMENT,     -- never reused: rows of the full-text and vector index
+    id               TEXT NOT NULL UNIQUE REFERENCES memories (id) ON DELETE CASCADE,
+    state            TEXT NOT NULL CHECK (state IN ('live', 'shadow', 'archived', 'unborn')),
+    holder           TEXT,                                  -- of a shadow: the id that has the name
+    namespace        TEXT,
+    title            TEXT,
+    owner            TEXT NOT NULL DEFAULT '',              -- the author, if the name is private to it
+    expires_at       INTEGER,                               -- extensions included
+    text_hash        BLOB,
+    is_embedded      INTEGER NOT NULL DEFAULT 0,
+    access_count     INTEGER NOT NULL DEFAULT 0,
+    last_accessed_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX memory_view_name ON memory_view (namespace, title, owner) WHERE state = 'live';
+CREATE INDEX memory_view_expiry ON memory_view (expires_at) WHERE state = 'live' AND expires_at IS NOT NULL;
+CREATE INDEX memory_view_backlog ON memory_view (no) WHERE state = 'live' AND is_embedded = 0;
+CREATE INDEX memory_view_text ON memory_view (text_hash);
+CREATE INDEX memory_view_archive ON memory_view (no) WHERE state = 'archived';
+
+CREATE VIRTUAL TABLE memory_fts USING fts5 (
+    title, content, tags, content = '', contentless_delete = 1, tokenize = 'porter unicode61'
+);
+
+-- A cache: paid once per text and model, not once per memory.
+CREATE TABLE embeddings (
+    text_hash BLOB NOT NULL,
+    model     TEXT NOT NULL,
+    chunk     INTEGER NOT NULL,
+    vector    BLOB NOT NULL,                                -- little-endian float16
+    PRIMARY KEY (text_hash, model, chunk)
+) STRICT;
+
+-- Writes that lost a field to one that did not know of them; at most 8 an object.
+CREATE TABLE conflicts (
+    kind     TEXT NOT NULL,
+    key      TEXT NOT NULL,
+    field    TEXT NOT NULL,
+    stamp    BLOB NOT NULL,
+    value    TEXT NOT NULL,
+    noted_at INTEGER NOT NULL,
+    PRIMARY KEY (kind, key, field, stamp)
+) STRICT;
+
+-- Texts that a later write replaced; at most 8 a memory.
+CREATE TABLE history (
+    memory_id   TEXT NOT NULL REFERENCES memories (id) ON DELETE CASCADE,
+    stamp       BLOB NOT NULL,                              -- of the text that was replaced
+    replaced_by BLOB NOT NULL,
+    title       TEXT NOT NULL,
+    content     TEXT NOT NULL,
+    noted_at    INTEGER NOT NULL,
+    PRIMARY KEY (memory_id, stamp)
+) STRICT;
+
+CREATE TABLE idempotency (
+    scope        TEXT NOT NULL,
+    key          TEXT NOT NULL,
+    request_hash BLOB NOT NULL,
+    stream       TEXT,                                      -- with seq: the dot of the write; NULL if it wrote no op
+    seq          INTEGER,
+    answer       BLOB NOT NULL,
+    noted_at     INTEGER NOT NULL,
+    PRIMARY KEY (scope, key)
+) STRICT;
+CREATE INDEX idempotency_age ON idempotency (noted_at);

@@ -1,0 +1,210 @@
+"""The store of one node: one writer, N readers, one identity, one lock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar  # Any: see Store.write
+
+import trio
+from msgspec import Struct
+
+from aimem.errors import AimemError, Bug, Corrupt, InvalidRequest, Unavailable
+from aimem.model import StreamId
+from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, FileLock, Files, Mode, Threads
+from aimem.store import oplog, schema
+from aimem.store.changes import ChangeFeed
+from aimem.store.faults import translate, translated
+from aimem.store.fold import Merge
+from aimem.store.identity import Identity, load_identity
+from aimem.store.readers import Readers
+from aimem.store.transaction import Tip, Transaction
+from aimem.store.writer import Writer, WriterCounts, Written
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+LOCK_SUFFIX = ".lock"
+SOCKET_SUFFIX = ".sock"
+STOP_GRACE_S = 30.0
+
+
+class StoreSettings(Struct, frozen=True, kw_only=True):
+    """Bounds of a store; see ai-memory-config(5)."""
+
+    db: Path
+    node: str
+    queue_count: int = 1024
+    group_count: int = 64
+    reader_count: int = 4
+
+
+class StorePorts(Struct, frozen=True, kw_only=True):
+    """What a store needs of the outside world, and the rule by which ops join."""
+
+    clock: Clock
+    chance: Chance
+    threads: Threads
+    files: Files
+    merge: Merge
+
+
+class Wrote(Struct, frozen=True):
+    """A committed write: what its function returned, and the version token (`stream:seq`) of its last op, if it wrote one."""
+
+    value: Any
+    version: str | None
+
+
+class NodeLock:
+    """The right to open a database, held for the life of a process.
+
+    `flock` on `DB.lock`: the kernel drops it when the process ends, however it ends. The file's text is only a hint.
+    """
+
+    def __init__(self, lock: FileLock) -> None:
+        self._lock = lock
+
+    @classmethod
+    def take(cls, files: Files, db: Path, hint: str) -> NodeLock:
+        """Take it, or raise at once.
+
+        Raises: ports.LockHeld if another process has it; InvalidRequest or Unavailable if the path cannot hold a database.
+        """
+        if db.is_dir():
+            raise InvalidRequest(f"{db} is a folder; name a file with --db", field="db")
+        try:
+            return cls(files.lock(db.with_name(db.name + LOCK_SUFFIX), hint))
+        except FileNotFoundError as error:
+            raise InvalidRequest(f"the folder {db.parent} does not exist; create it, or name another file with --db", field="db") from error
+        except OSError as error:
+            raise Unavailable(f"cannot lock {db}: {error.strerror or error}; check the permissions of {db.parent}") from error
+
+    def release(self) -> None:
+        """Give it back; twice does no harm."""
+        self._lock.close()
+
+
+class Store:
+    """Reads and writes of one database.
+
+    Every write is one plain function of a Transaction, every read one plain function of a Connection; both run in one hop.
+    """
+
+    def __init__(self, settings: StoreSettings, ports: StorePorts, tell: Callable[[str], None] = lambda _: None) -> None:
+        self.settings = settings
+        self.feed = ChangeFeed()
+        self._ports, self._tell = ports, tell
+        self._writer = Writer(
+            clock=ports.clock, threads=ports.threads, merge=ports.merge, queue_count=settings.queue_count,
+            group_count=settings.group_count, translate=partial(translate, path=settings.db), publish=self.feed.publish_nowait,
+        )
+        self._readers = Readers(files=ports.files, threads=ports.threads, path=settings.db, count=settings.reader_count)
+        self._identity: Identity | None = None
+
+    @property
+    def stream(self) -> StreamId:
+        """The stream that this node writes."""
+        if self._identity is None:
+            raise Bug("the store is not open yet")
+        return self._identity.head.stream
+
+    @property
+    def node_name(self) -> str:
+        """The name in this stream's opening op."""
+        return "" if self._identity is None else self._identity.node
+
+    @property
+    def counts(self) -> WriterCounts:
+        """What the writer did so far."""
+        return self._writer.counts
+
+    @property
+    def queued_count(self) -> int:
+        """Writes that wait."""
+        return self._writer.queued_count
+
+    def file_bytes(self) -> int:
+        """Size of the database with its write-ahead log."""
+        db = self.settings.db
+        return self._ports.files.size_bytes(db) + self._ports.files.size_bytes(db.with_name(db.name + "-wal"))
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Open the database and serve writes until cancelled; then close readers, checkpoint and close.
+
+        Raises: Corrupt (fatal), Unavailable, InvalidRequest if it cannot be opened; Corrupt when it can no longer be trusted.
+        """
+        threads, limiter = self._ports.threads, self._writer.limiter
+        conn, identity, tip = await threads.run(self._open, limiter=limiter)
+        self._identity = identity
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._writer.run, conn, identity.signer, tip)
+                if identity.opening:
+                    await self.write(_open_stream, identity)
+                task_status.started()
+        except* (AimemError, OSError) as group:
+            raise _single(group) from group
+        finally:
+            with trio.move_on_after(STOP_GRACE_S, shield=True):
+                await threads.run(partial(self._close, conn), limiter=limiter)
+
+    async def write(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Wrote:
+        """Run `fn(transaction, …)` in the next group and wait for its commit.
+
+        Returns: its result (typed Any: a queue of jobs of all types lies between) and the version token.
+        Raises: what `fn` raises, Unavailable, Corrupt.
+        """
+        written: Written = await self._writer.write(lambda transaction: fn(transaction, *args, **kwargs))
+        return Wrote(written.value, str(written.dots[-1]) if written.dots else None)
+
+    async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `fn(connection, …)` on one consistent snapshot, stopped at the caller's deadline.
+
+        Raises: what `fn` raises, Unavailable, Corrupt.
+        """
+        return await self._readers.read(lambda conn: fn(conn, *args, **kwargs))
+
+    def _open(self) -> tuple[Connection, Identity, Tip]:
+        db, ports = self.settings.db, self._ports
+        with translated(db):
+            conn = ports.files.connect(db, Mode.READ_WRITE_CREATE)
+            try:
+                schema.prepare_writer(conn)
+                schema.ensure_schema(conn, db, self._tell)
+                identity = load_identity(conn, ports.files, ports.chance, db, self.settings.node)
+                tip = Tip(head=identity.head, hlc=max(identity.head.hlc, oplog.last_hlc(conn)))
+            except BaseException:
+                conn.close()
+                raise
+            return conn, identity, tip
+
+    def _close(self, conn: Connection) -> None:
+        self._readers.close()
+        try:
+            if not conn.in_transaction:
+                schema.checkpoint(conn)
+            conn.close()
+        except DatabaseError as error:
+            # All that was acknowledged is in the log already; the next start checkpoints.
+            if error.fault is DatabaseFault.OTHER:
+                raise translate(error, self.settings.db) from error
+
+
+def _open_stream(transaction: Transaction, identity: Identity) -> None:
+    transaction.emit("stream", identity.opening)
+
+
+def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error to name of several: what is corrupt first, since it ends the process."""
+    leaves: list[BaseException] = []
+    pending: list[BaseException] = [group]
+    while pending:
+        error = pending.pop()
+        if isinstance(error, BaseExceptionGroup):
+            pending.extend(error.exceptions)
+        else:
+            leaves.append(error)
+    return next((error for error in leaves if isinstance(error, Corrupt)), leaves[0])
+

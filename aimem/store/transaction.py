@@ -1,0 +1,121 @@
+"""What a write function is handed: a connection inside a savepoint, and the pen that writes ops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from aimem.errors import Bug, InvalidRequest
+from aimem.model import (
+    HLC_MAX,
+    MAX_OP_ENTRIES,
+    AgentId,
+    Create,
+    Dot,
+    Entry,
+    FieldValue,
+    Hlc,
+    Instant,
+    ObjectState,
+    Op,
+    Stamp,
+    StreamHead,
+    chain_hash,
+    decode_entry,
+    encode_entry,
+    next_hlc,
+)
+from aimem.ports import Connection, Signer
+from aimem.store import oplog
+from aimem.store.fold import Merge, fold_entries
+from aimem.store.kinds import KINDS, Kind, load_object
+
+OP_MAX_BYTES = 1_048_576
+
+
+class Tip(Struct, frozen=True, kw_only=True):
+    """Where the writer stands: the end of its own stream and the clock that all ops so far have moved.
+
+    Frozen, so that a rolled-back job is forgotten by going back to the tip before it.
+    """
+
+    head: StreamHead
+    hlc: int
+    position: int = 0
+
+
+class Transaction:
+    """One job's part of a group: reads see the group's earlier jobs; nothing is visible outside before COMMIT.
+
+    Attributes:
+      conn: for the store's queries; never used after the job.
+      now: the wall clock when the job began.
+    """
+
+    def __init__(self, conn: Connection, merge: Merge, signer: Signer, tip: Tip, now: Instant) -> None:
+        self.conn = conn
+        self.now = now
+        self.tip = tip
+        self.dots: list[Dot] = []
+        self.changed: set[int] = set()
+        self._merge = merge
+        self._signer = signer
+
+    def load(self, kind: Kind, key: str) -> ObjectState:
+        """The object as known now; `ObjectState()` if nothing is."""
+        return load_object(self.conn, kind, key)
+
+    def create(self, kind: Kind, key: str, author: AgentId, fields: Mapping[str, FieldValue]) -> Entry:
+        """An entry that brings an object into being, with all its required fields."""
+        missing = kind.required - fields.keys()
+        if missing:
+            raise Bug(f"a new {kind.name} lacks {', '.join(sorted(missing))}")
+        return Entry(kind=kind.name, key=key, create=Create(author=author), fields=dict(fields))
+
+    def change(self, kind: Kind, key: str, fields: Mapping[str, FieldValue]) -> Entry:
+        """An entry that sets some fields, naming for each the stamp that it replaces."""
+        cells = self.load(kind, key).fields
+        base = {name: cells[name].stamp.text() for name in fields if name in cells}
+        return Entry(kind=kind.name, key=key, fields=dict(fields), base=base)
+
+    def bury(self, kind: Kind, key: str) -> Entry:
+        """An entry that deletes an object for ever."""
+        return Entry(kind=kind.name, key=key, dead=True)
+
+    def emit(self, label: str, entries: Sequence[Entry]) -> Dot:
+        """Write one op: stamp it, log it, sign it, and fold it into the tables.
+
+        Raises: InvalidRequest if it has too many entries or bytes for one op; Bug for none, or an unknown kind.
+        """
+        data = tuple(encode_entry(entry) for entry in entries)
+        if not entries or any(entry.kind not in KINDS for entry in entries):
+            raise Bug(f"an op ({label}) without entries, or of a kind that is not in the table")
+        size = sum(map(len, data))
+        if len(entries) > MAX_OP_ENTRIES or size > OP_MAX_BYTES:
+            raise InvalidRequest(
+                f"one write may touch {MAX_OP_ENTRIES} objects and {OP_MAX_BYTES} bytes; this has {len(entries)} and {size}: split it"
+            )
+        head = self.tip.head
+        clock = next_hlc(Hlc(self.tip.hlc), self.now)
+        if clock > HLC_MAX:
+            raise Bug("the hybrid clock is exhausted: the wall clock must be wrong by many millennia")
+        stamp, dot = Stamp(clock, head.stream), Dot(head.stream, head.seq + 1)
+        chained = chain_hash(dot, stamp, label, data, head.chain_hash)
+        op = Op(
+            dot=dot, stamp=stamp, kind=label, entries=data, previous=head.chain_hash, signature=self._signer.sign(chained)
+        )
+        position = oplog.append(self.conn, op, tuple((entry.kind, entry.key) for entry in entries), chained)
+        self.changed |= fold_entries(self.conn, self._merge, stamp, entries, self.now)
+        self.tip = Tip(
+            head=StreamHead(stream=head.stream, seq=dot.seq, hlc=clock, chain_hash=chained), hlc=clock, position=position
+        )
+        self.dots.append(dot)
+        return dot
+
+    def fold(self, op: Op) -> None:
+        """Join an op from elsewhere into the objects, without logging it: repair and replay, in any order."""
+        entries = [decode_entry(data) for data in op.entries]
+        self.changed |= fold_entries(self.conn, self._merge, op.stamp, entries, self.now)
+        self.tip = msgspec.structs.replace(self.tip, hlc=max(self.tip.hlc, op.stamp.hlc))

@@ -1,0 +1,222 @@
+"""Group commit: one task commits what many callers hand it as one SQLite transaction.
+
+A job is a plain function of a transaction. Up to N queued jobs run as savepoints in one BEGIN IMMEDIATE … COMMIT; one that
+fails is rolled back alone; callers wake after the COMMIT. A queued job whose caller leaves is withdrawn; once begun it ends,
+and its outcome is known before the cancellation goes on: nothing is written behind the back of a caller that has left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any  # a job's result has its caller's type; the queue holds jobs of all types
+from functools import partial
+
+import outcome
+import trio
+from msgspec import Struct
+
+from aimem.errors import AimemError, Bug, Code, Corrupt, Unavailable
+from aimem.model import Dot
+from aimem.ports import Clock, Connection, DatabaseError, DatabaseFault, Signer, Threads
+from aimem.store.fold import Merge
+from aimem.store.transaction import Tip, Transaction
+
+_BEGIN = "BEGIN IMMEDIATE"
+_COMMIT = "COMMIT"
+_ROLLBACK = "ROLLBACK"
+_SAVEPOINT = "SAVEPOINT job"
+_ROLLBACK_TO = "ROLLBACK TO job"
+_RELEASE = "RELEASE job"
+
+_WHOLE_GROUP = frozenset({
+    DatabaseFault.FULL, DatabaseFault.IO, DatabaseFault.CORRUPT, DatabaseFault.NOT_A_DATABASE, DatabaseFault.INTERRUPTED,
+    DatabaseFault.READ_ONLY, DatabaseFault.BUSY,
+})
+
+
+class Written(Struct, frozen=True):
+    """A committed job: its result, and the dots of the ops that it wrote."""
+
+    value: Any
+    dots: tuple[Dot, ...]
+
+
+class WriterCounts(Struct):
+    """What the writer did so far."""
+
+    groups: int = 0
+    jobs: int = 0
+    rolled_back: int = 0
+    failed_groups: int = 0
+    largest_group: int = 0
+
+
+class _Job:
+    def __init__(self, run: Callable[[Transaction], Any]) -> None:
+        self.run = run
+        self.is_begun = False
+        self.done = trio.Event()
+        self.outcome: outcome.Outcome[Written] | None = None
+
+    def finish(self, result: outcome.Outcome[Written]) -> None:
+        self.outcome = result
+        self.done.set()
+
+
+class _Group(Struct):
+    """The result of one transaction: an outcome per job, the tip after it, and what changed."""
+
+    results: list[outcome.Outcome[Written]]
+    tip: Tip
+    changed: set[int]
+    fatal: AimemError | None = None
+
+
+class Writer:
+    """The only code that writes to the database.
+
+    The queue holds `queue_count` jobs; where it is full the caller waits, up to its own deadline.
+    """
+
+    def __init__(
+        self, *, clock: Clock, threads: Threads, merge: Merge, queue_count: int, group_count: int,
+        translate: Callable[[DatabaseError], AimemError], publish: Callable[[set[int]], None],
+    ) -> None:
+        self.counts = WriterCounts()
+        self.limiter = trio.CapacityLimiter(1)
+        self._clock, self._threads, self._merge = clock, threads, merge
+        self._group_count = group_count
+        self._translate, self._publish = translate, publish
+        self._queue_in, self._queue_out = trio.open_memory_channel[_Job](queue_count)
+        self._waiting: dict[_Job, None] = {}
+
+    @property
+    def queued_count(self) -> int:
+        """Jobs that wait for their group."""
+        return self._queue_in.statistics().current_buffer_used
+
+    async def write(self, run: Callable[[Transaction], Any]) -> Written:
+        """Queue a job and wait for its commit.
+
+        Raises: what the job raised; Unavailable if the whole group failed (nothing of it is stored) or the writer stopped.
+        """
+        job = _Job(run)
+        try:
+            await self._queue_in.send(job)      # full: the caller waits; cancelled here, it never runs
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise _stopped() from None
+        self._waiting[job] = None
+        try:
+            await job.done.wait()
+        finally:
+            del self._waiting[job]
+            if job.is_begun:
+                with trio.CancelScope(shield=True):     # bounded by one commit
+                    await job.done.wait()
+            job.is_begun = True                         # still queued: withdrawn, the writer passes it over
+        if job.outcome is None:
+            raise Bug("a job ended without an outcome")
+        return job.outcome.unwrap()
+
+    async def run(self, conn: Connection, signer: Signer, tip: Tip) -> None:
+        """Serve jobs until cancelled.
+
+        Raises: Corrupt when the result of a commit is unknown or the file cannot be trusted: the process must end.
+        """
+        try:
+            with self._queue_out:
+                async for first in self._queue_out:
+                    tip = await self._serve(conn, signer, tip, self._take_group(first))
+        finally:
+            for job in list(self._waiting):
+                if not job.is_begun:
+                    job.is_begun = True
+                    job.finish(outcome.Error(_stopped()))
+
+    def _take_group(self, first: _Job) -> list[_Job]:
+        group = [first]
+        while len(group) < self._group_count:
+            try:
+                group.append(self._queue_out.receive_nowait())
+            except (trio.WouldBlock, trio.EndOfChannel):
+                break
+        # Decided here, on Trio's thread: a caller cannot withdraw a job between this line and its group.
+        begun = [job for job in group if not job.is_begun]
+        for job in begun:
+            job.is_begun = True
+        return begun
+
+    async def _serve(self, conn: Connection, signer: Signer, tip: Tip, jobs: list[_Job]) -> Tip:
+        if not jobs:
+            return tip
+        stopped: list[outcome.Outcome[Written]] = [outcome.Error(_stopped()) for _ in jobs]
+        done = _Group(results=stopped, tip=tip, changed=set())
+        try:
+            run = partial(self._commit, conn, signer, tip, [job.run for job in jobs])
+            done = await self._threads.run(run, limiter=self.limiter)
+        finally:
+            for job, result in zip(jobs, done.results, strict=True):
+                job.finish(result)
+        self._publish(done.changed)
+        if done.fatal is not None:
+            raise done.fatal
+        return done.tip
+
+    def _commit(self, conn: Connection, signer: Signer, tip: Tip, runs: Sequence[Callable[[Transaction], Any]]) -> _Group:
+        """One transaction, in the writer's thread."""
+        group = _Group(results=[], tip=tip, changed=set())
+        is_committing = False
+        try:
+            conn.execute(_BEGIN)
+            for run in runs:
+                self._run_job(conn, signer, group, run)
+            is_committing = True
+            conn.execute(_COMMIT)
+        except DatabaseError as error:
+            return self._failed(conn, tip, len(runs), error, is_committing=is_committing)
+        self.counts.groups += 1
+        self.counts.jobs += len(runs)
+        self.counts.largest_group = max(self.counts.largest_group, len(runs))
+        return group
+
+    def _run_job(self, conn: Connection, signer: Signer, group: _Group, run: Callable[[Transaction], Any]) -> None:
+        transaction = Transaction(conn, self._merge, signer, group.tip, self._clock.now())
+        conn.execute(_SAVEPOINT)
+        try:
+            value = run(transaction)
+        except Exception as error:  # noqa: BLE001 - the job is the caller's: its error is the caller's answer
+            if isinstance(error, DatabaseError) and (error.fault in _WHOLE_GROUP or not conn.in_transaction):
+                raise
+            if not conn.in_transaction:
+                raise DatabaseError("the transaction ended early", DatabaseFault.OTHER) from error
+            conn.execute(_ROLLBACK_TO)
+            conn.execute(_RELEASE)
+            self.counts.rolled_back += 1
+            known = self._translate(error) if isinstance(error, DatabaseError) else error
+            group.results.append(outcome.Error(known))
+            return
+        if not conn.in_transaction:     # a full disk or an interrupt ends the transaction, not only the savepoint
+            raise DatabaseError("the transaction ended early", DatabaseFault.OTHER)
+        conn.execute(_RELEASE)
+        group.tip = transaction.tip
+        group.changed |= transaction.changed
+        group.results.append(outcome.Value(Written(value, tuple(transaction.dots))))
+
+    def _failed(self, conn: Connection, tip: Tip, count: int, error: DatabaseError, *, is_committing: bool) -> _Group:
+        """Nothing of the group is stored, or (fatal) nobody can say."""
+        self.counts.failed_groups += 1
+        known = self._translate(error)
+        is_unknown = error.fault is DatabaseFault.IO or (is_committing and not conn.in_transaction)
+        if is_unknown:
+            known = Corrupt(f"it is unknown whether the last commit is stored ({error}); the process ends, start it again", outcome="indeterminate")
+        elif conn.in_transaction:
+            try:
+                conn.execute(_ROLLBACK)
+            except DatabaseError as again:
+                known = Corrupt(f"a failed write could not be rolled back ({again}); the process ends, start it again")
+        fatal = known if isinstance(known, Corrupt) else None
+        return _Group(results=[outcome.Error(known) for _ in range(count)], tip=tip, changed=set(), fatal=fatal)
+
+
+def _stopped() -> Unavailable:
+    return Unavailable("the node is stopping; nothing was stored: retry", code=Code.SHUTTING_DOWN, outcome="not_applied")
