@@ -36,9 +36,11 @@ def merge_entry(state: ObjectState, entry: Entry | Blank, stamp: Stamp, *, maxim
         return Merged(state=state, changed=frozenset())
     changed: set[str] = set()
     born, author = state.born, state.author
-    if entry.create is not None and (born is None or stamp < born):
-        born, author = stamp, entry.create.author
-        changed.add("born")
+    if entry.create is not None:
+        earliest = _earlier_birth(born, author, stamp, entry.create.author)
+        if earliest != (born, author):
+            born, author = earliest
+            changed.add("born")
     fields = dict(state.fields)
     conflicts = []
     for name, value in entry.fields.items():
@@ -57,6 +59,13 @@ def merge_entry(state: ObjectState, entry: Entry | Blank, stamp: Stamp, *, maxim
     return Merged(state=joined, changed=frozenset(changed), conflicts=tuple(conflicts))
 
 
+def _earlier_birth(born: Stamp | None, author: str | None, stamp: Stamp, creator: str) -> tuple[Stamp, str | None]:
+    if born is None or stamp < born:
+        return stamp, creator
+    # Only a fork of a stream makes such a tie.
+    return born, max(author or "", creator) if stamp == born else author
+
+
 def _bury(state: ObjectState, stamp: Stamp) -> Merged:
     if state.dead is not None and state.dead <= stamp:
         return Merged(state=state, changed=frozenset())
@@ -73,7 +82,7 @@ def _rank(value: FieldValue) -> tuple[int, bytes]:
 def _latest(known: Cell, new: Cell) -> Cell:
     if new.stamp != known.stamp:
         return new if new.stamp > known.stamp else known
-    return new if _rank(new.value) > _rank(known.value) else known      # only a fork of a stream makes such a tie
+    return new if _rank(new.value) > _rank(known.value) else known  # only a fork of a stream makes such a tie
 
 
 def _greatest_value(known: Cell | None, new: Cell) -> Cell:

@@ -171,9 +171,16 @@ class RestoreQuery(Struct, kw_only=True):
 
 
 class PromoteRequest(Struct, kw_only=True):
-    """Body of POST /memories/{id}/promote, which may be absent: an ancestor namespace to clone into."""
+    """Optional body of POST /memories/{id}/promote: an ancestor namespace to promote a copy into."""
 
     to_namespace: str | None = None
+
+
+class PurgeQuery(Struct, kw_only=True):
+    """Query of DELETE /archive: an age, or the express wish for everything."""
+
+    older_than_days: int | None = None
+    all: bool = False
 
 
 class GcQuery(Struct, kw_only=True):
@@ -182,14 +189,7 @@ class GcQuery(Struct, kw_only=True):
     dry_run: bool = False
 
 
-class PurgeQuery(Struct, kw_only=True):
-    """Query of DELETE /archive: one of the two has to be given."""
-
-    older_than_days: int | None = None
-    all: bool = False
-
-
 class IndexQuery(Struct, kw_only=True):
-    """Query of GET /index: `wait_below` waits, up to 10 s, for at most so many texts without a vector."""
+    """Query of GET /index: wait (at most 10 s) until the backlog is no greater than this."""
 
     wait_below: int | None = None
