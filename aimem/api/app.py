@@ -153,6 +153,13 @@ def _body(incoming: Request, kind: type[Struct], data: bytes) -> object:
             "compressed bodies are not read; send the JSON as it is",
             code=Code.UNSUPPORTED_MEDIA_TYPE, field="Content-Encoding",
         )
+    try:
+        # The decoder passes over fields that the type does not have without looking whether they are UTF-8.
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(
+            f"the body is not UTF-8: {error.reason} at byte {error.start}", code=Code.MALFORMED_JSON
+        ) from None
     return decode_body(kind, data)
 
 

@@ -90,6 +90,7 @@ DEEP = b'{"text":"x","metadata":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}"
     (b'{"text":"x","count":NaN}', 400, "malformed_json", None),
     (b'{"text":"x","metadata":{"a":Infinity}}', 400, "malformed_json", None),
     (b'{"text":"\xff"}', 400, "malformed_json", None),
+    (b'{"text":"x","unknown":"\xff"}', 400, "malformed_json", None),
     (b'{"text":"\\ud800"}', 400, "malformed_json", None),
     (b'\xef\xbb\xbf{"text":"x"}', 400, "malformed_json", None),
     ('{"text":"x"}'.encode("utf-16"), 400, "malformed_json", None),

@@ -129,7 +129,8 @@ def test_unknown_transport_counts_as_public_tcp(named: str | None, expected: Tra
 
 @pytest.mark.parametrize(("scope", "path"), [
     ({"raw_path": b"/a%2Fb?x=1"}, "/a%2Fb"), ({"path": "/a b/ü"}, "/a%20b/%C3%BC"),
-    ({"raw_path": b"http://h/p?q"}, "/p"), ({"raw_path": b"http://h"}, "/"), ({"raw_path": b"", "path": ""}, "/"), ({"raw_path": b"*"}, "*"),
+    ({"raw_path": b"http://h/p?q"}, "/p"),
+    ({"raw_path": b"http://h"}, "/"), ({"raw_path": b"", "path": ""}, "/"), ({"raw_path": b"*"}, "*"),
 ])
 def test_path_stays_encoded(scope: dict[str, object], path: str) -> None:
     assert encoded_path(scope) == path
