@@ -78,13 +78,16 @@ def rimmed(app: AsgiApp, *, metrics: Metrics, rng: random.Random, is_stopping: C
             log_failure(error, route=exchange.route)
             await send_reply(reply_to, refusal(Bug("internal error")))
         finally:
-            seconds = trio.current_time() - began
-            metrics.end(route=exchange.route, method=scope["method"], status=exchange.status, seconds=seconds)
-            seen = {"route": exchange.route, "method": scope["method"], "status": exchange.status, "seconds": seconds}
-            log.debug("api.answered", extra=seen)
+            _close(exchange, metrics, scope["method"], trio.current_time() - began)
             REQUEST_ID.reset(token)
 
     return rim
+
+
+def _close(exchange: Exchange, metrics: Metrics, method: str, seconds: float) -> None:
+    metrics.end(route=exchange.route, method=method, status=exchange.status, seconds=seconds)
+    seen = {"route": exchange.route, "method": method, "status": exchange.status, "seconds": seconds}
+    log.debug("api.answered", extra=seen)
 
 
 def _closing() -> Reply:

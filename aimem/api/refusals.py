@@ -78,7 +78,7 @@ def refusal(error: AimemError, *, headers: tuple[tuple[str, str], ...] = ()) -> 
     if status == 500:
         body["error"] = INTERNAL_TEXT
     else:
-        body = {**error.details, **body}
+        body |= {name: value for name, value in error.details.items() if name not in body}
     extra = headers
     if status in (429, 503):
         extra = (*extra, ("Retry-After", str(RETRY_AFTER_S)))

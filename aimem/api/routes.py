@@ -48,10 +48,6 @@ from aimem.wire import (
     UpdateMemory,
 )
 
-_ONE_ID: Final = (Code.NOT_FOUND,)
-_PREFIX: Final = (Code.NOT_FOUND, Code.AMBIGUOUS_ID)
-_NAMED: Final = (Code.RESERVED_NAMESPACE, Code.DENIED)
-
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
         method="GET", path="/api/v1/health", name="health", handler=handlers.health, answer=Health, access=Access.OPEN,
@@ -85,7 +81,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="POST", path="/api/v1/memories", name="remember", handler=handlers.remember, body=CreateMemory,
         answer=Stored, status=201,
         summary="Store a memory, or update the author's own of the same namespace and title.", effect=Effect.WRITE_ONCE,
-        errors=(*_NAMED, Code.CONFLICT, Code.NAME_TAKEN, Code.ID_TAKEN),
+        errors=(Code.RESERVED_NAMESPACE, Code.ID_TAKEN),
     ),
     Route(
         method="GET", path="/api/v1/memories", name="list_memories", handler=handlers.list_memories, query=ListQuery,
@@ -93,22 +89,24 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         method="GET", path="/api/v1/memories/{memory_id}", name="get", handler=handlers.get, answer=MemoryWithLinks,
-        summary="One memory with its links.", errors=_PREFIX,
+        summary="One memory with its links.",
+        errors=(Code.NOT_FOUND, Code.AMBIGUOUS_ID),
     ),
     Route(
         method="PUT", path="/api/v1/memories/{memory_id}", name="update", handler=handlers.update, body=UpdateMemory,
         answer=UpdatedMemory, summary="Change the fields that are present.", effect=Effect.WRITE_ONCE,
-        errors=(*_PREFIX, *_NAMED, Code.NAME_TAKEN),
+        errors=(Code.NOT_FOUND, Code.AMBIGUOUS_ID, Code.RESERVED_NAMESPACE, Code.NAME_TAKEN),
     ),
     Route(
         method="DELETE", path="/api/v1/memories/{memory_id}", name="delete", handler=handlers.delete, answer=Deleted,
-        summary="Delete a memory for ever, by its whole id.", effect=Effect.WRITE_ONCE, errors=(*_ONE_ID, *_NAMED),
+        summary="Delete a memory for ever, by its whole id.", effect=Effect.WRITE_ONCE,
+        errors=(Code.NOT_FOUND, Code.RESERVED_NAMESPACE),
     ),
     Route(
         method="POST", path="/api/v1/memories/{memory_id}/promote", name="promote", handler=handlers.promote,
         body=PromoteRequest, body_required=False, answer=Promoted,
         summary="Make a memory long-lived, or clone it into an ancestor namespace.", effect=Effect.WRITE_ONCE,
-        errors=(*_ONE_ID, *_NAMED, Code.CONFLICT, Code.NAME_TAKEN, Code.ID_TAKEN),
+        errors=(Code.NOT_FOUND, Code.RESERVED_NAMESPACE, Code.NAME_TAKEN, Code.ID_TAKEN),
     ),
     Route(
         method="GET", path="/api/v1/search", name="search", handler=handlers.search, query=SearchQuery,
@@ -125,15 +123,16 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         method="POST", path="/api/v1/links", name="link", handler=handlers.link, body=LinkRequest, answer=Linked,
-        status=201, summary="Link two memories.", effect=Effect.WRITE_ONCE, errors=(*_ONE_ID, *_NAMED),
+        status=201, summary="Link two memories.", effect=Effect.WRITE_ONCE,
+        errors=(Code.NOT_FOUND,),
     ),
     Route(
         method="DELETE", path="/api/v1/links", name="unlink", handler=handlers.unlink, body=LinkRequest, answer=Deleted,
-        summary="Remove exactly this link.", effect=Effect.WRITE_ONCE, errors=(*_ONE_ID, *_NAMED),
+        summary="Remove exactly this link.", effect=Effect.WRITE_ONCE,
     ),
     Route(
         method="GET", path="/api/v1/links/{memory_id}", name="links_of", handler=handlers.links_of, answer=LinksOut,
-        summary="Links of a memory, in both directions.", errors=_ONE_ID,
+        summary="Links of a memory, in both directions.",
     ),
     Route(
         method="GET", path="/api/v1/namespaces", name="namespaces", handler=handlers.namespaces, answer=NamespacesOut,
@@ -151,7 +150,6 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="POST", path="/api/v1/import", name="import_memories", handler=handlers.import_memories,
         body=ImportRequest, answer=ImportResult,
         summary="Take in memories and links of an export, at most 1,000 memories a request.", effect=Effect.WRITE_ONCE,
-        errors=_NAMED,
     ),
     Route(
         method="GET", path="/api/v1/archive", name="list_archive", handler=handlers.list_archive,
@@ -159,11 +157,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         method="POST", path="/api/v1/archive", name="archive", handler=handlers.archive, body=ArchiveRequest,
-        answer=ArchiveResult, summary="Archive memories by their ids.", effect=Effect.WRITE_ONCE, errors=_NAMED,
+        answer=ArchiveResult, summary="Archive memories by their ids.", effect=Effect.WRITE_ONCE,
+        errors=(Code.RESERVED_NAMESPACE,),
     ),
     Route(
         method="DELETE", path="/api/v1/archive", name="purge_archive", handler=handlers.purge_archive, query=PurgeQuery,
-        answer=Purged, summary="Delete archived memories for ever.", effect=Effect.WRITE, errors=(Code.DENIED,),
+        answer=Purged, summary="Delete archived memories for ever.", effect=Effect.WRITE,
     ),
     Route(
         method="GET", path="/api/v1/archive/stats", name="archive_stats", handler=handlers.archive_stats,
@@ -172,7 +171,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         method="POST", path="/api/v1/archive/{memory_id}/restore", name="restore", handler=handlers.restore,
         query=RestoreQuery, answer=Restored, summary="Take a memory out of the archive.", effect=Effect.WRITE_ONCE,
-        errors=(*_ONE_ID, *_NAMED, Code.NAME_TAKEN, Code.CONFLICT),
+        errors=(Code.NOT_FOUND, Code.NAME_TAKEN),
     ),
 )
 """Every route of this surface; `{memory_id}` takes one segment, a slash inside an id is sent as %2F."""

@@ -171,12 +171,12 @@ async def test_purge_wants_to_be_told_how_much(http: httpx.AsyncClient) -> None:
     assert (await http.delete("/archive?all=true")).json() == {"purged": 1}
 
 
-async def test_export_is_imported_elsewhere(http: httpx.AsyncClient, tmp_path: Path) -> None:
+async def test_export_is_imported_elsewhere(node: Node, http: httpx.AsyncClient, tmp_path: Path) -> None:
     for title in ("A", "B"):
         await store(http, title=title)
     document = (await http.get("/export")).json()
     assert document["count"] == 2
-    async with open_node(tmp_path / "other.db") as other, client_of(other) as there:
+    async with open_node(tmp_path / "other.db", clock=node.clock) as other, client_of(other) as there:
         taken = (await there.post("/import", json=document)).json()
         assert (taken["imported"], taken["errors"]) == (2, [])
         assert (await there.get("/stats")).json()["total"] == 2
@@ -187,7 +187,7 @@ async def test_gc_counts_before_it_collects(node: Node, http: httpx.AsyncClient)
     node.clock.advance(11)  # type: ignore[attr-defined]
     dry = (await http.post("/gc?dry_run=true")).json()
     wet = (await http.post("/gc")).json()
-    assert (dry["expired_deleted"], dry["dry_run"]) == (1, True)
+    assert (dry["expired_deleted"], dry["collected"], dry["dry_run"]) == (0, 1, True)
     assert (wet["expired_deleted"], wet["collected"], wet["dry_run"]) == (1, 1, False)
 
 
