@@ -12,6 +12,7 @@ import trio
 from aimem.supervisor.http import HttpServer
 from aimem.supervisor.listeners import open_tcp
 
+
 class Served:
     """A running server."""
 

@@ -10,6 +10,7 @@ from trio.testing import MockClock
 
 from tests.supervisor.serving import answer, get, keep, read_answer, read_to_end, serving
 
+
 class Gate:
     """An app whose answers wait until it is opened."""
 
