@@ -33,8 +33,8 @@ class Principal(Struct, frozen=True, kw_only=True):
 
     @property
     def idempotency_scope(self) -> str:
-        """Whose `Idempotency-Key`s are one set: the credential's, within it the agent's."""
-        return f"{self.credential}:{self.agent_id}"
+        """Whose `Idempotency-Key`s are one set: the credential's. (A claimed agent id may differ at each retry.)"""
+        return self.credential.value
 
 
 SYSTEM = Principal(agent_id=SYSTEM_AGENT, credential=Credential.SYSTEM)

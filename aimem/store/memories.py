@@ -25,6 +25,7 @@ _TOUCH = (
     "UPDATE memory_view SET access_count = min(access_count + 1, 1000000), last_accessed_at = :now WHERE id = :id AND state = 'live' "
     "RETURNING access_count"
 )
+_NUMBERS = "SELECT v.no FROM memory_view v JOIN memories m ON m.id = v.id"
 _ORDER = " ORDER BY m.priority DESC, m.updated_at DESC, m.id"
 _IS_KNOWN = "SELECT EXISTS (SELECT 1 FROM memories WHERE id = :id) + 2 * EXISTS (SELECT 1 FROM tombstones WHERE kind = 'memory' AND key = :id)"
 _PURGEABLE = "SELECT m.id, m.lifecycle, m.collected FROM memory_view v JOIN memories m ON m.id = v.id WHERE v.state = 'archived'"
@@ -163,3 +164,10 @@ def by_numbers(conn: Connection, numbers: Sequence[int], filters: Filters, visib
     sql = f"SELECT {rows.MEMORY_COLUMNS}, v.no FROM memory_view v JOIN memories m ON m.id = v.id WHERE {where.sql}"
     found = conn.execute(sql, where.parameters)
     return {cast("int", row[rows.MEMORY_WIDTH]): rows.memory(row) for row in found}
+
+
+def numbers_matching(conn: Connection, filters: Filters, visible: Clause, now: Instant) -> frozenset[int]:
+    """Numbers of all live, visible rows that match: what a filtered vector search looks among."""
+    where = live_at(now) & visible & matching(filters)
+    found = conn.execute(f"{_NUMBERS} WHERE {where.sql}", where.parameters)
+    return frozenset(cast("int", row[0]) for row in found)

@@ -168,3 +168,28 @@ class RestoreQuery(Struct, kw_only=True):
     """Query of POST /archive/{id}/restore: `keep` tier and expiry, or make it `long` as v0.6.3 did."""
 
     mode: Literal["keep", "long"] = "keep"
+
+
+class PromoteRequest(Struct, kw_only=True):
+    """Optional body of POST /memories/{id}/promote: an ancestor namespace to promote a copy into."""
+
+    to_namespace: str | None = None
+
+
+class PurgeQuery(Struct, kw_only=True):
+    """Query of DELETE /archive: an age, or the express wish for everything."""
+
+    older_than_days: int | None = None
+    all: bool = False
+
+
+class GcQuery(Struct, kw_only=True):
+    """Query of POST /gc."""
+
+    dry_run: bool = False
+
+
+class IndexQuery(Struct, kw_only=True):
+    """Query of GET /index: wait (at most 10 s) until the backlog is no greater than this."""
+
+    wait_below: int | None = None

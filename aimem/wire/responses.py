@@ -69,13 +69,10 @@ class Stored(Struct, kw_only=True):
     title_generated: bool | UnsetType = UNSET
 
 
-class BulkResult(Struct, kw_only=True):
-    """Answer to bulk: `created` counts new rows, `updated` upserts; `ids` is per item, null where it failed."""
+class UpdatedMemory(MemoryOut, kw_only=True):
+    """Answer to an update: the memory as stored, and the write's version."""
 
-    created: int
-    errors: tuple[str, ...]
-    updated: int = 0
-    ids: tuple[str | None, ...] = ()
+    version: str
 
 
 class MemoryWithLinks(MemoryOut, kw_only=True):
@@ -225,6 +222,22 @@ class ArchiveStats(Struct, kw_only=True):
 
     archived_total: int
     by_namespace: tuple[NamespaceCount, ...]
+
+
+class Purged(Struct, kw_only=True):
+    """How many archived memories were deleted for ever."""
+
+    purged: int
+
+
+class IndexStatus(Struct, kw_only=True):
+    """How far embedding is; `reason` says why the mode is `keyword`, if it is."""
+
+    mode: str
+    model: str
+    embedding_backlog: int
+    embedded: int
+    reason: str
 
 
 class GcResult(Struct, kw_only=True):

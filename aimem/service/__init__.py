@@ -1,0 +1,24 @@
+"""The use cases: one coroutine each, on behalf of a caller, over the store and recall.
+
+Owns the rules of the product: what a store, a recall, an archive does. Must never know a door (HTTP, MCP, command line),
+hold SQL, or own a deadline.
+"""
+
+from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
+from aimem.service.edit import delete, promote, update
+from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
+from aimem.service.lifetimes import collect, run_touches, tidy
+from aimem.service.linking import link, unlink
+from aimem.service.lookup import get, links_of, list_memories, search
+from aimem.service.node import Node, Once, Policy
+from aimem.service.overview import NodeStatus, Sample, capabilities, health, namespaces, stats, status
+from aimem.service.recall import recall
+from aimem.service.remember import remember
+from aimem.service.transfer import export, import_memories
+
+__all__ = [
+    "Node", "NodeStatus", "Once", "Policy", "Sample", "archive", "archive_stats", "capabilities", "collect", "delete",
+    "drop_unused_vectors", "export", "get", "health", "import_memories", "index_status", "link", "links_of", "list_archive",
+    "list_memories", "namespaces", "promote", "purge_archive", "recall", "remember", "restore", "run_indexer", "run_touches",
+    "search", "stats", "status", "tidy", "unlink", "update",
+]

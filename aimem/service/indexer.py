@@ -1,0 +1,135 @@
+"""The indexer: makes the vectors that commits left owing, and keeps the vector index beside the database.
+
+Embedding happens after the commit, in batches; a memory is found by its words at once and by its meaning a moment later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+import trio
+
+from aimem.ports import Embedder
+from aimem.search import ModelUnavailable, from_f16, to_f16
+from aimem.service.node import Node
+from aimem.store import embeddings
+from aimem.wire import IndexStatus
+
+TEXTS_A_ROUND: Final = 32
+LOAD_NUMBERS: Final = 5_000
+DROP_UNUSED_BATCH: Final = 500
+WAIT_MAX_S: Final = 10.0
+
+
+async def run_indexer(
+    node: Node, open_embedder: Callable[[], Embedder], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Load the model (in a thread), fill the index from the cache, then follow the commits until cancelled.
+
+    Without a model recall stays by keyword, and says why. `started` is called at once: no caller waits for the model but
+    recalls, which need it.
+    """
+    task_status.started()
+    try:
+        embedder = await node.threads.run(open_embedder, limiter=node.recaller.limiter)
+    except ModelUnavailable as error:
+        node.recaller.use_keywords(error.message)
+        node.warnings.append(f"recall is by keyword: {error.message}")
+        await _pulse(node)
+        return
+    await node.store.write(embeddings.use_model, embedder.model)
+    await _fill(node, embedder)
+    node.recaller.use_embedder(embedder)
+    await _pulse(node)
+    while True:
+        while await _embed_round(node, embedder):
+            pass
+        changed = await node.store.feed.wait()
+        if changed is None:
+            await _fill(node, embedder)
+        else:
+            await _follow(node, embedder, sorted(changed))
+        await _pulse(node)
+
+
+async def _fill(node: Node, embedder: Embedder) -> None:
+    """Load every vector that the cache has for live memories, in slices that let others run."""
+    last = await node.store.read(embeddings.last_number)
+    for begin in range(0, last, LOAD_NUMBERS):
+        found = await node.store.read(embeddings.vectors_between, embedder.model, begin, begin + LOAD_NUMBERS)
+        for no, vectors in found.items():
+            node.recaller.index.put(no, from_f16(vectors))
+        await trio.lowlevel.checkpoint()
+
+
+async def _follow(node: Node, embedder: Embedder, changed: Sequence[int]) -> None:
+    """Bring the index up to rows that commits touched: what is no longer live goes, what is embedded comes."""
+    for begin in range(0, len(changed), LOAD_NUMBERS):
+        part = changed[begin : begin + LOAD_NUMBERS]
+        found = await node.store.read(embeddings.vectors_of, embedder.model, part)
+        for no in part:
+            if no in found:
+                node.recaller.index.put(no, from_f16(found[no]))
+            else:
+                node.recaller.index.remove(no)
+
+
+async def _embed_round(node: Node, embedder: Embedder) -> bool:
+    """Make the vectors of the next few texts. Returns: whether there were any."""
+    waiting = await node.store.read(embeddings.backlog, TEXTS_A_ROUND)
+    if not waiting:
+        return False
+    texts = {item.text_hash: item.text for item in waiting}
+    made = await node.threads.run(partial(_vectors, embedder, texts), limiter=node.recaller.limiter)
+    await node.store.write(embeddings.put, embedder.model, made)
+    node.counters.embedded += len(made)
+    await _follow(node, embedder, [item.no for item in waiting])
+    await _pulse(node)
+    return True
+
+
+def _vectors(embedder: Embedder, texts: dict[bytes, str]) -> list[tuple[bytes, list[bytes]]]:
+    """All chunks of all texts in one call, so that pieces of like length share a batch. Runs in a thread."""
+    pieces = [(digest, piece) for digest, text in texts.items() for piece in embedder.chunk(text)]
+    vectors = to_f16(embedder.embed([piece for _, piece in pieces]))
+    made: dict[bytes, list[bytes]] = {}
+    for (digest, _), vector in zip(pieces, vectors, strict=True):
+        made.setdefault(digest, []).append(vector)
+    return list(made.items())
+
+
+async def drop_unused_vectors(node: Node) -> int:
+    """Forget vectors whose text no memory has any more. Returns: how many."""
+    if node.recaller.mode == "keyword":
+        return 0
+    dropped: int = (await node.store.write(embeddings.drop_unused, node.recaller.model, DROP_UNUSED_BATCH)).value
+    return dropped
+
+
+async def _pulse(node: Node) -> None:
+    async with node.index_changed:
+        node.index_changed.notify_all()
+
+
+async def index_status(node: Node, wait_below: int | None = None) -> IndexStatus:
+    """How far embedding is; with `wait_below`, once the backlog is no greater, or after 10 s, whichever comes first."""
+    status = await _status(node)
+    if wait_below is None:
+        return status
+    with trio.move_on_after(WAIT_MAX_S):
+        while status.embedding_backlog > wait_below and not node.recaller.is_settled_on_keywords:
+            async with node.index_changed:
+                await node.index_changed.wait()
+            status = await _status(node)
+    return status
+
+
+async def _status(node: Node) -> IndexStatus:
+    backlog = await node.store.read(embeddings.count_backlog)
+    embedded = await node.store.read(embeddings.count_embedded)
+    return IndexStatus(
+        mode=node.recaller.mode, model=node.recaller.model, embedding_backlog=backlog, embedded=embedded,
+        reason=node.recaller.reason,
+    )

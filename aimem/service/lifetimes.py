@@ -1,0 +1,116 @@
+"""Lifetimes: collecting what has expired, and what recalls earn (extension, promotion, priority)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import trio
+
+from aimem.model import Entry, FieldValue, Instant, Memory, MemoryId, Principal, Tier, after
+from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node, Touch
+from aimem.store import MEMORY, Clause, Transaction, expiry_judged, idempotency, memories
+from aimem.wire import GcQuery, GcResult
+
+BATCH: Final = 200
+PROMOTE_AT_ACCESSES: Final = 5
+RAISE_EVERY_ACCESSES: Final = 10
+PRIORITY_MAX: Final = 10
+_EVERYTHING = Clause("1", {})
+
+
+def collect_entries(transaction: Transaction, ids: Sequence[MemoryId]) -> list[Entry]:
+    """Entries by which gc takes these rows: each names the expiry that was judged, so that a later extension undoes it."""
+    entries = []
+    for memory_id in ids:
+        stamp, extension = expiry_judged(transaction.load(MEMORY, memory_id))
+        entries.append(Entry(kind=MEMORY.name, key=memory_id, fields={"collected": (stamp, extension, transaction.now)}))
+    return entries
+
+
+async def collect(node: Node, who: Principal, query: GcQuery) -> GcResult:
+    """Archive (or delete, if `archive_on_gc` is off) every expired memory; with `dry_run` only count them."""
+    del who     # anybody may ask for what the clock does anyway
+    if query.dry_run:
+        count = await node.store.read(memories.count_expired, node.clock.now())
+        return GcResult(expired_deleted=0, collected=count, dry_run=True)
+    total = 0
+    while True:
+        wrote = await node.store.write(_collect_batch, node)
+        total += wrote.value
+        if wrote.value < BATCH:
+            break
+    node.counters.collected += total
+    return GcResult(expired_deleted=total, collected=total, dry_run=False)
+
+
+def _collect_batch(transaction: Transaction, node: Node) -> int:
+    ids = memories.expired_ids(transaction.conn, transaction.now, BATCH)
+    if ids and node.policy.archive_on_gc:
+        transaction.emit("gc", collect_entries(transaction, ids))
+    elif ids:
+        transaction.emit("gc", [transaction.bury(MEMORY, memory_id) for memory_id in ids])
+    return len(ids)
+
+
+async def tidy(node: Node) -> None:
+    """What the curator's clock does besides collecting: old archive rows, old idempotency notes."""
+    if node.policy.archive_max_days is not None:
+        before = after(node.clock.now(), -86_400 * node.policy.archive_max_days)
+        while (await node.store.write(purge_batch, _EVERYTHING, before)).value == BATCH:
+            pass
+    before = after(node.clock.now(), -86_400 * IDEMPOTENCY_KEPT_DAYS)
+    while (await node.store.write(idempotency.drop_older, before, BATCH)).value == BATCH:
+        pass
+
+
+def purge_batch(transaction: Transaction, visible: Clause, before: Instant | None) -> int:
+    """Delete one batch of archived memories for ever. Returns: how many."""
+    ids = memories.purgeable(transaction.conn, visible, before, BATCH)
+    if ids:
+        transaction.emit("delete", [transaction.bury(MEMORY, memory_id) for memory_id in ids])
+    return len(ids)
+
+
+async def run_touches(node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Write down, one batch a recall, that memories were used. Ends when the sending side is closed."""
+    task_status.started()
+    async with node.touches[1] as arriving:
+        async for touch in arriving:
+            await node.store.write(apply_touch, node, touch)
+
+
+def touch_nowait(node: Node, ids: tuple[MemoryId, ...]) -> None:
+    """Queue a touch; where the queue is full it is dropped and counted: access counts are a node's own estimate."""
+    if not ids:
+        return
+    try:
+        node.touches[0].send_nowait(Touch(ids, node.clock.now()))
+    except (trio.WouldBlock, trio.ClosedResourceError, trio.BrokenResourceError):
+        node.counters.touches_dropped += 1
+
+
+def apply_touch(transaction: Transaction, node: Node, touch: Touch) -> None:
+    """Count the accesses on this node, and write what they earn as one op, if they earn anything."""
+    entries = []
+    for memory_id in touch.ids:
+        count = memories.note_access(transaction.conn, memory_id, touch.at)
+        memory = memories.find(transaction.conn, memory_id, touch.at, _EVERYTHING) if count else None
+        if memory is not None:
+            entries += _earned(transaction, node, memory, count, touch.at)
+    if entries:
+        transaction.emit("extend", entries)
+
+
+def _earned(transaction: Transaction, node: Node, memory: Memory, count: int, now: Instant) -> list[Entry]:
+    fields: dict[str, FieldValue] = {}
+    if memory.tier is Tier.MID and count >= PROMOTE_AT_ACCESSES:
+        fields |= {"tier": Tier.LONG.value, "expires_at": None, "updated_at": max(now, memory.updated_at)}
+    if count % RAISE_EVERY_ACCESSES == 0 and memory.priority < PRIORITY_MAX:
+        fields["priority"] = memory.priority + 1
+    entries = [transaction.change(MEMORY, memory.id, fields)] if fields else []
+    reached = node.policy.lifetimes.extended(memory.tier, memory.expires_at, now)
+    if reached is not None and "expires_at" not in fields:
+        stamp, _ = expiry_judged(transaction.load(MEMORY, memory.id))
+        entries.append(Entry(kind=MEMORY.name, key=memory.id, fields={"extended": (stamp, reached)}))
+    return entries

@@ -1,0 +1,85 @@
+"""What every service is handed: the node, and the bounds it works within."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import trio
+from msgspec import Struct
+
+from aimem.model import Instant, Lifetimes, MemoryId
+from aimem.ports import Chance, Clock, Threads
+from aimem.search import Recaller
+from aimem.store import Store
+
+TOUCHES_QUEUED = 256
+IDEMPOTENCY_KEPT_DAYS = 7
+
+
+class Policy(Struct, frozen=True, kw_only=True):
+    """Settings that services obey; see ai-memory-config(5).
+
+    Attributes:
+      archive_max_days: archived memories older than this are purged; None keeps them.
+      open_access: whether no key is configured (health says so).
+      body_max_bytes: of a request, for capabilities.
+    """
+
+    lifetimes: Lifetimes = Lifetimes()
+    archive_on_gc: bool = True
+    archive_max_days: int | None = None
+    dense_weight: float = 0.3
+    open_access: bool = True
+    body_max_bytes: int = 2 * 1024 * 1024
+    tier: str = "semantic"
+
+
+class Touch(Struct, frozen=True):
+    """Memories that a recall returned, and when."""
+
+    ids: tuple[MemoryId, ...]
+    at: Instant
+
+
+class Once(Struct, frozen=True):
+    """A client's `Idempotency-Key` and the hash of the request that it stands for."""
+
+    key: str
+    request_hash: bytes
+
+
+class Counters(Struct):
+    """What services did so far, for metrics."""
+
+    stored: int = 0
+    updated: int = 0
+    deleted: int = 0
+    recalls: int = 0
+    searches: int = 0
+    touches_dropped: int = 0
+    embedded: int = 0
+    collected: int = 0
+    idempotent_replays: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One node's services: its ports, its store, its recall, and the queue of touches.
+
+    Attributes:
+      index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
+      warnings: sentences for health and capabilities (why recall is by keyword, what is open).
+    """
+
+    store: Store
+    clock: Clock
+    chance: Chance
+    threads: Threads
+    recaller: Recaller
+    policy: Policy
+    counters: Counters = field(default_factory=Counters)
+    warnings: list[str] = field(default_factory=list)
+    touches: tuple[trio.MemorySendChannel[Touch], trio.MemoryReceiveChannel[Touch]] = field(
+        default_factory=lambda: trio.open_memory_channel[Touch](TOUCHES_QUEUED)
+    )
+    index_changed: trio.Condition = field(default_factory=trio.Condition)

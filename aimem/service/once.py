@@ -1,0 +1,46 @@
+"""At most once: a retry under the same `Idempotency-Key` is answered from the first answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import msgspec
+
+from aimem.errors import Code, InvalidRequest
+from aimem.model import MemoryId, Principal, derived_memory_id, new_memory_id
+from aimem.service.node import Node, Once
+from aimem.store import Transaction, idempotency
+
+T = TypeVar("T")
+
+
+def answer_once(
+    transaction: Transaction, node: Node, who: Principal, once: Once | None, kind: type[T], run: Callable[[], T]
+) -> T:
+    """Inside a write: answer a known key from its note, before any other check; else run and note the answer.
+
+    Raises: InvalidRequest(idempotency_mismatch) if the key stands for another request.
+    """
+    if once is None:
+        return run()
+    scope = who.idempotency_scope
+    earlier = idempotency.find(transaction.conn, scope, once.key)
+    if earlier is None:
+        answer = run()
+        idempotency.note(transaction, scope, once.key, once.request_hash, msgspec.json.encode(answer))
+        return answer
+    if earlier.request_hash != once.request_hash:
+        raise InvalidRequest(
+            "this Idempotency-Key was used for another request; take a new key for each request",
+            code=Code.IDEMPOTENCY_MISMATCH, field="Idempotency-Key", version=earlier.version,
+        )
+    node.counters.idempotent_replays += 1
+    return msgspec.json.decode(earlier.answer, type=kind)
+
+
+def fresh_id(node: Node, who: Principal, once: Once | None, index: int = 0) -> MemoryId:
+    """The id of a new memory: derived from the key if there is one, so that retries on two nodes make one object."""
+    if once is None:
+        return new_memory_id(node.chance.rng)
+    return derived_memory_id(who.idempotency_scope, once.key, index)

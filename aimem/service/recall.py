@@ -1,0 +1,136 @@
+"""Recall: what is known that bears on this? Two arms (words and meaning), one ranking, then importance and recency."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from aimem.model import Instant, Memory, Namespace, Principal, rules
+from aimem.ports import Connection
+from aimem.search import (
+    Scored,
+    fit_budget,
+    fuse_scores,
+    importance,
+    keep_firsts,
+    match_any,
+    parse_query,
+    proximity,
+    recency,
+    token_cost,
+)
+from aimem.service.lifetimes import touch_nowait
+from aimem.service.lookup import moment, namespaces_for, narrowed
+from aimem.service.node import Node
+from aimem.store import Clause, Filters, fulltext, memories, visible_to
+from aimem.wire import RecallRequest, RecallResult, ScoredMemory, memory_fields
+
+RECALL_MAX: Final = 50
+CANDIDATES: Final = 100
+CONTEXT_TOKENS_MAX: Final = 64
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """A recall, checked: what is asked, where, and on whose behalf."""
+
+    text: str
+    context: str
+    match: str
+    filters: Filters
+    visible: Clause
+    asked: Namespace | None
+    now: Instant
+
+
+class Arms(Struct, frozen=True, kw_only=True):
+    """What the two arms found, and the rows behind it."""
+
+    lexical: Mapping[int, float]
+    dense: Mapping[int, float]
+    rows: Mapping[int, Memory]
+
+
+async def recall(node: Node, who: Principal, request: RecallRequest) -> RecallResult:
+    """The memories that answer best, best first; those returned are touched unless the request says not to.
+
+    Raises: InvalidRequest naming the field; Unavailable.
+    """
+    limit = rules.bounded(request.limit, 0, RECALL_MAX, field="limit")
+    if request.budget_tokens is not None:
+        rules.bounded(request.budget_tokens, 1, 2**31, field="budget_tokens")
+    question = _question(request, narrowed(who, request.as_agent), node.clock.now())
+    node.counters.recalls += 1
+    arms = await _search_arms(node, question)
+    ranked = rank(arms, question.asked, question.now, limit, node.policy.dense_weight)
+    found = [(arms.rows[row.no], row.score) for row in ranked[:limit]]
+    sizes = [token_cost(memory.title, memory.content) for memory, _ in found]
+    kept = fit_budget(sizes, request.budget_tokens)
+    shown = [found[i] for i in kept]
+    if request.touch:
+        touch_nowait(node, tuple(memory.id for memory, _ in shown))
+    return RecallResult(
+        memories=tuple(
+            ScoredMemory(**memory_fields(memory), score=round(score, 3)) for memory, score in shown  # type: ignore[arg-type]
+        ),
+        count=len(shown), tokens_used=sum(sizes[i] for i in kept), mode=node.recaller.mode,
+        budget_tokens=UNSET if request.budget_tokens is None else request.budget_tokens,
+    )
+
+
+def _question(request: RecallRequest, who: Principal, now: Instant) -> Question:
+    text = rules.query(request.context, field="context")
+    tokens = request.context_tokens or []
+    rules.bounded(len(tokens), 0, CONTEXT_TOKENS_MAX, field="context_tokens")
+    context = " ".join(rules.query(token, field=f"context_tokens[{i}]") for i, token in enumerate(tokens))
+    terms = parse_query(text).terms
+    return Question(
+        text=text, context=context, match=match_any(terms) if terms else "",
+        filters=Filters(
+            namespaces=namespaces_for(request.namespace), tag=request.tags or None,
+            since=moment(request.since, "since"), until=moment(request.until, "until"),
+        ),
+        visible=visible_to(who), now=now,
+        asked=rules.namespace(request.namespace) if request.namespace and "/" in request.namespace else None,
+    )
+
+
+async def _search_arms(node: Node, question: Question) -> Arms:
+    lexical: dict[int, float] = {}
+    if question.match:
+        lexical = await node.store.read(
+            fulltext.hits, question.match, question.filters, question.visible, question.now, CANDIDATES
+        )
+    # A query without any word (emoji, punctuation) has no meaning that the model could tell.
+    vector = await node.recaller.embed_query(question.text, question.context) if question.match else None
+    dense: dict[int, float] = {}
+    if vector is not None:
+        # Filter first: a small namespace among many gets its exact best, and nothing that the caller may not see competes.
+        is_open = not question.filters.is_narrow and question.visible.sql == "1"
+        allowed = None if is_open else await node.store.read(
+            memories.numbers_matching, question.filters, question.visible, question.now
+        )
+        dense = dict(await node.recaller.nearest(vector, CANDIDATES, allowed))
+    numbers = sorted({*lexical, *dense})
+    rows = await node.store.read(memories.by_numbers, numbers, question.filters, question.visible, question.now)
+    return Arms(
+        lexical={no: score for no, score in lexical.items() if no in rows},
+        dense={no: score for no, score in dense.items() if no in rows}, rows=rows,
+    )
+
+
+def rank(arms: Arms, asked: Namespace | None, now: Instant, limit: int, dense_weight: float) -> Sequence[Scored]:
+    """Fuse the arms, then let importance, recency and distance move near ties; the first of each arm stays in sight."""
+    fused = fuse_scores(arms.lexical, arms.dense, dense_weight=dense_weight)
+    boosted = [msgspec.structs.replace(row, score=row.score * _factor(arms.rows[row.no], asked, now)) for row in fused]
+    ordered = sorted(boosted, key=lambda row: (-row.score, row.no))
+    return keep_firsts(ordered, arms.lexical, arms.dense, limit)
+
+
+def _factor(memory: Memory, asked: Namespace | None, now: Instant) -> float:
+    factor = importance(
+        priority=memory.priority, confidence=memory.confidence, tier=memory.tier, access_count=memory.access_count
+    ) * recency(tier=memory.tier, updated_at=memory.updated_at, now=now)
+    return factor if asked is None else factor * proximity(asked=asked, found=memory.namespace)

@@ -1,0 +1,160 @@
+"""Remember: store a memory, or bring the one of that name up to date."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import UNSET, Struct
+
+from aimem.errors import Code, Conflict
+from aimem.model import (
+    AgentId,
+    Entry,
+    FieldValue,
+    Instant,
+    Lifetimes,
+    Memory,
+    MemoryId,
+    Principal,
+    Tier,
+    format_instant,
+)
+from aimem.ports import Connection
+from aimem.search import match_any, parse_query
+from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value
+from aimem.service.lifetimes import collect_entries
+from aimem.service.node import Node, Once
+from aimem.service.once import answer_once, fresh_id
+from aimem.store import MEMORY, Clause, Filters, Transaction, fulltext, memories, visible_to
+from aimem.wire import CreateMemory, Stored
+
+SIMILAR_LIMIT: Final = 5
+EDITED_BY: Final = "edited_by"
+
+
+class Rewrite(Struct, frozen=True, kw_only=True):
+    """The decision to bring a stored memory up to date: the fields to set."""
+
+    memory_id: MemoryId
+    fields: dict[str, FieldValue]
+
+
+class Creation(Struct, frozen=True, kw_only=True):
+    """The decision to store a new memory, whose name an expired one may have to give up first."""
+
+    collects: bool
+
+
+def decide_remember(draft: Draft, holder: Memory | None, now: Instant, lifetimes: Lifetimes) -> Rewrite | Creation:
+    """Whether a store makes a memory or updates the one that has the name (design §4).
+
+    Args:
+      holder: *the* memory of the draft's name, expired ones included; None if the name is free.
+    """
+    if holder is None:
+        return Creation(collects=False)
+    if holder.expires_at is not None and holder.expires_at <= now:
+        return Creation(collects=True)
+    tier = max(holder.tier, draft.tier, key=lambda t: t.rank)
+    metadata = dict(draft.metadata)
+    if draft.author != holder.author:
+        metadata[EDITED_BY] = draft.author
+    fields: dict[str, FieldValue] = {
+        "content": draft.content, "tags": draft.tags, "source": draft.source, "tier": tier.value,
+        "priority": max(holder.priority, draft.priority), "confidence": max(holder.confidence, draft.confidence),
+        "metadata": metadata_value(metadata), "expires_at": _merged_expiry(draft, holder, tier, now, lifetimes),
+        "updated_at": max(now, holder.updated_at),
+    }
+    if draft.scope is not None:
+        fields["scope"] = draft.scope.value
+    stored: dict[str, FieldValue] = {
+        "content": holder.content, "tags": holder.tags, "source": holder.source, "tier": holder.tier.value,
+        "priority": holder.priority, "confidence": holder.confidence, "metadata": metadata_value(holder.metadata),
+        "expires_at": holder.expires_at, "scope": None if holder.scope is None else holder.scope.value,
+    }
+    # A field that does not change is not written: it would only make conflicts with those who change it elsewhere.
+    changed = {name: value for name, value in fields.items() if name == "updated_at" or stored[name] != value}
+    return Rewrite(memory_id=holder.id, fields=changed)
+
+
+def _merged_expiry(draft: Draft, holder: Memory, tier: Tier, now: Instant, lifetimes: Lifetimes) -> Instant | None:
+    if draft.is_expiry_given:
+        return draft.expires_at
+    fresh = lifetimes.expiry(tier, now)
+    return None if fresh is None or holder.expires_at is None else max(fresh, holder.expires_at)
+
+
+async def remember(node: Node, who: Principal, request: CreateMemory, once: Once | None = None) -> Stored:
+    """Store a memory, or update the visible one of the same (namespace, title) and, if private, author.
+
+    Raises: InvalidRequest naming the field, Denied(reserved_namespace), Conflict(id_taken), Unavailable.
+    """
+    draft = draft_of(request, who, node.clock.now(), node.policy.lifetimes)
+    similar = () if draft.title_generated else await node.store.read(_similar, draft, who, node.clock.now())
+    wrote = await node.store.write(_remember, node, who, draft, once)
+    stored: Stored = wrote.value
+    others = tuple(memory_id for memory_id in similar if memory_id != stored.id)[:SIMILAR_LIMIT]
+    if stored.action == "created":
+        node.counters.stored += 1
+    else:
+        node.counters.updated += 1
+    return msgspec.structs.replace(stored, potential_contradictions=others) if others else stored
+
+
+def _similar(conn: Connection, draft: Draft, who: Principal, now: Instant) -> tuple[MemoryId, ...]:
+    terms = parse_query(draft.title).terms
+    if not terms:
+        return ()
+    filters = Filters(namespaces=(draft.namespace,))
+    found = fulltext.search(conn, match_any(terms), filters, visible_to(who), now, SIMILAR_LIMIT + 1)
+    return tuple(memory.id for memory in found)
+
+
+def _remember(transaction: Transaction, node: Node, who: Principal, draft: Draft, once: Once | None) -> Stored:
+    return answer_once(transaction, node, who, once, Stored, lambda: store_draft(transaction, node, who, draft, once))
+
+
+def store_draft(transaction: Transaction, node: Node, who: Principal, draft: Draft, once: Once | None) -> Stored:
+    """Facts, decision and effect of one store, inside the write's transaction."""
+    conn, now = transaction.conn, transaction.now
+    if draft.title_generated:
+        title, holder = _unique_title(transaction, draft, memory_id := fresh_id(node, who, once)), None
+    else:
+        title, memory_id = draft.title, fresh_id(node, who, once)
+        holder = memories.find_holder(conn, draft.namespace, title, draft.owner, visible_to(who))
+    decision = decide_remember(draft, holder, now, node.policy.lifetimes)
+    if isinstance(decision, Rewrite):
+        dot = transaction.emit("store", [transaction.change(MEMORY, decision.memory_id, decision.fields)])
+        return _stored(transaction, decision.memory_id, "updated", str(dot))
+    if not memories.is_free_id(conn, memory_id):
+        raise Conflict(
+            f"the id {memory_id} that this Idempotency-Key stands for is taken, and its request is not known here; take a new key",
+            code=Code.ID_TAKEN,
+        )
+    entries: list[Entry] = []
+    if decision.collects:
+        entries += collect_entries(transaction, memories.ids_of_name(conn, draft.namespace, title, draft.owner))
+    entries.append(transaction.create(MEMORY, memory_id, draft.author, creation_fields(draft, title, now)))
+    dot = transaction.emit("store", entries)
+    return _stored(transaction, memory_id, "created", str(dot))
+
+
+def _unique_title(transaction: Transaction, draft: Draft, memory_id: MemoryId) -> str:
+    everything = Clause("1", {})
+    if memories.find_holder(transaction.conn, draft.namespace, draft.title, draft.owner, everything) is None:
+        return draft.title
+    return f"{draft.title} ~{memory_id[:8]}"
+
+
+def _stored(transaction: Transaction, memory_id: MemoryId, action: str, version: str) -> Stored:
+    """The answer says what is stored, not what was asked for."""
+    state = transaction.load(MEMORY, memory_id)
+    name, expires_at = state.fields["name"].value, state.fields["expires_at"].value
+    namespace, title = (str(name[0]), str(name[1])) if isinstance(name, tuple) else ("", "")
+    return Stored(
+        id=memory_id, tier=str(state.fields["tier"].value), namespace=namespace, title=title,
+        agent_id=AgentId(state.author or ""), action=action, version=version,
+        expires_at=format_instant(Instant(expires_at)) if isinstance(expires_at, int) else UNSET,
+        title_generated=True if isinstance(name, tuple) and len(name) == 3 else UNSET,
+    )

@@ -1,0 +1,235 @@
+"""Export and import: memories and links as documents."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from aimem.errors import AimemError, InvalidRequest
+from aimem.model import (
+    AgentId,
+    Entry,
+    FieldValue,
+    Instant,
+    Lifetimes,
+    Link,
+    Memory,
+    MemoryId,
+    Principal,
+    format_instant,
+    parse_instant,
+    rules,
+)
+from aimem.ports import Connection
+from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value
+from aimem.service.edit import link_fields
+from aimem.service.lifetimes import collect_entries
+from aimem.service.linking import key_of, validity_of
+from aimem.service.node import Node, Once
+from aimem.service.once import answer_once, fresh_id
+from aimem.store import LINK, MEMORY, Transaction, link_key_text, linkage, memories, visible_to
+from aimem.wire import (
+    CreateMemory,
+    ExportDocument,
+    ImportedLink,
+    ImportMemory,
+    ImportRequest,
+    ImportResult,
+    LinkRequest,
+    MemoryOut,
+    link_out,
+    memory_out,
+)
+
+IMPORT_MAX: Final = 1000
+EXPORT_PAGE: Final = 1000
+ORIGINAL_AUTHOR: Final = "imported_from_agent_id"
+
+
+class Arrival(Struct, frozen=True, kw_only=True):
+    """One memory to import, checked."""
+
+    position: int
+    label: str
+    memory_id: MemoryId | None
+    draft: Draft
+    created_at: Instant
+    updated_at: Instant
+    is_restamped: bool
+
+
+class _Tally(Struct):
+    imported: int = 0
+    unchanged: int = 0
+    restamped: int = 0
+    links: int = 0
+
+
+async def export(node: Node, who: Principal) -> ExportDocument:
+    """Every live memory that the caller may see, in order of creation, and the links among them."""
+    now = node.clock.now()
+    found, links = await node.store.read(_export, who, now)
+    return ExportDocument(
+        memories=found, links=tuple(link_out(link) for link in links), count=len(found), exported_at=format_instant(now)
+    )
+
+
+def _export(conn: Connection, who: Principal, now: Instant) -> tuple[tuple[MemoryOut, ...], tuple[Link, ...]]:
+    found: list[MemoryOut] = []
+    after = (-(2**62), "")
+    while page := memories.export_page(conn, visible_to(who), now, after=after, limit=EXPORT_PAGE):
+        found += [memory_out(memory) for memory in page]
+        after = (page[-1].created_at, page[-1].id)
+    return tuple(found), linkage.all_links(conn, now, visible_to(who))
+
+
+async def import_memories(node: Node, who: Principal, request: ImportRequest, once: Once | None = None) -> ImportResult:
+    """Store exported memories and links, all that are sound in one transaction, each refused one with its reason.
+
+    Importing the same document again changes nothing: an id (or else a name) that is here already is updated only by an item
+    whose `updated_at` is later. Authors are restamped with the caller unless `trust_source` is set.
+
+    Raises: InvalidRequest if there are too many items; Unavailable.
+    """
+    rules.bounded(len(request.memories), 0, IMPORT_MAX, field="memories")
+    rules.bounded(len(request.links), 0, IMPORT_MAX, field="links")
+    now, errors = node.clock.now(), {}
+    arrivals = []
+    for position, item in enumerate(request.memories):
+        try:
+            arrivals.append(arrival_of(item, position, request, who, now, node.policy.lifetimes))
+        except AimemError as error:
+            errors[position] = f"{item.id or item.title or f'item {position}'}: {error.message}"
+    wrote = await node.store.write(_import, node, who, request, arrivals, errors, once)
+    answer: ImportResult = wrote.value
+    node.counters.stored += answer.imported
+    return answer
+
+
+def arrival_of(
+    item: ImportMemory, position: int, request: ImportRequest, who: Principal, now: Instant, lifetimes: Lifetimes
+) -> Arrival:
+    """Check one item. Raises: InvalidRequest, Denied(reserved_namespace)."""
+    metadata = dict(item.metadata or {})
+    original = metadata.get("agent_id")
+    author = who.agent_id
+    is_restamped = isinstance(original, str) and original != author
+    if isinstance(original, str) and request.trust_source:
+        author, is_restamped = rules.agent_id(original, field="metadata.agent_id"), False
+    elif is_restamped:
+        metadata.setdefault(ORIGINAL_AUTHOR, original)
+    draft = draft_of(
+        CreateMemory(
+            content=item.content, title=item.title, tier=item.tier, namespace=item.namespace, tags=item.tags,
+            priority=item.priority, confidence=item.confidence, source=item.source or "import", expires_at=item.expires_at,
+            metadata=metadata, agent_id=author,
+        ), who, now, lifetimes,
+    )
+    if item.title_generated:
+        draft = msgspec.structs.replace(draft, title_generated=True)
+    created = parse_instant(item.created_at, field="created_at") if item.created_at else now
+    updated = parse_instant(item.updated_at, field="updated_at") if item.updated_at else max(created, Instant(0))
+    if created > now or updated > now:
+        raise InvalidRequest("created_at and updated_at must not lie in the future", field="created_at")
+    return Arrival(
+        position=position, label=item.id or draft.title, memory_id=rules.memory_id(item.id) if item.id else None, draft=draft,
+        created_at=created, updated_at=updated, is_restamped=is_restamped,
+    )
+
+
+def _import(
+    transaction: Transaction, node: Node, who: Principal, request: ImportRequest, arrivals: list[Arrival],
+    refused: dict[int, str], once: Once | None,
+) -> ImportResult:
+    def run() -> ImportResult:
+        errors, tally = dict(refused), _Tally()
+        for arrival in arrivals:
+            try:
+                _take(transaction, node, who, arrival, once, tally)
+            except AimemError as error:
+                errors[arrival.position] = f"{arrival.label}: {error.message}"
+        link_errors = _take_links(transaction, who, request, tally)
+        return ImportResult(
+            imported=tally.imported, errors=(*(errors[i] for i in sorted(errors)), *link_errors), restamped=tally.restamped,
+            trusted_source=request.trust_source, unchanged=tally.unchanged, links_imported=tally.links,
+        )
+
+    return answer_once(transaction, node, who, once, ImportResult, run)
+
+
+def _take(
+    transaction: Transaction, node: Node, who: Principal, arrival: Arrival, once: Once | None, tally: _Tally
+) -> None:
+    """Create, update or leave one memory. Every check comes before the op, so a refusal leaves nothing behind."""
+    conn, draft = transaction.conn, arrival.draft
+    here = None if arrival.memory_id is None else memories.find(conn, arrival.memory_id, transaction.now, visible_to(who))
+    holder = memories.find_holder(conn, draft.namespace, draft.title, draft.owner, visible_to(who))
+    entries: list[Entry] = []
+    if here is None and holder is not None and holder.expires_at is not None and holder.expires_at <= transaction.now:
+        entries += collect_entries(transaction, memories.ids_of_name(conn, draft.namespace, draft.title, draft.owner))
+        holder = None
+    if here is None and holder is not None and draft.title_generated and holder.content != draft.content:
+        suffix = arrival.memory_id or fresh_id(node, who, once, arrival.position)
+        draft, holder = msgspec.structs.replace(draft, title=f"{draft.title} ~{suffix[:8]}"), None
+    known = here or holder
+    if known is not None:
+        _bring_up_to_date(transaction, known, holder, arrival, tally)
+        return
+    memory_id = arrival.memory_id or fresh_id(node, who, once, arrival.position)
+    if not memories.is_free_id(conn, memory_id):
+        raise InvalidRequest(f"the id {memory_id} was deleted or archived here; leave the id out to store it anew", field="id")
+    fields = creation_fields(draft, draft.title, transaction.now)
+    fields |= {"created_at": arrival.created_at, "updated_at": arrival.updated_at}
+    transaction.emit("store", [*entries, transaction.create(MEMORY, memory_id, draft.author, fields)])
+    tally.imported += 1
+    tally.restamped += arrival.is_restamped
+
+
+def _bring_up_to_date(
+    transaction: Transaction, known: Memory, holder: Memory | None, arrival: Arrival, tally: _Tally
+) -> None:
+    draft = arrival.draft
+    if arrival.updated_at <= known.updated_at or (holder is not None and holder.id != known.id):
+        tally.unchanged += 1
+        return
+    fields: dict[str, FieldValue] = {
+        "content": draft.content, "tags": draft.tags, "priority": draft.priority, "confidence": draft.confidence,
+        "source": draft.source, "metadata": metadata_value(draft.metadata), "updated_at": arrival.updated_at,
+    }
+    transaction.emit("update", [transaction.change(MEMORY, known.id, fields)])
+    tally.imported += 1
+    tally.restamped += arrival.is_restamped
+
+
+def _take_links(transaction: Transaction, who: Principal, request: ImportRequest, tally: _Tally) -> list[str]:
+    errors = []
+    for item in request.links:
+        try:
+            tally.links += _take_link(transaction, who, item, request)
+        except AimemError as error:
+            errors.append(f"{item.source_id} -> {item.target_id}: {error.message}")
+    return errors
+
+
+def _take_link(transaction: Transaction, who: Principal, item: ImportedLink, request: ImportRequest) -> bool:
+    key = key_of(LinkRequest(source_id=item.source_id, target_id=item.target_id, relation=item.relation))
+    begin, end = validity_of(item.valid_from, item.valid_until)
+    conn, now = transaction.conn, transaction.now
+    for end_id in (key.source_id, key.target_id):
+        if memories.find(conn, end_id, now, visible_to(who)) is None:
+            raise InvalidRequest(f"no memory has the id {end_id!r}")
+    text = link_key_text(key)
+    if transaction.load(LINK, text).born is not None:
+        return False
+    observer = who.agent_id
+    if request.trust_source and item.observed_by:
+        observer = AgentId(rules.agent_id(item.observed_by, field="observed_by"))
+    fields = link_fields(observer, now, begin, end)
+    if item.created_at:
+        fields["created_at"] = parse_instant(item.created_at, field="created_at")
+    transaction.emit("link", [transaction.create(LINK, text, who.agent_id, fields)])
+    return True
+
+
