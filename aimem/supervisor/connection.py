@@ -116,7 +116,8 @@ class _Server(TCPServer):
         """Serve. hypercorn's own would shake hands, choose HTTP/2 and never end a reader that waits."""
         try:
             socket = self.stream.socket
-            client, server = (parse_socket_addr(socket.family, name()) for name in (socket.getpeername, socket.getsockname))
+            client = parse_socket_addr(socket.family, socket.getpeername())
+            server = parse_socket_addr(socket.family, socket.getsockname())
             async with trio.open_nursery() as watch:
                 watch.start_soon(self._close_when_quiet)
                 async with trio.open_nursery() as nursery:
@@ -319,8 +320,8 @@ class _Http11(H11Protocol):
     async def _send_error_response(self, status_code: int) -> None:
         body = _envelope(_REFUSALS.get(status_code, _REFUSALS[400]), Code.INVALID_REQUEST)
         headers = [
-            (b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), (b"connection", b"close"),
-            *self.config.response_headers("h11"),
+            (b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()),
+            (b"connection", b"close"), *self.config.response_headers("h11"),
         ]
         await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
         await self._send_h11_event(h11.Data(data=body))

@@ -45,7 +45,6 @@ class HttpServer:
         self._open: dict[Connection, None] = {}
         self._accepted = self._refused = self._failed = 0
         self._draining = trio.Event()
-        self._hurry = trio.Event()
 
     @property
     def counts(self) -> HttpCounts:
@@ -54,30 +53,30 @@ class HttpServer:
             open=len(self._open), accepted=self._accepted, refused=self._refused, failed=self._failed
         )
 
-    def hurry(self) -> None:
-        """End the grace of a drain now, or of the next one at its start."""
-        self._hurry.set()
-
     async def run(
-        self, listeners: Sequence[Listener], stop: trio.Event, *, state: LifespanState, grace_s: float,
-        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+        self, listeners: Sequence[Listener], *, stop: trio.Event, hurry: trio.Event, grace_s: float,
+        state: LifespanState, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Serve until `stop`; then close the listeners, let requests in progress end, and cut what is left.
 
         Args:
+          hurry: ends the grace when set.
           grace_s: how long requests in progress, streams included, may take after `stop`.
+          state: the lifespan's.
         """
-        async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
-            for listener in listeners:
-                accepting.start_soon(partial(
-                    trio.serve_listeners, partial(self._serve, listener.transport, state), [listener.socket],
-                    handler_nursery=connections,
-                ))
-            task_status.started()
-            await stop.wait()
-            accepting.cancel_scope.cancel()
-            self._draining.set()
-            connections.start_soon(self._cut_stragglers, grace_s)
+        async with trio.open_nursery() as cutting:
+            async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
+                for listener in listeners:
+                    accepting.start_soon(partial(
+                        trio.serve_listeners, partial(self._serve, listener.transport, state), [listener.socket],
+                        handler_nursery=connections,
+                    ))
+                task_status.started()
+                await stop.wait()
+                accepting.cancel_scope.cancel()
+                self._draining.set()
+                cutting.start_soon(self._cut_stragglers, hurry, grace_s)
+            cutting.cancel_scope.cancel()
 
     async def _serve(self, transport: Transport, state: LifespanState, stream: trio.SocketStream) -> None:
         if len(self._open) >= self._connections_max:
@@ -99,12 +98,11 @@ class HttpServer:
         finally:
             connection.drop()
             del self._open[connection]
-            if self._draining.is_set() and not self._open:
-                self._hurry.set()
 
-    async def _cut_stragglers(self, grace_s: float) -> None:
+    async def _cut_stragglers(self, hurry: trio.Event, grace_s: float) -> None:
+        with trio.move_on_after(grace_s):
+            await hurry.wait()
         if self._open:
-            with trio.move_on_after(grace_s):
-                await self._hurry.wait()
+            log.warning("http.cut", extra={"open_count": len(self._open)})
         for connection in list(self._open):
             connection.drop()

@@ -19,7 +19,7 @@ class Served:
     def __init__(self, server: HttpServer, port: int) -> None:
         self.server = server
         self.port = port
-        self.stop = trio.Event()
+        self.stop, self.hurry = trio.Event(), trio.Event()
         self.ended = trio.Event()
 
     async def connect(self, send: bytes = b"") -> trio.SocketStream:
@@ -52,7 +52,9 @@ async def serving(app: Any, *, grace_s: float = 5.0, **options: Any) -> AsyncIte
     served = Served(server, listeners[0].socket.socket.getsockname()[1])
 
     async def run(*, task_status: trio.TaskStatus[None]) -> None:
-        await server.run(listeners, served.stop, state={}, grace_s=grace_s, task_status=task_status)
+        await server.run(
+            listeners, stop=served.stop, hurry=served.hurry, state={}, grace_s=grace_s, task_status=task_status
+        )
         served.ended.set()
 
     async with trio.open_nursery() as nursery:

@@ -68,10 +68,12 @@ async def test_request_carries_its_transport() -> None:
 
 
 @pytest.mark.parametrize("upgrade", ["websocket", "h2c"])
-async def test_bytes_after_an_offered_upgrade_leave_the_server_standing(upgrade: str, autojump_clock: MockClock) -> None:
+async def test_bytes_after_an_offered_upgrade_leave_the_server_standing(
+    upgrade: str, autojump_clock: MockClock
+) -> None:
     async with serving(plain) as served:
-        head = f"GET / HTTP/1.1\r\nHost: x\r\n{UPGRADE.format(upgrade)}"
-        keys = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: bKdPyn3u98cTfZJSh4TNeQ==\r\nHTTP2-Settings: AAMAAABk\r\n\r\n"
+        head = f"GET / HTTP/1.1\r\nHost: x\r\n{UPGRADE.format(upgrade)}HTTP2-Settings: AAMAAABk\r\n"
+        keys = "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: bKdPyn3u98cTfZJSh4TNeQ==\r\n\r\n"
         received = await served.ask((head + keys + "x").encode())
         assert received.startswith(b"HTTP/1.1 200")
         assert (await served.ask(get("/"))).startswith(b"HTTP/1.1 200")
@@ -200,6 +202,7 @@ async def test_body_arrives_whole_by_length_and_by_chunks() -> None:
             body = b"x" * 1_000_000
             head = b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
             by_length = head + f"Content-Length: {len(body)}\r\n\r\n".encode() + body
-            by_chunks = head + b"Transfer-Encoding: chunked\r\n\r\n" + f"{len(body):x}\r\n".encode() + body + b"\r\n0\r\n\r\n"
+            chunk = f"{len(body):x}\r\n".encode() + body + b"\r\n"
+            by_chunks = head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk + b"0\r\n\r\n"
             for raw in (by_length, by_chunks):
                 assert (await served.ask(raw)).endswith(b"\r\n\r\n" + body)

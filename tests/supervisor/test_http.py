@@ -82,6 +82,6 @@ async def test_hurry_ends_the_grace() -> None:
     async with serving(gate, grace_s=60) as served, await served.connect(keep("/wait")):
         await gate.entered.wait()
         served.stop.set()
-        served.server.hurry()
+        served.hurry.set()
         with trio.fail_after(1):
             await served.ended.wait()
