@@ -1,7 +1,8 @@
 """The error families of ai-memory: every failure that leaves a room is one of these.
 
-A family says what kind of trouble it is (and so which HTTP status, JSON-RPC code and exit status it becomes); its `code`
-is stable, machine-readable and documented in ai-memory-api(7); its message says what happened, to what, and what to do.
+A family says what kind of trouble it is (and so which HTTP status, JSON-RPC code and exit status it becomes); its
+`code` is stable, machine-readable and documented in ai-memory-api(7); its message says what happened, to what, and what
+to do.
 This module imports nothing of ours and must never know a transport.
 """
 

@@ -1,7 +1,7 @@
 """Order without a shared clock: hybrid logical clocks, stamps, dots and vectors.
 
-A hybrid logical clock value (Kulkarni et al., 2014) is an integer of 64 bits: milliseconds since 1970 shifted left by 16,
-plus a counter. Because it moves past everything that a node has applied, the order of stamps extends causality.
+A hybrid logical clock value (Kulkarni et al., 2014) is an integer of 64 bits: milliseconds since 1970 shifted left by
+16, plus a counter. Because it moves past everything that a node has applied, the order of stamps extends causality.
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ def parse_dot(text: str, *, field: str) -> Dot:
     stream, _, seq = text.partition(":")
     is_stream = len(stream) == 32 and all(c in "0123456789abcdef" for c in stream)
     if not (is_stream and seq.isascii() and seq.isdigit() and 0 < len(seq) < 19):
-        raise InvalidRequest(f"{field}: {text[:80]!r} is no version; expected 32 hex digits, a colon, a number", field=field)
+        raise InvalidRequest(
+            f"{field}: {text[:80]!r} is no version; expected 32 hex digits, a colon, a number", field=field
+        )
     return Dot(StreamId(stream), int(seq))
 
 

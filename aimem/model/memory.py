@@ -68,7 +68,7 @@ class Memory(Struct, frozen=True, kw_only=True):
     source: str
     author: AgentId
     scope: Scope | None = None
-    metadata: JsonObject = {}  # noqa: RUF012
+    metadata: JsonObject = {}
     created_at: Instant
     updated_at: Instant
     expires_at: Instant | None = None
@@ -127,7 +127,10 @@ class Lifetimes(Struct, frozen=True, kw_only=True):
         return None if ttl is None else after(now, ttl)
 
     def extended(self, tier: Tier, expires_at: Instant | None, now: Instant) -> Instant | None:
-        """The new expiry that a recall earns, or None: never earlier than the old, and only if a quarter of the step is gained."""
+        """The new expiry that a recall earns, or None.
+
+        It is never earlier than the old one, and only given if a quarter of the step is gained.
+        """
         step = self.extension_s(tier)
         if expires_at is None or step == 0:
             return None

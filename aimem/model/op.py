@@ -1,7 +1,7 @@
 """Ops: what streams carry. One stamp, and a list of field writes to objects, as results computed at the origin.
 
-The encoded bytes of a body's entries are made once, at the origin, and never re-encoded: hashes, chain and signature are
-over these bytes. A body hashes as the list of its entries' hashes, so that an entry whose object was deleted can be
+The encoded bytes of a body's entries are made once, at the origin, and never re-encoded: hashes, chain and signature
+are over these bytes. A body hashes as the list of its entries' hashes, so that an entry whose object was deleted can be
 blanked (replaced by its hash) without breaking the chain.
 """
 
@@ -48,8 +48,8 @@ class Entry(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknow
     key: str
     create: Create | None = None
     dead: bool = False
-    fields: dict[str, FieldValue] = {}  # noqa: RUF012 - msgspec copies a default that is empty
-    base: dict[str, str] = {}  # noqa: RUF012
+    fields: dict[str, FieldValue] = {}
+    base: dict[str, str] = {}
 
 
 class Blank(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -153,7 +153,7 @@ class ObjectState(Struct, frozen=True, kw_only=True):
     born: Stamp | None = None
     author: str | None = None
     dead: Stamp | None = None
-    fields: Mapping[str, Cell] = {}  # noqa: RUF012
+    fields: Mapping[str, Cell] = {}
 
 
 class FieldConflict(Struct, frozen=True, kw_only=True):

@@ -33,7 +33,7 @@ class Principal(Struct, frozen=True, kw_only=True):
 
     @property
     def idempotency_scope(self) -> str:
-        """Whose `Idempotency-Key`s are one set: the credential's. (A claimed agent id may differ at each retry.)"""
+        """Whose `Idempotency-Key`s are one set: the credential's, since a claimed agent id may differ at each retry."""
         return self.credential.value
 
 

@@ -55,7 +55,8 @@ def _refuse_control(text: str, field: str, allowed: str) -> None:
     for position, char in enumerate(text):
         if unicodedata.category(char) == "Cc" and char not in allowed:
             raise InvalidRequest(
-                f"{field} has the control character U+{ord(char):04X} at position {position}; only line feed and tab are allowed",
+                f"{field} has the control character U+{ord(char):04X} at position {position}; "
+                "only line feed and tab are allowed",
                 field=field,
             )
 
@@ -74,7 +75,9 @@ def title(text: str, *, field: str = "title") -> str:
     trimmed = text.strip()
     _bytes_of(trimmed, field)
     if len(trimmed) > TITLE_MAX_CHARS:
-        raise InvalidRequest(f"{field} has {len(trimmed)} characters; at most {TITLE_MAX_CHARS} are allowed", field=field)
+        raise InvalidRequest(
+            f"{field} has {len(trimmed)} characters; at most {TITLE_MAX_CHARS} are allowed", field=field
+        )
     _refuse_control(trimmed, field, "\n\t")
     return trimmed
 
@@ -94,11 +97,12 @@ def namespace(text: str, *, field: str = "namespace") -> Namespace:
     """A path of 1 to 8 segments divided by `/`; `*` names the global standard."""
     trimmed = text.strip()
     _bytes_of(trimmed, field)
-    segments = trimmed.split("/")
+    chars, segments = len(trimmed), trimmed.split("/")
     problem = (
         "is empty" if not trimmed
-        else f"has {len(trimmed)} characters; at most {NAMESPACE_MAX_CHARS} are allowed" if len(trimmed) > NAMESPACE_MAX_CHARS
-        else f"has {len(segments)} segments; at most {NAMESPACE_MAX_DEPTH} are allowed" if len(segments) > NAMESPACE_MAX_DEPTH
+        else f"has {chars} characters; at most {NAMESPACE_MAX_CHARS} are allowed" if chars > NAMESPACE_MAX_CHARS
+        else f"has {len(segments)} segments; at most {NAMESPACE_MAX_DEPTH} are allowed"
+        if len(segments) > NAMESPACE_MAX_DEPTH
         else "has an empty, '.' or '..' segment, or a slash at an end" if any(s in ("", ".", "..") for s in segments)
         else "has a space, a backslash or a control character" if any(
             c in " \\" or unicodedata.category(c) in ("Cc", "Zs", "Zl", "Zp") for c in trimmed)
@@ -137,7 +141,8 @@ def agent_id(text: str, *, field: str = "agent_id") -> AgentId:
     """An agent's id: 1 to 128 of letters, digits and `_ - : @ . /`."""
     if not (0 < len(text) <= AGENT_ID_MAX_BYTES and _AGENT_ID.fullmatch(text)):
         raise InvalidRequest(
-            f"{field}: invalid agent_id: {text[:64]!r}; allowed are 1 to {AGENT_ID_MAX_BYTES} letters, digits and _ - : @ . /",
+            f"{field}: invalid agent_id: {text[:64]!r}; "
+            f"allowed are 1 to {AGENT_ID_MAX_BYTES} letters, digits and _ - : @ . /",
             field=field,
         )
     return AgentId(text)

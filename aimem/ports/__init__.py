@@ -1,8 +1,8 @@
-"""The six doors to the outside world, as protocols with their real makers: clock, chance, threads, network, files, embedder.
+"""The six doors to the outside world, as protocols with their real makers.
 
-Owns every way in which time, randomness, threads, sockets, files and the embedding model enter. Must never decide anything:
-the simulation replaces each of them. The network port is the HTTP client's `AsyncBaseTransport`, so nothing of it is here;
-the embedder's real maker needs fastembed and lives in `search`.
+Owns every way in which time, randomness, threads, sockets, files and the embedding model enter. Must never decide
+anything: the simulation replaces each of them. The network port is the HTTP client's `AsyncBaseTransport`, so nothing
+of it is here; the embedder's real maker needs fastembed and lives in `search`.
 """
 
 from aimem.ports.chance import Chance, Signer, system_chance
@@ -25,6 +25,24 @@ from aimem.ports.files import (
 from aimem.ports.threads import Threads, trio_threads
 
 __all__ = [
-    "Chance", "Clock", "Connection", "Cursor", "DatabaseError", "DatabaseFault", "Embedder", "FileLock", "Files", "LockHeld", "Mode",
-    "Parameters", "Row", "Signer", "SqlValue", "Threads", "system_chance", "system_clock", "system_files", "trio_threads",
+    "Chance",
+    "Clock",
+    "Connection",
+    "Cursor",
+    "DatabaseError",
+    "DatabaseFault",
+    "Embedder",
+    "FileLock",
+    "Files",
+    "LockHeld",
+    "Mode",
+    "Parameters",
+    "Row",
+    "Signer",
+    "SqlValue",
+    "Threads",
+    "system_chance",
+    "system_clock",
+    "system_files",
+    "trio_threads",
 ]

@@ -33,8 +33,8 @@ _FAULTS = {
 }
 _FAULT_TEXTS = (
     ("interrupted", DatabaseFault.INTERRUPTED), ("full", DatabaseFault.FULL), ("readonly", DatabaseFault.READ_ONLY),
-    ("locked", DatabaseFault.BUSY), ("not a database", DatabaseFault.NOT_A_DATABASE), ("malformed", DatabaseFault.CORRUPT),
-    ("disk I/O", DatabaseFault.IO), ("unable to open", DatabaseFault.CANNOT_OPEN),
+    ("locked", DatabaseFault.BUSY), ("not a database", DatabaseFault.NOT_A_DATABASE),
+    ("malformed", DatabaseFault.CORRUPT), ("disk I/O", DatabaseFault.IO), ("unable to open", DatabaseFault.CANNOT_OPEN),
 )
 
 
@@ -132,6 +132,7 @@ def open_sqlite(path: Path, mode: Mode) -> Connection:
     if sqlite.sqlite_version_info < MIN_SQLITE:
         wanted = ".".join(map(str, MIN_SQLITE))
         raise Unavailable(
-            f"this Python has SQLite {sqlite.sqlite_version}; {wanted} or newer with FTS5 is needed: install pysqlite3-binary"
+            f"this Python has SQLite {sqlite.sqlite_version}; {wanted} or newer with FTS5 is needed: "
+            "install pysqlite3-binary"
         )
     return _Connection(path, mode)

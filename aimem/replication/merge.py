@@ -73,7 +73,7 @@ def _rank(value: FieldValue) -> tuple[int, bytes]:
 def _latest(known: Cell, new: Cell) -> Cell:
     if new.stamp != known.stamp:
         return new if new.stamp > known.stamp else known
-    return new if _rank(new.value) > _rank(known.value) else known      # only a fork of a stream makes such a tie
+    return new if _rank(new.value) > _rank(known.value) else known  # only a fork of a stream makes such a tie
 
 
 def _greatest_value(known: Cell | None, new: Cell) -> Cell:

@@ -1,7 +1,7 @@
 """The use cases: one coroutine each, on behalf of a caller, over the store and recall.
 
-Owns the rules of the product: what a store, a recall, an archive does. Must never know a door (HTTP, MCP, command line),
-hold SQL, or own a deadline.
+Owns the rules of the product: what a store, a recall, an archive does. Must never know a door (HTTP, MCP, command
+line), hold SQL, or own a deadline.
 """
 
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
@@ -17,8 +17,38 @@ from aimem.service.remember import remember
 from aimem.service.transfer import export, import_memories
 
 __all__ = [
-    "Node", "NodeStatus", "Once", "Policy", "Sample", "archive", "archive_stats", "capabilities", "collect", "delete",
-    "drop_unused_vectors", "export", "get", "health", "import_memories", "index_status", "link", "links_of", "list_archive",
-    "list_memories", "namespaces", "promote", "purge_archive", "recall", "remember", "restore", "run_indexer", "run_touches",
-    "search", "stats", "status", "tidy", "unlink", "update",
+    "Node",
+    "NodeStatus",
+    "Once",
+    "Policy",
+    "Sample",
+    "archive",
+    "archive_stats",
+    "capabilities",
+    "collect",
+    "delete",
+    "drop_unused_vectors",
+    "export",
+    "get",
+    "health",
+    "import_memories",
+    "index_status",
+    "link",
+    "links_of",
+    "list_archive",
+    "list_memories",
+    "namespaces",
+    "promote",
+    "purge_archive",
+    "recall",
+    "remember",
+    "restore",
+    "run_indexer",
+    "run_touches",
+    "search",
+    "stats",
+    "status",
+    "tidy",
+    "unlink",
+    "update",
 ]

@@ -60,8 +60,9 @@ async def list_archive(node: Node, who: Principal, query: GetArchivedQuery) -> A
     found = await node.store.read(read)
     shown = tuple(
         ArchivedOut(
-            **memory_fields(item.memory),  # type: ignore[arg-type]
-            archived_at=format_instant(item.archived_at), archive_reason=item.reason,
+            **memory_fields(item.memory),
+            archived_at=format_instant(item.archived_at),
+            archive_reason=item.reason,
         )
         for item in found
     )
@@ -95,8 +96,11 @@ def _archive(
         for begin in range(0, len(entries), BATCH):
             version = str(transaction.emit("archive", entries[begin : begin + BATCH]))
         return ArchiveResult(
-            archived=tuple(i for i in ids if found[i] is not None), missing=tuple(i for i in ids if found[i] is None),
-            count=len(present), reason=reason, version=version or UNSET,
+            archived=tuple(i for i in ids if found[i] is not None),
+            missing=tuple(i for i in ids if found[i] is None),
+            count=len(present),
+            reason=reason,
+            version=version or UNSET,
         )
 
     return answer_once(transaction, node, who, once, ArchiveResult, run)
@@ -139,7 +143,10 @@ def _restore(
         dot = transaction.emit("restore", [*freed, transaction.change(MEMORY, memory_id, back)])
         expires_at = lifetime["expires_at"]
         return Restored(
-            restored=True, id=memory_id, tier=str(lifetime.get("tier", memory.tier.value)), version=str(dot),
+            restored=True,
+            id=memory_id,
+            tier=str(lifetime.get("tier", memory.tier.value)),
+            version=str(dot),
             expires_at=format_instant(Instant(expires_at)) if isinstance(expires_at, int) else UNSET,
         )
 
@@ -170,5 +177,3 @@ async def archive_stats(node: Node, who: Principal) -> ArchiveStats:
     found = await node.store.read(statistics.archived_by_namespace, visible_to(who))
     by_namespace = tuple(NamespaceCount(namespace=name, count=count) for name, count in found)
     return ArchiveStats(archived_total=sum(count for _, count in found), by_namespace=by_namespace)
-
-

@@ -68,14 +68,19 @@ def draft_of(request: CreateMemory, who: Principal, now: Instant, lifetimes: Lif
     expires_at, is_given = expiry_of(request.expires_at, request.ttl_secs, tier, now, lifetimes)
     return Draft(
         namespace=GLOBAL if request.namespace is None else rules.writable_namespace(request.namespace),
-        title=title or rules.title(generated_title(_printable(content))) or "untitled", title_generated=not title,
-        content=content, tags=rules.tags(request.tags or []), tier=tier,
+        title=title or rules.title(generated_title(_printable(content))) or "untitled",
+        title_generated=not title,
+        content=content,
+        tags=rules.tags(request.tags or []),
+        tier=tier,
         priority=5 if request.priority is None else rules.priority(request.priority),
         confidence=1.0 if request.confidence is None else rules.confidence(request.confidence),
         source=DEFAULT_SOURCE if request.source is None else rules.source(request.source),
-        metadata=rules.metadata(metadata), scope=scope_of(request.scope, metadata),
+        metadata=rules.metadata(metadata),
+        scope=scope_of(request.scope, metadata),
         author=rules.agent_id(request.agent_id) if request.agent_id else who.agent_id,
-        expires_at=expires_at, is_expiry_given=is_given,
+        expires_at=expires_at,
+        is_expiry_given=is_given,
     )
 
 
@@ -84,7 +89,7 @@ def _printable(text: str) -> str:
 
 
 def scope_of(given: str | None, metadata: JsonObject) -> Scope | None:
-    """The scope, from its own field or from `metadata.scope` (v0.6.3 reads it there); checked wherever it comes from."""
+    """The scope, from its own field or from `metadata.scope` (v0.6.3 reads it there); checked wherever it stands."""
     if given is not None:
         return rules.choice(Scope, given, field="scope")
     inline = metadata.get("scope")
@@ -102,7 +107,9 @@ def expiry_of(
     if expires_at:
         moment = parse_instant(expires_at, field="expires_at")
         if moment <= now:
-            raise InvalidRequest(f"expires_at: {expires_at!r} is past; name a moment to come, or leave it out", field="expires_at")
+            raise InvalidRequest(
+                f"expires_at: {expires_at!r} is past; name a moment to come, or leave it out", field="expires_at"
+            )
         return moment, True
     if ttl_secs is not None:
         return after(now, rules.ttl_s(ttl_secs)), True
@@ -113,10 +120,18 @@ def creation_fields(draft: Draft, title: str, now: Instant) -> dict[str, FieldVa
     """All fields of a new memory."""
     return {
         "name": name_value(draft.namespace, title, is_generated=draft.title_generated),
-        "content": draft.content, "tags": draft.tags, "tier": draft.tier.value, "priority": draft.priority,
-        "confidence": draft.confidence, "source": draft.source, "metadata": metadata_value(draft.metadata),
-        "scope": None if draft.scope is None else draft.scope.value, "created_at": now, "updated_at": now,
-        "expires_at": draft.expires_at, "lifecycle": LIVE,
+        "content": draft.content,
+        "tags": draft.tags,
+        "tier": draft.tier.value,
+        "priority": draft.priority,
+        "confidence": draft.confidence,
+        "source": draft.source,
+        "metadata": metadata_value(draft.metadata),
+        "scope": None if draft.scope is None else draft.scope.value,
+        "created_at": now,
+        "updated_at": now,
+        "expires_at": draft.expires_at,
+        "lifecycle": LIVE,
     }
 
 

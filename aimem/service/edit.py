@@ -35,7 +35,9 @@ def refuse_reserved(memory: Memory) -> None:
     """Rows of the system's namespaces are changed by its own services only. Raises: Denied(reserved_namespace)."""
     if memory.namespace.startswith("_"):
         raise Denied(
-            f"{memory.id} lies in {memory.namespace!r}, which is kept by the system", code=Code.RESERVED_NAMESPACE, field="id"
+            f"{memory.id} lies in {memory.namespace!r}, which is kept by the system",
+            code=Code.RESERVED_NAMESPACE,
+            field="id",
         )
 
 
@@ -80,13 +82,17 @@ def _metadata_fields(request: UpdateMemory, memory: Memory, who: Principal) -> d
         fields["scope"] = scope.value
     if given is not None:
         kept = rules.metadata(given)
-        fields["metadata"] = metadata_value(kept if who.agent_id == memory.author else {**kept, "edited_by": who.agent_id})
+        fields["metadata"] = metadata_value(
+            kept if who.agent_id == memory.author else {**kept, "edited_by": who.agent_id}
+        )
     elif who.agent_id != memory.author and (request.content is not None or request.title is not None):
         fields["metadata"] = metadata_value({**memory.metadata, "edited_by": who.agent_id})
     return fields
 
 
-def _lifetime_fields(request: UpdateMemory, memory: Memory, now: Instant, lifetimes: Lifetimes) -> dict[str, FieldValue]:
+def _lifetime_fields(
+    request: UpdateMemory, memory: Memory, now: Instant, lifetimes: Lifetimes
+) -> dict[str, FieldValue]:
     fields: dict[str, FieldValue] = {}
     tier = memory.tier if request.tier is None else rules.choice(Tier, request.tier, field="tier")
     if tier.rank > memory.tier.rank:
@@ -141,8 +147,10 @@ def _entries_of_update(
         return entries
     freed = free_name(transaction, who, namespace, title, new_owner)
     # All rows of the name move together: a shadow left behind would come to light under the old name.
-    shadows = [i for i in memories.ids_of_name(transaction.conn, memory.namespace, memory.title, old_owner) if i != memory.id]
-    together = {key: fields[key] for key in ("name", "scope") if key in fields}
+    shadows = [
+        i for i in memories.ids_of_name(transaction.conn, memory.namespace, memory.title, old_owner) if i != memory.id
+    ]
+    together: dict[str, FieldValue] = {key: fields[key] for key in fields if key in ("name", "scope")}
     return [*freed, *entries, *(transaction.change(MEMORY, shadow, together) for shadow in shadows)]
 
 
@@ -157,8 +165,11 @@ def free_name(transaction: Transaction, who: Principal, namespace: Namespace, ti
     if holder.expires_at is not None and holder.expires_at <= transaction.now:
         return collect_entries(transaction, memories.ids_of_name(transaction.conn, namespace, title, owner))
     raise Conflict(
-        f"a memory titled {title[:80]!r} already exists in namespace {namespace!r} (id {holder.id}); choose another title",
-        code=Code.NAME_TAKEN, field="title", id=holder.id,
+        f"a memory titled {title[:80]!r} already exists in namespace {namespace!r} (id {holder.id}); "
+        "choose another title",
+        code=Code.NAME_TAKEN,
+        field="title",
+        id=holder.id,
     )
 
 
@@ -168,7 +179,7 @@ def _updated(
     """The memory as stored; if it was made to expire in the past it is gone from reads, and shown as it was left."""
     now = memories.find(transaction.conn, memory.id, transaction.now, visible_to(who))
     shown = now if now is not None else msgspec.structs.replace(memory, expires_at=_instant(fields.get("expires_at")))
-    return UpdatedMemory(**memory_fields(shown), version=version)  # type: ignore[arg-type]
+    return UpdatedMemory(**memory_fields(shown), version=version)
 
 
 def _instant(value: FieldValue) -> Instant | None:
@@ -219,7 +230,9 @@ def _promote_tier(
         memory = exact(transaction.conn, memory_id, who, transaction.now)
         refuse_reserved(memory)
         fields: dict[str, FieldValue] = {
-            "tier": Tier.LONG.value, "expires_at": None, "updated_at": max(transaction.now, memory.updated_at),
+            "tier": Tier.LONG.value,
+            "expires_at": None,
+            "updated_at": max(transaction.now, memory.updated_at),
         }
         dot = transaction.emit("promote", [transaction.change(MEMORY, memory.id, fields)])
         return Promoted(promoted=True, mode="tier", id=memory.id, tier=Tier.LONG.value, version=str(dot))
@@ -242,11 +255,14 @@ def _promote_up(
         freed = free_name(transaction, who, target, memory.title, owner)
         clone, now = fresh_id(node, who, once), transaction.now
         link = LinkKey(clone, memory.id, Relation.DERIVED_FROM)
-        dot = transaction.emit("promote", [
-            *freed,
-            transaction.create(MEMORY, clone, memory.author, copied_fields(memory, target, now)),
-            transaction.create(LINK, link_key_text(link), who.agent_id, link_fields(who.agent_id, now)),
-        ])
+        dot = transaction.emit(
+            "promote",
+            [
+                *freed,
+                transaction.create(MEMORY, clone, memory.author, copied_fields(memory, target, now)),
+                transaction.create(LINK, link_key_text(link), who.agent_id, link_fields(who.agent_id, now)),
+            ],
+        )
         return Promoted(
             promoted=True, mode="vertical", source_id=memory.id, clone_id=clone, to_namespace=target, version=str(dot)
         )
@@ -257,11 +273,19 @@ def _promote_up(
 def copied_fields(memory: Memory, namespace: Namespace, now: Instant) -> dict[str, FieldValue]:
     """All fields of a copy of a memory in another namespace."""
     return {
-        "name": name_value(namespace, memory.title, is_generated=memory.title_generated), "content": memory.content,
-        "tags": memory.tags, "tier": memory.tier.value, "priority": memory.priority, "confidence": memory.confidence,
-        "source": memory.source, "metadata": metadata_value(memory.metadata),
-        "scope": None if memory.scope is None else memory.scope.value, "created_at": now, "updated_at": now,
-        "expires_at": memory.expires_at, "lifecycle": LIVE,
+        "name": name_value(namespace, memory.title, is_generated=memory.title_generated),
+        "content": memory.content,
+        "tags": memory.tags,
+        "tier": memory.tier.value,
+        "priority": memory.priority,
+        "confidence": memory.confidence,
+        "source": memory.source,
+        "metadata": metadata_value(memory.metadata),
+        "scope": None if memory.scope is None else memory.scope.value,
+        "created_at": now,
+        "updated_at": now,
+        "expires_at": memory.expires_at,
+        "lifecycle": LIVE,
     }
 
 
@@ -270,6 +294,9 @@ def link_fields(
 ) -> dict[str, FieldValue]:
     """All fields of a new link."""
     return {
-        "present": True, "created_at": now, "valid_from": now if valid_from is None else valid_from,
-        "valid_until": valid_until, "observed_by": observer,
+        "present": True,
+        "created_at": now,
+        "valid_from": now if valid_from is None else valid_from,
+        "valid_until": valid_until,
+        "observed_by": observer,
     }

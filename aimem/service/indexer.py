@@ -1,6 +1,6 @@
 """The indexer: makes the vectors that commits left owing, and keeps the vector index beside the database.
 
-Embedding happens after the commit, in batches; a memory is found by its words at once and by its meaning a moment later.
+Embedding happens after the commit, in batches; a memory is found by its words at once, by its meaning a moment later.
 """
 
 from __future__ import annotations
@@ -28,8 +28,7 @@ async def run_indexer(
 ) -> None:
     """Load the model (in a thread), fill the index from the cache, then follow the commits until cancelled.
 
-    Without a model recall stays by keyword, and says why. `started` is called at once: no caller waits for the model but
-    recalls, which need it.
+    Without a model recall stays by keyword, and says why. `started` is called at once: only recalls wait for the model.
     """
     task_status.started()
     try:
@@ -130,6 +129,9 @@ async def _status(node: Node) -> IndexStatus:
     backlog = await node.store.read(embeddings.count_backlog)
     embedded = await node.store.read(embeddings.count_embedded)
     return IndexStatus(
-        mode=node.recaller.mode, model=node.recaller.model, embedding_backlog=backlog, embedded=embedded,
+        mode=node.recaller.mode,
+        model=node.recaller.model,
+        embedding_backlog=backlog,
+        embedded=embedded,
         reason=node.recaller.reason,
     )

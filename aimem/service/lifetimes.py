@@ -20,17 +20,19 @@ _EVERYTHING = Clause("1", {})
 
 
 def collect_entries(transaction: Transaction, ids: Sequence[MemoryId]) -> list[Entry]:
-    """Entries by which gc takes these rows: each names the expiry that was judged, so that a later extension undoes it."""
+    """Entries by which gc takes these rows; each names the expiry that was judged, so that an extension undoes it."""
     entries = []
     for memory_id in ids:
         stamp, extension = expiry_judged(transaction.load(MEMORY, memory_id))
-        entries.append(Entry(kind=MEMORY.name, key=memory_id, fields={"collected": (stamp, extension, transaction.now)}))
+        entries.append(
+            Entry(kind=MEMORY.name, key=memory_id, fields={"collected": (stamp, extension, transaction.now)})
+        )
     return entries
 
 
 async def collect(node: Node, who: Principal, query: GcQuery) -> GcResult:
     """Archive (or delete, if `archive_on_gc` is off) every expired memory; with `dry_run` only count them."""
-    del who     # anybody may ask for what the clock does anyway
+    del who  # anybody may ask for what the clock does anyway
     if query.dry_run:
         count = await node.store.read(memories.count_expired, node.clock.now())
         return GcResult(expired_deleted=0, collected=count, dry_run=True)

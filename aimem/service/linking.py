@@ -17,11 +17,14 @@ from aimem.wire import Deleted, Linked, LinkRequest
 def key_of(request: LinkRequest) -> LinkKey:
     """The identity that a request names. Raises: InvalidRequest naming the field."""
     key = LinkKey(
-        rules.memory_id(request.source_id, field="source_id"), rules.memory_id(request.target_id, field="target_id"),
+        rules.memory_id(request.source_id, field="source_id"),
+        rules.memory_id(request.target_id, field="target_id"),
         rules.choice(Relation, request.relation, field="relation"),
     )
     if key.source_id == key.target_id:
-        raise InvalidRequest("a memory cannot be linked to itself: source_id and target_id are equal", field="target_id")
+        raise InvalidRequest(
+            "a memory cannot be linked to itself: source_id and target_id are equal", field="target_id"
+        )
     return key
 
 
@@ -44,7 +47,11 @@ async def link(node: Node, who: Principal, request: LinkRequest, once: Once | No
 
 
 def _link(
-    transaction: Transaction, node: Node, who: Principal, key: LinkKey, validity: tuple[Instant | None, Instant | None],
+    transaction: Transaction,
+    node: Node,
+    who: Principal,
+    key: LinkKey,
+    validity: tuple[Instant | None, Instant | None],
     once: Once | None,
 ) -> Linked:
     def run() -> Linked:
@@ -56,8 +63,12 @@ def _link(
         is_same = standing is not None and standing.valid_until == end and begin in (None, standing.valid_from)
         version = UNSET if is_same else str(transaction.emit("link", [_entry(transaction, key, who, now, begin, end)]))
         return Linked(
-            linked=True, source_id=key.source_id, target_id=key.target_id, relation=key.relation.value,
-            created=standing is None, version=version,
+            linked=True,
+            source_id=key.source_id,
+            target_id=key.target_id,
+            relation=key.relation.value,
+            created=standing is None,
+            version=version,
         )
 
     return answer_once(transaction, node, who, once, Linked, run)

@@ -42,7 +42,9 @@ def resolve(conn: Connection, text: str, who: Principal, now: Instant) -> Memory
         if len(ids) > 1:
             raise InvalidRequest(
                 f"ambiguous ID prefix {memory_id!r}: it fits {', '.join(ids)}; give more characters",
-                code=Code.AMBIGUOUS_ID, field="id", ids=list(ids),
+                code=Code.AMBIGUOUS_ID,
+                field="id",
+                ids=list(ids),
             )
         found = memories.find(conn, ids[0], now, visible) if ids else None
     if found is None:
@@ -76,8 +78,12 @@ def filters_of(query: ListQuery | SearchQuery) -> Filters:
     return Filters(
         namespaces=None if not query.namespace else (rules.namespace(query.namespace),),
         tier=None if not query.tier else rules.choice(Tier, query.tier, field="tier"),
-        min_priority=None if query.min_priority is None else rules.bounded(query.min_priority, 0, 10, field="min_priority"),
-        since=moment(query.since, "since"), until=moment(query.until, "until"), tag=query.tags or None,
+        min_priority=None
+        if query.min_priority is None
+        else rules.bounded(query.min_priority, 0, 10, field="min_priority"),
+        since=moment(query.since, "since"),
+        until=moment(query.until, "until"),
+        tag=query.tags or None,
         author=None if not query.agent_id else rules.agent_id(query.agent_id),
     )
 
@@ -95,7 +101,7 @@ async def get(node: Node, who: Principal, memory_id: str) -> MemoryWithLinks:
 def _get(conn: Connection, who: Principal, memory_id: str, now: Instant) -> MemoryWithLinks:
     memory = resolve(conn, memory_id, who, now)
     links = tuple(link_out(link) for link in linkage.links_of(conn, memory.id, now, visible_to(who)))
-    return MemoryWithLinks(**memory_fields(memory), memory=memory_out(memory), links=links)  # type: ignore[arg-type]
+    return MemoryWithLinks(**memory_fields(memory), memory=memory_out(memory), links=links)
 
 
 async def list_memories(node: Node, who: Principal, query: ListQuery) -> MemoryPage:
@@ -105,20 +111,21 @@ async def list_memories(node: Node, who: Principal, query: ListQuery) -> MemoryP
     after = _read_cursor(query.cursor) if query.cursor else None
     if after is not None and query.offset:
         raise InvalidRequest("give either cursor or offset, not both", field="offset")
-    return await node.store.read(_list, narrowed(who, query.as_agent), query, filters_of(query), after, node.clock.now())
+    return await node.store.read(
+        _list, narrowed(who, query.as_agent), query, filters_of(query), after, node.clock.now()
+    )
 
 
 def _list(
     conn: Connection, who: Principal, query: ListQuery, filters: Filters, after: memories.Position | None, now: Instant
 ) -> MemoryPage:
     # One row more than asked for tells whether there is a next page.
-    found = memories.page(
-        conn, filters, visible_to(who), now, limit=query.limit + 1, offset=query.offset, after=after
-    )
+    found = memories.page(conn, filters, visible_to(who), now, limit=query.limit + 1, offset=query.offset, after=after)
     shown = found[: query.limit]
     has_more = len(found) > query.limit > 0
     return MemoryPage(
-        memories=tuple(memory_out(memory) for memory in shown), count=len(shown),
+        memories=tuple(memory_out(memory) for memory in shown),
+        count=len(shown),
         next_cursor=_write_cursor(shown[-1]) if has_more else UNSET,
     )
 

@@ -33,7 +33,9 @@ def answer_once(
     if earlier.request_hash != once.request_hash:
         raise InvalidRequest(
             "this Idempotency-Key was used for another request; take a new key for each request",
-            code=Code.IDEMPOTENCY_MISMATCH, field="Idempotency-Key", version=earlier.version,
+            code=Code.IDEMPOTENCY_MISMATCH,
+            field="Idempotency-Key",
+            version=earlier.version,
         )
     node.counters.idempotent_replays += 1
     return msgspec.json.decode(earlier.answer, type=kind)

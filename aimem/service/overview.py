@@ -7,7 +7,7 @@ from typing import Final, Literal
 from msgspec import Struct
 
 from aimem import COMPATIBLE_WITH, __version__
-from aimem.model import Principal, rules
+from aimem.model import SYSTEM, Principal, rules
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node
 from aimem.store import embeddings, live_at, statistics, visible_to
 from aimem.wire import Capabilities, Health, NamespaceCount, NamespacesOut, Stats, TierCount
@@ -39,8 +39,13 @@ async def stats(node: Node, who: Principal) -> Stats:
         total=sum(count for _, count in found.by_tier),
         by_tier=tuple(TierCount(tier=tier, count=count) for tier, count in found.by_tier),
         by_namespace=tuple(NamespaceCount(namespace=name, count=count) for name, count in found.by_namespace),
-        expiring_soon=found.expiring_soon, links_count=found.links, db_size_bytes=node.store.file_bytes(),
-        archived=found.archived, tombstones=found.tombstones, embedding_backlog=backlog, op_log_count=found.ops,
+        expiring_soon=found.expiring_soon,
+        links_count=found.links,
+        db_size_bytes=node.store.file_bytes(),
+        archived=found.archived,
+        tombstones=found.tombstones,
+        embedding_backlog=backlog,
+        op_log_count=found.ops,
     )
 
 
@@ -55,9 +60,17 @@ async def health(node: Node) -> Health:
     """Cheap liveness: one read that touches an index only; an error becomes `status: error`, not an exception."""
     backlog = await node.store.read(embeddings.count_backlog)
     return Health(
-        status="ok", service=SERVICE, version=__version__, embedder_ready=node.recaller.mode != "keyword",
-        federation_enabled=False, compatible_with=COMPATIBLE_WITH, mode=node.recaller.mode, embedding_backlog=backlog,
-        open_access=node.policy.open_access, stream=node.store.stream, warnings=tuple(node.warnings),
+        status="ok",
+        service=SERVICE,
+        version=__version__,
+        embedder_ready=node.recaller.mode != "keyword",
+        federation_enabled=False,
+        compatible_with=COMPATIBLE_WITH,
+        mode=node.recaller.mode,
+        embedding_backlog=backlog,
+        open_access=node.policy.open_access,
+        stream=node.store.stream,
+        warnings=tuple(node.warnings),
     )
 
 
@@ -65,25 +78,40 @@ async def capabilities(node: Node) -> Capabilities:
     """What this node can do now, not what its configuration wished for."""
     is_semantic = node.recaller.mode != "keyword"
     return Capabilities(
-        schema_version="2", tier="semantic" if is_semantic else "keyword", version=__version__,
+        schema_version="2",
+        tier="semantic" if is_semantic else "keyword",
+        version=__version__,
         features={
-            "keyword_search": True, "semantic_search": is_semantic, "hybrid_recall": is_semantic, "query_expansion": False,
-            "auto_consolidation": False, "auto_tagging": False, "contradiction_analysis": False,
-            "cross_encoder_reranking": False, "memory_reflection": False, "embedder_loaded": is_semantic,
+            "keyword_search": True,
+            "semantic_search": is_semantic,
+            "hybrid_recall": is_semantic,
+            "query_expansion": False,
+            "auto_consolidation": False,
+            "auto_tagging": False,
+            "contradiction_analysis": False,
+            "cross_encoder_reranking": False,
+            "memory_reflection": False,
+            "embedder_loaded": is_semantic,
         },
         models={
             "embedding": node.recaller.model if is_semantic else "none",
-            "embedding_dim": node.recaller.index.dimension if is_semantic else 0, "llm": "none", "cross_encoder": "none",
+            "embedding_dim": node.recaller.index.dimension if is_semantic else 0,
+            "llm": "none",
+            "cross_encoder": "none",
         },
         permissions={"mode": "open" if node.policy.open_access else "api_key", "active_rules": 0, "rule_summary": []},
         hooks={"registered_count": 0, "by_event": {}},
         compaction={"enabled": False, "interval_minutes": None, "last_run_at": None, "last_run_stats": None},
         approval={"subscribers": 0, "pending_requests": 0, "default_timeout_seconds": None},
-        transcripts={"enabled": False, "total_count": 0, "total_size_mb": 0}, compatible_with=COMPATIBLE_WITH,
+        transcripts={"enabled": False, "total_count": 0, "total_size_mb": 0},
+        compatible_with=COMPATIBLE_WITH,
         limits={
-            "body_bytes": node.policy.body_max_bytes, "content_bytes": rules.CONTENT_MAX_BYTES,
-            "title_chars": rules.TITLE_MAX_CHARS, "metadata_bytes": rules.METADATA_MAX_BYTES,
-            "tags": rules.TAGS_MAX_COUNT, "idempotency_days": IDEMPOTENCY_KEPT_DAYS,
+            "body_bytes": node.policy.body_max_bytes,
+            "content_bytes": rules.CONTENT_MAX_BYTES,
+            "title_chars": rules.TITLE_MAX_CHARS,
+            "metadata_bytes": rules.METADATA_MAX_BYTES,
+            "tags": rules.TAGS_MAX_COUNT,
+            "idempotency_days": IDEMPOTENCY_KEPT_DAYS,
         },
         warnings=tuple(node.warnings),
     )
@@ -91,11 +119,9 @@ async def capabilities(node: Node) -> Capabilities:
 
 async def status(node: Node) -> NodeStatus:
     """Figures for monitoring, over everything (they name no memory). Raises: Unavailable."""
-    found = await node.store.read(statistics.counts, live_at(node.clock.now()), node.clock.now())
+    found = await node.store.read(statistics.counts, visible_to(SYSTEM), node.clock.now())
     backlog = await node.store.read(embeddings.count_backlog)
-    samples = [
-        _gauge("ai_memory_memories", "Live memories.", count, tier=tier) for tier, count in found.by_tier
-    ]
+    samples = [_gauge("ai_memory_memories", "Live memories.", count, tier=tier) for tier, count in found.by_tier]
     samples += [
         _gauge("ai_memory_archived_memories", "Archived memories.", found.archived),
         _gauge("ai_memory_links", "Links.", found.links),
@@ -107,9 +133,14 @@ async def status(node: Node) -> NodeStatus:
         _gauge("ai_memory_embedding_backlog", "Live memories that wait for their vectors.", backlog),
         _gauge("ai_memory_index_chunks", "Vectors in the index.", node.recaller.index.chunk_count),
         _gauge("ai_memory_write_queue", "Writes that wait for their group.", node.store.queued_count),
-        _gauge("ai_memory_touch_queue", "Recalls whose touch is not written yet.",
-               node.touches[0].statistics().current_buffer_used),
-        _gauge("ai_memory_semantic", "1 if recall uses vectors, 0 if it is by keyword.", node.recaller.mode != "keyword"),
+        _gauge(
+            "ai_memory_touch_queue",
+            "Recalls whose touch is not written yet.",
+            node.touches[0].statistics().current_buffer_used,
+        ),
+        _gauge(
+            "ai_memory_semantic", "1 if recall uses vectors, 0 if it is by keyword.", node.recaller.mode != "keyword"
+        ),
     ]
     return NodeStatus(samples=(*samples, *_counters(node)))
 

@@ -9,7 +9,6 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from aimem.model import Instant, Memory, Namespace, Principal, rules
-from aimem.ports import Connection
 from aimem.search import (
     Scored,
     fit_budget,
@@ -73,9 +72,12 @@ async def recall(node: Node, who: Principal, request: RecallRequest) -> RecallRe
         touch_nowait(node, tuple(memory.id for memory, _ in shown))
     return RecallResult(
         memories=tuple(
-            ScoredMemory(**memory_fields(memory), score=round(score, 3)) for memory, score in shown  # type: ignore[arg-type]
+            ScoredMemory(**memory_fields(memory), score=round(score, 3))
+            for memory, score in shown
         ),
-        count=len(shown), tokens_used=sum(sizes[i] for i in kept), mode=node.recaller.mode,
+        count=len(shown),
+        tokens_used=sum(sizes[i] for i in kept),
+        mode=node.recaller.mode,
         budget_tokens=UNSET if request.budget_tokens is None else request.budget_tokens,
     )
 
@@ -87,12 +89,17 @@ def _question(request: RecallRequest, who: Principal, now: Instant) -> Question:
     context = " ".join(rules.query(token, field=f"context_tokens[{i}]") for i, token in enumerate(tokens))
     terms = parse_query(text).terms
     return Question(
-        text=text, context=context, match=match_any(terms) if terms else "",
+        text=text,
+        context=context,
+        match=match_any(terms) if terms else "",
         filters=Filters(
-            namespaces=namespaces_for(request.namespace), tag=request.tags or None,
-            since=moment(request.since, "since"), until=moment(request.until, "until"),
+            namespaces=namespaces_for(request.namespace),
+            tag=request.tags or None,
+            since=moment(request.since, "since"),
+            until=moment(request.until, "until"),
         ),
-        visible=visible_to(who), now=now,
+        visible=visible_to(who),
+        now=now,
         asked=rules.namespace(request.namespace) if request.namespace and "/" in request.namespace else None,
     )
 
@@ -107,17 +114,20 @@ async def _search_arms(node: Node, question: Question) -> Arms:
     vector = await node.recaller.embed_query(question.text, question.context) if question.match else None
     dense: dict[int, float] = {}
     if vector is not None:
-        # Filter first: a small namespace among many gets its exact best, and nothing that the caller may not see competes.
+        # Filter first: a small namespace among many gets its exact best, and nothing that is hidden competes.
         is_open = not question.filters.is_narrow and question.visible.sql == "1"
-        allowed = None if is_open else await node.store.read(
-            memories.numbers_matching, question.filters, question.visible, question.now
+        allowed = (
+            None
+            if is_open
+            else await node.store.read(memories.numbers_matching, question.filters, question.visible, question.now)
         )
         dense = dict(await node.recaller.nearest(vector, CANDIDATES, allowed))
     numbers = sorted({*lexical, *dense})
     rows = await node.store.read(memories.by_numbers, numbers, question.filters, question.visible, question.now)
     return Arms(
         lexical={no: score for no, score in lexical.items() if no in rows},
-        dense={no: score for no, score in dense.items() if no in rows}, rows=rows,
+        dense={no: score for no, score in dense.items() if no in rows},
+        rows=rows,
     )
 
 

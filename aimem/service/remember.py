@@ -61,17 +61,28 @@ def decide_remember(draft: Draft, holder: Memory | None, now: Instant, lifetimes
     if draft.author != holder.author:
         metadata[EDITED_BY] = draft.author
     fields: dict[str, FieldValue] = {
-        "content": draft.content, "tags": draft.tags, "source": draft.source, "tier": tier.value,
-        "priority": max(holder.priority, draft.priority), "confidence": max(holder.confidence, draft.confidence),
-        "metadata": metadata_value(metadata), "expires_at": _merged_expiry(draft, holder, tier, now, lifetimes),
+        "content": draft.content,
+        "tags": draft.tags,
+        "source": draft.source,
+        "tier": tier.value,
+        "priority": max(holder.priority, draft.priority),
+        "confidence": max(holder.confidence, draft.confidence),
+        "metadata": metadata_value(metadata),
+        "expires_at": _merged_expiry(draft, holder, tier, now, lifetimes),
         "updated_at": max(now, holder.updated_at),
     }
     if draft.scope is not None:
         fields["scope"] = draft.scope.value
     stored: dict[str, FieldValue] = {
-        "content": holder.content, "tags": holder.tags, "source": holder.source, "tier": holder.tier.value,
-        "priority": holder.priority, "confidence": holder.confidence, "metadata": metadata_value(holder.metadata),
-        "expires_at": holder.expires_at, "scope": None if holder.scope is None else holder.scope.value,
+        "content": holder.content,
+        "tags": holder.tags,
+        "source": holder.source,
+        "tier": holder.tier.value,
+        "priority": holder.priority,
+        "confidence": holder.confidence,
+        "metadata": metadata_value(holder.metadata),
+        "expires_at": holder.expires_at,
+        "scope": None if holder.scope is None else holder.scope.value,
     }
     # A field that does not change is not written: it would only make conflicts with those who change it elsewhere.
     changed = {name: value for name, value in fields.items() if name == "updated_at" or stored[name] != value}
@@ -129,7 +140,8 @@ def store_draft(transaction: Transaction, node: Node, who: Principal, draft: Dra
         return _stored(transaction, decision.memory_id, "updated", str(dot))
     if not memories.is_free_id(conn, memory_id):
         raise Conflict(
-            f"the id {memory_id} that this Idempotency-Key stands for is taken, and its request is not known here; take a new key",
+            f"the id {memory_id} that this Idempotency-Key stands for is taken, and its request is not known here; "
+            "take a new key",
             code=Code.ID_TAKEN,
         )
     entries: list[Entry] = []
@@ -153,8 +165,13 @@ def _stored(transaction: Transaction, memory_id: MemoryId, action: str, version:
     name, expires_at = state.fields["name"].value, state.fields["expires_at"].value
     namespace, title = (str(name[0]), str(name[1])) if isinstance(name, tuple) else ("", "")
     return Stored(
-        id=memory_id, tier=str(state.fields["tier"].value), namespace=namespace, title=title,
-        agent_id=AgentId(state.author or ""), action=action, version=version,
+        id=memory_id,
+        tier=str(state.fields["tier"].value),
+        namespace=namespace,
+        title=title,
+        agent_id=AgentId(state.author or ""),
+        action=action,
+        version=version,
         expires_at=format_instant(Instant(expires_at)) if isinstance(expires_at, int) else UNSET,
         title_generated=True if isinstance(name, tuple) and len(name) == 3 else UNSET,
     )

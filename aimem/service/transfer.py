@@ -88,7 +88,7 @@ def _export(conn: Connection, who: Principal, now: Instant) -> tuple[tuple[Memor
 async def import_memories(node: Node, who: Principal, request: ImportRequest, once: Once | None = None) -> ImportResult:
     """Store exported memories and links, all that are sound in one transaction, each refused one with its reason.
 
-    Importing the same document again changes nothing: an id (or else a name) that is here already is updated only by an item
+    Importing the same document again changes nothing: an id (or else a name) that is here is updated only by an item
     whose `updated_at` is later. Authors are restamped with the caller unless `trust_source` is set.
 
     Raises: InvalidRequest if there are too many items; Unavailable.
@@ -122,10 +122,21 @@ def arrival_of(
         metadata.setdefault(ORIGINAL_AUTHOR, original)
     draft = draft_of(
         CreateMemory(
-            content=item.content, title=item.title, tier=item.tier, namespace=item.namespace, tags=item.tags,
-            priority=item.priority, confidence=item.confidence, source=item.source or "import", expires_at=item.expires_at,
-            metadata=metadata, agent_id=author,
-        ), who, now, lifetimes,
+            content=item.content,
+            title=item.title,
+            tier=item.tier,
+            namespace=item.namespace,
+            tags=item.tags,
+            priority=item.priority,
+            confidence=item.confidence,
+            source=item.source or "import",
+            expires_at=item.expires_at,
+            metadata=metadata,
+            agent_id=author,
+        ),
+        who,
+        now,
+        lifetimes,
     )
     if item.title_generated:
         draft = msgspec.structs.replace(draft, title_generated=True)
@@ -134,14 +145,24 @@ def arrival_of(
     if created > now or updated > now:
         raise InvalidRequest("created_at and updated_at must not lie in the future", field="created_at")
     return Arrival(
-        position=position, label=item.id or draft.title, memory_id=rules.memory_id(item.id) if item.id else None, draft=draft,
-        created_at=created, updated_at=updated, is_restamped=is_restamped,
+        position=position,
+        label=item.id or draft.title,
+        memory_id=rules.memory_id(item.id) if item.id else None,
+        draft=draft,
+        created_at=created,
+        updated_at=updated,
+        is_restamped=is_restamped,
     )
 
 
 def _import(
-    transaction: Transaction, node: Node, who: Principal, request: ImportRequest, arrivals: list[Arrival],
-    refused: dict[int, str], once: Once | None,
+    transaction: Transaction,
+    node: Node,
+    who: Principal,
+    request: ImportRequest,
+    arrivals: list[Arrival],
+    refused: dict[int, str],
+    once: Once | None,
 ) -> ImportResult:
     def run() -> ImportResult:
         errors, tally = dict(refused), _Tally()
@@ -152,8 +173,12 @@ def _import(
                 errors[arrival.position] = f"{arrival.label}: {error.message}"
         link_errors = _take_links(transaction, who, request, tally)
         return ImportResult(
-            imported=tally.imported, errors=(*(errors[i] for i in sorted(errors)), *link_errors), restamped=tally.restamped,
-            trusted_source=request.trust_source, unchanged=tally.unchanged, links_imported=tally.links,
+            imported=tally.imported,
+            errors=(*(errors[i] for i in sorted(errors)), *link_errors),
+            restamped=tally.restamped,
+            trusted_source=request.trust_source,
+            unchanged=tally.unchanged,
+            links_imported=tally.links,
         )
 
     return answer_once(transaction, node, who, once, ImportResult, run)
@@ -164,7 +189,9 @@ def _take(
 ) -> None:
     """Create, update or leave one memory. Every check comes before the op, so a refusal leaves nothing behind."""
     conn, draft = transaction.conn, arrival.draft
-    here = None if arrival.memory_id is None else memories.find(conn, arrival.memory_id, transaction.now, visible_to(who))
+    here = (
+        None if arrival.memory_id is None else memories.find(conn, arrival.memory_id, transaction.now, visible_to(who))
+    )
     holder = memories.find_holder(conn, draft.namespace, draft.title, draft.owner, visible_to(who))
     entries: list[Entry] = []
     if here is None and holder is not None and holder.expires_at is not None and holder.expires_at <= transaction.now:
@@ -179,7 +206,9 @@ def _take(
         return
     memory_id = arrival.memory_id or fresh_id(node, who, once, arrival.position)
     if not memories.is_free_id(conn, memory_id):
-        raise InvalidRequest(f"the id {memory_id} was deleted or archived here; leave the id out to store it anew", field="id")
+        raise InvalidRequest(
+            f"the id {memory_id} was deleted or archived here; leave the id out to store it anew", field="id"
+        )
     fields = creation_fields(draft, draft.title, transaction.now)
     fields |= {"created_at": arrival.created_at, "updated_at": arrival.updated_at}
     transaction.emit("store", [*entries, transaction.create(MEMORY, memory_id, draft.author, fields)])
@@ -195,8 +224,13 @@ def _bring_up_to_date(
         tally.unchanged += 1
         return
     fields: dict[str, FieldValue] = {
-        "content": draft.content, "tags": draft.tags, "priority": draft.priority, "confidence": draft.confidence,
-        "source": draft.source, "metadata": metadata_value(draft.metadata), "updated_at": arrival.updated_at,
+        "content": draft.content,
+        "tags": draft.tags,
+        "priority": draft.priority,
+        "confidence": draft.confidence,
+        "source": draft.source,
+        "metadata": metadata_value(draft.metadata),
+        "updated_at": arrival.updated_at,
     }
     transaction.emit("update", [transaction.change(MEMORY, known.id, fields)])
     tally.imported += 1
@@ -231,5 +265,3 @@ def _take_link(transaction: Transaction, who: Principal, item: ImportedLink, req
         fields["created_at"] = parse_instant(item.created_at, field="created_at")
     transaction.emit("link", [transaction.create(LINK, text, who.agent_id, fields)])
     return True
-
-

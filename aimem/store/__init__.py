@@ -1,18 +1,10 @@
 """The store: one SQLite database per node, written by one task in groups, read by a pool.
 
-Owns all SQL, the schema, the op log, the objects and the view of names. Must never decide what a write means: services hand
-it plain functions, replication hands it the fold's rule.
+Owns all SQL, the schema, the op log, the objects and the view of names. Must never decide what a write means: services
+hand it plain functions, replication hands it the fold's rule.
 """
 
-from aimem.store import (
-    embeddings,
-    fulltext,
-    idempotency,
-    linkage,
-    memories,
-    oplog,
-    statistics,
-)
+from aimem.store import embeddings, fulltext, idempotency, linkage, memories, oplog, statistics
 from aimem.store.changes import ChangeFeed
 from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
@@ -24,9 +16,41 @@ from aimem.store.transaction import OP_MAX_BYTES, Transaction
 from aimem.store.view import effective_expiry, expiry_judged, is_collected, standing
 
 __all__ = [
-    "KINDS", "LINK", "LIVE", "LOCK_SUFFIX", "MEMORY", "OP_MAX_BYTES", "SCHEMA_VERSION", "SOCKET_SUFFIX", "STREAM",
-    "ChangeFeed", "Clause", "Filters", "Merge", "NodeLock", "Store", "StorePorts", "StoreSettings", "Transaction",
-    "UnknownKind", "Wrote", "digest", "effective_expiry", "embeddings", "expiry_judged", "fold_entries", "fulltext",
-    "idempotency", "is_collected", "link_key_text", "linkage", "live_at", "matching", "memories", "oplog", "standing",
-    "statistics", "visible_to",
+    "KINDS",
+    "LINK",
+    "LIVE",
+    "LOCK_SUFFIX",
+    "MEMORY",
+    "OP_MAX_BYTES",
+    "SCHEMA_VERSION",
+    "SOCKET_SUFFIX",
+    "STREAM",
+    "ChangeFeed",
+    "Clause",
+    "Filters",
+    "Merge",
+    "NodeLock",
+    "Store",
+    "StorePorts",
+    "StoreSettings",
+    "Transaction",
+    "UnknownKind",
+    "Wrote",
+    "digest",
+    "effective_expiry",
+    "embeddings",
+    "expiry_judged",
+    "fold_entries",
+    "fulltext",
+    "idempotency",
+    "is_collected",
+    "link_key_text",
+    "linkage",
+    "live_at",
+    "matching",
+    "memories",
+    "oplog",
+    "standing",
+    "statistics",
+    "visible_to",
 ]

@@ -25,8 +25,8 @@ def digest(conn: Connection) -> str:
     for kind in KINDS.values():
         for key, state in all_objects(conn, kind):
             total += _term(kind.name, key, state)
-    for kind_name, key, stamp in conn.execute(_TOMBSTONES):
-        total += _hash([DIGEST_FORMAT, kind_name, key, stamp.hex() if isinstance(stamp, bytes) else ""])
+    for dead_kind, dead_key, stamp in conn.execute(_TOMBSTONES):
+        total += _hash([DIGEST_FORMAT, dead_kind, dead_key, stamp.hex() if isinstance(stamp, bytes) else ""])
     return f"{total % _MODULUS:032x}"
 
 

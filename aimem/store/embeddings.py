@@ -1,4 +1,4 @@
-"""The embedding cache: vectors by the hash of their text and the model that made them. Never an op, never in a digest."""
+"""The embedding cache: vectors by the hash of their text and their model. Never an op, never in a digest."""
 
 from __future__ import annotations
 
@@ -11,13 +11,19 @@ from aimem.ports import Connection
 from aimem.store.transaction import Transaction
 
 _MODEL = "SELECT value FROM meta WHERE name = 'embedding_model'"
-_SET_MODEL = "INSERT INTO meta (name, value) VALUES ('embedding_model', :model) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+_SET_MODEL = (
+    "INSERT INTO meta (name, value) VALUES ('embedding_model', :model) "
+    "ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+)
 _REMARK = (
-    "UPDATE memory_view SET is_embedded = EXISTS (SELECT 1 FROM embeddings e WHERE e.text_hash = memory_view.text_hash AND e.model = :model)"
+    "UPDATE memory_view SET is_embedded = EXISTS "
+    "(SELECT 1 FROM embeddings e WHERE e.text_hash = memory_view.text_hash AND e.model = :model)"
 )
 _BACKLOG = (
-    "SELECT v.no, v.text_hash, CASE m.title_generated WHEN 1 THEN m.content ELSE m.title || char(10) || m.content END "
-    "FROM memory_view v JOIN memories m ON m.id = v.id WHERE v.state = 'live' AND v.is_embedded = 0 ORDER BY v.no LIMIT :limit"
+    "SELECT v.no, v.text_hash, "
+    "CASE m.title_generated WHEN 1 THEN m.content ELSE m.title || char(10) || m.content END "
+    "FROM memory_view v JOIN memories m ON m.id = v.id WHERE v.state = 'live' AND v.is_embedded = 0 "
+    "ORDER BY v.no LIMIT :limit"
 )
 _COUNT_BACKLOG = "SELECT count(*) FROM memory_view WHERE state = 'live' AND is_embedded = 0"
 _COUNT_EMBEDDED = "SELECT count(*) FROM memory_view WHERE state = 'live' AND is_embedded = 1"

@@ -17,20 +17,28 @@ def translate(error: DatabaseError, path: Path) -> AimemError:
     """The error that a caller should see for a fault of this database."""
     match error.fault:
         case DatabaseFault.FULL:
-            return Unavailable(f"the disk of {path} is full; nothing was stored: free some space and retry", code=Code.STORAGE_FULL)
+            return Unavailable(
+                f"the disk of {path} is full; nothing was stored: free some space and retry", code=Code.STORAGE_FULL
+            )
         case DatabaseFault.READ_ONLY:
             return Unavailable(
                 f"{path} is read-only; nothing was stored: check the permissions of the file and its folder",
                 code=Code.STORAGE_READ_ONLY,
             )
         case DatabaseFault.BUSY:
-            return Unavailable(f"{path} is locked by another program; retry, or find it with fuser", code=Code.DATABASE_BUSY)
+            return Unavailable(
+                f"{path} is locked by another program; retry, or find it with fuser", code=Code.DATABASE_BUSY
+            )
         case DatabaseFault.INTERRUPTED:
-            return Unavailable("the read did not end before its deadline; narrow it or retry", code=Code.DEADLINE_EXCEEDED)
+            return Unavailable(
+                "the read did not end before its deadline; narrow it or retry", code=Code.DEADLINE_EXCEEDED
+            )
         case DatabaseFault.CANNOT_OPEN:
             return Unavailable(f"cannot open {path}: check that it is a file, and its permissions")
         case DatabaseFault.NOT_A_DATABASE:
-            return Corrupt(f"{path} is no SQLite database; move it away or name another with --db", code=Code.NOT_A_DATABASE)
+            return Corrupt(
+                f"{path} is no SQLite database; move it away or name another with --db", code=Code.NOT_A_DATABASE
+            )
         case DatabaseFault.CORRUPT | DatabaseFault.IO:
             return Corrupt(f"{path} cannot be trusted ({error}); stop, keep a copy, and restore from a backup")
         case _:

@@ -79,8 +79,8 @@ _LEVELS = (("private", 0), ("team", 1), ("unit", 2), ("org", 3))
 def visible_to(principal: Principal) -> Clause:
     """What this caller may see. Identities do not restrict yet; `as_agent` narrows by v0.6.3's table.
 
-    A row without a scope counts as private there. Ancestors of the path, most specific first: private needs the path
-    itself, team its parent or below, unit the grandparent, org the great-grandparent; a level that does not exist hides.
+    A row without a scope counts as private there. Private needs the path itself, team its parent or below, unit the
+    grandparent, org the great-grandparent; a level that does not exist hides.
     """
     path = principal.as_agent
     if path is None:

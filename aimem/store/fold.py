@@ -23,9 +23,7 @@ HISTORY_PER_MEMORY = 8
 _TEXT_FIELDS = frozenset({"name", "content"})
 _INDEXED_FIELDS = frozenset({"name", "content", "tags"})
 
-_ADD_CONFLICT = (
-    "INSERT OR IGNORE INTO conflicts (kind, key, field, stamp, value, noted_at) VALUES (?, ?, ?, ?, ?, ?)"
-)
+_ADD_CONFLICT = "INSERT OR IGNORE INTO conflicts (kind, key, field, stamp, value, noted_at) VALUES (?, ?, ?, ?, ?, ?)"
 _CAP_CONFLICTS = (
     "DELETE FROM conflicts WHERE kind = :kind AND key = :key AND (field, stamp) NOT IN "
     "(SELECT field, stamp FROM conflicts WHERE kind = :kind AND key = :key ORDER BY stamp DESC LIMIT :keep)"
@@ -88,7 +86,7 @@ def _fold_one(
     old = load_object(conn, kind, entry.key)
     merged = merge(old, entry, stamp, maxima=kind.maxima)
     if kind is LINK and _has_dead_end(conn, entry.key):
-        return          # it can never show again: absent on every node that knows of the death, whatever came first
+        return  # it can never show again: absent on every node that knows of the death, whatever came first
     _note_conflicts(conn, kind, entry.key, merged.conflicts, noted_at)
     if merged.state == old:
         return
@@ -143,9 +141,5 @@ def _note_history(conn: Connection, memory_id: str, old: ObjectState, stamp: Sta
     if name is None or content is None:
         return
     replaced = max(old.fields["name"].stamp, content.stamp)
-    conn.execute(
-        _ADD_HISTORY, (memory_id, replaced.pack(), stamp.pack(), name[1], str(content.value), noted_at)
-    )
+    conn.execute(_ADD_HISTORY, (memory_id, replaced.pack(), stamp.pack(), name[1], str(content.value), noted_at))
     conn.execute(_CAP_HISTORY, {"id": memory_id, "keep": HISTORY_PER_MEMORY})
-
-

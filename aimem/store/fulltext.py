@@ -19,9 +19,7 @@ _SEARCH = (
 )
 
 
-def hits(
-    conn: Connection, match: str, filters: Filters, visible: Clause, now: Instant, limit: int
-) -> dict[int, float]:
+def hits(conn: Connection, match: str, filters: Filters, visible: Clause, now: Instant, limit: int) -> dict[int, float]:
     """The best rows for an FTS5 expression: number of the view's row -> BM25 (larger is better)."""
     where = live_at(now) & visible & matching(filters)
     sql = f"{_HITS} AND {where.sql} ORDER BY score DESC, f.rowid LIMIT :limit"

@@ -39,10 +39,18 @@ def find(conn: Connection, scope: str, key: str) -> Answered | None:
 def note(transaction: Transaction, scope: str, key: str, request_hash: bytes, answer: bytes) -> None:
     """Keep the answer of this transaction, with the dot of its last op."""
     dot = transaction.dots[-1] if transaction.dots else None
-    transaction.conn.execute(_NOTE, (
-        scope, key, request_hash, None if dot is None else dot.stream, None if dot is None else dot.seq, answer,
-        transaction.now,
-    ))
+    transaction.conn.execute(
+        _NOTE,
+        (
+            scope,
+            key,
+            request_hash,
+            None if dot is None else dot.stream,
+            None if dot is None else dot.seq,
+            answer,
+            transaction.now,
+        ),
+    )
 
 
 def drop_older(transaction: Transaction, before: Instant, limit: int) -> int:

@@ -1,7 +1,7 @@
 """Who this node is: its stream, the key that signs it, and when a new one must be minted (design §5).
 
-A stream is one incarnation of a node. The private key lies in a sidecar file beside the database, never in it, so that a
-copied or restored database cannot go on writing in the old one's name.
+A stream is one incarnation of a node. The private key lies in a sidecar file beside the database, never in it, so that
+a copied or restored database cannot go on writing in the old one's name.
 """
 
 from __future__ import annotations
@@ -71,10 +71,14 @@ def _mint(files: Files, chance: Chance, path: Path, old: Sidecar | None, node: s
     fresh = Sidecar(stream=stream, node=name, private_key=signer.private_key.hex())
     files.write_durably(path, msgspec.json.encode(fresh))
     opening = Entry(
-        kind=STREAM.name, key=stream, create=Create(author=name),
+        kind=STREAM.name,
+        key=stream,
+        create=Create(author=name),
         fields={
-            "node": name, "public_key": signer.public_key.hex(),
-            "predecessor": None if old is None else old.stream, "certificate": None,
+            "node": name,
+            "public_key": signer.public_key.hex(),
+            "predecessor": None if old is None else old.stream,
+            "certificate": None,
         },
     )
     head = StreamHead(stream=stream, seq=0, hlc=0, chain_hash=oplog.GENESIS)
@@ -86,7 +90,9 @@ def _read_sidecar(data: bytes, path: Path) -> Sidecar:
         sidecar = msgspec.json.decode(data, type=Sidecar)
         is_sound = len(bytes.fromhex(sidecar.private_key)) == 32
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        raise Corrupt(f"{path} cannot be read as this node's key ({error}); restore it, or move it away to start a new identity") from error
+        raise Corrupt(
+            f"{path} cannot be read as this node's key ({error}); restore it, or move it away to start a new identity"
+        ) from error
     if not is_sound:
         raise Corrupt(f"{path} holds no key of 32 bytes; restore it, or move it away to start a new identity")
     return sidecar

@@ -1,7 +1,7 @@
 """The kinds of replicated objects: which fields each has and how they lie in its table.
 
-One generic road loads and saves them all; a kind is a table of fields, not a function. A field's codec checks the type of
-every value, because values come from other nodes: what it refuses makes the op held, never half applied.
+One generic road loads and saves them all; a kind is a table of fields, not a function. A field's codec checks the type
+of every value, because values come from other nodes: what it refuses makes the op held, never half applied.
 """
 
 from __future__ import annotations
@@ -69,9 +69,9 @@ class Kind(Struct, frozen=True, kw_only=True):
         return ("born", "author", *(c for f in self.fields for c in f.columns), "stamps")
 
 
-def _scalar(column: str, kind: type | tuple[type, ...]) -> tuple[
-    tuple[str, ...], Callable[[FieldValue], tuple[SqlValue, ...]], Callable[[tuple[SqlValue, ...]], FieldValue]
-]:
+def _scalar(
+    column: str, kind: type | tuple[type, ...]
+) -> tuple[tuple[str, ...], Callable[[FieldValue], tuple[SqlValue, ...]], Callable[[tuple[SqlValue, ...]], FieldValue]]:
     def to_columns(value: FieldValue) -> tuple[SqlValue, ...]:
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise ValueError(f"{column} cannot hold a {type(value).__name__}")
@@ -94,15 +94,14 @@ def _scalar_field(name: str, kind: type | tuple[type, ...], *, is_optional: bool
 
 
 def _list_field(name: str, shapes: Sequence[tuple[type, ...]], *, is_register: bool = False) -> Field:
-    """A list whose items have one of the given shapes (a shape of one type and `...` is a list of any length)."""
+    """A list of one of the given shapes; without any, a list of texts of any length."""
 
     def fits(value: FieldValue) -> bool:
         if not isinstance(value, tuple):
             return False
         return any(
-            all(isinstance(item, shape[0]) for item in value) if shape[-1] is Ellipsis
-            else len(value) == len(shape) and all(type(item) is kind for item, kind in zip(value, shape, strict=True))
-            for shape in shapes
+            len(value) == len(shape) and all(type(item) is kind for item, kind in zip(value, shape, strict=True))
+            for shape in shapes or [(str,) * len(value)]
         )
 
     def to_columns(value: FieldValue) -> tuple[SqlValue, ...]:
@@ -114,7 +113,12 @@ def _list_field(name: str, shapes: Sequence[tuple[type, ...]], *, is_register: b
         return msgspec.json.decode(str(row[0]), type=tuple[str | int, ...])
 
     return Field(
-        name=name, columns=(name,), to_columns=to_columns, to_value=to_value, is_optional=is_register, is_register=is_register
+        name=name,
+        columns=(name,),
+        to_columns=to_columns,
+        to_value=to_value,
+        is_optional=is_register,
+        is_register=is_register,
     )
 
 
@@ -158,9 +162,14 @@ MEMORY: Final = Kind(
     split_key=_single_key,
     join_key=lambda row: row[0],
     fields=(
-        Field(name="name", columns=("namespace", "title", "title_generated"), to_columns=_name_to_columns, to_value=_name_to_value),
+        Field(
+            name="name",
+            columns=("namespace", "title", "title_generated"),
+            to_columns=_name_to_columns,
+            to_value=_name_to_value,
+        ),
         _scalar_field("content", str),
-        _list_field("tags", [(str, ...)]),  # type: ignore[list-item]  # Ellipsis marks any length
+        _list_field("tags", []),
         _scalar_field("tier", str),
         _scalar_field("priority", int),
         _scalar_field("confidence", float),

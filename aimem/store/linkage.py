@@ -8,7 +8,8 @@ from aimem.store import rows
 from aimem.store.filters import Clause, live_at
 
 _SHOWN = (
-    f"SELECT {rows.LINK_COLUMNS} FROM links l JOIN memory_view vs ON vs.id = l.source_id JOIN memory_view vt ON vt.id = l.target_id "
+    f"SELECT {rows.LINK_COLUMNS} FROM links l "
+    "JOIN memory_view vs ON vs.id = l.source_id JOIN memory_view vt ON vt.id = l.target_id "
     "JOIN memories ms ON ms.id = vs.id JOIN memories mt ON mt.id = vt.id WHERE l.present = 1 AND l.born IS NOT NULL"
 )
 _OF = "(l.source_id = :id OR l.target_id = :id)"

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from aimem.model import ArchivedMemory, Instant, Memory, MemoryId, Namespace
-from aimem.ports import Connection
+from aimem.ports import Connection, SqlValue
 from aimem.store import rows
 from aimem.store.filters import Clause, Filters, live_at, matching
 
@@ -18,17 +18,31 @@ _FROM_RANKED = f"SELECT {rows.MEMORY_COLUMNS} FROM memories m JOIN memory_view v
 _ARCHIVED = f"SELECT {rows.MEMORY_COLUMNS}, m.lifecycle, m.collected FROM memory_view v JOIN memories m ON m.id = v.id"
 _BY_PREFIX = "SELECT v.id FROM memory_view v JOIN memories m ON m.id = v.id WHERE v.id >= :low AND v.id < :high"
 _RESOLVE = "SELECT CASE state WHEN 'shadow' THEN holder ELSE id END FROM memory_view WHERE id = :id"
-_OF_NAME = "SELECT v.id FROM memories m JOIN memory_view v ON v.id = m.id WHERE m.namespace = :namespace AND m.title = :title AND v.owner = :owner AND v.state IN ('live', 'shadow') ORDER BY v.state, v.id"
-_EXPIRED = "SELECT v.id FROM memory_view v WHERE v.state = 'live' AND v.expires_at <= :now ORDER BY v.expires_at, v.no LIMIT :limit"
-_COUNT_EXPIRED = "SELECT count(*) FROM memory_view v WHERE v.state = 'live' AND v.expires_at <= :now"
+_OF_NAME = (
+    "SELECT v.id FROM memories m JOIN memory_view v ON v.id = m.id WHERE m.namespace = :namespace AND m.title = :title "
+    "AND v.owner = :owner AND v.state IN ('live', 'shadow') ORDER BY v.state, v.id"
+)
+_EXPIRED = (
+    "SELECT v.id FROM memory_view v WHERE v.state = 'live' AND v.expires_at <= :now "
+    "ORDER BY v.expires_at, v.no LIMIT :limit"
+)
+_COUNT_EXPIRED = (
+    "SELECT v.id FROM memory_view v WHERE v.state = 'live' AND v.expires_at <= :now "
+    "ORDER BY v.expires_at, v.no LIMIT :limit"
+)
 _TOUCH = (
-    "UPDATE memory_view SET access_count = min(access_count + 1, 1000000), last_accessed_at = :now WHERE id = :id AND state = 'live' "
-    "RETURNING access_count"
+    "UPDATE memory_view SET access_count = min(access_count + 1, 1000000), last_accessed_at = :now "
+    "WHERE id = :id AND state = 'live' RETURNING access_count"
 )
 _NUMBERS = "SELECT v.no FROM memory_view v JOIN memories m ON m.id = v.id"
 _ORDER = " ORDER BY m.priority DESC, m.updated_at DESC, m.id"
-_IS_KNOWN = "SELECT EXISTS (SELECT 1 FROM memories WHERE id = :id) + 2 * EXISTS (SELECT 1 FROM tombstones WHERE kind = 'memory' AND key = :id)"
-_PURGEABLE = "SELECT m.id, m.lifecycle, m.collected FROM memory_view v JOIN memories m ON m.id = v.id WHERE v.state = 'archived'"
+_IS_KNOWN = (
+    "SELECT EXISTS (SELECT 1 FROM memories WHERE id = :id) "
+    "OR EXISTS (SELECT 1 FROM tombstones WHERE kind = 'memory' AND key = :id)"
+)
+_PURGEABLE = (
+    "SELECT m.id, m.lifecycle, m.collected FROM memory_view v JOIN memories m ON m.id = v.id WHERE v.state = 'archived'"
+)
 
 
 class Position(Struct, frozen=True, kw_only=True):
@@ -80,7 +94,7 @@ def ids_with_prefix(conn: Connection, prefix: str, now: Instant, visible: Clause
     """Ids of live memories that begin with these characters, at most `limit`."""
     where = live_at(now) & visible
     after = prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else ""
-    bounds = {"low": prefix, "high": after, "limit": limit}
+    bounds: dict[str, SqlValue] = {"low": prefix, "high": after, "limit": limit}
     sql = f"{_BY_PREFIX} AND {where.sql} ORDER BY v.id LIMIT :limit"
     return tuple(MemoryId(str(row[0])) for row in conn.execute(sql, {**where.parameters, **bounds}))
 
@@ -92,7 +106,14 @@ def is_free_id(conn: Connection, memory_id: MemoryId) -> bool:
 
 
 def page(
-    conn: Connection, filters: Filters, visible: Clause, now: Instant, *, limit: int, offset: int, after: Position | None
+    conn: Connection,
+    filters: Filters,
+    visible: Clause,
+    now: Instant,
+    *,
+    limit: int,
+    offset: int,
+    after: Position | None,
 ) -> tuple[Memory, ...]:
     """Live memories by priority, then last update, the greatest first; from behind `after`, skipping `offset`."""
     where = live_at(now) & visible & matching(filters)
@@ -106,10 +127,16 @@ def page(
     return tuple(rows.memory(row) for row in found)
 
 
-def export_page(conn: Connection, visible: Clause, now: Instant, *, after: tuple[int, str], limit: int) -> tuple[Memory, ...]:
+def export_page(
+    conn: Connection, visible: Clause, now: Instant, *, after: tuple[int, str], limit: int
+) -> tuple[Memory, ...]:
     """Live memories in order of creation, behind (created_at, id)."""
-    where = live_at(now) & visible & Clause(
-        "(m.created_at, m.id) > (:after_created, :after_id)", {"after_created": after[0], "after_id": after[1]}
+    where = (
+        live_at(now)
+        & visible
+        & Clause(
+            "(m.created_at, m.id) > (:after_created, :after_id)", {"after_created": after[0], "after_id": after[1]}
+        )
     )
     sql = f"{_FROM_RANKED} WHERE {where.sql} ORDER BY m.created_at, m.id LIMIT :limit"
     return tuple(rows.memory(row) for row in conn.execute(sql, {**where.parameters, "limit": limit}))
@@ -119,11 +146,15 @@ def archived_page(
     conn: Connection, namespace: Namespace | None, visible: Clause, *, limit: int, offset: int
 ) -> tuple[ArchivedMemory, ...]:
     """Archived memories, the latest archived first."""
-    where = visible & Clause("v.state = 'archived'", {}) & matching(
-        Filters(namespaces=None if namespace is None else (namespace,))
+    where = (
+        visible
+        & Clause("v.state = 'archived'", {})
+        & matching(Filters(namespaces=None if namespace is None else (namespace,)))
     )
     order = " ORDER BY coalesce(m.lifecycle ->> 2, m.collected ->> 2) DESC, m.id LIMIT :limit OFFSET :offset"
-    found = conn.execute(f"{_ARCHIVED} WHERE {where.sql}{order}", {**where.parameters, "limit": limit, "offset": offset})
+    found = conn.execute(
+        f"{_ARCHIVED} WHERE {where.sql}{order}", {**where.parameters, "limit": limit, "offset": offset}
+    )
     return tuple(rows.archived(row) for row in found)
 
 
@@ -135,7 +166,9 @@ def purgeable(conn: Connection, visible: Clause, archived_before: Instant | None
             "CASE m.lifecycle ->> 0 WHEN 'archived' THEN m.lifecycle ->> 2 ELSE m.collected ->> 2 END < :before",
             {"before": archived_before},
         )
-    found = conn.execute(f"{_PURGEABLE} AND {where.sql} ORDER BY v.no LIMIT :limit", {**where.parameters, "limit": limit})
+    found = conn.execute(
+        f"{_PURGEABLE} AND {where.sql} ORDER BY v.no LIMIT :limit", {**where.parameters, "limit": limit}
+    )
     return tuple(MemoryId(str(row[0])) for row in found)
 
 
@@ -156,10 +189,17 @@ def note_access(conn: Connection, memory_id: MemoryId, now: Instant) -> int:
     return 0 if row is None else cast("int", row[0])
 
 
-def by_numbers(conn: Connection, numbers: Sequence[int], filters: Filters, visible: Clause, now: Instant) -> dict[int, Memory]:
+def by_numbers(
+    conn: Connection, numbers: Sequence[int], filters: Filters, visible: Clause, now: Instant
+) -> dict[int, Memory]:
     """Of these rows of the view, those that are live, visible and match: number -> memory."""
-    where = live_at(now) & visible & matching(filters) & Clause(
-        "v.no IN (SELECT value FROM json_each(:numbers))", {"numbers": msgspec.json.encode(list(numbers)).decode()}
+    where = (
+        live_at(now)
+        & visible
+        & matching(filters)
+        & Clause(
+            "v.no IN (SELECT value FROM json_each(:numbers))", {"numbers": msgspec.json.encode(list(numbers)).decode()}
+        )
     )
     sql = f"SELECT {rows.MEMORY_COLUMNS}, v.no FROM memory_view v JOIN memories m ON m.id = v.id WHERE {where.sql}"
     found = conn.execute(sql, where.parameters)

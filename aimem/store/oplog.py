@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
-from aimem.model import (
-    Dot,
-    Entry,
-    Op,
-    Stamp,
-    StreamHead,
-    StreamId,
-    Vector,
-    blank_entry,
-    decode_entry,
-    is_blank,
-)
+from aimem.model import Dot, Entry, Op, Stamp, StreamHead, StreamId, Vector, blank_entry, decode_entry, is_blank
 from aimem.ports import Connection
 
 GENESIS = bytes(32)
@@ -85,8 +74,12 @@ def read_after(conn: Connection, position: int, limit: int) -> list[tuple[int, O
         owner = StreamId(str(stream))
         entries = tuple(_bytes(row[0]) for row in conn.execute(_READ_ENTRIES, (at,)))
         op = Op(
-            dot=Dot(owner, _int(seq)), stamp=Stamp(_int(hlc), owner), kind=str(kind), entries=entries,
-            previous=_bytes(previous), signature=_bytes(signature),
+            dot=Dot(owner, _int(seq)),
+            stamp=Stamp(_int(hlc), owner),
+            kind=str(kind),
+            entries=entries,
+            previous=_bytes(previous),
+            signature=_bytes(signature),
         )
         found.append((_int(at), op))
     return found

@@ -21,14 +21,24 @@ LINK_COLUMNS: Final = "l.source_id, l.target_id, l.relation, l.created_at, l.val
 def memory(row: Row) -> Memory:
     """A memory from MEMORY_COLUMNS. The columns of a born row are complete and typed: the fold saw to that."""
     return Memory(
-        id=MemoryId(cast("str", row[0])), namespace=Namespace(cast("str", row[1])), title=cast("str", row[2]),
-        title_generated=bool(row[3]), content=cast("str", row[4]),
-        tags=tuple(msgspec.json.decode(cast("str", row[5]), type=list[str])), tier=Tier(cast("str", row[6])),
-        priority=cast("int", row[7]), confidence=cast("float", row[8]), source=cast("str", row[9]),
-        author=AgentId(cast("str", row[10])), scope=None if row[11] is None else Scope(cast("str", row[11])),
-        metadata=msgspec.json.decode(cast("str", row[12]), type=dict[str, object]), created_at=_moment(row[13]),
-        updated_at=_moment(row[14]), expires_at=None if row[15] is None else _moment(row[15]),
-        access_count=cast("int", row[16]), last_accessed_at=None if row[17] is None else _moment(row[17]),
+        id=MemoryId(cast("str", row[0])),
+        namespace=Namespace(cast("str", row[1])),
+        title=cast("str", row[2]),
+        title_generated=bool(row[3]),
+        content=cast("str", row[4]),
+        tags=tuple(msgspec.json.decode(cast("str", row[5]), type=list[str])),
+        tier=Tier(cast("str", row[6])),
+        priority=cast("int", row[7]),
+        confidence=cast("float", row[8]),
+        source=cast("str", row[9]),
+        author=AgentId(cast("str", row[10])),
+        scope=None if row[11] is None else Scope(cast("str", row[11])),
+        metadata=msgspec.json.decode(cast("str", row[12]), type=dict[str, object]),
+        created_at=_moment(row[13]),
+        updated_at=_moment(row[14]),
+        expires_at=None if row[15] is None else _moment(row[15]),
+        access_count=cast("int", row[16]),
+        last_accessed_at=None if row[17] is None else _moment(row[17]),
     )
 
 
@@ -44,8 +54,12 @@ def archived(row: Row) -> ArchivedMemory:
 def link(row: Row) -> Link:
     """A link from LINK_COLUMNS."""
     return Link(
-        source_id=MemoryId(cast("str", row[0])), target_id=MemoryId(cast("str", row[1])), relation=Relation(cast("str", row[2])),
-        created_at=_moment(row[3]), valid_from=_moment(row[4]), valid_until=None if row[5] is None else _moment(row[5]),
+        source_id=MemoryId(cast("str", row[0])),
+        target_id=MemoryId(cast("str", row[1])),
+        relation=Relation(cast("str", row[2])),
+        created_at=_moment(row[3]),
+        valid_from=_moment(row[4]),
+        valid_until=None if row[5] is None else _moment(row[5]),
         observed_by=None if row[6] is None else AgentId(cast("str", row[6])),
     )
 

@@ -66,7 +66,7 @@ def ensure_schema(conn: Connection, path: Path, tell: Callable[[str], None]) -> 
 
     Args:
       tell: is handed a sentence before a migration begins (it may take a while).
-    Raises: Corrupt(newer_schema) for a file of a later version of ours, Corrupt(not_a_database) for a database of another
+    Raises: Corrupt(newer_schema) for a file of a later version of ours, Corrupt(not_a_database) for one of another
       program; DatabaseError.
     """
     version = schema_version(conn)
@@ -75,12 +75,14 @@ def ensure_schema(conn: Connection, path: Path, tell: Callable[[str], None]) -> 
     is_empty = tables is not None and tables[0] == 0
     if not is_empty and (application is None or application[0] != APPLICATION_ID):
         raise Corrupt(
-            f"{path} is a database of another program (or of ai-memory before 0.1.0); name another file with --db, and bring "
-            "its memories over with export and import", code=Code.NOT_A_DATABASE,
+            f"{path} is a database of another program (or of ai-memory before 0.1.0); name another file with --db, and "
+            "bring its memories over with export and import",
+            code=Code.NOT_A_DATABASE,
         )
     if version > SCHEMA_VERSION:
         raise Corrupt(
-            f"{path} has schema {version}; this ai-memory knows up to {SCHEMA_VERSION}: install the newer version that wrote it",
+            f"{path} has schema {version}; this ai-memory knows up to {SCHEMA_VERSION}: install the newer version that "
+            "wrote it",
             code=Code.NEWER_SCHEMA,
         )
     if is_empty:

@@ -10,8 +10,14 @@ from aimem.model import Instant, Namespace, after
 from aimem.ports import Connection
 from aimem.store.filters import Clause, live_at
 
-_BY_TIER = "SELECT m.tier, count(*) FROM memory_view v JOIN memories m ON m.id = v.id WHERE {where} GROUP BY 1 ORDER BY 2 DESC, 1"
-_BY_NAMESPACE = "SELECT v.namespace, count(*) FROM memory_view v JOIN memories m ON m.id = v.id WHERE {where} GROUP BY 1 ORDER BY 2 DESC, 1"
+_BY_TIER = (
+    "SELECT m.tier, count(*) FROM memory_view v JOIN memories m ON m.id = v.id "
+    "WHERE {where} GROUP BY 1 ORDER BY 2 DESC, 1"
+)
+_BY_NAMESPACE = (
+    "SELECT v.namespace, count(*) FROM memory_view v JOIN memories m ON m.id = v.id "
+    "WHERE {where} GROUP BY 1 ORDER BY 2 DESC, 1"
+)
 _COUNT = "SELECT count(*) FROM memory_view v JOIN memories m ON m.id = v.id WHERE {where}"
 _LINKS = "SELECT count(*) FROM links WHERE present = 1 AND born IS NOT NULL"
 _TOMBSTONES = "SELECT count(*) FROM tombstones"
@@ -41,9 +47,14 @@ def counts(conn: Connection, visible: Clause, now: Instant) -> Counts:
     archived = visible & Clause("v.state = 'archived'", {})
     return Counts(
         by_tier=tuple((str(tier), count) for tier, count in _pairs(conn, _BY_TIER, live)),
-        by_namespace=by_namespace(conn, live), expiring_soon=_one(conn, _COUNT, soon), links=_one(conn, _LINKS),
-        archived=_one(conn, _COUNT, archived), tombstones=_one(conn, _TOMBSTONES), ops=_one(conn, _OPS),
-        held=_one(conn, _HELD), conflicts=_one(conn, _CONFLICTS),
+        by_namespace=by_namespace(conn, live),
+        expiring_soon=_one(conn, _COUNT, soon),
+        links=_one(conn, _LINKS),
+        archived=_one(conn, _COUNT, archived),
+        tombstones=_one(conn, _TOMBSTONES),
+        ops=_one(conn, _OPS),
+        held=_one(conn, _HELD),
+        conflicts=_one(conn, _CONFLICTS),
     )
 
 

@@ -51,7 +51,7 @@ class StorePorts(Struct, frozen=True, kw_only=True):
 
 
 class Wrote(Struct, frozen=True):
-    """A committed write: what its function returned, and the version token (`stream:seq`) of its last op, if it wrote one."""
+    """A committed write: what its function returned, and the version (`stream:seq`) of its last op, if it wrote one."""
 
     value: Any
     version: str | None
@@ -70,16 +70,20 @@ class NodeLock:
     def take(cls, files: Files, db: Path, hint: str) -> NodeLock:
         """Take it, or raise at once.
 
-        Raises: ports.LockHeld if another process has it; InvalidRequest or Unavailable if the path cannot hold a database.
+        Raises: ports.LockHeld if another process has it; InvalidRequest or Unavailable if the path cannot be used.
         """
         if db.is_dir():
             raise InvalidRequest(f"{db} is a folder; name a file with --db", field="db")
         try:
             return cls(files.lock(db.with_name(db.name + LOCK_SUFFIX), hint))
         except FileNotFoundError as error:
-            raise InvalidRequest(f"the folder {db.parent} does not exist; create it, or name another file with --db", field="db") from error
+            raise InvalidRequest(
+                f"the folder {db.parent} does not exist; create it, or name another file with --db", field="db"
+            ) from error
         except OSError as error:
-            raise Unavailable(f"cannot lock {db}: {error.strerror or error}; check the permissions of {db.parent}") from error
+            raise Unavailable(
+                f"cannot lock {db}: {error.strerror or error}; check the permissions of {db.parent}"
+            ) from error
 
     def release(self) -> None:
         """Give it back; twice does no harm."""
@@ -89,16 +93,23 @@ class NodeLock:
 class Store:
     """Reads and writes of one database.
 
-    Every write is one plain function of a Transaction, every read one plain function of a Connection; both run in one hop.
+    Every write is a plain function of a Transaction, every read one of a Connection; both run in one hop.
     """
 
-    def __init__(self, settings: StoreSettings, ports: StorePorts, tell: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self, settings: StoreSettings, ports: StorePorts, tell: Callable[[str], None] = lambda _: None
+    ) -> None:
         self.settings = settings
         self.feed = ChangeFeed()
         self._ports, self._tell = ports, tell
         self._writer = Writer(
-            clock=ports.clock, threads=ports.threads, merge=ports.merge, queue_count=settings.queue_count,
-            group_count=settings.group_count, translate=partial(translate, path=settings.db), publish=self.feed.publish_nowait,
+            clock=ports.clock,
+            threads=ports.threads,
+            merge=ports.merge,
+            queue_count=settings.queue_count,
+            group_count=settings.group_count,
+            translate=partial(translate, path=settings.db),
+            publish=self.feed.publish_nowait,
         )
         self._readers = Readers(files=ports.files, threads=ports.threads, path=settings.db, count=settings.reader_count)
         self._identity: Identity | None = None
@@ -133,7 +144,7 @@ class Store:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the database and serve writes until cancelled; then close readers, checkpoint and close.
 
-        Raises: Corrupt (fatal), Unavailable, InvalidRequest if it cannot be opened; Corrupt when it can no longer be trusted.
+        Raises: Corrupt (fatal), Unavailable, InvalidRequest if it cannot be opened; Corrupt if it cannot be trusted.
         """
         threads, limiter = self._ports.threads, self._writer.limiter
         conn, identity, tip = await threads.run(self._open, limiter=limiter)
@@ -207,4 +218,3 @@ def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
         else:
             leaves.append(error)
     return next((error for error in leaves if isinstance(error, Corrupt)), leaves[0])
-

@@ -95,7 +95,8 @@ class Transaction:
         size = sum(map(len, data))
         if len(entries) > MAX_OP_ENTRIES or size > OP_MAX_BYTES:
             raise InvalidRequest(
-                f"one write may touch {MAX_OP_ENTRIES} objects and {OP_MAX_BYTES} bytes; this has {len(entries)} and {size}: split it"
+                f"one write may touch {MAX_OP_ENTRIES} objects and {OP_MAX_BYTES} bytes; "
+                f"this has {len(entries)} and {size}: split it"
             )
         head = self.tip.head
         clock = next_hlc(Hlc(self.tip.hlc), self.now)
@@ -104,12 +105,19 @@ class Transaction:
         stamp, dot = Stamp(clock, head.stream), Dot(head.stream, head.seq + 1)
         chained = chain_hash(dot, stamp, label, data, head.chain_hash)
         op = Op(
-            dot=dot, stamp=stamp, kind=label, entries=data, previous=head.chain_hash, signature=self._signer.sign(chained)
+            dot=dot,
+            stamp=stamp,
+            kind=label,
+            entries=data,
+            previous=head.chain_hash,
+            signature=self._signer.sign(chained),
         )
         position = oplog.append(self.conn, op, tuple((entry.kind, entry.key) for entry in entries), chained)
         self.changed |= fold_entries(self.conn, self._merge, stamp, entries, self.now)
         self.tip = Tip(
-            head=StreamHead(stream=head.stream, seq=dot.seq, hlc=clock, chain_hash=chained), hlc=clock, position=position
+            head=StreamHead(stream=head.stream, seq=dot.seq, hlc=clock, chain_hash=chained),
+            hlc=clock,
+            position=position,
         )
         self.dots.append(dot)
         return dot

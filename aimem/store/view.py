@@ -1,8 +1,8 @@
 """Names as a view: what the joined state of memories means for readers, recomputed for the names that a write touches.
 
-Of the live rows with one name (and author, if private) the least `born` is *the* memory, the others are shadows. Nothing
-here is truth and nothing replicates; it is a function of the objects alone, so every node that knows the same ops shows
-the same. The clock plays no part: expired rows keep their name until an op collects them, and reads hide them.
+Of the live rows with one name (and author, if private) the least `born` is *the* memory, the others are shadows.
+Nothing here is truth and nothing replicates; it is a function of the objects alone, so every node that knows the same
+ops shows the same. The clock plays no part: expired rows keep their name until an op collects them; reads hide them.
 """
 
 from __future__ import annotations
@@ -119,11 +119,28 @@ def _owner(state: ObjectState) -> str:
 def _seen(memory_id: str, state: ObjectState, kind: str, holder: str | None) -> Seen:
     name = name_of(state)
     if kind == "unborn" or name is None:
-        return Seen(id=memory_id, state="unborn", holder=None, namespace=None, title=None, owner="", expires_at=None, text_hash=None)
-    digest = text_hash(name[1], str(state.fields["content"].value), is_generated=len(_tuple(state.fields["name"].value)) == 3)
+        return Seen(
+            id=memory_id,
+            state="unborn",
+            holder=None,
+            namespace=None,
+            title=None,
+            owner="",
+            expires_at=None,
+            text_hash=None,
+        )
+    digest = text_hash(
+        name[1], str(state.fields["content"].value), is_generated=len(_tuple(state.fields["name"].value)) == 3
+    )
     return Seen(
-        id=memory_id, state=kind, holder=holder, namespace=name[0], title=name[1], owner=_owner(state),
-        expires_at=effective_expiry(state), text_hash=digest,
+        id=memory_id,
+        state=kind,
+        holder=holder,
+        namespace=name[0],
+        title=name[1],
+        owner=_owner(state),
+        expires_at=effective_expiry(state),
+        text_hash=digest,
     )
 
 
@@ -169,7 +186,15 @@ def _step_down(conn: Connection, seen: Seen) -> set[int]:
 
 def _show(conn: Connection, seen: Seen, state: ObjectState, *, is_rewritten: bool) -> set[int]:
     old = conn.execute(_VIEW_OF, (seen.id,)).fetchone()
-    new: tuple[SqlValue, ...] = (seen.state, seen.holder, seen.namespace, seen.title, seen.owner, seen.expires_at, seen.text_hash)
+    new: tuple[SqlValue, ...] = (
+        seen.state,
+        seen.holder,
+        seen.namespace,
+        seen.title,
+        seen.owner,
+        seen.expires_at,
+        seen.text_hash,
+    )
     if old is None:
         row = conn.execute(_INSERT, (seen.id, *new, seen.text_hash)).fetchone()
         number, was_live = (int(row[0]) if row and isinstance(row[0], int) else 0), False
@@ -199,5 +224,3 @@ def drop(conn: Connection, memory_id: str) -> set[int]:
     if row[1] == "live":
         conn.execute(_UNINDEX, (row[0],))
     return {row[0]}
-
-

@@ -1,15 +1,16 @@
 """Group commit: one task commits what many callers hand it as one SQLite transaction.
 
-A job is a plain function of a transaction. Up to N queued jobs run as savepoints in one BEGIN IMMEDIATE … COMMIT; one that
-fails is rolled back alone; callers wake after the COMMIT. A queued job whose caller leaves is withdrawn; once begun it ends,
-and its outcome is known before the cancellation goes on: nothing is written behind the back of a caller that has left.
+A job is a plain function of a transaction. Up to N queued jobs run as savepoints in one BEGIN IMMEDIATE … COMMIT; one
+that fails is rolled back alone; callers wake after the COMMIT. A queued job whose caller leaves is withdrawn; once
+begun it ends, and its outcome is known before the cancellation goes on: nothing is written behind the back of a
+caller that has left.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any  # a job's result has its caller's type; the queue holds jobs of all types
 from functools import partial
+from typing import Any  # a job's result has its caller's type; the queue holds jobs of all types
 
 import outcome
 import trio
@@ -28,10 +29,17 @@ _SAVEPOINT = "SAVEPOINT job"
 _ROLLBACK_TO = "ROLLBACK TO job"
 _RELEASE = "RELEASE job"
 
-_WHOLE_GROUP = frozenset({
-    DatabaseFault.FULL, DatabaseFault.IO, DatabaseFault.CORRUPT, DatabaseFault.NOT_A_DATABASE, DatabaseFault.INTERRUPTED,
-    DatabaseFault.READ_ONLY, DatabaseFault.BUSY,
-})
+_WHOLE_GROUP = frozenset(
+    {
+        DatabaseFault.FULL,
+        DatabaseFault.IO,
+        DatabaseFault.CORRUPT,
+        DatabaseFault.NOT_A_DATABASE,
+        DatabaseFault.INTERRUPTED,
+        DatabaseFault.READ_ONLY,
+        DatabaseFault.BUSY,
+    }
+)
 
 
 class Written(Struct, frozen=True):
@@ -79,8 +87,15 @@ class Writer:
     """
 
     def __init__(
-        self, *, clock: Clock, threads: Threads, merge: Merge, queue_count: int, group_count: int,
-        translate: Callable[[DatabaseError], AimemError], publish: Callable[[set[int]], None],
+        self,
+        *,
+        clock: Clock,
+        threads: Threads,
+        merge: Merge,
+        queue_count: int,
+        group_count: int,
+        translate: Callable[[DatabaseError], AimemError],
+        publish: Callable[[set[int]], None],
     ) -> None:
         self.counts = WriterCounts()
         self.limiter = trio.CapacityLimiter(1)
@@ -98,11 +113,11 @@ class Writer:
     async def write(self, run: Callable[[Transaction], Any]) -> Written:
         """Queue a job and wait for its commit.
 
-        Raises: what the job raised; Unavailable if the whole group failed (nothing of it is stored) or the writer stopped.
+        Raises: what the job raised; Unavailable if the group failed (nothing of it is stored) or the writer stopped.
         """
         job = _Job(run)
         try:
-            await self._queue_in.send(job)      # full: the caller waits; cancelled here, it never runs
+            await self._queue_in.send(job)  # full: the caller waits; cancelled here, it never runs
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             raise _stopped() from None
         self._waiting[job] = None
@@ -111,9 +126,9 @@ class Writer:
         finally:
             del self._waiting[job]
             if job.is_begun:
-                with trio.CancelScope(shield=True):     # bounded by one commit
+                with trio.CancelScope(shield=True):  # bounded by one commit
                     await job.done.wait()
-            job.is_begun = True                         # still queued: withdrawn, the writer passes it over
+            job.is_begun = True  # still queued: withdrawn, the writer passes it over
         if job.outcome is None:
             raise Bug("a job ended without an outcome")
         return job.outcome.unwrap()
@@ -162,7 +177,9 @@ class Writer:
             raise done.fatal
         return done.tip
 
-    def _commit(self, conn: Connection, signer: Signer, tip: Tip, runs: Sequence[Callable[[Transaction], Any]]) -> _Group:
+    def _commit(
+        self, conn: Connection, signer: Signer, tip: Tip, runs: Sequence[Callable[[Transaction], Any]]
+    ) -> _Group:
         """One transaction, in the writer's thread."""
         group = _Group(results=[], tip=tip, changed=set())
         is_committing = False
@@ -184,7 +201,7 @@ class Writer:
         conn.execute(_SAVEPOINT)
         try:
             value = run(transaction)
-        except Exception as error:  # noqa: BLE001 - the job is the caller's: its error is the caller's answer
+        except Exception as error:
             if isinstance(error, DatabaseError) and (error.fault in _WHOLE_GROUP or not conn.in_transaction):
                 raise
             if not conn.in_transaction:
@@ -195,7 +212,7 @@ class Writer:
             known = self._translate(error) if isinstance(error, DatabaseError) else error
             group.results.append(outcome.Error(known))
             return
-        if not conn.in_transaction:     # a full disk or an interrupt ends the transaction, not only the savepoint
+        if not conn.in_transaction:  # a full disk or an interrupt ends the transaction, not only the savepoint
             raise DatabaseError("the transaction ended early", DatabaseFault.OTHER)
         conn.execute(_RELEASE)
         group.tip = transaction.tip
@@ -208,7 +225,10 @@ class Writer:
         known = self._translate(error)
         is_unknown = error.fault is DatabaseFault.IO or (is_committing and not conn.in_transaction)
         if is_unknown:
-            known = Corrupt(f"it is unknown whether the last commit is stored ({error}); the process ends, start it again", outcome="indeterminate")
+            known = Corrupt(
+                f"it is unknown whether the last commit is stored ({error}); the process ends, start it again",
+                outcome="indeterminate",
+            )
         elif conn.in_transaction:
             try:
                 conn.execute(_ROLLBACK)
@@ -219,4 +239,6 @@ class Writer:
 
 
 def _stopped() -> Unavailable:
-    return Unavailable("the node is stopping; nothing was stored: retry", code=Code.SHUTTING_DOWN, outcome="not_applied")
+    return Unavailable(
+        "the node is stopping; nothing was stored: retry", code=Code.SHUTTING_DOWN, outcome="not_applied"
+    )

@@ -28,12 +28,14 @@ def decode_body(kind: type[T], data: bytes) -> T:
       if a field is missing or of another type.
     """
     try:
-        value: T = _decoder(kind).decode(data)
+        value: T = _decoder(kind).decode(data)  # type: ignore[arg-type]  # classes are hashable; mypy does not see it
     except msgspec.ValidationError as error:
         message, field = split_path(str(error))
         raise InvalidRequest(message, code=Code.SCHEMA_MISMATCH, field=field) from None
     except UnicodeDecodeError as error:
-        raise InvalidRequest(f"the body is not UTF-8: {error.reason} at byte {error.start}", code=Code.MALFORMED_JSON) from None
+        raise InvalidRequest(
+            f"the body is not UTF-8: {error.reason} at byte {error.start}", code=Code.MALFORMED_JSON
+        ) from None
     except RecursionError:
         raise InvalidRequest("the body is nested too deeply", code=Code.MALFORMED_JSON) from None
     except msgspec.DecodeError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any  # memory_fields: one table of fields for several structs
+
 from msgspec import UNSET, Struct, UnsetType
 
 from aimem.model import Link, Memory, format_instant
@@ -302,32 +304,44 @@ class Capabilities(Struct, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-def memory_fields(memory: Memory) -> dict[str, object]:
+def memory_fields(memory: Memory) -> dict[str, Any]:
     """The fields of MemoryOut: author and scope appear inside `metadata`, as v0.6.3 has them."""
     metadata = {**memory.metadata, "agent_id": memory.author}
     if memory.scope is not None:
         metadata["scope"] = memory.scope.value
     return {
-        "id": memory.id, "tier": memory.tier.value, "namespace": memory.namespace, "title": memory.title,
-        "content": memory.content, "tags": memory.tags, "priority": memory.priority, "confidence": memory.confidence,
-        "source": memory.source, "access_count": memory.access_count, "created_at": format_instant(memory.created_at),
+        "id": memory.id,
+        "tier": memory.tier.value,
+        "namespace": memory.namespace,
+        "title": memory.title,
+        "content": memory.content,
+        "tags": memory.tags,
+        "priority": memory.priority,
+        "confidence": memory.confidence,
+        "source": memory.source,
+        "access_count": memory.access_count,
+        "created_at": format_instant(memory.created_at),
         "updated_at": format_instant(memory.updated_at),
         "last_accessed_at": UNSET if memory.last_accessed_at is None else format_instant(memory.last_accessed_at),
         "expires_at": UNSET if memory.expires_at is None else format_instant(memory.expires_at),
-        "metadata": metadata, "title_generated": memory.title_generated or UNSET,
+        "metadata": metadata,
+        "title_generated": memory.title_generated or UNSET,
     }
 
 
 def memory_out(memory: Memory) -> MemoryOut:
     """A memory in wire form."""
-    return MemoryOut(**memory_fields(memory))  # type: ignore[arg-type]  # one table of fields for four structs
+    return MemoryOut(**memory_fields(memory))
 
 
 def link_out(link: Link) -> LinkOut:
     """A link in wire form."""
     return LinkOut(
-        source_id=link.source_id, target_id=link.target_id, relation=link.relation.value,
-        created_at=format_instant(link.created_at), valid_from=format_instant(link.valid_from),
+        source_id=link.source_id,
+        target_id=link.target_id,
+        relation=link.relation.value,
+        created_at=format_instant(link.created_at),
+        valid_from=format_instant(link.valid_from),
         valid_until=UNSET if link.valid_until is None else format_instant(link.valid_until),
         observed_by=UNSET if link.observed_by is None else link.observed_by,
     )

@@ -1,0 +1,69 @@
+"""The manual says everything that the program can say, and its pages are well formed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from aimem.errors import Code
+from tests.house.sources import MANUAL, manual_pages
+
+SECTIONS = (
+    "NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES", "SEE ALSO",
+)
+"""The order of those that a page has; sections of a page's own stand between them."""
+
+TOLERATED = re.compile(r"STYLE: (referenced manual not found|input text line longer than 80 bytes)")
+"""Our pages are not installed where the tests run (references are checked below); our sources have 120 columns."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("page", manual_pages(), ids=lambda page: page.name)
+def test_mandoc_finds_nothing(page: Path) -> None:
+    if shutil.which("mandoc") is None:
+        pytest.skip("mandoc is not installed (apt install mandoc)")
+    run = subprocess.run(["mandoc", "-T", "lint", str(page)], capture_output=True, text=True, check=False)
+    remarks = [line for line in (run.stdout + run.stderr).splitlines() if not TOLERATED.search(line)]
+    assert not remarks, "\n".join(remarks)
+
+
+@pytest.mark.parametrize("page", manual_pages(), ids=lambda page: page.name)
+def test_a_page_keeps_the_order_of_sections(page: Path) -> None:
+    headings = re.findall(r"^\.Sh (.+)$", page.read_text(), re.MULTILINE)
+    known = [heading for heading in headings if heading in SECTIONS]
+    assert headings[0] == "NAME"
+    assert headings[-1] == "SEE ALSO"
+    assert known == sorted(known, key=SECTIONS.index)
+
+
+@pytest.mark.parametrize("page", manual_pages(), ids=lambda page: page.name)
+def test_a_page_is_named_as_its_file_and_refers_to_pages_that_exist(page: Path) -> None:
+    text = page.read_text()
+    title = re.search(r"^\.Dt (\S+) ([1-8])$", text, re.MULTILINE)
+    assert title is not None
+    assert f"{title[1].lower()}.{title[2]}" == page.name
+    for name, section in re.findall(r"^\.Xr (ai-memory\S*) ([1-8])", text, re.MULTILINE):
+        assert (MANUAL / f"{name}.{section}").exists(), f"{page.name} refers to {name}({section})"
+
+
+@pytest.mark.parametrize("code", list(Code), ids=str)
+def test_the_manual_explains_every_error_code(code: Code) -> None:
+    pages = "\n".join(page.read_text() for page in manual_pages() if page.stem != "ai-memory-compat")
+    assert re.search(rf"\b{code}\b", pages)
+
+
+def test_every_change_against_the_older_system_says_what_was_and_what_is() -> None:
+    text = (MANUAL / "ai-memory-compat.7").read_text()
+    rows = text.split("\n.It ")[1:]
+    assert len(rows) > 50
+    for row in rows:
+        assert row.count(".Em Was :\n") == row.count(".Em Now :\n") == 1, row.partition("\n")[0]
+
+
+def test_a_word_of_the_glossary_is_defined_once() -> None:
+    words = re.findall(r"^\.It Sy (.+)$", (MANUAL / "ai-memory-glossary.7").read_text(), re.MULTILINE)
+    assert len(words) == len(set(words)) > 50

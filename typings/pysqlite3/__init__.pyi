@@ -1,0 +1,5 @@
+"""Types of pysqlite3-binary: it is the standard library's sqlite3, built against a newer SQLite."""
+
+import sqlite3 as dbapi2
+
+__all__ = ["dbapi2"]
