@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Final
 
 import httpx
 import trio
 from hypercorn.typing import ASGIFramework
+from msgspec import DecodeError, Struct, json
 
-from aimem.errors import Bug, Unavailable
+from aimem.errors import Bug, Code, Unavailable
 from aimem.ports import Files, LockHeld
 from aimem.store import NodeLock
 from aimem.supervisor.children import pause_s
@@ -57,7 +59,7 @@ class Road:
                 content = b"".join([piece async for piece in _stream(answer)])
             finally:
                 await answer.aclose()
-            return httpx.Response(answer.status_code, headers=answer.headers, stream=httpx.ByteStream(content))
+            return httpx.Response(answer.status_code, headers=answer.headers, content=content)
         finally:
             self._travelling_count -= 1
             await self._close_if_done()
@@ -161,8 +163,8 @@ async def _is_served(socket: str) -> bool:
 class NodeTransport(httpx.AsyncBaseTransport):
     """The client's transport: asks the node, wherever it is by now.
 
-    A request that failed before its answer was whole is sent again if that is safe: it was not sent at all, or it only
-    reads, or it carries an idempotency key.
+    A request that failed before its answer was whole is sent again if that is safe: it was not sent at all, or refused
+    by a node on its way out, or it only reads, or it carries an idempotency key.
     """
 
     def __init__(self, attachment: Attachment) -> None:
@@ -175,7 +177,11 @@ class NodeTransport(httpx.AsyncBaseTransport):
         for _ in range(ATTEMPTS_MAX):
             road = await self._attachment.road()
             try:
-                return await road.ask(request)
+                answer = await road.ask(request)
+                if not _is_leaving(answer):
+                    return answer
+                failure = httpx.ConnectError("the node is shutting down", request=request)
+                await self._attachment.lose(road)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:     # nothing was sent
                 failure = error
                 await self._attachment.lose(road)
@@ -195,3 +201,16 @@ class NodeTransport(httpx.AsyncBaseTransport):
 
 def _is_repeatable(request: httpx.Request) -> bool:
     return request.method in SAFE_METHODS or IDEMPOTENCY_KEY in request.headers
+
+
+class _Refusal(Struct, frozen=True):
+    code: str = ""
+
+
+def _is_leaving(answer: httpx.Response) -> bool:
+    if answer.status_code != HTTPStatus.SERVICE_UNAVAILABLE:
+        return False
+    try:
+        return json.decode(answer.content, type=_Refusal).code == Code.SHUTTING_DOWN
+    except DecodeError:
+        return False

@@ -18,6 +18,7 @@ import trio
 from msgspec import Struct
 
 from aimem.errors import Code, Denied, InvalidRequest, Unavailable
+from aimem.store import SOCKET_SUFFIX
 
 SOCKET_PATH_MAX_BYTES: Final = 100      # the kernel takes 107; a little is left for a suffix
 BACKLOG: Final = 128
@@ -124,11 +125,12 @@ def choose_socket_path(db: Path, runtime_dir: Path | None) -> Path:
       db: the resolved path of the database file.
       runtime_dir: `$XDG_RUNTIME_DIR`, or None; without it a folder of the user's own under /tmp serves.
     """
-    beside = db.with_name(db.name + ".sock")
-    if len(os.fsencode(beside)) <= SOCKET_PATH_MAX_BYTES:
-        return beside
-    name = hashlib.sha256(os.fsencode(db)).hexdigest()[:32] + ".sock"
-    return (runtime_dir / "ai-memory" if runtime_dir is not None else _private_folder()) / name
+    beside = db.with_name(db.name + SOCKET_SUFFIX)
+    name = hashlib.sha256(os.fsencode(db)).hexdigest()[:32] + SOCKET_SUFFIX
+    choices = [beside, _private_folder() / name]
+    if runtime_dir is not None and runtime_dir.is_absolute():
+        choices.insert(1, runtime_dir / "ai-memory" / name)
+    return next(path for path in choices if len(os.fsencode(path)) <= SOCKET_PATH_MAX_BYTES)
 
 
 def _private_folder() -> Path:
