@@ -68,8 +68,7 @@ def own_home(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         monkeypatch.delenv(name)
     if "tmp_path" not in request.fixturenames:
         return
-    home: Path = request.getfixturevalue("tmp_path") / "home"
-    home.mkdir()
+    home: Path = request.getfixturevalue("tmp_path_factory").mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     for name in ("CONFIG", "DATA", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
@@ -99,10 +98,10 @@ async def nursery(anyio_backend: object) -> AsyncIterator[trio.Nursery]:
 
 
 @pytest.fixture
-def bound_by_permissions(tmp_path: Path) -> Iterator[None]:
+def bound_by_permissions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """For tests of unwritable files: root ignores permissions unless it gave up that capability (`.ci/run` does)."""
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o500)
+    closed = tmp_path_factory.mktemp("closed")
+    closed.chmod(0o500)
     try:
         (closed / "probe").touch()
     except PermissionError:

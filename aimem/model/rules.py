@@ -39,6 +39,8 @@ REASON_MAX_CHARS: Final = 128
 RESERVED_METADATA: Final = frozenset({"agent_id", "scope"})
 """Keys of `metadata` that are fields of their own: accepted where v0.6.3 accepted them, never stored inside."""
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
+"""All of Unicode's category Cc."""
 _AGENT_ID = re.compile(r"[A-Za-z0-9_\-:@./]+", re.ASCII)
 _SOURCE = re.compile(r"[a-z0-9_.:-]{1,64}", re.ASCII)
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -52,8 +54,9 @@ def _bytes_of(text: str, field: str) -> int:
 
 
 def _refuse_control(text: str, field: str, allowed: str) -> None:
-    for position, char in enumerate(text):
-        if unicodedata.category(char) == "Cc" and char not in allowed:
+    for found in _CONTROL.finditer(text):
+        position, char = found.start(), found.group()
+        if char not in allowed:
             raise InvalidRequest(
                 f"{field} has the control character U+{ord(char):04X} at position {position}; "
                 "only line feed and tab are allowed",

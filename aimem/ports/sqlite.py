@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any  # the driver's objects: pysqlite3 has no types
 from urllib.parse import quote
@@ -53,12 +52,11 @@ def _fault(error: Exception) -> DatabaseFault:
     return next((fault for words, fault in _FAULT_TEXTS if words in text), DatabaseFault.OTHER)
 
 
-@contextlib.contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (sqlite.Error, sqlite.Warning) as error:
-        raise DatabaseError(str(error), _fault(error)) from error
+def _translated(error: Exception) -> DatabaseError:
+    return DatabaseError(str(error), _fault(error))
+
+
+_ERRORS = (sqlite.Error, sqlite.Warning)
 
 
 class _Connection:
@@ -66,20 +64,26 @@ class _Connection:
         if mode is Mode.READ_WRITE_CREATE and not path.exists():
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         uri = f"file:{quote(str(path.absolute()))}?mode={'ro' if mode is Mode.READ_ONLY else 'rw'}"
-        with _translated():
+        try:
             self._db: Any = sqlite.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
+        except _ERRORS as error:
+            raise _translated(error) from error
 
     @property
     def in_transaction(self) -> bool:
         return bool(self._db.in_transaction)
 
     def execute(self, sql: str, parameters: Parameters = ()) -> Cursor:
-        with _translated():
+        try:
             return _Cursor(self._db.execute(sql, parameters))
+        except _ERRORS as error:
+            raise _translated(error) from error
 
     def executemany(self, sql: str, rows: Iterable[Parameters]) -> None:
-        with _translated():
+        try:
             self._db.executemany(sql, rows)
+        except _ERRORS as error:
+            raise _translated(error) from error
 
     def executescript(self, sql: str) -> None:
         # The driver's own executescript commits first; a script of ours runs inside the caller's transaction.
@@ -93,12 +97,16 @@ class _Connection:
             raise ValueError(f"the script ends inside a statement: {statement[:80]!r}")
 
     def stop_when(self, is_due: Callable[[], bool] | None) -> None:
-        with _translated():
+        try:
             self._db.set_progress_handler(is_due, PROGRESS_STEPS if is_due else 0)
+        except _ERRORS as error:
+            raise _translated(error) from error
 
     def close(self) -> None:
-        with _translated():
+        try:
             self._db.close()
+        except _ERRORS as error:
+            raise _translated(error) from error
 
 
 class _Cursor:
@@ -112,16 +120,22 @@ class _Cursor:
         return int(self._cursor.rowcount)
 
     def fetchone(self) -> Any:
-        with _translated():
+        try:
             return self._cursor.fetchone()
+        except _ERRORS as error:
+            raise _translated(error) from error
 
     def fetchall(self) -> Any:
-        with _translated():
+        try:
             return self._cursor.fetchall()
+        except _ERRORS as error:
+            raise _translated(error) from error
 
     def __iter__(self) -> Any:
-        with _translated():
+        try:
             yield from self._cursor
+        except _ERRORS as error:
+            raise _translated(error) from error
 
 
 def open_sqlite(path: Path, mode: Mode) -> Connection:

@@ -36,9 +36,11 @@ def merge_entry(state: ObjectState, entry: Entry | Blank, stamp: Stamp, *, maxim
         return Merged(state=state, changed=frozenset())
     changed: set[str] = set()
     born, author = state.born, state.author
-    if entry.create is not None and (born is None or stamp < born):
-        born, author = stamp, entry.create.author
-        changed.add("born")
+    if entry.create is not None:
+        earliest = _earlier_birth(born, author, stamp, entry.create.author)
+        if earliest != (born, author):
+            born, author = earliest
+            changed.add("born")
     fields = dict(state.fields)
     conflicts = []
     for name, value in entry.fields.items():
@@ -55,6 +57,13 @@ def merge_entry(state: ObjectState, entry: Entry | Blank, stamp: Stamp, *, maxim
                 changed.add(name)
     joined = ObjectState(born=born, author=author, fields=fields)
     return Merged(state=joined, changed=frozenset(changed), conflicts=tuple(conflicts))
+
+
+def _earlier_birth(born: Stamp | None, author: str | None, stamp: Stamp, creator: str) -> tuple[Stamp, str | None]:
+    if born is None or stamp < born:
+        return stamp, creator
+    # Only a fork of a stream makes such a tie.
+    return born, max(author or "", creator) if stamp == born else author
 
 
 def _bury(state: ObjectState, stamp: Stamp) -> Merged:

@@ -33,6 +33,9 @@ class Recaller:
 
     Questions and documents are embedded under limiters of their own, so that a question never waits behind a batch.
 
+    It is made with an embedder, or with the reason why there is none, or with neither: then questions wait until the
+    model that is being loaded was adopted and its index filled, or given up (`settle`, `settle_on_keywords`).
+
     Attributes:
       index: the vectors; changed by the event loop's thread alone. Empty in keyword mode.
       reason: why there is no model, one sentence; empty if there is one.
@@ -43,6 +46,9 @@ class Recaller:
         self.reason = reason
         self._embedder = embedder
         self._threads = threads
+        self._settled = trio.Event()
+        if embedder or reason:
+            self._settled.set()
         self._questions = trio.CapacityLimiter(1)
         self._documents = trio.CapacityLimiter(1)
         self._scans = trio.CapacityLimiter(1)
@@ -57,11 +63,30 @@ class Recaller:
         """The embedder's model (its vectors are comparable with no other's), or `none`."""
         return self._embedder.model if self._embedder else "none"
 
+    @property
+    def is_keyword_only(self) -> bool:
+        """Whether it is settled that there is no model; false while one is being loaded."""
+        return self._settled.is_set() and self._embedder is None
+
+    def adopt(self, embedder: Embedder) -> None:
+        """Take the loaded model: documents can be embedded from now on, questions once `settle` was called."""
+        self._embedder, self.reason = embedder, ""
+
+    def settle(self) -> None:
+        """Let questions through: the index is filled."""
+        self._settled.set()
+
+    def settle_on_keywords(self, reason: str) -> None:
+        """Give the model up for the life of this process."""
+        self._embedder, self.reason = None, reason
+        self._settled.set()
+
     async def embed_query(self, text: str, context_tokens: Sequence[str] = ()) -> bytes | None:
         """The unit vector of a question, seven parts text to three parts context; None in keyword mode.
 
-        Of a text or a context longer than the model reads, the beginning counts.
+        Of a text or a context longer than the model reads, the beginning counts. Waits while the model is being loaded.
         """
+        await self._settled.wait()
         if self._embedder is None:
             return None
         embed = partial(_embed_question, self._embedder, text, " ".join(context_tokens))

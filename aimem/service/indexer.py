@@ -6,7 +6,6 @@ Embedding happens after the commit, in batches; a memory is found by its words a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Final
 
 import trio
@@ -31,43 +30,45 @@ async def run_indexer(
     Without a model recall stays by keyword, and says why. `started` is called at once: only recalls wait for the model.
     """
     task_status.started()
+    recaller = node.recaller
     try:
-        embedder = await node.threads.run(open_embedder, limiter=node.recaller.limiter)
+        embedder = await node.threads.run(open_embedder, limiter=trio.CapacityLimiter(1))
     except ModelUnavailable as error:
-        node.recaller.use_keywords(error.message)
+        recaller.settle_on_keywords(error.message)
         node.warnings.append(f"recall is by keyword: {error.message}")
         await _pulse(node)
         return
-    await node.store.write(embeddings.use_model, embedder.model)
-    await _fill(node, embedder)
-    node.recaller.use_embedder(embedder)
+    recaller.adopt(embedder)
+    await node.store.write(embeddings.use_model, recaller.model)
+    await _fill(node)
+    recaller.settle()
     await _pulse(node)
     while True:
-        while await _embed_round(node, embedder):
+        while await _embed_round(node):
             pass
         changed = await node.store.feed.wait()
         if changed is None:
-            await _fill(node, embedder)
+            await _fill(node)
         else:
-            await _follow(node, embedder, sorted(changed))
+            await _follow(node, sorted(changed))
         await _pulse(node)
 
 
-async def _fill(node: Node, embedder: Embedder) -> None:
+async def _fill(node: Node) -> None:
     """Load every vector that the cache has for live memories, in slices that let others run."""
     last = await node.store.read(embeddings.last_number)
     for begin in range(0, last, LOAD_NUMBERS):
-        found = await node.store.read(embeddings.vectors_between, embedder.model, begin, begin + LOAD_NUMBERS)
+        found = await node.store.read(embeddings.vectors_between, node.recaller.model, begin, begin + LOAD_NUMBERS)
         for no, vectors in found.items():
             node.recaller.index.put(no, from_f16(vectors))
         await trio.lowlevel.checkpoint()
 
 
-async def _follow(node: Node, embedder: Embedder, changed: Sequence[int]) -> None:
+async def _follow(node: Node, changed: Sequence[int]) -> None:
     """Bring the index up to rows that commits touched: what is no longer live goes, what is embedded comes."""
     for begin in range(0, len(changed), LOAD_NUMBERS):
         part = changed[begin : begin + LOAD_NUMBERS]
-        found = await node.store.read(embeddings.vectors_of, embedder.model, part)
+        found = await node.store.read(embeddings.vectors_of, node.recaller.model, part)
         for no in part:
             if no in found:
                 node.recaller.index.put(no, from_f16(found[no]))
@@ -75,28 +76,19 @@ async def _follow(node: Node, embedder: Embedder, changed: Sequence[int]) -> Non
                 node.recaller.index.remove(no)
 
 
-async def _embed_round(node: Node, embedder: Embedder) -> bool:
+async def _embed_round(node: Node) -> bool:
     """Make the vectors of the next few texts. Returns: whether there were any."""
     waiting = await node.store.read(embeddings.backlog, TEXTS_A_ROUND)
     if not waiting:
         return False
     texts = {item.text_hash: item.text for item in waiting}
-    made = await node.threads.run(partial(_vectors, embedder, texts), limiter=node.recaller.limiter)
-    await node.store.write(embeddings.put, embedder.model, made)
+    vectors = await node.recaller.embed_documents(tuple(texts.values()))
+    made = [(digest, to_f16(chunks)) for digest, chunks in zip(texts, vectors, strict=True)]
+    await node.store.write(embeddings.put, node.recaller.model, made)
     node.counters.embedded += len(made)
-    await _follow(node, embedder, [item.no for item in waiting])
+    await _follow(node, [item.no for item in waiting])
     await _pulse(node)
     return True
-
-
-def _vectors(embedder: Embedder, texts: dict[bytes, str]) -> list[tuple[bytes, list[bytes]]]:
-    """All chunks of all texts in one call, so that pieces of like length share a batch. Runs in a thread."""
-    pieces = [(digest, piece) for digest, text in texts.items() for piece in embedder.chunk(text)]
-    vectors = to_f16(embedder.embed([piece for _, piece in pieces]))
-    made: dict[bytes, list[bytes]] = {}
-    for (digest, _), vector in zip(pieces, vectors, strict=True):
-        made.setdefault(digest, []).append(vector)
-    return list(made.items())
 
 
 async def drop_unused_vectors(node: Node) -> int:
@@ -118,7 +110,7 @@ async def index_status(node: Node, wait_below: int | None = None) -> IndexStatus
     if wait_below is None:
         return status
     with trio.move_on_after(WAIT_MAX_S):
-        while status.embedding_backlog > wait_below and not node.recaller.is_settled_on_keywords:
+        while status.embedding_backlog > wait_below and not node.recaller.is_keyword_only:
             async with node.index_changed:
                 await node.index_changed.wait()
             status = await _status(node)

@@ -36,7 +36,7 @@ class Question(Struct, frozen=True, kw_only=True):
     """A recall, checked: what is asked, where, and on whose behalf."""
 
     text: str
-    context: str
+    context: tuple[str, ...]
     match: str
     filters: Filters
     visible: Clause
@@ -86,7 +86,7 @@ def _question(request: RecallRequest, who: Principal, now: Instant) -> Question:
     text = rules.query(request.context, field="context")
     tokens = request.context_tokens or []
     rules.bounded(len(tokens), 0, CONTEXT_TOKENS_MAX, field="context_tokens")
-    context = " ".join(rules.query(token, field=f"context_tokens[{i}]") for i, token in enumerate(tokens))
+    context = tuple(rules.query(token, field=f"context_tokens[{i}]") for i, token in enumerate(tokens))
     terms = parse_query(text).terms
     return Question(
         text=text,

@@ -44,7 +44,6 @@ from aimem.wire import (
 )
 
 IMPORT_MAX: Final = 1000
-EXPORT_PAGE: Final = 1000
 ORIGINAL_AUTHOR: Final = "imported_from_agent_id"
 
 
@@ -77,12 +76,8 @@ async def export(node: Node, who: Principal) -> ExportDocument:
 
 
 def _export(conn: Connection, who: Principal, now: Instant) -> tuple[tuple[MemoryOut, ...], tuple[Link, ...]]:
-    found: list[MemoryOut] = []
-    after = (-(2**62), "")
-    while page := memories.export_page(conn, visible_to(who), now, after=after, limit=EXPORT_PAGE):
-        found += [memory_out(memory) for memory in page]
-        after = (page[-1].created_at, page[-1].id)
-    return tuple(found), linkage.all_links(conn, now, visible_to(who))
+    found = tuple(memory_out(memory) for memory in memories.in_order_of_creation(conn, visible_to(who), now))
+    return found, linkage.all_links(conn, now, visible_to(who))
 
 
 async def import_memories(node: Node, who: Principal, request: ImportRequest, once: Once | None = None) -> ImportResult:
@@ -112,47 +107,35 @@ def arrival_of(
     item: ImportMemory, position: int, request: ImportRequest, who: Principal, now: Instant, lifetimes: Lifetimes
 ) -> Arrival:
     """Check one item. Raises: InvalidRequest, Denied(reserved_namespace)."""
-    metadata = dict(item.metadata or {})
-    original = metadata.get("agent_id")
-    author = who.agent_id
-    is_restamped = isinstance(original, str) and original != author
-    if isinstance(original, str) and request.trust_source:
-        author, is_restamped = rules.agent_id(original, field="metadata.agent_id"), False
-    elif is_restamped:
-        metadata.setdefault(ORIGINAL_AUTHOR, original)
-    draft = draft_of(
-        CreateMemory(
-            content=item.content,
-            title=item.title,
-            tier=item.tier,
-            namespace=item.namespace,
-            tags=item.tags,
-            priority=item.priority,
-            confidence=item.confidence,
-            source=item.source or "import",
-            expires_at=item.expires_at,
-            metadata=metadata,
-            agent_id=author,
-        ),
-        who,
-        now,
-        lifetimes,
+    metadata, author, is_restamped = _provenance(item, request, who)
+    asked = CreateMemory(
+        content=item.content, title=item.title, tier=item.tier, namespace=item.namespace, tags=item.tags,
+        priority=item.priority, confidence=item.confidence, source=item.source or "import",
+        expires_at=item.expires_at, metadata=metadata, agent_id=author,
     )
+    draft = draft_of(asked, who, now, lifetimes)
     if item.title_generated:
         draft = msgspec.structs.replace(draft, title_generated=True)
     created = parse_instant(item.created_at, field="created_at") if item.created_at else now
-    updated = parse_instant(item.updated_at, field="updated_at") if item.updated_at else max(created, Instant(0))
+    updated = parse_instant(item.updated_at, field="updated_at") if item.updated_at else created
     if created > now or updated > now:
         raise InvalidRequest("created_at and updated_at must not lie in the future", field="created_at")
     return Arrival(
-        position=position,
-        label=item.id or draft.title,
-        memory_id=rules.memory_id(item.id) if item.id else None,
-        draft=draft,
-        created_at=created,
-        updated_at=updated,
-        is_restamped=is_restamped,
+        position=position, label=item.id or draft.title, memory_id=rules.memory_id(item.id) if item.id else None,
+        draft=draft, created_at=created, updated_at=updated, is_restamped=is_restamped,
     )
+
+
+def _provenance(item: ImportMemory, request: ImportRequest, who: Principal) -> tuple[dict[str, object], AgentId, bool]:
+    """Metadata, author, and whether the author was replaced by the caller (then the metadata says by whom it was)."""
+    metadata = dict(item.metadata or {})
+    original = metadata.get("agent_id")
+    if not isinstance(original, str) or original == who.agent_id:
+        return metadata, who.agent_id, False
+    if request.trust_source:
+        return metadata, rules.agent_id(original, field="metadata.agent_id"), False
+    metadata.setdefault(ORIGINAL_AUTHOR, original)
+    return metadata, who.agent_id, True
 
 
 def _import(

@@ -57,7 +57,7 @@ class _Touched(Struct):
     """Collects, over the entries of one op, what the view has to look at again."""
 
     names: set[view.Name]
-    nameless: set[str]
+    states: dict[str, ObjectState]
     rewritten: set[str]
     numbers: set[int]
 
@@ -70,13 +70,13 @@ def fold_entries(
     Returns: the numbers of the rows of the view that changed.
     Raises: UnknownKind, ValueError for an entry that no origin of ours can have made; DatabaseError.
     """
-    touched = _Touched(set(), set(), set(), set())
+    touched = _Touched(names=set(), states={}, rewritten=set(), numbers=set())
     for entry in entries:
         kind = KINDS.get(entry.kind)
         if kind is None:
             raise UnknownKind(entry.kind)
         _fold_one(conn, merge, kind, entry, stamp, noted_at, touched)
-    touched.numbers |= view.refresh(conn, touched.names, sorted(touched.nameless), frozenset(touched.rewritten))
+    touched.numbers |= view.refresh(conn, touched.names, touched.states, touched.rewritten)
     return frozenset(touched.numbers)
 
 
@@ -103,8 +103,10 @@ def _fold_one(
 def _touch(memory_id: str, old: ObjectState, merged: Merged, touched: _Touched) -> None:
     before, after = view.name_of(old), view.name_of(merged.state)
     touched.names |= {name for name in (before, after) if name is not None}
-    if after is None and merged.state.dead is None:
-        touched.nameless.add(memory_id)
+    if merged.state.dead is None:
+        touched.states[memory_id] = merged.state
+    else:
+        touched.states.pop(memory_id, None)
     if merged.changed & _INDEXED_FIELDS:
         touched.rewritten.add(memory_id)
 

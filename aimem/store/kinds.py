@@ -6,7 +6,6 @@ of every value, because values come from other nodes: what it refuses makes the 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -44,6 +43,9 @@ class Kind(Struct, frozen=True, kw_only=True):
     Attributes:
       split_key: the key's text -> the values of `key_columns`. Raises: ValueError for a key of another form.
       join_key: the inverse.
+      maxima: names of the registers.
+      required: names of the fields without which an object is not complete, hence not shown.
+      columns: all columns after the key, in the order in which rows are read and written.
     """
 
     name: str
@@ -52,21 +54,30 @@ class Kind(Struct, frozen=True, kw_only=True):
     fields: tuple[Field, ...]
     split_key: Callable[[str], tuple[str, ...]]
     join_key: Callable[[tuple[str, ...]], str]
+    maxima: frozenset[str]
+    required: frozenset[str]
+    columns: tuple[str, ...]
 
-    @property
-    def maxima(self) -> frozenset[str]:
-        """Names of the registers."""
-        return frozenset(f.name for f in self.fields if f.is_register)
 
-    @property
-    def required(self) -> frozenset[str]:
-        """Names of the fields without which an object is not complete, hence not shown."""
-        return frozenset(f.name for f in self.fields if not f.is_optional)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """All columns after the key, in the order in which rows are read and written."""
-        return ("born", "author", *(c for f in self.fields for c in f.columns), "stamps")
+def _kind(
+    name: str,
+    table: str,
+    key_columns: tuple[str, ...],
+    split_key: Callable[[str], tuple[str, ...]],
+    join_key: Callable[[tuple[str, ...]], str],
+    *fields: Field,
+) -> Kind:
+    return Kind(
+        name=name,
+        table=table,
+        key_columns=key_columns,
+        fields=fields,
+        split_key=split_key,
+        join_key=join_key,
+        maxima=frozenset(field.name for field in fields if field.is_register),
+        required=frozenset(field.name for field in fields if not field.is_optional),
+        columns=("born", "author", *(column for field in fields for column in field.columns), "stamps"),
+    )
 
 
 def _scalar(
@@ -107,7 +118,7 @@ def _list_field(name: str, shapes: Sequence[tuple[type, ...]], *, is_register: b
     def to_columns(value: FieldValue) -> tuple[SqlValue, ...]:
         if not fits(value):
             raise ValueError(f"{name} cannot hold {value!r:.80}")
-        return (json.dumps(value, ensure_ascii=False, separators=(",", ":")),)
+        return (msgspec.json.encode(value).decode(),)
 
     def to_value(row: tuple[SqlValue, ...]) -> FieldValue:
         return msgspec.json.decode(str(row[0]), type=tuple[str | int, ...])
@@ -155,61 +166,55 @@ def link_key_text(key: LinkKey) -> str:
 LIVE: Final[FieldValue] = ("live",)
 """Value of `lifecycle` of a memory that is not archived; else ("archived", reason, when)."""
 
-MEMORY: Final = Kind(
-    name="memory",
-    table="memories",
-    key_columns=("id",),
-    split_key=_single_key,
-    join_key=lambda row: row[0],
-    fields=(
-        Field(
-            name="name",
-            columns=("namespace", "title", "title_generated"),
-            to_columns=_name_to_columns,
-            to_value=_name_to_value,
-        ),
-        _scalar_field("content", str),
-        _list_field("tags", []),
-        _scalar_field("tier", str),
-        _scalar_field("priority", int),
-        _scalar_field("confidence", float),
-        _scalar_field("source", str),
-        _scalar_field("metadata", str),
-        _scalar_field("scope", (str, type(None))),
-        _scalar_field("created_at", int),
-        _scalar_field("updated_at", int),
-        _scalar_field("expires_at", (int, type(None))),
-        _list_field("lifecycle", [(str,), (str, str, int)]),
-        _list_field("extended", [(str, int)], is_register=True),
-        _list_field("collected", [(str, int, int)], is_register=True),
+MEMORY: Final = _kind(
+    "memory",
+    "memories",
+    ("id",),
+    _single_key,
+    lambda row: row[0],
+    Field(
+        name="name",
+        columns=("namespace", "title", "title_generated"),
+        to_columns=_name_to_columns,
+        to_value=_name_to_value,
     ),
+    _scalar_field("content", str),
+    _list_field("tags", []),
+    _scalar_field("tier", str),
+    _scalar_field("priority", int),
+    _scalar_field("confidence", float),
+    _scalar_field("source", str),
+    _scalar_field("metadata", str),
+    _scalar_field("scope", (str, type(None))),
+    _scalar_field("created_at", int),
+    _scalar_field("updated_at", int),
+    _scalar_field("expires_at", (int, type(None))),
+    _list_field("lifecycle", [(str,), (str, str, int)]),
+    _list_field("extended", [(str, int)], is_register=True),
+    _list_field("collected", [(str, int, int)], is_register=True),
 )
-LINK: Final = Kind(
-    name="link",
-    table="links",
-    key_columns=("source_id", "target_id", "relation"),
-    split_key=_link_key,
-    join_key=lambda row: link_key_text(LinkKey(MemoryId(row[0]), MemoryId(row[1]), Relation(row[2]))),
-    fields=(
-        _scalar_field("present", bool),
-        _scalar_field("created_at", int),
-        _scalar_field("valid_from", int),
-        _scalar_field("valid_until", (int, type(None))),
-        _scalar_field("observed_by", (str, type(None))),
-    ),
+LINK: Final = _kind(
+    "link",
+    "links",
+    ("source_id", "target_id", "relation"),
+    _link_key,
+    lambda row: link_key_text(LinkKey(MemoryId(row[0]), MemoryId(row[1]), Relation(row[2]))),
+    _scalar_field("present", bool),
+    _scalar_field("created_at", int),
+    _scalar_field("valid_from", int),
+    _scalar_field("valid_until", (int, type(None))),
+    _scalar_field("observed_by", (str, type(None))),
 )
-STREAM: Final = Kind(
-    name="stream",
-    table="stream_facts",
-    key_columns=("stream",),
-    split_key=_single_key,
-    join_key=lambda row: row[0],
-    fields=(
-        _scalar_field("node", str),
-        _scalar_field("public_key", str),
-        _scalar_field("predecessor", (str, type(None))),
-        _scalar_field("certificate", (str, type(None))),
-    ),
+STREAM: Final = _kind(
+    "stream",
+    "stream_facts",
+    ("stream",),
+    _single_key,
+    lambda row: row[0],
+    _scalar_field("node", str),
+    _scalar_field("public_key", str),
+    _scalar_field("predecessor", (str, type(None))),
+    _scalar_field("certificate", (str, type(None))),
 )
 KINDS: Final = {kind.name: kind for kind in (MEMORY, LINK, STREAM)}
 """Every kind that this version can fold; ops of another kind are held."""

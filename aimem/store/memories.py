@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import msgspec
@@ -127,19 +127,11 @@ def page(
     return tuple(rows.memory(row) for row in found)
 
 
-def export_page(
-    conn: Connection, visible: Clause, now: Instant, *, after: tuple[int, str], limit: int
-) -> tuple[Memory, ...]:
-    """Live memories in order of creation, behind (created_at, id)."""
-    where = (
-        live_at(now)
-        & visible
-        & Clause(
-            "(m.created_at, m.id) > (:after_created, :after_id)", {"after_created": after[0], "after_id": after[1]}
-        )
-    )
-    sql = f"{_FROM_RANKED} WHERE {where.sql} ORDER BY m.created_at, m.id LIMIT :limit"
-    return tuple(rows.memory(row) for row in conn.execute(sql, {**where.parameters, "limit": limit}))
+def in_order_of_creation(conn: Connection, visible: Clause, now: Instant) -> Iterator[Memory]:
+    """All live memories, the oldest first; to be used up within the read."""
+    where = live_at(now) & visible
+    sql = f"{_FROM_RANKED} WHERE {where.sql} ORDER BY m.created_at, m.id"
+    return (rows.memory(row) for row in conn.execute(sql, where.parameters))
 
 
 def archived_page(

@@ -28,12 +28,11 @@ _REPLACE_ENTRY = "UPDATE op_entries SET data = ? WHERE position = ? AND ordinal 
 _COUNT = "SELECT count(*) FROM ops"
 
 
-def append(conn: Connection, op: Op, keys: tuple[tuple[str, str], ...], chain_hash: bytes) -> int:
-    """Log an op at the end and move its stream's head to it.
+def append(conn: Connection, op: Op, keys: tuple[tuple[str, str], ...]) -> int:
+    """Log an op at the end; its stream's head is moved to it by `set_head`, once a group.
 
     Args:
       keys: (kind, key) of each entry.
-      chain_hash: of this op.
     Returns: its position in this node's log.
     """
     row = conn.execute(
@@ -44,8 +43,12 @@ def append(conn: Connection, op: Op, keys: tuple[tuple[str, str], ...], chain_ha
         _INSERT_ENTRY,
         [(position, i, kind, key, data) for i, ((kind, key), data) in enumerate(zip(keys, op.entries, strict=True))],
     )
-    conn.execute(_SET_HEAD, (op.dot.stream, op.dot.seq, op.stamp.hlc, chain_hash))
     return position
+
+
+def set_head(conn: Connection, head: StreamHead) -> None:
+    """Note how far a stream is known."""
+    conn.execute(_SET_HEAD, (head.stream, head.seq, head.hlc, head.chain_hash))
 
 
 def head(conn: Connection, stream: StreamId) -> StreamHead | None:

@@ -112,7 +112,7 @@ class Transaction:
             previous=head.chain_hash,
             signature=self._signer.sign(chained),
         )
-        position = oplog.append(self.conn, op, tuple((entry.kind, entry.key) for entry in entries), chained)
+        position = oplog.append(self.conn, op, tuple((entry.kind, entry.key) for entry in entries))
         self.changed |= fold_entries(self.conn, self._merge, stamp, entries, self.now)
         self.tip = Tip(
             head=StreamHead(stream=head.stream, seq=dot.seq, hlc=clock, chain_hash=chained),

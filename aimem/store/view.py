@@ -8,18 +8,18 @@ ops shows the same. The clock plays no part: expired rows keep their name until 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 
 from msgspec import Struct
 
 from aimem.model import ObjectState
 from aimem.ports import Connection
-from aimem.store.kinds import LIVE, MEMORY, SqlValue, read_state
+from aimem.store.kinds import LIVE, MEMORY, SqlValue, load_object
 
 Name = tuple[str, str]
 
-_ROWS_OF_NAME = f"SELECT id, {', '.join(MEMORY.columns)} FROM memories WHERE namespace = ? AND title = ?"
-_ROW = f"SELECT id, {', '.join(MEMORY.columns)} FROM memories WHERE id = ?"
+_IDS_OF_NAME = "SELECT id FROM memories WHERE namespace = ? AND title = ?"
 _VIEW_OF = "SELECT no, state, holder, namespace, title, owner, expires_at, text_hash FROM memory_view WHERE id = ?"
 _INSERT = (
     "INSERT INTO memory_view (id, state, holder, namespace, title, owner, expires_at, text_hash, is_embedded) "
@@ -148,62 +148,74 @@ def _tuple(value: object) -> tuple[object, ...]:
     return value if isinstance(value, tuple) else ()
 
 
-def refresh(conn: Connection, names: Iterable[Name], nameless: Iterable[str], rewritten: frozenset[str]) -> set[int]:
+def refresh(
+    conn: Connection, names: Iterable[Name], touched: Mapping[str, ObjectState], rewritten: AbstractSet[str]
+) -> set[int]:
     """Bring the view, and the full-text index behind it, up to the objects.
 
     Args:
       names: every name that a touched memory has or had.
-      nameless: ids of touched memories without a name as yet.
+      touched: the touched memories' states as they are stored now, by id.
       rewritten: ids whose name, content or tags changed.
+
     Returns: the numbers of the rows of the view that changed.
     """
     judged: list[tuple[Seen, ObjectState]] = []
     for name in sorted(set(names)):
-        rows = [(str(row[0]), read_state(MEMORY, row[1:])) for row in conn.execute(_ROWS_OF_NAME, name).fetchall()]
-        states = dict(rows)
-        judged += [(seen, states[seen.id]) for seen in judge_names(rows)]
-    for memory_id in nameless:
-        for row in conn.execute(_ROW, (memory_id,)).fetchall():
-            state = read_state(MEMORY, row[1:])
-            judged.append((_seen(memory_id, state, "unborn", None), state))
+        ids = [str(row[0]) for row in conn.execute(_IDS_OF_NAME, name).fetchall()]
+        states = {i: touched[i] if i in touched else load_object(conn, MEMORY, i) for i in ids}
+        judged += [(seen, states[seen.id]) for seen in judge_names(list(states.items()))]
+    judged += [
+        (_seen(memory_id, state, "unborn", None), state)
+        for memory_id, state in touched.items()
+        if name_of(state) is None
+    ]
+    shown = [(seen, state, _shown(conn, seen.id)) for seen, state in judged]
     # A name may pass from one row to another: whoever has to give one up does so before anybody takes it.
-    changed = {number for seen, _ in judged for number in _step_down(conn, seen)}
-    for seen, state in judged:
-        changed |= _show(conn, seen, state, is_rewritten=seen.id in rewritten)
+    after = [_step_down(conn, seen, old) for seen, _, old in shown]
+    changed = {old.no for (_, _, old), now in zip(shown, after, strict=True) if old is not None and now != old}
+    for (seen, state, _), old in zip(shown, after, strict=True):
+        changed |= _show(conn, seen, state, old, is_rewritten=seen.id in rewritten)
     return changed
 
 
-def _step_down(conn: Connection, seen: Seen) -> set[int]:
-    old = conn.execute(_VIEW_OF, (seen.id,)).fetchone()
-    if old is None or old[1] != "live" or not isinstance(old[0], int):
-        return set()
-    if seen.state == "live" and (old[3], old[4], old[5]) == (seen.namespace, seen.title, seen.owner):
-        return set()
-    conn.execute(_STEP_DOWN, (old[0],))
-    conn.execute(_UNINDEX, (old[0],))
-    return {old[0]}
+class _Shown(Struct, frozen=True):
+    """A row of the view as it stands: its number, and its columns in the order of `_VIEW_OF`."""
+
+    no: int
+    columns: tuple[SqlValue, ...]
+
+    @property
+    def is_live(self) -> bool:
+        return self.columns[0] == "live"
 
 
-def _show(conn: Connection, seen: Seen, state: ObjectState, *, is_rewritten: bool) -> set[int]:
-    old = conn.execute(_VIEW_OF, (seen.id,)).fetchone()
-    new: tuple[SqlValue, ...] = (
-        seen.state,
-        seen.holder,
-        seen.namespace,
-        seen.title,
-        seen.owner,
-        seen.expires_at,
-        seen.text_hash,
-    )
+def _shown(conn: Connection, memory_id: str) -> _Shown | None:
+    row = conn.execute(_VIEW_OF, (memory_id,)).fetchone()
+    return None if row is None or not isinstance(row[0], int) else _Shown(row[0], tuple(row[1:]))
+
+
+def _step_down(conn: Connection, seen: Seen, old: _Shown | None) -> _Shown | None:
+    if old is None or not old.is_live:
+        return old
+    if seen.state == "live" and old.columns[2:5] == (seen.namespace, seen.title, seen.owner):
+        return old
+    conn.execute(_STEP_DOWN, (old.no,))
+    conn.execute(_UNINDEX, (old.no,))
+    return _Shown(old.no, ("shadow", *old.columns[1:]))
+
+
+def _show(conn: Connection, seen: Seen, state: ObjectState, old: _Shown | None, *, is_rewritten: bool) -> set[int]:
+    new = (seen.state, seen.holder, seen.namespace, seen.title, seen.owner, seen.expires_at, seen.text_hash)
+    is_live = seen.state == "live"
     if old is None:
         row = conn.execute(_INSERT, (seen.id, *new, seen.text_hash)).fetchone()
-        number, was_live = (int(row[0]) if row and isinstance(row[0], int) else 0), False
+        number, was_live = (row[0] if row and isinstance(row[0], int) else 0), False
     else:
-        number, was_live = (int(old[0]) if isinstance(old[0], int) else 0), old[1] == "live"
-        if tuple(old[1:]) == new and not is_rewritten:
+        number, was_live = old.no, old.is_live
+        if old.columns == new and not is_rewritten:
             return set()
         conn.execute(_UPDATE, (*new[:-1], seen.text_hash, seen.text_hash, seen.text_hash, number))
-    is_live = seen.state == "live"
     if was_live and (not is_live or is_rewritten):
         conn.execute(_UNINDEX, (number,))
     if is_live and (not was_live or is_rewritten):

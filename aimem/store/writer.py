@@ -19,6 +19,7 @@ from msgspec import Struct
 from aimem.errors import AimemError, Bug, Code, Corrupt, Unavailable
 from aimem.model import Dot
 from aimem.ports import Clock, Connection, DatabaseError, DatabaseFault, Signer, Threads
+from aimem.store import oplog
 from aimem.store.fold import Merge
 from aimem.store.transaction import Tip, Transaction
 
@@ -187,6 +188,8 @@ class Writer:
             conn.execute(_BEGIN)
             for run in runs:
                 self._run_job(conn, signer, group, run)
+            if group.tip != tip:
+                oplog.set_head(conn, group.tip.head)
             is_committing = True
             conn.execute(_COMMIT)
         except DatabaseError as error:

@@ -35,8 +35,9 @@ def test_no_test_reaches_the_network() -> None:
 
 
 def test_the_home_of_a_test_is_its_own(tmp_path: Path) -> None:
-    assert Path.home().is_relative_to(tmp_path)
-    assert Path(os.environ["XDG_DATA_HOME"]).is_relative_to(tmp_path)
+    assert Path.home().is_relative_to(tmp_path.parent)
+    assert not Path.home().is_relative_to(tmp_path)
+    assert Path(os.environ["XDG_DATA_HOME"]).is_relative_to(Path.home())
 
 
 @pytest.mark.usefixtures("bound_by_permissions")

@@ -53,7 +53,8 @@ def test_a_page_is_named_as_its_file_and_refers_to_pages_that_exist(page: Path) 
 @pytest.mark.parametrize("code", list(Code), ids=str)
 def test_the_manual_explains_every_error_code(code: Code) -> None:
     pages = "\n".join(page.read_text() for page in manual_pages() if page.stem != "ai-memory-compat")
-    assert re.search(rf"\b{code}\b", pages)
+    is_there = re.search(rf"\b{code}\b", pages) is not None
+    assert is_there, f"no page of the manual explains {code}"
 
 
 def test_every_change_against_the_older_system_says_what_was_and_what_is() -> None:

@@ -53,7 +53,7 @@ CREATE TABLE op_entries (
     key      TEXT NOT NULL,
     data     BLOB NOT NULL,
     PRIMARY KEY (position, ordinal)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 CREATE INDEX op_entries_object ON op_entries (kind, key);
 
 -- Objects ---------------------------------------------------------------------------------------------------------------
@@ -90,7 +90,6 @@ CREATE TABLE memories (
 ) STRICT;
 CREATE INDEX memories_name ON memories (namespace, title);
 CREATE INDEX memories_rank ON memories (priority DESC, updated_at DESC, id);
-CREATE INDEX memories_created ON memories (created_at);
 
 CREATE TABLE links (
     source_id   TEXT NOT NULL,

@@ -1,0 +1,160 @@
+"""Promise P3 on one node's history: its ops, in any order and with repetitions, give an empty database the same state."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import trio
+
+from aimem import service
+from aimem.errors import AimemError
+from aimem.model import Op, Principal
+from aimem.ports import Connection
+from aimem.service import Node, Policy
+from aimem.store import Store, Transaction, digest, oplog
+from aimem.wire import (
+    ArchiveRequest,
+    CreateMemory,
+    GcQuery,
+    LinkRequest,
+    PurgeQuery,
+    RecallRequest,
+    RestoreQuery,
+    UpdateMemory,
+)
+from tests.nodes import FakeClock, InlineThreads, open_node, open_store, principal, seeded_chance
+
+VISIBLE = (
+    "SELECT v.id, v.state, v.holder, v.namespace, v.title, v.owner, v.expires_at, m.content, m.tags, m.tier, m.priority, "
+    "m.author, m.scope, m.metadata, m.created_at, m.updated_at FROM memory_view v JOIN memories m ON m.id = v.id ORDER BY v.id"
+)
+INDEXED = "SELECT v.id FROM memory_fts f JOIN memory_view v ON v.no = f.rowid WHERE memory_fts MATCH 'word' ORDER BY v.id"
+LINKS = "SELECT source_id, target_id, relation, present, valid_from FROM links ORDER BY 1, 2, 3"
+
+
+class Life:
+    """Random use of one node through its services."""
+
+    def __init__(self, node: Node, clock: FakeClock, seed: int) -> None:
+        self.node, self.clock, self.rng = node, clock, random.Random(seed)
+        self.refused = 0
+
+    async def live(self, steps: int) -> None:
+        for _ in range(steps):
+            act = self.rng.choice([
+                self.store, self.store, self.store, self.update, self.delete, self.link, self.unlink, self.archive,
+                self.restore, self.promote, self.recall, self.collect, self.purge, self.rename,
+            ])
+            try:
+                await act()
+            except AimemError:
+                self.refused += 1
+            self.clock.advance(self.rng.choice([0.0, 0.01, 60.0, 7200.0]))
+
+    def who(self) -> Principal:
+        return principal(self.rng.choice(["alice", "bob"]))
+
+    async def some_id(self, state: str = "live") -> str:
+        sql = "SELECT id FROM memory_view WHERE state = ? ORDER BY no"
+        ids = [row[0] for row in await self.node.store.read(lambda conn: conn.execute(sql, (state,)).fetchall())]
+        return str(self.rng.choice(ids)) if ids else "none"
+
+    async def store(self) -> None:
+        await service.remember(self.node, self.who(), CreateMemory(
+            title=self.rng.choice(["one", "two", "three", None]), content=f"word number {self.rng.randrange(40)}",
+            namespace=self.rng.choice(["a", "a/b"]), tier=self.rng.choice(["short", "mid", "long"]),
+            scope=self.rng.choice([None, "private", "collective"]), tags=self.rng.choice([["x"], []]),
+            priority=self.rng.randint(1, 10),
+        ))
+
+    async def update(self) -> None:
+        await service.update(self.node, self.who(), await self.some_id(), UpdateMemory(
+            content=self.rng.choice([None, f"word again {self.rng.randrange(40)}"]),
+            expires_at=self.rng.choice([None, ""]), scope=self.rng.choice([None, "private", "team"]),
+        ))
+
+    async def rename(self) -> None:
+        await service.update(
+            self.node, self.who(), await self.some_id(), UpdateMemory(title=self.rng.choice(["one", "two", "four"]))
+        )
+
+    async def delete(self) -> None:
+        await service.delete(self.node, self.who(), await self.some_id())
+
+    async def link(self) -> None:
+        await service.link(
+            self.node, self.who(), LinkRequest(source_id=await self.some_id(), target_id=await self.some_id())
+        )
+
+    async def unlink(self) -> None:
+        await service.unlink(
+            self.node, self.who(), LinkRequest(source_id=await self.some_id(), target_id=await self.some_id())
+        )
+
+    async def archive(self) -> None:
+        await service.archive(self.node, self.who(), ArchiveRequest(ids=[await self.some_id()]))
+
+    async def restore(self) -> None:
+        query = RestoreQuery(mode=self.rng.choice(["keep", "long"]))
+        await service.restore(self.node, self.who(), await self.some_id("archived"), query)
+
+    async def promote(self) -> None:
+        await service.promote(self.node, self.who(), await self.some_id(), self.rng.choice([None, None, "a"]))
+
+    async def recall(self) -> None:
+        await service.recall(self.node, self.who(), RecallRequest(context="word number"))
+
+    async def collect(self) -> None:
+        await service.collect(self.node, self.who(), GcQuery())
+
+    async def purge(self) -> None:
+        await service.purge_archive(self.node, self.who(), PurgeQuery(older_than_days=1))
+
+
+def everything(conn: Connection) -> list[object]:
+    return [conn.execute(sql).fetchall() for sql in (VISIBLE, INDEXED, LINKS)]
+
+
+def fold_all(transaction: Transaction, ops: list[Op]) -> None:
+    for op in ops:
+        transaction.fold(op)
+
+
+async def openings(*stores: Store) -> list[Op]:
+    """The op with which each database presents its own stream: what one knows and the others do not."""
+    return [(await store.read(oplog.read_after, 0, 1))[0][1] for store in stores]
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_ops_replayed_in_any_order_with_repetitions_give_the_same_digest(tmp_path: Path, seed: int) -> None:
+    rng, clock, inline = random.Random(seed), FakeClock(), InlineThreads()
+    policy = Policy(archive_on_gc=seed % 3 != 0)
+    async with (
+        open_node(tmp_path / "origin.db", clock=clock, chance=seeded_chance(seed), threads=inline, policy=policy) as node,
+        open_store(tmp_path / "empty.db", threads=inline) as copy,
+    ):
+        life = Life(node, clock, seed)
+        await life.live(100)
+        with trio.fail_after(5):
+            while node.touches[0].statistics().current_buffer_used:
+                await trio.lowlevel.checkpoint()
+        assert life.refused < 90
+        ops = [op for _, op in await node.store.read(oplog.read_after, 0, 100_000)]
+        assert len(ops) > 30
+        for op in await openings(copy):
+            await node.store.write(fold_all, [op])
+        shuffled = ops + rng.choices(ops, k=len(ops) // 3)
+        rng.shuffle(shuffled)
+        await copy.write(fold_all, shuffled)
+        assert await copy.read(digest) == await node.store.read(digest)
+        assert await copy.read(everything) == await node.store.read(everything)
+
+
+async def test_the_digest_sees_one_changed_byte(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "a.db") as node:
+        await service.remember(node, principal(), CreateMemory(title="t", content="word"))
+        before = await node.store.read(digest)
+        await node.store.write(lambda tx: tx.conn.execute("UPDATE memories SET content = 'work'").rowcount)
+        assert await node.store.read(digest) != before

@@ -1,0 +1,177 @@
+"""Group commit: what a caller may rely on."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+import trio
+
+from aimem.errors import Corrupt, Unavailable
+from aimem.model import AgentId, Lifetimes, chain_hash
+from aimem.ports import DatabaseError, DatabaseFault
+from aimem.service.drafts import creation_fields, draft_of
+from aimem.store import MEMORY, Store, Transaction, oplog
+from aimem.wire import CreateMemory
+from tests.nodes import SlowSync, open_store, principal
+
+
+def put(transaction: Transaction, key: str) -> str:
+    request = CreateMemory(title=key, content=f"content of {key}", namespace="ns")
+    draft = draft_of(request, principal(), transaction.now, Lifetimes())
+    fields = creation_fields(draft, key, transaction.now)
+    transaction.emit("store", [transaction.create(MEMORY, key, AgentId("alice"), fields)])
+    return key
+
+
+async def stored_ids(store: Store, prefix: str) -> set[str]:
+    rows = await store.read(lambda conn: conn.execute("SELECT id FROM memories").fetchall())
+    return {str(row[0]) for row in rows if str(row[0]).startswith(prefix)}
+
+
+async def test_a_job_that_fails_is_rolled_back_alone(tmp_path: Path) -> None:
+    outcomes: dict[str, str] = {}
+
+    def half(transaction: Transaction) -> None:
+        put(transaction, "a-half")
+        raise LookupError("the rest cannot be done")
+
+    async with open_store(tmp_path / "x.db", threads=SlowSync(0.005)) as store:
+        async def attempt(key: str) -> None:
+            try:
+                await (store.write(half) if key == "a-half" else store.write(put, key))
+                outcomes[key] = "ok"
+            except LookupError:
+                outcomes[key] = "failed"
+
+        async with trio.open_nursery() as callers:
+            for key in ["a0", "a1", "a-half", "a2", "a3"]:
+                callers.start_soon(attempt, key)
+        assert outcomes == {"a0": "ok", "a1": "ok", "a2": "ok", "a3": "ok", "a-half": "failed"}
+        assert await stored_ids(store, "a") == {"a0", "a1", "a2", "a3"}
+        assert store.counts.rolled_back == 1
+
+
+async def test_the_survivors_of_a_group_are_numbered_and_chained_without_a_gap(tmp_path: Path) -> None:
+    rng = random.Random(5)
+
+    def flaky(transaction: Transaction, key: str, is_doomed: bool) -> None:
+        put(transaction, key)
+        if is_doomed:
+            raise LookupError
+
+    async with open_store(tmp_path / "x.db", threads=SlowSync(0.002)) as store:
+        async def attempt(key: str, is_doomed: bool) -> None:
+            try:
+                await store.write(flaky, key, is_doomed)
+            except LookupError:
+                assert is_doomed
+
+        async with trio.open_nursery() as callers:
+            for i in range(200):
+                callers.start_soon(attempt, f"k{i}", rng.random() < 0.3)
+        ops = [op for _, op in await store.read(oplog.read_after, 0, 1000)]
+        assert [op.dot.seq for op in ops] == list(range(1, len(ops) + 1))
+        previous = oplog.GENESIS
+        for op in ops:
+            assert op.previous == previous
+            previous = chain_hash(op.dot, op.stamp, op.kind, op.entries, op.previous)
+        head = await store.read(oplog.head, store.stream)
+        assert head is not None
+        assert (head.seq, head.chain_hash) == (len(ops), previous)
+        assert [op.stamp for op in ops] == sorted(op.stamp for op in ops)
+        assert store.counts.groups < len(ops)
+
+
+async def test_a_cancelled_callers_job_is_either_stored_and_over_or_never_runs(tmp_path: Path) -> None:
+    rng, knew, left = random.Random(1), set(), set()
+    async with open_store(tmp_path / "x.db", threads=SlowSync(0.005)) as store:
+        async def impatient(key: str) -> None:
+            with trio.move_on_after(rng.uniform(0, 0.15)) as scope:
+                await store.write(put, key)
+                knew.add(key)
+            if scope.cancelled_caught:
+                left.add(key)
+
+        async with trio.open_nursery() as callers:
+            for i in range(400):
+                callers.start_soon(impatient, f"k{i}")
+        at_once = await stored_ids(store, "k")      # as soon as the last caller has left
+        await store.write(lambda transaction: None)  # and after all that was queued is over
+        assert await stored_ids(store, "k") == at_once
+        assert knew <= at_once
+        assert left
+        assert knew
+
+
+async def test_a_full_disk_fails_the_whole_group_and_the_next_one_works(tmp_path: Path) -> None:
+    def full(transaction: Transaction) -> None:
+        put(transaction, "f-first")
+        raise DatabaseError("database or disk is full", DatabaseFault.FULL)
+
+    async with open_store(tmp_path / "x.db") as store:
+        with pytest.raises(Unavailable) as refused:
+            await store.write(full)
+        assert refused.value.code == "storage_full"
+        assert await stored_ids(store, "f") == set()
+        wrote = await store.write(put, "f-next")
+        assert wrote.version == f"{store.stream}:2"
+
+
+async def test_an_io_error_ends_the_store(tmp_path: Path) -> None:
+    def broken(transaction: Transaction) -> None:
+        raise DatabaseError("disk I/O error", DatabaseFault.IO)
+
+    with pytest.RaisesGroup(Corrupt, flatten_subgroups=True, allow_unwrapped=True):
+        async with open_store(tmp_path / "x.db") as store:
+            with pytest.raises(Corrupt):
+                await store.write(broken)
+            await trio.sleep_forever()
+
+
+async def test_a_stopped_writer_tells_every_waiting_caller(tmp_path: Path) -> None:
+    told: list[str] = []
+    async with trio.open_nursery() as callers:
+        async with open_store(tmp_path / "x.db", threads=SlowSync(0.01)) as store:
+            async def attempt(key: str) -> None:
+                try:
+                    await store.write(put, key)
+                    told.append("ok")
+                except Unavailable as error:
+                    assert error.code == "shutting_down"
+                    told.append("stopped")
+
+            for i in range(300):
+                callers.start_soon(attempt, f"k{i}")
+            await trio.sleep(0.03)
+    assert len(told) == 300
+    async with open_store(tmp_path / "x.db") as store:
+        assert len(await stored_ids(store, "k")) == told.count("ok")
+    with pytest.raises(Unavailable):
+        await store.write(put, "late")
+
+
+@pytest.mark.timing
+async def test_sixty_four_callers_gain_eight_times_over_one_when_each_sync_takes_two_milliseconds(tmp_path: Path) -> None:
+    rates = {}
+    for callers in (1, 64):
+        async with open_store(tmp_path / f"{callers}.db", threads=SlowSync(0.002)) as store:
+            done = 0
+            began = trio.current_time()
+
+            async def caller(name: int) -> None:
+                nonlocal done
+                number = 0
+                while trio.current_time() < began + 1.0:
+                    await store.write(put, f"{name}-{number}")
+                    number += 1
+                    done += 1
+
+            async with trio.open_nursery() as nursery:
+                for name in range(callers):
+                    nursery.start_soon(caller, name)
+            rates[callers] = done / (trio.current_time() - began)
+    assert rates[64] >= 8 * rates[1], rates
+
+
