@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import httpx
 import trio
-from hypercorn.typing import ASGIFramework
 from msgspec import DecodeError, Struct, json
 
 from aimem.errors import Bug, Code, Unavailable
@@ -23,6 +21,13 @@ from aimem.store import NodeLock
 from aimem.supervisor.children import pause_s
 from aimem.supervisor.inprocess import InProcessTransport
 from aimem.supervisor.place import Holder, Place, Role, read_hint, take
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from hypercorn.typing import ASGIFramework
+
+    StartNode = Callable[[NodeLock], Awaitable[ASGIFramework]]
 
 log = logging.getLogger(__name__)
 
@@ -34,8 +39,6 @@ CLOSE_GRACE_S: Final = 1.0
 LIMITS: Final = httpx.Limits(max_connections=32, max_keepalive_connections=8)
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 IDEMPOTENCY_KEY: Final = "idempotency-key"
-
-StartNode = Callable[[NodeLock], Awaitable[ASGIFramework]]
 
 
 class Road:

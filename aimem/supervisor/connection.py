@@ -105,6 +105,7 @@ class _Server(TCPServer):
         self, app: ASGIFramework, stream: trio.SocketStream, bounds: ConnectionBounds,
         *, draining: trio.Event, extensions: Mapping[str, Any], state: LifespanState,
     ) -> None:
+        self._asgi_app = app
         super().__init__(ASGIWrapper(app), _config(bounds), WorkerContext(None), state, cast(Any, stream))
         self._bounds = bounds
         self._draining = draining
@@ -224,7 +225,7 @@ class _Server(TCPServer):
 
         extended: Message = {**scope, "extensions": {**scope["extensions"], **self._extensions}}
         try:
-            await self.app(extended, receive, tell, trio.to_thread.run_sync, trio.from_thread.run)
+            await self._asgi_app(extended, receive, tell)
         except Exception:   # a door's last line: an app that fails must not end the other connections
             log.exception("http.app_failed", extra={"method": scope["method"]})
             if not is_started:

@@ -4,63 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-import sys
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import trio
-from msgspec import Struct
 
 from aimem.api import make_app
 from aimem.config import Config, FeatureTier
 from aimem.curator import run_curator
-from aimem.ports import Chance, Clock, Embedder, Files, Threads, system_chance, system_clock, system_files, trio_threads
+from aimem.ports import Embedder
 from aimem.replication import merge_entry
-from aimem.search import Recaller, open_minilm
+from aimem.search import Recaller
 from aimem.service import Node, Policy, run_indexer, run_touches
 from aimem.store import Store, StorePorts, StoreSettings
 from aimem.supervisor.children import Child, OnFailure
+from aimem.supervisor.control import Control
+from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Place
-from aimem.supervisor.tree import Control, Inside, Plan
+from aimem.supervisor.tree import Inside, Plan
 
 log = logging.getLogger(__name__)
-
-
-class Ports(Struct, frozen=True, kw_only=True):
-    """The outside world of a node.
-
-    Attributes:
-      open_embedder: loads the embedding model of a folder (None: the installed package); blocks.
-      say: one line for the operator, as it is.
-    """
-
-    clock: Clock
-    chance: Chance
-    threads: Threads
-    files: Files
-    open_embedder: Callable[[Path | None], Embedder]
-    say: Callable[[str], None]
-
-
-class Extent(Struct, frozen=True, kw_only=True):
-    """Which services run beside the HTTP app.
-
-    Attributes:
-      embeds: whether the model is loaded and the backlog embedded.
-      curates: whether expired rows are collected as time goes by.
-    """
-
-    embeds: bool
-    curates: bool
-
-
-def system_ports() -> Ports:
-    """The machine's."""
-    return Ports(
-        clock=system_clock(), chance=system_chance(), threads=trio_threads(), files=system_files(),
-        open_embedder=open_minilm, say=_say,
-    )
 
 
 def plan_node(config: Config, ports: Ports, place: Place, extent: Extent, control: Control) -> Plan:
@@ -127,8 +90,3 @@ def _policy(config: Config) -> Policy:
 
 def _node_name(config: Config) -> str:
     return "node" if config.identity.anonymize else os.uname().nodename or "node"
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

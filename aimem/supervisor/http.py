@@ -12,12 +12,11 @@ from hypercorn.typing import ASGIFramework, LifespanState
 from msgspec import Struct
 
 from aimem.supervisor.connection import Connection, ConnectionBounds
-from aimem.supervisor.listeners import Listener, Transport
+from aimem.supervisor.listeners import TRANSPORT_EXTENSION, Listener, Transport
 
 log = logging.getLogger(__name__)
 
 CONNECTIONS_MAX: Final = 512
-TRANSPORT_EXTENSION: Final = "aimem.transport"
 
 
 class HttpCounts(Struct, frozen=True, kw_only=True):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any  # ASGI messages are dicts of mixed values by specification
+from typing import TYPE_CHECKING, Any  # ASGI messages are dicts of mixed values by specification
 
 import httpx
 import trio
-from hypercorn.typing import ASGIFramework
 
-from aimem.supervisor.http import TRANSPORT_EXTENSION
-from aimem.supervisor.listeners import Transport
+from aimem.supervisor.listeners import TRANSPORT_EXTENSION, Transport
+
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIFramework
 
 Message = Any
 

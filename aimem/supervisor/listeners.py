@@ -22,6 +22,7 @@ from aimem.store import SOCKET_SUFFIX
 
 SOCKET_PATH_MAX_BYTES: Final = 100      # the kernel takes 107; a little is left for a suffix
 BACKLOG: Final = 128
+TRANSPORT_EXTENSION: Final = "aimem.transport"      # in the `extensions` of an ASGI scope: a Transport
 
 
 class Transport(StrEnum):
@@ -52,6 +53,7 @@ async def open_tcp(host: str, port: int, *, insecure: bool) -> tuple[Listener, .
       host: an address or a name.
       port: 0 takes a free one, the same for all addresses.
       insecure: whether an address that other machines reach may be served without TLS.
+
     Raises:
       Denied(insecure_bind): an address is not a loopback address, and `insecure` is false.
       InvalidRequest(config_invalid): the name or address is not one of this machine.
@@ -134,7 +136,7 @@ def choose_socket_path(db: Path, runtime_dir: Path | None) -> Path:
 
 
 def _private_folder() -> Path:
-    return Path(f"/tmp/ai-memory-{os.getuid()}")
+    return Path(f"/tmp/ai-memory-{os.getuid()}")     # noqa: S108  # _prepare_folder checks whose it is
 
 
 @contextlib.asynccontextmanager
@@ -146,7 +148,7 @@ async def open_unix(path: Path) -> AsyncIterator[Listener]:
     """
     try:
         _prepare_folder(path.parent)
-        path.unlink(missing_ok=True)
+        _unlink(path)
         listening = await _bind_private(path)
     except OSError as error:
         raise Unavailable(f"cannot make the socket {path}: {error.strerror or error}") from error
@@ -155,7 +157,11 @@ async def open_unix(path: Path) -> AsyncIterator[Listener]:
             yield Listener(socket=listener, transport=Transport.UNIX, url=str(path))
     finally:
         with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
+            _unlink(path)
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
 
 
 def _prepare_folder(folder: Path) -> None:
@@ -172,7 +178,7 @@ async def _bind_private(path: Path) -> trio.socket.SocketType:
         # Linux takes the new file's mode from the socket: it is private before anybody can connect.
         os.fchmod(listening.fileno(), 0o600)
         await listening.bind(os.fspath(path))
-        path.chmod(0o600)
+        os.chmod(path, 0o600)    # noqa: PTH101  # Path's is one that Trio's linter takes for slow
         listening.listen(BACKLOG)
     except BaseException:
         listening.close()

@@ -7,11 +7,10 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import httpx
 import trio
-from hypercorn.typing import ASGIFramework
 
 from aimem import __version__
 from aimem.cli import Attached, Purpose
@@ -23,12 +22,17 @@ from aimem.ports import LockHeld
 from aimem.store import NodeLock
 from aimem.supervisor.attach import FIRST_PAUSE_S, LONGEST_PAUSE_S, PATIENCE_S, Attachment, NodeTransport
 from aimem.supervisor.children import pause_s
-from aimem.supervisor.furnish import Extent, Ports, plan_node
+from aimem.supervisor.control import Control
 from aimem.supervisor.groups import unwrapped
 from aimem.supervisor.notify import Notifier
+from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Holder, Place, Role, held, locate, make_default_folder, read_hint, take
 from aimem.supervisor.signals import run_signals
-from aimem.supervisor.tree import Control, Running, run_node
+
+if TYPE_CHECKING:
+    from hypercorn.typing import ASGIFramework
+
+    from aimem.supervisor.tree import Running
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +83,10 @@ class _Local:
         if self.nursery is None:
             lock.release()
             raise Bug("a node was asked for outside its block")
+        # Loaded only here: most commands find a node that runs already, and these rooms take half a second.
+        from aimem.supervisor.furnish import plan_node
+        from aimem.supervisor.tree import run_node
+
         plan = plan_node(self._config, self._ports, self._place, self._extent, self._control)
         running: Running = await self.nursery.start(partial(
             run_node, plan, lock=lock, place=self._place, tcp=None, grace_s=LEAVE_GRACE_S, control=self._control,
@@ -111,6 +119,9 @@ async def run_daemon(config: Config, *, ports: Ports, environ: Mapping[str, str]
 
     Raises: Unavailable if another process holds the database or the port; Denied, InvalidRequest, Corrupt.
     """
+    from aimem.supervisor.furnish import plan_node
+    from aimem.supervisor.tree import run_node
+
     place, control, notifier = _prepare(config, environ), Control(), Notifier(environ)
     grace_s = config.api.shutdown_grace_s
     with unwrapped():

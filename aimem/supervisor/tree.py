@@ -18,7 +18,8 @@ from msgspec import Struct
 
 from aimem.config import ApiConfig
 from aimem.store import NodeLock
-from aimem.supervisor.children import Child, TaskTally, run_child
+from aimem.supervisor.children import Child, run_child
+from aimem.supervisor.control import Control
 from aimem.supervisor.groups import unwrapped
 from aimem.supervisor.http import HttpServer
 from aimem.supervisor.lifespan import open_lifespan
@@ -59,19 +60,6 @@ class Running(Struct, frozen=True, kw_only=True):
     about: str
     http: HttpServer
     ended: trio.Event
-
-
-class Control:
-    """The two ways to end a node calmly, and what was counted on the way.
-
-    Attributes:
-      stop: set it to drain and end.
-      hurry: set it to end the drain's grace.
-    """
-
-    def __init__(self) -> None:
-        self.stop, self.hurry = trio.Event(), trio.Event()
-        self.tally = TaskTally()
 
 
 async def run_node(

@@ -13,8 +13,9 @@ from aimem.config import ApiConfig
 from aimem.errors import AimemError
 from aimem.ports import system_files
 from aimem.supervisor.children import Child, OnFailure
+from aimem.supervisor.control import Control
 from aimem.supervisor.place import Place, Role, locate, take
-from aimem.supervisor.tree import Control, Inside, Plan, Running, run_node
+from aimem.supervisor.tree import Inside, Plan, Running, run_node
 from tests.supervisor.serving import answer
 
 
@@ -34,7 +35,8 @@ class LittleNode:
     @property
     def has_ended(self) -> bool:
         """Whether every child that began has ended."""
-        return {step[1:] for step in self.trace if step[0] == "+"} == {step[1:] for step in self.trace if step[0] == "-"}
+        began, ended = ({step[1:] for step in self.trace if step[0] == sign} for sign in "+-")
+        return began == ended
 
     async def service(self, name: str, *, task_status: trio.TaskStatus[None]) -> None:
         """A child: waits for the end, or fails when told to."""

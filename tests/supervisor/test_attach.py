@@ -145,7 +145,7 @@ async def test_holder_that_does_not_answer_is_named_after_ten_seconds(
     node = LittleNode(tmp_path)
     lock = take(system_files(), node.place, Role.DAEMON)
     async with attached(node) as http:
-        with pytest.raises(Unavailable, match="ai-memory serve.*does not answer"):
+        with pytest.raises(Unavailable, match=r"ai-memory serve.*does not answer"):
             await http.get("/")
         assert trio.current_time() == pytest.approx(10, abs=1) or trio.current_time() > 10
         lock.release()

@@ -1,4 +1,4 @@
-"""A node starts from the disk outwards and ends from the network inwards; its lock is free afterwards, whatever happened."""
+"""A node starts from the disk outwards, ends from the network inwards, and leaves its lock free, whatever happened."""
 
 from __future__ import annotations
 
