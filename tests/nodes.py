@@ -73,7 +73,7 @@ class InlineThreads:
 
 
 class WordEmbedder:
-    """An embedder without a model: a text is the sum of fixed random directions of its words, so equal words are near."""
+    """An embedder without a model: a text is the sum of fixed random directions of its words."""
 
     model, dimension = "words/1", 384
 
@@ -104,13 +104,22 @@ def principal(agent: str = "alice") -> Principal:
 
 @asynccontextmanager
 async def open_store(
-    db: Path, *, clock: Clock | None = None, chance: Chance | None = None, threads: Threads | None = None,
-    files: Files | None = None, group_count: int = 64, queue_count: int = 1024,
+    db: Path,
+    *,
+    clock: Clock | None = None,
+    chance: Chance | None = None,
+    threads: Threads | None = None,
+    files: Files | None = None,
+    group_count: int = 64,
+    queue_count: int = 1024,
 ) -> AsyncIterator[Store]:
     """A store that serves until the block ends."""
     ports = StorePorts(
-        clock=clock or FakeClock(), chance=chance or system_chance(), threads=threads or trio_threads(),
-        files=files or system_files(), merge=merge_entry,
+        clock=clock or FakeClock(),
+        chance=chance or system_chance(),
+        threads=threads or trio_threads(),
+        files=files or system_files(),
+        merge=merge_entry,
     )
     settings = StoreSettings(db=db, node="test", group_count=group_count, queue_count=queue_count)
     store = Store(settings, ports)
@@ -122,8 +131,14 @@ async def open_store(
 
 @asynccontextmanager
 async def open_node(
-    db: Path, *, clock: Clock | None = None, chance: Chance | None = None, threads: Threads | None = None,
-    files: Files | None = None, policy: Policy | None = None, embedder: Embedder | None = None,
+    db: Path,
+    *,
+    clock: Clock | None = None,
+    chance: Chance | None = None,
+    threads: Threads | None = None,
+    files: Files | None = None,
+    policy: Policy | None = None,
+    embedder: Embedder | None = None,
 ) -> AsyncIterator[Node]:
     """A whole node without doors. Without an embedder recall is by keyword."""
     clock, chance, threads = clock or FakeClock(), chance or system_chance(), threads or trio_threads()

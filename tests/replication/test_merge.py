@@ -23,7 +23,10 @@ fields = st.fixed_dictionaries(
     },
 )
 entries = st.builds(
-    Entry, kind=st.just("memory"), key=st.just("k"), fields=fields,
+    Entry,
+    kind=st.just("memory"),
+    key=st.just("k"),
+    fields=fields,
     create=st.none() | st.builds(Create, author=st.sampled_from(["alice", "bob"])),
 )
 deaths = st.just(Entry(kind="memory", key="k", dead=True)) | st.builds(

@@ -1,4 +1,4 @@
-"""Promise P3 on one node's history: its ops, in any order and with repetitions, give an empty database the same state."""
+"""Promise P3 on one node's history: its ops, in any order and repeated, give an empty database the same state."""
 
 from __future__ import annotations
 
@@ -27,10 +27,14 @@ from aimem.wire import (
 from tests.nodes import FakeClock, InlineThreads, open_node, open_store, principal, seeded_chance
 
 VISIBLE = (
-    "SELECT v.id, v.state, v.holder, v.namespace, v.title, v.owner, v.expires_at, m.content, m.tags, m.tier, m.priority, "
-    "m.author, m.scope, m.metadata, m.created_at, m.updated_at FROM memory_view v JOIN memories m ON m.id = v.id ORDER BY v.id"
+    "SELECT v.id, v.state, v.holder, v.namespace, v.title, v.owner, v.expires_at, m.content, m.tags, m.tier, "
+    "m.priority, "
+    "m.author, m.scope, m.metadata, m.created_at, m.updated_at "
+    "FROM memory_view v JOIN memories m ON m.id = v.id ORDER BY v.id"
 )
-INDEXED = "SELECT v.id FROM memory_fts f JOIN memory_view v ON v.no = f.rowid WHERE memory_fts MATCH 'word' ORDER BY v.id"
+INDEXED = (
+    "SELECT v.id FROM memory_fts f JOIN memory_view v ON v.no = f.rowid WHERE memory_fts MATCH 'word' ORDER BY v.id"
+)
 LINKS = "SELECT source_id, target_id, relation, present, valid_from FROM links ORDER BY 1, 2, 3"
 
 
@@ -43,10 +47,24 @@ class Life:
 
     async def live(self, steps: int) -> None:
         for _ in range(steps):
-            act = self.rng.choice([
-                self.store, self.store, self.store, self.update, self.delete, self.link, self.unlink, self.archive,
-                self.restore, self.promote, self.recall, self.collect, self.purge, self.rename,
-            ])
+            act = self.rng.choice(
+                [
+                    self.store,
+                    self.store,
+                    self.store,
+                    self.update,
+                    self.delete,
+                    self.link,
+                    self.unlink,
+                    self.archive,
+                    self.restore,
+                    self.promote,
+                    self.recall,
+                    self.collect,
+                    self.purge,
+                    self.rename,
+                ]
+            )
             try:
                 await act()
             except AimemError:
@@ -62,18 +80,31 @@ class Life:
         return str(self.rng.choice(ids)) if ids else "none"
 
     async def store(self) -> None:
-        await service.remember(self.node, self.who(), CreateMemory(
-            title=self.rng.choice(["one", "two", "three", None]), content=f"word number {self.rng.randrange(40)}",
-            namespace=self.rng.choice(["a", "a/b"]), tier=self.rng.choice(["short", "mid", "long"]),
-            scope=self.rng.choice([None, "private", "collective"]), tags=self.rng.choice([["x"], []]),
-            priority=self.rng.randint(1, 10),
-        ))
+        await service.remember(
+            self.node,
+            self.who(),
+            CreateMemory(
+                title=self.rng.choice(["one", "two", "three", None]),
+                content=f"word number {self.rng.randrange(40)}",
+                namespace=self.rng.choice(["a", "a/b"]),
+                tier=self.rng.choice(["short", "mid", "long"]),
+                scope=self.rng.choice([None, "private", "collective"]),
+                tags=self.rng.choice([["x"], []]),
+                priority=self.rng.randint(1, 10),
+            ),
+        )
 
     async def update(self) -> None:
-        await service.update(self.node, self.who(), await self.some_id(), UpdateMemory(
-            content=self.rng.choice([None, f"word again {self.rng.randrange(40)}"]),
-            expires_at=self.rng.choice([None, ""]), scope=self.rng.choice([None, "private", "team"]),
-        ))
+        await service.update(
+            self.node,
+            self.who(),
+            await self.some_id(),
+            UpdateMemory(
+                content=self.rng.choice([None, f"word again {self.rng.randrange(40)}"]),
+                expires_at=self.rng.choice([None, ""]),
+                scope=self.rng.choice([None, "private", "team"]),
+            ),
+        )
 
     async def rename(self) -> None:
         await service.update(
@@ -132,7 +163,9 @@ async def test_ops_replayed_in_any_order_with_repetitions_give_the_same_digest(t
     rng, clock, inline = random.Random(seed), FakeClock(), InlineThreads()
     policy = Policy(archive_on_gc=seed % 3 != 0)
     async with (
-        open_node(tmp_path / "origin.db", clock=clock, chance=seeded_chance(seed), threads=inline, policy=policy) as node,
+        open_node(
+            tmp_path / "origin.db", clock=clock, chance=seeded_chance(seed), threads=inline, policy=policy
+        ) as node,
         open_store(tmp_path / "empty.db", threads=inline) as copy,
     ):
         life = Life(node, clock, seed)

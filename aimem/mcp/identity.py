@@ -1,0 +1,56 @@
+"""Who an MCP client is when it does not say so itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+from aimem.model import AgentId, rules
+
+DefaultAgent = Callable[[str | None], str]
+"""From the client's own name (`clientInfo.name`, None before it said one) to the agent id of its calls."""
+
+# Together with `ai:`, `@`, `:pid-` and a pid of 7 digits these stay below the 128 bytes of an agent id.
+_CLIENT_MAX_CHARS: Final = 48
+_HOST_MAX_CHARS: Final = 56
+_FOREIGN = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
+
+
+def default_agent(configured: str | None, *, host: str, pid: int, suffix: str) -> DefaultAgent:
+    """The chain of default identities: configured, else the client's name, else the host's.
+
+    Args:
+      configured: `AI_MEMORY_AGENT_ID` or `--agent-id`; empty counts as absent.
+      host: name of this machine, as the system tells it.
+      pid: of this process.
+      suffix: 8 hex digits, drawn once for this process.
+
+    Raises: InvalidRequest if the configured id is not well formed.
+    """
+    if configured:
+        checked = rules.agent_id(configured)
+        return lambda _: checked
+    place = _part(host, _HOST_MAX_CHARS)
+
+    def name(client: str | None) -> str:
+        said = _part(client or "", _CLIENT_MAX_CHARS)
+        if said:
+            return AgentId(f"ai:{said}@{place or 'unknown'}:pid-{pid}")
+        return AgentId(f"host:{place}:pid-{pid}-{suffix}") if place else AgentId(f"anonymous:pid-{pid}-{suffix}")
+
+    return name
+
+
+def anonymous_agent(configured: str | None, *, pid: int, suffix: str) -> DefaultAgent:
+    """The chain of an anonymized process: a configured id counts, the names of host and client stay out.
+
+    Raises: InvalidRequest if the configured id is not well formed.
+    """
+    agent = rules.agent_id(configured) if configured else AgentId(f"anonymous:pid-{pid}-{suffix}")
+    return lambda _: agent
+
+
+def _part(text: str, max_chars: int) -> str:
+    """A name as part of an agent id: runs of foreign characters become one dash, dashes at the ends go."""
+    return _FOREIGN.sub("-", text).strip("-")[:max_chars].strip("-")
