@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, cast  # ASGI messages are dicts of mixed values by specification
 
@@ -22,7 +23,7 @@ from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
 from hypercorn.trio.worker_context import WorkerContext
-from hypercorn.typing import AppWrapper, ASGIFramework, ConnectionState, LifespanState
+from hypercorn.typing import AppWrapper, ASGIFramework, ConnectionState, H11SendableEvent, LifespanState
 from hypercorn.utils import parse_socket_addr
 from msgspec import Struct, json
 
@@ -285,6 +286,7 @@ class _Http11(H11Protocol):
     """HTTP/1.1 and nothing else."""
 
     connection: H11State
+    _head = b""     # of the answer; it waits for the first piece of the body, so that a small answer is one packet
 
     @property
     def is_mid_head(self) -> bool:
@@ -295,6 +297,20 @@ class _Http11(H11Protocol):
     def is_mid_body(self) -> bool:
         """Whether the peer may still be sending a request that was answered already."""
         return self.connection.their_state in (h11.SEND_BODY, h11.ERROR)
+
+    async def _send_h11_event(self, event: H11SendableEvent) -> None:
+        try:
+            data = self.connection.send(event) or b""
+        except h11.LocalProtocolError:
+            if self.connection.their_state is not h11.ERROR:
+                raise
+            return
+        if isinstance(event, h11.Response):
+            self._head = data
+            return
+        data, self._head = self._head + data, b""
+        if data:
+            await self.send(RawData(data))
 
     async def refuse(self, status: int) -> None:
         """Answer without asking the app, and close."""
@@ -350,4 +366,5 @@ def _config(bounds: ConnectionBounds) -> HypercornConfig:
     config.accesslog, config.errorlog = None, log
     config.h11_max_incomplete_size = bounds.head_max_bytes
     config.include_server_header = False
+    config.keep_alive_max_requests = sys.maxsize    # else every thousandth answer ends a peer's connection
     return config

@@ -21,13 +21,12 @@ def db(tmp_path: Path) -> Path:
 
 
 async def test_daemon_answers_where_it_says_and_ends_calmly_at_sigterm(db: Path) -> None:
-    async with daemon(db) as (process, url):
-        async with httpx.AsyncClient(base_url=url) as http:
-            health = (await http.get("/api/v1/health")).json()
-            assert health["status"] == "ok" and health["mode"] == "keyword"
-            stored = await http.post("/api/v1/memories", json={"title": "Harbour", "content": "Ships sleep here."})
-            assert stored.status_code == 201
-            assert await process.stop() == 0
+    async with daemon(db) as (process, url), httpx.AsyncClient(base_url=url) as http:
+        health = (await http.get("/api/v1/health")).json()
+        assert health["status"] == "ok" and health["mode"] == "keyword"
+        stored = await http.post("/api/v1/memories", json={"title": "Harbour", "content": "Ships sleep here."})
+        assert stored.status_code == 201
+        assert await process.stop() == 0
     assert not db.with_name("memory.db.sock").exists()
     assert not db.with_name("memory.db-wal").exists() or db.with_name("memory.db-wal").stat().st_size == 0
     assert (await ask_json(db, "list"))["count"] == 1
