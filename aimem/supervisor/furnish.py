@@ -1,0 +1,92 @@
+"""A node's rooms, put together: store, services, curator, HTTP app."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from functools import partial
+
+import trio
+
+from aimem.api import make_app
+from aimem.config import Config, FeatureTier
+from aimem.curator import run_curator
+from aimem.ports import Embedder
+from aimem.replication import merge_entry
+from aimem.search import Recaller
+from aimem.service import Node, Policy, run_indexer, run_touches
+from aimem.store import Store, StorePorts, StoreSettings
+from aimem.supervisor.children import Child, OnFailure
+from aimem.supervisor.control import Control
+from aimem.supervisor.outside import Extent, Ports
+from aimem.supervisor.place import Place
+from aimem.supervisor.tree import Inside, Plan
+
+log = logging.getLogger(__name__)
+
+
+def plan_node(config: Config, ports: Ports, place: Place, extent: Extent, control: Control) -> Plan:
+    """What to start for this configuration; nothing is opened yet."""
+    settings = StoreSettings(
+        db=place.db, node=_node_name(config), queue_count=config.store.queue_count,
+        group_count=config.store.group_count, reader_count=config.store.reader_count,
+    )
+    store = Store(
+        settings,
+        StorePorts(
+            clock=ports.clock, chance=ports.chance, threads=ports.threads, files=ports.files, merge=merge_entry
+        ),
+        ports.say,
+    )
+    furnish = partial(_furnish, config, ports, store, extent, control)
+    return Plan(store=Child(name="store", run=store.run, on_failure=OnFailure.END_NODE), furnish=furnish)
+
+
+async def _furnish(config: Config, ports: Ports, store: Store, extent: Extent, control: Control) -> Inside:
+    recaller = Recaller(threads=ports.threads)
+    node = Node(
+        store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
+        policy=_policy(config),
+    )
+    children = [Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART)]
+    if reason := _reason_for_keywords(config, extent):
+        recaller.use_keywords(reason)
+    else:
+        open_embedder = partial(ports.open_embedder, config.search.model_dir)
+        run = partial(_run_indexer, node, open_embedder, ports.say)
+        children.append(Child(name="indexer", run=run, on_failure=OnFailure.RESTART))
+    if extent.curates:
+        run = partial(run_curator, node, config.curator.interval_s)
+        children.append(Child(name="curator", run=run, on_failure=OnFailure.RESTART))
+    about = f"{config.search.tier} recall" if extent.embeds else "keyword recall"
+    app = make_app(node, config.api, is_stopping=control.stop.is_set)
+    return Inside(app=app, children=tuple(children), about=about)
+
+
+async def _run_indexer(
+    node: Node, open_embedder: Callable[[], Embedder], say: Callable[[str], None],
+    *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    await run_indexer(node, open_embedder, task_status=task_status)
+    # It ends by itself only without a model: whoever started the node should hear that at once.
+    log.warning("recall.by_keyword", extra={"reason": node.recaller.reason})
+    say(f"ai-memory: recall is by keyword: {node.recaller.reason}")
+
+
+def _reason_for_keywords(config: Config, extent: Extent) -> str:
+    if config.search.tier is FeatureTier.KEYWORD:
+        return "the tier is keyword"
+    return "" if extent.embeds else "this command does not load the embedding model"
+
+
+def _policy(config: Config) -> Policy:
+    return Policy(
+        lifetimes=config.lifetimes, archive_on_gc=config.curator.archive_on_gc,
+        archive_max_days=config.curator.archive_max_days, dense_weight=config.search.dense_weight,
+        open_access=config.api.api_key is None, body_max_bytes=config.api.body_max_bytes, tier=config.search.tier.value,
+    )
+
+
+def _node_name(config: Config) -> str:
+    return "node" if config.identity.anonymize else os.uname().nodename or "node"
