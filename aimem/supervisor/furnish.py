@@ -44,22 +44,21 @@ def plan_node(config: Config, ports: Ports, place: Place, extent: Extent, contro
 
 
 async def _furnish(config: Config, ports: Ports, store: Store, extent: Extent, control: Control) -> Inside:
-    recaller = Recaller(threads=ports.threads)
+    reason = _reason_for_keywords(config, extent)
+    recaller = Recaller(threads=ports.threads, embedder=None, reason=reason)
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
         policy=_policy(config),
     )
     children = [Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART)]
-    if reason := _reason_for_keywords(config, extent):
-        recaller.use_keywords(reason)
-    else:
+    if not reason:
         open_embedder = partial(ports.open_embedder, config.search.model_dir)
         run = partial(_run_indexer, node, open_embedder, ports.say)
         children.append(Child(name="indexer", run=run, on_failure=OnFailure.RESTART))
     if extent.curates:
         run = partial(run_curator, node, config.curator.interval_s)
         children.append(Child(name="curator", run=run, on_failure=OnFailure.RESTART))
-    about = f"{config.search.tier} recall" if extent.embeds else "keyword recall"
+    about = "keyword recall" if reason else "semantic recall"
     app = make_app(node, config.api, is_stopping=control.stop.is_set)
     return Inside(app=app, children=tuple(children), about=about)
 

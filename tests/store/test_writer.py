@@ -136,7 +136,8 @@ async def test_an_io_error_ends_the_store(tmp_path: Path) -> None:
 async def test_a_stopped_writer_tells_every_waiting_caller(tmp_path: Path) -> None:
     told: list[str] = []
     async with trio.open_nursery() as callers:
-        async with open_store(tmp_path / "x.db", threads=SlowSync(0.01)) as store:
+        # Two blocks: the callers are to outlive the store.
+        async with open_store(tmp_path / "x.db", threads=SlowSync(0.01)) as store:  # noqa: SIM117
 
             async def attempt(key: str) -> None:
                 try:
