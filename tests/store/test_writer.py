@@ -137,7 +137,7 @@ async def test_a_stopped_writer_tells_every_waiting_caller(tmp_path: Path) -> No
     told: list[str] = []
     async with trio.open_nursery() as callers:
         # Two blocks: the callers are to outlive the store.
-        async with open_store(tmp_path / "x.db", threads=SlowSync(0.01)) as store:  # noqa: SIM117
+        async with open_store(tmp_path / "x.db", threads=SlowSync(0.01)) as store:
 
             async def attempt(key: str) -> None:
                 try:
