@@ -75,13 +75,14 @@ def test_a_byte_order_mark_is_skipped(machine: Machine) -> None:
 
 def test_refused_items_are_named_and_the_others_kept(machine: Machine) -> None:
     stdin = b'{"content": "good"}\n{"content": 5}\n\nnot json\n{"title": "no content"}\n{"content": "also good"}\n'
-    done = machine.run("import", "--json", stdin=stdin, handler=importing(errors=("t: title is too long",)))
+    handler = importing(errors=("t: title is too long", "item 1: no"))
+    done = machine.run("import", "--json", stdin=stdin, handler=handler)
     assert done.status == ExitStatus.INVALID
     assert sent(done.runtime.requests) == [(2, 0)]
     errors = done.json["errors"]  # type: ignore[index]
-    assert [error.partition(":")[0] for error in errors] == ["line 2", "line 4", "line 5", "t"]
+    assert [error.partition(":")[0] for error in errors] == ["line 2", "line 4", "line 5", "t", "line 6"]
     assert "content: Expected `str`, got `int`" in errors[0]
-    assert done.err.count("ai-memory: refused: ") == 4
+    assert done.err.count("ai-memory: refused: ") == 5
 
 
 def test_a_line_beyond_the_bound_is_refused_and_skipped(machine: Machine) -> None:
@@ -126,9 +127,10 @@ def test_an_import_that_breaks_off_says_how_far_it_came(machine: Machine) -> Non
 
 items = st.one_of(
     st.builds(Refused, reason=st.just("bad"), weight=st.integers(1, 5)),
-    st.builds(Item, value=st.builds(ImportMemory, content=st.just("x")), size_bytes=st.integers(1, BATCH_BYTES),
-              weight=st.integers(1, 5)),
-    st.builds(Item, value=st.builds(ImportedLink, source_id=st.just("a"), target_id=st.just("b")),
+    st.builds(Item, where=st.just("here"), value=st.builds(ImportMemory, content=st.just("x")),
+              size_bytes=st.integers(1, BATCH_BYTES), weight=st.integers(1, 5)),
+    st.builds(Item, where=st.just("here"),
+              value=st.builds(ImportedLink, source_id=st.just("a"), target_id=st.just("b")),
               size_bytes=st.integers(1, BATCH_BYTES), weight=st.integers(1, 5)),
 )
 
@@ -136,7 +138,7 @@ items = st.one_of(
 @given(st.lists(items, max_size=40), st.integers(0, 1100))
 def test_batches_hold_everything_within_their_bounds(rest: list[Item | Refused], small_count: int) -> None:
     small: list[Item | Refused] = [
-        Item(value=ImportMemory(content=str(n)), size_bytes=20, weight=1) for n in range(small_count)]
+        Item(where="here", value=ImportMemory(content=str(n)), size_bytes=20, weight=1) for n in range(small_count)]
     given_items = [*small, *rest]
     sizes = {id(item.value): item.size_bytes for item in given_items if isinstance(item, Item)}
     kept: list[object] = []

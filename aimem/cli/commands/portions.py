@@ -7,6 +7,7 @@ memory a line. Lines are read as they are sent, so a large file is never held wh
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
@@ -24,9 +25,19 @@ DOCUMENT_MAX_BYTES = 1024 * 1024 * 1024
 """A document is parsed whole; beyond a gibibyte JSON Lines must be used."""
 
 
-class Item(Struct, frozen=True, kw_only=True):
-    """One memory or link of the file. `weight` is its share of Source.total, `size_bytes` its JSON's length."""
+_NAMELESS = re.compile(r"item (\d+)(?=:)")
 
+
+class Item(Struct, frozen=True, kw_only=True):
+    """One memory or link of the file.
+
+    Attributes:
+      where: its place in the file, for messages (`line 17`).
+      size_bytes: its JSON's length.
+      weight: its share of Source.total.
+    """
+
+    where: str
     value: ImportMemory | ImportedLink
     size_bytes: int
     weight: int
@@ -40,11 +51,19 @@ class Refused(Struct, frozen=True, kw_only=True):
 
 
 class Batch(Struct, frozen=True, kw_only=True):
-    """What one request carries."""
+    """What one request carries; `places` says where each item stood in the file."""
 
     memories: tuple[ImportMemory, ...]
     links: tuple[ImportedLink, ...]
+    places: tuple[str, ...]
     weight: int
+
+    def located(self, reason: str) -> str:
+        """A node's reason for refusing an item that has neither id nor title, `item N: …`, with its place instead."""
+        found = _NAMELESS.match(reason)
+        if found and int(found[1]) < len(self.places):
+            return self.places[int(found[1])] + reason[found.end(1):]
+        return reason
 
 
 class Source(Struct, frozen=True, kw_only=True):
@@ -152,7 +171,7 @@ def _item(raw: bytes, kind: type[ImportMemory | ImportedLink], where: str, *, we
     size_bytes = len(encode(value))
     if size_bytes > BATCH_BYTES:
         return Refused(reason=f"{where}: has {size_bytes} bytes; at most {BATCH_BYTES} are allowed", weight=weight)
-    return Item(value=value, size_bytes=size_bytes, weight=weight)
+    return Item(value=value, where=where, size_bytes=size_bytes, weight=weight)
 
 
 def batches(items: Iterable[Item | Refused]) -> Iterator[Batch | Refused]:
@@ -180,4 +199,4 @@ def _batch(items: list[Item]) -> Batch:
     return Batch(
         memories=tuple(item.value for item in items if isinstance(item.value, ImportMemory)),
         links=tuple(item.value for item in items if isinstance(item.value, ImportedLink)),
-        weight=sum(item.weight for item in items))
+        places=tuple(item.where for item in items), weight=sum(item.weight for item in items))

@@ -33,14 +33,14 @@ class Tally:
         self.errors.append(reason)
         self._context.screen.say(f"refused: {one_line(reason)}")
 
-    def add(self, result: ImportResult) -> None:
+    def add(self, result: ImportResult, batch: Batch) -> None:
         """Count what the node did with one batch."""
         self.imported += result.imported
         self.restamped += result.restamped
         self.unchanged += result.unchanged
         self.links_imported += result.links_imported
         for reason in result.errors:
-            self.refuse(reason)
+            self.refuse(batch.located(reason))
 
     def result(self) -> ImportResult:
         """The sum, in the shape of one answer."""
@@ -82,7 +82,7 @@ async def _send_all(client: Client, source: Source, tally: Tally, advance: Advan
         if isinstance(portion, Refused):
             tally.refuse(portion.reason)
         else:
-            tally.add(await client.import_memories(_request(portion, tally)))
+            tally.add(await client.import_memories(_request(portion, tally)), portion)
         advance(portion.weight)
 
 
