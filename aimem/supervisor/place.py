@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from aimem.errors import Unavailable
+from aimem.errors import InvalidRequest, Unavailable
 from aimem.ports import Files
 from aimem.store import NodeLock
 from aimem.supervisor.listeners import choose_socket_path
@@ -43,8 +43,11 @@ class Holder(Struct, frozen=True, kw_only=True):
 
 
 def locate(db: Path, environ: Mapping[str, str]) -> Place:
-    """The place of a database path."""
-    resolved = db.resolve()
+    """The place of a database path. Raises: InvalidRequest if no file can be there."""
+    try:
+        resolved = db.resolve()
+    except (OSError, RuntimeError, ValueError) as error:    # a ring of links; a null character
+        raise InvalidRequest(f"{str(db)!r} cannot be a database's path: {error}", field="db") from error
     runtime_dir = environ.get("XDG_RUNTIME_DIR")
     return Place(db=resolved, socket=choose_socket_path(resolved, Path(runtime_dir) if runtime_dir else None))
 
@@ -69,7 +72,11 @@ def take(files: Files, place: Place, role: Role) -> NodeLock:
 
     Raises: ports.LockHeld if another process is; InvalidRequest or Unavailable if the path cannot hold a database.
     """
-    return NodeLock.take(files, place.db, f"pid={os.getpid()} role={role} socket={place.socket}")
+    try:
+        return NodeLock.take(files, place.db, f"pid={os.getpid()} role={role} socket={place.socket}")
+    except OSError as error:
+        sentence = f"cannot look at {place.db}: {error.strerror or error}; check the permissions of its folder"
+        raise Unavailable(sentence) from error
 
 
 def read_hint(hint: str) -> Holder:

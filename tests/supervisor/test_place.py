@@ -63,6 +63,16 @@ def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         )
 
 
-def test_folder_without_permission_is_named(tmp_path: Path, bound_by_permissions: None) -> None:
+@pytest.mark.parametrize("mode", [0o500, 0o000], ids=["read only", "closed"])
+def test_folder_without_permission_is_named(tmp_path: Path, bound_by_permissions: None, mode: int) -> None:
+    folder = tmp_path / "closed"
+    folder.mkdir(mode=mode)
     with pytest.raises(Unavailable, match="check the permissions"):
-        take(system_files(), locate(tmp_path / "closed" / "m.db", {}), Role.COMMAND)
+        take(system_files(), locate(folder / "m.db", {}), Role.COMMAND)
+
+
+def test_path_that_can_be_no_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ring").symlink_to(tmp_path / "ring")
+    for path in (tmp_path / "ring" / "m.db", tmp_path / "null\0.db"):
+        with pytest.raises((InvalidRequest, Unavailable)):     # which one depends on the Python
+            take(system_files(), locate(path, {}), Role.COMMAND)
