@@ -27,7 +27,7 @@ class _Runtime:
         from aimem import config as settings
         from aimem import supervisor
 
-        supervisor.set_up_logging(supervisor.for_command(config.log))
+        supervisor.set_up_logging_of_command(config.log)
         ports, environ = supervisor.system_ports(), settings.system_environ()
         return supervisor.open_client(config, purpose, ports=ports, environ=environ)
 

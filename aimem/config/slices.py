@@ -7,7 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from aimem.model import Lifetimes
+from aimem.model import Lifetimes, Tier
 
 
 class FeatureTier(StrEnum):
@@ -58,6 +58,11 @@ class ScoringConfig(Struct, frozen=True, kw_only=True):
     half_life_mid_days: float = 30.0
     half_life_long_days: float = 365.0
     decays: bool = True
+
+    def half_life_days(self, tier: Tier) -> float | None:
+        """Of a tier; None if age does not count."""
+        days = {Tier.SHORT: self.half_life_short_days, Tier.MID: self.half_life_mid_days}
+        return days.get(tier, self.half_life_long_days) if self.decays else None
 
 
 class SearchConfig(Struct, frozen=True, kw_only=True):

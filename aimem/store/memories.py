@@ -26,10 +26,7 @@ _EXPIRED = (
     "SELECT v.id FROM memory_view v WHERE v.state = 'live' AND v.expires_at <= :now "
     "ORDER BY v.expires_at, v.no LIMIT :limit"
 )
-_COUNT_EXPIRED = (
-    "SELECT v.id FROM memory_view v WHERE v.state = 'live' AND v.expires_at <= :now "
-    "ORDER BY v.expires_at, v.no LIMIT :limit"
-)
+_COUNT_EXPIRED = "SELECT count(*) FROM memory_view v WHERE v.state = 'live' AND v.expires_at <= :now"
 _TOUCH = (
     "UPDATE memory_view SET access_count = min(access_count + 1, 1000000), last_accessed_at = :now "
     "WHERE id = :id AND state = 'live' RETURNING access_count"

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Callable
 from functools import partial
+from typing import Literal
 
 import trio
 
@@ -15,10 +16,11 @@ from aimem.curator import run_curator
 from aimem.ports import Embedder
 from aimem.replication import merge_entry
 from aimem.search import Recaller
-from aimem.service import Node, Policy, run_indexer, run_touches
+from aimem.service import Node, Policy, Sample, run_indexer, run_touches
 from aimem.store import Store, StorePorts, StoreSettings
 from aimem.supervisor.children import Child, OnFailure
 from aimem.supervisor.control import Control
+from aimem.supervisor.http import HttpServer
 from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Place
 from aimem.supervisor.tree import Inside, Plan
@@ -60,7 +62,31 @@ async def _furnish(config: Config, ports: Ports, store: Store, extent: Extent, c
         children.append(Child(name="curator", run=run, on_failure=OnFailure.RESTART))
     about = "keyword recall" if reason else "semantic recall"
     app = make_app(node, config.api, is_stopping=control.stop.is_set)
-    return Inside(app=app, children=tuple(children), about=about)
+
+    def watch(server: HttpServer) -> None:
+        node.figures.append(partial(_figures, server, control))
+
+    return Inside(app=app, children=tuple(children), about=about, watch=watch)
+
+
+def _figures(server: HttpServer, control: Control) -> tuple[Sample, ...]:
+    """What only the supervisor knows: connections, and how often each task was started again."""
+    counts = server.counts
+    table: tuple[tuple[str, str, Literal["counter", "gauge"], int], ...] = (
+        ("ai_memory_http_connections", "Open connections.", "gauge", counts.open),
+        ("ai_memory_http_connections_accepted", "Connections accepted.", "counter", counts.accepted),
+        ("ai_memory_http_connections_refused", "Connections closed: too many were open.", "counter", counts.refused),
+        ("ai_memory_http_connections_failed", "Connections that ended in an error of ours.", "counter", counts.failed),
+    )
+    samples = [Sample(name=name, help=text, kind=kind, value=value) for name, text, kind, value in table]
+    samples += [
+        Sample(
+            name="ai_memory_task_restarts", help="Times that a task of the node was started again.", kind="counter",
+            value=count, labels=(("task", task),),
+        )
+        for task, count in control.tally.restarts
+    ]
+    return tuple(samples)
 
 
 async def _run_indexer(
@@ -83,6 +109,7 @@ def _policy(config: Config) -> Policy:
     return Policy(
         lifetimes=config.lifetimes, archive_on_gc=config.curator.archive_on_gc,
         archive_max_days=config.curator.archive_max_days, dense_weight=config.search.dense_weight,
+        scoring=config.search.scoring,
         open_access=config.api.api_key is None, body_max_bytes=config.api.body_max_bytes, tier=config.search.tier.value,
     )
 

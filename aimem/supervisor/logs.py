@@ -22,11 +22,12 @@ def set_up_logging(config: LogConfig) -> None:
     logging.captureWarnings(capture=True)
 
 
-def for_command(config: LogConfig) -> LogConfig:
-    """What a command logs: warnings and worse, unless everything is asked for; its stderr belongs to a person."""
-    if config.level in (LogLevel.DEBUG, LogLevel.ERROR):
-        return config
-    return LogConfig(level=LogLevel.WARNING, format=config.format)
+def set_up_logging_of_command(config: LogConfig) -> None:
+    """Log nothing, unless everything is asked for: a command's stderr belongs to a person."""
+    if config.level is LogLevel.DEBUG:
+        set_up_logging(config)
+    else:
+        logging.basicConfig(handlers=[logging.NullHandler()], level=logging.CRITICAL, force=True)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

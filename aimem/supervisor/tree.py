@@ -32,11 +32,13 @@ class Inside(Struct, frozen=True, kw_only=True):
 
     Attributes:
       about: a few words for the readiness line (`semantic recall`).
+      watch: is handed the HTTP server, whose connections the node's metrics count.
     """
 
     app: ASGIFramework
     children: tuple[Child, ...]
     about: str
+    watch: Callable[[HttpServer], None]
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -101,6 +103,7 @@ async def _serve(
     task_status: trio.TaskStatus[Running],
 ) -> None:
     server = HttpServer(inside.app)
+    inside.watch(server)
     async with _listening(place, tcp) as listeners, open_lifespan(inside.app) as state:
         urls = tuple(listener.url for listener in listeners[1:])
         async with trio.open_nursery() as serving:

@@ -80,7 +80,7 @@ class LittleNode:
 
     async def _furnish(self) -> Inside:
         children = (self._child("touches", OnFailure.RESTART), self._child("curator", OnFailure.RESTART))
-        return Inside(app=self.app, children=children, about="no recall")
+        return Inside(app=self.app, children=children, about="no recall", watch=lambda server: None)
 
     def _child(self, name: str, on_failure: OnFailure) -> Child:
         return Child(name=name, run=partial(self.service, name), on_failure=on_failure)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from aimem.config import LogConfig, LogFormat, LogLevel
-from aimem.supervisor.logs import for_command, set_up_logging
+from aimem.supervisor.logs import set_up_logging, set_up_logging_of_command
 
 log = logging.getLogger("aimem.test")
 
@@ -41,12 +41,17 @@ def test_json_line_is_one_object_with_the_exception(capsys: pytest.CaptureFixtur
     assert line["event"] == "task.failed" and line["task"] == "x" and "ValueError: why" in line["exception"]
 
 
-def test_libraries_speak_only_of_trouble_and_commands_too(capsys: pytest.CaptureFixture[str]) -> None:
+def test_libraries_speak_only_of_trouble(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging(LogConfig(level=LogLevel.DEBUG))
     logging.getLogger("httpx").info("a request")
     log.debug("seen")
     assert "seen" in capsys.readouterr().err
-    set_up_logging(for_command(LogConfig()))
-    log.info("unseen")
+
+
+def test_a_command_logs_nothing_unless_everything_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging_of_command(LogConfig())
+    log.error("unseen")
     assert capsys.readouterr().err == ""
-    assert for_command(LogConfig(level=LogLevel.DEBUG)).level is LogLevel.DEBUG
+    set_up_logging_of_command(LogConfig(level=LogLevel.DEBUG))
+    log.debug("seen")
+    assert "seen" in capsys.readouterr().err
