@@ -180,7 +180,7 @@ def _take(
     if here is None and holder is not None and holder.expires_at is not None and holder.expires_at <= transaction.now:
         entries += collect_entries(transaction, memories.ids_of_name(conn, draft.namespace, draft.title, draft.owner))
         holder = None
-    # A generated title names nothing: an item with an id of its own is a memory of its own, even if its text is not new.
+    # A generated title names nothing: an item with an id is a memory of its own, even if its text is not new.
     is_other = holder is not None and (arrival.memory_id is not None or holder.content != draft.content)
     if here is None and draft.title_generated and is_other:
         suffix = arrival.memory_id or fresh_id(node, who, once, arrival.position)
