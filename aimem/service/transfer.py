@@ -48,7 +48,11 @@ ORIGINAL_AUTHOR: Final = "imported_from_agent_id"
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
-    """One memory to import, checked."""
+    """One memory to import, checked.
+
+    Attributes:
+      is_dated: whether the item says when it was changed; one that does not is newer only by saying something else.
+    """
 
     position: int
     label: str
@@ -56,6 +60,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
     draft: Draft
     created_at: Instant
     updated_at: Instant
+    is_dated: bool
     is_restamped: bool
 
 
@@ -123,6 +128,7 @@ def arrival_of(
     return Arrival(
         position=position, label=item.id or draft.title, memory_id=rules.memory_id(item.id) if item.id else None,
         draft=draft, created_at=created, updated_at=updated, is_restamped=is_restamped,
+        is_dated=bool(item.updated_at or item.created_at),
     )
 
 
@@ -204,22 +210,27 @@ def _take(
 def _bring_up_to_date(
     transaction: Transaction, known: Memory, holder: Memory | None, arrival: Arrival, tally: _Tally
 ) -> None:
-    draft = arrival.draft
-    if arrival.updated_at <= known.updated_at or (holder is not None and holder.id != known.id):
+    fields = _differences(arrival.draft, known)
+    is_older = arrival.is_dated and arrival.updated_at <= known.updated_at
+    if not fields or is_older or (holder is not None and holder.id != known.id):
         tally.unchanged += 1
         return
-    fields: dict[str, FieldValue] = {
-        "content": draft.content,
-        "tags": draft.tags,
-        "priority": draft.priority,
-        "confidence": draft.confidence,
-        "source": draft.source,
-        "metadata": metadata_value(draft.metadata),
-        "updated_at": arrival.updated_at,
-    }
+    fields["updated_at"] = max(arrival.updated_at, known.updated_at)
     transaction.emit("update", [transaction.change(MEMORY, known.id, fields)])
     tally.imported += 1
     tally.restamped += arrival.is_restamped
+
+
+def _differences(draft: Draft, known: Memory) -> dict[str, FieldValue]:
+    """The fields in which an item says something else than what is here. A source is told by the first who came."""
+    given: dict[str, tuple[FieldValue, FieldValue]] = {
+        "content": (draft.content, known.content),
+        "tags": (draft.tags, known.tags),
+        "priority": (draft.priority, known.priority),
+        "confidence": (draft.confidence, known.confidence),
+        "metadata": (metadata_value(draft.metadata), metadata_value(known.metadata)),
+    }
+    return {name: new for name, (new, old) in given.items() if new != old}
 
 
 def _take_links(transaction: Transaction, who: Principal, request: ImportRequest, tally: _Tally) -> list[str]:
