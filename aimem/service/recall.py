@@ -95,7 +95,7 @@ def _question(request: RecallRequest, who: Principal, now: Instant) -> Question:
         match=match_any(terms) if terms else "",
         filters=Filters(
             namespaces=namespaces_for(request.namespace),
-            tag=request.tags or None,
+            tag=rules.tag(request.tags) if request.tags else None,
             since=moment(request.since, "since"),
             until=moment(request.until, "until"),
         ),

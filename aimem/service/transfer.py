@@ -23,7 +23,7 @@ from aimem.model import (
     rules,
 )
 from aimem.ports import Connection
-from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value
+from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value, refuse_past_expiry
 from aimem.service.edit import link_fields
 from aimem.service.lifetimes import collect_entries
 from aimem.service.linking import key_of, validity_of
@@ -119,6 +119,7 @@ def arrival_of(
         expires_at=item.expires_at, metadata=metadata, agent_id=author,
     )
     draft = draft_of(asked, who, now, lifetimes)
+    refuse_past_expiry(draft, now)
     if item.title_generated:
         draft = msgspec.structs.replace(draft, title_generated=True)
     created = parse_instant(item.created_at, field="created_at") if item.created_at else now
@@ -184,7 +185,8 @@ def _take(
     holder = memories.find_holder(conn, draft.namespace, draft.title, draft.owner, visible_to(who))
     entries: list[Entry] = []
     if here is None and holder is not None and holder.expires_at is not None and holder.expires_at <= transaction.now:
-        entries += collect_entries(transaction, memories.ids_of_name(conn, draft.namespace, draft.title, draft.owner))
+        ids = memories.ids_of_name(conn, draft.namespace, draft.title, draft.owner)
+        entries += collect_entries(transaction, node.policy, ids)
         holder = None
     # A generated title names nothing: an item with an id is a memory of its own, even if its text is not new.
     is_other = holder is not None and (arrival.memory_id is not None or holder.content != draft.content)
