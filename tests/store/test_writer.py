@@ -135,6 +135,7 @@ async def test_an_io_error_ends_the_store(tmp_path: Path) -> None:
 
 async def test_a_stopped_writer_tells_every_waiting_caller(tmp_path: Path) -> None:
     told: list[str] = []
+    first = trio.Event()
     async with trio.open_nursery() as callers:  # noqa: SIM117 - the callers are to outlive the store
         async with open_store(tmp_path / "x.db", threads=SlowSync(0.01)) as store:
 
@@ -142,12 +143,13 @@ async def test_a_stopped_writer_tells_every_waiting_caller(tmp_path: Path) -> No
                 try:
                     await store.write(put, key)
                     told.append("ok")
+                    first.set()
                 except Unavailable as error:
                     told.append(error.code.value)
 
             for i in range(300):
                 callers.start_soon(attempt, f"k{i}")
-            await trio.sleep(0.03)
+            await first.wait()
     assert len(told) == 300
     assert set(told) == {"ok", "shutting_down"}
     async with open_store(tmp_path / "x.db") as store:
