@@ -136,7 +136,7 @@ def _restore(
             raise NotFound(f"not found in archive: {memory_id!r}", field="id")
         memory = found.memory
         owner = memory.author if memory.scope is Scope.PRIVATE else ""
-        freed = free_name(transaction, who, memory.namespace, memory.title, owner)
+        freed = free_name(transaction, node, who, memory.namespace, memory.title, owner)
         lifetime = restored_lifetime(memory, query.mode, now, node.policy.lifetimes)
         # The expiry is written even if it stays the same: its new stamp undoes a collection.
         back = {"lifecycle": LIVE, "updated_at": max(now, memory.updated_at), **lifetime}

@@ -126,7 +126,7 @@ def _update(
         refuse_reserved(memory)
         fields = decide_update(request, memory, who, transaction.now, node.policy.lifetimes)
         fields["updated_at"] = max(transaction.now, memory.updated_at)
-        entries = _entries_of_update(transaction, who, memory, fields)
+        entries = _entries_of_update(transaction, node, who, memory, fields)
         dot = transaction.emit("update", entries)
         return _updated(transaction, who, memory, fields, str(dot))
 
@@ -134,7 +134,7 @@ def _update(
 
 
 def _entries_of_update(
-    transaction: Transaction, who: Principal, memory: Memory, fields: dict[str, FieldValue]
+    transaction: Transaction, node: Node, who: Principal, memory: Memory, fields: dict[str, FieldValue]
 ) -> list[Entry]:
     entries = [transaction.change(MEMORY, memory.id, fields)]
     new_owner = memory.author if fields.get("scope", memory.scope) == Scope.PRIVATE else ""
@@ -145,7 +145,7 @@ def _entries_of_update(
     old_owner = memory.author if memory.scope is Scope.PRIVATE else ""
     if (namespace, title, new_owner) == (memory.namespace, memory.title, old_owner):
         return entries
-    freed = free_name(transaction, who, namespace, title, new_owner)
+    freed = free_name(transaction, node, who, namespace, title, new_owner)
     # All rows of the name move together: a shadow left behind would come to light under the old name.
     shadows = [
         i for i in memories.ids_of_name(transaction.conn, memory.namespace, memory.title, old_owner) if i != memory.id
@@ -154,7 +154,9 @@ def _entries_of_update(
     return [*freed, *entries, *(transaction.change(MEMORY, shadow, together) for shadow in shadows)]
 
 
-def free_name(transaction: Transaction, who: Principal, namespace: Namespace, title: str, owner: str) -> list[Entry]:
+def free_name(
+    transaction: Transaction, node: Node, who: Principal, namespace: Namespace, title: str, owner: str
+) -> list[Entry]:
     """Make sure that a name can be taken: entries that collect an expired holder.
 
     Raises: Conflict(name_taken) if a live memory has it.
@@ -163,7 +165,8 @@ def free_name(transaction: Transaction, who: Principal, namespace: Namespace, ti
     if holder is None:
         return []
     if holder.expires_at is not None and holder.expires_at <= transaction.now:
-        return collect_entries(transaction, memories.ids_of_name(transaction.conn, namespace, title, owner))
+        ids = memories.ids_of_name(transaction.conn, namespace, title, owner)
+        return collect_entries(transaction, node.policy, ids)
     raise Conflict(
         f"a memory titled {title[:80]!r} already exists in namespace {namespace!r} (id {holder.id}); "
         "choose another title",
@@ -252,7 +255,7 @@ def _promote_up(
                 f"to_namespace: {target!r} is no ancestor of {memory.namespace!r}", field="to_namespace"
             )
         owner = memory.author if memory.scope is Scope.PRIVATE else ""
-        freed = free_name(transaction, who, target, memory.title, owner)
+        freed = free_name(transaction, node, who, target, memory.title, owner)
         clone, now = fresh_id(node, who, once), transaction.now
         link = LinkKey(clone, memory.id, Relation.DERIVED_FROM)
         dot = transaction.emit(

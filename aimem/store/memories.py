@@ -13,6 +13,8 @@ from aimem.ports import Connection, SqlValue
 from aimem.store import rows
 from aimem.store.filters import Clause, Filters, live_at, matching
 
+LAST_CODE_POINT = "\U0010ffff"
+
 _FROM = f"SELECT {rows.MEMORY_COLUMNS} FROM memory_view v JOIN memories m ON m.id = v.id"
 _FROM_RANKED = f"SELECT {rows.MEMORY_COLUMNS} FROM memories m JOIN memory_view v ON v.id = m.id"
 _ARCHIVED = f"SELECT {rows.MEMORY_COLUMNS}, m.lifecycle, m.collected FROM memory_view v JOIN memories m ON m.id = v.id"
@@ -26,10 +28,7 @@ _EXPIRED = (
     "SELECT v.id FROM memory_view v WHERE v.state = 'live' AND v.expires_at <= :now "
     "ORDER BY v.expires_at, v.no LIMIT :limit"
 )
-_COUNT_EXPIRED = (
-    "SELECT v.id FROM memory_view v WHERE v.state = 'live' AND v.expires_at <= :now "
-    "ORDER BY v.expires_at, v.no LIMIT :limit"
-)
+_COUNT_EXPIRED = "SELECT count(*) FROM memory_view v WHERE v.state = 'live' AND v.expires_at <= :now"
 _TOUCH = (
     "UPDATE memory_view SET access_count = min(access_count + 1, 1000000), last_accessed_at = :now "
     "WHERE id = :id AND state = 'live' RETURNING access_count"
@@ -93,8 +92,8 @@ def ids_of_name(conn: Connection, namespace: Namespace, title: str, owner: str) 
 def ids_with_prefix(conn: Connection, prefix: str, now: Instant, visible: Clause, limit: int) -> tuple[MemoryId, ...]:
     """Ids of live memories that begin with these characters, at most `limit`."""
     where = live_at(now) & visible
-    after = prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else ""
-    bounds: dict[str, SqlValue] = {"low": prefix, "high": after, "limit": limit}
+    # The last code point is a noncharacter: nothing that begins with the prefix lies behind it.
+    bounds: dict[str, SqlValue] = {"low": prefix, "high": prefix + LAST_CODE_POINT, "limit": limit}
     sql = f"{_BY_PREFIX} AND {where.sql} ORDER BY v.id LIMIT :limit"
     return tuple(MemoryId(str(row[0])) for row in conn.execute(sql, {**where.parameters, **bounds}))
 
