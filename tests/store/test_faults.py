@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import apsw
@@ -29,6 +30,20 @@ async def write_until_it_ends(db: Path, disk: Disk, told: Told, keys: list[str])
                 told_of(told, key, error)
             else:
                 told.stored.add(key)
+
+
+async def test_a_group_of_writes_waits_for_one_sync(tmp_path: Path) -> None:
+    disk, slow = Disk(), threading.Event()
+    async with open_store(tmp_path / "x.db", files=disk) as store:
+        await store.write(put_pair, "c00")  # the log's header has a sync of its own
+        syncs, groups = disk.sync_count, store.counts.groups
+        disk.on_sync = lambda _: bool(slow.wait(0.002))
+        async with trio.open_nursery() as callers:
+            for number in range(100):
+                callers.start_soon(store.write, put_pair, f"c1{number}")
+        assert disk.sync_count - syncs == store.counts.groups - groups
+        assert store.counts.groups - groups < 10
+        assert store.counts.jobs >= 101
 
 
 @pytest.mark.parametrize("after", range(1, 12))

@@ -41,8 +41,9 @@ def old(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def migrate_by(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Two migrations that lead to a schema of the future; a test may exchange them."""
+def migrate_by(monkeypatch: pytest.MonkeyPatch, old: Path) -> dict[str, str]:
+    """Two migrations that lead to a schema of the future; a test may exchange them. (`old` is made before them.)"""
+    del old
     scripts = {"first.sql": "CREATE TABLE extra1 (a INTEGER) STRICT;", "second.sql": SECOND}
     monkeypatch.setattr(schema, "SCHEMA_VERSION", NEWER)
     monkeypatch.setattr(schema, "migrations", lambda: list(zip((NEWER - 1, NEWER), scripts, strict=True)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 
@@ -91,7 +92,8 @@ async def test_a_cancelled_callers_job_is_either_stored_and_over_or_never_runs(t
     async with open_store(tmp_path / "x.db", threads=SlowSync(0.005)) as store:
 
         async def impatient(key: str) -> None:
-            with trio.move_on_after(rng.uniform(0, 0.15)) as scope:
+            # Some stay: on a loaded machine no commit may be as quick as the others are impatient.
+            with trio.move_on_after(rng.choice([rng.uniform(0, 0.15), rng.uniform(0, 0.15), math.inf])) as scope:
                 await store.write(put, key)
                 knew.add(key)
             if scope.cancelled_caught:
