@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -46,13 +47,11 @@ class SlowSync:
         self._threads, self._delay_s = trio_threads(), delay_s
 
     async def run(self, fn: Callable[[], T], *, limiter: trio.CapacityLimiter) -> T:
-        import time
-
         def slowly() -> T:
             try:
                 return fn()
             finally:
-                time.sleep(self._delay_s)
+                threading.Event().wait(self._delay_s)
 
         return await self._threads.run(slowly, limiter=limiter)
 

@@ -5,7 +5,6 @@ decide a rule of the product, know a database, or write anything but the protoco
 no SDK; running the server does.
 """
 
-from aimem.mcp.configuration import print_config
 from aimem.mcp.identity import DefaultAgent, anonymous_agent, default_agent
 from aimem.mcp.memory_client import MemoryClient
 from aimem.mcp.prompts import PROMPTS
@@ -13,6 +12,6 @@ from aimem.mcp.server import run_mcp, run_mcp_on_stdio
 from aimem.mcp.tools import TOOLS
 
 __all__ = [
-    "PROMPTS", "TOOLS", "DefaultAgent", "MemoryClient", "anonymous_agent", "default_agent", "print_config", "run_mcp",
+    "PROMPTS", "TOOLS", "DefaultAgent", "MemoryClient", "anonymous_agent", "default_agent", "run_mcp",
     "run_mcp_on_stdio",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
-from typing import Any, TypeVar  # Any: the SDK's context and server are generic over values that we do not use
+from typing import Any, Final, TypeVar  # Any: the SDK's context and server are generic over values that we do not use
 
 import mcp_types as types
 import msgspec
@@ -15,12 +15,13 @@ from mcp.shared.exceptions import MCPError
 
 from aimem import __version__
 from aimem.errors import AimemError, Code
-from aimem.mcp.configuration import SERVER_NAME
 from aimem.mcp.handlers import Call
 from aimem.mcp.identity import DefaultAgent
 from aimem.mcp.memory_client import MemoryClient
 from aimem.mcp.prompts import PROMPTS, Prompt
 from aimem.mcp.tools import TOOLS, Effect, Tool
+
+SERVER_NAME: Final = "ai-memory"
 
 log = logging.getLogger("aimem.mcp")
 

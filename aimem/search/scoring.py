@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from aimem.model import DAY_S, SECOND_US, Instant, Namespace, Tier
@@ -19,8 +19,6 @@ _ACCESS_FULL: Final = 50
 """More reads than this add nothing: what is read often would else be read for ever."""
 
 _MEAN_PRIORITY: Final = 5
-
-_HALF_LIFE_DAYS: Final[Mapping[Tier, int]] = {Tier.SHORT: 7, Tier.MID: 30, Tier.LONG: 365}
 
 _DISTANCE_WEIGHT: Final = 0.3
 
@@ -43,14 +41,16 @@ def importance(*, priority: int, confidence: float, tier: Tier, access_count: in
     )
 
 
-def recency(*, tier: Tier, updated_at: Instant, now: Instant) -> float:
-    """A factor for a fused score, in [1, 1.05]: what it adds halves every 7, 30 or 365 days (short, mid, long).
+def recency(*, updated_at: Instant, now: Instant, half_life_days: float | None) -> float:
+    """A factor for a fused score, in [1, 1.05]: what it adds halves every `half_life_days`; None adds nothing.
 
     The age is that of the last meaningful change, so an old memory that was just corrected is fresh. A change in the
     future (another node's clock) counts as now.
     """
+    if half_life_days is None:
+        return 1.0
     age_days = max(0, now - updated_at) / (DAY_S * SECOND_US)
-    return float(1.0 + _RECENCY_SHARE * 0.5 ** (age_days / _HALF_LIFE_DAYS[tier]))
+    return float(1.0 + _RECENCY_SHARE * 0.5 ** (age_days / half_life_days))
 
 
 def proximity(*, asked: Namespace, found: Namespace) -> float:

@@ -18,9 +18,6 @@ _CAPACITY_MIN: Final = 64
 _GATHER_SHARE: Final = 4
 """Copying the chosen rows together pays while they are at most a quarter of all; else scan all and choose after."""
 
-_SCORE_DECIMALS: Final = 6
-"""BLAS sums blocks and remainders in different orders: rounded, equal vectors score the same wherever they lie."""
-
 
 class _Live(Struct, frozen=True, kw_only=True):
     """What a search sees: `rows[:used]` and `owners[:used]`, chunk by chunk; a removed chunk's owner is `_DEAD`."""
@@ -105,11 +102,13 @@ class VectorIndex:
         chosen = np.flatnonzero(is_wanted)
         if limit < 1 or not len(chosen):
             return []
+        # A product per row, not one of the matrix: that would wake BLAS's own threads, which fight for busy cores (15
+        # ms instead of 0.4 for 5,000 chunks), and sum equal vectors differently by place: they would not tie.
         if len(chosen) * _GATHER_SHARE <= live.used:
-            scores = live.rows[chosen] @ vector
+            scores = np.vecdot(live.rows[chosen], vector)
         else:
-            scores = (live.rows[:live.used] @ vector)[chosen]
-        return _best_rows(np.round(scores, _SCORE_DECIMALS), owners[chosen], limit)
+            scores = np.vecdot(live.rows[:live.used], vector)[chosen]
+        return _best_rows(scores, owners[chosen], limit)
 
     def _vector(self, data: bytes) -> _Floats:
         if len(data) != 4 * self.dimension:
@@ -163,8 +162,7 @@ def _best_rows(scores: _Floats, owners: _Numbers, limit: int) -> list[tuple[int,
         firsts = np.sort(np.unique(owners[near], return_index=True)[1])[:limit]
         if len(firsts) == limit or wide == len(scores):
             best = near[firsts]
-            exact = np.round(scores[best].astype(np.float64), _SCORE_DECIMALS)
-            return list(zip(owners[best].tolist(), exact.tolist(), strict=True))
+            return list(zip(owners[best].tolist(), scores[best].tolist(), strict=True))
 
 
 def to_f16(vectors: Sequence[bytes]) -> list[bytes]:

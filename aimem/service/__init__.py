@@ -10,8 +10,8 @@ from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
-from aimem.service.node import Node, Once, Policy
-from aimem.service.overview import NodeStatus, Sample, capabilities, health, namespaces, stats, status
+from aimem.service.node import Node, Once, Policy, Sample
+from aimem.service.overview import NodeStatus, capabilities, health, namespaces, stats, status
 from aimem.service.recall import recall
 from aimem.service.remember import remember
 from aimem.service.transfer import export, import_memories

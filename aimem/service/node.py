@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 import trio
 from msgspec import Struct
 
+from aimem.config import ScoringConfig
 from aimem.model import Instant, Lifetimes, MemoryId
 from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
@@ -29,9 +32,20 @@ class Policy(Struct, frozen=True, kw_only=True):
     archive_on_gc: bool = True
     archive_max_days: int | None = None
     dense_weight: float = 0.3
+    scoring: ScoringConfig = ScoringConfig()
     open_access: bool = True
     body_max_bytes: int = 2 * 1024 * 1024
     tier: str = "semantic"
+
+
+class Sample(Struct, frozen=True, kw_only=True):
+    """One figure for monitoring."""
+
+    name: str
+    help: str
+    kind: Literal["counter", "gauge"]
+    value: float
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 class Touch(Struct, frozen=True):
@@ -68,6 +82,7 @@ class Node:
 
     Attributes:
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
+      figures: further sources of figures (connections, restarts), which whoever runs the node adds.
       warnings: sentences for health and capabilities (why recall is by keyword, what is open).
     """
 
@@ -82,4 +97,5 @@ class Node:
     touches: tuple[trio.MemorySendChannel[Touch], trio.MemoryReceiveChannel[Touch]] = field(
         default_factory=lambda: trio.open_memory_channel[Touch](TOUCHES_QUEUED)
     )
+    figures: list[Callable[[], tuple[Sample, ...]]] = field(default_factory=list)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

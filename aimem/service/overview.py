@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 from msgspec import Struct
 
 from aimem import COMPATIBLE_WITH, __version__
 from aimem.errors import AimemError
-from aimem.model import SYSTEM, Principal, rules
-from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node
+from aimem.model import SYSTEM, Principal, Tier, rules
+from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node, Sample
 from aimem.store import embeddings, live_at, statistics, visible_to
 from aimem.wire import Capabilities, Health, NamespaceCount, NamespacesOut, Stats, TierCount
 
 SERVICE: Final = "ai-memory"
-
-
-class Sample(Struct, frozen=True, kw_only=True):
-    """One figure for monitoring."""
-
-    name: str
-    help: str
-    kind: Literal["counter", "gauge"]
-    value: float
-    labels: tuple[tuple[str, str], ...] = ()
 
 
 class NodeStatus(Struct, frozen=True, kw_only=True):
@@ -127,7 +117,10 @@ async def status(node: Node) -> NodeStatus:
     """Figures for monitoring, over everything (they name no memory). Raises: Unavailable."""
     found = await node.store.read(statistics.counts, visible_to(SYSTEM), node.clock.now())
     backlog = await node.store.read(embeddings.count_backlog)
-    samples = [_gauge("ai_memory_memories", "Live memories.", count, tier=tier) for tier, count in found.by_tier]
+    by_tier = dict(found.by_tier)
+    samples = [
+        _gauge("ai_memory_memories", "Live memories.", by_tier.get(tier.value, 0), tier=tier.value) for tier in Tier
+    ]
     samples += [
         _gauge("ai_memory_archived_memories", "Archived memories.", found.archived),
         _gauge("ai_memory_links", "Links.", found.links),
@@ -148,7 +141,8 @@ async def status(node: Node) -> NodeStatus:
             "ai_memory_semantic", "1 if recall uses vectors, 0 if it is by keyword.", node.recaller.mode != "keyword"
         ),
     ]
-    return NodeStatus(samples=(*samples, *_counters(node)))
+    more = [sample for source in node.figures for sample in source()]
+    return NodeStatus(samples=(*samples, *_counters(node), *more))
 
 
 def _counters(node: Node) -> list[Sample]:

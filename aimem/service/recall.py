@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Struct
 
+from aimem.config import ScoringConfig
 from aimem.model import Instant, Memory, Namespace, Principal, rules
 from aimem.search import (
     Scored,
@@ -23,7 +24,7 @@ from aimem.search import (
 )
 from aimem.service.lifetimes import touch_nowait
 from aimem.service.lookup import moment, namespaces_for, narrowed
-from aimem.service.node import Node
+from aimem.service.node import Node, Policy
 from aimem.store import Clause, Filters, fulltext, memories, visible_to
 from aimem.wire import RecallRequest, RecallResult, ScoredMemory, memory_fields
 
@@ -63,7 +64,7 @@ async def recall(node: Node, who: Principal, request: RecallRequest) -> RecallRe
     question = _question(request, narrowed(who, request.as_agent), node.clock.now())
     node.counters.recalls += 1
     arms = await _search_arms(node, question)
-    ranked = rank(arms, question.asked, question.now, limit, node.policy.dense_weight)
+    ranked = rank(arms, question.asked, question.now, limit, node.policy)
     found = [(arms.rows[row.no], row.score) for row in ranked[:limit]]
     sizes = [token_cost(memory.title, memory.content) for memory, _ in found]
     kept = fit_budget(sizes, request.budget_tokens)
@@ -140,16 +141,21 @@ async def _rows(node: Node, question: Question, numbers: Iterable[int]) -> dict[
     )
 
 
-def rank(arms: Arms, asked: Namespace | None, now: Instant, limit: int, dense_weight: float) -> Sequence[Scored]:
+def rank(arms: Arms, asked: Namespace | None, now: Instant, limit: int, policy: Policy) -> Sequence[Scored]:
     """Fuse the arms, then let importance, recency and distance move near ties; the first of each arm stays in sight."""
-    fused = fuse_scores(arms.lexical, arms.dense, dense_weight=dense_weight)
-    boosted = [msgspec.structs.replace(row, score=row.score * _factor(arms.rows[row.no], asked, now)) for row in fused]
+    fused = fuse_scores(arms.lexical, arms.dense, dense_weight=policy.dense_weight)
+    boosted = [
+        msgspec.structs.replace(row, score=row.score * _factor(arms.rows[row.no], asked, now, policy.scoring))
+        for row in fused
+    ]
     ordered = sorted(boosted, key=lambda row: (-row.score, row.no))
     return keep_firsts(ordered, arms.lexical, arms.dense, limit)
 
 
-def _factor(memory: Memory, asked: Namespace | None, now: Instant) -> float:
+def _factor(memory: Memory, asked: Namespace | None, now: Instant, scoring: ScoringConfig) -> float:
     factor = importance(
         priority=memory.priority, confidence=memory.confidence, tier=memory.tier, access_count=memory.access_count
-    ) * recency(tier=memory.tier, updated_at=memory.updated_at, now=now)
+    ) * recency(
+        updated_at=memory.updated_at, now=now, half_life_days=scoring.half_life_days(memory.tier)
+    )
     return factor if asked is None else factor * proximity(asked=asked, found=memory.namespace)

@@ -12,6 +12,7 @@ from aimem.errors import AimemError, InvalidRequest
 from aimem.model import (
     AgentId,
     Entry,
+    FieldValue,
     Instant,
     Lifetimes,
     Link,
@@ -51,7 +52,11 @@ GENERATED_KEPT_CHARS: Final = 500
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
-    """One memory to import, checked."""
+    """One memory to import, checked.
+
+    Attributes:
+      is_dated: whether the item says when it was changed; one that does not is newer only by saying something else.
+    """
 
     position: int
     label: str
@@ -59,6 +64,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
     draft: Draft
     created_at: Instant
     updated_at: Instant
+    is_dated: bool
     is_restamped: bool
 
 
@@ -130,6 +136,7 @@ def arrival_of(
     return Arrival(
         position=position, label=item.id or draft.title, memory_id=rules.memory_id(item.id) if item.id else None,
         draft=draft, created_at=created, updated_at=updated, is_restamped=is_restamped,
+        is_dated=bool(item.updated_at or item.created_at),
     )
 
 
@@ -181,13 +188,11 @@ def _take(
     conn, now, draft = transaction.conn, transaction.now, arrival.draft
     here = None if arrival.memory_id is None else memories.find(conn, arrival.memory_id, now, visible_to(who))
     holder = holder_of(transaction, who, draft)
-    if here is None and holder is not None and draft.title_generated and holder.content != draft.content:
-        # The same text gets the same title again, so that a second import finds what the first one stored.
-        digest = hashlib.sha256(draft.content.encode()).hexdigest()
-        draft = msgspec.structs.replace(draft, title=f"{draft.title[:GENERATED_KEPT_CHARS]} ~{digest[:8]}")
+    if here is None and draft.title_generated and holder is not None and _is_other(arrival, holder, now):
+        draft = msgspec.structs.replace(draft, title=_another_title(draft, arrival.memory_id))
         holder = holder_of(transaction, who, draft)
     entries: list[Entry] = []
-    if here is None and holder is not None and holder.expires_at is not None and holder.expires_at <= now:
+    if here is None and holder is not None and not _lives(holder, now):
         ids = memories.ids_of_name(conn, draft.namespace, draft.title, draft.owner)
         entries += collect_entries(transaction, node.policy, ids)
         holder = None
@@ -207,21 +212,51 @@ def _take(
     tally.restamped += arrival.is_restamped
 
 
+def _lives(memory: Memory, now: Instant) -> bool:
+    return memory.expires_at is None or memory.expires_at > now
+
+
+def _is_other(arrival: Arrival, holder: Memory, now: Instant) -> bool:
+    """Whether an untitled item is another memory than the one that has its generated title, which names nothing.
+
+    An item with an id is a memory of its own, even if its text is not new.
+    """
+    return _lives(holder, now) and (arrival.memory_id is not None or holder.content != arrival.draft.content)
+
+
+def _another_title(draft: Draft, memory_id: MemoryId | None) -> str:
+    """The same for the same item again, so that a second import finds what the first one stored."""
+    digest = hashlib.sha256((memory_id or draft.content).encode()).hexdigest()
+    return f"{draft.title[:GENERATED_KEPT_CHARS]} ~{digest[:8]}"
+
+
 def _bring_up_to_date(
     transaction: Transaction, node: Node, who: Principal, known: Memory, arrival: Arrival, tally: _Tally
 ) -> None:
     """Newer wins, by the rule of a store onto a taken name. Raises: Conflict(name_taken) if it has a new name."""
-    decision = decide_remember(arrival.draft, known, transaction.now, node.policy.lifetimes)
-    fields = decision.fields if isinstance(decision, Rewrite) else {}
-    if not arrival.draft.is_expiry_given and "tier" not in fields:
-        fields.pop("expires_at", None)
-    if arrival.updated_at <= known.updated_at or not fields.keys() - {"updated_at"}:
+    fields = _differences(arrival.draft, known, transaction.now, node.policy.lifetimes)
+    is_older = arrival.is_dated and arrival.updated_at <= known.updated_at
+    if not fields or is_older:
         tally.unchanged += 1
         return
-    fields["updated_at"] = arrival.updated_at
+    fields["updated_at"] = max(arrival.updated_at, known.updated_at)
     transaction.emit("update", entries_of_update(transaction, node, who, known, fields))
     tally.imported += 1
     tally.restamped += arrival.is_restamped
+
+
+def _differences(draft: Draft, known: Memory, now: Instant, lifetimes: Lifetimes) -> dict[str, FieldValue]:
+    """The fields in which an item says something else than what is here. A source is told by the first who came."""
+    if draft.title_generated:  # it names nothing, so it renames nothing
+        draft = msgspec.structs.replace(draft, title=known.title, title_generated=known.title_generated)
+    decision = decide_remember(draft, known, now, lifetimes)
+    fields = dict(decision.fields) if isinstance(decision, Rewrite) else {}
+    for name in ("updated_at", "source"):
+        fields.pop(name, None)
+    if not draft.is_expiry_given and "tier" not in fields:
+        fields.pop("expires_at", None)
+    is_signature = fields.keys() == {"metadata"} and draft.metadata == known.metadata
+    return {} if is_signature else fields
 
 
 def _take_links(transaction: Transaction, who: Principal, request: ImportRequest, tally: _Tally) -> list[str]:

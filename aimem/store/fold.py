@@ -60,24 +60,30 @@ class _Touched(Struct):
     states: dict[str, ObjectState]
     rewritten: set[str]
     numbers: set[int]
+    reindex: dict[int, view.Reindex]
 
 
 def fold_entries(
     conn: Connection, merge: Merge, stamp: Stamp, entries: Sequence[Entry | Blank], noted_at: Instant
-) -> frozenset[int]:
+) -> view.Viewed:
     """Join the entries of one op into the objects, and bring the view up to them.
 
-    Returns: the numbers of the rows of the view that changed.
+    Returns: the rows of the view that changed, and what the full-text index owes (`view.write_index`).
     Raises: UnknownKind, ValueError for an entry that no origin of ours can have made; DatabaseError.
     """
-    touched = _Touched(names=set(), states={}, rewritten=set(), numbers=set())
+    touched = _Touched(names=set(), states={}, rewritten=set(), numbers=set(), reindex={})
     for entry in entries:
         kind = KINDS.get(entry.kind)
         if kind is None:
             raise UnknownKind(entry.kind)
         _fold_one(conn, merge, kind, entry, stamp, noted_at, touched)
-    touched.numbers |= view.refresh(conn, touched.names, touched.states, touched.rewritten)
-    return frozenset(touched.numbers)
+    _note(touched, view.refresh(conn, touched.names, touched.states, touched.rewritten))
+    return view.Viewed(frozenset(touched.numbers), touched.reindex)
+
+
+def _note(touched: _Touched, viewed: view.Viewed) -> None:
+    touched.numbers |= viewed.changed
+    view.join_reindex(touched.reindex, viewed.reindex)
 
 
 def _fold_one(
@@ -114,7 +120,7 @@ def _touch(memory_id: str, old: ObjectState, merged: Merged, touched: _Touched) 
 def _bury(conn: Connection, kind: Kind, key: str, state: ObjectState, touched: _Touched) -> None:
     conn.execute(_DROP_CONFLICTS, (kind.name, key))
     if kind is MEMORY:
-        touched.numbers |= view.drop(conn, key)
+        _note(touched, view.drop(conn, key))
         for source, target, relation in conn.execute(_LINKS_OF, {"id": key}).fetchall():
             link = [str(source), str(target), str(relation)]
             conn.execute(_DROP_CONFLICTS, (LINK.name, msgspec.json.encode(link).decode()))

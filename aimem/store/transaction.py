@@ -12,6 +12,7 @@ from aimem.model import (
     HLC_MAX,
     MAX_OP_ENTRIES,
     AgentId,
+    Blank,
     Create,
     Dot,
     Entry,
@@ -31,6 +32,7 @@ from aimem.ports import Connection, Signer
 from aimem.store import oplog
 from aimem.store.fold import Merge, fold_entries
 from aimem.store.kinds import KINDS, Kind, load_object
+from aimem.store.view import Reindex, join_reindex
 
 OP_MAX_BYTES = 1_048_576
 
@@ -60,6 +62,7 @@ class Transaction:
         self.tip = tip
         self.dots: list[Dot] = []
         self.changed: set[int] = set()
+        self.reindex: dict[int, Reindex] = {}
         self._merge = merge
         self._signer = signer
 
@@ -113,7 +116,7 @@ class Transaction:
             signature=self._signer.sign(chained),
         )
         position = oplog.append(self.conn, op, tuple((entry.kind, entry.key) for entry in entries))
-        self.changed |= fold_entries(self.conn, self._merge, stamp, entries, self.now)
+        self._fold(stamp, entries)
         self.tip = Tip(
             head=StreamHead(stream=head.stream, seq=dot.seq, hlc=clock, chain_hash=chained),
             hlc=clock,
@@ -125,5 +128,10 @@ class Transaction:
     def fold(self, op: Op) -> None:
         """Join an op from elsewhere into the objects, without logging it: repair and replay, in any order."""
         entries = [decode_entry(data) for data in op.entries]
-        self.changed |= fold_entries(self.conn, self._merge, op.stamp, entries, self.now)
+        self._fold(op.stamp, entries)
         self.tip = msgspec.structs.replace(self.tip, hlc=max(self.tip.hlc, op.stamp.hlc))
+
+    def _fold(self, stamp: Stamp, entries: Sequence[Entry | Blank]) -> None:
+        viewed = fold_entries(self.conn, self._merge, stamp, entries, self.now)
+        self.changed |= viewed.changed
+        join_reindex(self.reindex, viewed.reindex)

@@ -36,6 +36,20 @@ _UNINDEX = "DELETE FROM memory_fts WHERE rowid = ?"
 _INDEX = "INSERT INTO memory_fts (rowid, title, content, tags) VALUES (?, ?, ?, ?)"
 
 
+class Reindex(Struct, frozen=True):
+    """What the full-text index owes a row: its texts (None to take it out), and whether it holds the row now."""
+
+    was_indexed: bool
+    text: tuple[str, str, str] | None
+
+
+class Viewed(Struct, frozen=True):
+    """What a refresh did: the rows of the view that changed, and what the full-text index owes for it."""
+
+    changed: frozenset[int]
+    reindex: Mapping[int, Reindex]
+
+
 class Seen(Struct, frozen=True, kw_only=True):
     """What a reader sees of one object: a row of the view before it has its number."""
 
@@ -150,15 +164,13 @@ def _tuple(value: object) -> tuple[object, ...]:
 
 def refresh(
     conn: Connection, names: Iterable[Name], touched: Mapping[str, ObjectState], rewritten: AbstractSet[str]
-) -> set[int]:
-    """Bring the view, and the full-text index behind it, up to the objects.
+) -> Viewed:
+    """Bring the view up to the objects.
 
     Args:
       names: every name that a touched memory has or had.
       touched: the touched memories' states as they are stored now, by id.
       rewritten: ids whose name, content or tags changed.
-
-    Returns: the numbers of the rows of the view that changed.
     """
     judged: list[tuple[Seen, ObjectState]] = []
     for name in sorted(set(names)):
@@ -174,9 +186,14 @@ def refresh(
     # A name may pass from one row to another: whoever has to give one up does so before anybody takes it.
     after = [_step_down(conn, seen, old) for seen, _, old in shown]
     changed = {old.no for (_, _, old), now in zip(shown, after, strict=True) if old is not None and now != old}
-    for (seen, state, _), old in zip(shown, after, strict=True):
-        changed |= _show(conn, seen, state, old, is_rewritten=seen.id in rewritten)
-    return changed
+    reindex: dict[int, Reindex] = {}
+    for (seen, state, before), old in zip(shown, after, strict=True):
+        number, has_changed = _show(conn, seen, old, is_rewritten=seen.id in rewritten)
+        changed |= {number} if has_changed else set()
+        was_live, is_live = before is not None and before.is_live, seen.state == "live"
+        if was_live != is_live or (is_live and (seen.id in rewritten or before != old)):
+            reindex[number] = Reindex(was_live, _indexed_text(state) if is_live else None)
+    return Viewed(frozenset(changed), reindex)
 
 
 class _Shown(Struct, frozen=True):
@@ -201,26 +218,19 @@ def _step_down(conn: Connection, seen: Seen, old: _Shown | None) -> _Shown | Non
     if seen.state == "live" and old.columns[2:5] == (seen.namespace, seen.title, seen.owner):
         return old
     conn.execute(_STEP_DOWN, (old.no,))
-    conn.execute(_UNINDEX, (old.no,))
     return _Shown(old.no, ("shadow", *old.columns[1:]))
 
 
-def _show(conn: Connection, seen: Seen, state: ObjectState, old: _Shown | None, *, is_rewritten: bool) -> set[int]:
+def _show(conn: Connection, seen: Seen, old: _Shown | None, *, is_rewritten: bool) -> tuple[int, bool]:
+    """Write a row of the view. Returns: its number, and whether anything about it changed."""
     new = (seen.state, seen.holder, seen.namespace, seen.title, seen.owner, seen.expires_at, seen.text_hash)
-    is_live = seen.state == "live"
     if old is None:
         row = conn.execute(_INSERT, (seen.id, *new, seen.text_hash)).fetchone()
-        number, was_live = (row[0] if row and isinstance(row[0], int) else 0), False
-    else:
-        number, was_live = old.no, old.is_live
-        if old.columns == new and not is_rewritten:
-            return set()
-        conn.execute(_UPDATE, (*new[:-1], seen.text_hash, seen.text_hash, seen.text_hash, number))
-    if was_live and (not is_live or is_rewritten):
-        conn.execute(_UNINDEX, (number,))
-    if is_live and (not was_live or is_rewritten):
-        conn.execute(_INDEX, (number, *_indexed_text(state)))
-    return {number}
+        return (row[0] if row and isinstance(row[0], int) else 0), True
+    if old.columns == new:
+        return old.no, is_rewritten
+    conn.execute(_UPDATE, (*new[:-1], seen.text_hash, seen.text_hash, seen.text_hash, old.no))
+    return old.no, True
 
 
 def _indexed_text(state: ObjectState) -> tuple[str, str, str]:
@@ -228,11 +238,28 @@ def _indexed_text(state: ObjectState) -> tuple[str, str, str]:
     return "" if len(name) == 3 else str(name[1]), str(state.fields["content"].value), " ".join(map(str, tags))
 
 
-def drop(conn: Connection, memory_id: str) -> set[int]:
-    """Take a memory that is about to die out of the view and the index (its row of the view goes with the object)."""
-    row = conn.execute(_VIEW_OF, (memory_id,)).fetchone()
-    if row is None or not isinstance(row[0], int):
-        return set()
-    if row[1] == "live":
-        conn.execute(_UNINDEX, (row[0],))
-    return {row[0]}
+def drop(conn: Connection, memory_id: str) -> Viewed:
+    """What the death of a memory means for the view (its row goes with the object) and the index."""
+    old = _shown(conn, memory_id)
+    if old is None:
+        return Viewed(frozenset(), {})
+    return Viewed(frozenset({old.no}), {old.no: Reindex(True, None)} if old.is_live else {})
+
+
+def join_reindex(owed: dict[int, Reindex], more: Mapping[int, Reindex]) -> None:
+    """Add later debts to earlier ones: the index holds what it held before both, and shall hold what the later says."""
+    for number, later in more.items():
+        first = owed.get(number)
+        owed[number] = later if first is None else Reindex(first.was_indexed, later.text)
+
+
+def write_index(conn: Connection, owed: Mapping[int, Reindex]) -> None:
+    """Pay the debts of a group, once, behind its last savepoint.
+
+    Within a savepoint each row would become a segment of its own: FTS5 flushes whenever one is opened.
+    """
+    for number, debt in owed.items():
+        if debt.was_indexed:
+            conn.execute(_UNINDEX, (number,))
+        if debt.text is not None:
+            conn.execute(_INDEX, (number, *debt.text))

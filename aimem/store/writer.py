@@ -22,6 +22,7 @@ from aimem.ports import Clock, Connection, DatabaseError, DatabaseFault, Signer,
 from aimem.store import oplog
 from aimem.store.fold import Merge
 from aimem.store.transaction import Tip, Transaction
+from aimem.store.view import Reindex, join_reindex, write_index
 
 _BEGIN = "BEGIN IMMEDIATE"
 _COMMIT = "COMMIT"
@@ -78,6 +79,7 @@ class _Group(Struct):
     results: list[outcome.Outcome[Written]]
     tip: Tip
     changed: set[int]
+    reindex: dict[int, Reindex]
     fatal: AimemError | None = None
 
 
@@ -117,13 +119,13 @@ class Writer:
         Raises: what the job raised; Unavailable if the group failed (nothing of it is stored) or the writer stopped.
         """
         job = _Job(run)
-        try:
-            await self._queue_in.send(job)  # full: the caller waits; cancelled here, it never runs
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            raise _stopped() from None
+        # Before it is sent: a writer that ends while `send` is on its way back must find whom to tell.
         self._waiting[job] = None
         try:
+            await self._queue_in.send(job)  # full: the caller waits; cancelled here, it never runs
             await job.done.wait()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise _stopped() from None
         finally:
             del self._waiting[job]
             if job.is_begun:
@@ -166,7 +168,7 @@ class Writer:
         if not jobs:
             return tip
         stopped: list[outcome.Outcome[Written]] = [outcome.Error(_stopped()) for _ in jobs]
-        done = _Group(results=stopped, tip=tip, changed=set())
+        done = _Group(results=stopped, tip=tip, changed=set(), reindex={})
         try:
             run = partial(self._commit, conn, signer, tip, [job.run for job in jobs])
             done = await self._threads.run(run, limiter=self.limiter)
@@ -182,12 +184,13 @@ class Writer:
         self, conn: Connection, signer: Signer, tip: Tip, runs: Sequence[Callable[[Transaction], Any]]
     ) -> _Group:
         """One transaction, in the writer's thread."""
-        group = _Group(results=[], tip=tip, changed=set())
+        group = _Group(results=[], tip=tip, changed=set(), reindex={})
         is_committing = False
         try:
             conn.execute(_BEGIN)
             for run in runs:
                 self._run_job(conn, signer, group, run)
+            write_index(conn, group.reindex)
             if group.tip != tip:
                 oplog.set_head(conn, group.tip.head)
             is_committing = True
@@ -220,14 +223,16 @@ class Writer:
         conn.execute(_RELEASE)
         group.tip = transaction.tip
         group.changed |= transaction.changed
+        join_reindex(group.reindex, transaction.reindex)
         group.results.append(outcome.Value(Written(value, tuple(transaction.dots))))
 
     def _failed(self, conn: Connection, tip: Tip, count: int, error: DatabaseError, *, is_committing: bool) -> _Group:
         """Nothing of the group is stored, or (fatal) nobody can say."""
         self.counts.failed_groups += 1
         known = self._translate(error)
-        is_unknown = error.fault is DatabaseFault.IO or (is_committing and not conn.in_transaction)
-        if is_unknown:
+        # Without room the log lacks the frame that would have made the commit: SQLite rolled back, and said so.
+        is_told = error.fault is DatabaseFault.FULL or conn.in_transaction
+        if is_committing and (error.fault is DatabaseFault.IO or not is_told):
             known = Corrupt(
                 f"it is unknown whether the last commit is stored ({error}); the process ends, start it again",
                 outcome="indeterminate",
@@ -238,7 +243,8 @@ class Writer:
             except DatabaseError as again:
                 known = Corrupt(f"a failed write could not be rolled back ({again}); the process ends, start it again")
         fatal = known if isinstance(known, Corrupt) else None
-        return _Group(results=[outcome.Error(known) for _ in range(count)], tip=tip, changed=set(), fatal=fatal)
+        results: list[outcome.Outcome[Written]] = [outcome.Error(known) for _ in range(count)]
+        return _Group(results=results, tip=tip, changed=set(), reindex={}, fatal=fatal)
 
 
 def _stopped() -> Unavailable:

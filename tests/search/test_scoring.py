@@ -19,7 +19,7 @@ def factor(
 ) -> float:
     updated_at = after(NOW, -age_days * DAY_S)
     return importance(priority=priority, confidence=confidence, tier=tier, access_count=reads) * recency(
-        tier=tier, updated_at=updated_at, now=NOW
+        updated_at=updated_at, now=NOW, half_life_days=7
     )
 
 
@@ -52,10 +52,12 @@ def test_each_quality_raises_the_factor() -> None:
     assert factor(reads=0) < factor(reads=1) < factor(reads=50) == factor(reads=51)
 
 
-@pytest.mark.parametrize(("tier", "days"), [(Tier.SHORT, 7), (Tier.MID, 30), (Tier.LONG, 365)])
-def test_recency_halves_with_the_tier_and_the_future_counts_as_now(tier: Tier, days: int) -> None:
+@pytest.mark.parametrize("days", [7, 30, 365])
+def test_recency_halves_with_its_half_life_and_the_future_counts_as_now(days: int) -> None:
     def at(age_days: float) -> float:
-        return recency(tier=tier, updated_at=after(NOW, -age_days * DAY_S), now=NOW)
+        return recency(updated_at=after(NOW, -age_days * DAY_S), now=NOW, half_life_days=days)
+
+    assert recency(updated_at=NOW, now=NOW, half_life_days=None) == 1.0
     assert at(0) == at(-400) == 1.05
     assert at(days) == pytest.approx(1.025)
     assert at(2 * days) == pytest.approx(1.0125)

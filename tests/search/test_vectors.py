@@ -74,7 +74,7 @@ def test_row_counts_with_its_best_chunk_and_once() -> None:
     index = VectorIndex(2)
     index.put(7, [unit(0, 1), unit(1, 0), unit(1, 1)])
     index.put(8, [unit(3, 1)])
-    assert index.search(unit(1, 0), 10) == [(7, 1.0), (8, pytest.approx(0.948683))]
+    assert index.search(unit(1, 0), 10) == [(7, 1.0), (8, pytest.approx(0.9486833))]
 
 
 def test_row_with_many_near_chunks_does_not_crowd_others_out() -> None:
@@ -94,7 +94,7 @@ def test_equal_vectors_tie_by_row_wherever_they_lie() -> None:
         index.put(no, [twin if no % 7 == 0 else unit(*rows[no])])
     twins = list(range(0, 203, 7))
     found = index.search(twin, len(twins))
-    assert found == [(no, 1.0) for no in twins]
+    assert found == [(no, pytest.approx(1.0)) for no in twins]
     assert [no for no, _ in index.search(query, 203) if no % 7 == 0] == twins
     assert [no for no, _ in index.search(query, 203, allowed=twins)] == twins
 

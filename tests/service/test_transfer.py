@@ -97,6 +97,14 @@ async def test_bringing_texts_without_ids_or_times_again_changes_nothing(node: N
     assert len(await ops_of(node.store)) == count
 
 
+async def test_untitled_items_with_ids_are_memories_of_their_own_even_if_their_texts_repeat(node: Node) -> None:
+    items = [{"id": f"a-common-beginning-{number}", "content": "the same text"} for number in range(4)]
+    for imported in (4, 0):
+        result = await bring(node, {"memories": items})
+        assert (result.imported, result.unchanged, result.errors) == (imported, 4 - imported, ())
+        assert await ids_listed(node) == {str(item["id"]) for item in items}
+
+
 async def test_a_newer_item_brings_the_memory_up_to_date_and_an_older_one_does_not(
     node: Node, clock: FakeClock
 ) -> None:

@@ -1,0 +1,86 @@
+"""The composition root: hands the command line what it acts with.
+
+Nothing is loaded before a verb needs it, so that `ai-memory --help` is instant.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, TypeVar
+
+from aimem import cli
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from aimem.config import Config
+    from aimem.mcp import DefaultAgent
+
+T = TypeVar("T")
+
+
+class _Runtime:
+    """The real effects: see cli.Runtime."""
+
+    def open_client(self, config: Config, purpose: cli.Purpose) -> AbstractAsyncContextManager[cli.Attached]:
+        from aimem import config as settings
+        from aimem import supervisor
+
+        supervisor.set_up_logging_of_command(config.log)
+        ports, environ = supervisor.system_ports(), settings.system_environ()
+        return supervisor.open_client(config, purpose, ports=ports, environ=environ)
+
+    def run_daemon(self, config: Config) -> int:
+        from functools import partial
+
+        import trio
+
+        from aimem import config as settings
+        from aimem import supervisor
+
+        supervisor.set_up_logging(config.log)
+        ports, environ = supervisor.system_ports(), settings.system_environ()
+        trio.run(partial(supervisor.run_daemon, config, ports=ports, environ=environ))
+        return cli.ExitStatus.OK
+
+    def run_mcp(self, config: Config) -> int:
+        import trio
+
+        from aimem import mcp
+
+        agent = _default_agent(config)
+
+        async def serve() -> None:
+            async with self.open_client(config, cli.Purpose.SESSION) as attached:
+                await mcp.run_mcp_on_stdio(attached.client, default_agent=agent)
+
+        trio.run(serve)
+        return cli.ExitStatus.OK
+
+    def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
+        import trio
+
+        return trio.run(async_fn, *args)
+
+
+def _default_agent(config: Config) -> DefaultAgent:
+    """Who an MCP client is, if it does not say: see ai-memory(1), IDENTITY."""
+    import os
+
+    from aimem import mcp
+    from aimem.ports import system_chance
+
+    pid, suffix = os.getpid(), system_chance().token(4).hex()
+    if config.identity.anonymize:
+        return mcp.anonymous_agent(config.identity.agent_id, pid=pid, suffix=suffix)
+    return mcp.default_agent(config.identity.agent_id, host=os.uname().nodename, pid=pid, suffix=suffix)
+
+
+def main() -> int:
+    """Carry out this process's command line; the exit status."""
+    return cli.main(sys.argv[1:], _Runtime())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

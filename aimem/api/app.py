@@ -1,0 +1,201 @@
+"""The ASGI app: one Quart view per route, which decodes the request, calls the handler and encodes the answer.
+
+Owns the request's deadline. Handlers are coroutines only: Quart would run a plain function in a thread of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from functools import cache
+from hashlib import sha256
+
+import trio
+from msgspec import Struct
+from msgspec.structs import replace
+from quart import Request, Response, request
+from quart_trio import QuartTrio
+from werkzeug.exceptions import (
+    HTTPException,
+    MethodNotAllowed,
+    NotFound,
+    RequestEntityTooLarge,
+)
+
+from aimem.api.exchange import EXCHANGE_KEY, log_failure, rimmed
+from aimem.api.guard import CREDENTIAL_KEY, guarded, make_policy
+from aimem.api.metrics import Metrics
+from aimem.api.openapi import openapi_document
+from aimem.api.queries import decode_query, parse_query, percent_decoded
+from aimem.api.refusals import JSON_TYPE, Reply, refusal
+from aimem.api.route import Access, Call, Effect, Route, Surface
+from aimem.api.routes import ROUTES
+from aimem.config import ApiConfig
+from aimem.errors import AimemError, Bug, Code, InvalidRequest, Unavailable
+from aimem.errors import NotFound as NoSuchThing
+from aimem.model import AgentId, Credential, Principal, rules
+from aimem.service import Node, Once
+from aimem.wire import decode_body, encode
+
+
+def never_stopping() -> bool:
+    """For a surface that ends with its process (tests, one command)."""
+    return False
+
+
+def make_app(
+    node: Node, settings: ApiConfig, *, routes: Iterable[Route] = ROUTES,
+    is_stopping: Callable[[], bool] = never_stopping,
+) -> QuartTrio:
+    """The HTTP surface of a node.
+
+    Args:
+      node: what the handlers are handed; its chance names anonymous callers and requests.
+      settings: key, body limit and deadline.
+      routes: the route table; tests hand in their own.
+      is_stopping: once true, every further request is answered 503 shutting_down; those in progress end.
+    Returns: an ASGI app; its lifespan has to be driven once. The connection layer says in
+      `scope["extensions"]["aimem.transport"]` how a request came; without it a request counts as public TCP.
+    """
+    table = tuple(routes)
+    metrics = Metrics()
+    surface = Surface(settings=settings, metrics=metrics, openapi=cache(lambda: encode(openapi_document(table))))
+    app = QuartTrio("aimem.api", static_folder=None)
+    app.url_map.strict_slashes = True
+    app.url_map.merge_slashes = False
+    # Deadlines are ours (below) and the connection layer's (sends); Quart's would cut an answer without a word.
+    app.config.update(MAX_CONTENT_LENGTH=settings.body_max_bytes, BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None)
+    for route in table:
+        rule = route.path.replace("{", "<").replace("}", ">")
+        app.add_url_rule(rule, route.name, _view(route, node, surface), methods=[route.method])
+    app.register_error_handler(HTTPException, _framework_refusal)
+    policy = make_policy(settings.api_key, (route.path for route in table if route.access is Access.OPEN))
+    behind = guarded(app.asgi_app, policy)  # type: ignore[arg-type]  # hypercorn's TypedDicts against open mappings
+    # Replacing asgi_app is Quart's documented way to put a middleware before it.
+    app.asgi_app = rimmed(  # type: ignore[method-assign,assignment]
+        behind, metrics=metrics, rng=node.chance.rng, is_stopping=is_stopping
+    )
+    return app
+
+
+def _view(route: Route, node: Node, surface: Surface) -> Callable[..., Awaitable[Response]]:
+    async def view(**encoded: str) -> Response:
+        request.scope[EXCHANGE_KEY].route = route.path  # type: ignore[typeddict-item]  # the rim's own key
+        try:
+            reply = await _within_deadline(route, node, surface, encoded)
+        except AimemError as error:
+            reply = refusal(error)
+            if reply.status == 500:
+                log_failure(error, route=route.path)
+        except RequestEntityTooLarge:
+            reply = refusal(_too_large(surface.settings.body_max_bytes))
+        except Exception as error:  # noqa: BLE001  # a door's last line
+            log_failure(error, route=route.path)
+            reply = refusal(Bug("internal error"))
+        return _response(reply)
+
+    return view
+
+
+async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: dict[str, str]) -> Reply:
+    deadline_s = surface.settings.request_deadline_s
+    outcome = {} if route.effect is Effect.READ else {"outcome": "not_applied"}
+    try:
+        with trio.fail_after(deadline_s):
+            call = await _read_call(route, node, surface, encoded)
+            if outcome:
+                # From here on a write may be on its way: whether the deadline came before its commit is not known here.
+                outcome = {"outcome": "indeterminate"}
+            answer = await route.handler(call)
+    except trio.TooSlowError:
+        raise Unavailable(
+            f"no answer within {deadline_s:g} s; try again, a write with the same Idempotency-Key",
+            code=Code.DEADLINE_EXCEEDED, **outcome,
+        ) from None
+    return answer if isinstance(answer, Reply) else Reply(status=route.status, content=encode(answer))
+
+
+async def _read_call(
+    route: Route, node: Node, surface: Surface, encoded: dict[str, str]
+) -> Call[object, object]:
+    """Decode what the client sent, in the order: path, identity, query, body."""
+    path = {name: percent_decoded(value, field=name) for name, value in encoded.items()}
+    who = _principal(request, node)
+    parameters = parse_query(request.query_string)
+    query = None if route.query is None else decode_query(route.query, parameters)
+    # A GET's body means nothing; of the others it is read even where unused, for an Idempotency-Key is bound to it.
+    data = b"" if route.method == "GET" else await request.get_data(cache=False, as_text=False, parse_form_data=False)
+    body = None if route.body is None or (not data and not route.body_required) else _body(request, route.body, data)
+    once = _once(request, data) if route.effect is Effect.WRITE_ONCE else None
+    return Call(node=node, who=who, query=query, body=body, path=path, once=once, surface=surface)
+
+
+def _principal(incoming: Request, node: Node) -> Principal:
+    claimed = incoming.headers.get("X-Agent-Id", "").strip()
+    agent = (
+        rules.agent_id(claimed, field="X-Agent-Id") if claimed
+        else AgentId(f"anonymous:req-{node.chance.rng.getrandbits(32):08x}")
+    )
+    credential: Credential = incoming.scope[CREDENTIAL_KEY]  # type: ignore[typeddict-item]  # the guard's own key
+    return Principal(agent_id=agent, credential=credential)
+
+
+def _body(incoming: Request, kind: type[Struct], data: bytes) -> object:
+    if not data:
+        raise InvalidRequest("this route needs a JSON body", code=Code.MALFORMED_JSON)
+    if incoming.mimetype != JSON_TYPE:
+        shown = incoming.mimetype[:64] or "none"
+        raise InvalidRequest(
+            f"the Content-Type is {shown}; allowed is {JSON_TYPE}",
+            code=Code.UNSUPPORTED_MEDIA_TYPE, field="Content-Type",
+        )
+    if incoming.headers.get("Content-Encoding", "identity").lower() != "identity":
+        raise InvalidRequest(
+            "compressed bodies are not read; send the JSON as it is",
+            code=Code.UNSUPPORTED_MEDIA_TYPE, field="Content-Encoding",
+        )
+    try:
+        # The decoder passes over fields that the type does not have without looking whether they are UTF-8.
+        data.decode()
+    except UnicodeDecodeError as error:
+        raise InvalidRequest(
+            f"the body is not UTF-8: {error.reason} at byte {error.start}", code=Code.MALFORMED_JSON
+        ) from None
+    return decode_body(kind, data)
+
+
+def _once(incoming: Request, data: bytes) -> Once | None:
+    key = incoming.headers.get("Idempotency-Key")
+    if key is None:
+        return None
+    # No method or encoded path holds a blank, no path a `?`, no query a line feed: the parts cannot run together.
+    head = f"{incoming.method} {incoming.path}?".encode() + incoming.query_string + b"\n"
+    return Once(key=rules.idempotency_key(key), request_hash=sha256(head + data).digest())
+
+
+def _response(reply: Reply) -> Response:
+    return Response(reply.content, reply.status, dict(reply.headers), content_type=reply.media_type)
+
+
+def _too_large(limit_bytes: int) -> InvalidRequest:
+    return InvalidRequest(
+        f"the body is larger than {limit_bytes} bytes; split it", code=Code.BODY_TOO_LARGE, limit_bytes=limit_bytes
+    )
+
+
+async def _framework_refusal(error: HTTPException) -> Response:
+    """What Quart itself refuses: paths and methods that no route has."""
+    shown = request.path[:80]
+    if isinstance(error, MethodNotAllowed):
+        allowed = sorted(error.valid_methods or ())
+        reply = refusal(
+            InvalidRequest(
+                f"{request.method[:16]} is not allowed on {shown}; allowed are {', '.join(allowed)}",
+                code=Code.METHOD_NOT_ALLOWED, allowed=allowed,
+            ),
+            headers=(("Allow", ", ".join(allowed)),),
+        )
+    elif isinstance(error, NotFound):
+        reply = refusal(NoSuchThing(f"there is no route {shown}; see /api/v1/openapi.json"))
+    else:
+        reply = replace(refusal(InvalidRequest(f"the request is refused: {error.name}")), status=error.code or 400)
+    return _response(reply)

@@ -1,0 +1,169 @@
+"""The OpenAPI 3.1 document, made from the route table: what is not in the table is not in the document."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from types import NoneType
+from typing import (  # Any: JSON Schema and annotations are open
+    Any,
+    Final,
+    Literal,
+    get_args,
+    get_origin,
+)
+
+import msgspec
+from msgspec import NODEFAULT, Struct
+
+from aimem import COMPATIBLE_WITH, __version__
+from aimem.api.guard import KEY_HEADER
+from aimem.api.refusals import JSON_TYPE, STATUS
+from aimem.api.route import Access, Effect, Route
+from aimem.errors import Code
+from aimem.model import rules
+from aimem.wire import ErrorOut
+
+COMMON_ERRORS: Final = (
+    Code.INVALID_REQUEST, Code.FOREIGN_HOST, Code.FOREIGN_ORIGIN, Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED,
+    Code.SHUTTING_DOWN, Code.OVERLOADED, Code.DATABASE_BUSY, Code.CORRUPT, Code.INTERNAL,
+)
+BODY_ERRORS: Final = (Code.MALFORMED_JSON, Code.SCHEMA_MISMATCH, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
+WRITE_ERRORS: Final = (Code.STORAGE_FULL, Code.STORAGE_READ_ONLY)
+
+PARAMETERS: Final[dict[str, str]] = {
+    "agent_id": "Only memories of this author.",
+    "all": "Purge the whole archive; required if older_than_days is absent.",
+    "as_agent": "Narrow the view to what an agent living in this namespace may see.",
+    "budget_tokens": "Stop before the returned memories hold more tokens than this.",
+    "context": "What to recall memories for, in plain words.",
+    "cursor": "Continue after a page: its next_cursor. Excludes offset.",
+    "dry_run": "Only count.",
+    "limit": "At most this many.",
+    "memory_id": "Id of a memory; get and update also take a unique prefix of at least 4 characters.",
+    "min_priority": "Only memories of at least this priority.",
+    "mode": "keep: tier and expiry as they were; long: tier long, no expiry.",
+    "namespace": "Only memories of exactly this namespace.",
+    "offset": "Skip this many.",
+    "older_than_days": "Purge what was archived longer ago than this.",
+    "q": "Words that must all occur.",
+    "since": "Only memories created at or after this moment (RFC 3339).",
+    "tags": "Only memories with this tag.",
+    "tier": "Only memories of this tier: short, mid or long.",
+    "touch": "Whether recalled memories count as accessed, which extends their life.",
+    "until": "Only memories created at or before this moment (RFC 3339).",
+    "wait_below": "Wait up to 10 s for the backlog of embeddings to be at most this.",
+}
+"""A sentence for every query and path parameter; a test finds what is missing."""
+
+_TEXT_ANSWER = {"text/plain": {"schema": {"type": "string"}}}
+_OPEN_ANSWER = {JSON_TYPE: {"schema": {"type": "object"}}}
+_REF = "#/components/schemas/{name}"
+
+
+def openapi_document(routes: Sequence[Route]) -> dict[str, object]:
+    """The document as JSON values. Paths come in the order of the table."""
+    types = list(dict.fromkeys(
+        kind for route in routes for kind in (route.body, route.answer) if kind is not None
+    ))
+    if ErrorOut not in types:
+        types.append(ErrorOut)
+    refs, components = msgspec.json.schema_components(types, schema_hook=_any_json, ref_template=_REF)
+    ref_of = dict(zip(types, refs, strict=True))
+    paths: dict[str, dict[str, object]] = {}
+    for route in routes:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, ref_of)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "ai-memory", "version": __version__,
+            "description": f"Persistent shared memory for AI agents; compatible with v{COMPATIBLE_WITH}.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"api_key": {"type": "apiKey", "in": "header", "name": KEY_HEADER}},
+        },
+        # The second, empty requirement says that the key is asked for only where one is configured.
+        "security": [{"api_key": []}, {}],
+    }
+
+
+def codes_of(route: Route) -> tuple[Code, ...]:
+    """Every error code that a route may answer."""
+    keyed = () if route.access is Access.OPEN else (Code.UNAUTHENTICATED,)
+    body = () if route.body is None else BODY_ERRORS
+    written = () if route.effect is Effect.READ else WRITE_ERRORS
+    repeated = (Code.IDEMPOTENCY_MISMATCH,) if route.effect is Effect.WRITE_ONCE else ()
+    return tuple(dict.fromkeys((*COMMON_ERRORS, *keyed, *body, *written, *repeated, *route.errors)))
+
+
+def _any_json(kind: type) -> dict[str, Any]:
+    """What msgspec asks about types that it does not know: `object` in a shape means any JSON value."""
+    if kind is not object:
+        raise NotImplementedError
+    # msgspec takes an empty schema for no answer.
+    return {"description": "Any JSON value."}
+
+
+def _operation(route: Route, ref_of: dict[type[Struct], dict[str, Any]]) -> dict[str, object]:
+    operation: dict[str, object] = {"operationId": route.name, "summary": route.summary}
+    if parameters := _parameters(route):
+        operation["parameters"] = parameters
+    if route.body is not None:
+        content = {JSON_TYPE: {"schema": ref_of[route.body]}}
+        operation["requestBody"] = {"required": route.body_required, "content": content}
+    if route.answer is not None:
+        answer: dict[str, Any] = {JSON_TYPE: {"schema": ref_of[route.answer]}}
+    else:
+        answer = _OPEN_ANSWER if route.path.endswith(".json") else _TEXT_ANSWER
+    responses: dict[str, object] = {str(route.status): {"description": "Done.", "content": answer}}
+    for status, codes in groupby(sorted(codes_of(route), key=STATUS.__getitem__), key=STATUS.__getitem__):
+        responses[str(status)] = {
+            "description": "Refused: " + ", ".join(codes) + ".", "content": {JSON_TYPE: {"schema": ref_of[ErrorOut]}},
+        }
+    operation["responses"] = responses
+    if route.access is Access.OPEN:
+        operation["security"] = []
+    return operation
+
+
+def _parameters(route: Route) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = [
+        {**_parameter(name, "path", {"type": "string"}), "required": True}
+        for name in re.findall(r"\{(\w+)\}", route.path)
+    ]
+    for field in msgspec.structs.fields(route.query) if route.query is not None else ():
+        schema = _schema(field.type)
+        if field.default is not NODEFAULT and field.default is not None:
+            schema["default"] = field.default
+        required = {"required": True} if field.default is NODEFAULT else {}
+        found.append({**_parameter(field.encode_name, "query", schema), **required})
+    return found + _headers(route)
+
+
+def _headers(route: Route) -> list[dict[str, object]]:
+    agent: dict[str, object] = {
+        "name": "X-Agent-Id", "in": "header", "schema": {"type": "string", "maxLength": rules.AGENT_ID_MAX_BYTES},
+        "description": "Who is asking; absent: anonymous:req-<8 hex>.",
+    }
+    once: dict[str, object] = {
+        "name": "Idempotency-Key", "in": "header",
+        "schema": {"type": "string", "maxLength": rules.IDEMPOTENCY_KEY_MAX_BYTES},
+        "description": "The client's name for this request: sent again with it, the request is done at most once.",
+    }
+    return [agent, once] if route.effect is Effect.WRITE_ONCE else [agent]
+
+
+def _parameter(name: str, place: str, schema: dict[str, Any]) -> dict[str, object]:
+    return {"name": name, "in": place, "description": PARAMETERS.get(name, ""), "schema": schema}
+
+
+def _schema(wanted: Any) -> dict[str, Any]:
+    """The JSON Schema of a parameter: null is no value that a query string could hold."""
+    if get_origin(wanted) is Literal:
+        return {"enum": list(get_args(wanted))}
+    plain = [one for one in get_args(wanted) if one is not NoneType] or [wanted]
+    return msgspec.json.schema(plain[0])

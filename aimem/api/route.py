@@ -1,0 +1,95 @@
+"""What a route is, and what its handler is handed."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from enum import StrEnum
+from typing import (  # Any: one table holds handlers of every query and body type
+    Any,
+    Generic,
+    TypeVar,
+)
+
+from msgspec import Struct
+
+from aimem.api.metrics import Metrics
+from aimem.config import ApiConfig
+from aimem.errors import Code
+from aimem.model import Principal
+from aimem.service import Node, Once
+
+Query = TypeVar("Query")
+Body = TypeVar("Body")
+
+
+class Effect(StrEnum):
+    """What a request does to the store: whether it may be repeated, and what a deadline leaves open."""
+
+    READ = "read"
+    WRITE = "write"              # ends in the same state when repeated; takes no Idempotency-Key
+    WRITE_ONCE = "write_once"    # honours Idempotency-Key
+
+
+class Access(StrEnum):
+    """Whether a configured API key is asked for."""
+
+    KEYED = "keyed"
+    OPEN = "open"
+
+
+class Surface(Struct, frozen=True, kw_only=True):
+    """What routes about the HTTP surface itself need."""
+
+    settings: ApiConfig
+    metrics: Metrics
+    openapi: Callable[[], bytes]
+
+
+class Call(Struct, Generic[Query, Body], frozen=True, kw_only=True):
+    """One request, decoded.
+
+    Attributes:
+      query, body: of the types that the route names; None where it names none, or where an optional body is absent.
+      path: the variable parts of the path by name, percent-decoded.
+      once: the Idempotency-Key and what it is bound to, if the client sent one.
+    """
+
+    node: Node
+    who: Principal
+    query: Query
+    body: Body
+    path: Mapping[str, str]
+    once: Once | None
+    surface: Surface
+
+
+Handler = Callable[[Call[Any, Any]], Awaitable[object]]
+"""Returns a value of the route's answer type, or a Reply where status or media type vary."""
+
+
+class Route(Struct, frozen=True, kw_only=True):
+    """One row of the HTTP surface: everything that app, OpenAPI document, metrics and manual know of a route.
+
+    Attributes:
+      path: with variable segments in braces, one segment each (`/api/v1/memories/{memory_id}`).
+      name: unique; names the operation in the OpenAPI document.
+      query, body: the Struct that the query string or JSON body is read as; None if it is not read.
+      body_required: whether the body may be absent.
+      answer: type of the JSON answer; None for other media types.
+      status: of success.
+      errors: codes that this route answers beside those that every route may.
+    """
+
+    method: str
+    path: str
+    name: str
+    handler: Handler
+    query: type[Struct] | None = None
+    body: type[Struct] | None = None
+    body_required: bool = True
+    answer: type[Struct] | None
+    status: int = 200
+    summary: str
+    errors: tuple[Code, ...] = ()
+    effect: Effect = Effect.READ
+    access: Access = Access.KEYED

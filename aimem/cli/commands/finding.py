@@ -1,0 +1,114 @@
+"""Verbs that find memories: recall, search, list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET
+
+from aimem.cli.context import Context
+from aimem.cli.exits import ExitStatus
+from aimem.cli.runtime import Attached, Purpose
+from aimem.cli.text import age, counted, one_line, short_id
+from aimem.cli.values import comma_list
+from aimem.model import Instant
+from aimem.wire import ListQuery, MemoryOut, RecallRequest, RecallResult, SearchQuery
+
+if TYPE_CHECKING:
+    from aimem.client import Client
+
+CONTENT_SHOWN_CHARS = 100
+DRAIN_STEPS = 20
+"""How many waits the backlog of embeddings is drained in: as many steps has the bar."""
+
+PATIENCE_COUNT = 6
+"""Waits (of about ten seconds each, the node's bound) without progress after which recall goes on without the rest."""
+
+
+def recall(context: Context) -> int:
+    """Find memories by meaning."""
+    value = context.value
+    request = RecallRequest(
+        context=value("context"), namespace=value("namespace"), limit=value("limit"), tags=value("tags"),
+        since=value("since"), until=value("until"), as_agent=value("as_agent"), budget_tokens=value("budget_tokens"),
+        context_tokens=comma_list(value("context_tokens")))
+
+    async def act(attached: Attached, client: Client) -> RecallResult:
+        if attached.holder:
+            # Nobody else embeds: what was stored by short-lived commands would else stay out of reach of meaning.
+            await _drain_backlog(context, client)
+        return await client.recall(request)
+
+    found = context.visit(act, Purpose.RECALL)
+    if context.wants_json:
+        context.screen.json(found)
+        return ExitStatus.OK
+    now = context.around.now()
+    context.screen.table(
+        ("score", "id", "tier", "namespace", "updated", "title", "content"),
+        [(f"{memory.score:.3f}", *_cells(memory, now=now)) for memory in found.memories])
+    context.screen.say(f"{counted(found.count, 'memory')} ({found.mode}, {counted(found.tokens_used, 'token')})")
+    return ExitStatus.OK
+
+
+async def _drain_backlog(context: Context, client: Client) -> None:
+    backlog = (await client.index_status()).embedding_backlog
+    if backlog == 0:
+        return
+    step = -(-backlog // DRAIN_STEPS)
+    with context.screen.progress("embedding", backlog) as advance:
+        idle = 0
+        while backlog and idle < PATIENCE_COUNT:
+            status = await client.index_status(wait_below=max(0, backlog - step))
+            if status.mode == "keyword":
+                break  # no model: nothing will embed, and recall says which mode it used
+            idle = 0 if status.embedding_backlog < backlog else idle + 1
+            advance(max(0, backlog - status.embedding_backlog))
+            backlog = status.embedding_backlog
+    if backlog:
+        context.screen.say(f"note: {counted(backlog, 'memory')} without embedding; found by words only")
+
+
+def search(context: Context) -> int:
+    """Find memories that hold all words."""
+    value = context.value
+    query = SearchQuery(
+        q=value("query"), namespace=value("namespace"), tier=value("tier"), limit=value("limit"), since=value("since"),
+        until=value("until"), tags=value("tags"), agent_id=value("author"), as_agent=value("as_agent"))
+    found = context.ask(lambda client: client.search(query))
+    if context.wants_json:
+        context.screen.json(found)
+    else:
+        _show(context, found.results)
+    return ExitStatus.OK
+
+
+def list_memories(context: Context) -> int:
+    """List memories."""
+    value = context.value
+    query = ListQuery(
+        namespace=value("namespace"), tier=value("tier"), limit=value("limit"), since=value("since"),
+        until=value("until"), tags=value("tags"), offset=value("offset"), cursor=value("cursor"),
+        agent_id=value("author"))
+    page = context.ask(lambda client: client.list_memories(query))
+    if context.wants_json:
+        context.screen.json(page)
+        return ExitStatus.OK
+    _show(context, page.memories)
+    if page.next_cursor is not UNSET:
+        context.screen.say(f"more with --cursor {page.next_cursor}")
+    return ExitStatus.OK
+
+
+def _show(context: Context, memories: Sequence[MemoryOut]) -> None:
+    now = context.around.now()
+    context.screen.table(
+        ("id", "tier", "namespace", "updated", "title", "content"), [_cells(memory, now=now) for memory in memories])
+    context.screen.say(counted(len(memories), "memory"))
+
+
+def _cells(memory: MemoryOut, *, now: Instant) -> tuple[str, ...]:
+    return (
+        short_id(memory.id), memory.tier, memory.namespace, age(memory.updated_at, now),
+        one_line(memory.title, width=60), one_line(memory.content, width=CONTENT_SHOWN_CHARS))

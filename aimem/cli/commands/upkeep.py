@@ -1,0 +1,119 @@
+"""Verbs on the whole: stats, namespaces, gc, status."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from aimem.cli.context import Context
+from aimem.cli.exits import ExitStatus
+from aimem.cli.runtime import Attached
+from aimem.cli.text import counted, size_words
+from aimem.wire import GcQuery
+
+if TYPE_CHECKING:
+    from aimem.client import Client
+
+
+class StatusReport(Struct, frozen=True, kw_only=True):
+    """What `status --json` prints; `held_by` is `this process` or `another process`, `holder` its note in the lock."""
+
+    status: str
+    version: str
+    compatible_with: str
+    db: str
+    held_by: str
+    holder: str
+    mode: str
+    model: str
+    reason: str
+    embedded: int
+    embedding_backlog: int
+    stream: str
+    memories: int
+    archived: int
+    db_size_bytes: int
+    open_access: bool
+    warnings: tuple[str, ...]
+
+
+def stats(context: Context) -> int:
+    """Count memories."""
+    answer = context.ask(lambda client: client.stats())
+    if context.wants_json:
+        context.screen.json(answer)
+        return ExitStatus.OK
+    lines = {
+        "memories": answer.total, "expiring soon": answer.expiring_soon, "archived": answer.archived,
+        "links": answer.links_count, "tombstones": answer.tombstones, "awaiting embedding": answer.embedding_backlog,
+        "op log": answer.op_log_count, "size": size_words(answer.db_size_bytes),
+    }
+    for name, value in lines.items():
+        context.screen.line(f"{name + ':':<20}{value}")
+    context.screen.line()
+    context.screen.table(("count", "tier"), [(str(row.count), row.tier) for row in answer.by_tier])
+    context.screen.line()
+    context.screen.table(("count", "namespace"), [(str(row.count), row.namespace) for row in answer.by_namespace])
+    return ExitStatus.OK
+
+
+def namespaces(context: Context) -> int:
+    """List namespaces, the largest first."""
+    answer = context.ask(lambda client: client.namespaces())
+    if context.wants_json:
+        context.screen.json(answer)
+    else:
+        context.screen.table(("count", "namespace"), [(str(row.count), row.namespace) for row in answer.namespaces])
+    return ExitStatus.OK
+
+
+def collect(context: Context) -> int:
+    """Collect expired memories, or count them."""
+    answer = context.ask(lambda client: client.collect(GcQuery(dry_run=context.value("dry_run"))))
+    if context.wants_json:
+        context.screen.json(answer)
+    else:
+        verb = "would collect" if answer.dry_run else "collected"
+        context.screen.line(f"{verb}: {counted(answer.expired_deleted, 'expired memory')}")
+    return ExitStatus.OK
+
+
+def status(context: Context) -> int:
+    """Show how the node is. An unwell node is an answer with the status of an unavailable one."""
+    report = context.visit(_report)
+    context.say_notices()
+    if context.wants_json:
+        context.screen.json(report)
+    else:
+        _show(context, report)
+    return ExitStatus.UNAVAILABLE if report.status == "error" else ExitStatus.OK
+
+
+async def _report(attached: Attached, client: Client) -> StatusReport:
+    health = await client.health()
+    index = await client.index_status()
+    counts = await client.stats()
+    return StatusReport(
+        status=health.status, version=health.version, compatible_with=health.compatible_with, db=str(attached.db),
+        held_by="this process" if attached.holder else "another process", holder=attached.hint, mode=index.mode,
+        model=index.model, reason=index.reason, embedded=index.embedded, embedding_backlog=index.embedding_backlog,
+        stream=health.stream, memories=counts.total, archived=counts.archived, db_size_bytes=counts.db_size_bytes,
+        open_access=health.open_access, warnings=health.warnings)
+
+
+def _show(context: Context, report: StatusReport) -> None:
+    holder = f" ({report.holder})" if report.holder else ""
+    reason = f" ({report.reason})" if report.reason else ""
+    lines = {
+        "node": report.status, "version": f"{report.version} (compatible with {report.compatible_with})",
+        "database": report.db, "held by": report.held_by + holder,
+        "size": f"{size_words(report.db_size_bytes)}, {counted(report.memories, 'memory')}, {report.archived} archived",
+        "recall": report.mode + reason, "model": report.model,
+        "embeddings": f"{report.embedded} done, {report.embedding_backlog} to do", "stream": report.stream,
+        "access": "open" if report.open_access else "by key",
+    }
+    for name, value in lines.items():
+        context.screen.line(f"{name + ':':<12}{value}")
+    for warning in report.warnings:
+        context.screen.say(f"warning: {warning}")

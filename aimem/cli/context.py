@@ -1,0 +1,58 @@
+"""What a command's function is handed: its arguments, its settings, its output and the way to a node."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, TypeVar  # Any: the values of options have the types that the table gives them
+
+from aimem.cli.identity import writer_id
+from aimem.cli.parser import Parsed
+from aimem.cli.runtime import Attached, Purpose, Runtime
+from aimem.cli.screen import Screen
+from aimem.cli.surroundings import Surroundings
+from aimem.config import Config
+
+if TYPE_CHECKING:
+    from aimem.client import Client
+
+T = TypeVar("T")
+
+
+class Context:
+    """One command line being carried out."""
+
+    def __init__(self, parsed: Parsed, config: Config, runtime: Runtime, around: Surroundings) -> None:
+        self.parsed = parsed
+        self.config = config
+        self.runtime = runtime
+        self.around = around
+        self.screen = Screen(around)
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether data is to be printed as JSON."""
+        return self.parsed.wants_json
+
+    def value(self, name: str) -> Any:
+        """The value of an option or argument of this verb."""
+        return self.parsed.values[name]
+
+    def ask(self, question: Callable[[Client], Awaitable[T]], purpose: Purpose = Purpose.COMMAND) -> T:
+        """Ask the node one question, as the configured or a generated agent. Raises: AimemError, or a group of it."""
+        return self.visit(lambda attached, client: question(client), purpose)
+
+    def visit(self, act: Callable[[Attached, Client], Awaitable[T]], purpose: Purpose = Purpose.COMMAND) -> T:
+        """The same for what needs to know how the node is attached."""
+        around = self.around
+        agent_id = writer_id(self.config.identity, host=around.host, pid=around.pid, rng=around.rng())
+
+        async def session() -> T:
+            async with self.runtime.open_client(self.config, purpose) as attached:
+                return await act(attached, attached.client.for_agent(agent_id))
+
+        return self.runtime.run(session)
+
+    def say_notices(self) -> None:
+        """Tell the operator which settings have no effect."""
+        for notice in self.config.notices:
+            self.screen.say(f"note: {notice}")

@@ -1,0 +1,110 @@
+"""The entry of the command line, and its last line: every failure becomes a sentence and an exit status."""
+
+from __future__ import annotations
+
+import importlib
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+
+from aimem.cli.context import Context
+from aimem.cli.exits import ExitStatus, status_of
+from aimem.cli.parser import Parsed, UsageError, help_text, parse
+from aimem.cli.runtime import Runtime
+from aimem.cli.surroundings import Surroundings, system_surroundings
+from aimem.cli.text import one_line
+from aimem.cli.verbs import Verb
+from aimem.config import load_config
+from aimem.errors import AimemError, ApprovalRequired
+
+Command = Callable[[Context], int]
+
+
+def main(argv: Sequence[str], runtime: Runtime, around: Surroundings | None = None) -> int:
+    """Carry out one command line.
+
+    Args:
+      argv: the arguments, without the program's name.
+      runtime: the effects.
+      around: the process's surroundings; the real ones if None.
+    Returns: the exit status (ExitStatus; a server's own). Never raises: failures are said on stderr.
+    """
+    around = around or system_surroundings()
+    try:
+        status = _carry_out(argv, runtime, around)
+        around.stdout.flush()
+    except SystemExit as exit_:  # argparse after --help and --version
+        return exit_.code if isinstance(exit_.code, int) else ExitStatus.OK
+    except (KeyboardInterrupt, BaseExceptionGroup, Exception) as error:  # noqa: BLE001  # the door's last line
+        return _report(error, around)
+    return int(status)
+
+
+def _carry_out(argv: Sequence[str], runtime: Runtime, around: Surroundings) -> int:
+    parsed = parse(argv, around.stdout)
+    if parsed.verb is None:
+        around.stdout.write(help_text())
+        return ExitStatus.OK
+    if parsed.verb.children:
+        names = ", ".join(child.name for child in parsed.verb.children)
+        raise UsageError(f"{parsed.verb.name} needs one of {names}; see `ai-memory {parsed.verb.name} --help`")
+    config = load_config(parsed.settings, around.environ, cwd=around.cwd, home=around.home)
+    context = Context(parsed, config, runtime, around)
+    try:
+        return command_of(parsed.verb)(context)
+    except (ApprovalRequired, BaseExceptionGroup) as error:
+        pending = next((leaf for leaf in leaves(error) if isinstance(leaf, ApprovalRequired)), None)
+        if pending is None:
+            raise
+        return _pending(pending, parsed, context)
+
+
+def command_of(verb: Verb) -> Command:
+    """The function that carries a verb out; importing it loads what the verb needs."""
+    module, _, name = verb.run.partition(":")
+    command: Command = getattr(importlib.import_module(f"aimem.cli.commands.{module}"), name)
+    return command
+
+
+def _pending(error: ApprovalRequired, parsed: Parsed, context: Context) -> int:
+    """The action is queued: that is an answer, with a status of its own."""
+    details = error.details
+    if parsed.wants_json:
+        context.screen.json({"status": "pending", "reason": error.message, **details})
+    else:
+        name = details.get("action") or (parsed.verb.name if parsed.verb else "action")
+        context.screen.line(
+            f"{name} queued for approval: pending_id={details.get('pending_id')} ns={details.get('namespace')}")
+    return ExitStatus.PENDING
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The single errors inside groups, which the nurseries below us raise."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error
+
+
+def _report(error: BaseException, around: Surroundings) -> int:
+    """Say what went wrong, in the order of what matters: the user's own doing first, then our errors, then bugs."""
+    inside = list(leaves(error))
+    if any(isinstance(leaf, KeyboardInterrupt) for leaf in inside):
+        return ExitStatus.INTERRUPTED
+    if inside and all(isinstance(leaf, BrokenPipeError) for leaf in inside):
+        around.abandon_stdout()
+        return ExitStatus.BROKEN_PIPE
+    known = [leaf for leaf in inside if isinstance(leaf, AimemError)]
+    if known and len(known) == len(inside):
+        around.stderr.write(f"ai-memory: error: {one_line(known[0].message)}\n")
+        return status_of(known[0])
+    return _report_bug(inside[0] if inside else error, error, around)
+
+
+def _report_bug(first: BaseException, error: BaseException, around: Surroundings) -> int:
+    if around.environ.get("AI_MEMORY_DEBUG") == "1":
+        around.stderr.write("".join(traceback.format_exception(error)))
+    what = one_line(f"{type(first).__name__}: {first}", width=200)
+    around.stderr.write(
+        f"ai-memory: error: this is a bug in ai-memory ({what}); please report it with what AI_MEMORY_DEBUG=1 prints\n")
+    return ExitStatus.OTHER

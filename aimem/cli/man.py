@@ -1,0 +1,260 @@
+"""Writes the manual pages that follow from the tables of verbs and settings.
+
+`python -m aimem.cli.man man/` writes `ai-memory-VERB.1` for each verb, and in `ai-memory-config.5` replaces what stands
+between the marks; the rest of that page, and ai-memory(1), are written by hand. Tests compare the committed pages.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+from aimem.cli.exits import MEANING, ExitStatus
+from aimem.cli.parser import (
+    GLOBAL_HELP,
+    default_words,
+    global_settings,
+    option_metavar,
+    server_settings,
+    setting_metavar,
+)
+from aimem.cli.verbs import VERBS, Option, Verb
+from aimem.config import SETTINGS, Kind, Setting, kind_words
+
+DATE = "November 21, 2026"
+"""When the generated pages' words last changed."""
+
+CONFIG_PAGE = "ai-memory-config.5"
+BEGIN, END = '.\\" BEGIN GENERATED SETTINGS', '.\\" END GENERATED SETTINGS'
+
+_SERVER_STATUSES = (ExitStatus.OK, ExitStatus.OTHER, ExitStatus.INVALID, ExitStatus.DENIED, ExitStatus.UNAVAILABLE)
+_SENTENCE_END = re.compile(r"(?<=[a-z0-9)][.])\s+(?=[A-Z])")
+
+
+def generated_pages(folder: Path) -> dict[str, str]:
+    """Every page that is generated, whole or in part, by file name. `folder` holds the hand-written text."""
+    pages = {f"ai-memory-{verb.name}.1": verb_page(verb) for verb in VERBS}
+    pages[CONFIG_PAGE] = config_page((folder / CONFIG_PAGE).read_text())
+    return pages
+
+
+def verb_page(verb: Verb) -> str:
+    """The page of one verb, in mdoc."""
+    return "\n".join((
+        f".Dd {DATE}", f".Dt AI-MEMORY-{verb.name.upper()} 1", ".Os",
+        ".Sh NAME", f".Nm ai-memory-{verb.name}", f".Nd {_text(verb.summary)}",
+        ".Sh SYNOPSIS", *_synopsis(verb),
+        ".Sh DESCRIPTION", *_description(verb),
+        ".Sh OPTIONS", *_options(verb),
+        ".Sh ENVIRONMENT", *_environment(verb),
+        ".Sh FILES", "The database and the configuration file; see", ".Xr ai-memory 1 .",
+        ".Sh EXIT STATUS", *_statuses(_statuses_of(verb)),
+        ".Sh EXAMPLES", *_examples(verb),
+        ".Sh SEE ALSO", *_see_also(verb),
+    )) + "\n"
+
+
+def config_page(page: str) -> str:
+    """The configuration page with its generated part renewed. Raises: ValueError if the marks are missing."""
+    head, begin, rest = page.partition(BEGIN + "\n")
+    _, end, tail = rest.partition(END + "\n")
+    if not begin or not end:
+        raise ValueError(f"{CONFIG_PAGE} has lost its marks of generated text")
+    return head + begin + "\n".join(_settings_lists()) + "\n" + end + tail
+
+
+def _synopsis(verb: Verb) -> Iterator[str]:
+    for leaf in verb.children or (verb,):
+        yield ".Nm ai-memory"
+        yield f".Cm {verb.name}" + (f" {leaf.name}" if verb.children else "")
+        for option in leaf.options:
+            lead = "." if option.required else ".Op "
+            yield lead + _flags([option.short or option.flag], _argument_of(option))
+        for setting in server_settings(leaf):
+            value = "" if setting.kind is Kind.SWITCH else setting_metavar(setting).lower()
+            yield ".Op " + _flags([setting.flag or ""], value)
+        yield ".Op Ar global-option ..."
+        for argument in leaf.arguments:
+            yield f".{'Op ' if argument.count == '?' else ''}Ar {argument.name}"
+
+
+def _description(verb: Verb) -> Iterator[str]:
+    yield from _sentences(verb.about or f"{verb.summary[0].upper()}{verb.summary[1:]}.")
+    if verb.children:
+        yield ".Pp"
+        yield "Its verbs are:"
+        yield ".Bl -tag -width Ds"
+        for child in verb.children:
+            yield f".It Cm {child.name}"
+            yield from _sentences(f"{child.summary[0].upper()}{child.summary[1:]}.{_prints(child)}")
+        yield ".El"
+    elif verb.prints:
+        yield ".Pp"
+        yield from _sentences(_prints(verb).strip())
+
+
+def _prints(verb: Verb) -> str:
+    return f" With --json it prints {verb.prints}." if verb.prints else ""
+
+
+def _options(verb: Verb) -> Iterator[str]:
+    if verb.children:
+        for child in verb.children:
+            if child.arguments or child.options:
+                yield f".Ss {child.name}"
+                yield from _own_options(child)
+    else:
+        yield from _own_options(verb)
+    if any(True for _ in _own_options(verb)) or verb.children:
+        yield ".Pp"
+    yield "Global options, before or after the verb, are described in"
+    yield ".Xr ai-memory 1 ."
+
+
+def _own_options(verb: Verb) -> Iterator[str]:
+    settings = server_settings(verb)
+    if not (verb.arguments or verb.options or settings):
+        return
+    yield ".Bl -tag -width Ds"
+    for argument in verb.arguments:
+        yield f".It Ar {argument.name}"
+        yield from _sentences(argument.help)
+    for option in verb.options:
+        names = [name for name in (option.short, option.flag) if name]
+        yield ".It " + _flags(names, _argument_of(option))
+        yield from _sentences(option.help + _choices(option.choices) + default_words(option))
+    for setting in settings:
+        yield from _setting_flag(setting)
+    yield ".El"
+
+
+def _setting_flag(setting: Setting) -> Iterator[str]:
+    names = [name for name in (setting.short, setting.flag) if name]
+    value = "" if setting.kind is Kind.SWITCH else setting_metavar(setting).lower()
+    yield ".It " + _flags(names, value)
+    yield from _sentences(setting.help + _choices(setting.choices))
+
+
+def _choices(choices: Sequence[str]) -> str:
+    return f" One of {', '.join(choices)}." if choices else ""
+
+
+def _environment(verb: Verb) -> Iterator[str]:
+    settings = [setting for leaf in verb.children or (verb,) for setting in server_settings(leaf)]
+    if settings:
+        yield "Each option that is a setting has a variable, which the option overrides:"
+        yield ".Bl -tag -width Ds"
+        for setting in settings:
+            yield f".It Ev {setting.variable}"
+            yield f"As {setting.flag}."
+        yield ".El"
+        yield ".Pp"
+    yield "The variables of every verb are in"
+    yield ".Xr ai-memory 1 ,"
+    yield "those of all settings in"
+    yield ".Xr ai-memory-config 5 ."
+
+
+def _statuses_of(verb: Verb) -> Sequence[ExitStatus]:
+    return _SERVER_STATUSES if verb.name in ("serve", "mcp") else tuple(ExitStatus)
+
+
+def _statuses(statuses: Iterable[ExitStatus]) -> Iterator[str]:
+    yield ".Bl -tag -width Ds"
+    for status in statuses:
+        yield f".It {status.value}"
+        yield from _sentences(MEANING[status])
+    yield ".El"
+
+
+def _examples(verb: Verb) -> Iterator[str]:
+    for number, (what, line) in enumerate(verb.examples):
+        if number:
+            yield ".Pp"
+        yield f"{what}:"
+        yield ".Bd -literal -offset indent"
+        yield _text(f"$ ai-memory {line}")
+        yield ".Ed"
+
+
+def _see_also(verb: Verb) -> Iterator[str]:
+    pages = ["ai-memory 1", "ai-memory-config 5"] + (["ai-memory-api 7"] if verb.name == "serve" else [])
+    yield from (f".Xr {page} ," for page in pages[:-1])
+    yield f".Xr {pages[-1]}"
+
+
+def _settings_lists() -> Iterator[str]:
+    """The tables of ai-memory-config(5): top-level keys, then each table's."""
+    tables = dict.fromkeys(setting.key.rpartition(".")[0] for setting in SETTINGS)
+    for table in tables:
+        yield f".Ss {'Table ' + table if table else 'Top level'}"
+        yield ".Bl -tag -width Ds"
+        for setting in SETTINGS:
+            if setting.key.rpartition(".")[0] == table:
+                yield from _setting_entry(setting)
+        yield ".El"
+
+
+def _setting_entry(setting: Setting) -> Iterator[str]:
+    yield f".It Cm {setting.key.rpartition('.')[2]}"
+    yield from _sentences(setting.help + (f" It {setting.unused}." if setting.unused else ""))
+    yield ".br"
+    yield from _sentences(f"Value: {kind_words(setting)}.")
+    if setting.default:
+        yield ".br"
+        yield _text(f"Default: {setting.default}.")
+    yield ".br"
+    yield "Variable:"
+    if not setting.flag:
+        yield f".Ev {setting.variable} ."
+        return
+    yield f".Ev {setting.variable} ;"
+    yield "option:"
+    yield f".Fl {_dashes(setting.flag)} ."
+
+
+def global_option_entries() -> Iterator[str]:
+    """What ai-memory(1) must describe, as flags; its text is written by hand and compared with this by a test."""
+    yield from (setting.flag for setting in global_settings() if setting.flag)
+    yield from GLOBAL_HELP
+
+
+def _argument_of(option: Option) -> str:
+    if option.read is None:
+        return ""
+    return option.name if option.choices else option_metavar(option).lower()
+
+
+def _flags(names: Sequence[str], value: str) -> str:
+    argument = f" Ar {value}" if value else ""
+    return " , ".join(f"Fl {_dashes(name)}{argument}" for name in names)
+
+
+def _dashes(flag: str) -> str:
+    """A flag as the Fl macro wants it: it supplies the first dash."""
+    return flag.removeprefix("-")
+
+
+def _sentences(text: str) -> Iterator[str]:
+    """One sentence a line, as mdoc wants it to space them."""
+    yield from (_text(sentence) for sentence in _SENTENCE_END.split(text))
+
+
+def _text(text: str) -> str:
+    """Text that mdoc shows as it is: no escapes, and no line that looks like a request."""
+    escaped = text.replace("\\", "\\e").replace("~", "\\(ti").replace("^", "\\(ha").replace("`", "\\(ga")
+    return "\\&" + escaped if escaped.startswith((".", "'")) else escaped
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Write the generated pages into a folder."""
+    folder = Path(arguments[0] if arguments else "man")
+    for name, page in generated_pages(folder).items():
+        (folder / name).write_text(page)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,194 @@
+"""The argparse parser, built from the tables of settings and verbs."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn, TextIO  # Any: argparse keeps its values in an untyped namespace
+
+import aimem
+from aimem.cli.verbs import VERBS, Argument, Option, Verb
+from aimem.config import EVERY_VERB, SETTINGS, Kind, Setting
+from aimem.errors import InvalidRequest
+
+_SETTING = "setting."
+_CHOICE = re.compile(r"argument (\S+): invalid choice: '([^']*)' \(choose from (.*)\)")
+
+GLOBAL_HELP = {
+    "--config": "The configuration file to read, instead of the usual places.",
+    "--json": "Print data as JSON.",
+    "--help": "Show help and exit.",
+    "--version": "Show the version and exit.",
+}
+"""Global flags that are no settings."""
+
+
+class UsageError(InvalidRequest):
+    """The command line cannot be understood."""
+
+
+class Parsed:
+    """A parsed command line: the verb, the values of its options, and the settings that were given as flags."""
+
+    def __init__(self, verb: Verb | None, values: Mapping[str, Any]) -> None:
+        self.verb = verb
+        self.settings: Mapping[str, object] = {
+            name.removeprefix(_SETTING): value for name, value in values.items() if name.startswith(_SETTING)}
+        self.values: Mapping[str, Any] = {
+            name: value for name, value in values.items() if not name.startswith(_SETTING)}
+        self.wants_json = bool(values.get("json"))
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, raising instead of exiting, and writing its help where it is told."""
+
+    out: TextIO | None = None
+
+    def error(self, message: str) -> NoReturn:
+        if choice := _CHOICE.search(message):
+            where, given, allowed = choice[1].partition("/")[0], choice[2], re.findall(r"[\w-]+", choice[3])
+            known = ", ".join(allowed)
+            message = f"{where}: {given[:64]!r} is unknown; allowed are {known}{_did_you_mean(given, allowed)}"
+        raise UsageError(f"{message}; see `{self.prog} --help`")
+
+    def _print_message(self, message: str, file: object = None) -> None:
+        if message and self.out:
+            self.out.write(message)
+
+
+def parse(argv: Sequence[str], out: TextIO) -> Parsed:
+    """Read a command line (without the program's name).
+
+    Raises: UsageError saying what is wrong; SystemExit after `--help` and `--version`, which print on `out`.
+    """
+    arguments, rest = build_parser(out).parse_known_args(argv)
+    values = vars(arguments)
+    verb: Verb | None = values.pop("verb", None)
+    if rest:
+        unknown = rest[0].partition("=")[0]
+        known = [option.flag for option in verb.options] if verb else []
+        known += [setting.flag for setting in SETTINGS if setting.flag] + list(GLOBAL_HELP)
+        where = f"ai-memory {verb.name}" if verb else "ai-memory"
+        raise UsageError(f"unknown argument {unknown}{_did_you_mean(unknown, known)}; see `{where} --help`")
+    return Parsed(verb, values)
+
+
+def help_text() -> str:
+    """The help of the whole program."""
+    return build_parser().format_help()
+
+
+def build_parser(out: TextIO | None = None) -> _Parser:
+    """The parser of the whole program; `--help` and `--version` print on `out`."""
+    root = _Parser(
+        prog="ai-memory", add_help=False, allow_abbrev=False,
+        description="Persistent memory for AI agents: over HTTP, MCP and this command line.",
+        epilog="The manual: man ai-memory, man ai-memory-VERB, man ai-memory-config.")
+    root.out = out
+    _add_global(root, own_flags=frozenset())
+    root.add_argument("--version", action="version", version=f"ai-memory {aimem.__version__}",
+                      help=GLOBAL_HELP["--version"])
+    _add_verbs(root, VERBS, title="verbs")
+    return root
+
+
+def _add_verbs(parser: _Parser, verbs: Sequence[Verb], *, title: str) -> None:
+    group = parser.add_subparsers(title=title, metavar="VERB")
+    for verb in verbs:
+        child = group.add_parser(
+            verb.name, help=verb.summary, description=verb.about or f"{verb.summary.capitalize()}.", add_help=False,
+            allow_abbrev=False)
+        child.out = parser.out
+        own_flags = frozenset(option.flag for option in verb.options)
+        for argument in verb.arguments:
+            _add_argument(child, argument)
+        for option in verb.options:
+            _add_option(child, option)
+        for setting in server_settings(verb):
+            _add_setting(child, setting)
+        _add_global(child, own_flags=own_flags)
+        child.set_defaults(verb=verb)
+        if verb.children:
+            _add_verbs(child, verb.children, title=f"verbs of {verb.name}")
+
+
+def server_settings(verb: Verb) -> list[Setting]:
+    """The settings whose flags this verb takes beside the global ones."""
+    return [setting for setting in SETTINGS if verb.run and verb.name in setting.flag_of]
+
+
+def global_settings() -> list[Setting]:
+    """The settings whose flags every verb takes."""
+    return [setting for setting in SETTINGS if setting.flag_of == EVERY_VERB]
+
+
+def _add_global(parser: argparse.ArgumentParser, *, own_flags: frozenset[str]) -> None:
+    """Add the global flags.
+
+    They stand on every parser, so that they may come before or after the verb; SUPPRESS keeps the verb's parser from
+    resetting what stood before it.
+    """
+    group = parser.add_argument_group("global options")
+    for setting in global_settings():
+        if setting.flag not in own_flags:
+            _add_setting(group, setting)
+    group.add_argument("--config", dest=_SETTING + "config", metavar="FILE", default=argparse.SUPPRESS,
+                       help=GLOBAL_HELP["--config"])
+    group.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help=GLOBAL_HELP["--json"])
+    group.add_argument("-h", "--help", action="help", help=GLOBAL_HELP["--help"])
+
+
+def _add_setting(parser: argparse._ActionsContainer, setting: Setting) -> None:
+    """A setting's value stays text: the loader reads and checks it as it does those of file and environment."""
+    names = [name for name in (setting.flag, setting.short) if name]
+    dest = _SETTING + setting.key
+    if setting.kind is Kind.SWITCH:
+        parser.add_argument(*names, dest=dest, action="store_const", const=True, default=argparse.SUPPRESS,
+                            help=setting.help)
+        return
+    metavar = "|".join(setting.choices) if setting.choices else setting_metavar(setting)
+    parser.add_argument(*names, dest=dest, metavar=metavar, default=argparse.SUPPRESS, help=setting.help)
+
+
+def setting_metavar(setting: Setting) -> str:
+    """The placeholder of a setting's value."""
+    words = {Kind.PATH: "PATH", Kind.INTEGER: "N", Kind.NUMBER: "N", Kind.ADDRESS: "HOST:PORT"}
+    return words.get(setting.kind, setting.key.rpartition("_")[2].upper())
+
+
+def _add_argument(parser: argparse.ArgumentParser, argument: Argument) -> None:
+    if argument.count == "?":
+        parser.add_argument(argument.name, nargs="?", help=argument.help)
+    else:
+        parser.add_argument(argument.name, help=argument.help)
+
+
+def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
+    names = [name for name in (option.flag, option.short) if name]
+    words = option.help + default_words(option)
+    if option.read is None:
+        parser.add_argument(*names, dest=option.name, action="store_true", help=words)
+    else:
+        parser.add_argument(
+            *names, dest=option.name, type=option.read, default=option.default, required=option.required,
+            choices=option.choices or None, metavar=option_metavar(option), help=words)
+
+
+def option_metavar(option: Option) -> str:
+    """The placeholder of an option's value."""
+    if option.choices:
+        return "|".join(option.choices)
+    return "N" if option.read is not str else option.flag.rpartition("-")[2].upper()
+
+
+def default_words(option: Option) -> str:
+    """` Default: x.`, or nothing."""
+    default = option.default_text or ("" if option.default is None else str(option.default))
+    return f" Default: {default}." if default else ""
+
+
+def _did_you_mean(word: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,62 @@
+"""What the command line is handed by the composition root: ways to reach a node, to be one, and to run coroutines."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from msgspec import Struct
+
+from aimem.config import Config
+
+if TYPE_CHECKING:
+    from aimem.client import Client
+
+T = TypeVar("T")
+
+
+class Purpose(StrEnum):
+    """What a process needs a node for; it decides what is started if this process becomes the holder."""
+
+    COMMAND = "command"    # one request; no embedding in the background
+    RECALL = "recall"      # the embedding model, and the backlog embedded
+    SESSION = "session"    # everything, for long
+
+
+class Attached(Struct, frozen=True, kw_only=True):
+    """A node within reach.
+
+    Attributes:
+      client: asks it.
+      holder: whether this process holds the database's lock (and so is the node).
+      db: absolute path of the database.
+      hint: what the holder wrote into the lock file, for people; may be empty or out of date.
+    """
+
+    client: Client
+    holder: bool
+    db: Path
+    hint: str = ""
+
+
+class Runtime(Protocol):
+    """The effects of the command line. The real one is made in `__main__`."""
+
+    def open_client(self, config: Config, purpose: Purpose) -> AbstractAsyncContextManager[Attached]:
+        """Reach the node of the configured database, becoming it if nobody holds the lock. Raises: AimemError."""
+        ...
+
+    def run_daemon(self, config: Config) -> int:
+        """Serve until told to stop; the exit status. Raises: AimemError."""
+        ...
+
+    def run_mcp(self, config: Config) -> int:
+        """Speak MCP on standard input and output until the client is done; the exit status. Raises: AimemError."""
+        ...
+
+    def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
+        """Run a coroutine function to its end on the event loop (`trio.run`)."""
+        ...

@@ -1,0 +1,122 @@
+"""Output: data on stdout as JSON or for people, talk on stderr. Colour, bars and boxes only on a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+import msgspec
+
+from aimem.cli.surroundings import Surroundings
+from aimem.cli.text import one_line, printable
+from aimem.wire import encode
+
+Advance = Callable[[int], None]
+"""Called with how much more is done."""
+
+PLAIN_PROGRESS_LINES = 20
+"""Off a terminal a bar is lines: at most so many, so that a log stays readable."""
+
+
+class Screen:
+    """The two output streams of a command."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self._out, self._err, self._environ = around.stdout, around.stderr, around.environ
+
+    def json(self, value: object) -> None:
+        """Print a wire value as JSON, indented."""
+        self._out.write(msgspec.json.format(encode(value), indent=2).decode() + "\n")
+
+    def line(self, text: str = "") -> None:
+        """Print a line of data for people."""
+        self._out.write((printable(text) if self._out.isatty() else text) + "\n")
+
+    def say(self, text: str) -> None:
+        """Talk: one line on stderr."""
+        self._err.write(f"ai-memory: {one_line(text)}\n")
+        self._err.flush()
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Print rows under headings: by rich on a terminal, else in aligned columns. Cells become one line each."""
+        cells = [[one_line(cell) for cell in row] for row in rows]
+        if self._out.isatty():
+            self._rich_table(columns, cells)
+            return
+        widths = [max(_width(row[place]) for row in [list(columns), *cells]) for place in range(len(columns))]
+        for row in [[column.upper() for column in columns], *cells]:
+            padded = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
+            self._out.write("  ".join(padded).rstrip() + "\n")
+
+    def _rich_table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for column in columns:
+            # Only the last column may shrink: ids and numbers cut short would be useless.
+            table.add_column(column.upper(), no_wrap=column != columns[-1], overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))  # Text: memory text is no markup
+        Console(
+            file=self._out, force_terminal=True, no_color=bool(self._environ.get("NO_COLOR")), highlight=False,
+            _environ=self._environ,
+        ).print(table)
+
+    @contextmanager
+    def progress(self, what: str, total: int | None) -> Iterator[Advance]:
+        """Show how far something is, on stderr: a bar on a terminal, else a few plain lines.
+
+        Args:
+          what: a gerund, such as `importing`.
+          total: the sum that the advances will reach, or None if unknown.
+        """
+        if self._err.isatty():
+            with self._bar(what, total) as advance:
+                yield advance
+        else:
+            yield _lines(self._err, what, total)
+
+    @contextmanager
+    def _bar(self, what: str, total: int | None) -> Iterator[Advance]:
+        from rich.console import Console
+        from rich.progress import Progress
+
+        console = Console(
+            file=self._err, force_terminal=True, no_color=bool(self._environ.get("NO_COLOR")), _environ=self._environ)
+        # No refreshing thread of rich's: the bar is drawn when something was done.
+        with Progress(console=console, auto_refresh=False, transient=True) as bar:
+            task = bar.add_task(what, total=total)
+
+            def advance(amount: int) -> None:
+                bar.advance(task, amount)
+                bar.refresh()
+
+            yield advance
+
+
+def _lines(stream: TextIO, what: str, total: int | None) -> Advance:
+    done, shown = 0, 0
+
+    def advance(amount: int) -> None:
+        nonlocal done, shown
+        done += amount
+        if not total:
+            return
+        step = done * PLAIN_PROGRESS_LINES // total
+        if step > shown:
+            shown = step
+            stream.write(f"ai-memory: {what}: {min(100, done * 100 // total)} %\n")
+            stream.flush()
+
+    return advance
+
+
+def _width(text: str) -> int:
+    """Columns that a line takes on a terminal: wide characters two, combining ones none."""
+    return sum(
+        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)

@@ -1,0 +1,244 @@
+"""The table of verbs: what each takes, what it prints, and the function that does it.
+
+Parser and manual are built from it. Functions are named as text (`module:function` under `aimem.cli.commands`), because
+importing them would load what `--help` must not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Struct
+
+from aimem.cli.values import integer, number
+from aimem.model import Relation, Scope, Tier
+
+
+class Argument(Struct, frozen=True, kw_only=True):
+    """A positional argument. `count` is `1` or `?` (may be left out)."""
+
+    name: str
+    help: str
+    count: str = "1"
+
+
+class Option(Struct, frozen=True, kw_only=True):
+    """An option of one verb.
+
+    Attributes:
+      flag, short: `--content`, `-c`.
+      help: one sentence; the manual and `--help` show it.
+      dest: the name that its value gets; by default the flag's.
+      read: turns the text into a value (ValueError if it cannot), or None for a switch.
+      default: without the option.
+      default_text: the default in words, where it is not a value.
+    """
+
+    flag: str
+    help: str
+    short: str | None = None
+    dest: str | None = None
+    read: Callable[[str], object] | None = str
+    default: object = None
+    default_text: str = ""
+    required: bool = False
+    choices: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of its value among the parsed arguments."""
+        return self.dest or self.flag.removeprefix("--").replace("-", "_")
+
+
+class Verb(Struct, frozen=True, kw_only=True):
+    """A verb, or a group of verbs (`children`). `prints` says what `--json` prints."""
+
+    name: str
+    summary: str
+    about: str = ""
+    arguments: tuple[Argument, ...] = ()
+    options: tuple[Option, ...] = ()
+    children: tuple[Verb, ...] = ()
+    run: str = ""
+    prints: str = ""
+    examples: tuple[tuple[str, str], ...] = ()
+
+
+_TIERS = tuple(tier.value for tier in Tier)
+_SCOPES = tuple(scope.value for scope in Scope)
+_RELATIONS = tuple(relation.value for relation in Relation)
+_ID = Argument(name="id", help="The memory's id.")
+_ID_OR_PREFIX = Argument(name="id", help="The memory's id, or a unique prefix of at least 4 characters.")
+_NAMESPACE = Option(flag="--namespace", short="-n", help="Only this namespace.")
+_TIER_FILTER = Option(flag="--tier", short="-t", choices=_TIERS, help="Only this tier.")
+_SINCE = Option(flag="--since", help="Only memories created at or after this RFC 3339 time.")
+_UNTIL = Option(flag="--until", help="Only memories created at or before this RFC 3339 time.")
+_TAGS = Option(flag="--tags", help="Only memories with this tag.")
+_AUTHOR = Option(flag="--agent-id", dest="author", help="Only memories of this author (not who asks).")
+_AS_AGENT = Option(flag="--as-agent", help="Only what an agent living in this namespace may see.")
+_TITLE = Option(flag="--title", short="-T", help="The title.")
+_CONTENT = Option(flag="--content", short="-c", help="The text; - reads it from standard input.")
+_PRIORITY = Option(flag="--priority", short="-p", read=integer, help="1 (least) to 10.")
+_CONFIDENCE = Option(flag="--confidence", read=number, help="How sure it is, 0 to 1.")
+_TAG_LIST = Option(flag="--tags", help="Tags, divided by commas.")
+
+
+def _limit(default: int) -> Option:
+    return Option(flag="--limit", read=integer, default=default, help="At most so many.")
+
+
+_STORE = Verb(
+    name="store", summary="remember a text", run="memories:store",
+    about="Stores a memory, or updates the visible memory of the same title and namespace.",
+    options=(
+        Option(flag="--title", short="-T", required=True, help="The title; a blank one is made from the content."),
+        Option(flag="--content", short="-c", required=True, help="The text; - reads it from standard input."),
+        Option(flag="--tier", short="-t", choices=_TIERS, default="mid", help="How long it is meant to live."),
+        Option(flag="--namespace", short="-n", default_text="the project's name",
+               help="Where it belongs. The project's name is the repository of the git remote origin, else the "
+                    "folder's name, else global."),
+        _TAG_LIST,
+        Option(flag="--priority", short="-p", read=integer, default=5, help="1 (least) to 10."),
+        Option(flag="--confidence", read=number, default=1.0, help="How sure it is, 0 to 1."),
+        Option(flag="--source", short="-S", default="cli", help="Where it came from: a word of a-z, 0-9 and _ . : -"),
+        Option(flag="--expires-at", help="RFC 3339 time when it expires; excludes the tier's lifetime."),
+        Option(flag="--ttl-secs", read=integer, help="Seconds to live, instead of the tier's lifetime."),
+        Option(flag="--scope", choices=_SCOPES, help="Who may see it."),
+    ),
+    prints="the stored memory, with action, version and potential_contradictions",
+    examples=(("Remember a decision for good", 'store -t long -T "Database" -c "We chose SQLite: it is one file."'),
+              ("Remember a file", "store -T notes -c - < notes.txt")),
+)
+_UPDATE = Verb(
+    name="update", summary="change a memory", run="memories:update", arguments=(_ID_OR_PREFIX,),
+    about="Changes what is named and leaves the rest. A tier never goes down.",
+    options=(_TITLE, _CONTENT, Option(flag="--tier", short="-t", choices=_TIERS, help="The tier."),
+             Option(flag="--namespace", short="-n", help="The namespace to move it to."), _TAG_LIST, _PRIORITY,
+             _CONFIDENCE,
+             Option(flag="--expires-at", help="RFC 3339 time when it expires; an empty text clears the expiry.")),
+    prints="the memory as it is now, with version",
+    examples=(("Keep a memory for ever", 'update 3f2a9c1e --expires-at ""'),),
+)
+_RECALL = Verb(
+    name="recall", summary="find memories by meaning", run="finding:recall",
+    arguments=(Argument(name="context", help="What to find: a question or a few words."),),
+    about="Finds memories by meaning and words, best first, and marks them as used, which lengthens their life. If "
+          "this process holds the database itself, memories that have no embedding yet get one first.",
+    options=(_NAMESPACE, _limit(10), _TAGS, _SINCE, _UNTIL, _AS_AGENT,
+             Option(flag="--budget-tokens", read=integer, help="Return memories of at most about so many tokens."),
+             Option(flag="--context-tokens", help="Words of the conversation, divided by commas: they colour it.")),
+    prints='{"memories", "count", "mode", "tokens_used", "budget_tokens"?}; each memory has a score',
+    examples=(("Ask a question", 'recall "which database did we choose?"'),),
+)
+_SEARCH = Verb(
+    name="search", summary="find memories that hold all words", run="finding:search",
+    arguments=(Argument(name="query", help="Words that must all occur."),),
+    options=(_NAMESPACE, _TIER_FILTER, _limit(20), _SINCE, _UNTIL, _TAGS, _AUTHOR, _AS_AGENT),
+    prints='{"results", "memories", "count", "query"}',
+    examples=(("Search one namespace", "search -n project sqlite"),),
+)
+_GET = Verb(
+    name="get", summary="show a memory and its links", run="memories:get", arguments=(_ID_OR_PREFIX,),
+    prints='{"memory", "links"}', examples=(("Show a memory as JSON", "get --json 3f2a9c1e"),),
+)
+_LIST = Verb(
+    name="list", summary="list memories", run="finding:list_memories",
+    about="Lists live memories by priority, then by latest change.",
+    options=(_NAMESPACE, _TIER_FILTER, _limit(20), _SINCE, _UNTIL, _TAGS,
+             Option(flag="--offset", read=integer, default=0, help="Skip so many."),
+             Option(flag="--cursor", help="Continue after a page: its next_cursor. Excludes --offset."), _AUTHOR),
+    prints='{"memories", "count", "next_cursor"?}', examples=(("List long-lived memories", "list -t long --limit 50"),),
+)
+_DELETE = Verb(
+    name="delete", summary="delete a memory for ever", run="memories:delete", arguments=(_ID,),
+    prints='{"deleted", "id", "version"?}',
+    examples=(("Delete a memory", "delete 3f2a9c1e-5b0d-4c8e-9f57-0a1b2c3d4e5f"),),
+)
+_PROMOTE = Verb(
+    name="promote", summary="make a memory long-lived", run="memories:promote", arguments=(_ID,),
+    options=(Option(flag="--to-namespace", help="Instead clone it into this ancestor of its namespace."),),
+    prints='{"promoted", "mode", "id", "tier"}, or with --to-namespace {"promoted", "mode", "source_id", "clone_id", '
+           '"to_namespace"}',
+    examples=(("Share a memory with the team", "promote --to-namespace team 3f2a9c1e-5b0d-4c8e-9f57-0a1b2c3d4e5f"),),
+)
+_LINK = Verb(
+    name="link", summary="state a relation of two memories", run="memories:link",
+    arguments=(Argument(name="source", help="The id of the memory that the relation starts at."),
+               Argument(name="target", help="The id of the memory that it leads to.")),
+    options=(Option(flag="--relation", short="-r", choices=_RELATIONS, default="related_to",
+                    help="What the source is to the target."),),
+    prints='{"linked", "source_id", "target_id", "relation", "created", "version"?}',
+    examples=(("One memory replaces another", "link -r supersedes NEW-ID OLD-ID"),),
+)
+_STATS = Verb(
+    name="stats", summary="count memories", run="upkeep:stats", prints="the counts, by tier and namespace",
+    examples=(("Count", "stats"),),
+)
+_NAMESPACES = Verb(
+    name="namespaces", summary="list namespaces", run="upkeep:namespaces",
+    prints='{"namespaces": [{"namespace", "count"}]}', examples=(("List namespaces", "namespaces"),),
+)
+_GC = Verb(
+    name="gc", summary="collect expired memories", run="upkeep:collect",
+    about="Archives (or deletes, see archive_on_gc in ai-memory-config(5)) what has expired. A daemon does so itself.",
+    options=(Option(flag="--dry-run", read=None, help="Only count them."),),
+    prints='{"expired_deleted", "collected", "dry_run"}', examples=(("Count what would go", "gc --dry-run"),),
+)
+_ARCHIVE = Verb(
+    name="archive", summary="look after archived memories",
+    children=(
+        Verb(name="list", summary="list archived memories, newest first", run="archive:list_archive",
+             options=(_NAMESPACE, _limit(50), Option(flag="--offset", read=integer, default=0, help="Skip so many.")),
+             prints='{"archived", "count"}'),
+        Verb(name="restore", summary="bring an archived memory back", run="archive:restore", arguments=(_ID,),
+             options=(Option(flag="--mode", choices=("keep", "long"), default="keep",
+                             help="keep its tier and expiry, or make it long-lived, as v0.6.3 did."),),
+             prints='{"restored", "id", "tier", "expires_at"?, "version"}'),
+        Verb(name="purge", summary="delete archived memories for ever", run="archive:purge",
+             options=(Option(flag="--older-than-days", read=integer, help="Those archived more than so many days ago."),
+                      Option(flag="--all", read=None, help="All of them.")),
+             prints='{"purged"}'),
+        Verb(name="stats", summary="count archived memories", run="archive:stats",
+             prints='{"archived_total", "by_namespace"}'),
+    ),
+    examples=(("Bring a memory back", "archive restore 3f2a9c1e-5b0d-4c8e-9f57-0a1b2c3d4e5f"),
+              ("Forget what has lain there for a year", "archive purge --older-than-days 365")),
+)
+_IMPORT = Verb(
+    name="import", summary="take in exported memories", run="transfer:import_memories",
+    arguments=(Argument(name="file", count="?",
+                        help="An export document, or JSON Lines of memories; standard input if left out."),),
+    about="Sends the memories in batches and says on standard error which were refused and why; the others are kept. "
+          "The importing agent becomes the author, and the original one is noted in metadata.imported_from_agent_id.",
+    options=(Option(flag="--trust-source", read=None, help="Keep the authors that the file names."),),
+    prints='{"imported", "restamped", "trusted_source", "errors", "unchanged", "links_imported"}',
+    examples=(("Copy all memories to another database", "export | ai-memory --db other.db import --trust-source"),),
+)
+_EXPORT = Verb(
+    name="export", summary="print all memories as JSON", run="transfer:export",
+    about="Prints live memories in order of creation, and their links.",
+    prints='{"memories", "links", "count", "exported_at"}, with or without --json',
+    examples=(("Save all memories", "export > memories.json"),),
+)
+_STATUS = Verb(
+    name="status", summary="show how the node is", run="upkeep:status",
+    prints="the node's health, its index, and who holds the database", examples=(("Look", "status"),),
+)
+_SERVE = Verb(
+    name="serve", summary="run the daemon", run="servers:serve",
+    about="Serves the HTTP interface, ai-memory-api(7), until SIGTERM or SIGINT, then lets requests finish.",
+    examples=(("Serve on another port", "serve --bind 127.0.0.1:9078"),),
+)
+_MCP = Verb(
+    name="mcp", summary="speak the Model Context Protocol on standard input and output", run="servers:mcp",
+    about="Started by an MCP client. Any number of these, the daemon and the command line may share one database.",
+    options=(Option(flag="--print-config", read=None,
+                    help="Print the JSON to paste into an MCP client's configuration."),),
+    examples=(("Configure a client", "mcp --print-config"),),
+)
+
+VERBS: Final = (
+    _SERVE, _MCP, _STORE, _UPDATE, _RECALL, _SEARCH, _GET, _LIST, _DELETE, _PROMOTE, _LINK, _STATS, _NAMESPACES, _GC,
+    _ARCHIVE, _IMPORT, _EXPORT, _STATUS,
+)

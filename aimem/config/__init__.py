@@ -1,0 +1,28 @@
+"""Settings: one frozen slice per room, made by one loader from file < environment < flag.
+
+Owns the table of settings, the configuration file and every look at the environment. Must never guess: what it cannot
+understand is an error that names the place, because a setting that silently falls back may open a door (`api_key`).
+"""
+
+from aimem.config.checks import kind_words
+from aimem.config.loader import load_config, system_environ
+from aimem.config.settings import EVERY_VERB, SETTINGS, VARIABLES, Kind, Setting, Variable, setting
+from aimem.config.slices import (
+    ApiConfig,
+    Config,
+    CuratorConfig,
+    FeatureTier,
+    IdentityConfig,
+    LogConfig,
+    LogFormat,
+    LogLevel,
+    ScoringConfig,
+    SearchConfig,
+    StoreConfig,
+)
+
+__all__ = [
+    "EVERY_VERB", "SETTINGS", "VARIABLES", "ApiConfig", "Config", "CuratorConfig", "FeatureTier", "IdentityConfig",
+    "Kind", "LogConfig", "LogFormat", "LogLevel", "ScoringConfig", "SearchConfig", "Setting", "StoreConfig", "Variable",
+    "kind_words", "load_config", "setting", "system_environ",
+]

@@ -1,0 +1,279 @@
+"""From file, environment and flags to slices: file < environment < flag."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from aimem.config.checks import Given, check, did_you_mean, invalid, typed
+from aimem.config.settings import SETTINGS, VARIABLES, Kind
+from aimem.config.slices import (
+    ApiConfig,
+    Config,
+    CuratorConfig,
+    FeatureTier,
+    IdentityConfig,
+    LogConfig,
+    LogFormat,
+    LogLevel,
+    ScoringConfig,
+    SearchConfig,
+    StoreConfig,
+)
+from aimem.config.tomlfile import ConfigFile, read_config_file
+from aimem.errors import Bug, Code, InvalidRequest
+from aimem.model import Lifetimes, rules
+
+T = TypeVar("T")
+Layer = dict[str, Given]
+
+_BY_KEY = {setting.key: setting for setting in SETTINGS}
+_TABLES = frozenset(key.partition(".")[0] for key in _BY_KEY if "." in key)
+_PREFIX = "AI_MEMORY_"
+_ADDRESS = re.compile(r"(?:\[([0-9A-Fa-f:.%\w]+)\]|([^\[\]:\s]+)):(\d{1,5})", re.ASCII)
+_HOST = re.compile(r"[0-9A-Za-z._:%-]+", re.ASCII)
+
+
+def system_environ() -> Mapping[str, str]:
+    """The environment of this process; nothing else of ours reads it."""
+    return dict(os.environ)
+
+
+def load_config(
+    flags: Mapping[str, object], environ: Mapping[str, str], *, cwd: Path, home: Path, etc: Path = Path("/etc")
+) -> Config:
+    """Read all settings; nothing is created.
+
+    Args:
+      flags: by key of the setting (`db`, `shutdown_grace_secs`), and `config` for the file's path; None is absence.
+        A text is read as the setting's kind; a value of the kind is taken as it is.
+      environ: the environment; an empty variable counts as absent, save where emptiness would open a door (`api_key`).
+      cwd, home: absolute folders that relative paths and `~` refer to.
+      etc: where the machine's configuration lies.
+    Raises: InvalidRequest(config_invalid) naming the place, the key, what was given and what is allowed.
+    """
+    file = _find_file(flags, environ, cwd=cwd, home=home, etc=etc)
+    layers = ([_file_layer(file)] if file else []) + [_variable_layer(environ), _flag_layer(flags)]
+    given: Layer = {}
+    for layer in layers:
+        _split_address(layer)
+        given |= layer
+    notices = [*_file_notices(file), *_variable_notices(environ), *_setting_notices(given)]
+    return _slices(given, environ, cwd=cwd, home=home, notices=tuple(notices))
+
+
+def _find_file(
+    flags: Mapping[str, object], environ: Mapping[str, str], *, cwd: Path, home: Path, etc: Path
+) -> ConfigFile | None:
+    named = flags.get("config") or ("AI_MEMORY_NO_CONFIG" not in environ and environ.get("AI_MEMORY_CONFIG")) or None
+    if named is not None:
+        path = _path(str(named), cwd=cwd, home=home)
+        if not path.exists():
+            raise InvalidRequest(f"{path}: no such configuration file", code=Code.CONFIG_INVALID, field="config")
+        return read_config_file(path)
+    if "AI_MEMORY_NO_CONFIG" in environ:
+        return None
+    folders = (_xdg(environ, "XDG_CONFIG_HOME", home / ".config"), etc)
+    found = next((path for folder in folders if _exists(path := folder / "ai-memory" / "config.toml")), None)
+    return read_config_file(found) if found else None
+
+
+def _exists(path: Path) -> bool:
+    """Whether something is there; a folder that may not be looked into counts as yes, so that reading it says so."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _xdg(environ: Mapping[str, str], variable: str, default: Path) -> Path:
+    """A base folder; a relative one is ignored, as the XDG specification asks."""
+    path = Path(environ.get(variable) or default)
+    return path if path.is_absolute() else default
+
+
+def _file_layer(file: ConfigFile) -> Layer:
+    layer: Layer = {}
+    for table in file.tables:
+        if table not in _TABLES:
+            raise invalid(file.place(table), table, f"is an unknown table{did_you_mean(table, [*_TABLES, *_BY_KEY])}")
+    for key, value in file.values.items():
+        if key in _TABLES:
+            raise invalid(file.place(key), key, "must be a table, written [" + key + "]")
+        if key not in _BY_KEY:
+            raise invalid(file.place(key), key, f"is an unknown key{did_you_mean(key, _BY_KEY)}")
+        layer[key] = typed(_BY_KEY[key], value, file.place(key))
+    return layer
+
+
+def _variable_layer(environ: Mapping[str, str]) -> Layer:
+    return {
+        setting.key: check(setting, environ[setting.variable], setting.variable) for setting in SETTINGS
+        if environ.get(setting.variable) or (setting.kind is Kind.SECRET and setting.variable in environ)
+    }
+
+
+def _flag_layer(flags: Mapping[str, object]) -> Layer:
+    layer: Layer = {}
+    for key, value in flags.items():
+        # An empty agent id counts as absent, as at every door; any other empty flag is a mistake and checked as such.
+        if value is not None and key != "config" and not (key == "agent_id" and value == ""):
+            setting = _BY_KEY[key]
+            layer[key] = check(setting, str(value) if isinstance(value, Path) else value, setting.flag or key)
+    return layer
+
+
+def _split_address(layer: Layer) -> None:
+    """Turn `bind` into host and port, within the source that gave it: a later source may then override either."""
+    bind = layer.pop("bind", None)
+    for other in ("host", "port"):
+        if bind and other in layer:
+            raise invalid(f"{bind.origin} and {layer[other].origin}", "bind", f"excludes {other}; give one of them")
+    if bind:
+        found = _ADDRESS.fullmatch(str(bind.value))
+        if not found or int(found[3]) > 65_535:
+            raise invalid(
+                bind.origin, "bind", f"is {bind.value!r:.64}; wanted is HOST:PORT, like 127.0.0.1:9077 or [::1]:9077")
+        layer["host"] = Given(value=found[1] or found[2], origin=bind.origin)
+        layer["port"] = Given(value=int(found[3]), origin=bind.origin)
+    if (host := layer.get("host")) and not _HOST.fullmatch(str(host.value)):
+        raise invalid(
+            host.origin, "host", f"is {host.value!r:.64}; wanted is a name or an address, like 127.0.0.1 or ::1")
+
+
+def _file_notices(file: ConfigFile | None) -> Iterable[str]:
+    if file and "api_key" in file.values and file.path.stat().st_mode & 0o004:
+        yield f"{file.path} holds api_key and is readable by everybody; run: chmod o-r {file.path}"
+
+
+def _variable_notices(environ: Mapping[str, str]) -> Iterable[str]:
+    """Unknown variables of ours. A near miss of the key is an error: it must not leave the door open."""
+    known = {setting.variable for setting in SETTINGS} | {variable.name for variable in VARIABLES}
+    secrets = [s.variable.removeprefix(_PREFIX) for s in SETTINGS if s.kind is Kind.SECRET]
+    for name in sorted(name for name in environ if name.startswith(_PREFIX) and name not in known):
+        if hint := did_you_mean(name.removeprefix(_PREFIX), secrets):
+            raise invalid("environment", name, f"is an unknown variable{hint.replace('mean ', 'mean ' + _PREFIX)}")
+        yield f"{name} is an unknown variable and has no effect"
+
+
+def _setting_notices(given: Layer) -> Iterable[str]:
+    for key, item in given.items():
+        if reason := _BY_KEY[key].unused:
+            yield f"{item.origin}: {key} {reason}"
+    tier = given.get("tier")
+    if tier and tier.value in (FeatureTier.SMART, FeatureTier.AUTONOMOUS):
+        yield f"{tier.origin}: tier {tier.value} runs as semantic: this version has no language model"
+
+
+def _path(text: str, *, cwd: Path, home: Path) -> Path:
+    """An absolute path: `~` and `~/x` are the home folder, a relative path starts at `cwd`."""
+    if text == "~" or text.startswith("~/"):
+        return home / text[2:]
+    return cwd / text
+
+
+def _get(given: Layer, key: str, kind: type[T], default: T) -> T:
+    if key not in given:
+        return default
+    value = given[key].value
+    if kind is float and isinstance(value, int):
+        value = float(value)
+    if not isinstance(value, kind):
+        raise Bug(f"setting {key} was checked and is no {kind.__name__}")
+    return value
+
+
+def _positive(given: Layer, key: str, default: int | None) -> int | None:
+    """A count where 0 and less mean never."""
+    if key not in given:
+        return default
+    value = _get(given, key, int, 0)
+    return value if value > 0 else None
+
+
+def _database(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path) -> Path:
+    if "db" in given:
+        return _path(_get(given, "db", str, ""), cwd=cwd, home=home)
+    local = cwd / "ai-memory.db"
+    if local.exists():
+        return local
+    return _xdg(environ, "XDG_DATA_HOME", home / ".local/share") / "ai-memory" / "ai-memory.db"
+
+
+def _tier(given: Layer) -> FeatureTier:
+    tier = FeatureTier(_get(given, "tier", str, FeatureTier.SEMANTIC))
+    return tier if tier is FeatureTier.KEYWORD else FeatureTier.SEMANTIC
+
+
+def _agent_id(given: Layer) -> str | None:
+    if "agent_id" not in given:
+        return None
+    item = given["agent_id"]
+    try:
+        return rules.agent_id(str(item.value))
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{item.origin}: {error.message}", code=Code.CONFIG_INVALID, field="agent_id") from None
+
+
+def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, notices: tuple[str, ...]) -> Config:
+    model_dir = _get(given, "model_dir", str, "")
+    return Config(
+        store=StoreConfig(
+            db=_database(given, environ, cwd=cwd, home=home),
+            queue_count=_get(given, "store.queue_count", int, 1024),
+            group_count=_get(given, "store.group_count", int, 64),
+            reader_count=_get(given, "store.reader_count", int, 4)),
+        search=SearchConfig(
+            tier=_tier(given), scoring=_scoring(given),
+            model_dir=_path(model_dir, cwd=cwd, home=home) if model_dir else None),
+        lifetimes=_lifetimes(given),
+        curator=CuratorConfig(
+            archive_on_gc=_get(given, "archive_on_gc", bool, True),
+            archive_max_days=_positive(given, "archive_max_days", None)),
+        api=_api(given),
+        identity=IdentityConfig(
+            agent_id=_agent_id(given), anonymize=_get(given, "identity.anonymize_default", bool, False)),
+        log=LogConfig(
+            level=LogLevel(_get(given, "log_level", str, LogLevel.INFO)),
+            format=LogFormat(_get(given, "log_format", str, LogFormat.TEXT))),
+        notices=notices,
+    )
+
+
+def _lifetimes(given: Layer) -> Lifetimes:
+    plain = Lifetimes()
+    return Lifetimes(
+        short_ttl_s=_positive(given, "ttl.short_ttl_secs", plain.short_ttl_s),
+        mid_ttl_s=_positive(given, "ttl.mid_ttl_secs", plain.mid_ttl_s),
+        long_ttl_s=_positive(given, "ttl.long_ttl_secs", plain.long_ttl_s),
+        short_extend_s=_get(given, "ttl.short_extend_secs", int, plain.short_extend_s),
+        mid_extend_s=_get(given, "ttl.mid_extend_secs", int, plain.mid_extend_s),
+    )
+
+
+def _scoring(given: Layer) -> ScoringConfig:
+    plain = ScoringConfig()
+    return ScoringConfig(
+        half_life_short_days=_get(given, "scoring.half_life_days_short", float, plain.half_life_short_days),
+        half_life_mid_days=_get(given, "scoring.half_life_days_mid", float, plain.half_life_mid_days),
+        half_life_long_days=_get(given, "scoring.half_life_days_long", float, plain.half_life_long_days),
+        decays=not _get(given, "scoring.legacy_scoring", bool, False),
+    )
+
+
+def _api(given: Layer) -> ApiConfig:
+    plain = ApiConfig()
+    return ApiConfig(
+        host=_get(given, "host", str, plain.host), port=_get(given, "port", int, plain.port),
+        insecure=_get(given, "insecure", bool, plain.insecure),
+        api_key=_get(given, "api_key", str, "") or None,
+        body_max_bytes=_get(given, "body_max_bytes", int, plain.body_max_bytes),
+        request_deadline_s=_get(given, "request_deadline_secs", float, float(plain.request_deadline_s)),
+        shutdown_grace_s=_get(given, "shutdown_grace_secs", float, float(plain.shutdown_grace_s)),
+    )

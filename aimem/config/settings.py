@@ -1,0 +1,172 @@
+"""The one table of settings: file key, variable, flag, type, range, default and help of each.
+
+Loader, command line parser, manual and checks all read it, so a setting is described once.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+from typing import Final
+
+from msgspec import Struct
+
+from aimem.config.slices import FeatureTier, LogFormat, LogLevel
+
+EVERY_VERB: Final = ("*",)
+"""`Setting.flag_of` of a global flag: accepted before and after every verb."""
+
+TTL_MAX_S: Final = 315_360_000
+"""Ten years: the longest life that v0.6.3 accepts in its configuration."""
+
+_NO_LLM: Final = "has no effect: this version uses no language model"
+_NO_USE: Final = "has no effect, as in v0.6.3"
+
+
+class Kind(Enum):
+    """How a setting is written, in the words of the manual."""
+
+    TEXT = "text"
+    SECRET = "secret text"
+    PATH = "path"
+    ADDRESS = "HOST:PORT"
+    INTEGER = "integer"
+    NUMBER = "number"
+    SWITCH = "true or false"
+    CHOICE = "one of a list"
+
+
+class Setting(Struct, frozen=True, kw_only=True):
+    """One setting.
+
+    Attributes:
+      key: its name, and its (dotted) key in the configuration file.
+      variable: its environment variable.
+      kind, low, high, choices: what may be written.
+      default: the value without any source, as it would be written; empty if there is none.
+      help: what it does; one sentence for `--help` and the manual.
+      flag, short: its option on the command line, or None.
+      flag_of: verbs that take the flag.
+      unused: why it has no effect, or empty. Such a setting is still checked.
+    """
+
+    key: str
+    variable: str
+    kind: Kind
+    help: str
+    default: str = ""
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    flag: str | None = None
+    short: str | None = None
+    flag_of: tuple[str, ...] = ()
+    unused: str = ""
+
+
+class Variable(Struct, frozen=True, kw_only=True):
+    """An environment variable that is no setting."""
+
+    name: str
+    help: str
+
+
+
+
+def _words(choices: type[StrEnum]) -> tuple[str, ...]:
+    return tuple(choice.value for choice in choices)
+
+
+SETTINGS: Final = (
+    Setting(key="db", variable="AI_MEMORY_DB", kind=Kind.PATH, flag="--db", flag_of=EVERY_VERB,
+            default="./ai-memory.db if it exists, else $XDG_DATA_HOME/ai-memory/ai-memory.db",
+            help="The database file; a leading ~ is the home folder."),
+    Setting(key="agent_id", variable="AI_MEMORY_AGENT_ID", kind=Kind.TEXT, flag="--agent-id", flag_of=EVERY_VERB,
+            default="made of host, process and chance",
+            help="Whom writes are attributed to: 1 to 128 letters, digits and _ - : @ . /"),
+    Setting(key="log_level", variable="AI_MEMORY_LOG_LEVEL", kind=Kind.CHOICE, choices=_words(LogLevel), default="info",
+            flag="--log-level", flag_of=EVERY_VERB, help="The least important log line that is written to stderr."),
+    Setting(key="log_format", variable="AI_MEMORY_LOG_FORMAT", kind=Kind.CHOICE, choices=_words(LogFormat),
+            default="text", flag="--log-format", flag_of=EVERY_VERB, help="How a log line is written."),
+    Setting(key="tier", variable="AI_MEMORY_TIER", kind=Kind.CHOICE, choices=_words(FeatureTier), default="semantic",
+            flag="--tier", short="-T", flag_of=("serve", "mcp", "recall"),
+            help="Which machinery recall may use; smart and autonomous run as semantic until their models exist."),
+    Setting(key="bind", variable="AI_MEMORY_BIND", kind=Kind.ADDRESS, flag="--bind", flag_of=("serve",),
+            help="Address to listen on; excludes host and port. IPv6 is written [::1]:9077."),
+    Setting(key="host", variable="AI_MEMORY_HOST", kind=Kind.TEXT, default="127.0.0.1", flag="--host",
+            flag_of=("serve",), help="Name or address to listen on."),
+    Setting(key="port", variable="AI_MEMORY_PORT", kind=Kind.INTEGER, low=0, high=65_535, default="9077", flag="--port",
+            flag_of=("serve",), help="Port to listen on; 0 takes a free one."),
+    Setting(key="insecure", variable="AI_MEMORY_INSECURE", kind=Kind.SWITCH, default="false", flag="--insecure",
+            flag_of=("serve",), help="Listen on a public address although there is no TLS."),
+    Setting(key="shutdown_grace_secs", variable="AI_MEMORY_SHUTDOWN_GRACE_SECS", kind=Kind.NUMBER, low=0, high=3600,
+            default="30", flag="--shutdown-grace-secs", flag_of=("serve",),
+            help="Seconds that requests in progress may go on at shutdown."),
+    Setting(key="api_key", variable="AI_MEMORY_API_KEY", kind=Kind.SECRET,
+            help="The key that callers over TCP must send in the header X-API-Key; without it access is open."),
+    Setting(key="request_deadline_secs", variable="AI_MEMORY_REQUEST_DEADLINE_SECS", kind=Kind.NUMBER, low=0.1,
+            high=3600, default="30", help="Seconds that one request may take."),
+    Setting(key="body_max_bytes", variable="AI_MEMORY_BODY_MAX_BYTES", kind=Kind.INTEGER, low=1024,
+            high=64 * 1024 * 1024, default="2097152", help="Largest request body, in bytes."),
+    Setting(key="model_dir", variable="AI_MEMORY_MODEL_DIR", kind=Kind.PATH, default="the installed package",
+            help="Folder of the embedding model (model.onnx and its tokenizer files)."),
+    Setting(key="archive_on_gc", variable="AI_MEMORY_ARCHIVE_ON_GC", kind=Kind.SWITCH, default="true",
+            help="Keep expired memories in the archive instead of deleting them."),
+    Setting(key="archive_max_days", variable="AI_MEMORY_ARCHIVE_MAX_DAYS", kind=Kind.INTEGER, high=36_500,
+            default="never", help="Purge archived memories older than so many days; 0 or less means never."),
+    Setting(key="ttl.short_ttl_secs", variable="AI_MEMORY_SHORT_TTL_SECS", kind=Kind.INTEGER, high=TTL_MAX_S,
+            default="21600", help="Seconds that a new short-tier memory lives; 0 or less means for ever."),
+    Setting(key="ttl.mid_ttl_secs", variable="AI_MEMORY_MID_TTL_SECS", kind=Kind.INTEGER, high=TTL_MAX_S,
+            default="604800", help="Seconds that a new mid-tier memory lives; 0 or less means for ever."),
+    Setting(key="ttl.long_ttl_secs", variable="AI_MEMORY_LONG_TTL_SECS", kind=Kind.INTEGER, high=TTL_MAX_S,
+            default="for ever", help="Seconds that a new long-tier memory lives; 0 or less means for ever."),
+    Setting(key="ttl.short_extend_secs", variable="AI_MEMORY_SHORT_EXTEND_SECS", kind=Kind.INTEGER, low=0,
+            high=TTL_MAX_S, default="3600", help="A recalled short-tier memory lives at least so many seconds more."),
+    Setting(key="ttl.mid_extend_secs", variable="AI_MEMORY_MID_EXTEND_SECS", kind=Kind.INTEGER, low=0, high=TTL_MAX_S,
+            default="86400", help="A recalled mid-tier memory lives at least so many seconds more."),
+    Setting(key="scoring.half_life_days_short", variable="AI_MEMORY_HALF_LIFE_DAYS_SHORT", kind=Kind.NUMBER, low=0.1,
+            high=36_500, default="7", help="Days after which the recency of a short-tier memory counts half."),
+    Setting(key="scoring.half_life_days_mid", variable="AI_MEMORY_HALF_LIFE_DAYS_MID", kind=Kind.NUMBER, low=0.1,
+            high=36_500, default="30", help="Days after which the recency of a mid-tier memory counts half."),
+    Setting(key="scoring.half_life_days_long", variable="AI_MEMORY_HALF_LIFE_DAYS_LONG", kind=Kind.NUMBER, low=0.1,
+            high=36_500, default="365", help="Days after which the recency of a long-tier memory counts half."),
+    Setting(key="scoring.legacy_scoring", variable="AI_MEMORY_LEGACY_SCORING", kind=Kind.SWITCH, default="false",
+            help="Leave the age of a memory out of its score."),
+    Setting(key="identity.anonymize_default", variable="AI_MEMORY_ANONYMIZE", kind=Kind.SWITCH, default="false",
+            help="Keep the host's name out of generated agent ids."),
+    Setting(key="store.queue_count", variable="AI_MEMORY_STORE_QUEUE_COUNT", kind=Kind.INTEGER, low=1, high=65_536,
+            default="1024", help="Writes that may wait for the writer."),
+    Setting(key="store.group_count", variable="AI_MEMORY_STORE_GROUP_COUNT", kind=Kind.INTEGER, low=1, high=4096,
+            default="64", help="Most writes in one transaction."),
+    Setting(key="store.reader_count", variable="AI_MEMORY_STORE_READER_COUNT", kind=Kind.INTEGER, low=1, high=64,
+            default="4", help="Read-only connections to the database."),
+    Setting(key="ollama_url", variable="AI_MEMORY_OLLAMA_URL", kind=Kind.TEXT, unused=_NO_LLM,
+            help="Where v0.6.3 looked for its language model."),
+    Setting(key="embed_url", variable="AI_MEMORY_EMBED_URL", kind=Kind.TEXT, unused=_NO_LLM,
+            help="Where v0.6.3 looked for remote embeddings."),
+    Setting(key="embedding_model", variable="AI_MEMORY_EMBEDDING_MODEL", kind=Kind.CHOICE,
+            choices=("mini_lm_l6_v2", "nomic_embed_v15"), unused="has no effect: mini_lm_l6_v2 is always used",
+            help="The embedding model of v0.6.3's MCP server."),
+    Setting(key="llm_model", variable="AI_MEMORY_LLM_MODEL", kind=Kind.TEXT, unused=_NO_LLM,
+            help="The language model of v0.6.3's MCP server."),
+    Setting(key="autonomous_hooks", variable="AI_MEMORY_AUTONOMOUS_HOOKS", kind=Kind.SWITCH, unused=_NO_LLM,
+            help="Whether v0.6.3 had its language model tag new memories."),
+    Setting(key="cross_encoder", variable="AI_MEMORY_CROSS_ENCODER", kind=Kind.SWITCH, unused=_NO_USE,
+            help="Read by v0.6.3, used by nothing."),
+    Setting(key="default_namespace", variable="AI_MEMORY_DEFAULT_NAMESPACE", kind=Kind.TEXT, unused=_NO_USE,
+            help="Read by v0.6.3, used by nothing."),
+    Setting(key="max_memory_mb", variable="AI_MEMORY_MAX_MEMORY_MB", kind=Kind.INTEGER, low=0, unused=_NO_USE,
+            help="Read by v0.6.3, used by nothing."),
+)
+
+VARIABLES: Final = (
+    Variable(name="AI_MEMORY_CONFIG", help="The configuration file to read, as --config."),
+    Variable(name="AI_MEMORY_NO_CONFIG", help="If set, even to nothing, no configuration file is read."),
+    Variable(name="AI_MEMORY_DEBUG", help="If 1, an unexpected failure also prints its traceback."),
+)
+
+_BY_KEY: Final = {setting.key: setting for setting in SETTINGS}
+
+
+def setting(key: str) -> Setting:
+    """The setting of this key. Raises: KeyError."""
+    return _BY_KEY[key]

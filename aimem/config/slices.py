@@ -1,0 +1,136 @@
+"""What each room is told: values only, complete and checked, never a key that a room does not use."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+
+from msgspec import Struct
+
+from aimem.model import Lifetimes, Tier
+
+
+class FeatureTier(StrEnum):
+    """How much machinery recall may use. The loader hands on only what this version can run: keyword or semantic."""
+
+    KEYWORD = "keyword"
+    SEMANTIC = "semantic"
+    SMART = "smart"
+    AUTONOMOUS = "autonomous"
+
+
+class LogFormat(StrEnum):
+    """How a log line is written."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class LogLevel(StrEnum):
+    """The least important log line that is still written."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class StoreConfig(Struct, frozen=True, kw_only=True):
+    """The database.
+
+    Attributes:
+      db: absolute path of the file.
+      queue_count: writes that may wait for the writer; one more waits at its door.
+      group_count: most writes in one transaction.
+      reader_count: read-only connections.
+    """
+
+    db: Path
+    queue_count: int = 1024
+    group_count: int = 64
+    reader_count: int = 4
+
+
+class ScoringConfig(Struct, frozen=True, kw_only=True):
+    """How fast recency fades, as half-lives in days by tier; `decays` false leaves age out of the score."""
+
+    half_life_short_days: float = 7.0
+    half_life_mid_days: float = 30.0
+    half_life_long_days: float = 365.0
+    decays: bool = True
+
+    def half_life_days(self, tier: Tier) -> float | None:
+        """Of a tier; None if age does not count."""
+        days = {Tier.SHORT: self.half_life_short_days, Tier.MID: self.half_life_mid_days}
+        return days.get(tier, self.half_life_long_days) if self.decays else None
+
+
+class SearchConfig(Struct, frozen=True, kw_only=True):
+    """Recall.
+
+    Attributes:
+      tier: what may be used (see FeatureTier).
+      model_dir: absolute folder of the embedding model, or None for the installed package.
+      dense_weight: share of the vector ranking in the fused score, in [0, 1].
+    """
+
+    tier: FeatureTier = FeatureTier.SEMANTIC
+    model_dir: Path | None = None
+    dense_weight: float = 0.3
+    scoring: ScoringConfig = ScoringConfig()
+
+
+class CuratorConfig(Struct, frozen=True, kw_only=True):
+    """Expiry and the archive: keep what expires, purge archived rows after so many days (None: never), look often."""
+
+    archive_on_gc: bool = True
+    archive_max_days: int | None = None
+    interval_s: float = 1800
+
+
+class ApiConfig(Struct, frozen=True, kw_only=True):
+    """The HTTP door.
+
+    Attributes:
+      host, port: where to listen; port 0 takes a free one.
+      insecure: whether a public address without TLS is meant.
+      api_key: the key that callers over TCP must send, or None for open access.
+      body_max_bytes: largest request body.
+      request_deadline_s: how long one request may take.
+      shutdown_grace_s: how long requests in progress may go on at shutdown.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 9077
+    insecure: bool = False
+    api_key: str | None = None
+    body_max_bytes: int = 2 * 1024 * 1024
+    request_deadline_s: float = 30
+    shutdown_grace_s: float = 30
+
+
+class IdentityConfig(Struct, frozen=True, kw_only=True):
+    """Whom writes are attributed to: an id, or None for one made of host and process (no host if `anonymize`)."""
+
+    agent_id: str | None = None
+    anonymize: bool = False
+
+
+class LogConfig(Struct, frozen=True, kw_only=True):
+    """What is logged on stderr, and how."""
+
+    level: LogLevel = LogLevel.INFO
+    format: LogFormat = LogFormat.TEXT
+
+
+class Config(Struct, frozen=True, kw_only=True):
+    """All slices. `notices` are sentences for the operator: settings that are understood and have no effect."""
+
+    store: StoreConfig
+    search: SearchConfig = SearchConfig()
+    lifetimes: Lifetimes = Lifetimes()
+    curator: CuratorConfig = CuratorConfig()
+    api: ApiConfig = ApiConfig()
+    identity: IdentityConfig = IdentityConfig()
+    log: LogConfig = LogConfig()
+    notices: tuple[str, ...] = ()

@@ -1,0 +1,11 @@
+"""The processes: how a node starts, is watched, is reached by others, and ends.
+
+Owns the task tree, signals, readiness, listeners, HTTP connections and the lock's holder. Must never know a use case:
+it mounts the app and runs the services that it is handed. What a node needs loads only where one is started.
+"""
+
+from aimem.supervisor.logs import set_up_logging, set_up_logging_of_command
+from aimem.supervisor.node import open_client, run_daemon
+from aimem.supervisor.outside import Ports, system_ports
+
+__all__ = ["Ports", "open_client", "run_daemon", "set_up_logging", "set_up_logging_of_command", "system_ports"]

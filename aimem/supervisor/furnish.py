@@ -1,0 +1,118 @@
+"""A node's rooms, put together: store, services, curator, HTTP app."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+import trio
+
+from aimem.api import make_app
+from aimem.config import Config, FeatureTier
+from aimem.curator import run_curator
+from aimem.ports import Embedder
+from aimem.replication import merge_entry
+from aimem.search import Recaller
+from aimem.service import Node, Policy, Sample, run_indexer, run_touches
+from aimem.store import Store, StorePorts, StoreSettings
+from aimem.supervisor.children import Child, OnFailure
+from aimem.supervisor.control import Control
+from aimem.supervisor.http import HttpServer
+from aimem.supervisor.outside import Extent, Ports
+from aimem.supervisor.place import Place
+from aimem.supervisor.tree import Inside, Plan
+
+log = logging.getLogger(__name__)
+
+
+def plan_node(config: Config, ports: Ports, place: Place, extent: Extent, control: Control) -> Plan:
+    """What to start for this configuration; nothing is opened yet."""
+    settings = StoreSettings(
+        db=place.db, node=_node_name(config), queue_count=config.store.queue_count,
+        group_count=config.store.group_count, reader_count=config.store.reader_count,
+    )
+    store = Store(
+        settings,
+        StorePorts(
+            clock=ports.clock, chance=ports.chance, threads=ports.threads, files=ports.files, merge=merge_entry
+        ),
+        ports.say,
+    )
+    furnish = partial(_furnish, config, ports, store, extent, control)
+    return Plan(store=Child(name="store", run=store.run, on_failure=OnFailure.END_NODE), furnish=furnish)
+
+
+async def _furnish(config: Config, ports: Ports, store: Store, extent: Extent, control: Control) -> Inside:
+    reason = _reason_for_keywords(config, extent)
+    recaller = Recaller(threads=ports.threads, embedder=None, reason=reason)
+    node = Node(
+        store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
+        policy=_policy(config),
+    )
+    children = [Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART)]
+    if not reason:
+        open_embedder = partial(ports.open_embedder, config.search.model_dir)
+        run = partial(_run_indexer, node, open_embedder, ports.say)
+        children.append(Child(name="indexer", run=run, on_failure=OnFailure.RESTART))
+    if extent.curates:
+        run = partial(run_curator, node, config.curator.interval_s)
+        children.append(Child(name="curator", run=run, on_failure=OnFailure.RESTART))
+    about = "keyword recall" if reason else "semantic recall"
+    app = make_app(node, config.api, is_stopping=control.stop.is_set)
+
+    def watch(server: HttpServer) -> None:
+        node.figures.append(partial(_figures, server, control))
+
+    return Inside(app=app, children=tuple(children), about=about, watch=watch)
+
+
+def _figures(server: HttpServer, control: Control) -> tuple[Sample, ...]:
+    """What only the supervisor knows: connections, and how often each task was started again."""
+    counts = server.counts
+    table: tuple[tuple[str, str, Literal["counter", "gauge"], int], ...] = (
+        ("ai_memory_http_connections", "Open connections.", "gauge", counts.open),
+        ("ai_memory_http_connections_accepted", "Connections accepted.", "counter", counts.accepted),
+        ("ai_memory_http_connections_refused", "Connections closed: too many were open.", "counter", counts.refused),
+        ("ai_memory_http_connections_failed", "Connections that ended in an error of ours.", "counter", counts.failed),
+    )
+    samples = [Sample(name=name, help=text, kind=kind, value=value) for name, text, kind, value in table]
+    samples += [
+        Sample(
+            name="ai_memory_task_restarts", help="Times that a task of the node was started again.", kind="counter",
+            value=count, labels=(("task", task),),
+        )
+        for task, count in control.tally.restarts
+    ]
+    return tuple(samples)
+
+
+async def _run_indexer(
+    node: Node, open_embedder: Callable[[], Embedder], say: Callable[[str], None],
+    *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    await run_indexer(node, open_embedder, task_status=task_status)
+    # It ends by itself only without a model: whoever started the node should hear that at once.
+    log.warning("recall.by_keyword", extra={"reason": node.recaller.reason})
+    say(f"ai-memory: recall is by keyword: {node.recaller.reason}")
+
+
+def _reason_for_keywords(config: Config, extent: Extent) -> str:
+    if config.search.tier is FeatureTier.KEYWORD:
+        return "the tier is keyword"
+    return "" if extent.embeds else "this command does not load the embedding model"
+
+
+def _policy(config: Config) -> Policy:
+    return Policy(
+        lifetimes=config.lifetimes, archive_on_gc=config.curator.archive_on_gc,
+        archive_max_days=config.curator.archive_max_days, dense_weight=config.search.dense_weight,
+        scoring=config.search.scoring,
+        open_access=config.api.api_key is None, body_max_bytes=config.api.body_max_bytes, tier=config.search.tier.value,
+    )
+
+
+def _node_name(config: Config) -> str:
+    return "node" if config.identity.anonymize else os.uname().nodename or "node"

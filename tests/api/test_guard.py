@@ -1,0 +1,175 @@
+"""Who gets in, judged by a table and once through the app."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from aimem.api import Transport, make_app
+from aimem.api.guard import (
+    Attempt,
+    admit,
+    encoded_path,
+    is_loopback_name,
+    make_policy,
+    read_attempt,
+)
+from aimem.config import ApiConfig
+from aimem.errors import AimemError, Code
+from aimem.model import Credential
+from tests.api.conftest import Dial, TinyNode, arriving_by
+from tests.api.tiny import NOTE, NOTES
+
+OPEN = make_policy(None, ["/health"])
+KEYED = make_policy("secret", ["/health"])
+
+
+def verdict(policy: object, **fields: object) -> str:
+    """The credential, or the code of the refusal."""
+    attempt = Attempt(**{"transport": Transport.TCP_LOOPBACK, "path": "/x", "hosts": ("localhost:9077",), **fields})
+    try:
+        return str(admit(attempt, policy))  # type: ignore[arg-type]
+    except AimemError as error:
+        return str(error.code)
+
+
+@pytest.mark.parametrize("transport", [Transport.UNIX, Transport.IN_PROCESS])
+def test_owner_of_the_socket_needs_no_key_and_no_host(transport: Transport) -> None:
+    assert verdict(KEYED, transport=transport, hosts=("anything at all",), origins=("null",)) == "socket"
+
+
+@pytest.mark.parametrize("transport", [Transport.TCP, Transport.TCP_LOOPBACK])
+def test_key_is_asked_for_over_tcp_and_only_by_header(transport: Transport) -> None:
+    assert verdict(KEYED, transport=transport) == "unauthenticated"
+    assert verdict(KEYED, transport=transport, api_keys=("wrong",)) == "unauthenticated"
+    assert verdict(KEYED, transport=transport, api_keys=("secret ",)) == "unauthenticated"
+    assert verdict(KEYED, transport=transport, api_keys=("",)) == "unauthenticated"
+    assert verdict(KEYED, transport=transport, api_keys=("secret", "secret")) == "unauthenticated"
+    assert verdict(KEYED, transport=transport, api_keys=("secret",)) == "api_key"
+    assert verdict(KEYED, transport=transport, path="/health") == "open"
+    assert verdict(KEYED, transport=transport, path="/health/") == "unauthenticated"
+    assert verdict(OPEN, transport=transport, api_keys=("whatever",)) == "open"
+
+
+def test_key_in_the_url_is_refused_with_a_reason() -> None:
+    attempt = Attempt(
+        transport=Transport.TCP, path="/x", parameters=frozenset({"api_key"}), hosts=("h",), api_keys=("secret",)
+    )
+    with pytest.raises(AimemError, match="X-API-Key header") as caught:
+        admit(attempt, KEYED)
+    assert caught.value.code is Code.UNAUTHENTICATED
+
+
+@pytest.mark.parametrize("host", [
+    "localhost", "localhost:9077", "LOCALHOST:1", "localhost.", "node1.localhost", "127.0.0.1", "127.0.0.1:9077",
+    "127.255.0.3", "[::1]", "[::1]:9077", "localhost:",
+])
+def test_loopback_listener_serves_loopback_names(host: str) -> None:
+    assert verdict(OPEN, hosts=(host,)) == "open"
+
+
+@pytest.mark.parametrize("hosts", [
+    (), ("evil.example",), ("evil.example:9077",), ("localhost.evil.example",), ("127.0.0.1.evil.example",),
+    ("notlocalhost",), ("128.0.0.1",), ("0.0.0.0",), ("[::]",), ("[::ffff:7f00:2]",), ("169.254.169.254",), ("127.1",),
+    ("localhost", "evil.example"),
+])
+def test_loopback_listener_refuses_other_names(hosts: tuple[str, ...]) -> None:
+    assert verdict(OPEN, hosts=hosts) == "foreign_host"
+
+
+@pytest.mark.parametrize(
+    "host", ["", "a b", "localhost:x", "http://localhost", "localhost/../x", "[::1", "ü", "a@localhost"]
+)
+@pytest.mark.parametrize("transport", [Transport.TCP, Transport.TCP_LOOPBACK])
+def test_malformed_host_is_refused_everywhere(host: str, transport: Transport) -> None:
+    assert verdict(OPEN, transport=transport, hosts=(host,)) == "invalid_request"
+
+
+def test_public_listener_serves_any_name() -> None:
+    fields = {"hosts": ("memory.example:443",), "origins": ("https://x.example",)}
+    assert verdict(OPEN, transport=Transport.TCP, **fields) == "open"
+
+
+@pytest.mark.parametrize(("origin", "expected"), [
+    ("http://localhost:3000", "open"), ("https://127.0.0.1", "open"), ("http://[::1]:8", "open"),
+    ("null", "foreign_origin"), ("", "foreign_origin"), ("https://evil.example", "foreign_origin"),
+    ("http://localhost.evil.example", "foreign_origin"), ("file://", "foreign_origin"),
+    ("chrome-extension://abc", "foreign_origin"), ("http://localhost@evil.example", "foreign_origin"),
+    ("localhost", "foreign_origin"),
+])
+def test_pages_from_elsewhere_are_refused_on_loopback(origin: str, expected: str) -> None:
+    assert verdict(OPEN, origins=(origin,)) == expected
+    assert verdict(KEYED, origins=(origin,), api_keys=("secret",)) == ("api_key" if expected == "open" else expected)
+
+
+def test_one_foreign_origin_among_several_is_enough() -> None:
+    assert verdict(OPEN, origins=("http://localhost", "https://evil.example")) == "foreign_origin"
+
+
+def test_loopback_names_are_told_by_their_form_alone() -> None:
+    assert is_loopback_name("A.LocalHost")
+    assert not is_loopback_name("")
+    assert not is_loopback_name("localhosts")
+
+
+@pytest.mark.parametrize(("named", "expected"), [
+    ("unix", Transport.UNIX), ("tcp-loopback", Transport.TCP_LOOPBACK), ("in-process", Transport.IN_PROCESS),
+    ("tcp", Transport.TCP), ("UNIX", Transport.TCP), (None, Transport.TCP),
+])
+def test_unknown_transport_counts_as_public_tcp(named: str | None, expected: Transport) -> None:
+    scope = {
+        "headers": [(b"Host", b"h"), (b"X-API-KEY", b" k ")], "query_string": b"a=1&api%5fkey=x", "server": ("h", None),
+        "extensions": {} if named is None else {"aimem.transport": named},
+    }
+    attempt = read_attempt(scope, "/x")
+    assert attempt.transport is expected
+    assert attempt.api_keys == ("k",)
+    assert attempt.parameters == {"a", "api_key"}
+
+
+@pytest.mark.parametrize(("scope", "path"), [
+    ({"raw_path": b"/a%2Fb?x=1"}, "/a%2Fb"), ({"path": "/a b/ü"}, "/a%20b/%C3%BC"),
+    ({"raw_path": b"http://h/p?q"}, "/p"),
+    ({"raw_path": b"http://h"}, "/"), ({"raw_path": b"", "path": ""}, "/"), ({"raw_path": b"*"}, "*"),
+])
+def test_path_stays_encoded(scope: dict[str, object], path: str) -> None:
+    assert encoded_path(scope) == path
+
+
+async def test_refusals_come_before_the_body_and_before_routing(dial: Dial) -> None:
+    async with dial(NOTE, transport=Transport.TCP_LOOPBACK, api_key="secret", body_max_bytes=10) as http:
+        for path in ("/notes", "/nothing"):
+            answer = await http.post(path, content=b"x" * 100)
+            assert answer.status_code == 401
+            assert answer.json() == {"error": "missing or invalid API key", "code": "unauthenticated"}
+            assert answer.headers["www-authenticate"].startswith("ApiKey")
+        foreign = await http.post("/notes", headers={"Host": "evil.example", "X-API-Key": "secret"})
+        assert (foreign.status_code, foreign.json()["code"]) == (403, "foreign_host")
+
+
+async def test_credential_reaches_the_handler(dial: Dial) -> None:
+    for transport, key, expected in (
+        (Transport.UNIX, None, Credential.SOCKET), (Transport.TCP_LOOPBACK, None, Credential.OPEN),
+        (Transport.TCP, "secret", Credential.API_KEY), (None, "secret", Credential.API_KEY),
+    ):
+        async with dial(NOTES, transport=transport, api_key=key) as http:
+            answer = await http.get("/notes", headers={"X-API-Key": key} if key else {})
+            assert answer.json()["credential"] == expected
+
+
+@pytest.mark.parametrize("host", ["a b", "xn--", "a" * 300, "ü", "h:99999", "..", "-", "a..b", "[zz]"])
+async def test_no_host_header_makes_the_surface_fail(host: str) -> None:
+    app = arriving_by(make_app(TinyNode(), ApiConfig(), routes=[NOTES]), Transport.TCP)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
+        answer = await http.get("/notes", headers={"Host": host.encode()})
+    assert answer.status_code in (200, 400)
+    assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("query", [b"\xff", b"q=\xff\xfe", "q=ü".encode()])
+async def test_raw_bytes_in_the_query_do_not_make_the_surface_fail(query: bytes) -> None:
+    app = arriving_by(make_app(TinyNode(), ApiConfig(), routes=[NOTES]), Transport.TCP, query_string=query)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
+        answer = await http.get("/notes")
+    assert answer.status_code in (200, 400)
+    assert answer.headers["content-type"] == "application/json"

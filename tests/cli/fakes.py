@@ -1,0 +1,139 @@
+"""A machine and a node for tests of the command line: streams in memory, a node that answers from a table."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import httpx
+import trio
+
+from aimem.cli import Attached, Purpose, Surroundings, main
+from aimem.client import Client
+from aimem.config import Config
+from aimem.errors import AimemError
+from aimem.model import Instant
+
+T = TypeVar("T")
+Handler = Callable[[httpx.Request], httpx.Response]
+NOW = Instant(1_767_312_000_000_000)  # 2026-01-02T00:00:00Z
+
+MEMORY = {
+    "id": "3f2a9c1e-5b0d-4c8e-9f57-0a1b2c3d4e5f", "tier": "mid", "namespace": "project", "title": "Database",
+    "content": "We chose SQLite.\nIt is one file.", "tags": ["db", "choice"], "priority": 5, "confidence": 1.0,
+    "source": "cli", "access_count": 1, "created_at": "2026-01-01T00:00:00.000000Z",
+    "updated_at": "2026-01-01T21:00:00.000000Z", "metadata": {"agent_id": "tester"},
+}
+
+
+class Stream(io.StringIO):
+    """A text stream that is, or is no, terminal."""
+
+    def __init__(self, *, terminal: bool = False) -> None:
+        super().__init__()
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+class FakeRuntime:
+    """A runtime whose node is a function. Remembers what it was asked to do."""
+
+    def __init__(self, handler: Handler, *, holder: bool = False) -> None:
+        self.handler, self.holder = handler, holder
+        self.requests: list[httpx.Request] = []
+        self.purposes: list[Purpose] = []
+        self.config: Config | None = None
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        return self.handler(request)
+
+    @asynccontextmanager
+    async def open_client(self, config: Config, purpose: Purpose) -> AsyncIterator[Attached]:
+        self.config = config
+        self.purposes.append(purpose)
+        transport = httpx.MockTransport(self._answer)
+        async with httpx.AsyncClient(transport=transport, base_url="http://node") as http:
+            client = Client(http, new_key=lambda: f"key-{len(self.requests)}")
+            yield Attached(client=client, holder=self.holder, db=config.store.db, hint="pid 7")
+
+    def run_daemon(self, config: Config) -> int:
+        self.config = config
+        return 0
+
+    def run_mcp(self, config: Config) -> int:
+        self.config = config
+        return 0
+
+    def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
+        return trio.run(async_fn, *args)
+
+
+class Outcome:
+    """What a command line came to."""
+
+    def __init__(self, status: int, out: str, err: str, runtime: FakeRuntime) -> None:
+        self.status, self.out, self.err, self.runtime = status, out, err, runtime
+
+    @property
+    def json(self) -> object:
+        """stdout as JSON."""
+        return json.loads(self.out)
+
+    @property
+    def request(self) -> httpx.Request:
+        """The only request."""
+        [request] = self.runtime.requests
+        return request
+
+    @property
+    def body(self) -> dict[str, object]:
+        """What the first request carried, without nulls."""
+        sent: dict[str, object] = json.loads(self.runtime.requests[0].content)
+        return {name: value for name, value in sent.items() if value is not None}
+
+
+class Machine:
+    """Where command lines are run."""
+
+    def __init__(self, root: Path) -> None:
+        self.cwd = root / "project"
+        self.home = root / "home"
+        self.cwd.mkdir()
+        self.home.mkdir()
+        self.environ: dict[str, str] = {"AI_MEMORY_NO_CONFIG": "1"}
+
+    def run(
+        self, *argv: str, answer: object = None, status: int = 200, handler: Handler | None = None, stdin: bytes = b"",
+        holder: bool = False, terminal: bool = False, environ: Mapping[str, str] | None = None,
+    ) -> Outcome:
+        """Run one command line; the node answers every request with `answer`, or by `handler`."""
+        runtime = FakeRuntime(handler or (lambda request: httpx.Response(status, json=answer)), holder=holder)
+        out, err = Stream(terminal=terminal), Stream(terminal=terminal)
+        around = Surroundings(
+            stdin=io.BytesIO(stdin), stdout=out, stderr=err, environ={**self.environ, **(environ or {})}, cwd=self.cwd,
+            home=self.home, host="box one", pid=42, program=("/bin/ai-memory",), now=lambda: NOW,
+            rng=lambda: random.Random(1))
+        result = main(argv, runtime, around)
+        return Outcome(result, out.getvalue(), err.getvalue(), runtime)
+
+
+def failing(error: BaseException) -> Handler:
+    """A node that fails like this."""
+    def handler(request: httpx.Request) -> httpx.Response:
+        raise error
+
+    return handler
+
+
+def error_answer(error: AimemError, status: int) -> Handler:
+    """A node that answers this error."""
+    body = {"error": error.message, "code": error.code, **error.details}
+    return lambda request: httpx.Response(status, json=body)

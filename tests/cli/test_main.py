@@ -1,0 +1,212 @@
+"""The command line's edges: usage, settings, exit statuses, and what happens when things go wrong."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+
+import httpx
+import pytest
+
+from aimem.cli import ExitStatus, Surroundings, main
+from aimem.cli.commands import memories
+from aimem.cli.context import Context
+from aimem.cli.exits import MEANING, status_of
+from aimem.cli.main import command_of, leaves
+from aimem.cli.verbs import VERBS
+from aimem.client.failures import FAMILY_OF_CODE
+from aimem.errors import AimemError, Code, Denied, NotFound, Unavailable
+from tests.cli.fakes import MEMORY, FakeRuntime, Machine, failing
+
+LIST = {"memories": [], "count": 0}
+EXPECTED_STATUS = {
+    "invalid_request": 2, "unauthenticated": 4, "denied": 4, "not_found": 5, "gone": 5, "conflict": 6,
+    "approval_required": 3, "quota_exceeded": 7, "unavailable": 7, "corrupt": 1, "internal": 1,
+}
+
+
+def test_alone_and_with_help_it_prints_help(machine: Machine) -> None:
+    alone, asked = machine.run(), machine.run("--help")
+    assert (alone.status, asked.status) == (ExitStatus.OK, ExitStatus.OK)
+    assert alone.out == asked.out
+    for verb in VERBS:
+        assert f"    {verb.name} " in alone.out
+
+
+def test_every_verb_has_help(machine: Machine) -> None:
+    for verb in VERBS:
+        for words in [(verb.name,), *((verb.name, child.name) for child in verb.children)]:
+            shown = machine.run(*words, "--help")
+            assert (shown.status, shown.err) == (ExitStatus.OK, "")
+            assert shown.out.startswith(f"usage: ai-memory {' '.join(words)}")
+
+
+def test_the_version_is_printed(machine: Machine) -> None:
+    assert machine.run("--version").out == "ai-memory 0.1.0\n"
+
+
+@pytest.mark.parametrize(("line", "reason"), [
+    ("stroe x", "VERB: 'stroe' is unknown; allowed are serve, mcp, store"),
+    ("stroe x", "did you mean store?"),
+    ("list --limti 3", "unknown argument --limti; did you mean --limit?; see `ai-memory list --help`"),
+    ("list --tier shrot", "--tier: 'shrot' is unknown; allowed are short, mid, long; did you mean short?"),
+    ("recall x --tier huge", "--tier: tier is 'huge'; allowed are keyword, semantic, smart, autonomous"),
+    ("list --limit 1_0", "invalid integer value: '1_0'"),
+    ("list --limit 99999999999999999999", "invalid integer value"),
+    ("store -T t -c c --confidence nan", "invalid number value: 'nan'"),
+    ("store -T t", "required: --content/-c"),
+    ("get", "required: id"),
+    ("get a b", "unknown argument b"),
+    ("archive", "archive needs one of list, restore, purge, stats"),
+    ("archive purge", "archive purge needs --older-than-days N or --all"),
+    ("archive purge --all --older-than-days 1", "archive purge needs --older-than-days N or --all"),
+    ("link a b -r likes", "--relation: 'likes' is unknown"),
+    ("serve --bind 127.0.0.1:1 --port 2", "--bind and --port: bind excludes port"),
+    ("serve --bind 127.0.0.1:1 --host h", "--bind and --host: bind excludes host"),
+    ("serve --port 70000", "--port: port is 70000; allowed is 0 to 65535"),
+    ("list --port 1", "unknown argument --port"),
+    ("--agent-id a$b list", "--agent-id: agent_id: invalid agent_id: 'a$b'"),
+    ("--config missing.toml list", "no such configuration file"),
+    ("--db", "argument --db: expected one argument"),
+])
+def test_wrong_usage_is_one_sentence_and_status_2(machine: Machine, line: str, reason: str) -> None:
+    refused = machine.run(*line.split())
+    assert (refused.status, refused.out, refused.runtime.requests) == (ExitStatus.INVALID, "", [])
+    assert refused.err.startswith("ai-memory: error: ")
+    assert refused.err.count("\n") == 1
+    assert reason in refused.err
+
+
+@pytest.mark.parametrize("line", ["--db a.db --json list", "list --db a.db --json", "--db b.db list --db a.db --json"])
+def test_global_flags_may_stand_before_or_after_the_verb(machine: Machine, line: str) -> None:
+    listed = machine.run(*line.split(), answer=LIST)
+    assert listed.json == LIST
+    assert listed.runtime.config is not None
+    assert listed.runtime.config.store.db == machine.cwd / "a.db"
+
+
+def test_the_filter_agent_id_is_not_the_caller_s(machine: Machine) -> None:
+    listed = machine.run("--agent-id", "me", "list", "--agent-id", "other", answer=LIST)
+    assert listed.request.headers["X-Agent-Id"] == "me"
+    assert listed.request.url.params["agent_id"] == "other"
+
+
+@pytest.mark.parametrize(("environ", "expected"), [
+    ({"AI_MEMORY_AGENT_ID": "env"}, "env"),
+    ({"AI_MEMORY_ANONYMIZE": "yes"}, "anonymous:pid-42-"),
+    ({}, "host:box-one:pid-42-"),
+])
+def test_the_caller_s_id_comes_from_the_environment_or_is_made(
+    machine: Machine, environ: Mapping[str, str], expected: str
+) -> None:
+    asked = machine.run("list", answer=LIST, environ=environ).request.headers["X-Agent-Id"]
+    assert asked.startswith(expected)
+    assert len(asked) == len(expected) + (0 if expected == "env" else 8)
+
+
+def test_a_broken_configuration_stops_every_verb(machine: Machine) -> None:
+    (machine.cwd / "c.toml").write_text("api_kye = 'x'\n")
+    refused = machine.run("--config", "c.toml", "list")
+    assert refused.status == ExitStatus.INVALID
+    assert "c.toml, line 1: api_kye is an unknown key; did you mean api_key?" in refused.err
+
+
+@pytest.mark.parametrize("code", list(Code), ids=str)
+def test_an_error_of_the_node_is_a_sentence_and_its_family_s_status(machine: Machine, code: Code) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(400, json={"error": "this went\nwrong", "code": code})
+
+    failed = machine.run("delete", "x-1", handler=handler)
+    family = FAMILY_OF_CODE[code].family
+    assert failed.status == EXPECTED_STATUS[family]
+    assert status_of(FAMILY_OF_CODE[code]("x")) == failed.status
+    if family != Code.APPROVAL_REQUIRED:
+        assert (failed.out, failed.err) == ("", "ai-memory: error: this went wrong\n")
+
+
+def test_a_queued_action_is_shown_and_has_status_3(machine: Machine) -> None:
+    pending = {"status": "pending", "pending_id": "p1", "reason": "ask first", "action": "delete", "namespace": "n"}
+    shown = machine.run("delete", "x-1", answer=pending, status=202)
+    assert (shown.status, shown.out) == (ExitStatus.PENDING, "delete queued for approval: pending_id=p1 ns=n\n")
+    printed = machine.run("delete", "x-1", "--json", answer=pending, status=202)
+    assert (printed.status, printed.json) == (ExitStatus.PENDING, pending)
+
+
+@pytest.mark.parametrize(("error", "status", "said"), [
+    (KeyboardInterrupt(), 130, ""),
+    (BaseExceptionGroup("nursery", [KeyboardInterrupt(), ValueError("x")]), 130, ""),
+    (ExceptionGroup("nursery", [ExceptionGroup("inner", [NotFound("no such memory")])]), 5, "error: no such memory"),
+    (ExceptionGroup("nursery", [Denied("no")]), 4, "error: no"),
+    (BrokenPipeError(errno.EPIPE, "gone"), 141, ""),
+    (ZeroDivisionError("boom"), 1, "error: this is a bug in ai-memory (ZeroDivisionError: boom); please report it"),
+    (ExceptionGroup("nursery", [NotFound("x"), ValueError("y")]), 1, "error: this is a bug in ai-memory"),
+])
+def test_a_failure_below_is_translated_and_never_a_traceback(
+    machine: Machine, error: BaseException, status: int, said: str
+) -> None:
+    failed = machine.run("list", handler=failing(error))
+    assert failed.status == status
+    assert failed.err.startswith(f"ai-memory: {said}" if said else "")
+    assert "Traceback" not in failed.err
+    assert bool(failed.err) == bool(said)
+
+
+def test_a_bug_prints_its_traceback_when_asked(machine: Machine) -> None:
+    failed = machine.run("list", handler=failing(ZeroDivisionError("boom")), environ={"AI_MEMORY_DEBUG": "1"})
+    assert "Traceback" in failed.err
+
+
+def test_an_unreachable_node_has_status_7_and_says_what_to_do(machine: Machine) -> None:
+    failed = machine.run("list", handler=failing(httpx.ConnectError("refused")))
+    assert failed.status == ExitStatus.UNAVAILABLE
+    assert "start it with `ai-memory serve`" in failed.err
+
+
+def test_a_reader_that_went_away_is_no_failure_to_report(machine: Machine, tmp_path: object) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w", buffering=1) as out:
+        around = Surroundings(
+            stdin=io.BytesIO(), stdout=out, stderr=io.StringIO(), environ=machine.environ, cwd=machine.cwd,
+            home=machine.home, host="h", pid=1, program=("x",), now=lambda: None, rng=lambda: None)  # type: ignore[arg-type, return-value]
+        assert main(["--help"], FakeRuntime(failing(ValueError())), around) == ExitStatus.BROKEN_PIPE
+    # Closing after that did not raise: what was buffered went nowhere.
+
+
+def test_every_verb_names_a_function_that_exists() -> None:
+    for verb in VERBS:
+        for leaf in verb.children or (verb,):
+            assert callable(command_of(leaf))
+
+
+def test_every_status_has_a_meaning() -> None:
+    assert set(MEANING) == set(ExitStatus)
+
+
+def test_help_loads_neither_trio_nor_sqlite_nor_httpx_nor_rich() -> None:
+    code = (
+        "import sys; from aimem.cli import main\n"
+        "main(['store', '--help'], None)\n"
+        "heavy = {'trio', 'httpx', 'sqlite3', 'pysqlite3', 'rich', 'cryptography', 'numpy', 'asyncio', 'mcp'}\n"
+        "sys.exit(', '.join(heavy & set(sys.modules)) or 0)")
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_leaves_are_the_single_errors_of_groups() -> None:
+    inner: list[Exception] = [ValueError("a"), Unavailable("b")]
+    assert list(leaves(ExceptionGroup("g", [ExceptionGroup("h", inner)]))) == inner
+
+
+def test_nothing_but_errors_of_ours_is_raised_by_a_verb_s_own_checks(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(context: Context) -> int:
+        raise AimemError("of no family")
+
+    monkeypatch.setattr(memories, "get", broken)
+    assert machine.run("get", "x", answer=MEMORY).status == ExitStatus.OTHER

@@ -1,0 +1,155 @@
+"""Import and export: formats, batches, refusals, progress."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aimem.cli import ExitStatus
+from aimem.cli.commands.portions import BATCH_BYTES, BATCH_COUNT, Batch, Item, Refused, batches
+from aimem.wire import ImportedLink, ImportMemory
+from tests.cli.fakes import MEMORY, Machine
+
+LINK = {"source_id": "a", "target_id": "b", "relation": "supersedes", "created_at": "2026-01-01T00:00:00.000000Z"}
+
+
+def importing(errors: tuple[str, ...] = ()) -> Callable[[httpx.Request], httpx.Response]:
+    """A node that takes everything in, apart from stated refusals."""
+    def handler(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content)
+        return httpx.Response(200, json={
+            "imported": len(body["memories"]) - len(errors), "errors": errors, "restamped": len(body["memories"]),
+            "trusted_source": body["trust_source"], "unchanged": 0, "links_imported": len(body["links"])})
+
+    return handler
+
+
+def sent(requests: list[httpx.Request]) -> list[tuple[int, int]]:
+    bodies = [json.loads(request.content) for request in requests]
+    return [(len(body["memories"]), len(body["links"])) for body in bodies]
+
+
+def lines_of(count: int) -> bytes:
+    return b"".join(json.dumps({"content": f"text {n}"}).encode() + b"\n" for n in range(count))
+
+
+def test_an_export_document_is_imported_memories_first(machine: Machine) -> None:
+    document = json.dumps({"memories": [MEMORY, MEMORY], "links": [LINK], "count": 2, "exported_at": "x"}, indent=2)
+    done = machine.run("import", "--json", stdin=document.encode(), handler=importing())
+    assert done.status == ExitStatus.OK
+    assert sent(done.runtime.requests) == [(2, 0), (0, 1)]
+    assert done.json == {
+        "imported": 2, "errors": [], "restamped": 2, "trusted_source": False, "unchanged": 0, "links_imported": 1}
+    assert json.loads(done.runtime.requests[0].content)["memories"][0]["metadata"] == MEMORY["metadata"]
+
+
+def test_the_keys_of_the_batches_differ(machine: Machine) -> None:
+    done = machine.run("import", stdin=lines_of(501), handler=importing())
+    keys = [request.headers["Idempotency-Key"] for request in done.runtime.requests]
+    assert len(keys) == len(set(keys)) == 2
+
+
+def test_json_lines_of_a_file_are_sent_in_batches_with_progress(machine: Machine) -> None:
+    (machine.cwd / "turns.jsonl").write_bytes(b"\n" + lines_of(1200))
+    done = machine.run("import", "turns.jsonl", "--trust-source", handler=importing())
+    assert sent(done.runtime.requests) == [(500, 0), (500, 0), (200, 0)]
+    assert done.out == "imported: 1200 memories, 0 links, 1200 restamped\n"
+    assert json.loads(done.runtime.requests[0].content)["trust_source"] is True
+    assert done.err.splitlines()[-1] == "ai-memory: importing: 99 %"  # the blank line weighs nothing
+
+
+def test_an_export_on_one_line_and_one_memory_alone_are_told_apart(machine: Machine) -> None:
+    for value in ({"memories": [MEMORY]}, MEMORY):
+        done = machine.run("import", stdin=json.dumps(value).encode(), handler=importing())
+        assert sent(done.runtime.requests) == [(1, 0)]
+
+
+def test_a_byte_order_mark_is_skipped(machine: Machine) -> None:
+    assert machine.run("import", stdin=b"\xef\xbb\xbf" + lines_of(2), handler=importing()).status == ExitStatus.OK
+
+
+def test_refused_items_are_named_and_the_others_kept(machine: Machine) -> None:
+    stdin = b'{"content": "good"}\n{"content": 5}\n\nnot json\n{"title": "no content"}\n{"content": "also good"}\n'
+    handler = importing(errors=("t: title is too long", "item 1: no"))
+    done = machine.run("import", "--json", stdin=stdin, handler=handler)
+    assert done.status == ExitStatus.INVALID
+    assert sent(done.runtime.requests) == [(2, 0)]
+    errors = done.json["errors"]  # type: ignore[index]
+    assert [error.partition(":")[0] for error in errors] == ["line 2", "line 4", "line 5", "t", "line 6"]
+    assert "content: Expected `str`, got `int`" in errors[0]
+    assert done.err.count("ai-memory: refused: ") == 5
+
+
+def test_a_line_beyond_the_bound_is_refused_and_skipped(machine: Machine) -> None:
+    stdin = lines_of(1) + b'{"content": "' + b"x" * (3 * BATCH_BYTES) + b'"}\n' + lines_of(1)
+    done = machine.run("import", stdin=stdin, handler=importing())
+    assert (done.status, sent(done.runtime.requests)) == (ExitStatus.INVALID, [(2, 0)])
+    assert f"refused: line 2: has more than {BATCH_BYTES} bytes" in done.err
+
+
+@pytest.mark.parametrize(("stdin", "reason"), [
+    (b"", "the input is empty"), (b"\n\n", "the input is empty"),
+    (b"hello\n", "neither an export document nor JSON Lines"), (b"[1, 2]", "neither an export document nor JSON Lines"),
+    (b'{"memories": 5}', "memories"), (b"\xff\xfe", "neither"), (b'{"memories": [', "neither"),
+    (b'{"memories": ' + b"[" * 100_000, "neither"),
+])
+def test_what_is_neither_format_is_refused_as_a_whole(machine: Machine, stdin: bytes, reason: str) -> None:
+    done = machine.run("import", stdin=stdin, handler=importing())
+    assert (done.status, done.runtime.requests) == (ExitStatus.INVALID, [])
+    assert reason in done.err
+
+
+def test_a_missing_file_is_refused(machine: Machine) -> None:
+    done = machine.run("import", "missing.json")
+    assert done.status == ExitStatus.INVALID
+    assert f"{machine.cwd / 'missing.json'} cannot be read: No such file or directory" in done.err
+
+
+def test_an_import_that_breaks_off_says_how_far_it_came(machine: Machine) -> None:
+    answers = iter([200, 503])
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if next(answers) == 200:
+            return importing()(request)
+        return httpx.Response(503, json={"error": "shutting down", "code": "shutting_down"})
+
+    done = machine.run("import", stdin=lines_of(700), handler=handler)
+    assert done.status == ExitStatus.UNAVAILABLE
+    assert done.err.splitlines()[-2:] == [
+        "ai-memory: note: imported: 500 memories, 0 links, 500 restamped before this; importing the same again is safe",
+        "ai-memory: error: shutting down"]
+
+
+items = st.one_of(
+    st.builds(Refused, reason=st.just("bad"), weight=st.integers(1, 5)),
+    st.builds(Item, where=st.just("here"), value=st.builds(ImportMemory, content=st.just("x")),
+              size_bytes=st.integers(1, BATCH_BYTES), weight=st.integers(1, 5)),
+    st.builds(Item, where=st.just("here"),
+              value=st.builds(ImportedLink, source_id=st.just("a"), target_id=st.just("b")),
+              size_bytes=st.integers(1, BATCH_BYTES), weight=st.integers(1, 5)),
+)
+
+
+@given(st.lists(items, max_size=40), st.integers(0, 1100))
+def test_batches_hold_everything_within_their_bounds(rest: list[Item | Refused], small_count: int) -> None:
+    small: list[Item | Refused] = [
+        Item(where="here", value=ImportMemory(content=str(n)), size_bytes=20, weight=1) for n in range(small_count)]
+    given_items = [*small, *rest]
+    sizes = {id(item.value): item.size_bytes for item in given_items if isinstance(item, Item)}
+    kept: list[object] = []
+    weight = 0
+    for portion in batches(given_items):
+        weight += portion.weight
+        if isinstance(portion, Batch):
+            values: list[ImportMemory | ImportedLink] = [*portion.memories, *portion.links]
+            assert not (portion.memories and portion.links)
+            assert 1 <= len(values) <= BATCH_COUNT
+            assert sum(sizes[id(value)] for value in values) <= BATCH_BYTES
+            kept += values
+    assert weight == sum(item.weight for item in given_items)
+    assert [id(value) for value in kept] == [id(item.value) for item in given_items if isinstance(item, Item)]

@@ -1,0 +1,292 @@
+"""Every verb: what it asks the node, and what it prints as JSON and for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from aimem.cli import ExitStatus, Purpose
+from tests.cli.fakes import MEMORY, Machine
+
+ID = str(MEMORY["id"])
+LINK = {"source_id": "a", "target_id": "b", "relation": "supersedes", "created_at": "2026-01-01T00:00:00.000000Z"}
+STORED = {
+    "id": ID, "tier": "mid", "namespace": "project", "title": "Database", "agent_id": "tester", "action": "created",
+    "version": "s:1",
+}
+RECALLED = {
+    "memories": [{**MEMORY, "score": 0.8125}], "count": 1, "tokens_used": 12, "mode": "hybrid", "budget_tokens": 100,
+}
+SEARCHED = {"results": [MEMORY], "memories": [MEMORY], "count": 1, "query": "sqlite"}
+STATS = {
+    "total": 3, "by_tier": [{"tier": "mid", "count": 3}], "by_namespace": [{"namespace": "project", "count": 3}],
+    "expiring_soon": 1, "links_count": 2, "db_size_bytes": 20_480, "archived": 4, "tombstones": 5,
+    "embedding_backlog": 6, "op_log_count": 7,
+}
+ARCHIVED = {
+    "archived": [{**MEMORY, "archived_at": "2026-01-01T23:55:00.000000Z", "archive_reason": "ttl_expired"}], "count": 1,
+}
+EXPORT = {"memories": [MEMORY], "links": [LINK], "count": 1, "exported_at": "2026-01-02T00:00:00.000000Z"}
+
+LIST_TABLE = """\
+ID        TIER  NAMESPACE  UPDATED  TITLE     CONTENT
+3f2a9c1e  mid   project    3h ago   Database  We chose SQLite. It is one file.
+"""
+RECALL_TABLE = """\
+SCORE  ID        TIER  NAMESPACE  UPDATED  TITLE     CONTENT
+0.812  3f2a9c1e  mid   project    3h ago   Database  We chose SQLite. It is one file.
+"""
+ARCHIVE_TABLE = """\
+ID        TIER  NAMESPACE  ARCHIVED  REASON       TITLE
+3f2a9c1e  mid   project    5m ago    ttl_expired  Database
+"""
+
+CASES: list[tuple[str, object, str, dict[str, object], object, str]] = [
+    # command line, answer, request, query or body, JSON (None: the answer itself), text for people
+    ("list -n project -t mid --limit 5 --tags db --agent-id bob --offset 2",
+     {"memories": [MEMORY], "count": 1, "next_cursor": "c"}, "GET /memories",
+     {"namespace": "project", "tier": "mid", "limit": "5", "tags": "db", "agent_id": "bob", "offset": "2"}, None,
+     LIST_TABLE),
+    ("search -n project sqlite --since 2026-01-01T00:00:00Z --as-agent a/b", SEARCHED, "GET /search",
+     {"q": "sqlite", "namespace": "project", "limit": "20", "since": "2026-01-01T00:00:00Z", "as_agent": "a/b"}, None,
+     LIST_TABLE),
+    ("recall which --limit 3 --budget-tokens 100 --context-tokens a,,b", RECALLED, "POST /recall",
+     {"context": "which", "limit": 3, "budget_tokens": 100, "context_tokens": ["a", "b"], "touch": True}, None,
+     RECALL_TABLE),
+    ("delete x-1", {"deleted": True}, "DELETE /memories/x-1", {}, {"deleted": True, "id": "x-1"}, "deleted: x-1\n"),
+    ("promote x-1", {"promoted": True, "mode": "tier", "id": "x-1", "tier": "long"}, "POST /memories/x-1/promote", {},
+     None, "promoted: x-1 [long]\n"),
+    ("promote x-1 --to-namespace a",
+     {"promoted": True, "mode": "vertical", "source_id": "x-1", "clone_id": "y", "to_namespace": "a"},
+     "POST /memories/x-1/promote", {"to_namespace": "a"}, None, "promoted: x-1 -> y (ns=a)\n"),
+    ("link -r supersedes a b",
+     {"linked": True, "source_id": "a", "target_id": "b", "relation": "supersedes", "created": True}, "POST /links",
+     {"source_id": "a", "target_id": "b", "relation": "supersedes"}, None, "linked: a --[supersedes]--> b\n"),
+    ("namespaces", {"namespaces": [{"namespace": "project", "count": 12}, {"namespace": "global", "count": 3}]},
+     "GET /namespaces", {}, None, "COUNT  NAMESPACE\n12     project\n3      global\n"),
+    ("gc", {"expired_deleted": 1, "collected": 1, "dry_run": False}, "POST /gc", {"dry_run": "false"}, None,
+     "collected: 1 expired memory\n"),
+    ("gc --dry-run", {"expired_deleted": 2, "collected": 2, "dry_run": True}, "POST /gc", {"dry_run": "true"}, None,
+     "would collect: 2 expired memories\n"),
+    ("archive list -n project", ARCHIVED, "GET /archive", {"namespace": "project", "limit": "50", "offset": "0"}, None,
+     ARCHIVE_TABLE),
+    ("archive restore x-1 --mode long", {"restored": True, "id": "x-1", "tier": "long"}, "POST /archive/x-1/restore",
+     {"mode": "long"}, None, "restored: x-1 [long]\n"),
+    ("archive purge --older-than-days 9", {"purged": 1}, "DELETE /archive", {"older_than_days": "9", "all": "false"},
+     None, "purged: 1 archived memory\n"),
+    ("archive purge --all", {"purged": 2}, "DELETE /archive", {"all": "true"}, None, "purged: 2 archived memories\n"),
+    ("archive stats", {"archived_total": 2, "by_namespace": [{"namespace": "project", "count": 2}]},
+     "GET /archive/stats", {}, None, "archived: 2 memories\nCOUNT  NAMESPACE\n2      project\n"),
+]
+
+
+@pytest.mark.parametrize(("line", "answer", "request_line", "sent", "expected", "text"), CASES, ids=lambda value: (
+    value if isinstance(value, str) and "\n" not in value else None))
+def test_a_verb_asks_once_and_prints_the_answer(  # a row of the table
+    machine: Machine, line: str, answer: object, request_line: str, sent: dict[str, object], expected: object,
+    text: str,
+) -> None:
+    shown = machine.run(*line.split(), answer=answer)
+    assert (shown.status, shown.out) == (ExitStatus.OK, text)
+    printed = machine.run(*line.split(), "--json", answer=answer)
+    assert (printed.status, printed.json) == (ExitStatus.OK, answer if expected is None else expected)
+    for request in (shown.request, printed.request):
+        assert f"{request.method} {request.url.path}" == request_line.replace(" /", " /api/v1/")
+        assert request.headers["X-Agent-Id"].startswith("host:box-one:pid-42-")
+        body = {k: v for k, v in json.loads(request.content or b"{}").items() if v is not None}
+        asked = {**dict(request.url.params), **body}
+        assert {name: asked.get(name) for name in sent} == sent
+
+
+def json_of(value: object) -> httpx.Response:
+    return httpx.Response(200, json=value)
+
+
+def test_store_sends_what_was_given_and_prints_the_whole_memory(machine: Machine) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return json_of({**STORED, "potential_contradictions": ["other"]})
+        return json_of({**MEMORY, "memory": MEMORY, "links": []})
+
+    line = ["store", "-T", "Database", "-c", "text", "--tags", " db, ,choice", "-n", "project", "-p", "7",
+            "--confidence", "0.5", "-t", "long", "-S", "hook", "--ttl-secs", "60", "--scope", "team"]
+    printed = machine.run(*line, "--json", handler=handler)
+    assert printed.status == ExitStatus.OK
+    assert printed.json == {**MEMORY, **STORED, "potential_contradictions": ["other"]}
+    assert printed.body == {
+        "title": "Database", "content": "text", "tags": ["db", "choice"], "namespace": "project", "priority": 7,
+        "confidence": 0.5, "tier": "long", "source": "hook", "ttl_secs": 60, "scope": "team"}
+    shown = machine.run(*line, handler=handler)
+    assert shown.out == f"stored: {ID} [mid] (ns=project)\n"
+    assert shown.err == "ai-memory: note: 1 similar memory in project: other\n"
+    assert len(shown.runtime.requests) == 1
+
+
+def test_store_prints_what_it_knows_when_the_memory_is_gone_already(machine: Machine) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return json_of(STORED)
+        return httpx.Response(404, json={"error": "gone", "code": "not_found"})
+
+    assert machine.run("--json", "store", "-T", "t", "-c", "c", handler=handler).json == STORED
+
+
+def test_store_has_the_defaults_of_the_older_system(machine: Machine) -> None:
+    stored = machine.run("store", "-T", "t", "-c", "c", answer=STORED)
+    assert stored.body == {
+        "title": "t", "content": "c", "tags": [], "namespace": "project", "priority": 5, "confidence": 1.0,
+        "tier": "mid", "source": "cli"}
+
+
+def test_content_comes_from_standard_input(machine: Machine) -> None:
+    stored = machine.run("store", "-T", "t", "-c", "-", answer=STORED, stdin="grüß\n".encode())
+    assert stored.body["content"] == "grüß\n"
+
+
+@pytest.mark.parametrize(("stdin", "reason"), [
+    (b"\xff", "not UTF-8 (byte 0)"), (b"x" * 65_537, "more than 65536 bytes")])
+def test_bad_standard_input_is_refused(machine: Machine, stdin: bytes, reason: str) -> None:
+    refused = machine.run("store", "-T", "t", "-c", "-", stdin=stdin)
+    assert refused.status == ExitStatus.INVALID
+    assert reason in refused.err
+    assert refused.runtime.requests == []
+
+
+def test_update_sends_only_what_changes(machine: Machine) -> None:
+    answer = {**MEMORY, "version": "s:2"}
+    line = ["update", "3f2a", "--expires-at", "", "--tags", "", "-t", "long"]
+    shown = machine.run(*line, answer=answer)
+    assert (shown.status, shown.out) == (ExitStatus.OK, f"updated: {ID} [Database]\n")
+    assert shown.body == {"expires_at": "", "tags": [], "tier": "long"}
+    assert (shown.request.method, shown.request.url.path) == ("PUT", "/api/v1/memories/3f2a")
+    assert machine.run(*line, "--json", answer=answer).json == answer
+
+
+def test_update_without_a_change_is_wrong_usage(machine: Machine) -> None:
+    refused = machine.run("update", "3f2a")
+    assert (refused.status, refused.runtime.requests) == (ExitStatus.INVALID, [])
+
+
+def test_get_shows_fields_text_and_links(machine: Machine) -> None:
+    answer = {**MEMORY, "memory": MEMORY, "links": [LINK]}
+    shown = machine.run("get", "3f2a", answer=answer)
+    assert shown.out.startswith(f"id:         {ID}\ntitle:      Database\n")
+    assert "author:     tester\n" in shown.out
+    assert shown.out.endswith("\nWe chose SQLite.\nIt is one file.\n\na --[supersedes]--> b\n")
+    assert machine.run("get", "3f2a", "--json", answer=answer).json == {"memory": MEMORY, "links": [LINK]}
+
+
+def test_list_tells_how_to_go_on(machine: Machine) -> None:
+    page = {"memories": [MEMORY], "count": 1, "next_cursor": "abc"}
+    assert machine.run("list", answer=page).err == "ai-memory: 1 memory\nai-memory: more with --cursor abc\n"
+
+
+def test_stats_are_the_counts(machine: Machine) -> None:
+    shown = machine.run("stats", answer=STATS)
+    assert "memories:           3\n" in shown.out
+    assert "size:               20.0 KiB\n" in shown.out
+    assert shown.out.endswith("COUNT  TIER\n3      mid\n\nCOUNT  NAMESPACE\n3      project\n")
+    assert machine.run("stats", "--json", answer=STATS).json == STATS
+
+
+def test_export_prints_the_document_with_and_without_json(machine: Machine) -> None:
+    assert machine.run("export", answer=EXPORT).json == machine.run("export", "--json", answer=EXPORT).json == EXPORT
+
+
+def status_node(status: str) -> Callable[[httpx.Request], httpx.Response]:
+    health = {
+        "status": status, "service": "ai-memory", "version": "0.1.0", "embedder_ready": True,
+        "federation_enabled": False, "compatible_with": "0.6.3", "mode": "hybrid", "embedding_backlog": 6,
+        "open_access": True, "stream": "abc", "warnings": ["little room"],
+    }
+    index = {"mode": "hybrid", "model": "minilm", "embedding_backlog": 6, "embedded": 9, "reason": ""}
+    answers = {"/api/v1/health": health, "/api/v1/index": index, "/api/v1/stats": STATS}
+    return lambda request: httpx.Response(
+        503 if status == "error" and request.url.path.endswith("health") else 200, json=answers[request.url.path])
+
+
+def test_status_tells_node_database_holder_and_backlog(machine: Machine) -> None:
+    shown = machine.run("status", handler=status_node("ok"))
+    assert shown.status == ExitStatus.OK
+    for line in ("node:       ok", "held by:    another process (pid 7)",
+                 "size:       20.0 KiB, 3 memories, 4 archived",
+                 "embeddings: 9 done, 6 to do", "stream:     abc", "access:     open", "recall:     hybrid"):
+        assert line + "\n" in shown.out
+    assert "warning: little room" in shown.err
+    report = machine.run("status", "--json", handler=status_node("ok"), holder=True).json
+    assert isinstance(report, dict)
+    assert (report["status"], report["held_by"], report["embedding_backlog"]) == ("ok", "this process", 6)
+
+
+def test_status_of_an_unwell_node_is_shown_and_has_the_status_of_an_unavailable_one(machine: Machine) -> None:
+    unwell = machine.run("status", handler=status_node("error"))
+    assert unwell.status == ExitStatus.UNAVAILABLE
+    assert "node:       error" in unwell.out
+
+
+def test_recall_embeds_the_backlog_first_if_this_process_holds_the_database(machine: Machine) -> None:
+    backlog = iter([40, 38, 20, 0])
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/index"):
+            left = next(backlog)
+            return json_of({"mode": "hybrid", "model": "m", "embedding_backlog": left, "embedded": 1, "reason": ""})
+        return json_of(RECALLED)
+
+    found = machine.run("recall", "which", handler=handler, holder=True)
+    waits = [dict(request.url.params) for request in found.runtime.requests[:-1]]
+    assert waits == [{}, {"wait_below": "38"}, {"wait_below": "36"}, {"wait_below": "18"}]
+    assert found.runtime.purposes == [Purpose.RECALL]
+    assert found.err.splitlines()[-2:] == ["ai-memory: embedding: 100 %", "ai-memory: 1 memory (hybrid, 12 tokens)"]
+
+
+@pytest.mark.parametrize("mode", ["keyword", "hybrid"])
+def test_recall_goes_on_when_nothing_embeds(machine: Machine, mode: str) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.url.path.endswith("/index"):
+            return json_of({"mode": mode, "model": "m", "embedding_backlog": 5, "embedded": 1, "reason": "no model"})
+        return json_of(RECALLED)
+
+    found = machine.run("recall", "which", handler=handler, holder=True)
+    assert found.status == ExitStatus.OK
+    assert "note: 5 memories without embedding" in found.err
+
+
+def test_recall_does_not_wait_for_another_process(machine: Machine) -> None:
+    assert len(machine.run("recall", "which", answer=RECALLED).runtime.requests) == 1
+
+
+def test_serve_hands_its_flags_to_the_daemon(machine: Machine) -> None:
+    served = machine.run(
+        "serve", "--bind", "127.0.0.1:0", "--tier", "keyword", "--shutdown-grace-secs", "3", "--insecure")
+    assert served.status == ExitStatus.OK
+    config = served.runtime.config
+    assert config is not None
+    assert (config.api.port, config.api.insecure, config.api.shutdown_grace_s) == (0, True, 3)
+    assert config.search.tier == "keyword"
+
+
+def test_serve_says_which_settings_have_no_effect(machine: Machine) -> None:
+    assert machine.run("serve", "--tier", "smart").err == (
+        "ai-memory: note: --tier: tier smart runs as semantic: this version has no language model\n")
+
+
+def test_mcp_runs_the_server_and_leaves_stdout_to_it(machine: Machine) -> None:
+    served = machine.run("--db", "x.db", "mcp", "--tier", "keyword")
+    assert (served.status, served.out) == (ExitStatus.OK, "")
+    assert served.runtime.config is not None
+    assert served.runtime.config.store.db == machine.cwd / "x.db"
+
+
+def test_mcp_prints_a_configuration_that_works_from_any_folder_and_holds_no_secret(machine: Machine) -> None:
+    environ = {"AI_MEMORY_API_KEY": "s3cret", "AI_MEMORY_MODEL_DIR": "model", "AI_MEMORY_DB": "env.db"}
+    printed = machine.run("--agent-id", "me", "mcp", "--print-config", "--tier", "keyword", environ=environ)
+    assert printed.json == {"mcpServers": {"ai-memory": {
+        "command": "/bin/ai-memory",
+        "args": ["--db", str(machine.cwd / "env.db"), "--agent-id", "me", "mcp", "--tier", "keyword"],
+        "env": {"AI_MEMORY_NO_CONFIG": "1", "AI_MEMORY_MODEL_DIR": str(machine.cwd / "model")},
+    }}}
+    assert "s3cret" not in printed.out
