@@ -201,6 +201,14 @@ async def test_target_may_be_a_whole_url(dial: Dial) -> None:
         assert (await http.get("/")).status_code == 200
 
 
+@pytest.mark.parametrize("target", [b"http://[::1", b"http://[zz]/notes", b"http://u:p@localhost/notes", b"http:///notes"])
+async def test_whole_url_without_a_sound_host_is_400(target: bytes) -> None:
+    app = make_app(TinyNode(), ApiConfig(), routes=[NOTES])
+    whole = arriving_by(app, Transport.TCP_LOOPBACK, raw_path=target, path=target.decode())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(whole), base_url="http://localhost") as http:
+        refused(await http.get("/"), 400, "invalid_request", "Host")
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "BREW"])
 async def test_wrong_method_is_405_with_what_is_allowed(dial: Dial, method: str) -> None:
     async with dial(NOTE, NOTES) as http:
@@ -261,6 +269,18 @@ async def test_bad_idempotency_key_is_400(dial: Dial, key: str | bytes) -> None:
     async with dial(NOTE) as http:
         answer = await http.post("/notes", json={"text": "x"}, headers={"Idempotency-Key": key})
     refused(answer, 400, "invalid_request", "Idempotency-Key")
+
+
+@pytest.mark.parametrize(("name", "values"), [
+    ("X-Agent-Id", ("alice", "bob")), ("Idempotency-Key", ("k1", "k2")), ("Idempotency-Key", ("k1", "k1")),
+    ("Content-Type", ("application/json", "text/plain")),
+])
+async def test_header_that_decides_is_given_once(dial: Dial, name: str, values: tuple[str, ...]) -> None:
+    others = [] if name == "Content-Type" else [("Content-Type", "application/json")]
+    async with dial(NOTE) as http:
+        headers = [*others, *((name, value) for value in values)]
+        answer = await http.post("/notes", content=b'{"text":"x"}', headers=headers)
+    refused(answer, 400, "invalid_request", name)
 
 
 async def test_reads_ignore_idempotency_keys(dial: Dial) -> None:
