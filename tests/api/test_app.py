@@ -49,7 +49,7 @@ def refused(answer: httpx.Response, status: int, code: str, field: str | None = 
 
 async def test_query_reaches_the_handler_typed_and_with_defaults(dial: Dial) -> None:
     async with dial(ASK) as http:
-        answer = await http.get("/ask?q=a+b%2Fc&limit=3&touch=1&limit=7&unknown=x&namespace=")
+        answer = await http.get("/ask?q=a+b%2Fc&limit=7&touch=1&unknown=x&namespace=")
     assert answer.status_code == 200
     assert answer.json()["query"] == {
         "q": "a b/c", "limit": 7, "ratio": 0.5, "touch": True, "namespace": None, "min_priority": None,
@@ -61,6 +61,9 @@ async def test_query_reaches_the_handler_typed_and_with_defaults(dial: Dial) -> 
     ("q=x&limit=abc", "limit", "'abc'; allowed is a whole number"),
     ("q=x&limit=1.5", "limit", "whole number"),
     ("q=x&min_priority=x", "min_priority", "whole number"),
+    ("q=x&min_priority=null", "min_priority", "'null'; allowed is a whole number"),
+    ("q=x&limit=3&limit=7", "limit", "more than once"),
+    ("q=x&limit=3&%6cimit=3", "limit", "more than once"),
     ("q=x&touch=maybe", "touch", "true, false, 1 or 0"),
     ("q=x&ratio=1e999", "ratio", "a number"),
     ("q=%ff", "q", "UTF-8"),
