@@ -24,7 +24,7 @@ _RFC3339 = re.compile(
 def format_instant(instant: Instant) -> str:
     """Write as `2026-01-02T03:04:05.678901Z`: fixed width, so that text order is time order."""
     moment = _EPOCH + timedelta(microseconds=instant)
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond:06d}Z"
+    return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
 def parse_instant(text: str, *, field: str) -> Instant:
@@ -36,7 +36,9 @@ def parse_instant(text: str, *, field: str) -> Instant:
     if found:
         date, clock, fraction, zone = found.groups()
         try:
-            moment = datetime.fromisoformat(f"{date}T{clock}{'+00:00' if zone in 'Zz' else zone}")
+            local = datetime.fromisoformat(f"{date}T{clock}{'+00:00' if zone in 'Zz' else zone}")
+            # As UTC it may lie outside the years that can be written again, which a difference alone does not notice.
+            moment = local.astimezone(UTC)
             whole = (moment - _EPOCH) // _MICROSECOND
         except (ValueError, OverflowError):
             pass

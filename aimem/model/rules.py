@@ -155,15 +155,17 @@ def tags(values: Sequence[str], *, field: str = "tags") -> tuple[str, ...]:
     """Tags, trimmed, each once, in the order given."""
     if len(values) > TAGS_MAX_COUNT:
         raise InvalidRequest(f"{field} has {len(values)} items; at most {TAGS_MAX_COUNT} are allowed", field=field)
-    seen: dict[str, None] = {}
-    for position, value in enumerate(values):
-        trimmed, here = value.strip(), f"{field}[{position}]"
-        size = _bytes_of(trimmed, here)
-        if not 0 < size <= TAG_MAX_BYTES:
-            raise InvalidRequest(f"{here} has {size} bytes; 1 to {TAG_MAX_BYTES} are allowed", field=here)
-        _refuse_control(trimmed, here, "")
-        seen[trimmed] = None
-    return tuple(seen)
+    return tuple(dict.fromkeys(tag(value, field=f"{field}[{position}]") for position, value in enumerate(values)))
+
+
+def tag(text: str, *, field: str = "tags") -> str:
+    """One tag, trimmed: 1 to 128 bytes without control characters."""
+    trimmed = text.strip()
+    size = _bytes_of(trimmed, field)
+    if not 0 < size <= TAG_MAX_BYTES:
+        raise InvalidRequest(f"{field} has {size} bytes; 1 to {TAG_MAX_BYTES} are allowed", field=field)
+    _refuse_control(trimmed, field, "")
+    return trimmed
 
 
 def priority(value: int, *, field: str = "priority") -> int:
@@ -199,7 +201,7 @@ def ttl_s(value: int, *, field: str = "ttl_secs") -> int:
 
 def metadata(value: Mapping[str, object], *, field: str = "metadata") -> JsonObject:
     """A JSON object of at most 65,536 bytes and 32 levels, without the keys that are fields of their own."""
-    _refuse_deep(value, field)
+    _refuse_deep_or_endless(value, field)
     kept = {key: item for key, item in value.items() if key not in RESERVED_METADATA}
     size = len(canonical_json(kept, field=field))
     if size > METADATA_MAX_BYTES:
@@ -215,17 +217,18 @@ def canonical_json(value: Mapping[str, object], *, field: str = "metadata") -> b
         raise InvalidRequest(f"{field} cannot be written as JSON: {error}", field=field) from None
 
 
-def _refuse_deep(value: object, field: str) -> None:
+def _refuse_deep_or_endless(value: object, field: str) -> None:
     level: Collection[object] = (value,)
-    depth = 0
-    while level:
-        depth += 1
-        if depth > METADATA_MAX_DEPTH + 1:
-            raise InvalidRequest(f"{field} is nested deeper than {METADATA_MAX_DEPTH} levels", field=field)
+    for _ in range(METADATA_MAX_DEPTH):
         level = [
             inner for item in level if isinstance(item, Mapping | list)
             for inner in (item.values() if isinstance(item, Mapping) else item)
         ]
+        # JSON has neither: the encoder would store null in their place without a word.
+        if any(isinstance(item, float) and not math.isfinite(item) for item in level):
+            raise InvalidRequest(f"{field} holds a number that is not finite; JSON has no NaN or Infinity", field=field)
+    if any(isinstance(item, Mapping | list) for item in level):
+        raise InvalidRequest(f"{field} is nested deeper than {METADATA_MAX_DEPTH} levels", field=field)
 
 
 def query(text: str, *, field: str) -> str:

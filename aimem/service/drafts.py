@@ -17,6 +17,7 @@ from aimem.model import (
     Scope,
     Tier,
     after,
+    format_instant,
     generated_title,
     parse_instant,
     rules,
@@ -105,15 +106,22 @@ def expiry_of(
 ) -> tuple[Instant | None, bool]:
     """When it expires, and whether the caller said so: `expires_at`, else `ttl_secs`, else the tier's time to live."""
     if expires_at:
-        moment = parse_instant(expires_at, field="expires_at")
-        if moment <= now:
-            raise InvalidRequest(
-                f"expires_at: {expires_at!r} is past; name a moment to come, or leave it out", field="expires_at"
-            )
-        return moment, True
+        return parse_instant(expires_at, field="expires_at"), True
     if ttl_secs is not None:
         return after(now, rules.ttl_s(ttl_secs)), True
     return lifetimes.expiry(tier, now), False
+
+
+def refuse_past_expiry(draft: Draft, now: Instant) -> None:
+    """Refuse to store what nobody could read. To be asked where a retry was answered already: time goes on.
+
+    Raises: InvalidRequest naming `expires_at`.
+    """
+    if draft.expires_at is not None and draft.expires_at <= now:
+        raise InvalidRequest(
+            f"expires_at: {format_instant(draft.expires_at)} is past; name a moment to come, or leave it out",
+            field="expires_at",
+        )
 
 
 def creation_fields(draft: Draft, title: str, now: Instant) -> dict[str, FieldValue]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Final
 
 from aimem.errors import Code, Conflict, Denied, InvalidRequest
 from aimem.model import (
@@ -26,9 +26,11 @@ from aimem.service.drafts import metadata_value, name_value, scope_of
 from aimem.service.lifetimes import collect_entries
 from aimem.service.lookup import exact, resolve
 from aimem.service.node import Node, Once
-from aimem.service.once import answer_once, fresh_id
+from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.store import LINK, LIVE, MEMORY, Transaction, link_key_text, memories, visible_to
 from aimem.wire import Deleted, Promoted, UpdatedMemory, UpdateMemory, memory_fields
+
+BEFORE_ALL_EXPIRY: Final = Instant(-(2**62))
 
 
 def refuse_reserved(memory: Memory) -> None:
@@ -126,15 +128,15 @@ def _update(
         refuse_reserved(memory)
         fields = decide_update(request, memory, who, transaction.now, node.policy.lifetimes)
         fields["updated_at"] = max(transaction.now, memory.updated_at)
-        entries = _entries_of_update(transaction, who, memory, fields)
+        entries = _entries_of_update(transaction, node, who, memory, fields)
         dot = transaction.emit("update", entries)
-        return _updated(transaction, who, memory, fields, str(dot))
+        return _updated(transaction, who, memory, str(dot))
 
     return answer_once(transaction, node, who, once, UpdatedMemory, run)
 
 
 def _entries_of_update(
-    transaction: Transaction, who: Principal, memory: Memory, fields: dict[str, FieldValue]
+    transaction: Transaction, node: Node, who: Principal, memory: Memory, fields: dict[str, FieldValue]
 ) -> list[Entry]:
     entries = [transaction.change(MEMORY, memory.id, fields)]
     new_owner = memory.author if fields.get("scope", memory.scope) == Scope.PRIVATE else ""
@@ -145,7 +147,7 @@ def _entries_of_update(
     old_owner = memory.author if memory.scope is Scope.PRIVATE else ""
     if (namespace, title, new_owner) == (memory.namespace, memory.title, old_owner):
         return entries
-    freed = free_name(transaction, who, namespace, title, new_owner)
+    freed = free_name(transaction, node, who, namespace, title, new_owner)
     # All rows of the name move together: a shadow left behind would come to light under the old name.
     shadows = [
         i for i in memories.ids_of_name(transaction.conn, memory.namespace, memory.title, old_owner) if i != memory.id
@@ -154,7 +156,9 @@ def _entries_of_update(
     return [*freed, *entries, *(transaction.change(MEMORY, shadow, together) for shadow in shadows)]
 
 
-def free_name(transaction: Transaction, who: Principal, namespace: Namespace, title: str, owner: str) -> list[Entry]:
+def free_name(
+    transaction: Transaction, node: Node, who: Principal, namespace: Namespace, title: str, owner: str
+) -> list[Entry]:
     """Make sure that a name can be taken: entries that collect an expired holder.
 
     Raises: Conflict(name_taken) if a live memory has it.
@@ -163,7 +167,8 @@ def free_name(transaction: Transaction, who: Principal, namespace: Namespace, ti
     if holder is None:
         return []
     if holder.expires_at is not None and holder.expires_at <= transaction.now:
-        return collect_entries(transaction, memories.ids_of_name(transaction.conn, namespace, title, owner))
+        ids = memories.ids_of_name(transaction.conn, namespace, title, owner)
+        return collect_entries(transaction, node.policy, ids)
     raise Conflict(
         f"a memory titled {title[:80]!r} already exists in namespace {namespace!r} (id {holder.id}); "
         "choose another title",
@@ -173,17 +178,10 @@ def free_name(transaction: Transaction, who: Principal, namespace: Namespace, ti
     )
 
 
-def _updated(
-    transaction: Transaction, who: Principal, memory: Memory, fields: dict[str, FieldValue], version: str
-) -> UpdatedMemory:
-    """The memory as stored; if it was made to expire in the past it is gone from reads, and shown as it was left."""
-    now = memories.find(transaction.conn, memory.id, transaction.now, visible_to(who))
-    shown = now if now is not None else msgspec.structs.replace(memory, expires_at=_instant(fields.get("expires_at")))
-    return UpdatedMemory(**memory_fields(shown), version=version)
-
-
-def _instant(value: FieldValue) -> Instant | None:
-    return Instant(value) if isinstance(value, int) else None
+def _updated(transaction: Transaction, who: Principal, memory: Memory, version: str) -> UpdatedMemory:
+    """The memory as stored, also if it was made to expire in the past: then this answer is the last that shows it."""
+    stored = memories.find(transaction.conn, memory.id, BEFORE_ALL_EXPIRY, visible_to(who))
+    return UpdatedMemory(**memory_fields(stored or memory), version=version)
 
 
 async def delete(node: Node, who: Principal, memory_id: str, once: Once | None = None) -> Deleted:
@@ -252,8 +250,9 @@ def _promote_up(
                 f"to_namespace: {target!r} is no ancestor of {memory.namespace!r}", field="to_namespace"
             )
         owner = memory.author if memory.scope is Scope.PRIVATE else ""
-        freed = free_name(transaction, who, target, memory.title, owner)
+        freed = free_name(transaction, node, who, target, memory.title, owner)
         clone, now = fresh_id(node, who, once), transaction.now
+        refuse_taken(transaction, clone)
         link = LinkKey(clone, memory.id, Relation.DERIVED_FROM)
         dot = transaction.emit(
             "promote",

@@ -7,9 +7,10 @@ from typing import Final
 
 import trio
 
+from aimem.errors import Unavailable
 from aimem.model import Entry, FieldValue, Instant, Memory, MemoryId, Principal, Tier, after
-from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node, Touch
-from aimem.store import MEMORY, Clause, Transaction, expiry_judged, idempotency, memories
+from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node, Policy, Touch
+from aimem.store import MEMORY, Clause, Transaction, effective_expiry, expiry_judged, idempotency, memories
 from aimem.wire import GcQuery, GcResult
 
 BATCH: Final = 200
@@ -19,11 +20,20 @@ PRIORITY_MAX: Final = 10
 _EVERYTHING = Clause("1", {})
 
 
-def collect_entries(transaction: Transaction, ids: Sequence[MemoryId]) -> list[Entry]:
-    """Entries by which gc takes these rows; each names the expiry that was judged, so that an extension undoes it."""
+def collect_entries(transaction: Transaction, policy: Policy, ids: Sequence[MemoryId]) -> list[Entry]:
+    """Entries by which gc takes these rows; each names the expiry that was judged, so that an extension undoes it.
+
+    Without an archive (`archive_on_gc` off) what has expired is deleted; a row that goes with it before its own expiry
+    (a shadow of the same name) is archived all the same.
+    """
     entries = []
     for memory_id in ids:
-        stamp, extension = expiry_judged(transaction.load(MEMORY, memory_id))
+        state = transaction.load(MEMORY, memory_id)
+        expires_at = effective_expiry(state)
+        if not policy.archive_on_gc and expires_at is not None and expires_at <= transaction.now:
+            entries.append(transaction.bury(MEMORY, memory_id))
+            continue
+        stamp, extension = expiry_judged(state)
         entries.append(
             Entry(kind=MEMORY.name, key=memory_id, fields={"collected": (stamp, extension, transaction.now)})
         )
@@ -48,10 +58,8 @@ async def collect(node: Node, who: Principal, query: GcQuery) -> GcResult:
 
 def _collect_batch(transaction: Transaction, node: Node) -> int:
     ids = memories.expired_ids(transaction.conn, transaction.now, BATCH)
-    if ids and node.policy.archive_on_gc:
-        transaction.emit("gc", collect_entries(transaction, ids))
-    elif ids:
-        transaction.emit("gc", [transaction.bury(MEMORY, memory_id) for memory_id in ids])
+    if ids:
+        transaction.emit("gc", collect_entries(transaction, node.policy, ids))
     return len(ids)
 
 
@@ -75,11 +83,17 @@ def purge_batch(transaction: Transaction, visible: Clause, before: Instant | Non
 
 
 async def run_touches(node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    """Write down, one batch a recall, that memories were used. Ends when the sending side is closed."""
+    """Write down, one batch a recall, that memories were used. Ends when the sending side is closed.
+
+    What the store cannot take now (full disk) is dropped and counted, as where the queue is full.
+    """
     task_status.started()
     async with node.touches[1] as arriving:
         async for touch in arriving:
-            await node.store.write(apply_touch, node, touch)
+            try:
+                await node.store.write(apply_touch, node, touch)
+            except Unavailable:
+                node.counters.touches_dropped += 1
 
 
 def touch_nowait(node: Node, ids: tuple[MemoryId, ...]) -> None:

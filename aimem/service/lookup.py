@@ -9,7 +9,7 @@ import msgspec
 from msgspec import UNSET
 
 from aimem.errors import Code, InvalidRequest, NotFound
-from aimem.model import Instant, Memory, MemoryId, Namespace, Principal, Tier, parse_instant, rules
+from aimem.model import Instant, Link, Memory, MemoryId, Namespace, Principal, Tier, parse_instant, rules
 from aimem.ports import Connection
 from aimem.search import match_all, parse_query
 from aimem.service.node import Node
@@ -83,7 +83,7 @@ def filters_of(query: ListQuery | SearchQuery) -> Filters:
         else rules.bounded(query.min_priority, 0, 10, field="min_priority"),
         since=moment(query.since, "since"),
         until=moment(query.until, "until"),
-        tag=query.tags or None,
+        tag=rules.tag(query.tags) if query.tags else None,
         author=None if not query.agent_id else rules.agent_id(query.agent_id),
     )
 
@@ -164,9 +164,13 @@ async def search(node: Node, who: Principal, query: SearchQuery) -> SearchResult
 
 async def links_of(node: Node, who: Principal, memory_id: str) -> LinksOut:
     """Links in both directions of a memory; none for an unknown id. Raises: InvalidRequest."""
-    whole = rules.memory_id(memory_id)
-    found = await node.store.read(linkage.links_of, whole, node.clock.now(), visible_to(who))
+    found = await node.store.read(_links_of, who, rules.memory_id(memory_id), node.clock.now())
     return LinksOut(links=tuple(link_out(link) for link in found), count=len(found))
+
+
+def _links_of(conn: Connection, who: Principal, memory_id: MemoryId, now: Instant) -> tuple[Link, ...]:
+    memory = memories.find(conn, memory_id, now, visible_to(who))
+    return () if memory is None else linkage.links_of(conn, memory.id, now, visible_to(who))
 
 
 def namespaces_for(namespace: str | None) -> tuple[Namespace, ...] | None:

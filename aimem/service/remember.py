@@ -7,7 +7,6 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Struct
 
-from aimem.errors import Code, Conflict
 from aimem.model import (
     AgentId,
     Entry,
@@ -22,10 +21,10 @@ from aimem.model import (
 )
 from aimem.ports import Connection
 from aimem.search import match_any, parse_query
-from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value
+from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value, name_value, refuse_past_expiry
 from aimem.service.lifetimes import collect_entries
 from aimem.service.node import Node, Once
-from aimem.service.once import answer_once, fresh_id
+from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.store import MEMORY, Clause, Filters, Transaction, fulltext, memories, visible_to
 from aimem.wire import CreateMemory, Stored
 
@@ -61,6 +60,7 @@ def decide_remember(draft: Draft, holder: Memory | None, now: Instant, lifetimes
     if draft.author != holder.author:
         metadata[EDITED_BY] = draft.author
     fields: dict[str, FieldValue] = {
+        "name": name_value(draft.namespace, draft.title, is_generated=draft.title_generated),
         "content": draft.content,
         "tags": draft.tags,
         "source": draft.source,
@@ -74,6 +74,7 @@ def decide_remember(draft: Draft, holder: Memory | None, now: Instant, lifetimes
     if draft.scope is not None:
         fields["scope"] = draft.scope.value
     stored: dict[str, FieldValue] = {
+        "name": name_value(holder.namespace, holder.title, is_generated=holder.title_generated),
         "content": holder.content,
         "tags": holder.tags,
         "source": holder.source,
@@ -103,14 +104,12 @@ async def remember(node: Node, who: Principal, request: CreateMemory, once: Once
     """
     draft = draft_of(request, who, node.clock.now(), node.policy.lifetimes)
     similar = () if draft.title_generated else await node.store.read(_similar, draft, who, node.clock.now())
-    wrote = await node.store.write(_remember, node, who, draft, once)
-    stored: Stored = wrote.value
-    others = tuple(memory_id for memory_id in similar if memory_id != stored.id)[:SIMILAR_LIMIT]
+    stored: Stored = (await node.store.write(_remember, node, who, draft, similar, once)).value
     if stored.action == "created":
         node.counters.stored += 1
     else:
         node.counters.updated += 1
-    return msgspec.structs.replace(stored, potential_contradictions=others) if others else stored
+    return stored
 
 
 def _similar(conn: Connection, draft: Draft, who: Principal, now: Instant) -> tuple[MemoryId, ...]:
@@ -122,8 +121,22 @@ def _similar(conn: Connection, draft: Draft, who: Principal, now: Instant) -> tu
     return tuple(memory.id for memory in found)
 
 
-def _remember(transaction: Transaction, node: Node, who: Principal, draft: Draft, once: Once | None) -> Stored:
-    return answer_once(transaction, node, who, once, Stored, lambda: store_draft(transaction, node, who, draft, once))
+def _remember(
+    transaction: Transaction,
+    node: Node,
+    who: Principal,
+    draft: Draft,
+    similar: tuple[MemoryId, ...],
+    once: Once | None,
+) -> Stored:
+    def run() -> Stored:
+        refuse_past_expiry(draft, transaction.now)
+        stored = store_draft(transaction, node, who, draft, once)
+        # Part of the answer that is noted: a retry names the same ones, whatever was stored since.
+        others = tuple(memory_id for memory_id in similar if memory_id != stored.id)[:SIMILAR_LIMIT]
+        return msgspec.structs.replace(stored, potential_contradictions=others) if others else stored
+
+    return answer_once(transaction, node, who, once, Stored, run)
 
 
 def store_draft(transaction: Transaction, node: Node, who: Principal, draft: Draft, once: Once | None) -> Stored:
@@ -133,23 +146,32 @@ def store_draft(transaction: Transaction, node: Node, who: Principal, draft: Dra
         title, holder = _unique_title(transaction, draft, memory_id := fresh_id(node, who, once)), None
     else:
         title, memory_id = draft.title, fresh_id(node, who, once)
-        holder = memories.find_holder(conn, draft.namespace, title, draft.owner, visible_to(who))
+        holder = _find_holder(transaction, who, draft)
     decision = decide_remember(draft, holder, now, node.policy.lifetimes)
     if isinstance(decision, Rewrite):
         dot = transaction.emit("store", [transaction.change(MEMORY, decision.memory_id, decision.fields)])
         return _stored(transaction, decision.memory_id, "updated", str(dot))
-    if not memories.is_free_id(conn, memory_id):
-        raise Conflict(
-            f"the id {memory_id} that this Idempotency-Key stands for is taken, and its request is not known here; "
-            "take a new key",
-            code=Code.ID_TAKEN,
-        )
+    refuse_taken(transaction, memory_id)
     entries: list[Entry] = []
     if decision.collects:
-        entries += collect_entries(transaction, memories.ids_of_name(conn, draft.namespace, title, draft.owner))
+        ids = memories.ids_of_name(conn, draft.namespace, title, draft.owner)
+        entries += collect_entries(transaction, node.policy, ids)
     entries.append(transaction.create(MEMORY, memory_id, draft.author, creation_fields(draft, title, now)))
     dot = transaction.emit("store", entries)
     return _stored(transaction, memory_id, "created", str(dot))
+
+
+def _find_holder(transaction: Transaction, who: Principal, draft: Draft) -> Memory | None:
+    """What has the draft's name, expired or not. Without a scope that is first the author's own private memory.
+
+    Else a text that belongs to a secret would be stored beside it, for everybody to read.
+    """
+    conn, visible = transaction.conn, visible_to(who)
+    if draft.scope is None:
+        own = memories.find_holder(conn, draft.namespace, draft.title, draft.author, visible)
+        if own is not None and (own.expires_at is None or own.expires_at > transaction.now):
+            return own
+    return memories.find_holder(conn, draft.namespace, draft.title, draft.owner, visible)
 
 
 def _unique_title(transaction: Transaction, draft: Draft, memory_id: MemoryId) -> str:

@@ -23,7 +23,7 @@ from aimem.model import (
     rules,
 )
 from aimem.ports import Connection
-from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value
+from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value, refuse_past_expiry
 from aimem.service.edit import link_fields
 from aimem.service.lifetimes import collect_entries
 from aimem.service.linking import key_of, validity_of
@@ -48,7 +48,11 @@ ORIGINAL_AUTHOR: Final = "imported_from_agent_id"
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
-    """One memory to import, checked."""
+    """One memory to import, checked.
+
+    Attributes:
+      is_dated: whether the item says when it was changed; one that does not is newer only by saying something else.
+    """
 
     position: int
     label: str
@@ -56,6 +60,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
     draft: Draft
     created_at: Instant
     updated_at: Instant
+    is_dated: bool
     is_restamped: bool
 
 
@@ -114,6 +119,7 @@ def arrival_of(
         expires_at=item.expires_at, metadata=metadata, agent_id=author,
     )
     draft = draft_of(asked, who, now, lifetimes)
+    refuse_past_expiry(draft, now)
     if item.title_generated:
         draft = msgspec.structs.replace(draft, title_generated=True)
     created = parse_instant(item.created_at, field="created_at") if item.created_at else now
@@ -123,6 +129,7 @@ def arrival_of(
     return Arrival(
         position=position, label=item.id or draft.title, memory_id=rules.memory_id(item.id) if item.id else None,
         draft=draft, created_at=created, updated_at=updated, is_restamped=is_restamped,
+        is_dated=bool(item.updated_at or item.created_at),
     )
 
 
@@ -178,7 +185,8 @@ def _take(
     holder = memories.find_holder(conn, draft.namespace, draft.title, draft.owner, visible_to(who))
     entries: list[Entry] = []
     if here is None and holder is not None and holder.expires_at is not None and holder.expires_at <= transaction.now:
-        entries += collect_entries(transaction, memories.ids_of_name(conn, draft.namespace, draft.title, draft.owner))
+        ids = memories.ids_of_name(conn, draft.namespace, draft.title, draft.owner)
+        entries += collect_entries(transaction, node.policy, ids)
         holder = None
     # A generated title names nothing: an item with an id is a memory of its own, even if its text is not new.
     is_other = holder is not None and (arrival.memory_id is not None or holder.content != draft.content)
@@ -204,22 +212,27 @@ def _take(
 def _bring_up_to_date(
     transaction: Transaction, known: Memory, holder: Memory | None, arrival: Arrival, tally: _Tally
 ) -> None:
-    draft = arrival.draft
-    if arrival.updated_at <= known.updated_at or (holder is not None and holder.id != known.id):
+    fields = _differences(arrival.draft, known)
+    is_older = arrival.is_dated and arrival.updated_at <= known.updated_at
+    if not fields or is_older or (holder is not None and holder.id != known.id):
         tally.unchanged += 1
         return
-    fields: dict[str, FieldValue] = {
-        "content": draft.content,
-        "tags": draft.tags,
-        "priority": draft.priority,
-        "confidence": draft.confidence,
-        "source": draft.source,
-        "metadata": metadata_value(draft.metadata),
-        "updated_at": arrival.updated_at,
-    }
+    fields["updated_at"] = max(arrival.updated_at, known.updated_at)
     transaction.emit("update", [transaction.change(MEMORY, known.id, fields)])
     tally.imported += 1
     tally.restamped += arrival.is_restamped
+
+
+def _differences(draft: Draft, known: Memory) -> dict[str, FieldValue]:
+    """The fields in which an item says something else than what is here. A source is told by the first who came."""
+    given: dict[str, tuple[FieldValue, FieldValue]] = {
+        "content": (draft.content, known.content),
+        "tags": (draft.tags, known.tags),
+        "priority": (draft.priority, known.priority),
+        "confidence": (draft.confidence, known.confidence),
+        "metadata": (metadata_value(draft.metadata), metadata_value(known.metadata)),
+    }
+    return {name: new for name, (new, old) in given.items() if new != old}
 
 
 def _take_links(transaction: Transaction, who: Principal, request: ImportRequest, tally: _Tally) -> list[str]:

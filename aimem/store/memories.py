@@ -13,6 +13,8 @@ from aimem.ports import Connection, SqlValue
 from aimem.store import rows
 from aimem.store.filters import Clause, Filters, live_at, matching
 
+LAST_CODE_POINT = "\U0010ffff"
+
 _FROM = f"SELECT {rows.MEMORY_COLUMNS} FROM memory_view v JOIN memories m ON m.id = v.id"
 _FROM_RANKED = f"SELECT {rows.MEMORY_COLUMNS} FROM memories m JOIN memory_view v ON v.id = m.id"
 _ARCHIVED = f"SELECT {rows.MEMORY_COLUMNS}, m.lifecycle, m.collected FROM memory_view v JOIN memories m ON m.id = v.id"
@@ -90,8 +92,8 @@ def ids_of_name(conn: Connection, namespace: Namespace, title: str, owner: str) 
 def ids_with_prefix(conn: Connection, prefix: str, now: Instant, visible: Clause, limit: int) -> tuple[MemoryId, ...]:
     """Ids of live memories that begin with these characters, at most `limit`."""
     where = live_at(now) & visible
-    after = prefix[:-1] + chr(ord(prefix[-1]) + 1) if prefix else ""
-    bounds: dict[str, SqlValue] = {"low": prefix, "high": after, "limit": limit}
+    # The last code point is a noncharacter: nothing that begins with the prefix lies behind it.
+    bounds: dict[str, SqlValue] = {"low": prefix, "high": prefix + LAST_CODE_POINT, "limit": limit}
     sql = f"{_BY_PREFIX} AND {where.sql} ORDER BY v.id LIMIT :limit"
     return tuple(MemoryId(str(row[0])) for row in conn.execute(sql, {**where.parameters, **bounds}))
 

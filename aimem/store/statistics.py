@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from aimem.model import Instant, Namespace, after
 from aimem.ports import Connection
+from aimem.store import linkage
 from aimem.store.filters import Clause, live_at
 
 _BY_TIER = (
@@ -19,7 +20,6 @@ _BY_NAMESPACE = (
     "WHERE {where} GROUP BY 1 ORDER BY 2 DESC, 1"
 )
 _COUNT = "SELECT count(*) FROM memory_view v JOIN memories m ON m.id = v.id WHERE {where}"
-_LINKS = "SELECT count(*) FROM links WHERE present = 1 AND born IS NOT NULL"
 _TOMBSTONES = "SELECT count(*) FROM tombstones"
 _OPS = "SELECT count(*) FROM ops"
 _HELD = "SELECT count(*) FROM ops WHERE held IS NOT NULL"
@@ -49,7 +49,7 @@ def counts(conn: Connection, visible: Clause, now: Instant) -> Counts:
         by_tier=tuple((str(tier), count) for tier, count in _pairs(conn, _BY_TIER, live)),
         by_namespace=by_namespace(conn, live),
         expiring_soon=_one(conn, _COUNT, soon),
-        links=_one(conn, _LINKS),
+        links=linkage.count_links(conn, now, visible),
         archived=_one(conn, _COUNT, archived),
         tombstones=_one(conn, _TOMBSTONES),
         ops=_one(conn, _OPS),

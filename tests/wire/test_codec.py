@@ -1,0 +1,103 @@
+"""Reading JSON: every refusal names the field, or says why the text is no JSON at all."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aimem.errors import Code, InvalidRequest
+from aimem.wire import (
+    ArchiveRequest,
+    CreateMemory,
+    ImportRequest,
+    LinkRequest,
+    UpdateMemory,
+    decode_body,
+    encode,
+    to_builtins,
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "field"),
+    [
+        (CreateMemory, b"{}", "content"),
+        (CreateMemory, b'{"content":1}', "content"),
+        (CreateMemory, b'{"content":null}', "content"),
+        (CreateMemory, b'{"content":"x","tags":"a"}', "tags"),
+        (CreateMemory, b'{"content":"x","tags":["a",1]}', "tags[1]"),
+        (CreateMemory, b'{"content":"x","priority":"5"}', "priority"),
+        (CreateMemory, b'{"content":"x","priority":1.5}', "priority"),
+        (CreateMemory, b'{"content":"x","priority":true}', "priority"),
+        (CreateMemory, b'{"content":"x","priority":%s}' % (b"9" * 5000), "priority"),
+        (CreateMemory, b'{"content":"x","confidence":"1"}', "confidence"),
+        (CreateMemory, b'{"content":"x","metadata":[]}', "metadata"),
+        (CreateMemory, b'{"content":"x","metadata":{"a":1e999}}', "metadata[...]"),
+        (CreateMemory, b"[]", None),
+        (CreateMemory, b"null", None),
+        (CreateMemory, b'"text"', None),
+        (UpdateMemory, b'{"metadata":"x"}', "metadata"),
+        (LinkRequest, b'{"source_id":"a"}', "target_id"),
+        (ArchiveRequest, b'{"ids":[1]}', "ids[0]"),
+        (ImportRequest, b'{"memories":[{"content":"x"},{"content":3}]}', "memories[1].content"),
+        (ImportRequest, b'{"memories":[{"content":"x"},{}]}', "memories[1].content"),
+        (ImportRequest, b'{"memories":{}}', "memories"),
+        (ImportRequest, b'{"memories":[],"links":[{"source_id":"a"}]}', "links[0].target_id"),
+        (ImportRequest, b'{"memories":[],"trust_source":1}', "trust_source"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_its_path(kind: type[object], body: bytes, field: str | None) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        decode_body(kind, body)
+    assert refused.value.code is Code.SCHEMA_MISMATCH
+    assert refused.value.field == field
+    if field is not None:
+        assert field.split("[", maxsplit=1)[0] in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"", b" ", b"{", b'{"content":"x"', b'{"content":"x"} {}', b"{'content':'x'}", b'{"content":"x",}', b"\xff\xfe",
+        b"\xef\xbb\xbf{}", b'{"content":"\xff"}', b'{"content":"\xc0\x80"}', b'{"content":"\\ud800"}',
+        b'{"content":"\x00"}',
+        b'{"content":"x","metadata":{"a":NaN}}', b'{"content":"x","metadata":{"a":-Infinity}}', b"content=x",
+        b'{"content":"x","metadata":{"a":' + b"[" * 20_000 + b"]" * 20_000 + b"}}",
+    ],
+)
+def test_what_is_no_json_text_is_refused_as_malformed(body: bytes) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        decode_body(CreateMemory, body)
+    assert refused.value.code is Code.MALFORMED_JSON
+
+
+def test_unknown_fields_are_ignored_and_null_is_absence() -> None:
+    assert decode_body(UpdateMemory, b'{"title":null,"colour":"red","tags":["a"]}') == UpdateMemory(tags=["a"])
+
+
+def test_an_empty_expiry_is_not_absence() -> None:
+    assert decode_body(UpdateMemory, b'{"expires_at":""}').expires_at == ""
+
+
+@given(
+    st.builds(
+        CreateMemory,
+        content=st.text(st.characters(exclude_categories=["Cs"])),
+        tags=st.none() | st.lists(st.text(st.characters(exclude_categories=["Cs"]))),
+        confidence=st.none() | st.floats(allow_nan=False, allow_infinity=False),
+        priority=st.none() | st.integers(-(2**80), 2**80),
+    )
+)
+def test_a_request_that_is_written_is_read_back(request_body: CreateMemory) -> None:
+    assert decode_body(CreateMemory, encode(request_body)) == request_body
+    assert to_builtins(request_body)["content"] == request_body.content
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_make_the_reader_fail_otherwise_than_by_refusing(body: bytes) -> None:
+    try:
+        read = decode_body(CreateMemory, body)
+    except InvalidRequest:
+        return
+    assert isinstance(read.content, str)
