@@ -14,7 +14,7 @@ from aimem.search.vectors import VectorIndex, from_f16, to_f16
 
 __all__ = [
     "ARM_LIMIT", "DENSE_WEIGHT", "MODEL_DIMENSION", "MODEL_SHA256", "ClusteredEmbedder", "ModelUnavailable",
-    "ParsedQuery", "RecallMode", "Recaller", "Scored", "VectorIndex", "fit_budget", "from_f16", "fuse_scores", "importance", "keep_firsts",
-    "match_all", "match_any", "open_minilm", "parse_query", "proximity", "recency", "stop_words", "to_f16",
-    "token_cost",
+    "ParsedQuery", "RecallMode", "Recaller", "Scored", "VectorIndex", "fit_budget", "from_f16", "fuse_scores",
+    "importance", "keep_firsts", "match_all", "match_any", "open_minilm", "parse_query", "proximity", "recency",
+    "stop_words", "to_f16", "token_cost",
 ]

@@ -26,6 +26,7 @@ from aimem.service import Node, index_status, recall, stats
 from aimem.wire import RecallRequest
 
 SMALL_NAMESPACE, SMALL_ROWS = "bench/small", 20
+WARMUP = 20
 
 
 class Stages:
@@ -61,10 +62,11 @@ async def measure(rows: int, questions: int, limit: int, folder: Path) -> None:
     async with open_bench_node(folder / f"recall-{rows}.db", ports, ClusteredEmbedder()) as node:
         await prepare(node, corpus, rows)
         stages = Stages(node)
-        asked = [corpus.question(number, rows) for number in range(questions + 20)]
+        asked = [corpus.question(number, rows) for number in range(questions + WARMUP)]
         print("\n".join(await ask(node, stages, asked, f"{rows:,} rows", limit, None)), flush=True)
-        print("\n".join(await ask(node, stages, asked, f"{SMALL_ROWS} rows among them", limit, SMALL_NAMESPACE)))
-    await real_model(asked[20:60])
+        few = asked[: WARMUP + max(1, questions // 5)]
+        print("\n".join(await ask(node, stages, few, f"{SMALL_ROWS} rows among them", limit, SMALL_NAMESPACE)))
+    await real_model(asked[:40])
 
 
 async def prepare(node: Node, corpus: Corpus, rows: int) -> None:
@@ -97,7 +99,7 @@ async def ask(
         began = trio.current_time()
         await recall(node, WHO, RecallRequest(context=question, limit=limit, namespace=namespace, touch=False))
         whole = trio.current_time() - began
-        if number < 20:     # warm-up
+        if number < WARMUP:
             continue
         for name, seconds in {"recall": whole, "rest": whole - sum(stages.now.values()), **stages.now}.items():
             spent[name].append(1_000 * seconds)
