@@ -4,4 +4,9 @@ Owns the benches: made-up memories, the operations that are timed, percentiles a
 node that serves, nor print: whoever asks for a bench shows its report.
 """
 
-__all__: list[str] = []
+from aimem.operations.bench import run_bench
+from aimem.operations.benchnode import BenchPorts
+from aimem.operations.corpus import Corpus
+from aimem.operations.processes import Program
+
+__all__ = ["BenchPorts", "Corpus", "Program", "run_bench"]

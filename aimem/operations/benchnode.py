@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import trio
+from msgspec import Struct
 
 from aimem.model import AgentId, Credential, Principal, new_memory_id
 from aimem.operations.corpus import Corpus
@@ -24,49 +25,49 @@ NAMESPACE: Final = "bench"
 _BATCH: Final = 1_000
 
 Advance = Callable[[int], None]
+"""Called with how much more is done."""
 
 
-class BenchPorts:
-    """The outside world of a bench: the machine's, save the embedder and (if asked) slower threads."""
+class BenchPorts(Struct, frozen=True, kw_only=True):
+    """The outside world of a bench.
 
-    def __init__(self, clock: Clock, chance: Chance, threads: Threads, files: Files) -> None:
-        self.clock, self.chance, self.threads, self.files = clock, chance, threads, files
+    Attributes:
+      delayed_threads: threads in which every hop takes so many seconds longer.
+    """
+
+    clock: Clock
+    chance: Chance
+    threads: Threads
+    files: Files
+    delayed_threads: Callable[[float], Threads]
 
 
 @asynccontextmanager
-async def open_bench_store(db: Path, ports: BenchPorts) -> AsyncIterator[Store]:
-    """A store that serves until the block ends."""
-    settings = StoreSettings(db=db, node="bench")
+async def open_bench_node(db: Path, ports: BenchPorts, embedder: Embedder | None) -> AsyncIterator[Node]:
+    """A node that serves until the block ends; without an embedder its recall is by keyword."""
     store = Store(
-        settings,
+        StoreSettings(db=db, node="bench"),
         StorePorts(
             clock=ports.clock, chance=ports.chance, threads=ports.threads, files=ports.files, merge=merge_entry
         ),
     )
+    recaller = Recaller(threads=ports.threads, embedder=None, reason="" if embedder else "this bench has no model")
+    node = Node(
+        store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller, policy=Policy()
+    )
     async with trio.open_nursery() as nursery:
         await nursery.start(store.run)
-        yield store
+        async with trio.open_nursery() as services:
+            await services.start(run_touches, node)
+            if embedder is not None:
+                await services.start(partial(run_indexer, node, lambda: embedder))
+            yield node
+            services.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
 
 
-@asynccontextmanager
-async def open_bench_node(db: Path, ports: BenchPorts, embedder: Embedder) -> AsyncIterator[Node]:
-    """A node whose recall is by words and meaning."""
-    async with open_bench_store(db, ports) as store:
-        recaller = Recaller(threads=ports.threads, embedder=None)
-        node = Node(
-            store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
-            policy=Policy(),
-        )
-        async with trio.open_nursery() as nursery:
-            await nursery.start(run_touches, node)
-            await nursery.start(partial(run_indexer, node, lambda: embedder))
-            yield node
-            nursery.cancel_scope.cancel()
-
-
 async def fill(node: Node, corpus: Corpus, rows: int, advance: Advance, namespace: str = NAMESPACE) -> None:
-    """Store the corpus's first turns."""
+    """Store the corpus's first turns, and report each batch."""
     for start in range(0, rows, _BATCH):
         count = min(_BATCH, rows - start)
         items = [_item(node, corpus, number, namespace) for number in range(start, start + count)]
@@ -75,13 +76,12 @@ async def fill(node: Node, corpus: Corpus, rows: int, advance: Advance, namespac
 
 
 async def embed_all(node: Node, advance: Advance) -> None:
-    """Wait until every memory has its vectors."""
+    """Wait until every memory has its vectors, and report each batch."""
     left = (await index_status(node)).embedding_backlog
     while left:
         now = (await index_status(node, wait_below=max(0, left - _BATCH))).embedding_backlog
         advance(left - now)
         left = now
-    advance(0)
 
 
 def _item(node: Node, corpus: Corpus, number: int, namespace: str) -> ImportMemory:

@@ -18,12 +18,12 @@ from typing import Any
 
 import trio
 
-from aimem.operations.benchnode import NAMESPACE, WHO, BenchPorts, embed_all, fill, open_bench_node
+from aimem.operations.benchnode import NAMESPACE, WHO, embed_all, fill, open_bench_node
 from aimem.operations.corpus import Corpus
-from aimem.ports import system_chance, system_clock, system_files, trio_threads
 from aimem.search import ClusteredEmbedder, open_minilm
 from aimem.service import Node, index_status, recall, stats
 from aimem.wire import RecallRequest
+from tests.bench.ports import bench_ports
 
 SMALL_NAMESPACE, SMALL_ROWS = "bench/small", 20
 WARMUP = 20
@@ -57,7 +57,7 @@ class Stages:
 
 
 async def measure(rows: int, questions: int, limit: int, folder: Path) -> None:
-    ports = BenchPorts(system_clock(), system_chance(), trio_threads(), system_files())
+    ports = bench_ports()
     corpus = Corpus()
     async with open_bench_node(folder / f"recall-{rows}.db", ports, ClusteredEmbedder()) as node:
         await prepare(node, corpus, rows)
