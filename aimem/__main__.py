@@ -64,11 +64,12 @@ class _Runtime:
 
         import trio
 
-        from aimem import operations, ports
+        from aimem import operations, ports, search
 
         outside = operations.BenchPorts(
             clock=ports.system_clock(), chance=ports.system_chance(), threads=ports.trio_threads(),
             files=ports.system_files(), delayed_threads=ports.delayed_threads,
+            open_embedder=partial(search.open_minilm, None),
         )
         program = operations.Program(command=around.program, environ=around.environ)
         return trio.run(partial(operations.run_bench, request, outside, program, progress))

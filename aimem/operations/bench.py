@@ -10,8 +10,8 @@ import msgspec
 
 from aimem.model import rules
 from aimem.operations.benchnode import BenchPorts
-from aimem.operations.latency import Progress, large_recall, small_operations
-from aimem.operations.processes import Program, cold_starts, daemon_memory, resident_mb, size_of
+from aimem.operations.latency import Progress, large_recall, question_embedding, small_operations
+from aimem.operations.processes import Program, cold_starts, daemon_memory
 from aimem.operations.rates import store_rates
 from aimem.operations.timing import regressions
 from aimem.wire import BenchReport, BenchRequest
@@ -21,7 +21,7 @@ WARMUP_MAX: Final = 10_000
 ROWS_MAX: Final = 2_000_000
 
 _NO_GRAPH: Final = "the kg_* operations of v0.6.3 are left out: there is no knowledge graph yet"
-_NO_MODEL: Final = "cold_recall_semantic and the daemon's memory are left out: the embedding model is not installed"
+_NO_MODEL: Final = "embed_question, cold_recall_semantic and a daemon's memory are left out: there is no model"
 
 
 async def run_bench(request: BenchRequest, ports: BenchPorts, program: Program, progress: Progress) -> BenchReport:
@@ -46,10 +46,10 @@ async def run_bench(request: BenchRequest, ports: BenchPorts, program: Program, 
         sizes = await daemon_memory(folder, ports, program, request, progress) if has_model else ()
         small = await small_operations(folder, ports, request, progress)
         rates = await store_rates(folder, ports, request, progress)
-        large = await large_recall(folder, ports, request, progress)
+        large, here = await large_recall(folder, ports, request, progress)
+    asked = await question_embedding(ports, request, progress)
     notes = (_NO_GRAPH,) if has_model else (_NO_GRAPH, _NO_MODEL)
-    here = size_of("bench", f"this process, {request.rows:,} rows", resident_mb(), target_mb=None)
-    results = (*small, *large, *cold)
+    results = (*small, *large, *asked, *cold)
     before = request.baseline
     return BenchReport(
         iterations=request.iterations, warmup=request.warmup, results=results,

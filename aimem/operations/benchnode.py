@@ -33,6 +33,7 @@ class BenchPorts(Struct, frozen=True, kw_only=True):
 
     Attributes:
       delayed_threads: threads in which every hop takes so many seconds longer.
+      open_embedder: loads the real model, to time it apart; blocks; raises ModelUnavailable.
     """
 
     clock: Clock
@@ -40,6 +41,7 @@ class BenchPorts(Struct, frozen=True, kw_only=True):
     threads: Threads
     files: Files
     delayed_threads: Callable[[float], Threads]
+    open_embedder: Callable[[], Embedder]
 
 
 @asynccontextmanager

@@ -75,6 +75,12 @@ class Corpus:
         role = "assistant" if number % 2 else "user"
         return Turn(text=" ".join(sentences), role=role, conversation=conversation)
 
+    def title(self, number: int) -> str:
+        """A title for a row: five telling words, two of them of its subject."""
+        rng = self._rng("title", number)
+        subject = self._subject_of(number // TURNS_A_CONVERSATION)
+        return " ".join([*rng.sample(subject, 2), *self._general_words(rng, 3)]).capitalize()
+
     def question(self, number: int, rows: int) -> str:
         """A question that a conversation among the first `rows` turns answers: some 14 words, half of them telling."""
         rng = self._rng("question", number)

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
+import trio
+
 from aimem.operations.benchnode import NAMESPACE, WHO, Advance, BenchPorts, embed_all, fill, open_bench_node
 from aimem.operations.corpus import Corpus
-from aimem.operations.timing import result_of, timed_ms
-from aimem.search import ClusteredEmbedder
+from aimem.operations.timing import resident_mb, result_of, size_of, timed_ms
+from aimem.search import ClusteredEmbedder, ModelUnavailable
 from aimem.service import Node, recall, remember, search
-from aimem.wire import BenchRequest, BenchResult, CreateMemory, RecallRequest, SearchQuery
+from aimem.wire import BenchRequest, BenchResult, BenchSize, CreateMemory, RecallRequest, SearchQuery
 
 FIXTURE_ROWS: Final = 200
 """What v0.6.3 measures over; the large recall goes over as many as asked for."""
@@ -60,8 +63,11 @@ async def small_operations(
 
 async def large_recall(
     folder: Path, ports: BenchPorts, request: BenchRequest, progress: Progress
-) -> tuple[BenchResult, ...]:
-    """Recall over many rows, and over a small namespace among them. Embedding a question costs nothing here."""
+) -> tuple[tuple[BenchResult, ...], BenchSize]:
+    """Recall over many rows, and over a small namespace among them; and this process's memory with all of them.
+
+    Embedding a question costs nothing here.
+    """
     corpus, rows = Corpus(), request.rows
     async with open_bench_node(folder / "large.db", ports, ClusteredEmbedder()) as node:
         with progress("storing rows", rows) as advance:
@@ -72,13 +78,32 @@ async def large_recall(
         many = await _timed(_recalling(node, corpus, rows), "recalling", request, progress)
         within = _recalling(node, corpus, rows, SMALL_NAMESPACE)
         few = await _timed(within, "recalling in one namespace", request, progress)
+        size = size_of("bench", f"this process, {rows:,} rows", resident_mb(), target_mb=None)
     target = next((target for most, target in _LARGE_P95_MS if rows <= most), None)
-    return (
+    results = (
         result_of(f"recall_{short(rows)}", f"recall, {rows:,} rows", many, target_p95_ms=target),
         result_of(
             f"recall_namespace_{short(rows)}", f"recall in {SMALL_ROWS} of {rows:,} rows", few, target_p95_ms=target
         ),
     )
+    return results, size
+
+
+async def question_embedding(
+    ports: BenchPorts, request: BenchRequest, progress: Progress
+) -> tuple[BenchResult, ...]:
+    """What the model takes to embed a question, beside the recalls above; nothing where there is no model."""
+    limiter, corpus = trio.CapacityLimiter(1), Corpus()
+    try:
+        embedder = await ports.threads.run(ports.open_embedder, limiter=limiter)
+    except ModelUnavailable:
+        return ()
+
+    async def act(number: int) -> object:
+        return await ports.threads.run(partial(embedder.embed, [corpus.question(number, 1)]), limiter=limiter)
+
+    spent = await _timed(act, "embedding questions", request, progress)
+    return (result_of("embed_question", "embedding a question", spent, target_p95_ms=None),)
 
 
 def short(count: int) -> str:
@@ -96,8 +121,9 @@ async def _timed(act: Act, what: str, request: BenchRequest, progress: Progress)
 
 def _storing(node: Node, corpus: Corpus) -> Act:
     async def act(number: int) -> object:
-        text = corpus.turn(FIXTURE_ROWS + number).text
-        return await remember(node, WHO, CreateMemory(title=f"turn {number}", content=text, namespace=NAMESPACE))
+        place = FIXTURE_ROWS + number
+        request = CreateMemory(title=corpus.title(place), content=corpus.turn(place).text, namespace=NAMESPACE)
+        return await remember(node, WHO, request)
 
     return act
 

@@ -17,7 +17,7 @@ from aimem.errors import Unavailable
 from aimem.operations.benchnode import NAMESPACE, BenchPorts
 from aimem.operations.corpus import Corpus
 from aimem.operations.latency import Progress
-from aimem.operations.timing import result_of, timed_ms, verdict
+from aimem.operations.timing import resident_mb, result_of, size_of, timed_ms
 from aimem.wire import (
     BenchRequest,
     BenchResult,
@@ -39,7 +39,6 @@ _SEMANTIC_P95_MS: Final = 2_000.0
 _IDLE_MB: Final = 350.0
 _USED_MB: Final = 450.0
 _LISTENING: Final = re.compile(rb"listening on http://([0-9.]+):(\d+)")
-_RESIDENT: Final = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
 
 
 class Program(Struct, frozen=True, kw_only=True):
@@ -114,23 +113,6 @@ async def daemon_memory(
         size_of("daemon_idle", "daemon, idle", idle, target_mb=_IDLE_MB),
         size_of("daemon_used", f"daemon, {count:,} texts later", used, target_mb=_USED_MB),
     )
-
-
-def size_of(operation: str, label: str, measured_mb: float, *, target_mb: float | None) -> BenchSize:
-    """The report's line of a process's memory."""
-    return BenchSize(
-        operation=operation, label=label, target_mb=target_mb, measured_mb=round(measured_mb, 1),
-        status=verdict(measured_mb, target_mb),
-    )
-
-
-def resident_mb(pid: int | str = "self") -> float:
-    """Resident memory of a process, in MiB; 0 where the kernel does not say."""
-    try:
-        found = _RESIDENT.search(Path(f"/proc/{pid}/status").read_text())
-    except OSError:
-        return 0.0
-    return int(found[1]) / 1024 if found else 0.0
 
 
 async def _import(folder: Path, db: Path, ports: BenchPorts, program: Program, count: int) -> None:

@@ -23,7 +23,7 @@ async def store_rates(
     folder: Path, ports: BenchPorts, request: BenchRequest, progress: Progress
 ) -> tuple[BenchRate, ...]:
     """Stores a second by one caller and by many, with and without a slower sync; at one delay, in one run."""
-    rates = []
+    corpus, rates = Corpus(), []
     for delay_ms in _DELAYS_MS:
         slowed = replace(ports, threads=ports.delayed_threads(delay_ms / 1_000)) if delay_ms else ports
         alone_per_s = 0.0
@@ -32,7 +32,7 @@ async def store_rates(
                 # Many callers get more done, and the first groups are small: give them more to do.
                 count = callers * max(1, min(request.iterations, _STORES_MAX // callers))
                 with progress(f"storing from {callers}", count) as advance:
-                    per_s = count / await _store_all(node, callers, count)
+                    per_s = count / await _store_all(node, corpus, callers, count)
                     advance(count)
                 alone_per_s = alone_per_s or per_s
                 rates.append(_rate(callers, delay_ms, per_s, alone_per_s))
@@ -48,15 +48,18 @@ def _rate(callers: int, delay_ms: float, per_s: float, alone_per_s: float) -> Be
     )
 
 
-async def _store_all(node: Node, callers: int, count: int) -> float:
+async def _store_all(node: Node, corpus: Corpus, callers: int, count: int) -> float:
     """Seconds that so many stores took, dealt out evenly to the callers."""
-    corpus, texts = Corpus(), iter(range(count))
-    bodies = [corpus.turn(number).text for number in range(count)]
+    first = callers * _STORES_MAX   # each round has texts of its own: a title that is there would be updated
+    numbers = range(first, first + count)
+    waiting = iter([
+        CreateMemory(title=corpus.title(number), content=corpus.turn(number).text, namespace=NAMESPACE)
+        for number in numbers
+    ])
 
     async def caller() -> None:
-        for number in texts:
-            title = f"{callers} callers, {number}"
-            await remember(node, WHO, CreateMemory(title=title, content=bodies[number], namespace=NAMESPACE))
+        for request in waiting:
+            await remember(node, WHO, request)
 
     began = trio.current_time()
     async with trio.open_nursery() as nursery:

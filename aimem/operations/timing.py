@@ -1,17 +1,21 @@
-"""Timing an operation, and what its times come to."""
+"""Measuring: the times of an operation, the memory of a process, and what they come to."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Final, Literal
 
 import trio
 
 from aimem.operations.benchnode import Advance
-from aimem.wire import BenchRegression, BenchResult
+from aimem.wire import BenchRegression, BenchResult, BenchSize
 
 _TOLERANCE: Final = 1.1
 """A budget fails above so many times its target, as in v0.6.3."""
+
+_RESIDENT: Final = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
 
 
 async def timed_ms(
@@ -49,6 +53,23 @@ def result_of(operation: str, label: str, spent_ms: Sequence[float], *, target_p
         operation=operation, label=label, target_p95_ms=target_p95_ms, measured_p50_ms=p50, measured_p95_ms=p95,
         measured_p99_ms=p99, samples=len(spent_ms), status=verdict(p95, target_p95_ms),
     )
+
+
+def size_of(operation: str, label: str, measured_mb: float, *, target_mb: float | None) -> BenchSize:
+    """The report's line of a process's memory."""
+    return BenchSize(
+        operation=operation, label=label, target_mb=target_mb, measured_mb=round(measured_mb, 1),
+        status=verdict(measured_mb, target_mb),
+    )
+
+
+def resident_mb(pid: int | str = "self") -> float:
+    """Resident memory of a process, in MiB; 0 where the kernel does not say."""
+    try:
+        found = _RESIDENT.search(Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return 0.0
+    return int(found[1]) / 1024 if found else 0.0
 
 
 def regressions(

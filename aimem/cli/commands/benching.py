@@ -62,7 +62,7 @@ def _append(path: Path, line: bytes) -> None:
 def _show(context: Context, report: BenchReport) -> None:
     tables: Sequence[tuple[Sequence[str], list[Sequence[str]]]] = (
         (("target ms", "p50", "p95", "p99", "samples", "status", "operation"), list(_results(report))),
-        (("per s", "gain", "stores"), [(f"{rate.per_s:.0f}", f"{rate.gain:.1f}x", rate.label) for rate in report.rates]),
+        (("per s", "gain", "stores"), list(_rates(report))),
         (("target MB", "resident", "status", "process"), list(_sizes(report))),
         (("before ms", "p95", "change", "status", "operation"), list(_regressions(report))),
     )
@@ -81,6 +81,11 @@ def _results(report: BenchReport) -> Iterator[Sequence[str]]:
             _target(result.target_p95_ms), *(f"{value:.2f}" for value in measured), str(result.samples), result.status,
             result.label,
         )
+
+
+def _rates(report: BenchReport) -> Iterator[Sequence[str]]:
+    for rate in report.rates:
+        yield f"{rate.per_s:.0f}", f"{rate.gain:.1f}x", rate.label
 
 
 def _sizes(report: BenchReport) -> Iterator[Sequence[str]]:
