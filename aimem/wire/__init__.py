@@ -4,6 +4,7 @@ Owns field names and optional fields as v0.6.3 has them (answers only gain field
 may be written, `model.rules` says what is allowed.
 """
 
+from aimem.wire.bench import BenchRate, BenchRecord, BenchRegression, BenchReport, BenchRequest, BenchResult, BenchSize
 from aimem.wire.codec import decode_body, encode, to_builtins
 from aimem.wire.requests import (
     ArchiveRequest,
@@ -66,6 +67,13 @@ __all__ = [
     "ArchiveStats",
     "ArchivedOut",
     "ArchivedPage",
+    "BenchRate",
+    "BenchRecord",
+    "BenchRegression",
+    "BenchReport",
+    "BenchRequest",
+    "BenchResult",
+    "BenchSize",
     "Capabilities",
     "CreateMemory",
     "Deleted",
