@@ -5,6 +5,7 @@ may be written, `model.rules` says what is allowed.
 """
 
 from aimem.wire.codec import decode_body, encode, to_builtins
+from aimem.wire.recalled import ArmScore, Explanation, PeriodOut, RankingOut, RecallResult, ScoredMemory
 from aimem.wire.requests import (
     ArchiveRequest,
     CreateMemory,
@@ -47,9 +48,7 @@ from aimem.wire.responses import (
     NamespacesOut,
     Promoted,
     Purged,
-    RecallResult,
     Restored,
-    ScoredMemory,
     SearchResult,
     Stats,
     Stored,
@@ -66,10 +65,12 @@ __all__ = [
     "ArchiveStats",
     "ArchivedOut",
     "ArchivedPage",
+    "ArmScore",
     "Capabilities",
     "CreateMemory",
     "Deleted",
     "ErrorOut",
+    "Explanation",
     "ExportDocument",
     "GcQuery",
     "GcResult",
@@ -91,10 +92,12 @@ __all__ = [
     "MemoryWithLinks",
     "NamespaceCount",
     "NamespacesOut",
+    "PeriodOut",
     "PromoteRequest",
     "Promoted",
     "PurgeQuery",
     "Purged",
+    "RankingOut",
     "RecallQuery",
     "RecallRequest",
     "RecallResult",
