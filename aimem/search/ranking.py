@@ -126,10 +126,9 @@ def rank(evidence: Evidence, wish: Wish, *, dropped: Collection[int], limit: int
         for newer in newer_ones
         if newer in place and place[newer] > place.get(older, len(kept))
     }
-    return [
-        msgspec.structs.replace(by_no[no], moved_by=risen.get(no, ()) + pulled.get(no, ()))
-        for no in newer_first(kept, evidence)
-    ]
+    for no in risen.keys() | pulled.keys():
+        by_no[no] = msgspec.structs.replace(by_no[no], moved_by=risen.get(no, ()) + pulled.get(no, ()))
+    return [by_no[no] for no in newer_first(kept, evidence)]
 
 
 def _scored(fused: Fused, memory: Memory, wish: Wish, words_place: int | None, meaning_place: int | None) -> Ranked:
@@ -147,15 +146,19 @@ def _scored(fused: Fused, memory: Memory, wish: Wish, words_place: int | None, m
 
 def newer_first(order: Sequence[int], evidence: Evidence) -> list[int]:
     """Put every row that contradicts an older one directly before it, the newest first, should it stand behind."""
+    if not evidence.contradicted:
+        return list(order)
     known, rows = set(order), evidence.rows
     placed: dict[int, None] = {}
     for no in order:
+        if no in placed:
+            continue
         waiting, group = [no], {no}
         while waiting:
-            newer = {*evidence.contradicted.get(waiting.pop(), ())} & known - placed.keys() - group
+            said = evidence.contradicted.get(waiting.pop(), ())
+            newer = {one for one in said if one in known and one not in placed and one not in group}
             group |= newer
             waiting += newer
-        if no not in placed:
-            by_age = sorted(group, key=lambda one: (rows[one].created_at, rows[one].id), reverse=True)
-            placed.update(dict.fromkeys(by_age))
+        by_age = sorted(group, key=lambda one: (rows[one].created_at, rows[one].id), reverse=True)
+        placed.update(dict.fromkeys(by_age))
     return list(placed)
