@@ -127,9 +127,13 @@ _RECALL = Verb(
           "this process holds the database itself, memories that have no embedding yet get one first.",
     options=(_NAMESPACE, _limit(10), _TAGS, _SINCE, _UNTIL, _AS_AGENT,
              Option(flag="--budget-tokens", read=integer, help="Return memories of at most about so many tokens."),
-             Option(flag="--context-tokens", help="Words of the conversation, divided by commas: they colour it.")),
-    prints='{"memories", "count", "mode", "tokens_used", "budget_tokens"?}; each memory has a score',
-    examples=(("Ask a question", 'recall "which database did we choose?"'),),
+             Option(flag="--context-tokens", help="Words of the conversation, divided by commas: they colour it."),
+             Option(flag="--no-floor", read=None, help="Show also what has nothing to do with the question."),
+             Option(flag="--explain", read=None, help="Say of each memory what its score is made of.")),
+    prints='{"memories", "count", "mode", "tokens_used", "below_floor", "budget_tokens"?, "ranking"?}; each memory has '
+           'a score, "contradicted_by"? and, with --explain, an "explanation"',
+    examples=(("Ask a question", 'recall "which database did we choose?"'),
+              ("Ask of a time, and why the answer is what it is", 'recall --explain "what broke last Friday?"')),
 )
 _SEARCH = Verb(
     name="search", summary="find memories that hold all words", run="finding:search",
