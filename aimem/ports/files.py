@@ -156,8 +156,9 @@ class _Flock:
         except OSError:
             self.close()
             raise
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, hint.encode(), 0)
+        with contextlib.suppress(OSError):  # a full disk: the lock holds without its hint
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, hint.encode(), 0)
 
     def close(self) -> None:
         if self._fd >= 0:
@@ -183,7 +184,8 @@ class _SystemFiles:
     def write_durably(self, path: Path, data: bytes) -> None:
         temporary = path.with_name(path.name + ".new")
         with _created(temporary) as fd:
-            os.write(fd, data)
+            while data:  # the kernel may take less than it is given
+                data = data[os.write(fd, data) :]
             os.fsync(fd)
         temporary.replace(path)
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -213,5 +215,3 @@ def _created(path: Path) -> Iterator[int]:
 def system_files() -> Files:
     """The machine's file system."""
     return _SystemFiles()
-
-

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any  # the driver's objects: pysqlite3 has no types
 from urllib.parse import quote
@@ -26,15 +28,15 @@ except ImportError:  # no wheel for this machine
     import sqlite3 as sqlite
 
 _FAULTS = {
-    5: DatabaseFault.BUSY, 6: DatabaseFault.BUSY, 8: DatabaseFault.READ_ONLY, 9: DatabaseFault.INTERRUPTED,
-    10: DatabaseFault.IO, 11: DatabaseFault.CORRUPT, 13: DatabaseFault.FULL, 14: DatabaseFault.CANNOT_OPEN,
-    19: DatabaseFault.CONSTRAINT, 26: DatabaseFault.NOT_A_DATABASE,
+    3: DatabaseFault.CANNOT_OPEN, 5: DatabaseFault.BUSY, 6: DatabaseFault.BUSY, 8: DatabaseFault.READ_ONLY,
+    9: DatabaseFault.INTERRUPTED, 10: DatabaseFault.IO, 11: DatabaseFault.CORRUPT, 13: DatabaseFault.FULL,
+    14: DatabaseFault.CANNOT_OPEN, 15: DatabaseFault.BUSY, 19: DatabaseFault.CONSTRAINT,
+    20: DatabaseFault.CONSTRAINT, 26: DatabaseFault.NOT_A_DATABASE,
 }
-_FAULT_TEXTS = (
-    ("interrupted", DatabaseFault.INTERRUPTED), ("full", DatabaseFault.FULL), ("readonly", DatabaseFault.READ_ONLY),
-    ("locked", DatabaseFault.BUSY), ("not a database", DatabaseFault.NOT_A_DATABASE),
-    ("malformed", DatabaseFault.CORRUPT), ("disk I/O", DatabaseFault.IO), ("unable to open", DatabaseFault.CANNOT_OPEN),
-)
+_OS_FAULTS = {
+    errno.ENOSPC: DatabaseFault.FULL, errno.EDQUOT: DatabaseFault.FULL, errno.EROFS: DatabaseFault.READ_ONLY,
+    errno.EIO: DatabaseFault.IO,
+}
 
 
 def sqlite_version() -> str:
@@ -42,27 +44,50 @@ def sqlite_version() -> str:
     return str(sqlite.sqlite_version)
 
 
-def _fault(error: Exception) -> DatabaseFault:
-    code = getattr(error, "sqlite_errorcode", None)     # the interpreter's module has it, pysqlite3 does not
-    if isinstance(code, int):
-        return _FAULTS.get(code & 0xFF, DatabaseFault.OTHER)
-    if isinstance(error, sqlite.IntegrityError):
-        return DatabaseFault.CONSTRAINT
-    text = str(error)
-    return next((fault for words, fault in _FAULT_TEXTS if words in text), DatabaseFault.OTHER)
+def fault_of_code(code: int) -> DatabaseFault:
+    """What a result code of SQLite, extended or not, means for us."""
+    return _FAULTS.get(code & 0xFF, DatabaseFault.OTHER)
 
 
 def _translated(error: Exception) -> DatabaseError:
-    return DatabaseError(str(error), _fault(error))
+    # By number only: SQLite's messages quote statements and search words, in which any other message may stand. The
+    # driver's own errors have no number.
+    code = getattr(error, "sqlite_errorcode", None)
+    return DatabaseError(str(error), fault_of_code(code) if isinstance(code, int) else DatabaseFault.OTHER)
 
 
-_ERRORS = (sqlite.Error, sqlite.Warning)
+_ERRORS = (sqlite.Error, sqlite.Warning, MemoryError)  # the driver's word for SQLITE_NOMEM, also at a COMMIT
+
+
+def create_private(path: Path) -> None:
+    """Make an empty file (0600) if there is none: SQLite gives its own files the permissions of this one.
+
+    Raises: DatabaseError.
+    """
+    try:
+        if not path.exists():
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        fault = _OS_FAULTS.get(error.errno or 0, DatabaseFault.CANNOT_OPEN)
+        raise DatabaseError(error.strerror or str(error), fault) from error
+
+
+def split_script(sql: str) -> Iterator[str]:
+    """The statements of a script; what follows the last semicolon is one too, unless it is blank."""
+    statement = ""
+    for part in re.split("(?<=;)", sql):
+        statement += part
+        if sqlite.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        yield statement
 
 
 class _Connection:
     def __init__(self, path: Path, mode: Mode) -> None:
-        if mode is Mode.READ_WRITE_CREATE and not path.exists():
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        if mode is Mode.READ_WRITE_CREATE:
+            create_private(path)
         uri = f"file:{quote(str(path.absolute()))}?mode={'ro' if mode is Mode.READ_ONLY else 'rw'}"
         try:
             self._db: Any = sqlite.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
@@ -71,7 +96,10 @@ class _Connection:
 
     @property
     def in_transaction(self) -> bool:
-        return bool(self._db.in_transaction)
+        try:
+            return bool(self._db.in_transaction)
+        except _ERRORS as error:
+            raise _translated(error) from error
 
     def execute(self, sql: str, parameters: Parameters = ()) -> Cursor:
         try:
@@ -87,14 +115,8 @@ class _Connection:
 
     def executescript(self, sql: str) -> None:
         # The driver's own executescript commits first; a script of ours runs inside the caller's transaction.
-        statement = ""
-        for line in sql.splitlines(keepends=True):
-            statement += line
-            if sqlite.complete_statement(statement):
-                self.execute(statement)
-                statement = ""
-        if statement.strip():
-            raise ValueError(f"the script ends inside a statement: {statement[:80]!r}")
+        for statement in split_script(sql):
+            self.execute(statement)
 
     def stop_when(self, is_due: Callable[[], bool] | None) -> None:
         try:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from pathlib import Path
 
 from aimem.errors import AimemError, Bug, Code, Corrupt, Unavailable
 from aimem.ports import DatabaseError, DatabaseFault
-
-FATAL = frozenset({DatabaseFault.CORRUPT, DatabaseFault.NOT_A_DATABASE, DatabaseFault.IO})
-"""After these nothing that the connection says can be relied on: the process ends."""
 
 
 def translate(error: DatabaseError, path: Path) -> AimemError:
@@ -47,8 +45,25 @@ def translate(error: DatabaseError, path: Path) -> AimemError:
 
 @contextlib.contextmanager
 def translated(path: Path) -> Iterator[None]:
-    """Let no DatabaseError leave the room."""
+    """Let no DatabaseError, and no OSError of the files beside the database, leave the room."""
     try:
         yield
     except DatabaseError as error:
         raise translate(error, path) from error
+    except OSError as error:
+        raise _translate_os(error, path) from error
+
+
+def _translate_os(error: OSError, path: Path) -> AimemError:
+    """The error for a file beside the database (the key, a backup copy) that cannot be read or written."""
+    at = error.filename or path
+    match error.errno:
+        case errno.ENOSPC | errno.EDQUOT:
+            return Unavailable(f"the disk of {at} is full: free some space and retry", code=Code.STORAGE_FULL)
+        case errno.EROFS | errno.EACCES | errno.EPERM:
+            return Unavailable(
+                f"{at} cannot be read or written: check the permissions of the file and its folder",
+                code=Code.STORAGE_READ_ONLY,
+            )
+        case _:
+            return Unavailable(f"cannot use {at}: {error.strerror or error}")

@@ -55,12 +55,13 @@ def load_identity(conn: Connection, files: Files, chance: Chance, db: Path, node
     """
     path = sidecar_path(db)
     data = files.read(path)
-    sidecar = None if data is None else _read_sidecar(data, path)
-    if sidecar is not None:
-        head = oplog.head(conn, sidecar.stream)
-        if head is not None:
-            return Identity(node=sidecar.node, signer=chance.load_signer(bytes.fromhex(sidecar.private_key)), head=head)
-    return _mint(files, chance, path, sidecar, node)
+    if data is None:
+        return _mint(files, chance, path, None, node)
+    sidecar, signer = _read_sidecar(data, path, chance)
+    head = oplog.head(conn, sidecar.stream)
+    if head is None:
+        return _mint(files, chance, path, sidecar, node)
+    return Identity(node=sidecar.node, signer=signer, head=head)
 
 
 def _mint(files: Files, chance: Chance, path: Path, old: Sidecar | None, node: str) -> Identity:
@@ -85,14 +86,15 @@ def _mint(files: Files, chance: Chance, path: Path, old: Sidecar | None, node: s
     return Identity(node=name, signer=signer, head=head, opening=(opening,))
 
 
-def _read_sidecar(data: bytes, path: Path) -> Sidecar:
+def _read_sidecar(data: bytes, path: Path, chance: Chance) -> tuple[Sidecar, Signer]:
     try:
         sidecar = msgspec.json.decode(data, type=Sidecar)
-        is_sound = len(bytes.fromhex(sidecar.private_key)) == 32
+        signer = chance.load_signer(bytes.fromhex(sidecar.private_key))
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise Corrupt(
             f"{path} cannot be read as this node's key ({error}); restore it, or move it away to start a new identity"
         ) from error
-    if not is_sound:
-        raise Corrupt(f"{path} holds no key of 32 bytes; restore it, or move it away to start a new identity")
-    return sidecar
+    if stream_id(signer.public_key) != sidecar.stream:
+        # Ops signed with it would be refused by every peer.
+        raise Corrupt(f"the key in {path} is not its stream's; restore it, or move it away to start a new identity")
+    return sidecar, signer

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from importlib.resources import files
+from collections.abc import Callable, Sequence
+from importlib import resources
 from pathlib import Path
 
-from aimem.errors import Code, Corrupt
-from aimem.ports import Connection
+from aimem.errors import Code, Corrupt, Unavailable
+from aimem.ports import Connection, Files
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x61694D6D  # "aiMm": tells our files from other SQLite databases
@@ -20,14 +20,14 @@ _BEGIN = "BEGIN IMMEDIATE"
 _COMMIT = "COMMIT"
 _ROLLBACK = "ROLLBACK"
 _BACKUP = "VACUUM INTO :path"
+_USE_WAL = "PRAGMA journal_mode = WAL"
 _PRAGMAS_WRITER = (
-    "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",
-    "PRAGMA foreign_keys = ON",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -16384",
     "PRAGMA journal_size_limit = 67108864",
 )
+_FOREIGN_KEYS = "PRAGMA foreign_keys = ON"
 _PRAGMAS_READER = (
     "PRAGMA query_only = ON",
     # Two connections that checkpoint and write at once can corrupt the file in the SQLite that we carry (design §4).
@@ -38,8 +38,14 @@ _PRAGMAS_READER = (
 _CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
 
 
-def prepare_writer(conn: Connection) -> None:
-    """Set what holds for the one connection that writes and checkpoints."""
+def prepare_writer(conn: Connection, path: Path) -> None:
+    """Set what holds for the one connection that writes and checkpoints.
+
+    Raises: Unavailable if there can be no write-ahead log; DatabaseError.
+    """
+    if conn.execute(_USE_WAL).fetchall() != [("wal",)]:
+        # A file system without shared memory. With another journal, readers and the writer would lock each other out.
+        raise Unavailable(f"the file system of {path} cannot keep a write-ahead log; put the database on a local disk")
     for pragma in _PRAGMAS_WRITER:
         conn.execute(pragma).fetchall()
 
@@ -61,11 +67,10 @@ def schema_version(conn: Connection) -> int:
     return int(row[0]) if row and isinstance(row[0], int) else 0
 
 
-def ensure_schema(conn: Connection, path: Path, tell: Callable[[str], None]) -> None:
-    """Create the newest schema in an empty file, or bring an older file to it.
+def recognise(conn: Connection, path: Path) -> int:
+    """Look whether the file is one of ours, and leave it as it is.
 
-    Args:
-      tell: is handed a sentence before a migration begins (it may take a while).
+    Returns: the version of its schema; 0 for an empty file.
     Raises: Corrupt(newer_schema) for a file of a later version of ours, Corrupt(not_a_database) for one of another
       program; DatabaseError.
     """
@@ -73,7 +78,8 @@ def ensure_schema(conn: Connection, path: Path, tell: Callable[[str], None]) -> 
     application = conn.execute(_READ_APPLICATION).fetchone()
     tables = conn.execute(_COUNT_TABLES).fetchone()
     is_empty = tables is not None and tables[0] == 0
-    if not is_empty and (application is None or application[0] != APPLICATION_ID):
+    is_ours = application is not None and application[0] == APPLICATION_ID
+    if not is_empty and (not is_ours or version < 1):
         raise Corrupt(
             f"{path} is a database of another program (or of ai-memory before 0.1.0); name another file with --db, and "
             "bring its memories over with export and import",
@@ -85,37 +91,51 @@ def ensure_schema(conn: Connection, path: Path, tell: Callable[[str], None]) -> 
             "wrote it",
             code=Code.NEWER_SCHEMA,
         )
-    if is_empty:
-        _in_one_transaction(conn, _sql("schema", f"{SCHEMA_VERSION:04}.sql"), SCHEMA_VERSION)
+    return 0 if is_empty else version
+
+
+def ensure_schema(conn: Connection, files: Files, path: Path, version: int, tell: Callable[[str], None]) -> None:
+    """Create the newest schema in an empty file, or bring an older file to it.
+
+    Args:
+      version: what `recognise` found.
+      tell: is handed a sentence before a migration begins (it may take a while).
+    Raises: DatabaseError, OSError; then the file is as it was.
+    """
+    if version == 0:
+        _in_one_transaction(conn, [_sql("schema", f"{SCHEMA_VERSION:04}.sql")])
     elif version < SCHEMA_VERSION:
-        _migrate(conn, path, version, tell)
+        _migrate(conn, files, path, version, tell)
+    # Not before: when a migration drops the old form of a table, the rows that refer to it would go with it.
+    conn.execute(_FOREIGN_KEYS)
 
 
-def _migrate(conn: Connection, path: Path, version: int, tell: Callable[[str], None]) -> None:
+def _migrate(conn: Connection, files: Files, path: Path, version: int, tell: Callable[[str], None]) -> None:
     copy = path.with_name(f"{path.name}.schema-{version}.backup")
     tell(f"migrating {path} from schema {version} to {SCHEMA_VERSION}; the old file is kept as {copy}")
-    copy.unlink(missing_ok=True)
+    # SQLite fills an empty file as readily as a new one, and a new one would be everybody's to read.
+    files.write_durably(copy, b"")
     conn.execute(_BACKUP, {"path": str(copy)})
-    for number, name in migrations():
-        if number > version:
-            _in_one_transaction(conn, _sql("migrations", name), number)
+    _in_one_transaction(conn, [_sql("migrations", name) for number, name in migrations() if number > version])
 
 
 def migrations() -> list[tuple[int, str]]:
     """(version that it leads to, file name) of every migration, in order."""
-    names = [entry.name for entry in files("aimem.store").joinpath("sql", "migrations").iterdir()]
+    names = [entry.name for entry in resources.files("aimem.store").joinpath("sql", "migrations").iterdir()]
     return sorted((int(name[:4]), name) for name in names if re.fullmatch(r"\d{4}_\w+\.sql", name))
 
 
 def _sql(folder: str, name: str) -> str:
-    return files("aimem.store").joinpath("sql", folder, name).read_text("utf-8")
+    return resources.files("aimem.store").joinpath("sql", folder, name).read_text("utf-8")
 
 
-def _in_one_transaction(conn: Connection, script: str, version: int) -> None:
+def _in_one_transaction(conn: Connection, scripts: Sequence[str]) -> None:
+    """Run scripts that lead to the newest schema, all of them or none."""
     conn.execute(_BEGIN)
     try:
-        conn.executescript(script)
-        conn.execute(f"PRAGMA user_version = {version:d}")
+        for script in scripts:
+            conn.executescript(script)
+        conn.execute(f"PRAGMA user_version = {SCHEMA_VERSION:d}")
         conn.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
         conn.execute(_COMMIT)
     except BaseException:

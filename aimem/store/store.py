@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -72,9 +73,9 @@ class NodeLock:
 
         Raises: ports.LockHeld if another process has it; InvalidRequest or Unavailable if the path cannot be used.
         """
-        if db.is_dir():
-            raise InvalidRequest(f"{db} is a folder; name a file with --db", field="db")
         try:
+            if db.is_dir():
+                raise InvalidRequest(f"{db} is a folder; name a file with --db", field="db")
             return cls(files.lock(db.with_name(db.name + LOCK_SUFFIX), hint))
         except FileNotFoundError as error:
             raise InvalidRequest(
@@ -152,6 +153,7 @@ class Store:
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._writer.run, conn, identity.signer, tip)
+                nursery.start_soon(self._readers.wait_corrupt)
                 if identity.opening:
                     await self.write(_open_stream, identity)
                 task_status.started()
@@ -182,8 +184,9 @@ class Store:
         with translated(db):
             conn = ports.files.connect(db, Mode.READ_WRITE_CREATE)
             try:
-                schema.prepare_writer(conn)
-                schema.ensure_schema(conn, db, self._tell)
+                version = schema.recognise(conn, db)
+                schema.prepare_writer(conn, db)
+                schema.ensure_schema(conn, ports.files, db, version, self._tell)
                 identity = load_identity(conn, ports.files, ports.chance, db, self.settings.node)
                 tip = Tip(head=identity.head, hlc=max(identity.head.hlc, oplog.last_hlc(conn)))
             except BaseException:
@@ -192,15 +195,17 @@ class Store:
             return conn, identity, tip
 
     def _close(self, conn: Connection) -> None:
-        self._readers.close()
         try:
+            self._readers.close()
             if not conn.in_transaction:
                 schema.checkpoint(conn)
-            conn.close()
         except DatabaseError as error:
             # All that was acknowledged is in the log already; the next start checkpoints.
             if error.fault is DatabaseFault.OTHER:
                 raise translate(error, self.settings.db) from error
+        finally:
+            with contextlib.suppress(DatabaseError):  # the same fault once more; closed it is in any case
+                conn.close()
 
 
 def _open_stream(transaction: Transaction, identity: Identity) -> None:

@@ -119,13 +119,13 @@ class Writer:
         Raises: what the job raised; Unavailable if the group failed (nothing of it is stored) or the writer stopped.
         """
         job = _Job(run)
-        try:
-            await self._queue_in.send(job)  # full: the caller waits; cancelled here, it never runs
-        except (trio.BrokenResourceError, trio.ClosedResourceError):
-            raise _stopped() from None
+        # Before it is sent: a writer that ends while `send` is on its way back must find whom to tell.
         self._waiting[job] = None
         try:
+            await self._queue_in.send(job)  # full: the caller waits; cancelled here, it never runs
             await job.done.wait()
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            raise _stopped() from None
         finally:
             del self._waiting[job]
             if job.is_begun:
@@ -230,8 +230,9 @@ class Writer:
         """Nothing of the group is stored, or (fatal) nobody can say."""
         self.counts.failed_groups += 1
         known = self._translate(error)
-        is_unknown = error.fault is DatabaseFault.IO or (is_committing and not conn.in_transaction)
-        if is_unknown:
+        # Without room the log lacks the frame that would have made the commit: SQLite rolled back, and said so.
+        is_told = error.fault is DatabaseFault.FULL or conn.in_transaction
+        if is_committing and (error.fault is DatabaseFault.IO or not is_told):
             known = Corrupt(
                 f"it is unknown whether the last commit is stored ({error}); the process ends, start it again",
                 outcome="indeterminate",

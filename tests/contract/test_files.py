@@ -1,0 +1,94 @@
+"""Files that are whole or absent, and the lock: what the store relies on."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from aimem.ports import Files, LockHeld, system_files
+from tests.disk import Disk
+
+MAKERS = {"system": system_files, "disk": Disk}
+
+
+@pytest.fixture(params=sorted(MAKERS))
+def files(request: pytest.FixtureRequest) -> Files:
+    return MAKERS[request.param]()
+
+
+def test_a_file_is_replaced_as_a_whole_and_is_the_owners_alone(files: Files, tmp_path: Path) -> None:
+    path = tmp_path / "secret"
+    path.write_bytes(b"an older and longer text")
+    path.chmod(0o644)
+    files.write_durably(path, b"text")
+    assert files.read(path) == b"text"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [entry.name for entry in tmp_path.iterdir()] == ["secret"]
+
+
+def test_what_a_crash_left_of_a_replacement_does_no_harm(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "secret.new").write_bytes(b"half of a te")
+    files.write_durably(tmp_path / "secret", b"text")
+    assert files.read(tmp_path / "secret") == b"text"
+
+
+def test_a_file_that_is_not_there_is_none_and_has_no_size(files: Files, tmp_path: Path) -> None:
+    assert files.read(tmp_path / "none") is None
+    assert files.size_bytes(tmp_path / "none") == 0
+    files.write_durably(tmp_path / "empty", b"")
+    assert files.read(tmp_path / "empty") == b""
+    files.write_durably(tmp_path / "some", b"four")
+    assert files.size_bytes(tmp_path / "some") == 4
+
+
+def test_what_cannot_be_read_or_written_is_an_os_error(files: Files, tmp_path: Path) -> None:
+    with pytest.raises(OSError):
+        files.read(tmp_path)
+    with pytest.raises(OSError):
+        files.write_durably(tmp_path / "none" / "x", b"text")
+
+
+def test_the_lock_is_held_once_and_tells_the_holders_hint(files: Files, tmp_path: Path) -> None:
+    held = files.lock(tmp_path / "x.lock", "pid 42")
+    with pytest.raises(LockHeld) as refused:
+        files.lock(tmp_path / "x.lock", "pid 43")
+    assert refused.value.hint == "pid 42"
+    held.close()
+    held.close()
+    again = files.lock(tmp_path / "x.lock", "pid 4")
+    assert (tmp_path / "x.lock").read_text() == "pid 4"
+    again.close()
+
+
+def test_a_lock_that_cannot_be_taken_is_an_os_error(files: Files, tmp_path: Path) -> None:
+    with pytest.raises(OSError):
+        files.lock(tmp_path / "none" / "x.lock", "")
+    with pytest.raises(OSError):
+        files.lock(tmp_path, "")
+
+
+def test_a_full_disk_takes_the_hint_but_not_the_lock(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "no space")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "pwrite", full)
+        held = files.lock(tmp_path / "x.lock", "pid 42")
+    with pytest.raises(LockHeld):
+        files.lock(tmp_path / "x.lock", "pid 43")
+    held.close()
+
+
+def test_a_write_that_the_kernel_takes_in_pieces_is_complete(
+    files: Files, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", lambda fd, data: write(fd, data[:3]))
+        files.write_durably(tmp_path / "x", b"ten bytes!")
+    assert files.read(tmp_path / "x") == b"ten bytes!"
