@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
@@ -16,7 +17,9 @@ from aimem.search.keeper import BaseKeeper, nothing_more
 from aimem.search.minilm import MODEL_DIMENSION
 from aimem.search.segment import Bounds
 from aimem.search.tail import Held
-from aimem.search.vectors import VectorIndex
+from aimem.search.vectors import VectorIndex, WrongVectors, read_vector
+
+log = logging.getLogger(__name__)
 
 _QUERY_SHARE: Final = 0.7
 """How much of a question's vector is the question; the rest is the context that the caller gave (v0.6.3's shares)."""
@@ -96,10 +99,10 @@ class Recaller:
             self.index = VectorIndex(embedder.dimension, self.index.bounds)
 
     def warm(self, reason: str) -> None:
-        """Say that there are texts and not one vector yet: until `is_warm` recall is by keyword."""
+        """Say that there are texts and not one vector yet: until `end_warming` recall is by keyword."""
         self._is_warming, self.reason = True, reason
 
-    def is_warm(self) -> None:
+    def end_warming(self) -> None:
         """There are vectors."""
         if self._is_warming:
             self._is_warming, self.reason = False, ""
@@ -114,15 +117,22 @@ class Recaller:
         self._settled.set()
 
     async def embed_query(self, text: str, context_tokens: Sequence[str] = ()) -> bytes | None:
-        """The unit vector of a question, seven parts text to three parts context; None in keyword mode.
+        """The unit vector of a question, seven parts text to three parts context.
 
-        Of a text or a context longer than the model reads, the beginning counts. Waits while the model is being loaded.
+        None in keyword mode, or if the model makes nothing usable of it. Of a text or a context longer than the model
+        reads, the beginning counts. Waits while the model is being loaded.
         """
         await self._settled.wait()
         if self._embedder is None:
             return None
         embed = partial(_embed_question, self._embedder, text, " ".join(context_tokens))
-        return await self._threads.run(embed, limiter=self._questions)
+        try:
+            vector = await self._threads.run(embed, limiter=self._questions)
+            read_vector(vector, self.index.dimension)
+        except WrongVectors as error:
+            log.warning("question.refused", extra={"reason": str(error)})
+            return None
+        return vector
 
     async def embed_documents(self, texts: Sequence[str]) -> list[list[bytes]]:
         """The unit vectors of each text, one per chunk, in the order given; nothing for each in keyword mode."""
@@ -151,6 +161,11 @@ class Recaller:
     # The base of a large index; without a folder there is none.
 
     @property
+    def keeps_base(self) -> bool:
+        """Whether there is a folder for one."""
+        return self._keeper is not None
+
+    @property
     def wants_base(self) -> bool:
         """Whether a new base should take in what came since the last one."""
         return self._keeper is not None and self.index.wants_base
@@ -166,12 +181,17 @@ class Recaller:
         """Make a base of all rows, and of more; searches and changes go on meanwhile. Raises: IndexNotKept."""
         if self._keeper is not None:
             await self._keeper.build(self.index, self.model, more or nothing_more())
+
+    async def grow_trees(self) -> None:
+        """Build trees over a base that gains from them and has none. Raises: IndexNotKept."""
+        if self._keeper is not None:
             await self._keeper.grow_trees(self.index)
 
     async def discard_base(self) -> None:
         """Remove the base's files, and take each row as one that has to come again. Raises: IndexNotKept."""
-        self.index.distrust()
-        if self._keeper is not None:
+        if self._keeper is None:
+            self.index.distrust()
+        else:
             await self._keeper.discard(self.index)
 
 
@@ -179,7 +199,8 @@ def _embed_question(embedder: Embedder, text: str, context: str) -> bytes:
     question = embedder.chunk(text)[0]
     if not context.strip():
         return embedder.embed([question])[0]
-    asked, around = (np.frombuffer(vector, "<f4") for vector in embedder.embed([question, embedder.chunk(context)[0]]))
+    both = embedder.embed([question, embedder.chunk(context)[0]])
+    asked, around = (read_vector(vector, embedder.dimension) for vector in both)
     mixed = _QUERY_SHARE * asked + (1.0 - _QUERY_SHARE) * around
     # v0.6.3 left the sum shorter than 1, which lowers every similarity. It is never shorter than 0.4.
     return bytes((mixed / np.linalg.norm(mixed)).astype("<f4").tobytes())

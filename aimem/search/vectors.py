@@ -68,6 +68,9 @@ class VectorIndex:
     One thread changes it, any thread may search meanwhile: a search sees every change whole or not at all, and rows as
     they were when it began. What it sees (`_Shown`) never changes; each change makes a new one and publishes it by one
     assignment.
+
+    Attributes:
+      is_distrusted: whether each row counts as different from what it should be (`distrust`).
     """
 
     def __init__(self, dimension: int, bounds: Bounds | None = None) -> None:
@@ -76,7 +79,7 @@ class VectorIndex:
         self._tail = Tail(dimension)
         self._shown = _Shown(None, self._tail.live)
         self._changed: set[int] | None = None
-        self._is_distrusted = False
+        self.is_distrusted = False
 
     @property
     def count(self) -> int:
@@ -173,11 +176,11 @@ class VectorIndex:
 
     def distrust(self) -> None:
         """Take every row as different from what it should be, until a new base or new vectors have replaced it."""
-        self._is_distrusted = True
+        self.is_distrusted = True
 
     def trust(self) -> None:
         """Everything was replaced: compare by hashes again."""
-        self._is_distrusted = False
+        self.is_distrusted = False
 
     def differences(self, low: int, high: int, wanted: Sequence[tuple[int, bytes]]) -> Differences:
         """Compare the rows numbered in [low, high) with what should be there: (row, hash of its text), by row."""
@@ -185,7 +188,7 @@ class VectorIndex:
         surplus = [no for no in self._tail.numbers_between(low, high) if no not in due]
         if self._shown.base is not None:
             surplus += self._shown.base.numbers_between(low, high, besides=due)
-        if self._is_distrusted:
+        if self.is_distrusted:
             return Differences(list(due), surplus)
         missing = [no for no, digest in wanted if self._tail.hash_of(no) != digest]
         if self._shown.base is not None:
@@ -199,7 +202,7 @@ class VectorIndex:
         """
         self._changed = set()
         nothing = Tail(self.dimension)
-        if self._is_distrusted:
+        if self.is_distrusted:
             return Snapshot(None, nothing.snapshot())
         return Snapshot(self._shown.base, self._tail.snapshot())
 
@@ -213,7 +216,7 @@ class VectorIndex:
         tail.change(self._tail.held(changed), ())
         gone = np.fromiter(changed, np.int64, len(changed))
         base = None if segment is None else Base.of(segment).without(gone)
-        self._tail, self._changed, self._is_distrusted = tail, None, False
+        self._tail, self._changed, self.is_distrusted = tail, None, False
         self._shown = _Shown(base, tail.live)
 
     def give_up(self) -> None:
