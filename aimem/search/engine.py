@@ -111,6 +111,10 @@ class Recaller:
         """Let questions through: the index is filled."""
         self._settled.set()
 
+    async def wait_until_settled(self) -> None:
+        """Wait until the model was adopted and the index filled, or the model given up."""
+        await self._settled.wait()
+
     def settle_on_keywords(self, reason: str) -> None:
         """Give the model up for the life of this process."""
         self._embedder, self.reason = None, reason

@@ -67,6 +67,7 @@ async def _follow_commits(node: Node, base_due: trio.MemorySendChannel[None]) ->
         changed = await node.store.feed.wait()
         if changed is None:
             await fill(node)
+            await _warm_up(node)
         else:
             await follow(node, sorted(changed))
         _tell(base_due)

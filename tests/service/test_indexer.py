@@ -14,10 +14,11 @@ import trio
 import trio.testing
 
 from aimem import service
+from aimem.errors import Unavailable
 from aimem.search import Bounds
 from aimem.service import Node
 from aimem.store import embeddings
-from aimem.wire import ArchiveRequest, RecallRequest
+from aimem.wire import ArchiveRequest, RecallRequest, ReindexRequest
 from tests.nodes import InlineThreads, WordEmbedder, open_node, principal
 from tests.service.steps import put
 
@@ -297,6 +298,29 @@ async def test_rows_that_go_and_change_while_a_base_is_made_stay_gone_and_change
         await settled(node)
         assert await held_by_index(node) == await held_by_database(node) == set(range(1, 61)) - set(range(1, 41, 2))
         assert (await nearest(node, "number 7 fresh7"))[0] == 8
+
+
+@pytest.mark.parametrize("bounds", [BOUNDS, None], ids=["on disk", "in memory"])
+@pytest.mark.parametrize("embeddings_too", [False, True])
+async def test_the_index_is_made_anew_on_order(db: Path, bounds: Bounds | None, embeddings_too: bool) -> None:
+    async with opened(db, bounds=bounds) as node:
+        await fill_with(node, 60)
+        done = node.counters.embedded
+        wrong = WordEmbedder().embed(["lies"])[0]
+        node.recaller.index.put(2, [wrong])     # something that comparing hashes would not find
+        node.recaller.index.put(999, [wrong])
+        status = await service.reindex(node, ALICE, ReindexRequest(embeddings=embeddings_too))
+        assert status.index_backlog > 0
+        await settled(node)
+        assert await held_by_index(node) == set(range(1, 61))
+        assert (await nearest(node, "number 1 word1 word2"))[0] == 2
+        assert node.counters.embedded == done + (60 if embeddings_too else 0)
+
+
+async def test_without_a_model_there_is_nothing_to_make_anew(db: Path) -> None:
+    async with open_node(db) as node:
+        with pytest.raises(Unavailable, match="by keyword"):
+            await service.reindex(node, ALICE, ReindexRequest())
 
 
 KILLED = """
