@@ -12,6 +12,7 @@ from typing import Final
 
 import trio
 
+from aimem.errors import Unavailable
 from aimem.ports import Embedder
 from aimem.search import ModelUnavailable, WrongVectors, hold_floats, hold_halves, to_f16
 from aimem.service.node import Node
@@ -45,8 +46,6 @@ async def run_indexer(
         await pulse(node)
         return
     recaller.adopt(embedder)
-    await node.store.write(embeddings.use_model, recaller.model)
-    await open_base(node)
     # One place: whoever is told that a base may be due looks at everything.
     told, due = trio.open_memory_channel[None](1)
     async with trio.open_nursery() as nursery:
@@ -56,22 +55,37 @@ async def run_indexer(
 
 
 async def _follow_commits(node: Node, base_due: trio.MemorySendChannel[None]) -> None:
-    await fill(node)
-    await _warm_up(node)
+    is_told = await _tell_model(node)
+    await open_base(node)
+    await _fill(node)
     node.recaller.settle()
     await pulse(node)
-    _tell(base_due)
     while True:
-        while await _embed_round(node):
-            _tell(base_due)
+        _tell(base_due)
+        if not is_told and (is_told := await _tell_model(node)):
+            await _fill(node)
+        await _embed_backlog(node, base_due)
         changed = await node.store.feed.wait()
         if changed is None:
-            await fill(node)
-            await _warm_up(node)
+            await _fill(node)
         else:
             await follow(node, sorted(changed))
-        _tell(base_due)
         await pulse(node)
+
+
+async def _tell_model(node: Node) -> bool:
+    """Tell the store which model's vectors count. Returns: whether it could be told."""
+    try:
+        await node.store.write(embeddings.use_model, node.recaller.model)
+    except Unavailable as error:
+        _note_waiting(error)
+        return False
+    return True
+
+
+def _note_waiting(error: Unavailable) -> None:
+    # The backlog is in the database; the next commit shows that the store can be written again.
+    log.warning("indexer.waits", extra={"reason": error.code.value})
 
 
 def _tell(base_due: trio.MemorySendChannel[None]) -> None:
@@ -79,10 +93,24 @@ def _tell(base_due: trio.MemorySendChannel[None]) -> None:
         base_due.send_nowait(None)
 
 
+async def _fill(node: Node) -> None:
+    await fill(node)
+    await _warm_up(node)
+
+
 async def _warm_up(node: Node) -> None:
     """With texts and no vector (a new model, or none before), recall is by keyword until the first ones are there."""
     if node.recaller.index.count == 0 and await node.store.read(embeddings.count_backlog) > 0:
         node.recaller.warm(_WARMING)
+
+
+async def _embed_backlog(node: Node, base_due: trio.MemorySendChannel[None]) -> None:
+    """Make the vectors of all texts that wait for them, as far as the store can take them."""
+    try:
+        while await _embed_round(node):
+            _tell(base_due)
+    except Unavailable as error:
+        _note_waiting(error)
 
 
 async def _embed_round(node: Node) -> bool:
@@ -94,9 +122,10 @@ async def _embed_round(node: Node) -> bool:
     vectors = await node.recaller.embed_documents(tuple(texts.values()))
     dimension = node.recaller.index.dimension
     made = [(digest, _usable(chunks, dimension)) for digest, chunks in zip(texts, vectors, strict=True)]
-    await node.store.write(embeddings.put, node.recaller.model, made)
+    # Rows with the same text are done too, though they were not among those that waited here.
+    marked: tuple[int, ...] = (await node.store.write(embeddings.put, node.recaller.model, made)).value
     node.counters.embedded += len(made)
-    await follow(node, [item.no for item in waiting])
+    await follow(node, marked)
     node.recaller.end_warming()
     await pulse(node)
     return True
@@ -128,15 +157,17 @@ async def index_status(node: Node, wait_below: int | None = None) -> IndexStatus
     With `wait_below`, once no more memories than that wait for their vectors or to come into the index, or after 10 s,
     whichever comes first.
     """
-    status = await _status(node)
-    if wait_below is None:
-        return status
-    with trio.move_on_after(WAIT_MAX_S):
-        while status.embedding_backlog + status.index_backlog > wait_below and not node.recaller.is_keyword_only:
+    if wait_below is not None:
+        with trio.move_on_after(WAIT_MAX_S):
+            # Read with the lock held: a pulse between reading and waiting would be missed.
             async with node.index_changed:
-                await node.index_changed.wait()
-            status = await _status(node)
-    return status
+                while _left(await _status(node)) > wait_below and not node.recaller.is_keyword_only:
+                    await node.index_changed.wait()
+    return await _status(node)
+
+
+def _left(status: IndexStatus) -> int:
+    return status.embedding_backlog + status.index_backlog
 
 
 async def _status(node: Node) -> IndexStatus:

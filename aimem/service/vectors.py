@@ -6,6 +6,7 @@ read.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
 from contextlib import aclosing
@@ -14,6 +15,7 @@ from typing import Final
 import trio
 from msgspec import Struct
 
+from aimem.errors import Unavailable
 from aimem.ports import Connection
 from aimem.search import Held, IndexNotKept, WrongVectors, hold_halves
 from aimem.service.node import Node
@@ -117,7 +119,8 @@ async def _load(node: Node, numbers: Sequence[int]) -> Mapping[int, Held]:
     if found.refused:
         # They are made again; what the model itself makes wrong is kept from the cache, so this ends.
         log.warning("embedding.unusable", extra={"text_count": len(found.refused)})
-        await node.store.write(embeddings.forget, found.refused)
+        with contextlib.suppress(Unavailable):      # a full disk: the next start finds them again
+            await node.store.write(embeddings.forget, found.refused)
     return found.rows
 
 
