@@ -17,7 +17,7 @@ from aimem.model import AgentId, Credential, Instant, Principal
 from aimem.ports import Chance, Clock, Embedder, Files, Threads, system_chance, system_files, trio_threads
 from aimem.ports.chance import SeededChance
 from aimem.replication import merge_entry
-from aimem.search import Recaller
+from aimem.search import Bounds, Recaller
 from aimem.service import Node, Policy, run_indexer, run_touches
 from aimem.store import Store, StorePorts, StoreSettings
 
@@ -118,11 +118,15 @@ async def open_node(
     files: Files | None = None,
     policy: Policy | None = None,
     embedder: Embedder | None = None,
+    bounds: Bounds | None = None,
 ) -> AsyncIterator[Node]:
-    """A whole node without doors. Without an embedder recall is by keyword."""
+    """A whole node without doors. Without an embedder recall is by keyword; with bounds its index has a folder."""
     clock, chance, threads = clock or FakeClock(), chance or system_chance(), threads or trio_threads()
     async with open_store(db, clock=clock, chance=chance, threads=threads, files=files) as store:
-        recaller = Recaller(threads=threads, embedder=None, reason="" if embedder else "this test has no model")
+        recaller = Recaller(
+            threads=threads, embedder=None, reason="" if embedder else "this test has no model", bounds=bounds,
+            folder=None if bounds is None else db.with_name(db.name + ".vectors"),
+        )
         node = Node(
             store=store, clock=clock, chance=chance, threads=threads, recaller=recaller, policy=policy or Policy()
         )

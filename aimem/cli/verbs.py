@@ -225,6 +225,15 @@ _EXPORT = Verb(
     prints='{"memories", "links", "count", "exported_at"}, with or without --json',
     examples=(("Save all memories", "export > memories.json"),),
 )
+_REINDEX = Verb(
+    name="reindex", summary="make the search index anew", run="upkeep:reindex",
+    about="Drops the vector index and makes it anew from the embeddings in the database, and waits until it is done. "
+          "Recall goes on answering meanwhile. A damaged index is found and made anew without this.",
+    options=(Option(flag="--embeddings", read=None,
+                    help="Drop the embeddings too and have the model make them again; until then words answer."),),
+    prints="the state of the index, as GET /api/v1/index",
+    examples=(("Make the index anew", "reindex"), ("Embed everything again", "reindex --embeddings")),
+)
 _STATUS = Verb(
     name="status", summary="show how the node is", run="upkeep:status",
     prints="the node's health, its index, and who holds the database", examples=(("Look", "status"),),
@@ -264,5 +273,5 @@ _MCP = Verb(
 
 VERBS: Final = (
     _SERVE, _MCP, _STORE, _UPDATE, _RECALL, _SEARCH, _GET, _LIST, _DELETE, _PROMOTE, _LINK, _STATS, _NAMESPACES, _GC,
-    _ARCHIVE, _IMPORT, _EXPORT, _STATUS, _BENCH,
+    _ARCHIVE, _IMPORT, _EXPORT, _REINDEX, _STATUS, _BENCH,
 )

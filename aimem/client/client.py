@@ -44,6 +44,7 @@ from aimem.wire import (
     RecallQuery,
     RecallRequest,
     RecallResult,
+    ReindexRequest,
     Restored,
     RestoreQuery,
     SearchQuery,
@@ -220,9 +221,16 @@ class Client:
     async def index_status(self, *, wait_below: int | None = None, agent_id: str | None = None) -> IndexStatus:
         """The vector index.
 
-        With `wait_below` the node answers when at most so many memories await their embedding, or after ten seconds.
+        With `wait_below` the node answers when at most so many memories wait to be embedded or to come into the index,
+        or after ten seconds.
         """
         return await self._read("/index", IndexStatus, query=IndexQuery(wait_below=wait_below), agent_id=agent_id)
+
+    async def reindex(
+        self, request: ReindexRequest, *, agent_id: str | None = None, key: str | None = None
+    ) -> IndexStatus:
+        """Have the index made anew; the answer is how far it is, `index_status` waits for it."""
+        return await self._write("POST", "/index", IndexStatus, body=request, agent_id=agent_id, key=key)
 
     async def metrics(self, *, agent_id: str | None = None) -> str:
         """The node's metrics, as Prometheus reads them."""

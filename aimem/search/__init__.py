@@ -1,13 +1,15 @@
 """Recall's machinery: query words, the embedding model, the vector index, fusion, scores.
 
-Owns fastembed and numpy. Must never touch the database, know a caller or decide what a caller may see: it ranks the
-rows that it is handed.
+Owns fastembed, annoy and numpy, and the folder of index files beside the database. Must never touch the database
+itself, know a caller or decide what a caller may see: it ranks the rows that it is handed.
 """
 
 from aimem.search import tuning
 from aimem.search.clustered import ClusteredEmbedder
 from aimem.search.engine import Recaller, RecallMode
 from aimem.search.fusion import Fused, fuse_scores, keep_firsts, places
+from aimem.search.halves import from_f16, to_f16
+from aimem.search.keeper import IndexNotKept
 from aimem.search.minilm import MODEL_DIMENSION, MODEL_SHA256, ModelUnavailable, open_minilm
 from aimem.search.moments import Period, moments_in, nearness
 from aimem.search.query import ParsedQuery, match_all, match_any, parse_query, stop_words
@@ -23,15 +25,21 @@ from aimem.search.scoring import (
     recency,
     token_cost,
 )
-from aimem.search.vectors import VectorIndex, from_f16, to_f16
+from aimem.search.segment import Bounds
+from aimem.search.tail import Held
+from aimem.search.vectors import Differences, VectorIndex, WrongVectors, hold_floats, hold_halves
 
 __all__ = [
     "MODEL_DIMENSION",
     "MODEL_SHA256",
     "Boosts",
+    "Bounds",
     "ClusteredEmbedder",
+    "Differences",
     "Evidence",
     "Fused",
+    "Held",
+    "IndexNotKept",
     "ModelUnavailable",
     "Move",
     "ParsedQuery",
@@ -41,12 +49,15 @@ __all__ = [
     "Recaller",
     "VectorIndex",
     "Wish",
+    "WrongVectors",
     "asks_of_assistant",
     "below_floor",
     "boosts",
     "fit_budget",
     "from_f16",
     "fuse_scores",
+    "hold_floats",
+    "hold_halves",
     "is_user_turn",
     "keep_firsts",
     "match_all",

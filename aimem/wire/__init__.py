@@ -22,6 +22,7 @@ from aimem.wire.requests import (
     PurgeQuery,
     RecallQuery,
     RecallRequest,
+    ReindexRequest,
     RestoreQuery,
     SearchQuery,
     UpdateMemory,
@@ -67,7 +68,7 @@ __all__ = [
     "GetArchivedQuery", "Health", "ImportMemory", "ImportRequest", "ImportResult", "ImportedLink", "IndexQuery",
     "IndexStatus", "LinkOut", "LinkRequest", "Linked", "LinksOut", "ListQuery", "MemoryOut", "MemoryPage",
     "MemoryWithLinks", "NamespaceCount", "NamespacesOut", "PeriodOut", "PromoteRequest", "Promoted", "PurgeQuery",
-    "Purged", "RankingOut", "RecallQuery", "RecallRequest", "RecallResult", "RestoreQuery", "Restored",
-    "ScoredMemory", "SearchQuery", "SearchResult", "Stats", "Stored", "TierCount", "UpdateMemory", "UpdatedMemory",
-    "decode_body", "encode", "link_out", "memory_fields", "memory_out", "to_builtins",
+    "Purged", "RankingOut", "RecallQuery", "RecallRequest", "RecallResult", "ReindexRequest", "RestoreQuery",
+    "Restored", "ScoredMemory", "SearchQuery", "SearchResult", "Stats", "Stored", "TierCount", "UpdateMemory",
+    "UpdatedMemory", "decode_body", "encode", "link_out", "memory_fields", "memory_out", "to_builtins",
 ]

@@ -198,7 +198,14 @@ class GcQuery(Struct, kw_only=True):
     dry_run: bool = False
 
 
+class ReindexRequest(Struct, kw_only=True):
+    """Body of POST /index: what to make anew; with `embeddings` the vectors in the cache too, not only their index."""
+
+    what: Literal["vectors"] = "vectors"
+    embeddings: bool = False
+
+
 class IndexQuery(Struct, kw_only=True):
-    """Query of GET /index: wait (at most 10 s) until the backlog is no greater than this."""
+    """Query of GET /index: wait (at most 10 s) until both backlogs together are no greater than this."""
 
     wait_below: int | None = None

@@ -217,13 +217,18 @@ class Purged(Struct, kw_only=True):
 
 
 class IndexStatus(Struct, kw_only=True):
-    """How far embedding is; `reason` says why the mode is `keyword`, if it is."""
+    """How far embedding and the vector index are; `reason` says why the mode is `keyword`, if it is.
+
+    `index_backlog` counts memories whose vectors are there and still have to come into the index.
+    """
 
     mode: str
     model: str
     embedding_backlog: int
     embedded: int
     reason: str
+    indexed: int = 0
+    index_backlog: int = 0
 
 
 class GcResult(Struct, kw_only=True):

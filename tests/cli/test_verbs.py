@@ -328,3 +328,30 @@ def test_recall_says_what_fell_below_the_floor_and_what_is_contradicted(machine:
     assert "1 memory contradicted by newer ones" in shown.err
     nothing = machine.run("recall", "which", answer={**RECALLED, "memories": [], "count": 0, "below_floor": 3})
     assert (nothing.status, "nothing relevant: 3 memories below the floor" in nothing.err) == (ExitStatus.OK, True)
+
+
+def test_reindex_orders_it_and_waits_until_it_is_done(machine: Machine) -> None:
+    left = iter([(40, 20), (40, 20), (0, 20), (0, 0), (0, 0)])
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        embedding, index = next(left)
+        return json_of({
+            "mode": "hybrid", "model": "m", "embedding_backlog": embedding, "embedded": 1, "reason": "", "indexed": 60,
+            "index_backlog": index,
+        })
+
+    found = machine.run("reindex", "--embeddings", handler=handler)
+    assert (found.status, found.out) == (ExitStatus.OK, "indexed: 60 memories, 0 to do\n")
+    first, *waits = found.runtime.requests
+    assert (first.method, json.loads(first.content)) == ("POST", {"what": "vectors", "embeddings": True})
+    assert [dict(request.url.params) for request in waits] == [{}, {"wait_below": "57"}, {"wait_below": "17"}, {}]
+    assert found.runtime.purposes == [Purpose.RECALL]
+    assert found.err.splitlines()[-1] == "ai-memory: indexing: 100 %"
+
+
+def test_reindex_that_does_not_end_is_unavailable(machine: Machine) -> None:
+    status = {"mode": "hybrid", "model": "m", "embedding_backlog": 5, "embedded": 1, "reason": ""}
+    found = machine.run("reindex", "--json", handler=lambda request: json_of(status))
+    assert found.status == ExitStatus.UNAVAILABLE
+    assert isinstance(found.json, dict)
+    assert found.json["embedding_backlog"] == 5
