@@ -186,18 +186,13 @@ class Store:
         with translated(db):
             conn = ports.files.connect(db, Mode.READ_WRITE_CREATE)
             try:
-                version = schema.recognise(conn, db)
+                version = _recognised(conn, db)
                 schema.prepare_writer(conn, db)
                 schema.ensure_schema(conn, ports.files, db, version, self._tell)
                 identity = load_identity(conn, ports.files, ports.chance, db, self.settings.node)
                 tip = Tip(head=identity.head, hlc=max(identity.head.hlc, oplog.last_hlc(conn)))
-            except BaseException as error:
+            except BaseException:
                 conn.close()
-                if isinstance(error, DatabaseError) and error.fault is DatabaseFault.IO:
-                    # No reason to distrust the file: a disk without room for the log's index gives the same error.
-                    raise Unavailable(
-                        f"{db} cannot be opened ({error}); check that its disk has room and is sound, and start again"
-                    ) from error
                 raise
             return conn, identity, tip
 
@@ -213,6 +208,19 @@ class Store:
         finally:
             with contextlib.suppress(DatabaseError):  # the same fault once more; closed it is in any case
                 conn.close()
+
+
+def _recognised(conn: Connection, db: Path) -> int:
+    """The version of the file's schema, found without writing to it."""
+    try:
+        return schema.recognise(conn, db)
+    except DatabaseError as error:
+        if error.fault is not DatabaseFault.IO:
+            raise
+        # No reason to distrust the file: a disk without room for the log's index gives the same error.
+        raise Unavailable(
+            f"{db} cannot be opened ({error}); check that its disk has room and is sound, and start again"
+        ) from error
 
 
 def _open_stream(transaction: Transaction, identity: Identity) -> None:
