@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import importlib
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from aimem.cli.context import Context
-from aimem.cli.exits import ExitStatus, status_of
+from aimem.cli.exits import ExitStatus, is_interrupt, leaves, status_of
 from aimem.cli.parser import Parsed, UsageError, help_text, parse
 from aimem.cli.runtime import Runtime
-from aimem.cli.surroundings import Surroundings, system_surroundings
+from aimem.cli.surroundings import OutputLost, Surroundings, system_surroundings, write_out
 from aimem.cli.text import one_line
 from aimem.cli.verbs import Verb
-from aimem.config import load_config
-from aimem.errors import AimemError, ApprovalRequired
+from aimem.config import StoreConfig, load_config
+from aimem.errors import AimemError, ApprovalRequired, NotFound
+from aimem.wire import ErrorOut, encode, to_builtins
 
 Command = Callable[[Context], int]
 
@@ -30,24 +31,28 @@ def main(argv: Sequence[str], runtime: Runtime, around: Surroundings | None = No
     """
     around = around or system_surroundings()
     try:
-        status = _carry_out(argv, runtime, around)
-        around.stdout.flush()
-    except SystemExit as exit_:  # argparse after --help and --version
-        return exit_.code if isinstance(exit_.code, int) else ExitStatus.OK
+        try:
+            status = _carry_out(argv, runtime, around)
+        except SystemExit as exit_:  # argparse after --help and --version
+            status = exit_.code if isinstance(exit_.code, int) else ExitStatus.OK
+        write_out(around.stdout, "")
     except (KeyboardInterrupt, BaseExceptionGroup, Exception) as error:  # noqa: BLE001  # the door's last line
-        return _report(error, around)
+        return _report(error, argv, around)
     return int(status)
 
 
 def _carry_out(argv: Sequence[str], runtime: Runtime, around: Surroundings) -> int:
     parsed = parse(argv, around.stdout)
     if parsed.verb is None:
-        around.stdout.write(help_text())
+        write_out(around.stdout, help_text())
         return ExitStatus.OK
     if parsed.verb.children:
         names = ", ".join(child.name for child in parsed.verb.children)
         raise UsageError(f"{parsed.verb.name} needs one of {names}; see `ai-memory {parsed.verb.name} --help`")
+    if parsed.verb.name == "help":
+        return _carry_out([*parsed.values["words"], "--help"], runtime, around)
     config = load_config(parsed.settings, around.environ, cwd=around.cwd, home=around.home)
+    _refuse_missing(parsed.verb, config.store)
     context = Context(parsed, config, runtime, around)
     try:
         return command_of(parsed.verb)(context)
@@ -56,6 +61,12 @@ def _carry_out(argv: Sequence[str], runtime: Runtime, around: Surroundings) -> i
         if pending is None:
             raise
         return _pending(pending, parsed, context)
+
+
+def _refuse_missing(verb: Verb, store: StoreConfig) -> None:
+    """A named database that is not there is a misspelt one, unless the verb is there to begin one."""
+    if store.named_by and not verb.begins and not store.db.exists():
+        raise NotFound(f"no database at {store.db} (named by {store.named_by}); `store` or `serve` would create it")
 
 
 def command_of(verb: Verb) -> Command:
@@ -77,28 +88,29 @@ def _pending(error: ApprovalRequired, parsed: Parsed, context: Context) -> int:
     return ExitStatus.PENDING
 
 
-def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The single errors inside groups, which the nurseries below us raise."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from leaves(inner)
-    else:
-        yield error
-
-
-def _report(error: BaseException, around: Surroundings) -> int:
+def _report(error: BaseException, argv: Sequence[str], around: Surroundings) -> int:
     """Say what went wrong, in the order of what matters: the user's own doing first, then our errors, then bugs."""
     inside = list(leaves(error))
-    if any(isinstance(leaf, KeyboardInterrupt) for leaf in inside):
+    if is_interrupt(error):
         return ExitStatus.INTERRUPTED
     if inside and all(isinstance(leaf, BrokenPipeError) for leaf in inside):
         around.abandon_stdout()
         return ExitStatus.BROKEN_PIPE
     known = [leaf for leaf in inside if isinstance(leaf, AimemError)]
+    if any(isinstance(leaf, OutputLost) for leaf in known):
+        around.abandon_stdout()
     if known and len(known) == len(inside):
-        around.stderr.write(f"ai-memory: error: {one_line(known[0].message)}\n")
+        around.stderr.write(_said(known[0], argv))
         return status_of(known[0])
     return _report_bug(inside[0] if inside else error, error, around)
+
+
+def _said(error: AimemError, argv: Sequence[str]) -> str:
+    """The error as a line of stderr: a sentence, or the envelope of ai-memory-api(7) where data is JSON as well."""
+    if "--json" in argv[: argv.index("--") if "--" in argv else None]:
+        envelope = ErrorOut(error=error.message, code=error.code, field=error.field)
+        return encode({**to_builtins(envelope), **error.details}).decode() + "\n"
+    return f"ai-memory: error: {one_line(error.message)}\n"
 
 
 def _report_bug(first: BaseException, error: BaseException, around: Surroundings) -> int:

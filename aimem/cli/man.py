@@ -77,7 +77,8 @@ def _synopsis(verb: Verb) -> Iterator[str]:
             yield ".Op " + _flags([setting.flag or ""], value)
         yield ".Op Ar global-option ..."
         for argument in leaf.arguments:
-            yield f".{'Op ' if argument.count == '?' else ''}Ar {argument.name}"
+            lead, tail = ("Op " if argument.count in "?*" else ""), (" ..." if argument.count in "+*" else "")
+            yield f".{lead}Ar {argument.name}{tail}"
 
 
 def _description(verb: Verb) -> Iterator[str]:
@@ -175,7 +176,7 @@ def _examples(verb: Verb) -> Iterator[str]:
             yield ".Pp"
         yield f"{what}:"
         yield ".Bd -literal -offset indent"
-        yield _text(f"$ ai-memory {line}")
+        yield from (_text(f"$ {one}") for one in line.split("\n"))
         yield ".Ed"
 
 

@@ -13,7 +13,28 @@ from typing import BinaryIO, TextIO
 from msgspec import Struct
 
 from aimem.config import system_environ
+from aimem.errors import AimemError
 from aimem.model import Instant
+
+
+class OutputLost(AimemError):
+    """Standard output takes no more: its disk is full, or its device failed."""
+
+
+def write_out(stream: TextIO, text: str) -> None:
+    """Write data, and what is still buffered of it if the text is empty.
+
+    Raises: OutputLost; BrokenPipeError if the reader went away, which is its right.
+    """
+    try:
+        if text:
+            stream.write(text)
+        else:
+            stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputLost(f"cannot write standard output: {error.strerror or error}") from error
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):

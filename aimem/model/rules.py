@@ -41,6 +41,10 @@ RESERVED_METADATA: Final = frozenset({"agent_id", "scope"})
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 """All of Unicode's category Cc."""
+_ALLOWED_CONTROLS: Final = {
+    "": "none is allowed", "\n\t": "only line feed and tab are allowed",
+    "\n\t\r": "only line feed, tab and carriage return are allowed",
+}
 _AGENT_ID = re.compile(r"[A-Za-z0-9_\-:@./]+", re.ASCII)
 _SOURCE = re.compile(r"[a-z0-9_.:-]{1,64}", re.ASCII)
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -59,7 +63,7 @@ def _refuse_control(text: str, field: str, allowed: str) -> None:
         if char not in allowed:
             raise InvalidRequest(
                 f"{field} has the control character U+{ord(char):04X} at position {position}; "
-                "only line feed and tab are allowed",
+                f"{_ALLOWED_CONTROLS[allowed]}",
                 field=field,
             )
 
@@ -144,7 +148,7 @@ def agent_id(text: str, *, field: str = "agent_id") -> AgentId:
     """An agent's id: 1 to 128 of letters, digits and `_ - : @ . /`."""
     if not (0 < len(text) <= AGENT_ID_MAX_BYTES and _AGENT_ID.fullmatch(text)):
         raise InvalidRequest(
-            f"{field}: invalid agent_id: {text[:64]!r}; "
+            f"{field}: {text[:64]!r} is an invalid agent id; "
             f"allowed are 1 to {AGENT_ID_MAX_BYTES} letters, digits and _ - : @ . /",
             field=field,
         )

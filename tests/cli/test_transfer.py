@@ -125,6 +125,22 @@ def test_an_import_that_breaks_off_says_how_far_it_came(machine: Machine) -> Non
         "ai-memory: error: shutting down"]
 
 
+def test_an_interrupted_import_says_what_is_stored_and_how_to_go_on(machine: Machine) -> None:
+    answers = iter([importing()])
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        answer = next(answers, None)
+        if answer is None:
+            raise KeyboardInterrupt
+        return answer(request)
+
+    broken = machine.run("import", stdin=lines_of(700), handler=handler)
+    assert broken.status == ExitStatus.INTERRUPTED
+    assert broken.err.splitlines()[-1] == (
+        "ai-memory: interrupted: imported: 500 memories, 0 links, 500 restamped before this; "
+        "run the same command again to go on")
+
+
 items = st.one_of(
     st.builds(Refused, reason=st.just("bad"), weight=st.integers(1, 5)),
     st.builds(Item, where=st.just("here"), value=st.builds(ImportMemory, content=st.just("x")),

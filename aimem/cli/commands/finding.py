@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from aimem.cli.context import Context
-from aimem.cli.exits import ExitStatus
+from aimem.cli.exits import ExitStatus, is_interrupt
 from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import age, counted, one_line, short_id
 from aimem.cli.values import comma_list
+from aimem.config import FeatureTier
 from aimem.model import Instant
 from aimem.wire import ListQuery, MemoryOut, RecallRequest, RecallResult, SearchQuery
 
@@ -34,13 +35,24 @@ def recall(context: Context) -> int:
         since=value("since"), until=value("until"), as_agent=value("as_agent"), budget_tokens=value("budget_tokens"),
         context_tokens=comma_list(value("context_tokens")))
 
+    backlog = _Backlog()
+
     async def act(attached: Attached, client: Client) -> RecallResult:
-        if attached.holder:
+        if not attached.holder and context.parsed.settings.get("tier"):
+            context.screen.say(
+                f"note: --tier has no effect: {attached.hint or 'another process'} holds the database and decides it")
+        if attached.holder and context.config.search.tier is not FeatureTier.KEYWORD:
             # Nobody else embeds: what was stored by short-lived commands would else stay out of reach of meaning.
-            await _drain_backlog(context, client)
+            await _drain(backlog, context, client)
         return await client.recall(request)
 
-    found = context.visit(act, Purpose.RECALL)
+    try:
+        found = context.visit(act, Purpose.RECALL)
+    except (KeyboardInterrupt, BaseExceptionGroup) as error:
+        if is_interrupt(error) and backlog.left:
+            done = f"{backlog.total - backlog.left} of {counted(backlog.total, 'memory')}"
+            context.screen.say(f"interrupted: {done} are embedded; run the same command again to go on")
+        raise
     if context.wants_json:
         context.screen.json(found)
         return ExitStatus.OK
@@ -52,22 +64,31 @@ def recall(context: Context) -> int:
     return ExitStatus.OK
 
 
-async def _drain_backlog(context: Context, client: Client) -> None:
-    backlog = (await client.index_status()).embedding_backlog
-    if backlog == 0:
+class _Backlog:
+    """What waits to be embedded: at first, and still."""
+
+    def __init__(self) -> None:
+        self.total = self.left = 0
+
+
+async def _drain(backlog: _Backlog, context: Context, client: Client) -> None:
+    status = await client.index_status()
+    backlog.total = backlog.left = status.embedding_backlog
+    if not backlog.left:
         return
-    step = -(-backlog // DRAIN_STEPS)
-    with context.screen.progress("embedding", backlog) as advance:
+    step = -(-backlog.total // DRAIN_STEPS)
+    if status.mode != "keyword":
+        what = counted(backlog.total, "memory")
+        context.screen.say(f"{what} to embed first; `--tier keyword` answers at once, from words alone")
+    with context.screen.progress("embedding", backlog.total) as advance:
         idle = 0
-        while backlog and idle < PATIENCE_COUNT:
-            status = await client.index_status(wait_below=max(0, backlog - step))
-            if status.mode == "keyword":
-                break  # no model: nothing will embed, and recall says which mode it used
-            idle = 0 if status.embedding_backlog < backlog else idle + 1
-            advance(max(0, backlog - status.embedding_backlog))
-            backlog = status.embedding_backlog
-    if backlog:
-        context.screen.say(f"note: {counted(backlog, 'memory')} without embedding; found by words only")
+        while backlog.left and idle < PATIENCE_COUNT and status.mode != "keyword":  # without a model nothing will embed
+            status = await client.index_status(wait_below=max(0, backlog.left - step))
+            idle = 0 if status.embedding_backlog < backlog.left else idle + 1
+            advance(max(0, backlog.left - status.embedding_backlog))
+            backlog.left = status.embedding_backlog
+    if backlog.left:
+        context.screen.say(f"note: {counted(backlog.left, 'memory')} without embedding; found by words only")
 
 
 def search(context: Context) -> int:
@@ -90,7 +111,7 @@ def list_memories(context: Context) -> int:
     query = ListQuery(
         namespace=value("namespace"), tier=value("tier"), limit=value("limit"), since=value("since"),
         until=value("until"), tags=value("tags"), offset=value("offset"), cursor=value("cursor"),
-        agent_id=value("author"))
+        min_priority=value("min_priority"), agent_id=value("author"))
     page = context.ask(lambda client: client.list_memories(query))
     if context.wants_json:
         context.screen.json(page)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from aimem.cli.commands.portions import Batch, Refused, Source, batches, read_source
 from aimem.cli.context import Context
-from aimem.cli.exits import ExitStatus
+from aimem.cli.exits import ExitStatus, is_interrupt
 from aimem.cli.runtime import Attached
 from aimem.cli.screen import Advance
 from aimem.cli.text import counted, one_line
@@ -67,8 +67,11 @@ def import_memories(context: Context) -> int:
 
         try:
             context.visit(act)
-        except (AimemError, BaseExceptionGroup):
-            context.screen.say(f"note: {_summary(tally)} before this; importing the same again is safe")
+        except (AimemError, BaseExceptionGroup, KeyboardInterrupt) as error:
+            # An interrupt is told by main, which ends with it; what is worth saying here is that nothing is lost.
+            lead, tail = ("interrupted", "run the same command again to go on") if is_interrupt(error) else (
+                "note", "importing the same again is safe")
+            context.screen.say(f"{lead}: {_summary(tally)} before this; {tail}")
             raise
     if context.wants_json:
         context.screen.json(tally.result())
