@@ -27,6 +27,10 @@ DATE = "November 21, 2026"
 """When the generated pages' words last changed."""
 
 CONFIG_PAGE = "ai-memory-config.5"
+MCP_PAGE = "ai-memory-mcp.1"
+BEGIN_TOOLS, END_TOOLS = '.\\" BEGIN GENERATED TOOLS', '.\\" END GENERATED TOOLS'
+"""Between these aimem.mcp.man writes what the tools take; siblings do not import each other."""
+
 BEGIN, END = '.\\" BEGIN GENERATED SETTINGS', '.\\" END GENERATED SETTINGS'
 
 _SERVER_STATUSES = (ExitStatus.OK, ExitStatus.OTHER, ExitStatus.INVALID, ExitStatus.DENIED, ExitStatus.UNAVAILABLE)
@@ -36,8 +40,17 @@ _SENTENCE_END = re.compile(r"(?<=[a-z0-9)][.])\s+(?=[A-Z])")
 def generated_pages(folder: Path) -> dict[str, str]:
     """Every page that is generated, whole or in part, by file name. `folder` holds the hand-written text."""
     pages = {f"ai-memory-{verb.name}.1": verb_page(verb) for verb in VERBS}
+    pages[MCP_PAGE] = _with_tools(pages[MCP_PAGE], folder / MCP_PAGE)
     pages[CONFIG_PAGE] = config_page((folder / CONFIG_PAGE).read_text())
     return pages
+
+
+def _with_tools(page: str, committed: Path) -> str:
+    """The page with the section of tools that stands in the committed one; it is the MCP room's to renew."""
+    text = committed.read_text() if committed.exists() else ""
+    kept = text.partition(BEGIN_TOOLS + "\n")[2].partition(END_TOOLS + "\n")[0]
+    place = ".Sh ENVIRONMENT\n"
+    return page.replace(place, f"{BEGIN_TOOLS}\n{kept}{END_TOOLS}\n{place}", 1)
 
 
 def verb_page(verb: Verb) -> str:

@@ -81,7 +81,7 @@ def test_refused_items_are_named_and_the_others_kept(machine: Machine) -> None:
     assert sent(done.runtime.requests) == [(2, 0)]
     errors = done.json["errors"]  # type: ignore[index]
     assert [error.partition(":")[0] for error in errors] == ["line 2", "line 4", "line 5", "t", "line 6"]
-    assert "content: Expected `str`, got `int`" in errors[0]
+    assert "content must be a text, not an integer" in errors[0]
     assert done.err.count("ai-memory: refused: ") == 5
 
 
