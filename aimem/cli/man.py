@@ -26,6 +26,9 @@ from aimem.config import SETTINGS, Kind, Setting, kind_words
 DATE = "November 21, 2026"
 """When the generated pages' words last changed."""
 
+NO_HYPHENS = '.\\" Names must not be divided at the end of a line.\n.nr doc-hyphen-flags 0'
+"""What every page sets: groff's mdoc would hyphenate options and fields, and switches that on anew in each section."""
+
 CONFIG_PAGE = "ai-memory-config.5"
 MCP_PAGE = "ai-memory-mcp.1"
 BEGIN_TOOLS, END_TOOLS = '.\\" BEGIN GENERATED TOOLS', '.\\" END GENERATED TOOLS'
@@ -34,6 +37,7 @@ BEGIN_TOOLS, END_TOOLS = '.\\" BEGIN GENERATED TOOLS', '.\\" END GENERATED TOOLS
 BEGIN, END = '.\\" BEGIN GENERATED SETTINGS', '.\\" END GENERATED SETTINGS'
 
 _SERVER_STATUSES = (ExitStatus.OK, ExitStatus.OTHER, ExitStatus.INVALID, ExitStatus.DENIED, ExitStatus.UNAVAILABLE)
+_NAME = re.compile(r"(?<![\w-])(--[a-z][\w-]*|ai-memory[\w-]*)")
 _SENTENCE_END = re.compile(r"(?<=[a-z0-9)][.])\s+(?=[A-Z])")
 
 
@@ -56,7 +60,7 @@ def _with_tools(page: str, committed: Path) -> str:
 def verb_page(verb: Verb) -> str:
     """The page of one verb, in mdoc."""
     return "\n".join((
-        f".Dd {DATE}", f".Dt AI-MEMORY-{verb.name.upper()} 1", ".Os",
+        f".Dd {DATE}", f".Dt AI-MEMORY-{verb.name.upper()} 1", ".Os", NO_HYPHENS,
         ".Sh NAME", f".Nm ai-memory-{verb.name}", f".Nd {_text(verb.summary)}",
         ".Sh SYNOPSIS", *_synopsis(verb),
         ".Sh DESCRIPTION", *_description(verb),
@@ -252,8 +256,8 @@ def _dashes(flag: str) -> str:
 
 
 def _sentences(text: str) -> Iterator[str]:
-    """One sentence a line, as mdoc wants it to space them."""
-    yield from (_text(sentence) for sentence in _SENTENCE_END.split(text))
+    """One sentence a line, as mdoc wants it to space them; names with hyphens of their own stay whole too."""
+    yield from (_NAME.sub(r"\\%\g<0>", _text(sentence)) for sentence in _SENTENCE_END.split(text))
 
 
 def _text(text: str) -> str:
