@@ -224,3 +224,12 @@ def test_a_generated_title_is_one_line_of_at_most_80_characters(text: str, title
 def test_json_that_differs_only_in_the_order_of_keys_has_one_encoding(value: dict[str, object]) -> None:
     backwards = dict(reversed(value.items()))
     assert rules.canonical_json(value) == rules.canonical_json(backwards)
+
+
+@pytest.mark.parametrize(("check", "said"), [
+    (rules.content, "only line feed, tab and carriage return are allowed"),
+    (rules.title, "only line feed and tab are allowed"), (rules.tag, "none is allowed"),
+])
+def test_a_control_character_is_refused_with_those_that_are_allowed(check: Callable[[str], object], said: str) -> None:
+    with pytest.raises(InvalidRequest, match=f"U.0001 at position 1; {said}$"):
+        check("a\x01b")

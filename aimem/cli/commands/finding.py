@@ -72,18 +72,18 @@ class _Backlog:
 
 
 async def _drain(backlog: _Backlog, context: Context, client: Client) -> None:
-    status = await client.index_status()
-    backlog.total = backlog.left = status.embedding_backlog
+    backlog.total = backlog.left = (await client.index_status()).embedding_backlog
     if not backlog.left:
         return
     step = -(-backlog.total // DRAIN_STEPS)
-    if status.mode != "keyword":
-        what = counted(backlog.total, "memory")
-        context.screen.say(f"{what} to embed first; `--tier keyword` answers at once, from words alone")
+    what = counted(backlog.total, "memory")
+    context.screen.say(f"{what} to embed first; `--tier keyword` answers at once, from words alone")
     with context.screen.progress("embedding", backlog.total) as advance:
         idle = 0
-        while backlog.left and idle < PATIENCE_COUNT and status.mode != "keyword":  # without a model nothing will embed
+        while backlog.left and idle < PATIENCE_COUNT:
             status = await client.index_status(wait_below=max(0, backlog.left - step))
+            if status.mode == "keyword":
+                break  # no model: nothing will embed, and recall says which mode it used
             idle = 0 if status.embedding_backlog < backlog.left else idle + 1
             advance(max(0, backlog.left - status.embedding_backlog))
             backlog.left = status.embedding_backlog
