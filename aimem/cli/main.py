@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import traceback
 from collections.abc import Callable, Sequence
 
@@ -10,7 +12,7 @@ from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus, is_interrupt, leaves, status_of
 from aimem.cli.parser import Parsed, UsageError, help_text, parse
 from aimem.cli.runtime import Runtime
-from aimem.cli.surroundings import OutputLost, Surroundings, system_surroundings, write_out
+from aimem.cli.surroundings import Surroundings, abandon, system_surroundings
 from aimem.cli.text import one_line
 from aimem.cli.verbs import Verb
 from aimem.config import StoreConfig, load_config
@@ -18,6 +20,7 @@ from aimem.errors import AimemError, ApprovalRequired, NotFound
 from aimem.wire import ErrorOut, encode, to_builtins
 
 Command = Callable[[Context], int]
+_OF_OUTPUT = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
 
 
 def main(argv: Sequence[str], runtime: Runtime, around: Surroundings | None = None) -> int:
@@ -35,7 +38,7 @@ def main(argv: Sequence[str], runtime: Runtime, around: Surroundings | None = No
             status = _carry_out(argv, runtime, around)
         except SystemExit as exit_:  # argparse after --help and --version
             status = exit_.code if isinstance(exit_.code, int) else ExitStatus.OK
-        write_out(around.stdout, "")
+        around.stdout.flush()
     except (KeyboardInterrupt, BaseExceptionGroup, Exception) as error:  # noqa: BLE001  # the door's last line
         return _report(error, argv, around)
     return int(status)
@@ -44,7 +47,7 @@ def main(argv: Sequence[str], runtime: Runtime, around: Surroundings | None = No
 def _carry_out(argv: Sequence[str], runtime: Runtime, around: Surroundings) -> int:
     parsed = parse(argv, around.stdout)
     if parsed.verb is None:
-        write_out(around.stdout, help_text())
+        around.stdout.write(help_text())
         return ExitStatus.OK
     if parsed.verb.children:
         names = ", ".join(child.name for child in parsed.verb.children)
@@ -94,13 +97,16 @@ def _report(error: BaseException, argv: Sequence[str], around: Surroundings) -> 
     if is_interrupt(error):
         return ExitStatus.INTERRUPTED
     if inside and all(isinstance(leaf, BrokenPipeError) for leaf in inside):
-        around.abandon_stdout()
+        abandon(around.stdout)
         return ExitStatus.BROKEN_PIPE
+    if inside and all(_is_of_output(leaf) for leaf in inside):
+        abandon(around.stdout)
+        reason = one_line(os.strerror(_errno(inside[0])))
+        _tell(f"ai-memory: error: the output cannot be written: {reason}\n", around)
+        return ExitStatus.OTHER
     known = [leaf for leaf in inside if isinstance(leaf, AimemError)]
-    if any(isinstance(leaf, OutputLost) for leaf in known):
-        around.abandon_stdout()
     if known and len(known) == len(inside):
-        around.stderr.write(_said(known[0], argv))
+        _tell(_said(known[0], argv), around)
         return status_of(known[0])
     return _report_bug(inside[0] if inside else error, error, around)
 
@@ -113,10 +119,29 @@ def _said(error: AimemError, argv: Sequence[str]) -> str:
     return f"ai-memory: error: {one_line(error.message)}\n"
 
 
+def _errno(error: BaseException) -> int:
+    return (error.errno or 0) if isinstance(error, OSError) else 0
+
+
+def _is_of_output(error: BaseException) -> bool:
+    """Whether stdout failed: its errors name no file, and every room below translates those of its own files."""
+    return _errno(error) in _OF_OUTPUT and isinstance(error, OSError) and error.filename is None
+
+
+def _tell(line: str, around: Surroundings) -> None:
+    try:
+        around.stderr.write(line)
+        around.stderr.flush()
+    except OSError:
+        # Nobody is left to tell; the exit status still says it, if the interpreter's last flush does not fail as well.
+        abandon(around.stderr)
+
+
 def _report_bug(first: BaseException, error: BaseException, around: Surroundings) -> int:
     if around.environ.get("AI_MEMORY_DEBUG") == "1":
         around.stderr.write("".join(traceback.format_exception(error)))
     what = one_line(f"{type(first).__name__}: {first}", width=200)
-    around.stderr.write(
-        f"ai-memory: error: this is a bug in ai-memory ({what}); please report it with what AI_MEMORY_DEBUG=1 prints\n")
+    _tell(
+        f"ai-memory: error: this is a bug in ai-memory ({what}); please report it with what AI_MEMORY_DEBUG=1 prints\n",
+        around)
     return ExitStatus.OTHER

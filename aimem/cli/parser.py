@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TextIO  # Any: argparse keeps its values in an untyped namespace
 
 import aimem
-from aimem.cli.surroundings import write_out
 from aimem.cli.values import integer, number
 from aimem.cli.verbs import VERBS, Argument, Option, Verb
 from aimem.config import EVERY_VERB, SETTINGS, Kind, Setting
@@ -67,7 +66,7 @@ class _Parser(argparse.ArgumentParser):
 
     def _print_message(self, message: str, file: object = None) -> None:
         if message and self.out:
-            write_out(self.out, message)
+            self.out.write(message)
 
 
 def parse(argv: Sequence[str], out: TextIO) -> Parsed:

@@ -9,7 +9,7 @@ from typing import TextIO
 
 import msgspec
 
-from aimem.cli.surroundings import Surroundings, write_out
+from aimem.cli.surroundings import Surroundings
 from aimem.cli.text import one_line, printable
 from aimem.wire import encode
 
@@ -28,11 +28,11 @@ class Screen:
 
     def json(self, value: object) -> None:
         """Print a wire value as JSON, indented."""
-        write_out(self._out, msgspec.json.format(encode(value), indent=2).decode() + "\n")
+        self._out.write(msgspec.json.format(encode(value), indent=2).decode() + "\n")
 
     def line(self, text: str = "") -> None:
         """Print a line of data for people."""
-        write_out(self._out, (printable(text) if self._out.isatty() else text) + "\n")
+        self._out.write((printable(text) if self._out.isatty() else text) + "\n")
 
     def say(self, text: str) -> None:
         """Talk: one line on stderr."""
@@ -48,7 +48,7 @@ class Screen:
         widths = [max(_width(row[place]) for row in [list(columns), *cells]) for place in range(len(columns))]
         for row in [[column.upper() for column in columns], *cells]:
             padded = [cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)]
-            write_out(self._out, "  ".join(padded).rstrip() + "\n")
+            self._out.write("  ".join(padded).rstrip() + "\n")
 
     def _rich_table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         from rich.box import SIMPLE_HEAD

@@ -58,6 +58,7 @@ from aimem.wire import (
 
 T = TypeVar("T")
 _API = "/api/v1"
+_URL_MAX_CHARS = 65_536   # of httpx
 
 
 class Client:
@@ -261,6 +262,10 @@ class Client:
                 method, _API + path, params=_parameters(query), content=content, headers=headers)
         except UnicodeEncodeError:
             raise InvalidRequest("a text holds bytes that are not UTF-8; send well-formed Unicode") from None
+        except httpx.InvalidURL:
+            raise InvalidRequest(
+                f"the question is too long for an address: percent-encoded it may have at most {_URL_MAX_CHARS} "
+                "characters; shorten it") from None
         try:
             return await self._http.send(request)
         except httpx.TimeoutException as error:

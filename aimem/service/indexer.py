@@ -12,6 +12,7 @@ from typing import Final
 import trio
 
 from aimem.errors import Unavailable
+from aimem.model import rules
 from aimem.ports import Embedder
 from aimem.search import ModelUnavailable, from_f16, to_f16
 from aimem.service.node import Node
@@ -120,8 +121,12 @@ async def _pulse(node: Node) -> None:
 
 
 async def index_status(node: Node, wait_below: int | None = None) -> IndexStatus:
-    """How far embedding is; with `wait_below`, once the backlog is no greater, or after 10 s, whichever comes first."""
+    """How far embedding is; with `wait_below`, once the backlog is no greater, or after 10 s, whichever comes first.
+
+    Raises: InvalidRequest naming `wait_below`; Unavailable.
+    """
     if wait_below is not None:
+        rules.bounded(wait_below, 0, 2**31, field="wait_below")
         with trio.move_on_after(WAIT_MAX_S):
             # Read with the lock held: a pulse between reading and waiting would be missed.
             async with node.index_changed:
