@@ -157,7 +157,8 @@ _SEARCH = Verb(
     name="search", summary="find memories that hold all words", run="finding:search",
     arguments=(Argument(name="query", help="Words that must all occur."),),
     about="Finds memories that hold all the words, in title, content or tags, in any order and form (deploy finds "
-          "deployed). There are no operators: quotes, AND, OR, NOT, * and - mean nothing and are read over.",
+          "deployed). There are no operators: quotes, * and - are read over, and NOT is a word like any other. Very "
+          "common words such as and, or, the need not occur.",
     options=(_NAMESPACE, _TIER_FILTER, _limit(20), _SINCE, _UNTIL, _TAGS, _AUTHOR, _AS_AGENT),
     prints='{"results", "memories", "count", "query"}',
     examples=(("Search one namespace", "ai-memory search -n project sqlite"),),

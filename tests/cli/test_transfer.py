@@ -138,7 +138,7 @@ def test_an_interrupted_import_says_what_is_stored_and_how_to_go_on(machine: Mac
     assert broken.status == ExitStatus.INTERRUPTED
     assert broken.err.splitlines()[-1] == (
         "ai-memory: interrupted: imported: 500 memories, 0 links, 500 restamped before this; "
-        "run the same command again to go on")
+        "up to 500 more may be stored; run the same command again to go on")
 
 
 items = st.one_of(

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from aimem.cli.commands.portions import Batch, Refused, Source, batches, read_source
+from aimem.cli.commands.portions import BATCH_COUNT, Batch, Refused, Source, batches, read_source
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus, is_interrupt
 from aimem.cli.runtime import Attached
@@ -69,8 +69,11 @@ def import_memories(context: Context) -> int:
             context.visit(act)
         except (AimemError, BaseExceptionGroup, KeyboardInterrupt) as error:
             # An interrupt is told by main, which ends with it; what is worth saying here is that nothing is lost.
-            lead, tail = ("interrupted", "run the same command again to go on") if is_interrupt(error) else (
-                "note", "importing the same again is safe")
+            lead, tail = "note", "importing the same again is safe"
+            if is_interrupt(error):
+                # What was under way is not known to be stored, and not known to be lost.
+                lead = "interrupted"
+                tail = f"up to {BATCH_COUNT} more may be stored; run the same command again to go on"
             context.screen.say(f"{lead}: {_summary(tally)} before this; {tail}")
             raise
     if context.wants_json:
