@@ -67,8 +67,11 @@ def _carry_out(argv: Sequence[str], runtime: Runtime, around: Surroundings) -> i
 
 
 def _refuse_missing(verb: Verb, store: StoreConfig) -> None:
-    """A named database that is not there is a misspelt one, unless the verb is there to begin one."""
-    if store.named_by and not verb.begins and not store.db.exists():
+    """A named database that is not there is a misspelt one, unless the verb is there to begin one.
+
+    A folder that is missing is told by whoever opens the database: no verb makes it.
+    """
+    if store.named_by and not verb.begins and store.db.parent.is_dir() and not store.db.exists():
         raise NotFound(f"no database at {store.db} (named by {store.named_by}); `store` or `serve` would create it")
 
 

@@ -108,6 +108,14 @@ class Recaller:
             return search()
         return await self._threads.run(search, limiter=self._scans)
 
+    async def similarities(self, vector: bytes, numbers: Collection[int]) -> dict[int, float]:
+        """How near the best chunk of each of these rows is to a vector, as `VectorIndex.similarities`."""
+        compare = partial(self.index.similarities, vector, numbers)
+        if self.index.chunk_count <= _INLINE_CHUNKS:
+            await trio.lowlevel.checkpoint()
+            return compare()
+        return await self._threads.run(compare, limiter=self._scans)
+
 
 def _embed_question(embedder: Embedder, text: str, context: str) -> bytes:
     question = embedder.chunk(text)[0]
