@@ -55,10 +55,16 @@ def resolve(conn: Connection, text: str, who: Principal, now: Instant) -> Memory
 def exact(conn: Connection, text: str, who: Principal, now: Instant, *, field: str = "id") -> Memory:
     """The live memory with this whole id: what changes or removes something takes no prefix. Raises: NotFound."""
     memory_id = rules.memory_id(text, field=field)
-    found = memories.find(conn, memory_id, now, visible_to(who))
-    if found is None:
+    visible = visible_to(who)
+    found = memories.find(conn, memory_id, now, visible)
+    if found is not None:
+        return found
+    is_prefix = len(memory_id) >= rules.ID_PREFIX_MIN_CHARS
+    ids = memories.ids_with_prefix(conn, memory_id, now, visible, 2) if is_prefix else ()
+    if not ids:
         raise missing(memory_id, field=field)
-    return found
+    which = f"the one that begins so is {ids[0]}" if len(ids) == 1 else "several begin so"
+    raise NotFound(f"not found: no memory has the id {memory_id!r}; give the whole id: {which}", field=field)
 
 
 def missing(memory_id: MemoryId, *, field: str = "id") -> NotFound:
