@@ -9,14 +9,13 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from aimem.config import ScoringConfig
-from aimem.model import Instant, Memory, Namespace, Principal, rules
+from aimem.model import Instant, Memory, Namespace, Principal, Words, rules
 from aimem.search import (
     Scored,
     fit_budget,
     fuse_scores,
     importance,
     keep_firsts,
-    match_any,
     parse_query,
     proximity,
     recency,
@@ -38,7 +37,7 @@ class Question(Struct, frozen=True, kw_only=True):
 
     text: str
     context: tuple[str, ...]
-    match: str
+    words: Words
     filters: Filters
     visible: Clause
     asked: Namespace | None
@@ -88,11 +87,10 @@ def _question(request: RecallRequest, who: Principal, now: Instant) -> Question:
     tokens = request.context_tokens or []
     rules.bounded(len(tokens), 0, CONTEXT_TOKENS_MAX, field="context_tokens")
     context = tuple(rules.query(token, field=f"context_tokens[{i}]") for i, token in enumerate(tokens))
-    terms = parse_query(text).terms
     return Question(
         text=text,
         context=context,
-        match=match_any(terms) if terms else "",
+        words=parse_query(text),
         filters=Filters(
             namespaces=namespaces_for(request.namespace),
             tag=rules.tag(request.tags) if request.tags else None,
@@ -107,12 +105,12 @@ def _question(request: RecallRequest, who: Principal, now: Instant) -> Question:
 
 async def _search_arms(node: Node, question: Question) -> Arms:
     lexical: dict[int, float] = {}
-    if question.match:
+    if question.words.terms:
         lexical = await node.store.read(
-            fulltext.hits, question.match, question.filters, question.visible, question.now, CANDIDATES
+            fulltext.hits, question.words, question.filters, question.visible, question.now, CANDIDATES
         )
     # A query without any word (emoji, punctuation) has no meaning that the model could tell.
-    vector = await node.recaller.embed_query(question.text, question.context) if question.match else None
+    vector = await node.recaller.embed_query(question.text, question.context) if question.words.terms else None
     dense: dict[int, float] = {}
     if vector is not None:
         # Filter first: a small namespace among many gets its exact best, and nothing that is hidden competes.

@@ -1,0 +1,219 @@
+"""Where a query of words looks, and the ranked rows that it finds there.
+
+Rows of the index are parts of memories (number * 64 + part); results are by the memory's number, as good as its best
+part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, cast
+
+import msgspec
+from msgspec import Struct
+
+from aimem.model import Instant
+from aimem.ports import Connection, SqlValue
+from aimem.store import bm25
+from aimem.store.bm25 import Term
+from aimem.store.filters import Clause, Filters, live_at, matching
+from aimem.store.parts import PART_BITS
+from aimem.store.textindex import IndexRow, index_rows
+
+SMALL_MAX_PARTS: Final = 300
+"""Namespaces of so few rows are ranked as a whole, whatever the query."""
+
+NARROW_MAX_COUNT: Final = 20_000
+"""Up to here the numbers of a namespace's rows are put into a set, which passes over others' rows cheaply."""
+
+PARTS_A_ROW: Final = 4
+"""Rows of the index that are asked for where so many memories are wanted: a long text may have several of the best."""
+
+_RANK = f"-bm25(memory_fts, {', '.join(map(str, bm25.WEIGHTS.values()))}) AS score"
+# A LEFT JOIN that no condition needs is not made: most queries need only the view, or nothing.
+_FROM = (
+    f"FROM memory_fts AS f CROSS JOIN memory_view AS v ON v.no = f.rowid >> {PART_BITS} "
+    "LEFT JOIN memories AS m ON m.id = v.id WHERE memory_fts MATCH :match AND f.rowid >= :floor"
+)
+_FROM_OPEN = "FROM memory_fts AS f WHERE memory_fts MATCH :match AND f.rowid >= :floor"
+_ORDER = "ORDER BY score DESC, f.rowid LIMIT :count"
+_ORDER_MEMORIES = "ORDER BY score DESC, m.priority DESC, m.updated_at DESC, m.id LIMIT :count"
+_IN_SPACES = (
+    f"f.rowid >> {PART_BITS} IN (SELECT s.no FROM memory_view AS s WHERE s.state = 'live' AND s.namespace IN "
+    "(SELECT value FROM json_each(:spaces)))"
+)
+_IN_NUMBERS = f"f.rowid >> {PART_BITS} IN (SELECT value FROM json_each(:numbers))"
+_IS_PARTED = f"f.rowid >> {PART_BITS} IN (SELECT s.no FROM memory_view AS s WHERE s.part_count > 1)"
+_SIZE_OF_SPACES = (
+    "SELECT count(*), coalesce(sum(part_count), 0) FROM (SELECT s.part_count FROM memory_view AS s WHERE s.state = "
+    "'live' AND s.namespace IN (SELECT value FROM json_each(:spaces)) LIMIT :limit)"
+)
+_NUMBERS_OF_SPACES = (
+    "SELECT s.no FROM memory_view AS s WHERE s.state = 'live' AND s.namespace IN (SELECT value FROM json_each(:spaces))"
+)
+_LAST = "SELECT coalesce(max(no), 0) FROM memory_view"
+_ALLOWED = (
+    "SELECT v.no FROM json_each(:numbers) AS j CROSS JOIN memory_view AS v ON v.no = j.value "
+    "CROSS JOIN memories AS m ON m.id = v.id WHERE"
+)
+_PARTED_EXIST = "SELECT EXISTS (SELECT 1 FROM memory_view WHERE part_count > 1)"
+_HOLDS = (
+    "SELECT EXISTS (SELECT 1 FROM memory_fts WHERE memory_fts MATCH :match AND rowid >= :first AND rowid < :beyond)"
+)
+
+
+class Field(Struct, frozen=True, kw_only=True):
+    """Where a query looks.
+
+    Attributes:
+      where: the reader's conditions and liveness, over `v` and `m`.
+      is_open: whether every row fulfils them, but for those that have expired.
+      spaces: the namespaces, as a JSON array, if they hold few rows.
+      share: of the index's rows those in the namespaces; 1 where that is not known.
+      numbers: all rows of the namespaces, if they are very few.
+    """
+
+    where: Clause
+    is_open: bool
+    spaces: str | None = None
+    share: float = 1.0
+    numbers: tuple[int, ...] | None = None
+
+    @property
+    def sql(self) -> str:
+        """The conditions as a WHERE clause of `f` and the tables joined to it."""
+        return self.where.sql if self.spaces is None else f"{_IN_SPACES} AND {self.where.sql}"
+
+    @property
+    def parameters(self) -> dict[str, SqlValue]:
+        """The values of `sql`."""
+        return dict(self.where.parameters) | ({} if self.spaces is None else {"spaces": self.spaces})
+
+
+def field_of(conn: Connection, filters: Filters, visible: Clause, now: Instant) -> Field:
+    """Look how much a reader's conditions leave."""
+    where = live_at(now) & visible & matching(filters)
+    if filters.namespaces is None:
+        return Field(where=where, is_open=not filters.is_narrow and visible.sql == "1")
+    spaces = msgspec.json.encode(filters.namespaces).decode()
+    known: dict[str, SqlValue] = {"spaces": spaces, "limit": NARROW_MAX_COUNT + 1}
+    found = conn.execute(_SIZE_OF_SPACES, known).fetchone()
+    row_count, part_count = cast("tuple[int, int]", found)
+    if row_count > NARROW_MAX_COUNT:
+        return Field(where=where, is_open=False)
+    numbers = None
+    if part_count <= SMALL_MAX_PARTS:
+        numbers = tuple(cast("int", row[0]) for row in conn.execute(_NUMBERS_OF_SPACES, {"spaces": spaces}))
+    share = min(1.0, part_count / max(1, bm25.totals(conn).row_count))
+    return Field(where=where, is_open=False, spaces=spaces, share=share, numbers=numbers)
+
+
+def rank_parts(conn: Connection, match: str, field: Field, count: int, floor: int = 0) -> list[tuple[int, float]]:
+    """The best rows of the index, from a rowid on, as (rowid, BM25). Those of an open field may have expired."""
+    source, known = _source(match, field)
+    found = conn.execute(f"SELECT f.rowid, {_RANK} {source} {_ORDER}", {**known, "floor": floor, "count": count})
+    return cast("list[tuple[int, float]]", found.fetchall())
+
+
+def newest_floor(conn: Connection, match: str, field: Field, ranked_max_count: int) -> int:
+    """The rowid from which on about so many rows match (0 for all): counting costs a thirtieth of ranking."""
+    source, known = _source(match, field)
+    matched = _number(conn, f"SELECT count(*) {source}", {**known, "floor": 0})
+    if matched <= ranked_max_count:
+        return 0
+    return int(_number(conn, _LAST, {}) * (1 - ranked_max_count / matched)) << PART_BITS
+
+
+def _source(match: str, field: Field) -> tuple[str, dict[str, SqlValue]]:
+    if field.is_open:
+        return _FROM_OPEN, {"match": match}
+    return f"{_FROM} AND {field.sql}", {**field.parameters, "match": match}
+
+
+def ranked(conn: Connection, match: str, field: Field, limit: int) -> dict[int, float]:
+    """The best memories for an expression, ranked by FTS5: number -> BM25."""
+    count = PARTS_A_ROW * limit
+    while True:
+        rows = rank_parts(conn, match, field, count)
+        found = allowed(conn, best(((row >> PART_BITS, score) for row, score in rows), count), field)
+        if len(found) >= limit or len(rows) < count:
+            return best(found.items(), limit)
+        count *= PARTS_A_ROW    # so many were parts of one memory, or have expired: rare, and ever rarer
+
+
+def rank_memories(
+    conn: Connection, match: str, field: Field, limit: int, ranked_max_count: int
+) -> list[tuple[int, float]]:
+    """The best memories as (number, BM25); equals by priority, then last update; of very many the newest."""
+    source = f"{_FROM} AND {field.sql}"
+    known: dict[str, SqlValue] = {**field.parameters, "match": match}
+    known["floor"] = newest_floor(conn, match, field, ranked_max_count)
+    known["count"] = PARTS_A_ROW * limit
+    found = conn.execute(f"SELECT f.rowid >> {PART_BITS}, {_RANK} {source} {_ORDER_MEMORIES}", known).fetchall()
+    return list(best(cast("list[tuple[int, float]]", found), len(found)).items())
+
+
+def rank_numbers(conn: Connection, match: str, numbers: Sequence[int], field: Field) -> list[tuple[int, float]]:
+    """Of these memories those that match an expression, as (number, BM25)."""
+    known = {**field.parameters, "match": match, "floor": 0, "numbers": _array(numbers)}
+    found = conn.execute(f"SELECT f.rowid >> {PART_BITS}, {_RANK} {_FROM} AND {_IN_NUMBERS} AND {field.sql}", known)
+    pairs = cast("list[tuple[int, float]]", found.fetchall())
+    return list(best(pairs, len(pairs)).items())
+
+
+def scored(conn: Connection, numbers: Iterable[int], terms: Sequence[Term], field: Field) -> dict[int, float]:
+    """BM25 of these memories, those of them that the field allows and that have any of the words."""
+    kept = allowed(conn, dict.fromkeys(numbers, 0.0), field)
+    return _scored(conn, [part for _, parts in index_rows(conn, kept) for part in parts], terms)
+
+
+def scored_parts(conn: Connection, rowids: Iterable[int], terms: Sequence[Term], field: Field) -> dict[int, float]:
+    """BM25 of the memories of these rows of the index, by these parts of them alone."""
+    asked = set(rowids)
+    kept = allowed(conn, {row >> PART_BITS: 0.0 for row in asked}, field)
+    parts = [part for _, parts in index_rows(conn, kept) for part in parts if part.rowid in asked]
+    return _scored(conn, parts, terms)
+
+
+def _scored(conn: Connection, parts: Sequence[IndexRow], terms: Sequence[Term]) -> dict[int, float]:
+    scores = bm25.score(conn, parts, terms)
+    return best(((row >> PART_BITS, score) for row, score in scores.items()), len(scores))
+
+
+def allowed(conn: Connection, scores: Mapping[int, float], field: Field) -> dict[int, float]:
+    """Those of the memories that the reader's conditions let through."""
+    known = {**field.where.parameters, "numbers": _array(scores)}
+    found = conn.execute(f"{_ALLOWED} {field.where.sql}", known)
+    return {no: scores[no] for (no,) in cast("list[tuple[int]]", found.fetchall())}
+
+
+def parted(conn: Connection, match: str, field: Field, count: int) -> list[int]:
+    """Memories of several parts with a match in one of them, the newest."""
+    if not _number(conn, _PARTED_EXIST, {}):
+        return []
+    known = {**field.parameters, "match": match, "floor": 0, "count": count}
+    source = f"{_FROM} AND {_IS_PARTED} AND {field.sql} ORDER BY 1 DESC LIMIT :count"
+    return [cast("int", row[0]) for row in conn.execute(f"SELECT DISTINCT f.rowid >> {PART_BITS} {source}", known)]
+
+
+def holds(conn: Connection, no: int, match: str) -> bool:
+    """Whether some part of a memory matches."""
+    known: dict[str, SqlValue] = {"match": match, "first": no << PART_BITS, "beyond": (no + 1) << PART_BITS}
+    return bool(_number(conn, _HOLDS, known))
+
+
+def best(scores: Iterable[tuple[int, float]], limit: int) -> dict[int, float]:
+    """The greatest score of each number, the best first, ties by number."""
+    greatest: dict[int, float] = {}
+    for no, score in scores:
+        greatest[no] = max(score, greatest.get(no, score))
+    return dict(sorted(greatest.items(), key=lambda item: (-item[1], item[0]))[:limit])
+
+
+def _array(numbers: Iterable[int]) -> str:
+    return msgspec.json.encode(list(numbers)).decode()
+
+
+def _number(conn: Connection, sql: str, known: Mapping[str, SqlValue]) -> int:
+    row = conn.execute(sql, known).fetchone()
+    return cast("int", row[0]) if row else 0
