@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from aimem.errors import InvalidRequest, NotFound
+from aimem.errors import AimemError, Code, Conflict, InvalidRequest, NotFound
 from aimem.model import (
     ArchivedMemory,
     Entry,
@@ -119,7 +119,7 @@ async def restore(
 ) -> Restored:
     """Bring an archived memory back with its id, links, tier and vectors.
 
-    Raises: NotFound, Conflict(name_taken), InvalidRequest, Unavailable.
+    Raises: NotFound, Conflict(name_taken, or id_taken if it is not archived), InvalidRequest, Unavailable.
     """
     whole = rules.memory_id(memory_id)
     answer: Restored = (await node.store.write(_restore, node, who, whole, query, once)).value
@@ -133,7 +133,7 @@ def _restore(
         now = transaction.now
         found = memories.find_archived(transaction.conn, memory_id, visible_to(who))
         if found is None:
-            raise NotFound(f"not found in archive: {memory_id!r}", field="id")
+            raise _not_archived(transaction, who, memory_id)
         memory = found.memory
         owner = memory.author if memory.scope is Scope.PRIVATE else ""
         freed = free_name(transaction, node, who, memory.namespace, memory.title, owner)
@@ -151,6 +151,13 @@ def _restore(
         )
 
     return answer_once(transaction, node, who, once, Restored, run)
+
+
+def _not_archived(transaction: Transaction, who: Principal, memory_id: MemoryId) -> AimemError:
+    """Why there is nothing to restore: it is here already, or nowhere."""
+    if memories.find(transaction.conn, memory_id, transaction.now, visible_to(who)) is None:
+        return NotFound(f"not found in archive: {memory_id!r}", field="id")
+    return Conflict(f"{memory_id} is not archived: it can be read as it is", code=Code.ID_TAKEN, field="id")
 
 
 async def purge_archive(node: Node, who: Principal, query: PurgeQuery) -> Purged:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Final
 
 from aimem.errors import Code, Conflict, Denied, InvalidRequest
 from aimem.model import (
@@ -26,9 +26,11 @@ from aimem.service.drafts import metadata_value, name_value, scope_of
 from aimem.service.lifetimes import collect_entries
 from aimem.service.lookup import exact, resolve
 from aimem.service.node import Node, Once
-from aimem.service.once import answer_once, fresh_id
+from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.store import LINK, LIVE, MEMORY, Transaction, link_key_text, memories, visible_to
 from aimem.wire import Deleted, Promoted, UpdatedMemory, UpdateMemory, memory_fields
+
+BEFORE_ALL_EXPIRY: Final = Instant(-(2**62))
 
 
 def refuse_reserved(memory: Memory) -> None:
@@ -128,7 +130,7 @@ def _update(
         fields["updated_at"] = max(transaction.now, memory.updated_at)
         entries = _entries_of_update(transaction, node, who, memory, fields)
         dot = transaction.emit("update", entries)
-        return _updated(transaction, who, memory, fields, str(dot))
+        return _updated(transaction, who, memory, str(dot))
 
     return answer_once(transaction, node, who, once, UpdatedMemory, run)
 
@@ -176,17 +178,10 @@ def free_name(
     )
 
 
-def _updated(
-    transaction: Transaction, who: Principal, memory: Memory, fields: dict[str, FieldValue], version: str
-) -> UpdatedMemory:
-    """The memory as stored; if it was made to expire in the past it is gone from reads, and shown as it was left."""
-    now = memories.find(transaction.conn, memory.id, transaction.now, visible_to(who))
-    shown = now if now is not None else msgspec.structs.replace(memory, expires_at=_instant(fields.get("expires_at")))
-    return UpdatedMemory(**memory_fields(shown), version=version)
-
-
-def _instant(value: FieldValue) -> Instant | None:
-    return Instant(value) if isinstance(value, int) else None
+def _updated(transaction: Transaction, who: Principal, memory: Memory, version: str) -> UpdatedMemory:
+    """The memory as stored, also if it was made to expire in the past: then this answer is the last that shows it."""
+    stored = memories.find(transaction.conn, memory.id, BEFORE_ALL_EXPIRY, visible_to(who))
+    return UpdatedMemory(**memory_fields(stored or memory), version=version)
 
 
 async def delete(node: Node, who: Principal, memory_id: str, once: Once | None = None) -> Deleted:
@@ -257,6 +252,7 @@ def _promote_up(
         owner = memory.author if memory.scope is Scope.PRIVATE else ""
         freed = free_name(transaction, node, who, target, memory.title, owner)
         clone, now = fresh_id(node, who, once), transaction.now
+        refuse_taken(transaction, clone)
         link = LinkKey(clone, memory.id, Relation.DERIVED_FROM)
         dot = transaction.emit(
             "promote",

@@ -5,16 +5,20 @@ Embedding happens after the commit, in batches; a memory is found by its words a
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
 
+from aimem.errors import Unavailable
 from aimem.ports import Embedder
 from aimem.search import ModelUnavailable, from_f16, to_f16
 from aimem.service.node import Node
 from aimem.store import embeddings
 from aimem.wire import IndexStatus
+
+log = logging.getLogger(__name__)
 
 TEXTS_A_ROUND: Final = 32
 LOAD_NUMBERS: Final = 5_000
@@ -39,13 +43,20 @@ async def run_indexer(
         await _pulse(node)
         return
     recaller.adopt(embedder)
-    await node.store.write(embeddings.use_model, recaller.model)
     await _fill(node)
     recaller.settle()
     await _pulse(node)
+    is_told = False
     while True:
-        while await _embed_round(node):
-            pass
+        try:
+            if not is_told:
+                await node.store.write(embeddings.use_model, recaller.model)
+                is_told = True
+            while await _embed_round(node):
+                pass
+        except Unavailable as error:
+            # The backlog is in the database; the next commit shows that the store can be written again.
+            log.warning("indexer.waits", extra={"reason": error.code.value})
         changed = await node.store.feed.wait()
         if changed is None:
             await _fill(node)
@@ -55,12 +66,15 @@ async def run_indexer(
 
 
 async def _fill(node: Node) -> None:
-    """Load every vector that the cache has for live memories, in slices that let others run."""
-    last = await node.store.read(embeddings.last_number)
+    """Load every vector that the cache has for live memories and drop all others, in slices that let others run."""
+    index, last = node.recaller.index, await node.store.read(embeddings.last_number)
     for begin in range(0, last, LOAD_NUMBERS):
         found = await node.store.read(embeddings.vectors_between, node.recaller.model, begin, begin + LOAD_NUMBERS)
-        for no, vectors in found.items():
-            node.recaller.index.put(no, from_f16(vectors))
+        for no in range(begin + 1, begin + LOAD_NUMBERS + 1):
+            if no in found:
+                index.put(no, from_f16(found[no]))
+            else:
+                index.remove(no)
         await trio.lowlevel.checkpoint()
 
 
@@ -84,9 +98,10 @@ async def _embed_round(node: Node) -> bool:
     texts = {item.text_hash: item.text for item in waiting}
     vectors = await node.recaller.embed_documents(tuple(texts.values()))
     made = [(digest, to_f16(chunks)) for digest, chunks in zip(texts, vectors, strict=True)]
-    await node.store.write(embeddings.put, node.recaller.model, made)
+    # Rows with the same text are done too, though they were not among those that waited here.
+    marked: tuple[int, ...] = (await node.store.write(embeddings.put, node.recaller.model, made)).value
     node.counters.embedded += len(made)
-    await _follow(node, [item.no for item in waiting])
+    await _follow(node, marked)
     await _pulse(node)
     return True
 
@@ -106,15 +121,13 @@ async def _pulse(node: Node) -> None:
 
 async def index_status(node: Node, wait_below: int | None = None) -> IndexStatus:
     """How far embedding is; with `wait_below`, once the backlog is no greater, or after 10 s, whichever comes first."""
-    status = await _status(node)
-    if wait_below is None:
-        return status
-    with trio.move_on_after(WAIT_MAX_S):
-        while status.embedding_backlog > wait_below and not node.recaller.is_keyword_only:
+    if wait_below is not None:
+        with trio.move_on_after(WAIT_MAX_S):
+            # Read with the lock held: a pulse between reading and waiting would be missed.
             async with node.index_changed:
-                await node.index_changed.wait()
-            status = await _status(node)
-    return status
+                while (await _status(node)).embedding_backlog > wait_below and not node.recaller.is_keyword_only:
+                    await node.index_changed.wait()
+    return await _status(node)
 
 
 async def _status(node: Node) -> IndexStatus:

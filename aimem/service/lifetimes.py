@@ -7,6 +7,7 @@ from typing import Final
 
 import trio
 
+from aimem.errors import Unavailable
 from aimem.model import Entry, FieldValue, Instant, Memory, MemoryId, Principal, Tier, after
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node, Policy, Touch
 from aimem.store import MEMORY, Clause, Transaction, effective_expiry, expiry_judged, idempotency, memories
@@ -82,11 +83,17 @@ def purge_batch(transaction: Transaction, visible: Clause, before: Instant | Non
 
 
 async def run_touches(node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    """Write down, one batch a recall, that memories were used. Ends when the sending side is closed."""
+    """Write down, one batch a recall, that memories were used. Ends when the sending side is closed.
+
+    What the store cannot take now (full disk) is dropped and counted, as where the queue is full.
+    """
     task_status.started()
     async with node.touches[1] as arriving:
         async for touch in arriving:
-            await node.store.write(apply_touch, node, touch)
+            try:
+                await node.store.write(apply_touch, node, touch)
+            except Unavailable:
+                node.counters.touches_dropped += 1
 
 
 def touch_nowait(node: Node, ids: tuple[MemoryId, ...]) -> None:

@@ -7,10 +7,10 @@ from typing import TypeVar
 
 import msgspec
 
-from aimem.errors import Code, InvalidRequest
+from aimem.errors import Code, Conflict, InvalidRequest
 from aimem.model import MemoryId, Principal, derived_memory_id, new_memory_id
 from aimem.service.node import Node, Once
-from aimem.store import Transaction, idempotency
+from aimem.store import Transaction, idempotency, memories
 
 T = TypeVar("T")
 
@@ -46,3 +46,16 @@ def fresh_id(node: Node, who: Principal, once: Once | None, index: int = 0) -> M
     if once is None:
         return new_memory_id(node.chance.rng)
     return derived_memory_id(who.idempotency_scope, once.key, index)
+
+
+def refuse_taken(transaction: Transaction, memory_id: MemoryId) -> None:
+    """Make sure that a new memory's id is free. A derived one may not be: its key was forgotten, or came elsewhere.
+
+    Raises: Conflict(id_taken).
+    """
+    if not memories.is_free_id(transaction.conn, memory_id):
+        raise Conflict(
+            f"the id {memory_id} that this Idempotency-Key stands for is taken, and its request is not known here; "
+            "take a new key",
+            code=Code.ID_TAKEN,
+        )

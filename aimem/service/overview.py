@@ -7,6 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from aimem import COMPATIBLE_WITH, __version__
+from aimem.errors import AimemError
 from aimem.model import SYSTEM, Principal, Tier, rules
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node, Sample
 from aimem.store import embeddings, live_at, statistics, visible_to
@@ -48,9 +49,14 @@ async def namespaces(node: Node, who: Principal) -> NamespacesOut:
 
 async def health(node: Node) -> Health:
     """Cheap liveness: one read that touches an index only; an error becomes `status: error`, not an exception."""
-    backlog = await node.store.read(embeddings.count_backlog)
+    status, backlog, warnings = "ok", 0, tuple(node.warnings)
+    try:
+        backlog = await node.store.read(embeddings.count_backlog)
+    except AimemError as error:
+        # By its code alone: who asks for health needs no key, and messages name paths.
+        status, warnings = "error", (f"the store cannot be read: {error.code}", *warnings)
     return Health(
-        status="ok",
+        status=status,
         service=SERVICE,
         version=__version__,
         embedder_ready=node.recaller.mode != "keyword",
@@ -60,7 +66,7 @@ async def health(node: Node) -> Health:
         embedding_backlog=backlog,
         open_access=node.policy.open_access,
         stream=node.store.stream,
-        warnings=tuple(node.warnings),
+        warnings=warnings,
     )
 
 

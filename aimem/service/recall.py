@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -111,22 +111,31 @@ async def _search_arms(node: Node, question: Question) -> Arms:
         )
     # A query without any word (emoji, punctuation) has no meaning that the model could tell.
     vector = await node.recaller.embed_query(question.text, question.context) if question.words.terms else None
+    # Filter first: a small namespace among many gets its exact best, and nothing that is hidden competes.
+    is_open = not question.filters.is_narrow and question.visible.sql == "1"
     dense: dict[int, float] = {}
     if vector is not None:
-        # Filter first: a small namespace among many gets its exact best, and nothing that is hidden competes.
-        is_open = not question.filters.is_narrow and question.visible.sql == "1"
-        allowed = (
-            None
-            if is_open
-            else await node.store.read(memories.numbers_matching, question.filters, question.visible, question.now)
-        )
+        allowed = None if is_open else await _allowed(node, question)
         dense = dict(await node.recaller.nearest(vector, CANDIDATES, allowed))
-    numbers = sorted({*lexical, *dense})
-    rows = await node.store.read(memories.by_numbers, numbers, question.filters, question.visible, question.now)
+    rows = await _rows(node, question, {*lexical, *dense})
+    if vector is not None and is_open and len(dense) == CANDIDATES and not dense.keys() <= rows.keys():
+        # What has expired keeps its vectors until it is collected: here it took places of the living.
+        dense = dict(await node.recaller.nearest(vector, CANDIDATES, await _allowed(node, question)))
+        rows = await _rows(node, question, {*lexical, *dense})
     return Arms(
         lexical={no: score for no, score in lexical.items() if no in rows},
         dense={no: score for no, score in dense.items() if no in rows},
         rows=rows,
+    )
+
+
+async def _allowed(node: Node, question: Question) -> frozenset[int]:
+    return await node.store.read(memories.numbers_matching, question.filters, question.visible, question.now)
+
+
+async def _rows(node: Node, question: Question, numbers: Iterable[int]) -> dict[int, Memory]:
+    return await node.store.read(
+        memories.by_numbers, sorted(numbers), question.filters, question.visible, question.now
     )
 
 

@@ -7,7 +7,6 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Struct
 
-from aimem.errors import Code, Conflict
 from aimem.model import (
     AgentId,
     Entry,
@@ -25,7 +24,7 @@ from aimem.search import parse_query
 from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value, name_value, refuse_past_expiry
 from aimem.service.lifetimes import collect_entries
 from aimem.service.node import Node, Once
-from aimem.service.once import answer_once, fresh_id
+from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.store import MEMORY, Clause, Filters, Transaction, fulltext, memories, visible_to
 from aimem.wire import CreateMemory, Stored
 
@@ -150,12 +149,7 @@ def store_draft(transaction: Transaction, node: Node, who: Principal, draft: Dra
     if isinstance(decision, Rewrite):
         dot = transaction.emit("store", [transaction.change(MEMORY, decision.memory_id, decision.fields)])
         return _stored(transaction, decision.memory_id, "updated", str(dot))
-    if not memories.is_free_id(conn, memory_id):
-        raise Conflict(
-            f"the id {memory_id} that this Idempotency-Key stands for is taken, and its request is not known here; "
-            "take a new key",
-            code=Code.ID_TAKEN,
-        )
+    refuse_taken(transaction, memory_id)
     entries: list[Entry] = []
     if decision.collects:
         ids = memories.ids_of_name(conn, draft.namespace, title, draft.owner)

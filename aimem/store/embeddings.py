@@ -28,19 +28,19 @@ _BACKLOG = (
 _COUNT_BACKLOG = "SELECT count(*) FROM memory_view WHERE state = 'live' AND is_embedded = 0"
 _COUNT_EMBEDDED = "SELECT count(*) FROM memory_view WHERE state = 'live' AND is_embedded = 1"
 _PUT = "INSERT OR REPLACE INTO embeddings (text_hash, model, chunk, vector) VALUES (?, ?, ?, ?)"
-_MARK = "UPDATE memory_view SET is_embedded = 1 WHERE text_hash = ?"
+_MARK = "UPDATE memory_view SET is_embedded = 1 WHERE text_hash = ? RETURNING no"
 _VECTORS_AFTER = (
     "SELECT v.no, e.vector FROM memory_view v JOIN embeddings e ON e.text_hash = v.text_hash AND e.model = :model "
     "WHERE v.state = 'live' AND v.no > :after AND v.no <= :upto ORDER BY v.no, e.chunk"
 )
-_LAST_NUMBER = "SELECT coalesce(max(no), 0) FROM memory_view"
+_LAST_NUMBER = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'memory_view'"
 _VECTORS_OF = (
     "SELECT v.no, e.vector FROM memory_view v JOIN embeddings e ON e.text_hash = v.text_hash AND e.model = :model "
     "WHERE v.state = 'live' AND v.no IN (SELECT value FROM json_each(:numbers)) ORDER BY v.no, e.chunk"
 )
 _DROP_UNUSED = (
-    "DELETE FROM embeddings WHERE rowid IN (SELECT e.rowid FROM embeddings e WHERE e.model <> :model OR NOT EXISTS "
-    "(SELECT 1 FROM memory_view v WHERE v.text_hash = e.text_hash) LIMIT :limit)"
+    "DELETE FROM embeddings WHERE (text_hash, model) IN (SELECT DISTINCT e.text_hash, e.model FROM embeddings e "
+    "WHERE e.model <> :model OR NOT EXISTS (SELECT 1 FROM memory_view v WHERE v.text_hash = e.text_hash) LIMIT :limit)"
 )
 
 
@@ -82,15 +82,20 @@ def count_embedded(conn: Connection) -> int:
     return cast("int", row[0]) if row else 0
 
 
-def put(transaction: Transaction, model: str, vectors: Sequence[tuple[bytes, Sequence[bytes]]]) -> None:
-    """Keep the vectors (little-endian float16) of some texts, chunk by chunk, and mark their memories as done."""
+def put(transaction: Transaction, model: str, vectors: Sequence[tuple[bytes, Sequence[bytes]]]) -> tuple[int, ...]:
+    """Keep the vectors (little-endian float16) of some texts, chunk by chunk, and mark their memories as done.
+
+    Returns: the numbers of all rows of the view that have one of the texts.
+    """
+    marked: list[int] = []
     for text_hash, chunks in vectors:
         transaction.conn.executemany(_PUT, [(text_hash, model, i, vector) for i, vector in enumerate(chunks)])
-        transaction.conn.execute(_MARK, (text_hash,))
+        marked += [cast("int", row[0]) for row in transaction.conn.execute(_MARK, (text_hash,)).fetchall()]
+    return tuple(marked)
 
 
 def last_number(conn: Connection) -> int:
-    """The greatest row number of the view."""
+    """The greatest row number that the view ever gave, be its row still there or not."""
     row = conn.execute(_LAST_NUMBER).fetchone()
     return cast("int", row[0]) if row else 0
 
@@ -107,7 +112,10 @@ def vectors_of(conn: Connection, model: str, numbers: Sequence[int]) -> dict[int
 
 
 def drop_unused(transaction: Transaction, model: str, limit: int) -> int:
-    """Forget at most `limit` vectors that no memory uses, or that another model made. Returns: how many."""
+    """Forget the vectors of at most `limit` texts that no memory has, or that another model made. Returns: how many.
+
+    Those of one text go together: a part left behind would pass for all of it if the text came back.
+    """
     return transaction.conn.execute(_DROP_UNUSED, {"model": model, "limit": limit}).rowcount
 
 

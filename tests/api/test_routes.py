@@ -157,7 +157,7 @@ async def test_archive_holds_and_gives_back(http: httpx.AsyncClient) -> None:
     back = (await http.post(f"/archive/{stored['id']}/restore?mode=long")).json()
     assert (back["restored"], back["tier"]) == (True, "long")
     again = await http.post(f"/archive/{stored['id']}/restore")
-    assert (again.status_code, again.json()["code"]) == (404, "not_found")
+    assert (again.status_code, again.json()["code"]) == (409, "id_taken")
     assert (await http.post(f"/archive/{stored['id']}/restore?mode=short")).json()["field"] == "mode"
 
 

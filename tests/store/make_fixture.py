@@ -23,7 +23,10 @@ from tests.store.test_replay import Life, fold_all
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SEED = 1
-TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'memory_fts%' ORDER BY name"
+TABLES = (
+    "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'memory_fts%' "
+    "AND name NOT LIKE 'memory_gram%' ORDER BY name"
+)
 
 
 async def wait_until_embedded(node: Node) -> None:

@@ -23,13 +23,18 @@ async def live_until_killed(db: Path, life: int, acknowledged: int) -> set[str]:
     process = await trio.lowlevel.open_process(
         [sys.executable, "-m", "tests.store.child_writer", str(db), str(life)], cwd=ROOT, stdout=subprocess.PIPE
     )
-    assert process.stdout is not None
     said = b""
-    async for part in process.stdout:
-        said += part
-        if said.count(b"\n") >= acknowledged:
-            process.kill()  # what it says until it is dead is read too
-    assert await process.wait() == -9
+    try:
+        assert process.stdout is not None
+        async for part in process.stdout:
+            said += part
+            if said.count(b"\n") >= acknowledged:
+                process.kill()  # what it says until it is dead is read too
+    finally:
+        process.kill()
+        with trio.CancelScope(shield=True):
+            status = await process.wait()
+    assert status == -9
     return set(said[: said.rfind(b"\n")].decode().split())
 
 
