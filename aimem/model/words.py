@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from typing import Final
 
 from msgspec import Struct
@@ -23,7 +24,9 @@ _UNSPACED: Final = (
 _HAS_UNSPACED: Final = re.compile(f"[{_UNSPACED}]")
 _SEAM: Final = re.compile(f"(?<=[0-9A-Za-z])(?=[{_UNSPACED}])|(?<=[{_UNSPACED}])(?=[0-9A-Za-z])")
 _MAYBE_ODD: Final = re.compile(f"(?P<run>[{_UNSPACED}]+)|[0-9A-Za-z_]+(?:[./:@#+-][0-9A-Za-z_]+)*")
-_IS_CAMEL: Final = re.compile(r"[a-z][A-Z]")
+_HINT: Final = re.compile(r"[0-9_]|[a-z][A-Z]|[^\x00-\u024f]")      # most texts have no odd word, and no hint of one
+_MARK: Final = re.compile(r"[0-9_]|[a-z][A-Z]")
+_IS_NAMED: Final = re.compile(r"[A-Za-z_]")
 _IDENTIFIER_MIN_CHARS: Final = 4
 _NUMBER_MIN_CHARS: Final = 7
 
@@ -52,20 +55,22 @@ def odd_words(text: str) -> tuple[str, ...]:
 
     Short ones (`3rd`, `2024`) are left to the index of words, which finds them whole.
     """
-    found: dict[str, None] = {}
-    for match in _MAYBE_ODD.finditer(unicodedata.normalize("NFKC", text)):
-        word = match.group()
-        if match["run"]:
-            found[word] = None
-        elif _is_identifier(word):
-            found[word[:ODD_MAX_CHARS].lower()] = None
-    return tuple(found)
+    return tuple(dict.fromkeys(_odd_words(text)))
 
 
 def has_odd_word(text: str) -> bool:
     """Whether `odd_words` finds any."""
-    found = _MAYBE_ODD.finditer(unicodedata.normalize("NFKC", text))
-    return any(match["run"] or _is_identifier(match.group()) for match in found)
+    return next(_odd_words(text), None) is not None
+
+
+def _odd_words(text: str) -> Iterator[str]:
+    if _HINT.search(text):
+        for match in _MAYBE_ODD.finditer(unicodedata.normalize("NFKC", text)):
+            word = match.group()
+            if match["run"]:
+                yield word
+            elif _is_identifier(word):
+                yield word[:ODD_MAX_CHARS].lower()
 
 
 def without_odd_words(text: str) -> str:
@@ -77,11 +82,9 @@ def without_odd_words(text: str) -> str:
 
 
 def _is_identifier(word: str) -> bool:
-    if len(word) < _IDENTIFIER_MIN_CHARS:
+    if len(word) < _IDENTIFIER_MIN_CHARS or not _MARK.search(word):
         return False
-    if not any(letter.isalpha() or letter == "_" for letter in word):
-        return len(word) >= _NUMBER_MIN_CHARS
-    return "_" in word or any(letter.isdigit() for letter in word) or _IS_CAMEL.search(word) is not None
+    return len(word) >= _NUMBER_MIN_CHARS or _IS_NAMED.search(word) is not None
 
 
 def is_unspaced(word: str) -> bool:

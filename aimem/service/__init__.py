@@ -15,6 +15,7 @@ from aimem.service.overview import NodeStatus, capabilities, health, namespaces,
 from aimem.service.recall import recall
 from aimem.service.remember import remember
 from aimem.service.transfer import export, import_memories
+from aimem.service.words import run_words, settle_words
 
 __all__ = [
     "Node",
@@ -45,7 +46,9 @@ __all__ = [
     "restore",
     "run_indexer",
     "run_touches",
+    "run_words",
     "search",
+    "settle_words",
     "stats",
     "status",
     "tidy",

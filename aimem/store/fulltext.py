@@ -15,7 +15,23 @@ from aimem.store import bm25, grams, memories, ranking, scratch
 from aimem.store.bm25 import Term
 from aimem.store.expressions import all_of, any_of, quoted
 from aimem.store.filters import Clause, Filters
+from aimem.store.grams import count_gramless, index_grams
 from aimem.store.ranking import Field
+from aimem.store.textindex import clear, count_unindexed, rebuild
+from aimem.store.vocabulary import count_terms, is_stale, keep_terms
+
+__all__ = [
+    "clear",
+    "count_gramless",
+    "count_terms",
+    "count_unindexed",
+    "hits",
+    "index_grams",
+    "is_stale",
+    "keep_terms",
+    "rebuild",
+    "search",
+]
 
 RANKED_MAX_COUNT: Final = 12_000
 """Rows that FTS5 may rank for one query: 1.1 to 1.9 us each."""

@@ -33,6 +33,7 @@ _DUE_TEXTS = (
 )
 _OLDEST_DUE = f"{_DUE_TEXTS} ORDER BY v.no LIMIT :limit"
 _NEWEST_DUE = f"{_DUE_TEXTS} AND v.state = 'live' ORDER BY v.no DESC LIMIT :limit"
+_COUNT_DUE = "SELECT count(*) FROM (SELECT 1 FROM memory_view WHERE grams = 'due' LIMIT :limit)"
 _TAKE_OUT = "DELETE FROM memory_grams WHERE rowid = ?"
 _PUT_IN = "INSERT INTO memory_grams (rowid, grams) VALUES (?, ?)"
 _NOTE = "UPDATE memory_view SET grams = ? WHERE no = ?"
@@ -55,6 +56,12 @@ def index_grams(transaction: Transaction, limit: int) -> int:
             conn.execute(_PUT_IN, (no, " ".join(sorted(found))))
         conn.execute(_NOTE, ("held" if found else "none", no))
     return len(due)
+
+
+def count_gramless(conn: Connection, limit: int) -> int:
+    """Rows that the index of grams has not caught up with, counted up to a limit."""
+    row = conn.execute(_COUNT_DUE, {"limit": limit}).fetchone()
+    return cast("int", row[0]) if row else 0
 
 
 def _grams_of_texts(texts: Sequence[str]) -> set[str]:

@@ -11,6 +11,7 @@ from typing import Final, cast
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from aimem.model import Instant
 from aimem.ports import Connection, SqlValue
@@ -133,12 +134,14 @@ def _source(match: str, field: Field) -> tuple[str, dict[str, SqlValue]]:
 def ranked(conn: Connection, match: str, field: Field, limit: int) -> dict[int, float]:
     """The best memories for an expression, ranked by FTS5: number -> BM25."""
     count = PARTS_A_ROW * limit
-    while True:
-        rows = rank_parts(conn, match, field, count)
-        found = allowed(conn, best(((row >> PART_BITS, score) for row, score in rows), count), field)
-        if len(found) >= limit or len(rows) < count:
-            return best(found.items(), limit)
-        count *= PARTS_A_ROW    # so many were parts of one memory, or have expired: rare, and ever rarer
+    rows = rank_parts(conn, match, field, count)
+    found = allowed(conn, {row >> PART_BITS: 0.0 for row, _ in rows}, field)
+    if len(found) < limit and len(rows) == count:
+        # Too many were parts of one memory, or have expired. As many parts as a memory can have settle it.
+        closed = replace(field, is_open=False)
+        rows = rank_parts(conn, match, closed, limit << PART_BITS)
+        found = allowed(conn, {row >> PART_BITS: 0.0 for row, _ in rows}, field)
+    return best(((row >> PART_BITS, score) for row, score in rows if row >> PART_BITS in found), limit)
 
 
 def rank_memories(

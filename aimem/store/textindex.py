@@ -41,10 +41,13 @@ _CLEAR = (
     "INSERT INTO memory_fts (memory_fts) VALUES ('delete-all')",
     "INSERT INTO memory_grams (memory_grams) VALUES ('delete-all')",
     "DELETE FROM common_terms",
+    "DELETE FROM meta WHERE name = 'common_terms_rows'",
     "UPDATE memory_view SET part_count = 0, grams = 'none'",
 )
 _UNINDEXED = "SELECT no FROM memory_view WHERE state = 'live' AND part_count = 0 ORDER BY no LIMIT :limit"
-_COUNT_UNINDEXED = "SELECT count(*) FROM memory_view WHERE state = 'live' AND part_count = 0"
+_COUNT_UNINDEXED = (
+    "SELECT count(*) FROM (SELECT 1 FROM memory_view WHERE state = 'live' AND part_count = 0 LIMIT :limit)"
+)
 
 SLICE: Final = 256
 """Rows whose texts are in memory at once: at most 64 KiB each."""
@@ -162,7 +165,7 @@ def rebuild(transaction: Transaction, limit: int) -> int:
     return len(found)
 
 
-def count_unindexed(conn: Connection) -> int:
-    """Live rows that the index of words lacks: none, unless a rebuild is under way."""
-    row = conn.execute(_COUNT_UNINDEXED).fetchone()
+def count_unindexed(conn: Connection, limit: int) -> int:
+    """Live rows that the index of words lacks, counted up to a limit: none, unless a rebuild is under way."""
+    row = conn.execute(_COUNT_UNINDEXED, {"limit": limit}).fetchone()
     return cast("int", row[0]) if row else 0
