@@ -47,7 +47,7 @@ class Words(Struct, frozen=True, kw_only=True):
 
 def spaced(text: str) -> str:
     """The text with a space wherever Latin letters or digits touch a script that does not space its words."""
-    return _SEAM.sub(" ", text) if _HAS_UNSPACED.search(text) else text
+    return text if text.isascii() or not _HAS_UNSPACED.search(text) else _SEAM.sub(" ", text)
 
 
 def odd_words(text: str) -> tuple[str, ...]:

@@ -35,10 +35,16 @@ _PHRASE_COUNT = "SELECT count(*) FROM memory_fts WHERE memory_fts MATCH :match"
 
 
 class Totals(Struct, frozen=True):
-    """What BM25 has to know of the whole index: its rows, and their mean length in tokens."""
+    """What BM25 has to know of the whole index.
+
+    Attributes:
+      mean_length: of a row, in tokens.
+      own_share: of all tokens, those that are no context.
+    """
 
     row_count: int
     mean_length: float
+    own_share: float
 
 
 class Term(Struct, frozen=True):
@@ -53,7 +59,10 @@ def totals(conn: Connection) -> Totals:
     """The index's own counts."""
     row = conn.execute(_TOTALS).fetchone()
     row_count, *lengths = (varints(cast("bytes", row[0])) if row else []) or [0]
-    return Totals(row_count, sum(lengths) / row_count if row_count else 1.0)
+    whole = sum(lengths)
+    if not row_count or not whole:
+        return Totals(row_count, 1.0, 1.0)
+    return Totals(row_count, whole / row_count, sum(lengths[:-1]) / whole)
 
 
 def weigh(conn: Connection, texts: Sequence[str]) -> list[Term]:

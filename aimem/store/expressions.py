@@ -18,6 +18,11 @@ def all_of(terms: Iterable[str]) -> str:
     return " ".join(map(quoted, terms)) or '""'
 
 
+def own(expression: str) -> str:
+    """The expression, looked for in a row's own texts, not in those of its neighbours."""
+    return f"{{title content tags}} : ({expression})"
+
+
 def quoted(term: str) -> str:
     """One term as a string of FTS5."""
     escaped = term.replace('"', '""')

@@ -13,7 +13,7 @@ from aimem.model import Instant, Memory, Words
 from aimem.ports import Connection
 from aimem.store import bm25, grams, memories, ranking, scratch
 from aimem.store.bm25 import Term
-from aimem.store.expressions import all_of, any_of, quoted
+from aimem.store.expressions import all_of, any_of, own, quoted
 from aimem.store.filters import Clause, Filters
 from aimem.store.grams import count_gramless, index_grams
 from aimem.store.ranking import Field
@@ -33,14 +33,20 @@ __all__ = [
     "search",
 ]
 
-RANKED_MAX_COUNT: Final = 12_000
+RANKED_MAX_COUNT: Final = 8_000
 """Rows that FTS5 may rank for one query: 1.1 to 1.9 us each."""
 
-WALK_SHARE: Final = 0.1
+WALK_SHARE: Final = 0.15
 """What it costs to pass over a row of another namespace, measured in ranked rows."""
 
-CANDIDATES_MIN_COUNT: Final = 200
-"""Rows that the rare words find, to be ranked by all words, at 25 us each: 97 % of the exact top ten are among them."""
+SCORED_COST: Final = 30.0
+"""What it costs to rank a row that no index found, by its text, measured in rows that FTS5 ranks."""
+
+CANDIDATES_MIN_COUNT: Final = 150
+"""Rows that the rare words find, to be ranked by all words, at 40 us each; 98 % of the exact top ten are among them."""
+
+COMPANIONS: Final = 4
+"""Words of which one has to stand beside the rarest, where even that is common: each has to be walked along."""
 
 SCATTERED_MAX_COUNT: Final = 500
 """Long texts that hold the words of a search in different parts, at most; each word of each costs 30 us."""
@@ -65,38 +71,43 @@ def hits(
 
 
 def _by_terms(conn: Connection, terms: Sequence[Term], field: Field, limit: int) -> dict[int, float]:
-    if _cost(terms, field) <= RANKED_MAX_COUNT:
-        return ranking.ranked(conn, any_of(term.text for term in terms), field, limit)
-    if field.numbers is not None:
+    cost = _cost(terms, field.share)
+    if field.numbers is not None and min(cost, RANKED_MAX_COUNT) >= SCORED_COST * len(field.numbers):
         return ranking.scored(conn, field.numbers, terms, field)
-    rows = _candidates(conn, terms, field, max(CANDIDATES_MIN_COUNT, 2 * limit))
+    if cost <= RANKED_MAX_COUNT:
+        return ranking.ranked(conn, any_of(term.text for term in terms), field, limit)
+    rows = _candidates(conn, terms, field, max(CANDIDATES_MIN_COUNT, limit + limit // 2))
     return ranking.scored_parts(conn, rows, terms, field)
 
 
-def _cost(terms: Iterable[Term], field: Field) -> float:
-    return sum(term.row_count for term in terms) * (field.share + WALK_SHARE)
+def _cost(terms: Iterable[Term], share: float) -> float:
+    return sum(term.row_count for term in terms) * (share + WALK_SHARE)
 
 
 def _candidates(conn: Connection, terms: Sequence[Term], field: Field, count: int) -> list[int]:
-    """Rows of the index that the rarest words rank first, as many words as may be ranked."""
+    """Rows of the index that the rarest words rank first, as many words as may be ranked.
+
+    They have to stand in a row's own texts: so three times as many can be looked for, and what only a neighbour says
+    weighs little by itself.
+    """
+    share = field.share * bm25.totals(conn).own_share
     kept = 1
-    while kept < len(terms) and _cost(terms[: kept + 1], field) <= RANKED_MAX_COUNT:
+    while kept < len(terms) and _cost(terms[: kept + 1], share) <= RANKED_MAX_COUNT:
         kept += 1
-    rare, common = [term.text for term in terms[:kept]], [term.text for term in terms[kept:]]
-    if _cost(terms[:1], field) > RANKED_MAX_COUNT and common:
-        # Even the rarest is common: rows with another word beside it come first.
-        rows = _newest(conn, f"{quoted(rare[0])} AND ({any_of(common)})", field, count)
-        return rows if len(rows) >= count else [*rows, *_newest(conn, any_of(rare), field, count)]
-    rows = _newest(conn, any_of(rare), field, count)
-    if len(rows) < count and common:
-        rows += _newest(conn, any_of([*rare, common[0]]), field, count)
-    return rows
-
-
-def _newest(conn: Connection, match: str, field: Field, count: int) -> list[int]:
-    """The best rows for an expression; of more than may be ranked, the newest."""
-    floor = ranking.newest_floor(conn, match, field, RANKED_MAX_COUNT)
-    return [row for row, _ in ranking.rank_parts(conn, match, field, count, floor)]
+    rare, common = any_of(term.text for term in terms[:kept]), [term.text for term in terms[kept:]]
+    cost = _cost(terms[:kept], share)
+    if cost > RANKED_MAX_COUNT:
+        # Even the rarest is common. The newest of its rows, and first those with another word beside it.
+        floor = ranking.newest_floor(conn, cost, RANKED_MAX_COUNT)
+        beside = f"{rare} AND ({any_of(common[:COMPANIONS])})"
+        rows = ranking.rank_parts(conn, own(beside), field, count, floor)
+        if len(rows) < count:
+            rows += ranking.rank_parts(conn, own(rare), field, count, floor)
+    else:
+        rows = ranking.rank_parts(conn, own(rare), field, count)
+        if len(rows) < count and common:
+            rows += ranking.rank_parts(conn, own(f"{rare} OR {quoted(common[0])}"), field, count)
+    return [rowid for rowid, _ in rows]
 
 
 def _with_odd(

@@ -6,26 +6,33 @@ part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, cast
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from aimem.model import Instant
+from aimem.model import Instant, words
 from aimem.ports import Connection, SqlValue
-from aimem.store import bm25
+from aimem.store import bm25, scratch
 from aimem.store.bm25 import Term
+from aimem.store.expressions import quoted
 from aimem.store.filters import Clause, Filters, live_at, matching
 from aimem.store.parts import PART_BITS
 from aimem.store.textindex import IndexRow, index_rows
 
 SMALL_MAX_PARTS: Final = 300
-"""Namespaces of so few rows are ranked as a whole, whatever the query."""
+"""So few rows can be ranked as a whole, whatever the query."""
 
 NARROW_MAX_COUNT: Final = 20_000
-"""Up to here the numbers of a namespace's rows are put into a set, which passes over others' rows cheaply."""
+"""So many rows of a namespace, a tag or a time are put into a set, by which others' rows are passed over cheaply."""
+
+EARLIEST: Final = -(2**62)
+LATEST: Final = 2**62
+
+LOOKED_UP_COST: Final = 3.0
+"""What a row costs whose memory the conditions have to look at, in rows that are only ranked."""
 
 PARTS_A_ROW: Final = 4
 """Rows of the index that are asked for where so many memories are wanted: a long text may have several of the best."""
@@ -39,19 +46,17 @@ _FROM = (
 _FROM_OPEN = "FROM memory_fts AS f WHERE memory_fts MATCH :match AND f.rowid >= :floor"
 _ORDER = "ORDER BY score DESC, f.rowid LIMIT :count"
 _ORDER_MEMORIES = "ORDER BY score DESC, m.priority DESC, m.updated_at DESC, m.id LIMIT :count"
-_IN_SPACES = (
-    f"f.rowid >> {PART_BITS} IN (SELECT s.no FROM memory_view AS s WHERE s.state = 'live' AND s.namespace IN "
-    "(SELECT value FROM json_each(:spaces)))"
-)
 _IN_NUMBERS = f"f.rowid >> {PART_BITS} IN (SELECT value FROM json_each(:numbers))"
 _IS_PARTED = f"f.rowid >> {PART_BITS} IN (SELECT s.no FROM memory_view AS s WHERE s.part_count > 1)"
-_SIZE_OF_SPACES = (
-    "SELECT count(*), coalesce(sum(part_count), 0) FROM (SELECT s.part_count FROM memory_view AS s WHERE s.state = "
-    "'live' AND s.namespace IN (SELECT value FROM json_each(:spaces)) LIMIT :limit)"
-)
-_NUMBERS_OF_SPACES = (
+_OF_SPACES = (
     "SELECT s.no FROM memory_view AS s WHERE s.state = 'live' AND s.namespace IN (SELECT value FROM json_each(:spaces))"
 )
+_OF_TIME = (
+    "SELECT s.no FROM memory_view AS s WHERE s.state = 'live' AND s.created_at >= :earliest AND s.created_at <= :latest"
+)
+_OF_TAG = f"SELECT t.rowid >> {PART_BITS} FROM memory_fts AS t WHERE t.memory_fts MATCH :tagged"
+_COUNT_OF = "SELECT count(*) FROM ({subset} LIMIT :limit)"
+_PARTS_OF = "SELECT sum(s.part_count) FROM memory_view AS s WHERE s.no IN ({subset})"
 _LAST = "SELECT coalesce(max(no), 0) FROM memory_view"
 _ALLOWED = (
     "SELECT v.no FROM json_each(:numbers) AS j CROSS JOIN memory_view AS v ON v.no = j.value "
@@ -69,44 +74,64 @@ class Field(Struct, frozen=True, kw_only=True):
     Attributes:
       where: the reader's conditions and liveness, over `v` and `m`.
       is_open: whether every row fulfils them, but for those that have expired.
-      spaces: the namespaces, as a JSON array, if they hold few rows.
-      share: of the index's rows those in the namespaces; 1 where that is not known.
-      numbers: all rows of the namespaces, if they are very few.
+      subset: a query for the numbers of the only rows that can fulfil them, if these are few.
+      share: what a row that matches the words costs on average, in rows that are only ranked.
+      numbers: what `subset` finds, if that is very little.
     """
 
     where: Clause
     is_open: bool
-    spaces: str | None = None
+    subset: Clause | None = None
     share: float = 1.0
     numbers: tuple[int, ...] | None = None
 
     @property
     def sql(self) -> str:
         """The conditions as a WHERE clause of `f` and the tables joined to it."""
-        return self.where.sql if self.spaces is None else f"{_IN_SPACES} AND {self.where.sql}"
+        if self.subset is None:
+            return self.where.sql
+        return f"f.rowid >> {PART_BITS} IN ({self.subset.sql}) AND {self.where.sql}"
 
     @property
     def parameters(self) -> dict[str, SqlValue]:
         """The values of `sql`."""
-        return dict(self.where.parameters) | ({} if self.spaces is None else {"spaces": self.spaces})
+        return dict(self.where.parameters) | ({} if self.subset is None else dict(self.subset.parameters))
 
 
 def field_of(conn: Connection, filters: Filters, visible: Clause, now: Instant) -> Field:
     """Look how much a reader's conditions leave."""
     where = live_at(now) & visible & matching(filters)
-    if filters.namespaces is None:
-        return Field(where=where, is_open=not filters.is_narrow and visible.sql == "1")
-    spaces = msgspec.json.encode(filters.namespaces).decode()
-    known: dict[str, SqlValue] = {"spaces": spaces, "limit": NARROW_MAX_COUNT + 1}
-    found = conn.execute(_SIZE_OF_SPACES, known).fetchone()
-    row_count, part_count = cast("tuple[int, int]", found)
-    if row_count > NARROW_MAX_COUNT:
-        return Field(where=where, is_open=False)
+    if not filters.is_narrow and visible.sql == "1":
+        return Field(where=where, is_open=True)
+    known = {"limit": NARROW_MAX_COUNT + 1}
+    sizes = [
+        (_number(conn, _COUNT_OF.format(subset=subset.sql), {**subset.parameters, **known}), subset)
+        for subset in _subsets(conn, filters)
+    ]
+    size, narrowest = min(sizes, key=lambda pair: pair[0], default=(NARROW_MAX_COUNT + 1, None))
+    if narrowest is None or size > NARROW_MAX_COUNT:
+        return Field(where=where, is_open=False, share=LOOKED_UP_COST)
     numbers = None
-    if part_count <= SMALL_MAX_PARTS:
-        numbers = tuple(cast("int", row[0]) for row in conn.execute(_NUMBERS_OF_SPACES, {"spaces": spaces}))
-    share = min(1.0, part_count / max(1, bm25.totals(conn).row_count))
-    return Field(where=where, is_open=False, spaces=spaces, share=share, numbers=numbers)
+    parts = _PARTS_OF.format(subset=narrowest.sql)
+    if size <= SMALL_MAX_PARTS and _number(conn, parts, narrowest.parameters) <= SMALL_MAX_PARTS:
+        numbers = tuple(cast("int", row[0]) for row in conn.execute(narrowest.sql, narrowest.parameters))
+    share = min(1.0, size / max(1, bm25.totals(conn).row_count))
+    return Field(where=where, is_open=False, subset=narrowest, share=share, numbers=numbers)
+
+
+def _subsets(conn: Connection, filters: Filters) -> Iterator[Clause]:
+    """Queries for the numbers that one condition leaves: what an index finds without looking at all rows."""
+    if filters.namespaces is not None:
+        yield Clause(_OF_SPACES, {"spaces": msgspec.json.encode(filters.namespaces).decode()})
+    if filters.since is not None or filters.until is not None:
+        earliest = EARLIEST if filters.since is None else filters.since
+        latest = LATEST if filters.until is None else filters.until
+        yield Clause(_OF_TIME, {"earliest": earliest, "latest": latest})
+    if filters.tag is not None:
+        tag = words.spaced(filters.tag)
+        # A tag of signs alone has no token: no row could be told from another by it.
+        if scratch.tokens_of(conn, [tag]) != [()]:
+            yield Clause(_OF_TAG, {"tagged": f"tags : {quoted(tag)}"})
 
 
 def rank_parts(conn: Connection, match: str, field: Field, count: int, floor: int = 0) -> list[tuple[int, float]]:
@@ -116,10 +141,8 @@ def rank_parts(conn: Connection, match: str, field: Field, count: int, floor: in
     return cast("list[tuple[int, float]]", found.fetchall())
 
 
-def newest_floor(conn: Connection, match: str, field: Field, ranked_max_count: int) -> int:
-    """The rowid from which on about so many rows match (0 for all): counting costs a thirtieth of ranking."""
-    source, known = _source(match, field)
-    matched = _number(conn, f"SELECT count(*) {source}", {**known, "floor": 0})
+def newest_floor(conn: Connection, matched: float, ranked_max_count: int) -> int:
+    """The rowid from which on about so many of the rows that match lie; 0 for all."""
     if matched <= ranked_max_count:
         return 0
     return int(_number(conn, _LAST, {}) * (1 - ranked_max_count / matched)) << PART_BITS
@@ -150,7 +173,9 @@ def rank_memories(
     """The best memories as (number, BM25); equals by priority, then last update; of very many the newest."""
     source = f"{_FROM} AND {field.sql}"
     known: dict[str, SqlValue] = {**field.parameters, "match": match}
-    known["floor"] = newest_floor(conn, match, field, ranked_max_count)
+    # Whatever the conditions: counting the matches costs a thirtieth of ranking them.
+    matched = _number(conn, f"SELECT count(*) {_FROM_OPEN}", {"match": match, "floor": 0})
+    known["floor"] = newest_floor(conn, matched, ranked_max_count)
     known["count"] = PARTS_A_ROW * limit
     found = conn.execute(f"SELECT f.rowid >> {PART_BITS}, {_RANK} {source} {_ORDER_MEMORIES}", known).fetchall()
     return list(best(cast("list[tuple[int, float]]", found), len(found)).items())
@@ -219,4 +244,4 @@ def _array(numbers: Iterable[int]) -> str:
 
 def _number(conn: Connection, sql: str, known: Mapping[str, SqlValue]) -> int:
     row = conn.execute(sql, known).fetchone()
-    return cast("int", row[0]) if row else 0
+    return cast("int", row[0] or 0) if row else 0

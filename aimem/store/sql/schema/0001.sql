@@ -134,6 +134,7 @@ CREATE INDEX memory_view_backlog ON memory_view (no) WHERE state = 'live' AND is
 CREATE INDEX memory_view_text ON memory_view (text_hash);
 CREATE INDEX memory_view_archive ON memory_view (no) WHERE state = 'archived';
 CREATE INDEX memory_view_dialogue ON memory_view (dialogue, created_at, id) WHERE state = 'live' AND dialogue IS NOT NULL;
+CREATE INDEX memory_view_created ON memory_view (created_at) WHERE state = 'live';
 CREATE INDEX memory_view_unindexed ON memory_view (no) WHERE state = 'live' AND part_count = 0;
 CREATE INDEX memory_view_parted ON memory_view (no) WHERE part_count > 1;
 CREATE INDEX memory_view_grams ON memory_view (no) WHERE grams = 'due';
