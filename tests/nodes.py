@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,7 +17,7 @@ from aimem.model import AgentId, Credential, Instant, Principal
 from aimem.ports import Chance, Clock, Embedder, Files, Threads, system_chance, system_files, trio_threads
 from aimem.ports.chance import SeededChance
 from aimem.replication import merge_entry
-from aimem.search import Recaller
+from aimem.search import Bounds, Recaller
 from aimem.service import Node, Policy, run_indexer, run_touches, run_words
 from aimem.store import Store, StorePorts, StoreSettings
 
@@ -38,25 +37,6 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         self.at = Instant(self.at + int(seconds * 1_000_000))
-
-
-class SlowSync:
-    """Worker threads in which every hop takes `delay_s` longer: a disk whose sync is slow."""
-
-    def __init__(self, delay_s: float) -> None:
-        self._threads, self._delay_s = trio_threads(), delay_s
-
-    async def run(self, fn: Callable[[], T], *, limiter: trio.CapacityLimiter) -> T:
-        def slowly() -> T:
-            try:
-                return fn()
-            finally:
-                threading.Event().wait(self._delay_s)
-
-        return await self._threads.run(slowly, limiter=limiter)
-
-    def is_late(self) -> Callable[[], bool]:
-        return self._threads.is_late()
 
 
 class InlineThreads:
@@ -138,11 +118,15 @@ async def open_node(
     files: Files | None = None,
     policy: Policy | None = None,
     embedder: Embedder | None = None,
+    bounds: Bounds | None = None,
 ) -> AsyncIterator[Node]:
-    """A whole node without doors. Without an embedder recall is by keyword."""
+    """A whole node without doors. Without an embedder recall is by keyword; with bounds its index has a folder."""
     clock, chance, threads = clock or FakeClock(), chance or system_chance(), threads or trio_threads()
     async with open_store(db, clock=clock, chance=chance, threads=threads, files=files) as store:
-        recaller = Recaller(threads=threads, embedder=None, reason="" if embedder else "this test has no model")
+        recaller = Recaller(
+            threads=threads, embedder=None, reason="" if embedder else "this test has no model", bounds=bounds,
+            folder=None if bounds is None else db.with_name(db.name + ".vectors"),
+        )
         node = Node(
             store=store, clock=clock, chance=chance, threads=threads, recaller=recaller, policy=policy or Policy()
         )

@@ -130,7 +130,7 @@ async def _read_call(
 
 
 def _principal(incoming: Request, node: Node) -> Principal:
-    claimed = incoming.headers.get("X-Agent-Id", "").strip()
+    claimed = (_single(incoming, "X-Agent-Id") or "").strip()
     agent = (
         rules.agent_id(claimed, field="X-Agent-Id") if claimed
         else AgentId(f"anonymous:req-{node.chance.rng.getrandbits(32):08x}")
@@ -139,9 +139,18 @@ def _principal(incoming: Request, node: Node) -> Principal:
     return Principal(agent_id=agent, credential=credential)
 
 
+def _single(incoming: Request, name: str) -> str | None:
+    """A header that decides what a request means: of two, another reader on the way might have taken the other."""
+    values = incoming.headers.getlist(name)
+    if len(values) > 1:
+        raise InvalidRequest(f"the header {name} is given {len(values)} times; give it once", field=name)
+    return values[0] if values else None
+
+
 def _body(incoming: Request, kind: type[Struct], data: bytes) -> object:
     if not data:
         raise InvalidRequest("this route needs a JSON body", code=Code.MALFORMED_JSON)
+    _single(incoming, "Content-Type")
     if incoming.mimetype != JSON_TYPE:
         shown = incoming.mimetype[:64] or "none"
         raise InvalidRequest(
@@ -164,7 +173,7 @@ def _body(incoming: Request, kind: type[Struct], data: bytes) -> object:
 
 
 def _once(incoming: Request, data: bytes) -> Once | None:
-    key = incoming.headers.get("Idempotency-Key")
+    key = _single(incoming, "Idempotency-Key")
     if key is None:
         return None
     # No method or encoded path holds a blank, no path a `?`, no query a line feed: the parts cannot run together.

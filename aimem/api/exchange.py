@@ -56,14 +56,14 @@ def rimmed(app: AsgiApp, *, metrics: Metrics, rng: random.Random, is_stopping: C
 
     async def _exchange(scope: Scope, receive: Receive, send: Send) -> None:
         exchange = Exchange(_request_id(scope, rng))
-        token = REQUEST_ID.set(exchange.request_id)
-        began = trio.current_time()
-        metrics.begin()
-        reply_to = _counting(exchange, send, scope["method"])
         # The path stays encoded from here on: routes match it segment by segment and decode each on its own.
         inner = {
             **scope, "path": encoded_path(scope), "query_string": encoded_query(scope), EXCHANGE_KEY: exchange,
         }
+        token = REQUEST_ID.set(exchange.request_id)
+        began = trio.current_time()
+        metrics.begin()
+        reply_to = _counting(exchange, send, scope["method"])
         try:
             if is_stopping():
                 await send_reply(reply_to, _closing())

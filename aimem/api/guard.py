@@ -13,7 +13,7 @@ from enum import StrEnum
 from hashlib import sha256
 from hmac import compare_digest
 from typing import Any, Final  # Any: ASGI's scope and messages are open mappings
-from urllib.parse import quote, unquote_to_bytes, urlsplit
+from urllib.parse import quote, unquote_to_bytes
 
 from msgspec import Struct
 
@@ -32,6 +32,7 @@ KEY_HEADER: Final = "X-API-Key"
 MISSING_KEY_TEXT: Final = "missing or invalid API key"
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)(?::[0-9]{0,5})?", re.ASCII)
+_WHOLE_URL = re.compile(r"(?i:https?)://(?P<authority>[^/?#]*)(?P<path>.*)", re.ASCII | re.DOTALL)
 _BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
 
 
@@ -45,12 +46,17 @@ class Transport(StrEnum):
 
 
 class Attempt(Struct, frozen=True, kw_only=True):
-    """What the guard knows of a request. Headers may repeat, so each is a tuple."""
+    """What the guard knows of a request. Headers may repeat, so each is a tuple.
+
+    Attributes:
+      target_hosts: the authority of a target that is a whole URL; it outranks `Host` (RFC 9112, 3.2.2).
+    """
 
     transport: Transport
     path: str
     parameters: frozenset[str] = frozenset()
     hosts: tuple[str, ...] = ()
+    target_hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
 
@@ -74,9 +80,9 @@ def admit(attempt: Attempt, policy: GuardPolicy) -> Credential:
     """
     if attempt.transport in (Transport.UNIX, Transport.IN_PROCESS):
         return Credential.SOCKET
-    for host in attempt.hosts:
+    for host in (*attempt.hosts, *attempt.target_hosts):
         if _host_name(host) is None:
-            raise InvalidRequest("the Host header is not a host name with an optional port", field="Host")
+            raise InvalidRequest("the host is not a name or an address with an optional port", field="Host")
     if attempt.transport is Transport.TCP_LOOPBACK:
         _refuse_foreign_page(attempt)
     if policy.key_digest is None or attempt.path in policy.open_paths:
@@ -96,7 +102,8 @@ def _digest(key: str) -> bytes:
 
 
 def _refuse_foreign_page(attempt: Attempt) -> None:
-    if len(attempt.hosts) != 1 or not is_loopback_name(_host_name(attempt.hosts[0]) or ""):
+    named = (*attempt.hosts, *attempt.target_hosts)
+    if len(attempt.hosts) != 1 or not all(is_loopback_name(_host_name(host) or "") for host in named):
         raise Denied(
             "this listener serves loopback names only: use localhost, 127.0.0.1 or [::1], or bind a public address",
             code=Code.FOREIGN_HOST, field="Host",
@@ -131,10 +138,15 @@ def _is_loopback_origin(origin: str) -> bool:
 
 def encoded_path(scope: Scope) -> str:
     """The path of a request as it was sent, percent-encoding kept: `%2F` inside an id is no division of the path."""
-    raw: bytes = scope.get("raw_path") or quote(scope["path"], safe="/:@").encode()
-    text = raw.decode("ascii", "replace").partition("?")[0]
+    text = _target(scope)
     # A proxy may send the whole URL as the target (RFC 9112, 3.2.2).
-    return text if text.startswith("/") else urlsplit(text).path or "/"
+    found = _WHOLE_URL.fullmatch(text)
+    return (found["path"] if found else text) or "/"
+
+
+def _target(scope: Scope) -> str:
+    raw: bytes = scope.get("raw_path") or quote(scope["path"], safe="/:@").encode()
+    return raw.decode("ascii", "replace").partition("?")[0]
 
 
 def encoded_query(scope: Scope) -> bytes:
@@ -150,11 +162,13 @@ def read_attempt(scope: Scope, path: str) -> Attempt:
     def header(name: bytes) -> tuple[str, ...]:
         return tuple(value.decode("latin-1").strip() for key, value in scope["headers"] if key.lower() == name)
 
+    found = _WHOLE_URL.fullmatch(_target(scope))
     names = (part.partition(b"=")[0] for part in scope["query_string"].split(b"&"))
     return Attempt(
         transport=transport, path=path,
         parameters=frozenset(unquote_to_bytes(name).decode("utf-8", "replace") for name in names),
-        hosts=header(b"host"), origins=header(b"origin"), api_keys=header(KEY_HEADER.lower().encode()),
+        hosts=header(b"host"), target_hosts=(found["authority"],) if found else (),
+        origins=header(b"origin"), api_keys=header(KEY_HEADER.lower().encode()),
     )
 
 

@@ -43,6 +43,7 @@ from aimem.wire import (
     RecallQuery,
     RecallRequest,
     RecallResult,
+    ReindexRequest,
     Restored,
     RestoreQuery,
     SearchQuery,
@@ -190,6 +191,11 @@ async def index_status(call: Call[IndexQuery, None]) -> IndexStatus:
         with trio.move_on_after(min(INDEX_WAIT_S, call.surface.settings.request_deadline_s / 2)):
             return await service.index_status(call.node, call.query.wait_below)
     return await service.index_status(call.node, None)
+
+
+async def reindex(call: Call[None, ReindexRequest]) -> IndexStatus:
+    """Make the index anew."""
+    return await service.reindex(call.node, call.who, call.body)
 
 
 async def metrics(call: Call[None, None]) -> Reply:

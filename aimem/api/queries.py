@@ -36,11 +36,17 @@ def percent_decoded(text: str | bytes, *, field: str) -> str:
 
 
 def parse_query(query_string: bytes) -> dict[str, str]:
-    """The parameters of a query string; of a repeated one the last counts, `+` is a space."""
+    """The parameters of a query string; `+` is a space.
+
+    Raises: InvalidRequest naming a parameter that is repeated: of two ages to purge, either may be the one meant.
+    """
     found: dict[str, str] = {}
     for part in query_string.split(b"&"):
         raw_name, _, raw_value = part.replace(b"+", b" ").partition(b"=")
         name = percent_decoded(raw_name, field="query")
+        if name in found:
+            shown = name[:_SHOWN_CHARS]
+            raise InvalidRequest(f"the query parameter {shown} is given more than once; give it once", field=shown)
         if name:
             found[name] = percent_decoded(raw_value, field=name[:_SHOWN_CHARS])
     return found
@@ -65,7 +71,11 @@ def decode_query(kind: type[Query], parameters: Mapping[str, str]) -> Query:
 
 def _converted(name: str, text: str, wanted: Any) -> object:
     try:
-        return msgspec.convert(text, wanted, strict=False)
+        # The words null and none are no absence: that is said by leaving the parameter out.
+        value = msgspec.convert(text, wanted, strict=False)
+        if value is not None:
+            return value
+        raise msgspec.ValidationError
     except msgspec.ValidationError:
         shown = text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "..."
         raise InvalidRequest(f"{name} is {shown!r}; allowed is {allowed_text(wanted)}", field=name) from None

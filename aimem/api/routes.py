@@ -38,6 +38,7 @@ from aimem.wire import (
     RecallQuery,
     RecallRequest,
     RecallResult,
+    ReindexRequest,
     Restored,
     RestoreQuery,
     SearchQuery,
@@ -76,6 +77,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         method="GET", path="/api/v1/index", name="index_status", handler=handlers.index_status, query=IndexQuery,
         answer=IndexStatus, summary="State of the search index and the backlog of embeddings.",
+    ),
+    Route(
+        method="POST", path="/api/v1/index", name="reindex", handler=handlers.reindex, body=ReindexRequest,
+        answer=IndexStatus, summary="Make the search index anew; GET /api/v1/index tells how far it is.",
+        effect=Effect.WRITE,
     ),
     Route(
         method="POST", path="/api/v1/memories", name="remember", handler=handlers.remember, body=CreateMemory,

@@ -44,6 +44,7 @@ from aimem.wire import (
     RecallQuery,
     RecallRequest,
     RecallResult,
+    ReindexRequest,
     Restored,
     RestoreQuery,
     SearchQuery,
@@ -58,6 +59,7 @@ from aimem.wire import (
 
 T = TypeVar("T")
 _API = "/api/v1"
+_URL_MAX_CHARS = 65_536   # of httpx
 
 
 class Client:
@@ -219,9 +221,16 @@ class Client:
     async def index_status(self, *, wait_below: int | None = None, agent_id: str | None = None) -> IndexStatus:
         """The vector index.
 
-        With `wait_below` the node answers when at most so many memories await their embedding, or after ten seconds.
+        With `wait_below` the node answers when at most so many memories wait to be embedded or to come into the index,
+        or after ten seconds.
         """
         return await self._read("/index", IndexStatus, query=IndexQuery(wait_below=wait_below), agent_id=agent_id)
+
+    async def reindex(
+        self, request: ReindexRequest, *, agent_id: str | None = None, key: str | None = None
+    ) -> IndexStatus:
+        """Have the index made anew; the answer is how far it is, `index_status` waits for it."""
+        return await self._write("POST", "/index", IndexStatus, body=request, agent_id=agent_id, key=key)
 
     async def metrics(self, *, agent_id: str | None = None) -> str:
         """The node's metrics, as Prometheus reads them."""
@@ -261,6 +270,10 @@ class Client:
                 method, _API + path, params=_parameters(query), content=content, headers=headers)
         except UnicodeEncodeError:
             raise InvalidRequest("a text holds bytes that are not UTF-8; send well-formed Unicode") from None
+        except httpx.InvalidURL:
+            raise InvalidRequest(
+                f"the question is too long for an address: percent-encoded it may have at most {_URL_MAX_CHARS} "
+                "characters; shorten it") from None
         try:
             return await self._http.send(request)
         except httpx.TimeoutException as error:

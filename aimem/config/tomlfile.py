@@ -52,7 +52,7 @@ def read_config_file(path: Path) -> ConfigFile:
         raise _invalid(f"{path}, line {line}: the configuration file is not UTF-8") from None
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:   # a plain ValueError is an integer of thousands of digits
         raise _invalid(_broken(path, text, str(error))) from None
     return ConfigFile(path=path, text=text, values=_flat(document), tables=tuple(
         name for name, value in document.items() if isinstance(value, dict)))

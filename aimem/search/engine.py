@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 import trio
 
 from aimem.ports import Embedder, Threads
+from aimem.search.keeper import BaseKeeper, nothing_more
 from aimem.search.minilm import MODEL_DIMENSION
-from aimem.search.vectors import VectorIndex
+from aimem.search.segment import Bounds
+from aimem.search.tail import Held
+from aimem.search.vectors import VectorIndex, WrongVectors, read_vector
+
+log = logging.getLogger(__name__)
 
 _QUERY_SHARE: Final = 0.7
 """How much of a question's vector is the question; the rest is the context that the caller gave (v0.6.3's shares)."""
 
 _INLINE_CHUNKS: Final = 2_000
 """A scan of so many takes some 0.15 ms: about what the way to a thread and back costs."""
+
+
+_SCANS_MAX_COUNT: Final = 2
+"""A scan is bound by one core and its memory; more at once would only take time from each other."""
 
 
 class RecallMode(StrEnum):
@@ -38,12 +49,25 @@ class Recaller:
 
     Attributes:
       index: the vectors; changed by the event loop's thread alone. Empty in keyword mode.
-      reason: why there is no model, one sentence; empty if there is one.
+      reason: why recall is by keyword, one sentence; empty if it is not.
+      pending_count: rows whose vectors are there and still have to come into the index.
     """
 
-    def __init__(self, *, threads: Threads, embedder: Embedder | None, reason: str = "") -> None:
-        self.index = VectorIndex(embedder.dimension if embedder else MODEL_DIMENSION)
+    def __init__(
+        self, *, threads: Threads, embedder: Embedder | None, reason: str = "", folder: Path | None = None,
+        bounds: Bounds | None = None,
+    ) -> None:
+        """Make one.
+
+        Args:
+          folder: for the files of a large index; None keeps all of it in memory.
+          bounds: other than the measured ones only in tests.
+        """
+        self.index = VectorIndex(embedder.dimension if embedder else MODEL_DIMENSION, bounds)
         self.reason = reason
+        self.pending_count = 0
+        self._is_warming = False
+        self._keeper = None if folder is None else BaseKeeper(folder, threads)
         self._embedder = embedder
         self._threads = threads
         self._settled = trio.Event()
@@ -51,12 +75,12 @@ class Recaller:
             self._settled.set()
         self._questions = trio.CapacityLimiter(1)
         self._documents = trio.CapacityLimiter(1)
-        self._scans = trio.CapacityLimiter(1)
+        self._scans = trio.CapacityLimiter(_SCANS_MAX_COUNT)
 
     @property
     def mode(self) -> RecallMode:
-        """Hybrid if there is a model."""
-        return RecallMode.HYBRID if self._embedder else RecallMode.KEYWORD
+        """Hybrid if there is a model, and a vector unless there is nothing to embed."""
+        return RecallMode.HYBRID if self._embedder and not self._is_warming else RecallMode.KEYWORD
 
     @property
     def model(self) -> str:
@@ -71,10 +95,25 @@ class Recaller:
     def adopt(self, embedder: Embedder) -> None:
         """Take the loaded model: documents can be embedded from now on, questions once `settle` was called."""
         self._embedder, self.reason = embedder, ""
+        if embedder.dimension != self.index.dimension:
+            self.index = VectorIndex(embedder.dimension, self.index.bounds)
+
+    def warm(self, reason: str) -> None:
+        """Say that there are texts and not one vector yet: until `end_warming` recall is by keyword."""
+        self._is_warming, self.reason = True, reason
+
+    def end_warming(self) -> None:
+        """There are vectors."""
+        if self._is_warming:
+            self._is_warming, self.reason = False, ""
 
     def settle(self) -> None:
         """Let questions through: the index is filled."""
         self._settled.set()
+
+    async def wait_until_settled(self) -> None:
+        """Wait until the model was adopted and the index filled, or the model given up."""
+        await self._settled.wait()
 
     def settle_on_keywords(self, reason: str) -> None:
         """Give the model up for the life of this process."""
@@ -82,15 +121,22 @@ class Recaller:
         self._settled.set()
 
     async def embed_query(self, text: str, context_tokens: Sequence[str] = ()) -> bytes | None:
-        """The unit vector of a question, seven parts text to three parts context; None in keyword mode.
+        """The unit vector of a question, seven parts text to three parts context.
 
-        Of a text or a context longer than the model reads, the beginning counts. Waits while the model is being loaded.
+        None in keyword mode, or if the model makes nothing usable of it. Of a text or a context longer than the model
+        reads, the beginning counts. Waits while the model is being loaded.
         """
         await self._settled.wait()
         if self._embedder is None:
             return None
         embed = partial(_embed_question, self._embedder, text, " ".join(context_tokens))
-        return await self._threads.run(embed, limiter=self._questions)
+        try:
+            vector = await self._threads.run(embed, limiter=self._questions)
+            read_vector(vector, self.index.dimension)
+        except WrongVectors as error:
+            log.warning("question.refused", extra={"reason": str(error)})
+            return None
+        return vector
 
     async def embed_documents(self, texts: Sequence[str]) -> list[list[bytes]]:
         """The unit vectors of each text, one per chunk, in the order given; nothing for each in keyword mode."""
@@ -108,12 +154,57 @@ class Recaller:
             return search()
         return await self._threads.run(search, limiter=self._scans)
 
+    async def similarities(self, vector: bytes, numbers: Collection[int]) -> dict[int, float]:
+        """How near the best chunk of each of these rows is to a vector, as `VectorIndex.similarities`."""
+        compare = partial(self.index.similarities, vector, numbers)
+        if self.index.chunk_count <= _INLINE_CHUNKS:
+            await trio.lowlevel.checkpoint()
+            return compare()
+        return await self._threads.run(compare, limiter=self._scans)
+
+    # The base of a large index; without a folder there is none.
+
+    @property
+    def keeps_base(self) -> bool:
+        """Whether there is a folder for one."""
+        return self._keeper is not None
+
+    @property
+    def wants_base(self) -> bool:
+        """Whether a new base should take in what came since the last one."""
+        return self._keeper is not None and self.index.wants_base
+
+    async def open_base(self) -> str:
+        """Serve from the base that is beside the database.
+
+        Returns: why the one that is there cannot be used, one sentence, or nothing. Raises: IndexNotKept.
+        """
+        return "" if self._keeper is None else await self._keeper.open(self.index, self.model)
+
+    async def build_base(self, more: AsyncIterator[Mapping[int, Held]] | None = None) -> None:
+        """Make a base of all rows, and of more; searches and changes go on meanwhile. Raises: IndexNotKept."""
+        if self._keeper is not None:
+            await self._keeper.build(self.index, self.model, more or nothing_more())
+
+    async def grow_trees(self) -> None:
+        """Build trees over a base that gains from them and has none. Raises: IndexNotKept."""
+        if self._keeper is not None:
+            await self._keeper.grow_trees(self.index)
+
+    async def discard_base(self) -> None:
+        """Remove the base's files, and take each row as one that has to come again. Raises: IndexNotKept."""
+        if self._keeper is None:
+            self.index.distrust()
+        else:
+            await self._keeper.discard(self.index)
+
 
 def _embed_question(embedder: Embedder, text: str, context: str) -> bytes:
     question = embedder.chunk(text)[0]
     if not context.strip():
         return embedder.embed([question])[0]
-    asked, around = (np.frombuffer(vector, "<f4") for vector in embedder.embed([question, embedder.chunk(context)[0]]))
+    both = embedder.embed([question, embedder.chunk(context)[0]])
+    asked, around = (read_vector(vector, embedder.dimension) for vector in both)
     mixed = _QUERY_SHARE * asked + (1.0 - _QUERY_SHARE) * around
     # v0.6.3 left the sum shorter than 1, which lowers every similarity. It is never shorter than 0.4.
     return bytes((mixed / np.linalg.norm(mixed)).astype("<f4").tobytes())

@@ -13,6 +13,7 @@ from aimem.service.lookup import get, links_of, list_memories, search
 from aimem.service.node import Node, Once, Policy, Sample
 from aimem.service.overview import NodeStatus, capabilities, health, namespaces, stats, status
 from aimem.service.recall import recall
+from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.transfer import export, import_memories
 from aimem.service.words import run_words, settle_words
@@ -42,6 +43,7 @@ __all__ = [
     "promote",
     "purge_archive",
     "recall",
+    "reindex",
     "remember",
     "restore",
     "run_indexer",

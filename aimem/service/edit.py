@@ -128,16 +128,20 @@ def _update(
         refuse_reserved(memory)
         fields = decide_update(request, memory, who, transaction.now, node.policy.lifetimes)
         fields["updated_at"] = max(transaction.now, memory.updated_at)
-        entries = _entries_of_update(transaction, node, who, memory, fields)
+        entries = entries_of_update(transaction, node, who, memory, fields)
         dot = transaction.emit("update", entries)
         return _updated(transaction, who, memory, str(dot))
 
     return answer_once(transaction, node, who, once, UpdatedMemory, run)
 
 
-def _entries_of_update(
+def entries_of_update(
     transaction: Transaction, node: Node, who: Principal, memory: Memory, fields: dict[str, FieldValue]
 ) -> list[Entry]:
+    """Entries that set these fields, and whatever a new name asks for: that it is free, and that shadows come along.
+
+    Raises: Conflict(name_taken).
+    """
     entries = [transaction.change(MEMORY, memory.id, fields)]
     new_owner = memory.author if fields.get("scope", memory.scope) == Scope.PRIVATE else ""
     name = fields.get("name", (memory.namespace, memory.title))

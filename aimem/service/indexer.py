@@ -1,10 +1,11 @@
-"""The indexer: makes the vectors that commits left owing, and keeps the vector index beside the database.
+"""The indexer: makes the vectors that commits left owing, and has the vector index follow.
 
 Embedding happens after the commit, in batches; a memory is found by its words at once, by its meaning a moment later.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -12,24 +13,27 @@ from typing import Final
 import trio
 
 from aimem.errors import Unavailable
+from aimem.model import rules
 from aimem.ports import Embedder
-from aimem.search import ModelUnavailable, from_f16, to_f16
+from aimem.search import ModelUnavailable, WrongVectors, hold_floats, hold_halves, to_f16
 from aimem.service.node import Node
+from aimem.service.vectors import fill, follow, open_base, pulse, run_bases
 from aimem.store import embeddings
 from aimem.wire import IndexStatus
 
 log = logging.getLogger(__name__)
 
 TEXTS_A_ROUND: Final = 32
-LOAD_NUMBERS: Final = 5_000
 DROP_UNUSED_BATCH: Final = 500
 WAIT_MAX_S: Final = 10.0
+
+_WARMING: Final = "no memory has its vectors yet; they are being made"
 
 
 async def run_indexer(
     node: Node, open_embedder: Callable[[], Embedder], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
-    """Load the model (in a thread), fill the index from the cache, then follow the commits until cancelled.
+    """Load the model (in a thread), bring the index up to the database, then follow the commits until cancelled.
 
     Without a model recall stays by keyword, and says why. `started` is called at once: only recalls wait for the model.
     """
@@ -40,54 +44,74 @@ async def run_indexer(
     except ModelUnavailable as error:
         recaller.settle_on_keywords(error.message)
         node.warnings.append(f"recall is by keyword: {error.message}")
-        await _pulse(node)
+        await pulse(node)
         return
     recaller.adopt(embedder)
+    # One place: whoever is told that a base may be due looks at everything.
+    told, due = trio.open_memory_channel[None](1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(run_bases, node, due)
+        async with told:
+            await _follow_commits(node, told)
+
+
+async def _follow_commits(node: Node, base_due: trio.MemorySendChannel[None]) -> None:
+    is_told = await _tell_model(node)
+    await open_base(node)
     await _fill(node)
-    recaller.settle()
-    await _pulse(node)
-    is_told = False
+    node.recaller.settle()
+    await pulse(node)
     while True:
-        try:
-            if not is_told:
-                await node.store.write(embeddings.use_model, recaller.model)
-                is_told = True
-            while await _embed_round(node):
-                pass
-        except Unavailable as error:
-            # The backlog is in the database; the next commit shows that the store can be written again.
-            log.warning("indexer.waits", extra={"reason": error.code.value})
+        _tell(base_due)
+        if not is_told and (is_told := await _tell_model(node)):
+            await _fill(node)
+        await _embed_backlog(node, base_due)
         changed = await node.store.feed.wait()
         if changed is None:
             await _fill(node)
         else:
-            await _follow(node, sorted(changed))
-        await _pulse(node)
+            await follow(node, sorted(changed))
+        await pulse(node)
+
+
+async def _tell_model(node: Node) -> bool:
+    """Tell the store which model's vectors count. Returns: whether it could be told."""
+    try:
+        await node.store.write(embeddings.use_model, node.recaller.model)
+    except Unavailable as error:
+        _note_waiting(error)
+        return False
+    return True
+
+
+def _note_waiting(error: Unavailable) -> None:
+    # The backlog is in the database; the next commit shows that the store can be written again.
+    log.warning("indexer.waits", extra={"reason": error.code.value})
+
+
+def _tell(base_due: trio.MemorySendChannel[None]) -> None:
+    with contextlib.suppress(trio.WouldBlock):      # it was told already and has not looked yet
+        base_due.send_nowait(None)
 
 
 async def _fill(node: Node) -> None:
-    """Load every vector that the cache has for live memories and drop all others, in slices that let others run."""
-    index, last = node.recaller.index, await node.store.read(embeddings.last_number)
-    for begin in range(0, last, LOAD_NUMBERS):
-        found = await node.store.read(embeddings.vectors_between, node.recaller.model, begin, begin + LOAD_NUMBERS)
-        for no in range(begin + 1, begin + LOAD_NUMBERS + 1):
-            if no in found:
-                index.put(no, from_f16(found[no]))
-            else:
-                index.remove(no)
-        await trio.lowlevel.checkpoint()
+    await fill(node)
+    await _warm_up(node)
 
 
-async def _follow(node: Node, changed: Sequence[int]) -> None:
-    """Bring the index up to rows that commits touched: what is no longer live goes, what is embedded comes."""
-    for begin in range(0, len(changed), LOAD_NUMBERS):
-        part = changed[begin : begin + LOAD_NUMBERS]
-        found = await node.store.read(embeddings.vectors_of, node.recaller.model, part)
-        for no in part:
-            if no in found:
-                node.recaller.index.put(no, from_f16(found[no]))
-            else:
-                node.recaller.index.remove(no)
+async def _warm_up(node: Node) -> None:
+    """With texts and no vector (a new model, or none before), recall is by keyword until the first ones are there."""
+    if node.recaller.index.count == 0 and await node.store.read(embeddings.count_backlog) > 0:
+        node.recaller.warm(_WARMING)
+
+
+async def _embed_backlog(node: Node, base_due: trio.MemorySendChannel[None]) -> None:
+    """Make the vectors of all texts that wait for them, as far as the store can take them."""
+    try:
+        while await _embed_round(node):
+            _tell(base_due)
+    except Unavailable as error:
+        _note_waiting(error)
 
 
 async def _embed_round(node: Node) -> bool:
@@ -97,46 +121,64 @@ async def _embed_round(node: Node) -> bool:
         return False
     texts = {item.text_hash: item.text for item in waiting}
     vectors = await node.recaller.embed_documents(tuple(texts.values()))
-    made = [(digest, to_f16(chunks)) for digest, chunks in zip(texts, vectors, strict=True)]
+    dimension = node.recaller.index.dimension
+    made = [(digest, _usable(chunks, dimension)) for digest, chunks in zip(texts, vectors, strict=True)]
     # Rows with the same text are done too, though they were not among those that waited here.
     marked: tuple[int, ...] = (await node.store.write(embeddings.put, node.recaller.model, made)).value
     node.counters.embedded += len(made)
-    await _follow(node, marked)
-    await _pulse(node)
+    await follow(node, marked)
+    node.recaller.end_warming()
+    await pulse(node)
     return True
+
+
+def _usable(vectors: Sequence[bytes], dimension: int) -> Sequence[bytes]:
+    """The vectors in halves; none if one cannot be used: its text is found by words alone, and not tried for ever."""
+    try:
+        hold_floats(vectors, dimension)
+        halves = to_f16(vectors)
+        hold_halves(halves, dimension, b"")
+    except WrongVectors as error:
+        log.warning("embedding.refused", extra={"reason": str(error)})
+        return ()
+    return halves
 
 
 async def drop_unused_vectors(node: Node) -> int:
     """Forget vectors whose text no memory has any more. Returns: how many."""
-    if node.recaller.mode == "keyword":
+    if node.recaller.model == "none":
         return 0
     dropped: int = (await node.store.write(embeddings.drop_unused, node.recaller.model, DROP_UNUSED_BATCH)).value
     return dropped
 
 
-async def _pulse(node: Node) -> None:
-    async with node.index_changed:
-        node.index_changed.notify_all()
-
-
 async def index_status(node: Node, wait_below: int | None = None) -> IndexStatus:
-    """How far embedding is; with `wait_below`, once the backlog is no greater, or after 10 s, whichever comes first."""
+    """How far embedding and the index are.
+
+    With `wait_below`, once no more memories than that wait for their vectors or to come into the index, or after 10 s,
+    whichever comes first.
+
+    Raises: InvalidRequest naming `wait_below`; Unavailable.
+    """
     if wait_below is not None:
+        rules.bounded(wait_below, 0, 2**31, field="wait_below")
         with trio.move_on_after(WAIT_MAX_S):
             # Read with the lock held: a pulse between reading and waiting would be missed.
             async with node.index_changed:
-                while (await _status(node)).embedding_backlog > wait_below and not node.recaller.is_keyword_only:
+                while _left(await _status(node)) > wait_below and not node.recaller.is_keyword_only:
                     await node.index_changed.wait()
     return await _status(node)
+
+
+def _left(status: IndexStatus) -> int:
+    return status.embedding_backlog + status.index_backlog
 
 
 async def _status(node: Node) -> IndexStatus:
     backlog = await node.store.read(embeddings.count_backlog)
     embedded = await node.store.read(embeddings.count_embedded)
+    recaller = node.recaller
     return IndexStatus(
-        mode=node.recaller.mode,
-        model=node.recaller.model,
-        embedding_backlog=backlog,
-        embedded=embedded,
-        reason=node.recaller.reason,
+        mode=recaller.mode, model=recaller.model, embedding_backlog=backlog, embedded=embedded, reason=recaller.reason,
+        indexed=recaller.index.count, index_backlog=recaller.pending_count,
     )

@@ -144,7 +144,7 @@ def store_draft(transaction: Transaction, node: Node, who: Principal, draft: Dra
         title, holder = _unique_title(transaction, draft, memory_id := fresh_id(node, who, once)), None
     else:
         title, memory_id = draft.title, fresh_id(node, who, once)
-        holder = _find_holder(transaction, who, draft)
+        holder = holder_of(transaction, who, draft)
     decision = decide_remember(draft, holder, now, node.policy.lifetimes)
     if isinstance(decision, Rewrite):
         dot = transaction.emit("store", [transaction.change(MEMORY, decision.memory_id, decision.fields)])
@@ -159,7 +159,7 @@ def store_draft(transaction: Transaction, node: Node, who: Principal, draft: Dra
     return _stored(transaction, memory_id, "created", str(dot))
 
 
-def _find_holder(transaction: Transaction, who: Principal, draft: Draft) -> Memory | None:
+def holder_of(transaction: Transaction, who: Principal, draft: Draft) -> Memory | None:
     """What has the draft's name, expired or not. Without a scope that is first the author's own private memory.
 
     Else a text that belongs to a secret would be stored beside it, for everybody to read.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 import msgspec
@@ -23,12 +24,14 @@ from aimem.model import (
     rules,
 )
 from aimem.ports import Connection
-from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value, refuse_past_expiry
-from aimem.service.edit import link_fields
+from aimem.service.drafts import Draft, creation_fields, draft_of, refuse_past_expiry
+from aimem.service.edit import entries_of_update, link_fields
 from aimem.service.lifetimes import collect_entries
-from aimem.service.linking import key_of, validity_of
+from aimem.service.linking import between, key_of, validity_of
+from aimem.service.lookup import exact
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id
+from aimem.service.remember import Rewrite, decide_remember, holder_of
 from aimem.store import LINK, MEMORY, Transaction, link_key_text, linkage, memories, visible_to
 from aimem.wire import (
     CreateMemory,
@@ -45,6 +48,7 @@ from aimem.wire import (
 
 IMPORT_MAX: Final = 1000
 ORIGINAL_AUTHOR: Final = "imported_from_agent_id"
+GENERATED_KEPT_CHARS: Final = 500
 
 
 class Arrival(Struct, frozen=True, kw_only=True):
@@ -122,6 +126,9 @@ def arrival_of(
     refuse_past_expiry(draft, now)
     if item.title_generated:
         draft = msgspec.structs.replace(draft, title_generated=True)
+    if item.id and not item.expires_at:
+        # A memory as it was exported: no expiry means that it has none. What comes without an id is new.
+        draft = msgspec.structs.replace(draft, expires_at=None, is_expiry_given=True)
     created = parse_instant(item.created_at, field="created_at") if item.created_at else now
     updated = parse_instant(item.updated_at, field="updated_at") if item.updated_at else created
     if created > now or updated > now:
@@ -178,61 +185,78 @@ def _take(
     transaction: Transaction, node: Node, who: Principal, arrival: Arrival, once: Once | None, tally: _Tally
 ) -> None:
     """Create, update or leave one memory. Every check comes before the op, so a refusal leaves nothing behind."""
-    conn, draft = transaction.conn, arrival.draft
-    here = (
-        None if arrival.memory_id is None else memories.find(conn, arrival.memory_id, transaction.now, visible_to(who))
-    )
-    holder = memories.find_holder(conn, draft.namespace, draft.title, draft.owner, visible_to(who))
+    conn, now, draft = transaction.conn, transaction.now, arrival.draft
+    here = None if arrival.memory_id is None else memories.find(conn, arrival.memory_id, now, visible_to(who))
+    holder = holder_of(transaction, who, draft)
+    if here is None and draft.title_generated and holder is not None and _is_other(arrival, holder, now):
+        draft = msgspec.structs.replace(draft, title=_another_title(draft, arrival.memory_id))
+        holder = holder_of(transaction, who, draft)
     entries: list[Entry] = []
-    if here is None and holder is not None and holder.expires_at is not None and holder.expires_at <= transaction.now:
+    if here is None and holder is not None and not _lives(holder, now):
         ids = memories.ids_of_name(conn, draft.namespace, draft.title, draft.owner)
         entries += collect_entries(transaction, node.policy, ids)
         holder = None
-    # A generated title names nothing: an item with an id is a memory of its own, even if its text is not new.
-    is_other = holder is not None and (arrival.memory_id is not None or holder.content != draft.content)
-    if here is None and draft.title_generated and is_other:
-        suffix = arrival.memory_id or fresh_id(node, who, once, arrival.position)
-        draft, holder = msgspec.structs.replace(draft, title=f"{draft.title} ~{suffix[:8]}"), None
     known = here or holder
     if known is not None:
-        _bring_up_to_date(transaction, known, holder, arrival, tally)
+        _bring_up_to_date(transaction, node, who, known, msgspec.structs.replace(arrival, draft=draft), tally)
         return
     memory_id = arrival.memory_id or fresh_id(node, who, once, arrival.position)
     if not memories.is_free_id(conn, memory_id):
         raise InvalidRequest(
             f"the id {memory_id} was deleted or archived here; leave the id out to store it anew", field="id"
         )
-    fields = creation_fields(draft, draft.title, transaction.now)
+    fields = creation_fields(draft, draft.title, now)
     fields |= {"created_at": arrival.created_at, "updated_at": arrival.updated_at}
     transaction.emit("store", [*entries, transaction.create(MEMORY, memory_id, draft.author, fields)])
     tally.imported += 1
     tally.restamped += arrival.is_restamped
 
 
+def _lives(memory: Memory, now: Instant) -> bool:
+    return memory.expires_at is None or memory.expires_at > now
+
+
+def _is_other(arrival: Arrival, holder: Memory, now: Instant) -> bool:
+    """Whether an untitled item is another memory than the one that has its generated title, which names nothing.
+
+    An item with an id is a memory of its own, even if its text is not new.
+    """
+    return _lives(holder, now) and (arrival.memory_id is not None or holder.content != arrival.draft.content)
+
+
+def _another_title(draft: Draft, memory_id: MemoryId | None) -> str:
+    """The same for the same item again, so that a second import finds what the first one stored."""
+    digest = hashlib.sha256((memory_id or draft.content).encode()).hexdigest()
+    return f"{draft.title[:GENERATED_KEPT_CHARS]} ~{digest[:8]}"
+
+
 def _bring_up_to_date(
-    transaction: Transaction, known: Memory, holder: Memory | None, arrival: Arrival, tally: _Tally
+    transaction: Transaction, node: Node, who: Principal, known: Memory, arrival: Arrival, tally: _Tally
 ) -> None:
-    fields = _differences(arrival.draft, known)
+    """Newer wins, by the rule of a store onto a taken name. Raises: Conflict(name_taken) if it has a new name."""
+    fields = _differences(arrival.draft, known, transaction.now, node.policy.lifetimes)
     is_older = arrival.is_dated and arrival.updated_at <= known.updated_at
-    if not fields or is_older or (holder is not None and holder.id != known.id):
+    if not fields or is_older:
         tally.unchanged += 1
         return
     fields["updated_at"] = max(arrival.updated_at, known.updated_at)
-    transaction.emit("update", [transaction.change(MEMORY, known.id, fields)])
+    transaction.emit("update", entries_of_update(transaction, node, who, known, fields))
     tally.imported += 1
     tally.restamped += arrival.is_restamped
 
 
-def _differences(draft: Draft, known: Memory) -> dict[str, FieldValue]:
+def _differences(draft: Draft, known: Memory, now: Instant, lifetimes: Lifetimes) -> dict[str, FieldValue]:
     """The fields in which an item says something else than what is here. A source is told by the first who came."""
-    given: dict[str, tuple[FieldValue, FieldValue]] = {
-        "content": (draft.content, known.content),
-        "tags": (draft.tags, known.tags),
-        "priority": (draft.priority, known.priority),
-        "confidence": (draft.confidence, known.confidence),
-        "metadata": (metadata_value(draft.metadata), metadata_value(known.metadata)),
-    }
-    return {name: new for name, (new, old) in given.items() if new != old}
+    if draft.title_generated:  # it names nothing, so it renames nothing
+        draft = msgspec.structs.replace(draft, title=known.title, title_generated=known.title_generated)
+    decision = decide_remember(draft, known, now, lifetimes)
+    fields = dict(decision.fields) if isinstance(decision, Rewrite) else {}
+    for name in ("updated_at", "source"):
+        fields.pop(name, None)
+    if not draft.is_expiry_given and "tier" not in fields:
+        fields.pop("expires_at", None)
+    is_signature = fields.keys() == {"metadata"} and draft.metadata == known.metadata
+    return {} if is_signature else fields
 
 
 def _take_links(transaction: Transaction, who: Principal, request: ImportRequest, tally: _Tally) -> list[str]:
@@ -249,10 +273,8 @@ def _take_link(transaction: Transaction, who: Principal, item: ImportedLink, req
     key = key_of(LinkRequest(source_id=item.source_id, target_id=item.target_id, relation=item.relation))
     begin, end = validity_of(item.valid_from, item.valid_until)
     conn, now = transaction.conn, transaction.now
-    for end_id in (key.source_id, key.target_id):
-        if memories.find(conn, end_id, now, visible_to(who)) is None:
-            raise InvalidRequest(f"no memory has the id {end_id!r}")
-    text = link_key_text(key)
+    source, target = (exact(conn, end, who, now) for end in (key.source_id, key.target_id))
+    text = link_key_text(between(source.id, target.id, key.relation))
     if transaction.load(LINK, text).born is not None:
         return False
     observer = who.agent_id

@@ -27,6 +27,12 @@ class ChangeFeed:
         if self._rows or self._is_overrun:
             self._woken.set()
 
+    def publish_all_nowait(self) -> None:
+        """Tell the follower to look at everything; never waits."""
+        self._rows.clear()
+        self._is_overrun = True
+        self._woken.set()
+
     async def wait(self) -> frozenset[int] | None:
         """Wait for changes and take them: row numbers of the view, or None for "anything may have changed"."""
         await self._woken.wait()

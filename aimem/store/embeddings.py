@@ -29,15 +29,21 @@ _COUNT_BACKLOG = "SELECT count(*) FROM memory_view WHERE state = 'live' AND is_e
 _COUNT_EMBEDDED = "SELECT count(*) FROM memory_view WHERE state = 'live' AND is_embedded = 1"
 _PUT = "INSERT OR REPLACE INTO embeddings (text_hash, model, chunk, vector) VALUES (?, ?, ?, ?)"
 _MARK = "UPDATE memory_view SET is_embedded = 1 WHERE text_hash = ? RETURNING no"
-_VECTORS_AFTER = (
-    "SELECT v.no, e.vector FROM memory_view v JOIN embeddings e ON e.text_hash = v.text_hash AND e.model = :model "
-    "WHERE v.state = 'live' AND v.no > :after AND v.no <= :upto ORDER BY v.no, e.chunk"
+_HASHES_BETWEEN = (
+    "SELECT no, text_hash FROM memory_view WHERE no >= :low AND no < :high AND state = 'live' AND is_embedded = 1 "
+    "ORDER BY no"
 )
 _LAST_NUMBER = "SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'memory_view'"
 _VECTORS_OF = (
-    "SELECT v.no, e.vector FROM memory_view v JOIN embeddings e ON e.text_hash = v.text_hash AND e.model = :model "
+    "SELECT v.no, v.text_hash, e.vector FROM memory_view v "
+    "JOIN embeddings e ON e.text_hash = v.text_hash AND e.model = :model "
     "WHERE v.state = 'live' AND v.no IN (SELECT value FROM json_each(:numbers)) ORDER BY v.no, e.chunk"
 )
+_HASHES_OF_SLICE = (
+    "SELECT DISTINCT text_hash FROM memory_view WHERE no >= :low AND no < :high AND text_hash IS NOT NULL"
+)
+_FORGET = "DELETE FROM embeddings WHERE text_hash = ?"
+_UNMARK = "UPDATE memory_view SET is_embedded = 0 WHERE text_hash = ?"
 _DROP_UNUSED = (
     "DELETE FROM embeddings WHERE (text_hash, model) IN (SELECT DISTINCT e.text_hash, e.model FROM embeddings e "
     "WHERE e.model <> :model OR NOT EXISTS (SELECT 1 FROM memory_view v WHERE v.text_hash = e.text_hash) LIMIT :limit)"
@@ -50,6 +56,13 @@ class ToEmbed(Struct, frozen=True, kw_only=True):
     no: int
     text_hash: bytes
     text: str
+
+
+class Embedded(Struct, frozen=True):
+    """The vectors of a memory (little-endian float16), chunk by chunk, and the hash of the text behind them."""
+
+    text_hash: bytes
+    vectors: list[bytes]
 
 
 def use_model(transaction: Transaction, model: str) -> bool:
@@ -100,15 +113,32 @@ def last_number(conn: Connection) -> int:
     return cast("int", row[0]) if row else 0
 
 
-def vectors_between(conn: Connection, model: str, after: int, upto: int) -> dict[int, list[bytes]]:
-    """Vectors of live memories numbered in (after, upto]: number -> its chunks' vectors."""
-    return _grouped(conn.execute(_VECTORS_AFTER, {"model": model, "after": after, "upto": upto}).fetchall())
+def hashes_between(conn: Connection, low: int, high: int) -> list[tuple[int, bytes]]:
+    """Live memories numbered in [low, high) that have their vectors: number and hash of the text, by number."""
+    found = conn.execute(_HASHES_BETWEEN, {"low": low, "high": high})
+    return [(cast("int", no), cast("bytes", digest)) for no, digest in found]
 
 
-def vectors_of(conn: Connection, model: str, numbers: Sequence[int]) -> dict[int, list[bytes]]:
+def vectors_of(conn: Connection, model: str, numbers: Sequence[int]) -> dict[int, Embedded]:
     """Vectors of those of these rows that are live and embedded."""
     asked = "[" + ",".join(map(str, numbers)) + "]"
-    return _grouped(conn.execute(_VECTORS_OF, {"model": model, "numbers": asked}).fetchall())
+    vectors: dict[int, Embedded] = {}
+    for no, digest, vector in conn.execute(_VECTORS_OF, {"model": model, "numbers": asked}):
+        row = vectors.setdefault(cast("int", no), Embedded(cast("bytes", digest), []))
+        row.vectors.append(cast("bytes", vector))
+    return vectors
+
+
+def forget(transaction: Transaction, hashes: Sequence[bytes]) -> None:
+    """Drop the vectors of some texts; their memories wait for new ones."""
+    transaction.conn.executemany(_FORGET, [(digest,) for digest in hashes])
+    transaction.conn.executemany(_UNMARK, [(digest,) for digest in hashes])
+
+
+def forget_between(transaction: Transaction, low: int, high: int) -> None:
+    """Drop the vectors of the memories numbered in [low, high)."""
+    found = transaction.conn.execute(_HASHES_OF_SLICE, {"low": low, "high": high}).fetchall()
+    forget(transaction, [cast("bytes", row[0]) for row in found])
 
 
 def drop_unused(transaction: Transaction, model: str, limit: int) -> int:
@@ -117,10 +147,3 @@ def drop_unused(transaction: Transaction, model: str, limit: int) -> int:
     Those of one text go together: a part left behind would pass for all of it if the text came back.
     """
     return transaction.conn.execute(_DROP_UNUSED, {"model": model, "limit": limit}).rowcount
-
-
-def _grouped(found: Sequence[tuple[object, ...]]) -> dict[int, list[bytes]]:
-    vectors: dict[int, list[bytes]] = {}
-    for no, vector in found:
-        vectors.setdefault(cast("int", no), []).append(cast("bytes", vector))
-    return vectors

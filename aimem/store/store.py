@@ -76,6 +76,8 @@ class NodeLock:
         try:
             if db.is_dir():
                 raise InvalidRequest(f"{db} is a folder; name a file with --db", field="db")
+            if db.exists() and not db.is_file():
+                raise InvalidRequest(f"{db} is a device, a pipe or a socket; name a file with --db", field="db")
             return cls(files.lock(db.with_name(db.name + LOCK_SUFFIX), hint))
         except FileNotFoundError as error:
             raise InvalidRequest(
@@ -83,7 +85,7 @@ class NodeLock:
             ) from error
         except OSError as error:
             raise Unavailable(
-                f"cannot lock {db}: {error.strerror or error}; check the permissions of {db.parent}"
+                f"cannot lock {error.filename or db}: {error.strerror or error}; check it, and its folder's permissions"
             ) from error
 
     def release(self) -> None:
@@ -190,7 +192,7 @@ class Store:
         with translated(db):
             conn = ports.files.connect(db, Mode.READ_WRITE_CREATE)
             try:
-                version = schema.recognise(conn, db)
+                version = _recognised(conn, db)
                 schema.prepare_writer(conn, db)
                 schema.ensure_schema(conn, ports.files, db, version, self._tell)
                 identity = load_identity(conn, ports.files, ports.chance, db, self.settings.node)
@@ -212,6 +214,19 @@ class Store:
         finally:
             with contextlib.suppress(DatabaseError):  # the same fault once more; closed it is in any case
                 conn.close()
+
+
+def _recognised(conn: Connection, db: Path) -> int:
+    """The version of the file's schema, found without writing to it."""
+    try:
+        return schema.recognise(conn, db)
+    except DatabaseError as error:
+        if error.fault is not DatabaseFault.IO:
+            raise
+        # No reason to distrust the file: a disk without room for the log's index gives the same error.
+        raise Unavailable(
+            f"{db} cannot be opened ({error}); check that its disk has room and is sound, and start again"
+        ) from error
 
 
 def _open_stream(transaction: Transaction, identity: Identity) -> None:

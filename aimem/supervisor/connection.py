@@ -40,6 +40,7 @@ _REFUSALS = {
     400: "the request is not valid HTTP/1.1",
     408: "the request's head did not arrive in time",
     431: "the request's head is too large",
+    501: "of the transfer codings only chunked is understood",
     505: "only HTTP/1.1 is spoken here",
 }
 
@@ -282,11 +283,32 @@ class _Requests(TaskGroup):
                 self._server.finish_reading_if_quiet()
 
 
+class _H11(H11State):
+    """h11's state of one connection, deaf after the peer's last request.
+
+    Bytes behind a request that closes (RFC 9112, 9.6), such as an old client's line end behind its body, are an error
+    to h11: the request would be refused while its write is under way.
+    """
+
+    def next_event(self) -> type[h11.NEED_DATA | h11.PAUSED] | h11.Event:
+        """The next event."""
+        return h11.NEED_DATA if self.their_state is h11.MUST_CLOSE else super().next_event()
+
+    def receive_data(self, data: bytes) -> None:
+        """Take what arrived."""
+        if self.their_state is not h11.MUST_CLOSE:
+            super().receive_data(data)
+
+
 class _Http11(H11Protocol):
     """HTTP/1.1 and nothing else."""
 
     connection: H11State
     _head = b""     # of the answer; it waits for the first piece of the body, so that a small answer is one packet
+
+    def __init__(self, app: AppWrapper, config: HypercornConfig, *args: Any) -> None:
+        super().__init__(app, config, *args)
+        self.connection = _H11(h11.SERVER, max_incomplete_event_size=config.h11_max_incomplete_size)
 
     @property
     def is_mid_head(self) -> bool:
@@ -325,6 +347,11 @@ class _Http11(H11Protocol):
     async def _create_stream(self, request: h11.Request) -> None:
         if request.http_version not in (b"1.0", b"1.1"):
             await self.refuse(505)
+            return
+        names = {name for name, _ in request.headers}
+        if {b"content-length", b"transfer-encoding"} <= names:
+            # Two lengths: a proxy before us may go by the other, and what it takes for a body we would serve.
+            await self.refuse(400)
             return
         # An offered upgrade may be ignored (RFC 9110, 7.8); a byte behind a WebSocket's would end the server.
         kept = [(name, value) for name, value in request.headers if name != b"upgrade"]

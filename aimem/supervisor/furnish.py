@@ -6,7 +6,8 @@ import logging
 import os
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from pathlib import Path
+from typing import Final, Literal
 
 import trio
 
@@ -27,6 +28,9 @@ from aimem.supervisor.tree import Inside, Plan
 
 log = logging.getLogger(__name__)
 
+VECTORS_SUFFIX: Final = ".vectors"
+"""The folder of the vector index beside the database; it may be removed at any time and is made anew."""
+
 
 def plan_node(config: Config, ports: Ports, place: Place, extent: Extent, control: Control) -> Plan:
     """What to start for this configuration; nothing is opened yet."""
@@ -41,13 +45,16 @@ def plan_node(config: Config, ports: Ports, place: Place, extent: Extent, contro
         ),
         ports.say,
     )
-    furnish = partial(_furnish, config, ports, store, extent, control)
+    folder = place.db.with_name(place.db.name + VECTORS_SUFFIX)
+    furnish = partial(_furnish, config, ports, store, folder, extent, control)
     return Plan(store=Child(name="store", run=store.run, on_failure=OnFailure.END_NODE), furnish=furnish)
 
 
-async def _furnish(config: Config, ports: Ports, store: Store, extent: Extent, control: Control) -> Inside:
+async def _furnish(
+    config: Config, ports: Ports, store: Store, vectors: Path, extent: Extent, control: Control
+) -> Inside:
     reason = _reason_for_keywords(config, extent)
-    recaller = Recaller(threads=ports.threads, embedder=None, reason=reason)
+    recaller = Recaller(threads=ports.threads, embedder=None, reason=reason, folder=vectors)
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
         policy=_policy(config),
@@ -111,7 +118,7 @@ def _reason_for_keywords(config: Config, extent: Extent) -> str:
 def _policy(config: Config) -> Policy:
     return Policy(
         lifetimes=config.lifetimes, archive_on_gc=config.curator.archive_on_gc,
-        archive_max_days=config.curator.archive_max_days, dense_weight=config.search.dense_weight,
+        archive_max_days=config.curator.archive_max_days,
         scoring=config.search.scoring,
         open_access=config.api.api_key is None, body_max_bytes=config.api.body_max_bytes, tier=config.search.tier.value,
     )

@@ -17,6 +17,8 @@ from aimem.supervisor.listeners import TRANSPORT_EXTENSION, Listener, Transport
 log = logging.getLogger(__name__)
 
 CONNECTIONS_MAX: Final = 512
+OWNER_CONNECTIONS_MAX: Final = 128
+"""Of the Unix socket, beside the others: a crowd on TCP must not lock the owner's own commands out."""
 
 
 class HttpCounts(Struct, frozen=True, kw_only=True):
@@ -31,17 +33,18 @@ class HttpCounts(Struct, frozen=True, kw_only=True):
 class HttpServer:
     """Serves one ASGI app on several listeners.
 
-    Beyond `connections_max` the newest connection is closed at once, unanswered, and counted: those that are open keep
-    what they have.
+    Beyond `connections_max` (on TCP; `owner_connections_max` on the Unix socket) the newest connection is closed at
+    once, unanswered, and counted: those that are open keep what they have.
     """
 
     def __init__(
-        self, app: ASGIFramework, *, bounds: ConnectionBounds | None = None, connections_max: int = CONNECTIONS_MAX
+        self, app: ASGIFramework, *, bounds: ConnectionBounds | None = None, connections_max: int = CONNECTIONS_MAX,
+        owner_connections_max: int = OWNER_CONNECTIONS_MAX,
     ) -> None:
         self._app = app
         self._bounds = bounds or ConnectionBounds()
-        self._connections_max = connections_max
-        self._open: dict[Connection, None] = {}
+        self._connections_max, self._owner_connections_max = connections_max, owner_connections_max
+        self._open: dict[Connection, Transport] = {}
         self._accepted = self._refused = self._failed = 0
         self._draining = trio.Event()
 
@@ -78,7 +81,7 @@ class HttpServer:
             cutting.cancel_scope.cancel()
 
     async def _serve(self, transport: Transport, state: LifespanState, stream: trio.SocketStream) -> None:
-        if len(self._open) >= self._connections_max:
+        if self._is_full(transport):
             self._refused += 1
             log.warning("http.connection_refused", extra={"open_count": len(self._open)})
             stream.socket.close()
@@ -88,7 +91,7 @@ class HttpServer:
             self._app, stream, draining=self._draining, state=state, bounds=self._bounds,
             extensions={TRANSPORT_EXTENSION: transport.value},
         )
-        self._open[connection] = None
+        self._open[connection] = transport
         try:
             await connection.run()
         except Exception:   # one connection's trouble must not end the others
@@ -97,6 +100,12 @@ class HttpServer:
         finally:
             connection.drop()
             del self._open[connection]
+
+    def _is_full(self, transport: Transport) -> bool:
+        owner_count = sum(one is Transport.UNIX for one in self._open.values())
+        if transport is Transport.UNIX:
+            return owner_count >= self._owner_connections_max
+        return len(self._open) - owner_count >= self._connections_max
 
     async def _cut_stragglers(self, hurry: trio.Event, grace_s: float) -> None:
         with trio.move_on_after(grace_s):

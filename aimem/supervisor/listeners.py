@@ -89,9 +89,10 @@ async def _resolve(host: str, port: int) -> Sequence[str]:
         return [str(ipaddress.ip_address(host))]
     try:
         found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    except OSError as error:    # gaierror is one
+    except (OSError, UnicodeError) as error:    # gaierror is the first; IDNA refuses a label of 64 characters
+        reason = "it is no host name" if isinstance(error, UnicodeError) else error.strerror or error
         raise InvalidRequest(
-            f"cannot listen on {host!r}: {error.strerror or error}; give an address or a name of this machine",
+            f"cannot listen on {host[:64]!r}: {reason}; give an address or a name of this machine",
             code=Code.CONFIG_INVALID, field="host",
         ) from error
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))

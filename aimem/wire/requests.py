@@ -128,7 +128,12 @@ class SearchQuery(Struct, kw_only=True):
 
 
 class RecallQuery(Struct, kw_only=True):
-    """Query of GET /recall, which touches nothing unless `touch=true`."""
+    """Query of GET /recall, which touches nothing unless `touch=true`.
+
+    Attributes:
+      floor: whether memories that have nothing to do with the context are left out.
+      explain: whether each memory comes with what its score is made of.
+    """
 
     context: str
     namespace: str | None = None
@@ -139,10 +144,12 @@ class RecallQuery(Struct, kw_only=True):
     as_agent: str | None = None
     budget_tokens: int | None = None
     touch: bool = False
+    floor: bool = True
+    explain: bool = False
 
 
 class RecallRequest(Struct, kw_only=True):
-    """Body of POST /recall."""
+    """Body of POST /recall; `floor` and `explain` as in RecallQuery."""
 
     context: str
     namespace: str | None = None
@@ -154,6 +161,8 @@ class RecallRequest(Struct, kw_only=True):
     budget_tokens: int | None = None
     context_tokens: list[str] | None = None
     touch: bool = True
+    floor: bool = True
+    explain: bool = False
 
 
 class GetArchivedQuery(Struct, kw_only=True):
@@ -189,7 +198,14 @@ class GcQuery(Struct, kw_only=True):
     dry_run: bool = False
 
 
+class ReindexRequest(Struct, kw_only=True):
+    """Body of POST /index: what to make anew; with `embeddings` the vectors in the cache too, not only their index."""
+
+    what: Literal["vectors"] = "vectors"
+    embeddings: bool = False
+
+
 class IndexQuery(Struct, kw_only=True):
-    """Query of GET /index: wait (at most 10 s) until the backlog is no greater than this."""
+    """Query of GET /index: wait (at most 10 s) until both backlogs together are no greater than this."""
 
     wait_below: int | None = None

@@ -38,12 +38,6 @@ class MemoryOut(Struct, kw_only=True):
     title_generated: bool | UnsetType = UNSET
 
 
-class ScoredMemory(MemoryOut, kw_only=True):
-    """A recalled memory; the score is in [0, 1] up to the importance boosts, larger is better."""
-
-    score: float
-
-
 class LinkOut(Struct, kw_only=True):
     """A link; the temporal fields are additions to v0.6.3's shape."""
 
@@ -99,16 +93,6 @@ class SearchResult(Struct, kw_only=True):
     count: int
     query: str
     memories: tuple[MemoryOut, ...]
-
-
-class RecallResult(Struct, kw_only=True):
-    """Answer to a recall; `mode` is `hybrid` or `keyword`."""
-
-    memories: tuple[ScoredMemory, ...]
-    count: int
-    tokens_used: int
-    mode: str
-    budget_tokens: int | UnsetType = UNSET
 
 
 class Deleted(Struct, kw_only=True):
@@ -233,13 +217,18 @@ class Purged(Struct, kw_only=True):
 
 
 class IndexStatus(Struct, kw_only=True):
-    """How far embedding is; `reason` says why the mode is `keyword`, if it is."""
+    """How far embedding and the vector index are; `reason` says why the mode is `keyword`, if it is.
+
+    `index_backlog` counts memories whose vectors are there and still have to come into the index.
+    """
 
     mode: str
     model: str
     embedding_backlog: int
     embedded: int
     reason: str
+    indexed: int = 0
+    index_backlog: int = 0
 
 
 class GcResult(Struct, kw_only=True):

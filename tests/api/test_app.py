@@ -49,7 +49,7 @@ def refused(answer: httpx.Response, status: int, code: str, field: str | None = 
 
 async def test_query_reaches_the_handler_typed_and_with_defaults(dial: Dial) -> None:
     async with dial(ASK) as http:
-        answer = await http.get("/ask?q=a+b%2Fc&limit=3&touch=1&limit=7&unknown=x&namespace=")
+        answer = await http.get("/ask?q=a+b%2Fc&limit=7&touch=1&unknown=x&namespace=")
     assert answer.status_code == 200
     assert answer.json()["query"] == {
         "q": "a b/c", "limit": 7, "ratio": 0.5, "touch": True, "namespace": None, "min_priority": None,
@@ -61,6 +61,9 @@ async def test_query_reaches_the_handler_typed_and_with_defaults(dial: Dial) -> 
     ("q=x&limit=abc", "limit", "'abc'; allowed is a whole number"),
     ("q=x&limit=1.5", "limit", "whole number"),
     ("q=x&min_priority=x", "min_priority", "whole number"),
+    ("q=x&min_priority=null", "min_priority", "'null'; allowed is a whole number"),
+    ("q=x&limit=3&limit=7", "limit", "more than once"),
+    ("q=x&limit=3&%6cimit=3", "limit", "more than once"),
     ("q=x&touch=maybe", "touch", "true, false, 1 or 0"),
     ("q=x&ratio=1e999", "ratio", "a number"),
     ("q=%ff", "q", "UTF-8"),
@@ -201,6 +204,14 @@ async def test_target_may_be_a_whole_url(dial: Dial) -> None:
         assert (await http.get("/")).status_code == 200
 
 
+@pytest.mark.parametrize("target", [b"http://[::1", b"http://[zz]/notes", b"http://u:p@localhost/notes", b"http:///notes"])
+async def test_whole_url_without_a_sound_host_is_400(target: bytes) -> None:
+    app = make_app(TinyNode(), ApiConfig(), routes=[NOTES])
+    whole = arriving_by(app, Transport.TCP_LOOPBACK, raw_path=target, path=target.decode())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(whole), base_url="http://localhost") as http:
+        refused(await http.get("/"), 400, "invalid_request", "Host")
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH", "TRACE", "BREW"])
 async def test_wrong_method_is_405_with_what_is_allowed(dial: Dial, method: str) -> None:
     async with dial(NOTE, NOTES) as http:
@@ -261,6 +272,18 @@ async def test_bad_idempotency_key_is_400(dial: Dial, key: str | bytes) -> None:
     async with dial(NOTE) as http:
         answer = await http.post("/notes", json={"text": "x"}, headers={"Idempotency-Key": key})
     refused(answer, 400, "invalid_request", "Idempotency-Key")
+
+
+@pytest.mark.parametrize(("name", "values"), [
+    ("X-Agent-Id", ("alice", "bob")), ("Idempotency-Key", ("k1", "k2")), ("Idempotency-Key", ("k1", "k1")),
+    ("Content-Type", ("application/json", "text/plain")),
+])
+async def test_header_that_decides_is_given_once(dial: Dial, name: str, values: tuple[str, ...]) -> None:
+    others = [] if name == "Content-Type" else [("Content-Type", "application/json")]
+    async with dial(NOTE) as http:
+        headers = [*others, *((name, value) for value in values)]
+        answer = await http.post("/notes", content=b'{"text":"x"}', headers=headers)
+    refused(answer, 400, "invalid_request", name)
 
 
 async def test_reads_ignore_idempotency_keys(dial: Dial) -> None:

@@ -85,6 +85,21 @@ def test_malformed_host_is_refused_everywhere(host: str, transport: Transport) -
     assert verdict(OPEN, transport=transport, hosts=(host,)) == "invalid_request"
 
 
+@pytest.mark.parametrize(("target_host", "expected"), [
+    ("localhost:9077", "open"), ("evil.example", "foreign_host"), ("u:p@[::1", "invalid_request"),
+    ("[zz]", "invalid_request"), ("", "invalid_request"),
+])
+def test_host_of_a_whole_url_is_judged_beside_the_header(target_host: str, expected: str) -> None:
+    assert verdict(OPEN, target_hosts=(target_host,)) == expected
+    assert verdict(OPEN, hosts=("evil.example",), target_hosts=("localhost",)) == "foreign_host"
+
+
+def test_host_of_a_whole_url_is_read_from_the_target() -> None:
+    scope = {"headers": [(b"host", b"localhost")], "query_string": b"", "raw_path": b"HTTP://evil.example:8/p?http://x"}
+    assert read_attempt(scope, "/p").target_hosts == ("evil.example:8",)
+    assert read_attempt({**scope, "raw_path": b"/http://evil.example/"}, "/p").target_hosts == ()
+
+
 def test_public_listener_serves_any_name() -> None:
     fields = {"hosts": ("memory.example:443",), "origins": ("https://x.example",)}
     assert verdict(OPEN, transport=Transport.TCP, **fields) == "open"
@@ -118,7 +133,7 @@ def test_loopback_names_are_told_by_their_form_alone() -> None:
 ])
 def test_unknown_transport_counts_as_public_tcp(named: str | None, expected: Transport) -> None:
     scope = {
-        "headers": [(b"Host", b"h"), (b"X-API-KEY", b" k ")], "query_string": b"a=1&api%5fkey=x", "server": ("h", None),
+        "headers": [(b"Host", b"h"), (b"X-API-KEY", b" k ")], "query_string": b"a=1&api%5fkey=x", "path": "/x",
         "extensions": {} if named is None else {"aimem.transport": named},
     }
     attempt = read_attempt(scope, "/x")
@@ -129,7 +144,8 @@ def test_unknown_transport_counts_as_public_tcp(named: str | None, expected: Tra
 
 @pytest.mark.parametrize(("scope", "path"), [
     ({"raw_path": b"/a%2Fb?x=1"}, "/a%2Fb"), ({"path": "/a b/ü"}, "/a%20b/%C3%BC"),
-    ({"raw_path": b"http://h/p?q"}, "/p"),
+    ({"raw_path": b"http://h/p?q"}, "/p"), ({"raw_path": b"http://[::1/p"}, "/p"), ({"raw_path": b"http://[zz]"}, "/"),
+    ({"raw_path": b"h:80"}, "h:80"), ({"raw_path": b"//h/p"}, "//h/p"),
     ({"raw_path": b"http://h"}, "/"), ({"raw_path": b"", "path": ""}, "/"), ({"raw_path": b"*"}, "*"),
 ])
 def test_path_stays_encoded(scope: dict[str, object], path: str) -> None:

@@ -101,6 +101,8 @@ ROUTES: list[tuple[Callable[[Client], Awaitable[object]], str, str, dict[str, ob
     (lambda c: c.health(), "GET", "/health", None),
     (lambda c: c.capabilities(), "GET", "/capabilities", None),
     (lambda c: c.index_status(wait_below=7), "GET", "/index?wait_below=7", None),
+    (lambda c: c.reindex(wire.ReindexRequest(embeddings=True)), "POST", "/index",
+     {"what": "vectors", "embeddings": True}),
     (lambda c: c.metrics(), "GET", "/metrics", None),
     (lambda c: c.openapi(), "GET", "/openapi.json", None),
 ]
@@ -218,6 +220,7 @@ def test_an_unwell_node_s_health_is_a_value_and_a_refusal_an_error() -> None:
 @pytest.mark.parametrize("act", [
     lambda c: c.get(""), lambda c: c.get("  "), lambda c: c.get("x" * 200), lambda c: c.get("\udc80"),
     lambda c: c.search(wire.SearchQuery(q="\udc80")), lambda c: c.remember(wire.CreateMemory(content="\udc80")),
+    lambda c: c.search(wire.SearchQuery(q="€" * 21_000)), lambda c: c.search(wire.SearchQuery(q="x" * 70_000)),
     lambda c: c.stats(agent_id="ä"), lambda c: c.delete("m1", key=""), lambda c: c.delete("m1", key="a\nb"),
 ])
 def test_what_cannot_be_sent_is_refused_before_it_is_sent(act: Callable[[Client], Awaitable[object]]) -> None:

@@ -130,6 +130,7 @@ def test_xdg_data_home_moves_the_default_database(place: Place) -> None:
     ("[[ttl]]\n", "ttl must be a table"),
     ("[ttl.deep]\nx = 1", "ttl.deep is an unknown key"),
     ("port = 1\nport = 2", "line 2"),
+    ("# a\nport = " + "9" * 5000, "is not TOML: Exceeds the limit"),
     ("port = \n", "line 1, column 8, key port: the configuration file is not TOML"),
     ("bind = '127.0.0.1'", "bind is '127.0.0.1'; wanted is HOST:PORT"),
     ("bind = '127.0.0.1:70000'", "wanted is HOST:PORT"),

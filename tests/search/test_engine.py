@@ -118,7 +118,8 @@ def test_small_scan_is_inline_and_a_large_one_in_a_thread() -> None:
     assert threads.limits == []
     recaller.index.put(2_000, [b])
     assert run(lambda: recaller.nearest(b, 1, {5, 2_000})) == [(2_000, 1.0)]
-    assert threads.limits == [1]
+    assert run(lambda: recaller.similarities(b, [5, 2_000, 9_000])) == {5: 0.0, 2_000: 1.0}
+    assert threads.limits == [2, 2]
 
 
 def test_question_does_not_wait_behind_documents() -> None:

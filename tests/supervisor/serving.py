@@ -10,7 +10,7 @@ from typing import Any
 import trio
 
 from aimem.supervisor.http import HttpServer
-from aimem.supervisor.listeners import open_tcp
+from aimem.supervisor.listeners import Listener, open_tcp
 
 
 class Served:
@@ -45,10 +45,10 @@ async def read_to_end(stream: trio.SocketStream) -> bytes:
 
 
 @contextlib.asynccontextmanager
-async def serving(app: Any, *, grace_s: float = 5.0, **options: Any) -> AsyncIterator[Served]:
-    """Serve `app`; the end of the block stops the server and waits until it ended."""
+async def serving(app: Any, *others: Listener, grace_s: float = 5.0, **options: Any) -> AsyncIterator[Served]:
+    """Serve `app` on TCP and on the other listeners; the end of the block stops the server and waits for its end."""
     server = HttpServer(app, **options)
-    listeners = await open_tcp("127.0.0.1", 0, insecure=False)
+    listeners = [*await open_tcp("127.0.0.1", 0, insecure=False), *others]
     served = Served(server, listeners[0].socket.socket.getsockname()[1])
 
     async def run(*, task_status: trio.TaskStatus[None]) -> None:

@@ -228,6 +228,8 @@ async def test_app_that_fails_gets_500_without_its_words(caplog: pytest.LogCaptu
     (b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: " + b"x" * 400_000, b"431"),
     (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", b"400"),
     (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", b"400"),
+    (b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
+    (b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", b"501"),
 ])
 async def test_malformed_request_is_refused_with_an_envelope(raw: bytes, status: bytes) -> None:
     async with serving(plain) as served:
@@ -245,3 +247,22 @@ async def test_body_arrives_whole_by_length_and_by_chunks() -> None:
             by_chunks = head + b"Transfer-Encoding: chunked\r\n\r\n" + chunk + b"0\r\n\r\n"
             for raw in (by_length, by_chunks):
                 assert (await served.ask(raw)).endswith(b"\r\n\r\n" + body)
+
+
+async def test_request_with_two_lengths_brings_no_second_request_in() -> None:
+    async with serving(plain) as served:
+        head = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"
+        received = await served.ask(head + b"0\r\n\r\n" + get("/who"))
+        assert received.count(b"HTTP/1.1 400") == 1 and b"aimem.transport" not in received
+
+
+async def test_bytes_behind_a_closing_request_do_not_refuse_it(autojump_clock: MockClock) -> None:
+    async with serving(plain) as served:
+        head = b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi"
+        assert (await served.ask(head + b"\r\n")).endswith(b"hi")
+        assert (await served.ask(head + b"}}" + get("/who"))).endswith(b"\r\n\r\nhi")
+        async with await served.connect(get("/slow")) as stream:
+            await trio.sleep(1)
+            for _ in range(100):
+                await stream.send_all(b"x" * 65536)
+            assert (await read_to_end(stream)).endswith(b"slept")

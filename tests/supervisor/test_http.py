@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 from trio.testing import MockClock
 
+from aimem.supervisor.listeners import open_unix
 from tests.supervisor.serving import answer, get, keep, read_answer, read_to_end, serving
 
 
@@ -40,6 +42,19 @@ async def test_newest_connection_beyond_the_bound_is_closed_and_counted() -> Non
             await read_to_end(first)
             async with await served.connect(get("/")) as fourth:
                 assert b"ok" in await read_to_end(fourth)
+
+
+async def test_crowd_on_tcp_leaves_room_on_the_unix_socket(tmp_path: Path) -> None:
+    bounds = {"connections_max": 1, "owner_connections_max": 1}
+    async with open_unix(tmp_path / "s") as unix, serving(Gate(), unix, **bounds) as served:
+        async with await served.connect(keep("/")) as crowd, await served.connect() as refused:
+            await read_answer(crowd)
+            assert await read_to_end(refused) == b""
+            async with await trio.open_unix_socket(unix.url) as owner, await trio.open_unix_socket(unix.url) as second:
+                await owner.send_all(keep("/"))
+                await read_answer(owner)
+                assert await read_to_end(second) == b""
+        assert served.server.counts.refused == 2
 
 
 async def test_drain_finishes_requests_in_progress_and_closes_quiet_connections() -> None:

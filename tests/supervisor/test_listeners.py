@@ -50,7 +50,7 @@ async def test_taken_port_is_named() -> None:
             await open_tcp("127.0.0.1", port, insecure=False)
 
 
-@pytest.mark.parametrize("host", ["not a name.localhost", ""])
+@pytest.mark.parametrize("host", ["not a name.localhost", "", "a" * 300, "a..b"])
 async def test_host_that_is_none_is_a_configuration_error(host: str) -> None:
     with pytest.raises(InvalidRequest) as caught:
         await open_tcp(host, 0, insecure=False)

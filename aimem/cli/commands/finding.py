@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from aimem.cli.commands.waiting import wait_for_index
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
+from aimem.cli.explaining import explanation_lines
 from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import age, counted, one_line, short_id
 from aimem.cli.values import comma_list
@@ -19,11 +21,6 @@ if TYPE_CHECKING:
     from aimem.client import Client
 
 CONTENT_SHOWN_CHARS = 100
-DRAIN_STEPS = 20
-"""How many waits the backlog of embeddings is drained in: as many steps has the bar."""
-
-PATIENCE_COUNT = 6
-"""Waits (of about ten seconds each, the node's bound) without progress after which recall goes on without the rest."""
 
 
 def recall(context: Context) -> int:
@@ -32,12 +29,14 @@ def recall(context: Context) -> int:
     request = RecallRequest(
         context=value("context"), namespace=value("namespace"), limit=value("limit"), tags=value("tags"),
         since=value("since"), until=value("until"), as_agent=value("as_agent"), budget_tokens=value("budget_tokens"),
-        context_tokens=comma_list(value("context_tokens")))
+        context_tokens=comma_list(value("context_tokens")), floor=not value("no_floor"), explain=value("explain"))
 
     async def act(attached: Attached, client: Client) -> RecallResult:
         if attached.holder:
             # Nobody else embeds: what was stored by short-lived commands would else stay out of reach of meaning.
-            await _drain_backlog(context, client)
+            left = await wait_for_index(context, client, "embedding")
+            if left:
+                context.screen.say(f"note: {counted(left, 'memory')} without embedding; found by words only")
         return await client.recall(request)
 
     found = context.visit(act, Purpose.RECALL)
@@ -48,26 +47,21 @@ def recall(context: Context) -> int:
     context.screen.table(
         ("score", "id", "tier", "namespace", "updated", "title", "content"),
         [(f"{memory.score:.3f}", *_cells(memory, now=now)) for memory in found.memories])
-    context.screen.say(f"{counted(found.count, 'memory')} ({found.mode}, {counted(found.tokens_used, 'token')})")
+    for line in explanation_lines(found):
+        context.screen.line(line)
+    _say_summary(context, found)
     return ExitStatus.OK
 
 
-async def _drain_backlog(context: Context, client: Client) -> None:
-    backlog = (await client.index_status()).embedding_backlog
-    if backlog == 0:
-        return
-    step = -(-backlog // DRAIN_STEPS)
-    with context.screen.progress("embedding", backlog) as advance:
-        idle = 0
-        while backlog and idle < PATIENCE_COUNT:
-            status = await client.index_status(wait_below=max(0, backlog - step))
-            if status.mode == "keyword":
-                break  # no model: nothing will embed, and recall says which mode it used
-            idle = 0 if status.embedding_backlog < backlog else idle + 1
-            advance(max(0, backlog - status.embedding_backlog))
-            backlog = status.embedding_backlog
-    if backlog:
-        context.screen.say(f"note: {counted(backlog, 'memory')} without embedding; found by words only")
+def _say_summary(context: Context, found: RecallResult) -> None:
+    context.screen.say(f"{counted(found.count, 'memory')} ({found.mode}, {counted(found.tokens_used, 'token')})")
+    if found.below_floor:
+        nothing = "" if found.count else "nothing relevant: "
+        context.screen.say(
+            f"{nothing}{counted(found.below_floor, 'memory')} below the floor of relevance; --no-floor shows them")
+    doubted = sum(memory.contradicted_by is not UNSET for memory in found.memories)
+    if doubted:
+        context.screen.say(f"{counted(doubted, 'memory')} contradicted by newer ones; --json names them")
 
 
 def search(context: Context) -> int:

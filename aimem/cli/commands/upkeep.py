@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
+from aimem.cli.commands.waiting import left_in, wait_for_index
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
-from aimem.cli.runtime import Attached
+from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import counted, size_words
-from aimem.wire import GcQuery
+from aimem.wire import GcQuery, IndexStatus, ReindexRequest
 
 if TYPE_CHECKING:
     from aimem.client import Client
@@ -30,6 +31,8 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     reason: str
     embedded: int
     embedding_backlog: int
+    indexed: int
+    index_backlog: int
     stream: str
     memories: int
     archived: int
@@ -79,6 +82,23 @@ def collect(context: Context) -> int:
     return ExitStatus.OK
 
 
+def reindex(context: Context) -> int:
+    """Make the search index anew, and wait for it."""
+    request = ReindexRequest(embeddings=context.value("embeddings"))
+
+    async def act(attached: Attached, client: Client) -> IndexStatus:
+        await client.reindex(request)
+        await wait_for_index(context, client, "indexing")
+        return await client.index_status()
+
+    after = context.visit(act, Purpose.RECALL)
+    if context.wants_json:
+        context.screen.json(after)
+    else:
+        context.screen.line(f"indexed: {counted(after.indexed, 'memory')}, {left_in(after)} to do")
+    return ExitStatus.UNAVAILABLE if left_in(after) else ExitStatus.OK
+
+
 def status(context: Context) -> int:
     """Show how the node is. An unwell node is an answer with the status of an unavailable one."""
     report = context.visit(_report)
@@ -98,6 +118,7 @@ async def _report(attached: Attached, client: Client) -> StatusReport:
         status=health.status, version=health.version, compatible_with=health.compatible_with, db=str(attached.db),
         held_by="this process" if attached.holder else "another process", holder=attached.hint, mode=index.mode,
         model=index.model, reason=index.reason, embedded=index.embedded, embedding_backlog=index.embedding_backlog,
+        indexed=index.indexed, index_backlog=index.index_backlog,
         stream=health.stream, memories=counts.total, archived=counts.archived, db_size_bytes=counts.db_size_bytes,
         open_access=health.open_access, warnings=health.warnings)
 
@@ -110,7 +131,8 @@ def _show(context: Context, report: StatusReport) -> None:
         "database": report.db, "held by": report.held_by + holder,
         "size": f"{size_words(report.db_size_bytes)}, {counted(report.memories, 'memory')}, {report.archived} archived",
         "recall": report.mode + reason, "model": report.model,
-        "embeddings": f"{report.embedded} done, {report.embedding_backlog} to do", "stream": report.stream,
+        "embeddings": f"{report.embedded} done, {report.embedding_backlog} to do",
+        "index": f"{report.indexed} done, {report.index_backlog} to do", "stream": report.stream,
         "access": "open" if report.open_access else "by key",
     }
     for name, value in lines.items():

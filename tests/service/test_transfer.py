@@ -1,0 +1,294 @@
+"""Export and import: the same memories and links elsewhere, and never an older text over a newer one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from aimem import service
+from aimem.errors import Code
+from aimem.model import Instant, Principal, after, format_instant
+from aimem.service import Node, Once
+from aimem.wire import (
+    ArchiveRequest,
+    ExportDocument,
+    GetArchivedQuery,
+    ImportRequest,
+    ImportResult,
+    LinkRequest,
+    UpdateMemory,
+    decode_body,
+    encode,
+)
+from tests.nodes import FakeClock
+from tests.service.steps import ALICE, BOB, another_node, connect, ids_listed, ops_of, put, refused, shown, tell
+
+ONCE = Once("key-1", b"hash")
+
+
+async def bring(node: Node, body: object, *, by: Principal = ALICE, once: Once | None = None) -> ImportResult:
+    """Import a document as it comes over the wire."""
+    return await service.import_memories(node, by, decode_body(ImportRequest, encode(body)), once)
+
+
+def document(exported: ExportDocument, *, trust: bool = True) -> dict[str, object]:
+    return {"memories": exported.memories, "links": exported.links, "trust_source": trust}
+
+
+async def a_full_node(node: Node, clock: FakeClock) -> None:
+    ids = [
+        (await put(node, "plain", "text")).id,
+        (await put(node, None, "an untitled text")).id,
+        (await put(node, None, "an untitled text")).id,
+        (await put(node, "full", "text", by=BOB, namespace="a/b", tier="short", tags=["x", "y"], priority=9,
+                   confidence=0.25, source="hook", metadata={"k": [1, {"l": None}]}, scope="team")).id,
+        (await put(node, "private", "hers", scope="private")).id,
+        (await put(node, "private", "his", by=BOB, scope="private")).id,
+        (await put(node, "for ever", "text", tier="long")).id,
+    ]
+    await service.update(node, ALICE, ids[0], UpdateMemory(expires_at=""))
+    clock.advance(60)
+    await put(node, "plain", "a newer text", by=BOB)
+    validity = {"valid_from": "2020-01-01T00:00:00Z", "valid_until": "2021-01-01T00:00:00Z"}
+    await connect(node, ids[0], ids[1], "supersedes", **validity)
+    await connect(node, ids[2], ids[0])
+    away = await put(node, "away")
+    await service.archive(node, ALICE, ArchiveRequest(ids=[away.id]))
+    await put(node, "expired", ttl_secs=1)
+    clock.advance(60)
+
+
+async def test_an_export_brought_into_an_empty_node_gives_the_same_memories_and_links(
+    node: Node, tmp_path: Path, clock: FakeClock
+) -> None:
+    await a_full_node(node, clock)
+    exported = await service.export(node, ALICE)
+    assert exported.count == len(exported.memories) == 7
+    async with another_node(tmp_path, clock) as other:
+        result = await bring(other, document(exported))
+        assert (result.imported, result.links_imported, result.errors, result.restamped) == (7, 2, (), 0)
+        again = await service.export(other, ALICE)
+        assert again.memories == exported.memories
+        assert again.links == exported.links
+
+
+async def test_bringing_the_same_document_again_changes_nothing(node: Node, tmp_path: Path, clock: FakeClock) -> None:
+    await a_full_node(node, clock)
+    exported = await service.export(node, ALICE)
+    count = len(await ops_of(node.store))
+    for trust in (True, False):
+        result = await bring(node, document(exported, trust=trust), by=BOB)
+        assert (result.imported, result.unchanged, result.links_imported, result.errors) == (0, 7, 0, ())
+    assert len(await ops_of(node.store)) == count
+
+
+async def test_bringing_texts_without_ids_or_times_again_changes_nothing(node: Node, clock: FakeClock) -> None:
+    same = "x" * 90
+    items = [{"content": f"{same} one"}, {"content": f"{same} two"}, {"content": "text", "title": "t", "tags": ["a"]}]
+    first = await bring(node, {"memories": items})
+    assert (first.imported, first.errors) == (3, ())
+    ids, count = await ids_listed(node), len(await ops_of(node.store))
+    clock.advance(60)
+    again = await bring(node, {"memories": items})
+    assert (again.imported, again.unchanged, again.errors) == (0, 3, ())
+    assert await ids_listed(node) == ids
+    assert len(await ops_of(node.store)) == count
+
+
+async def test_untitled_items_with_ids_are_memories_of_their_own_even_if_their_texts_repeat(node: Node) -> None:
+    items = [{"id": f"a-common-beginning-{number}", "content": "the same text"} for number in range(4)]
+    for imported in (4, 0):
+        result = await bring(node, {"memories": items})
+        assert (result.imported, result.unchanged, result.errors) == (imported, 4 - imported, ())
+        assert await ids_listed(node) == {str(item["id"]) for item in items}
+
+
+async def test_a_newer_item_brings_the_memory_up_to_date_and_an_older_one_does_not(
+    node: Node, clock: FakeClock
+) -> None:
+    stored = await put(node, "t", "here", tags=["old"], tier="short", priority=7)
+    clock.advance(3600)
+
+    def item(updated_at: float, content: str) -> dict[str, object]:
+        moment = format_instant(after(Instant(clock.at), updated_at))
+        return {"id": stored.id, "title": "u", "content": content, "namespace": "away", "tags": ["new"], "tier": "mid",
+                "priority": 3, "updated_at": moment, "metadata": {"agent_id": "alice", "scope": "org"}}
+
+    older = await bring(node, {"memories": [item(-7200, "older")]})
+    assert (older.imported, older.unchanged) == (0, 1)
+    newer = await bring(node, {"memories": [item(-60, "newer")]})
+    assert (newer.imported, newer.unchanged, newer.errors) == (1, 0, ())
+    memory = await shown(node, stored.id)
+    assert (memory.content, memory.tags, memory.title, memory.namespace) == ("newer", ("new",), "u", "away")
+    assert (memory.tier, memory.priority, memory.metadata["scope"]) == ("mid", 7, "org")
+    assert memory.updated_at == format_instant(after(Instant(clock.at), -60))[:19] + memory.updated_at[19:]
+
+
+async def test_an_item_of_another_id_updates_the_memory_that_has_its_name_only_if_newer(
+    node: Node, clock: FakeClock
+) -> None:
+    stored = await put(node, "t", "here")
+    base: dict[str, object] = {"id": "elsewhere", "title": "t", "content": "there", "tier": "mid"}
+    old = await bring(node, {"memories": [{**base, "updated_at": "2020-01-01T00:00:00Z"}]})
+    assert (old.imported, old.unchanged) == (0, 1)
+    clock.advance(60)
+    new = await bring(node, {"memories": [{**base, "updated_at": format_instant(after(Instant(clock.at), -1))}]})
+    assert new.imported == 1
+    assert await ids_listed(node) == {stored.id}
+    assert (await shown(node, stored.id)).content == "there"
+
+
+async def test_a_newer_item_whose_title_another_memory_has_is_refused_with_the_reason(
+    node: Node, clock: FakeClock
+) -> None:
+    stored, other = await put(node, "t", "text"), await put(node, "u", "text")
+    clock.advance(60)
+    moment = format_instant(after(Instant(clock.at), -1))
+    items = [{"id": stored.id, "title": "u", "content": "newer", "updated_at": moment}]
+    result = await bring(node, {"memories": items})
+    assert (result.imported, result.unchanged, len(result.errors)) == (0, 0, 1)
+    assert result.errors[0].startswith(f"{stored.id}: ")
+    assert other.id in result.errors[0]
+
+
+async def test_authors_become_the_caller_unless_the_source_is_trusted(node: Node) -> None:
+    items = [
+        {"title": "1", "content": "x", "metadata": {"agent_id": "carol", "k": 1}},
+        {"title": "2", "content": "x", "metadata": {"agent_id": "bob"}},
+        {"title": "3", "content": "x"},
+    ]
+    result = await bring(node, {"memories": items}, by=BOB)
+    assert (result.imported, result.restamped, result.trusted_source) == (3, 1, False)
+    page = {memory.title: memory.metadata for memory in (await service.export(node, ALICE)).memories}
+    assert page["1"] == {"agent_id": "bob", "imported_from_agent_id": "carol", "k": 1}
+    assert page["2"] == page["3"] == {"agent_id": "bob"}
+    trusted = [{"title": "4", "content": "x", "metadata": {"agent_id": "carol"}},
+               {"title": "5", "content": "x", "metadata": {"agent_id": "not an id"}}]
+    result = await bring(node, {"memories": trusted, "trust_source": True}, by=BOB)
+    assert (result.imported, result.restamped, result.trusted_source, len(result.errors)) == (1, 0, True, 1)
+    page = {memory.title: memory.metadata for memory in (await service.export(node, ALICE)).memories}
+    assert page["4"] == {"agent_id": "carol"}
+
+
+async def test_each_bad_item_is_refused_with_its_reason_and_the_others_are_stored(node: Node, clock: FakeClock) -> None:
+    ahead = format_instant(after(Instant(clock.at), 3600))
+    items: list[dict[str, object]] = [
+        {"title": "good", "content": "x"},
+        {"id": "bad-1", "content": " "},
+        {"title": "bad-2", "content": "x", "priority": 99},
+        {"content": "x", "namespace": "_agents"},
+        {"id": "bad-4", "content": "x", "updated_at": ahead},
+        {"id": "bad-5", "content": "x", "created_at": "yesterday"},
+        {"id": "bad-6", "content": "x", "expires_at": "2020-01-01T00:00:00Z"},
+        {"id": "x" * 129, "content": "x"},
+        {"title": "good too", "content": "x"},
+    ]
+    result = await bring(node, {"memories": items})
+    assert (result.imported, len(result.errors)) == (2, 7)
+    starts = ["bad-1: ", "bad-2: ", "item 3: ", "bad-4: ", "bad-5: ", "bad-6: ", "x" * 129]
+    assert [error.startswith(start) for error, start in zip(result.errors, starts, strict=True)] == [True] * 7
+    assert len(await ids_listed(node)) == 2
+
+
+async def test_what_was_deleted_or_archived_here_does_not_come_back_by_import(node: Node) -> None:
+    dead, away = await put(node, "dead"), await put(node, "away")
+    exported = await service.export(node, ALICE)
+    await service.delete(node, ALICE, dead.id)
+    await service.archive(node, ALICE, ArchiveRequest(ids=[away.id]))
+    result = await bring(node, document(exported))
+    assert (result.imported, len(result.errors)) == (0, 2)
+    assert all("deleted or archived here" in error for error in result.errors)
+    assert await ids_listed(node) == set()
+
+
+async def test_an_expired_holder_gives_up_its_name_to_an_import(node: Node, clock: FakeClock) -> None:
+    old = await put(node, "t", "old", ttl_secs=60)
+    clock.advance(61)
+    result = await bring(node, {"memories": [{"title": "t", "content": "new"}]})
+    assert (result.imported, result.errors) == (1, ())
+    (row,) = (await service.list_archive(node, ALICE, GetArchivedQuery())).archived
+    assert row.id == old.id
+
+
+@pytest.mark.parametrize(
+    ("item", "left_s"),
+    [
+        ({"tier": "short"}, 6 * 3600),
+        ({"tier": "short", "id": "exported-1"}, None),
+        ({"tier": "short", "expires_at": "2200-01-01T00:00:00Z"}, "2200-01-01T00:00:00.000000Z"),
+        ({"tier": "long"}, None),
+    ],
+)
+async def test_an_exported_memory_without_an_expiry_has_none_and_a_new_one_gets_its_tiers(
+    node: Node, clock: FakeClock, item: dict[str, object], left_s: float | str | None
+) -> None:
+    clock.step_us = 0
+    await bring(node, {"memories": [{"content": "x", **item}]})
+    (memory,) = (await service.export(node, ALICE)).memories
+    expected = format_instant(after(Instant(clock.at), left_s)) if isinstance(left_s, int) else left_s
+    assert memory.expires_at == (msgspec.UNSET if expected is None else expected)
+
+
+async def test_bad_links_are_refused_one_by_one(node: Node) -> None:
+    one, other = await put(node, "one"), await put(node, "two")
+    links = [
+        {"source_id": one.id, "target_id": other.id},
+        {"source_id": one.id, "target_id": "nobody"},
+        {"source_id": one.id, "target_id": one.id},
+        {"source_id": one.id, "target_id": other.id, "relation": "likes"},
+        {"source_id": other.id, "target_id": one.id, "valid_from": "x"},
+        {"source_id": other.id, "target_id": one.id, "created_at": "x"},
+    ]
+    result = await bring(node, {"memories": [], "links": links})
+    assert (result.links_imported, len(result.errors)) == (1, 5)
+    assert result.errors[0].startswith(f"{one.id} -> nobody: ")
+
+
+async def test_a_link_that_was_taken_back_here_is_not_brought_back(node: Node) -> None:
+    one, other = await put(node, "one"), await put(node, "two")
+    await connect(node, one.id, other.id)
+    exported = await service.export(node, ALICE)
+    await service.unlink(node, ALICE, LinkRequest(source_id=one.id, target_id=other.id))
+    assert (await bring(node, document(exported))).links_imported == 0
+    assert (await service.export(node, ALICE)).links == ()
+
+
+async def test_a_link_keeps_its_time_and_its_observer_if_the_source_is_trusted(node: Node) -> None:
+    one, other = await put(node, "one"), await put(node, "two")
+    links = [{"source_id": one.id, "target_id": other.id, "observed_by": "carol", "created_at": "2020-01-01T00:00:00Z"}]
+    assert (await bring(node, {"memories": [], "links": links, "trust_source": True})).links_imported == 1
+    (link,) = (await service.export(node, ALICE)).links
+    assert (link.observed_by, link.created_at) == ("carol", "2020-01-01T00:00:00.000000Z")
+
+
+async def test_a_link_of_a_shadow_is_brought_to_the_memory_that_has_the_name(
+    node: Node, tmp_path: Path, clock: FakeClock
+) -> None:
+    elder, friend = await put(node, "t"), await put(node, "friend")
+    clock.advance(1)
+    async with another_node(tmp_path, clock) as other:
+        shadow = await put(other, "t", by=BOB)
+        await tell(node, other)
+    links = [{"source_id": shadow.id, "target_id": friend.id}]
+    assert (await bring(node, {"memories": [], "links": links})).links_imported == 1
+    (link,) = (await service.export(node, ALICE)).links
+    assert link.source_id == elder.id
+
+
+async def test_an_import_has_a_bound(node: Node) -> None:
+    items = [{"content": "x"}] * 1001
+    assert (await refused(Code.INVALID_REQUEST, bring(node, {"memories": items}))).field == "memories"
+    links = [{"source_id": "a", "target_id": "b"}] * 1001
+    assert (await refused(Code.INVALID_REQUEST, bring(node, {"memories": [], "links": links}))).field == "links"
+
+
+async def test_a_repeated_key_imports_once(node: Node) -> None:
+    body = {"memories": [{"content": "one"}, {"content": "two"}]}
+    first = await bring(node, body, once=ONCE)
+    ids = await ids_listed(node)
+    for memory_id in ids:
+        await service.delete(node, ALICE, memory_id)
+    assert await bring(node, body, once=ONCE) == first
+    assert await ids_listed(node) == set()
