@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar  # Any: see Store.write
@@ -96,6 +96,8 @@ class NodeLock:
 class Store:
     """Reads and writes of one database.
 
+    Two tasks follow its commits: `feed` is for whoever keeps vectors, `worded` for whoever keeps the indexes of words.
+
     Every write is a plain function of a Transaction, every read one of a Connection; both run in one hop.
     """
 
@@ -103,7 +105,7 @@ class Store:
         self, settings: StoreSettings, ports: StorePorts, tell: Callable[[str], None] = lambda _: None
     ) -> None:
         self.settings = settings
-        self.feed = ChangeFeed()
+        self.feed, self.worded = ChangeFeed(), ChangeFeed()
         self._ports, self._tell = ports, tell
         self._writer = Writer(
             clock=ports.clock,
@@ -112,7 +114,7 @@ class Store:
             queue_count=settings.queue_count,
             group_count=settings.group_count,
             translate=partial(translate, path=settings.db),
-            publish=self.feed.publish_nowait,
+            publish=self._publish_nowait,
         )
         self._readers = Readers(files=ports.files, threads=ports.threads, path=settings.db, count=settings.reader_count)
         self._identity: Identity | None = None
@@ -143,6 +145,10 @@ class Store:
         """Size of the database with its write-ahead log."""
         db = self.settings.db
         return self._ports.files.size_bytes(db) + self._ports.files.size_bytes(db.with_name(db.name + "-wal"))
+
+    def _publish_nowait(self, rows: Set[int]) -> None:
+        self.feed.publish_nowait(rows)
+        self.worded.publish_nowait(rows)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the database and serve writes until cancelled; then close readers, checkpoint and close.
