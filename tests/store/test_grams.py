@@ -23,7 +23,8 @@ TEXTS = {
 }
 ASKED = [
     ("会議", {"ja", "ja2"}), ("予算", {"ja"}), ("猫", set()), ("議", {"ja", "ja2"}), ("会议", {"zh"}),
-    ("星期三", {"zh"}), ("데이터", {"ko"}), ("설정", {"ko"}), ("ประชุม", {"th"}), ("設定", {"mixed"}), ("Kubernetes", {"mixed"}),
+    ("星期三", {"zh"}), ("데이터", {"ko"}), ("설정", {"ko"}),
+    ("ประชุม", {"th"}), ("設定", {"mixed"}), ("Kubernetes", {"mixed"}),
     ("v1.2.3", {"mixed"}), ("v1.2", {"mixed"}), ("ERR_CONN_42", {"error"}), ("err_conn", {"error"}),
     ("getUserById", {"error"}), ("UserByName", {"other"}), ("会議 予算", {"ja"}), ("deploy ERR_CONN", {"error"}),
     ("明日の予算", set()), ("会議 plain", set()),
