@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from aimem.config import Config
     from aimem.mcp import DefaultAgent
+    from aimem.wire import BenchReport, BenchRequest
 
 T = TypeVar("T")
 
@@ -57,6 +58,21 @@ class _Runtime:
 
         trio.run(serve)
         return cli.ExitStatus.OK
+
+    def run_bench(self, request: BenchRequest, around: cli.Surroundings, progress: cli.Progress) -> BenchReport:
+        from functools import partial
+
+        import trio
+
+        from aimem import operations, ports, search
+
+        outside = operations.BenchPorts(
+            clock=ports.system_clock(), chance=ports.system_chance(), threads=ports.trio_threads(),
+            files=ports.system_files(), delayed_threads=ports.delayed_threads,
+            open_embedder=partial(search.open_minilm, None),
+        )
+        program = operations.Program(command=around.program, environ=around.environ)
+        return trio.run(partial(operations.run_bench, request, outside, program, progress))
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
         import trio

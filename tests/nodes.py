@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import random
-import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -38,25 +37,6 @@ class FakeClock:
 
     def advance(self, seconds: float) -> None:
         self.at = Instant(self.at + int(seconds * 1_000_000))
-
-
-class SlowSync:
-    """Worker threads in which every hop takes `delay_s` longer: a disk whose sync is slow."""
-
-    def __init__(self, delay_s: float) -> None:
-        self._threads, self._delay_s = trio_threads(), delay_s
-
-    async def run(self, fn: Callable[[], T], *, limiter: trio.CapacityLimiter) -> T:
-        def slowly() -> T:
-            try:
-                return fn()
-            finally:
-                threading.Event().wait(self._delay_s)
-
-        return await self._threads.run(slowly, limiter=limiter)
-
-    def is_late(self) -> Callable[[], bool]:
-        return self._threads.is_late()
 
 
 class InlineThreads:

@@ -40,6 +40,8 @@ PARAMETERS: Final[dict[str, str]] = {
     "context": "What to recall memories for, in plain words.",
     "cursor": "Continue after a page: its next_cursor. Excludes offset.",
     "dry_run": "Only count.",
+    "explain": "Whether each memory comes with what its score is made of.",
+    "floor": "Whether memories that have nothing to do with the context are left out (and counted in below_floor).",
     "limit": "At most this many.",
     "memory_id": "Id of a memory; get and update also take a unique prefix of at least 4 characters.",
     "min_priority": "Only memories of at least this priority.",

@@ -24,7 +24,8 @@ class ExitStatus(IntEnum):
 
 MEANING = {
     ExitStatus.OK: "Success.",
-    ExitStatus.OTHER: "A failure that no other status names: corrupt data or a bug.",
+    ExitStatus.OTHER: "A failure that no other status names: corrupt data, an output that cannot be written, a bench "
+                      "over its budget or behind its baseline, or a bug.",
     ExitStatus.INVALID: "Wrong usage, an invalid value or configuration, or items of an import that were refused.",
     ExitStatus.PENDING: "Policy wants a decision first; the action is queued.",
     ExitStatus.DENIED: "Not allowed, or no valid credential.",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 
@@ -10,13 +12,14 @@ from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus, status_of
 from aimem.cli.parser import Parsed, UsageError, help_text, parse
 from aimem.cli.runtime import Runtime
-from aimem.cli.surroundings import Surroundings, system_surroundings
+from aimem.cli.surroundings import Surroundings, abandon, system_surroundings
 from aimem.cli.text import one_line
 from aimem.cli.verbs import Verb
 from aimem.config import load_config
 from aimem.errors import AimemError, ApprovalRequired
 
 Command = Callable[[Context], int]
+_OF_OUTPUT = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
 
 
 def main(argv: Sequence[str], runtime: Runtime, around: Surroundings | None = None) -> int:
@@ -30,10 +33,11 @@ def main(argv: Sequence[str], runtime: Runtime, around: Surroundings | None = No
     """
     around = around or system_surroundings()
     try:
-        status = _carry_out(argv, runtime, around)
+        try:
+            status = _carry_out(argv, runtime, around)
+        except SystemExit as exit_:  # argparse after --help and --version
+            status = exit_.code if isinstance(exit_.code, int) else ExitStatus.OK
         around.stdout.flush()
-    except SystemExit as exit_:  # argparse after --help and --version
-        return exit_.code if isinstance(exit_.code, int) else ExitStatus.OK
     except (KeyboardInterrupt, BaseExceptionGroup, Exception) as error:  # noqa: BLE001  # the door's last line
         return _report(error, around)
     return int(status)
@@ -92,19 +96,40 @@ def _report(error: BaseException, around: Surroundings) -> int:
     if any(isinstance(leaf, KeyboardInterrupt) for leaf in inside):
         return ExitStatus.INTERRUPTED
     if inside and all(isinstance(leaf, BrokenPipeError) for leaf in inside):
-        around.abandon_stdout()
+        abandon(around.stdout)
         return ExitStatus.BROKEN_PIPE
+    if inside and all(_is_of_output(leaf) for leaf in inside):
+        abandon(around.stdout)
+        _tell(f"the output cannot be written: {one_line(os.strerror(_errno(inside[0])))}", around)
+        return ExitStatus.OTHER
     known = [leaf for leaf in inside if isinstance(leaf, AimemError)]
     if known and len(known) == len(inside):
-        around.stderr.write(f"ai-memory: error: {one_line(known[0].message)}\n")
+        _tell(one_line(known[0].message), around)
         return status_of(known[0])
     return _report_bug(inside[0] if inside else error, error, around)
+
+
+def _errno(error: BaseException) -> int:
+    return (error.errno or 0) if isinstance(error, OSError) else 0
+
+
+def _is_of_output(error: BaseException) -> bool:
+    """Whether stdout failed: its errors name no file, and every room below translates those of its own files."""
+    return _errno(error) in _OF_OUTPUT and isinstance(error, OSError) and error.filename is None
+
+
+def _tell(sentence: str, around: Surroundings) -> None:
+    try:
+        around.stderr.write(f"ai-memory: error: {sentence}\n")
+        around.stderr.flush()
+    except OSError:
+        # Nobody is left to tell; the exit status still says it, if the interpreter's last flush does not fail as well.
+        abandon(around.stderr)
 
 
 def _report_bug(first: BaseException, error: BaseException, around: Surroundings) -> int:
     if around.environ.get("AI_MEMORY_DEBUG") == "1":
         around.stderr.write("".join(traceback.format_exception(error)))
     what = one_line(f"{type(first).__name__}: {first}", width=200)
-    around.stderr.write(
-        f"ai-memory: error: this is a bug in ai-memory ({what}); please report it with what AI_MEMORY_DEBUG=1 prints\n")
+    _tell(f"this is a bug in ai-memory ({what}); please report it with what AI_MEMORY_DEBUG=1 prints", around)
     return ExitStatus.OTHER

@@ -13,7 +13,11 @@ from msgspec import Struct
 from aimem.config import Config
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from aimem.cli.surroundings import Surroundings
     from aimem.client import Client
+    from aimem.wire import BenchReport, BenchRequest
 
 T = TypeVar("T")
 
@@ -42,6 +46,14 @@ class Attached(Struct, frozen=True, kw_only=True):
     hint: str = ""
 
 
+class Progress(Protocol):
+    """Shows how far something is, as Screen.progress does."""
+
+    def __call__(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+        """Enter with a gerund and the sum that the calls will reach."""
+        ...
+
+
 class Runtime(Protocol):
     """The effects of the command line. The real one is made in `__main__`."""
 
@@ -55,6 +67,10 @@ class Runtime(Protocol):
 
     def run_mcp(self, config: Config) -> int:
         """Speak MCP on standard input and output until the client is done; the exit status. Raises: AimemError."""
+        ...
+
+    def run_bench(self, request: BenchRequest, around: Surroundings, progress: Progress) -> BenchReport:
+        """Measure this program in a temporary folder. Raises: AimemError."""
         ...
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import random
 import sys
@@ -40,25 +41,45 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     now: Callable[[], Instant]
     rng: Callable[[], random.Random]
 
-    def abandon_stdout(self) -> None:
-        """Stop writing to a reader that went away: what is still buffered goes nowhere, also at interpreter exit."""
-        with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self.stdout.fileno())
-            os.close(nowhere)
+
+def abandon(stream: TextIO) -> None:
+    """Stop writing to a stream that takes no more: what is still buffered goes nowhere, also at interpreter exit."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 def system_surroundings() -> Surroundings:
     """The real ones. Both output streams become UTF-8; what UTF-8 cannot hold is shown escaped rather than fatal."""
-    for stream in (sys.stdout, sys.stderr):
+    stdin, stdout, stderr = _standard_streams()
+    for stream in (stdout, stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(encoding="utf-8", errors="backslashreplace")
     environ = system_environ()
     return Surroundings(
-        stdin=sys.stdin.buffer, stdout=sys.stdout, stderr=sys.stderr, environ=environ, cwd=_working_folder(),
+        stdin=stdin, stdout=stdout, stderr=stderr, environ=environ, cwd=_working_folder(),
         home=Path(environ.get("HOME") or Path.home()), host=os.uname().nodename, pid=os.getpid(), program=_program(),
         now=_now, rng=_rng,
+    )
+
+
+def _standard_streams() -> tuple[BinaryIO, TextIO, TextIO]:
+    """Standard input, output and error, also if the caller closed them (`ai-memory serve <&- >&-`).
+
+    A closed input is empty, a closed error is silent, and a closed output fails when it is written to: an export that
+    went nowhere must not look like success.
+    """
+    # In this order each takes the lowest free number, its own: else the database's or a socket's would be 0, 1 or 2,
+    # and a stray print would be written there.
+    for stream, mode in ((sys.stdin, os.O_RDONLY), (sys.stdout, os.O_RDONLY), (sys.stderr, os.O_WRONLY)):
+        if stream is None:
+            os.open(os.devnull, mode)
+    return (
+        io.BytesIO() if sys.stdin is None else sys.stdin.buffer,
+        open(1, "w", encoding="utf-8", closefd=False) if sys.stdout is None else sys.stdout,
+        open(2, "w", encoding="utf-8", closefd=False) if sys.stderr is None else sys.stderr,
     )
 
 

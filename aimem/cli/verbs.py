@@ -127,9 +127,13 @@ _RECALL = Verb(
           "this process holds the database itself, memories that have no embedding yet get one first.",
     options=(_NAMESPACE, _limit(10), _TAGS, _SINCE, _UNTIL, _AS_AGENT,
              Option(flag="--budget-tokens", read=integer, help="Return memories of at most about so many tokens."),
-             Option(flag="--context-tokens", help="Words of the conversation, divided by commas: they colour it.")),
-    prints='{"memories", "count", "mode", "tokens_used", "budget_tokens"?}; each memory has a score',
-    examples=(("Ask a question", 'recall "which database did we choose?"'),),
+             Option(flag="--context-tokens", help="Words of the conversation, divided by commas: they colour it."),
+             Option(flag="--no-floor", read=None, help="Show also what has nothing to do with the question."),
+             Option(flag="--explain", read=None, help="Say of each memory what its score is made of.")),
+    prints='{"memories", "count", "mode", "tokens_used", "below_floor", "budget_tokens"?, "ranking"?}; each memory has '
+           'a score, "contradicted_by"? and, with --explain, an "explanation"',
+    examples=(("Ask a question", 'recall "which database did we choose?"'),
+              ("Ask of a time, and why the answer is what it is", 'recall --explain "what broke last Friday?"')),
 )
 _SEARCH = Verb(
     name="search", summary="find memories that hold all words", run="finding:search",
@@ -234,6 +238,26 @@ _STATUS = Verb(
     name="status", summary="show how the node is", run="upkeep:status",
     prints="the node's health, its index, and who holds the database", examples=(("Look", "status"),),
 )
+_BENCH = Verb(
+    name="bench", summary="measure this program on this machine", run="benching:bench",
+    about="Times store, search and recall on databases in a temporary folder (not on yours), stores a second by one "
+          "caller and by 64, whole commands, and the memory of a daemon. The vectors of the timed recalls are made up, "
+          "so that embedding a question costs nothing; that is timed apart, if the model is installed. The kg_* "
+          "operations of v0.6.3 are left out. Exits with 1 if a 95th percentile or a process's memory is more than "
+          "10 % over its target, or a percentile regressed.",
+    options=(Option(flag="--iterations", read=integer, default=200, help="Timed calls an operation, 1 to 100000."),
+             Option(flag="--warmup", read=integer, default=20, help="Calls before those, 0 to 10000."),
+             Option(flag="--rows", read=integer, default=10_000,
+                    help="Memories that the large recall goes over, 1 to 2000000. Storing 100000 takes minutes."),
+             Option(flag="--baseline", help="A file with an earlier report (--json) to compare with."),
+             Option(flag="--regression-threshold", read=number, default=10.0,
+                    help="Percent by which a 95th percentile may grow over the baseline's."),
+             Option(flag="--history", help="A file to append the results to, as a line of JSON.")),
+    prints='{"iterations", "warmup", "results", "regressions", "rows", "rates", "sizes", "notes"}',
+    examples=(("Keep a report and compare a later one with it", "bench --json > before.json"),
+              ("Compare", "bench --baseline before.json"),
+              ("Time recall over a million memories", "bench --rows 1000000")),
+)
 _SERVE = Verb(
     name="serve", summary="run the daemon", run="servers:serve",
     about="Serves the HTTP interface, ai-memory-api(7), until SIGTERM or SIGINT, then lets requests finish.",
@@ -249,5 +273,5 @@ _MCP = Verb(
 
 VERBS: Final = (
     _SERVE, _MCP, _STORE, _UPDATE, _RECALL, _SEARCH, _GET, _LIST, _DELETE, _PROMOTE, _LINK, _STATS, _NAMESPACES, _GC,
-    _ARCHIVE, _IMPORT, _EXPORT, _REINDEX, _STATUS,
+    _ARCHIVE, _IMPORT, _EXPORT, _REINDEX, _STATUS, _BENCH,
 )

@@ -71,12 +71,10 @@ class SearchConfig(Struct, frozen=True, kw_only=True):
     Attributes:
       tier: what may be used (see FeatureTier).
       model_dir: absolute folder of the embedding model, or None for the installed package.
-      dense_weight: share of the vector ranking in the fused score, in [0, 1].
     """
 
     tier: FeatureTier = FeatureTier.SEMANTIC
     model_dir: Path | None = None
-    dense_weight: float = 0.3
     scoring: ScoringConfig = ScoringConfig()
 
 

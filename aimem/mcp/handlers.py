@@ -65,7 +65,7 @@ async def recall(call: Call, given: p.RecallParams) -> str:
         RecallRequest(
             context=given.context, namespace=given.namespace, limit=given.limit, tags=given.tags, since=given.since,
             until=given.until, as_agent=given.as_agent, budget_tokens=given.budget_tokens,
-            context_tokens=given.context_tokens,
+            context_tokens=given.context_tokens, floor=given.floor, explain=given.explain,
         ),
         agent_id=call.agent_id,
     )
@@ -73,9 +73,15 @@ async def recall(call: Call, given: p.RecallParams) -> str:
         return _json(result)
     facts = (
         ("count", result.count), ("mode", result.mode), ("tokens_used", result.tokens_used),
-        ("budget_tokens", result.budget_tokens),
+        ("budget_tokens", result.budget_tokens), ("below_floor", result.below_floor or None),
+        ("ranking", UNSET if result.ranking is UNSET else to_builtins(result.ranking)),
     )
-    return to_toon(facts, result.memories, COLUMNS[given.format])
+    # Behind the others, and only if there is anything to say: a reader that counts columns is not disturbed.
+    more = tuple(
+        name for name in ("contradicted_by", "explanation")
+        if any(getattr(memory, name) is not UNSET for memory in result.memories)
+    )
+    return to_toon(facts, result.memories, COLUMNS[given.format] + more)
 
 
 async def search(call: Call, given: p.SearchParams) -> str:

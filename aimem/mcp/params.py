@@ -96,6 +96,10 @@ class RecallParams(Struct, kw_only=True, frozen=True):
     context_tokens: Annotated[
         list[str] | None, Meta(description="Recent words of the conversation that colour the query.")
     ] = None
+    floor: Annotated[
+        bool, Meta(description="Leave out memories that have nothing to do with the context, and count them.")
+    ] = True
+    explain: Annotated[bool, Meta(description="Say of each memory what its score is made of.")] = False
     format: _Format = Format.TOON_COMPACT
 
 

@@ -35,6 +35,8 @@ STOP_DRAIN_S: Final = 5.0
 """The same after `stop`: clients kill a server that does not end soon after it was asked to."""
 
 FLUSH_GRACE_S: Final = 1.0
+_VAGUE: Final = "Invalid request parameters"
+_CLEARER: Final = "the params are not those that MCP defines for this method, or initialize has not been sent before it"
 _CHUNK_BYTES: Final = 65_536
 
 log = logging.getLogger("aimem.mcp")
@@ -124,9 +126,18 @@ class _Wire:
 async def _write(from_server: MemoryObjectReceiveStream[SessionMessage], wire: _Wire) -> None:
     async with from_server:
         async for item in from_server:
-            await wire.send(item.message.model_dump_json(by_alias=True, exclude_unset=True).encode())
+            await wire.send(_clearer(item.message).model_dump_json(by_alias=True, exclude_unset=True).encode())
             if isinstance(item.message, types.JSONRPCResponse | types.JSONRPCError):
                 wire.settle(item.message.id)
+
+
+def _clearer(message: types.JSONRPCMessage) -> types.JSONRPCMessage:
+    """The SDK has one sentence, which says nothing, for parameters that do not fit and for a missing handshake."""
+    if not isinstance(message, types.JSONRPCError) or message.error.message != _VAGUE:
+        return message
+    return types.JSONRPCError(
+        jsonrpc="2.0", id=message.id, error=types.ErrorData(code=message.error.code, message=_CLEARER)
+    )
 
 
 async def _read(

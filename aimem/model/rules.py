@@ -41,6 +41,7 @@ RESERVED_METADATA: Final = frozenset({"agent_id", "scope"})
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 """All of Unicode's category Cc."""
+_CONTROL_NAMES = {"\n": "line feed", "\t": "tab", "\r": "carriage return"}
 _AGENT_ID = re.compile(r"[A-Za-z0-9_\-:@./]+", re.ASCII)
 _SOURCE = re.compile(r"[a-z0-9_.:-]{1,64}", re.ASCII)
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -54,12 +55,13 @@ def _bytes_of(text: str, field: str) -> int:
 
 
 def _refuse_control(text: str, field: str, allowed: str) -> None:
+    names = [_CONTROL_NAMES[char] for char in allowed]
+    words = f"only {', '.join(names[:-1])} and {names[-1]} are" if names else "none is"
     for found in _CONTROL.finditer(text):
         position, char = found.start(), found.group()
         if char not in allowed:
             raise InvalidRequest(
-                f"{field} has the control character U+{ord(char):04X} at position {position}; "
-                "only line feed and tab are allowed",
+                f"{field} has the control character U+{ord(char):04X} at position {position}; {words} allowed",
                 field=field,
             )
 

@@ -22,7 +22,7 @@ from aimem.ports.files import (
     SqlValue,
     system_files,
 )
-from aimem.ports.threads import Threads, trio_threads
+from aimem.ports.threads import Threads, delayed_threads, trio_threads
 
 __all__ = [
     "Chance",
@@ -41,6 +41,7 @@ __all__ = [
     "Signer",
     "SqlValue",
     "Threads",
+    "delayed_threads",
     "system_chance",
     "system_clock",
     "system_files",

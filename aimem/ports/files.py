@@ -8,8 +8,10 @@ pysqlite3, whose SQLite is newer than the interpreter's; without that package th
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, StrEnum
 from pathlib import Path
@@ -21,6 +23,7 @@ Row: TypeAlias = tuple[SqlValue, ...]
 
 MIN_SQLITE = (3, 44, 0)
 PROGRESS_STEPS = 2_000
+SMALL_FILE_MAX_BYTES = 1024 * 1024
 
 
 class DatabaseFault(StrEnum):
@@ -124,7 +127,10 @@ class Files(Protocol):
         ...
 
     def read(self, path: Path) -> bytes | None:
-        """The file's bytes, or None if there is no such file. Raises: OSError."""
+        """The bytes of a small file, or None if there is no such file.
+
+        Raises: OSError, also for what is no regular file (a pipe would never end) or has more than a mebibyte.
+        """
         ...
 
     def write_durably(self, path: Path, data: bytes) -> None:
@@ -146,7 +152,8 @@ class FileLock(Protocol):
 
 class _Flock:
     def __init__(self, path: Path, hint: str) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        # What a link of that name led to would be overwritten by the hint.
+        self._fd = _open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -177,9 +184,14 @@ class _SystemFiles:
 
     def read(self, path: Path) -> bytes | None:
         try:
-            return path.read_bytes()
+            fd = _open_regular(path, os.O_RDONLY)
         except FileNotFoundError:
             return None
+        with os.fdopen(fd, "rb") as stream:
+            data = stream.read(SMALL_FILE_MAX_BYTES + 1)
+        if len(data) > SMALL_FILE_MAX_BYTES:
+            raise OSError(errno.EFBIG, f"it has more than {SMALL_FILE_MAX_BYTES} bytes", str(path))
+        return data
 
     def write_durably(self, path: Path, data: bytes) -> None:
         temporary = path.with_name(path.name + ".new")
@@ -199,6 +211,20 @@ class _SystemFiles:
             return path.stat().st_size
         except FileNotFoundError:
             return 0
+
+
+def _open_regular(path: Path, flags: int) -> int:
+    """Open a file that is one: a pipe, a device or a folder in its place is an error, and does not block."""
+    try:
+        fd = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise OSError(errno.ELOOP, "it is a symbolic link", str(path)) from error
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return fd
 
 
 @contextlib.contextmanager

@@ -38,6 +38,25 @@ class _TrioThreads:
         return lambda: time.monotonic() > until
 
 
+class _DelayedThreads(_TrioThreads):
+    def __init__(self, delay_s: float) -> None:
+        self._delay_s = delay_s
+
+    async def run(self, fn: Callable[[], T], *, limiter: trio.CapacityLimiter) -> T:
+        def slowly() -> T:
+            try:
+                return fn()
+            finally:
+                time.sleep(self._delay_s)
+
+        return await super().run(slowly, limiter=limiter)
+
+
 def trio_threads() -> Threads:
     """Trio's worker threads."""
     return _TrioThreads()
+
+
+def delayed_threads(delay_s: float) -> Threads:
+    """Threads in which every hop takes `delay_s` longer: a disk whose sync is slow. For benches and tests alone."""
+    return _DelayedThreads(delay_s)

@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Collection, Mapping, Sequence
 
 from msgspec import Struct
 
-ARM_LIMIT: Final = 100
-"""Candidates that each arm gives to the fusion: the figures in this room's commits were measured with it."""
-
-DENSE_WEIGHT: Final = 0.3
-"""Good on chats and abstracts alike; with more, chats lose: there an answer mostly repeats its question's words."""
+from aimem.search.tuning import DENSE_WEIGHT
 
 
-class Scored(Struct, frozen=True, kw_only=True):
-    """A row and how well it answers, in [0, 1] before boosts."""
+class Fused(Struct, frozen=True, kw_only=True):
+    """A row, how well it answers by each arm and by both, all in [0, 1]; 0 for an arm that does not have it."""
 
     no: int
+    words: float
+    meaning: float
     score: float
 
 
 def fuse_scores(
     lexical: Mapping[int, float], dense: Mapping[int, float], *, dense_weight: float = DENSE_WEIGHT
-) -> list[Scored]:
+) -> list[Fused]:
     """Merge two rankings into one by a convex sum of min-max normalised scores (Bruch, Gai and Ingber, TOIS 2023).
 
     Args:
@@ -33,7 +30,8 @@ def fuse_scores(
       dense: likewise.
       dense_weight: dimensionless, in [0, 1].
 
-    Returns: every row seen, best first, ties by row; a score is in [0, 1].
+    Returns: every row seen, best first, ties by row; a score is `min(1, (1 - dense_weight) * words + dense_weight *
+      meaning)`.
 
     Raises: ValueError if dense_weight is outside [0, 1] or a score is not finite.
     """
@@ -41,10 +39,13 @@ def fuse_scores(
         raise ValueError(f"dense_weight is {dense_weight}; allowed is a number from 0 to 1")
     words, meaning = _scaled(lexical), _scaled(dense)
     fused = [
-        Scored(no=no, score=min(1.0, (1.0 - dense_weight) * words.get(no, 0.0) + dense_weight * meaning.get(no, 0.0)))
-        for no in words.keys() | meaning.keys()
+        _fused(no, words.get(no, 0.0), meaning.get(no, 0.0), dense_weight) for no in words.keys() | meaning.keys()
     ]
     return sorted(fused, key=lambda row: (-row.score, row.no))
+
+
+def _fused(no: int, words: float, meaning: float, weight: float) -> Fused:
+    return Fused(no=no, words=words, meaning=meaning, score=min(1.0, (1.0 - weight) * words + weight * meaning))
 
 
 def _scaled(scores: Mapping[int, float]) -> dict[int, float]:
@@ -58,26 +59,25 @@ def _scaled(scores: Mapping[int, float]) -> dict[int, float]:
     return {no: (score / 2 - low) / span if span > 0.0 else 1.0 for no, score in scores.items()}
 
 
-def keep_firsts(
-    ranked: Sequence[Scored], lexical: Mapping[int, float], dense: Mapping[int, float], limit: int
-) -> list[Scored]:
-    """Move the first row of each arm up to within the first `max(2, limit)`, should the rest have pushed it below.
+def places(scores: Mapping[int, float]) -> dict[int, int]:
+    """The place of each row in an arm, from 1, best first, ties by row."""
+    return {no: place for place, no in enumerate(sorted(scores, key=lambda no: (-scores[no], no)), 1)}
+
+
+def keep_firsts(order: Sequence[int], firsts: Collection[int], limit: int) -> list[int]:
+    """Move rows up to within the first `max(2, limit)`, should the rest have pushed them below.
 
     What one arm alone is sure of (an identifier, a paraphrase without a common word) must not fall out of the answer.
-    Apply it last, after boosts and sorting: a row that it moves keeps its score, so the scores are not in order there.
+
+    Args:
+      order: rows, best first.
+      firsts: the first of each arm: two at most.
 
     Returns: the same rows; those that were not moved keep their order.
     """
-    place = {row.no: position for position, row in enumerate(ranked)}
     head = max(2, limit)
-    firsts = {no for no in (_first(lexical), _first(dense)) if no in place}
-    below = [row for row in ranked[head:] if row.no in firsts]
-    above = list(ranked[:head])
+    above, below = list(order[:head]), [no for no in order[head:] if no in firsts]
     for _ in below:
-        above.remove(next(row for row in reversed(above) if row.no not in firsts))
-    moved = {row.no for row in (*above, *below)}
-    return [*above, *below, *(row for row in ranked if row.no not in moved)]
-
-
-def _first(scores: Mapping[int, float]) -> int | None:
-    return min(scores, key=lambda no: (-scores[no], no), default=None)
+        above.remove(next(no for no in reversed(above) if no not in firsts))
+    kept = {*above, *below}
+    return [*above, *below, *(no for no in order if no not in kept)]

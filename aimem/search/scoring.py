@@ -3,41 +3,59 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Final
 
-from aimem.model import DAY_S, SECOND_US, Instant, Namespace, Tier
+from msgspec import Struct
 
-# Shares of a score. Together they move a row by -5 % to +12 %: enough to order near ties, never to pass a clear answer.
-_PRIORITY_STEP: Final = 0.005
-_CONFIDENCE_SHARE: Final = 0.03
-_TIER_STEP: Final = 0.01
-_ACCESS_SHARE: Final = 0.02
-_RECENCY_SHARE: Final = 0.05
-
-_ACCESS_FULL: Final = 50
-"""More reads than this add nothing: what is read often would else be read for ever."""
+from aimem.model import DAY_S, SECOND_US, Instant, JsonObject, Memory, Namespace
+from aimem.search.tuning import (
+    ACCESS_FULL,
+    ACCESS_SHARE,
+    CONFIDENCE_SHARE,
+    DISTANCE_WEIGHT,
+    PRIORITY_STEP,
+    RECENCY_SHARE,
+    TIER_STEP,
+)
 
 _MEAN_PRIORITY: Final = 5
 
-_DISTANCE_WEIGHT: Final = 0.3
+_SECOND_PERSON: Final = re.compile(r"\b(?:you|your|yours|yourself)\b", re.IGNORECASE)
 
 
-def importance(*, priority: int, confidence: float, tier: Tier, access_count: int) -> float:
-    """A factor for a fused score, in [0.95, 1.07]; 1 for a sure short memory of priority 5 that nobody has read.
+class Boosts(Struct, frozen=True, kw_only=True):
+    """What a score is multiplied by, a factor a reason; each is 1 for an unread, sure, short, old row of priority 5."""
+
+    priority: float
+    confidence: float
+    tier: float
+    access: float
+    recency: float
+    proximity: float
+
+    @property
+    def factor(self) -> float:
+        """All of them, multiplied in the order of the fields."""
+        return self.priority * self.confidence * self.tier * self.access * self.recency * self.proximity
+
+
+def boosts(memory: Memory, *, now: Instant, half_life_days: float | None, asked: Namespace | None) -> Boosts:
+    """The factors of a memory; without proximity their product lies in [0.95, 1.125].
 
     Args:
-      priority: 1 to 10.
-      confidence: in [0, 1].
-      tier: how long the memory is meant to live.
-      access_count: of this node, 0 or more.
+      half_life_days: of recency, for the memory's tier; None if age does not count.
+      asked: the namespace whose ancestors are searched too; None if none are.
     """
-    reads = math.log1p(min(access_count, _ACCESS_FULL)) / math.log1p(_ACCESS_FULL)
-    return (
-        (1.0 + _PRIORITY_STEP * (priority - _MEAN_PRIORITY))
-        * (1.0 - _CONFIDENCE_SHARE * (1.0 - confidence))
-        * (1.0 + _TIER_STEP * tier.rank)
-        * (1.0 + _ACCESS_SHARE * reads)
+    reads = math.log1p(min(memory.access_count, ACCESS_FULL)) / math.log1p(ACCESS_FULL)
+    return Boosts(
+        priority=1.0 + PRIORITY_STEP * (memory.priority - _MEAN_PRIORITY),
+        confidence=1.0 - CONFIDENCE_SHARE * (1.0 - memory.confidence),
+        tier=1.0 + TIER_STEP * memory.tier.rank,
+        access=1.0 + ACCESS_SHARE * reads,
+        recency=recency(updated_at=memory.updated_at, now=now, half_life_days=half_life_days),
+        proximity=1.0 if asked is None else proximity(asked=asked, found=memory.namespace),
     )
 
 
@@ -50,17 +68,27 @@ def recency(*, updated_at: Instant, now: Instant, half_life_days: float | None) 
     if half_life_days is None:
         return 1.0
     age_days = max(0, now - updated_at) / (DAY_S * SECOND_US)
-    return float(1.0 + _RECENCY_SHARE * 0.5 ** (age_days / half_life_days))
+    return float(1.0 + RECENCY_SHARE * 0.5 ** (age_days / half_life_days))
 
 
 def proximity(*, asked: Namespace, found: Namespace) -> float:
     """A factor for recall that takes in ancestors, in (0, 1]: 1 in the namespace asked for, less with each level up."""
     above = max(0, _depth(asked) - _depth(found))
-    return 1.0 / (1.0 + _DISTANCE_WEIGHT * above)
+    return 1.0 / (1.0 + DISTANCE_WEIGHT * above)
 
 
 def _depth(namespace: Namespace) -> int:
     return namespace.count("/") + 1
+
+
+def is_user_turn(metadata: JsonObject) -> bool:
+    """Whether a memory is what a user said in a dialogue, by its `metadata.role`."""
+    return metadata.get("role") == "user"
+
+
+def asks_of_assistant(text: str) -> bool:
+    """Whether a question speaks to an assistant ("what did you recommend?"): its turns then answer as well as any."""
+    return _SECOND_PERSON.search(text) is not None
 
 
 def token_cost(title: str, content: str) -> int:

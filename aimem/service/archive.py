@@ -166,6 +166,8 @@ async def purge_archive(node: Node, who: Principal, query: PurgeQuery) -> Purged
     Raises: InvalidRequest, Unavailable.
     """
     before: Instant | None = None
+    if query.older_than_days is not None and query.all:
+        raise InvalidRequest("give older_than_days or all=true, not both", field="all")
     if query.older_than_days is not None:
         days = rules.bounded(query.older_than_days, 0, AGE_MAX_DAYS, field="older_than_days")
         before = after(node.clock.now(), -86_400 * days)

@@ -13,6 +13,7 @@ from typing import Final
 import trio
 
 from aimem.errors import Unavailable
+from aimem.model import rules
 from aimem.ports import Embedder
 from aimem.search import ModelUnavailable, WrongVectors, hold_floats, hold_halves, to_f16
 from aimem.service.node import Node
@@ -156,8 +157,11 @@ async def index_status(node: Node, wait_below: int | None = None) -> IndexStatus
 
     With `wait_below`, once no more memories than that wait for their vectors or to come into the index, or after 10 s,
     whichever comes first.
+
+    Raises: InvalidRequest naming `wait_below`; Unavailable.
     """
     if wait_below is not None:
+        rules.bounded(wait_below, 0, 2**31, field="wait_below")
         with trio.move_on_after(WAIT_MAX_S):
             # Read with the lock held: a pulse between reading and waiting would be missed.
             async with node.index_changed:

@@ -31,7 +31,6 @@ class Policy(Struct, frozen=True, kw_only=True):
     lifetimes: Lifetimes = Lifetimes()
     archive_on_gc: bool = True
     archive_max_days: int | None = None
-    dense_weight: float = 0.3
     scoring: ScoringConfig = ScoringConfig()
     open_access: bool = True
     body_max_bytes: int = 2 * 1024 * 1024

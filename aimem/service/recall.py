@@ -2,59 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
-from aimem.config import ScoringConfig
-from aimem.model import Instant, Memory, Namespace, Principal, rules
+from aimem.model import Instant, Principal, rules
 from aimem.search import (
-    Scored,
+    Ranked,
+    RecallMode,
+    Wish,
+    asks_of_assistant,
+    below_floor,
     fit_budget,
-    fuse_scores,
-    importance,
-    keep_firsts,
     match_any,
+    moments_in,
+    nearness,
     parse_query,
-    proximity,
-    recency,
+    rank,
     token_cost,
+    tuning,
 )
+from aimem.service.candidates import Candidates, Question, find_candidates
+from aimem.service.explain import explanation_of, ranking_of
 from aimem.service.lifetimes import touch_nowait
 from aimem.service.lookup import moment, namespaces_for, narrowed
-from aimem.service.node import Node, Policy
-from aimem.store import Clause, Filters, fulltext, memories, visible_to
+from aimem.service.node import Node
+from aimem.store import Filters, visible_to
 from aimem.wire import RecallRequest, RecallResult, ScoredMemory, memory_fields
 
 RECALL_MAX: Final = 50
-CANDIDATES: Final = 100
 CONTEXT_TOKENS_MAX: Final = 64
-
-
-class Question(Struct, frozen=True, kw_only=True):
-    """A recall, checked: what is asked, where, and on whose behalf."""
-
-    text: str
-    context: tuple[str, ...]
-    match: str
-    filters: Filters
-    visible: Clause
-    asked: Namespace | None
-    now: Instant
-
-
-class Arms(Struct, frozen=True, kw_only=True):
-    """What the two arms found, and the rows behind it."""
-
-    lexical: Mapping[int, float]
-    dense: Mapping[int, float]
-    rows: Mapping[int, Memory]
 
 
 async def recall(node: Node, who: Principal, request: RecallRequest) -> RecallResult:
     """The memories that answer best, best first; those returned are touched unless the request says not to.
+
+    Superseded memories are never among them. Candidates that have nothing to do with the context are left out and
+    counted, unless the request wants no floor. Scores are rounded only in the answer.
 
     Raises: InvalidRequest naming the field; Unavailable.
     """
@@ -63,23 +48,23 @@ async def recall(node: Node, who: Principal, request: RecallRequest) -> RecallRe
         rules.bounded(request.budget_tokens, 1, 2**31, field="budget_tokens")
     question = _question(request, narrowed(who, request.as_agent), node.clock.now())
     node.counters.recalls += 1
-    arms = await _search_arms(node, question)
-    ranked = rank(arms, question.asked, question.now, limit, node.policy)
-    found = [(arms.rows[row.no], row.score) for row in ranked[:limit]]
-    sizes = [token_cost(memory.title, memory.content) for memory, _ in found]
+    found = await find_candidates(node, question)
+    wish = _wish(node, question)
+    dropped = _irrelevant(question, found, wish) if request.floor else frozenset()
+    ranked = rank(found.evidence, wish, dropped=dropped, limit=limit)[:limit]
+    rows = [found.evidence.rows[row.no] for row in ranked]
+    sizes = [token_cost(memory.title, memory.content) for memory in rows]
     kept = fit_budget(sizes, request.budget_tokens)
-    shown = [found[i] for i in kept]
     if request.touch:
-        touch_nowait(node, tuple(memory.id for memory, _ in shown))
+        touch_nowait(node, tuple(rows[i].id for i in kept))
     return RecallResult(
-        memories=tuple(
-            ScoredMemory(**memory_fields(memory), score=round(score, 3))
-            for memory, score in shown
-        ),
-        count=len(shown),
+        memories=_shown(found, [ranked[i] for i in kept], request),
+        count=len(kept),
         tokens_used=sum(sizes[i] for i in kept),
         mode=node.recaller.mode,
         budget_tokens=UNSET if request.budget_tokens is None else request.budget_tokens,
+        below_floor=len(dropped),
+        ranking=ranking_of(found, wish) if request.explain else UNSET,
     )
 
 
@@ -92,6 +77,7 @@ def _question(request: RecallRequest, who: Principal, now: Instant) -> Question:
     return Question(
         text=text,
         context=context,
+        terms=terms,
         match=match_any(terms) if terms else "",
         filters=Filters(
             namespaces=namespaces_for(request.namespace),
@@ -105,57 +91,33 @@ def _question(request: RecallRequest, who: Principal, now: Instant) -> Question:
     )
 
 
-async def _search_arms(node: Node, question: Question) -> Arms:
-    lexical: dict[int, float] = {}
-    if question.match:
-        lexical = await node.store.read(
-            fulltext.hits, question.match, question.filters, question.visible, question.now, CANDIDATES
+def _wish(node: Node, question: Question) -> Wish:
+    return Wish(
+        now=question.now,
+        # Without a model the words are all there is: their scores then span the whole range.
+        dense_weight=tuning.DENSE_WEIGHT if node.recaller.mode is RecallMode.HYBRID else 0.0,
+        periods=moments_in(question.text, question.now),
+        favours_user=not asks_of_assistant(question.text),
+        asked=question.asked,
+        scoring=node.policy.scoring,
+    )
+
+
+def _irrelevant(question: Question, found: Candidates, wish: Wish) -> frozenset[int]:
+    """What falls below the floor; not what lies within a time that was asked for, whatever it says."""
+    evidence = found.evidence
+    fallen = below_floor(question.terms, evidence.lexical, evidence.cosines, evidence.rows)
+    return frozenset(no for no in fallen if nearness(wish.periods, evidence.rows[no].created_at) < 1.0)
+
+
+def _shown(found: Candidates, ranked: Sequence[Ranked], request: RecallRequest) -> tuple[ScoredMemory, ...]:
+    evidence = found.evidence
+    return tuple(
+        ScoredMemory(
+            **memory_fields(evidence.rows[row.no]),
+            score=round(row.score, 3),
+            contradicted_by=found.contradicted.get(evidence.rows[row.no].id, UNSET),
+            explanation=explanation_of(row, evidence) if request.explain else UNSET,
         )
-    # A query without any word (emoji, punctuation) has no meaning that the model could tell.
-    vector = await node.recaller.embed_query(question.text, question.context) if question.match else None
-    # Filter first: a small namespace among many gets its exact best, and nothing that is hidden competes.
-    is_open = not question.filters.is_narrow and question.visible.sql == "1"
-    dense: dict[int, float] = {}
-    if vector is not None:
-        allowed = None if is_open else await _allowed(node, question)
-        dense = dict(await node.recaller.nearest(vector, CANDIDATES, allowed))
-    rows = await _rows(node, question, {*lexical, *dense})
-    if vector is not None and is_open and len(dense) == CANDIDATES and not dense.keys() <= rows.keys():
-        # What has expired keeps its vectors until it is collected: here it took places of the living.
-        dense = dict(await node.recaller.nearest(vector, CANDIDATES, await _allowed(node, question)))
-        rows = await _rows(node, question, {*lexical, *dense})
-    return Arms(
-        lexical={no: score for no, score in lexical.items() if no in rows},
-        dense={no: score for no, score in dense.items() if no in rows},
-        rows=rows,
+        for row in ranked
     )
-
-
-async def _allowed(node: Node, question: Question) -> frozenset[int]:
-    return await node.store.read(memories.numbers_matching, question.filters, question.visible, question.now)
-
-
-async def _rows(node: Node, question: Question, numbers: Iterable[int]) -> dict[int, Memory]:
-    return await node.store.read(
-        memories.by_numbers, sorted(numbers), question.filters, question.visible, question.now
-    )
-
-
-def rank(arms: Arms, asked: Namespace | None, now: Instant, limit: int, policy: Policy) -> Sequence[Scored]:
-    """Fuse the arms, then let importance, recency and distance move near ties; the first of each arm stays in sight."""
-    fused = fuse_scores(arms.lexical, arms.dense, dense_weight=policy.dense_weight)
-    boosted = [
-        msgspec.structs.replace(row, score=row.score * _factor(arms.rows[row.no], asked, now, policy.scoring))
-        for row in fused
-    ]
-    ordered = sorted(boosted, key=lambda row: (-row.score, row.no))
-    return keep_firsts(ordered, arms.lexical, arms.dense, limit)
-
-
-def _factor(memory: Memory, asked: Namespace | None, now: Instant, scoring: ScoringConfig) -> float:
-    factor = importance(
-        priority=memory.priority, confidence=memory.confidence, tier=memory.tier, access_count=memory.access_count
-    ) * recency(
-        updated_at=memory.updated_at, now=now, half_life_days=scoring.half_life_days(memory.tier)
-    )
-    return factor if asked is None else factor * proximity(asked=asked, found=memory.namespace)

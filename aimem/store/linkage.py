@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-from typing import cast
+from collections.abc import Sequence
+from typing import Final, cast
 
-from aimem.model import Instant, Link, LinkKey, MemoryId
-from aimem.ports import Connection
+import msgspec
+from msgspec import Struct
+
+from aimem.model import Instant, Link, LinkKey, MemoryId, Relation
+from aimem.ports import Connection, Row
 from aimem.store import rows
 from aimem.store.filters import Clause, live_at
 
-_FROM_SHOWN = (
-    "FROM links l "
+_ENDS = (
     "JOIN memory_view vs ON vs.id = l.source_id JOIN memory_view vt ON vt.id = l.target_id "
     "JOIN memories ms ON ms.id = vs.id JOIN memories mt ON mt.id = vt.id WHERE l.present = 1 AND l.born IS NOT NULL"
 )
-_SHOWN = f"SELECT {rows.LINK_COLUMNS} {_FROM_SHOWN}"
-_COUNT = f"SELECT count(*) {_FROM_SHOWN}"
+_SHOWN = f"SELECT {rows.LINK_COLUMNS} FROM links l {_ENDS}"
+_COUNT = f"SELECT count(*) FROM links l {_ENDS}"
 _OF = "(l.source_id = :id OR l.target_id = :id)"
 _ONE = "l.source_id = :source_id AND l.target_id = :target_id AND l.relation = :relation"
+
+FACTS_A_MEMORY: Final = 8
+"""Of more statements about one memory the latest count: a bound for what one recall reads."""
+
+_FACT = (
+    "SELECT source_id, target_id, relation, valid_from, source_created_at, target_created_at FROM (SELECT l.source_id, "
+    "l.target_id, l.relation, l.valid_from, ms.created_at AS source_created_at, mt.created_at AS target_created_at, "
+    "row_number() OVER (PARTITION BY asked.value, l.relation ORDER BY l.valid_from DESC, l.source_id, l.target_id) "
+    f"AS place FROM json_each(:ids) AS asked CROSS JOIN links l ON l.{{end}} = asked.value {_ENDS} "
+    "AND l.relation IN ({relations}) AND l.valid_from <= :now AND (l.valid_until IS NULL OR l.valid_until > :now) "
+    "AND {where}) WHERE place <= :most"
+)
 _ORDER = " ORDER BY l.valid_from, l.created_at, l.source_id, l.target_id, l.relation"
 
 
@@ -53,3 +68,47 @@ def count_links(conn: Connection, now: Instant, visible: Clause) -> int:
     where = _both_ends(now, visible)
     row = conn.execute(f"{_COUNT} AND {where.sql}", where.parameters).fetchone()
     return cast("int", row[0]) if row else 0
+
+
+class Fact(Struct, frozen=True, kw_only=True):
+    """A link that says which of two facts holds: `source_id` supersedes or contradicts `target_id`.
+
+    Attributes:
+      stated_at: since when it holds.
+      source_created_at, target_created_at: how old the facts themselves are.
+    """
+
+    source_id: MemoryId
+    target_id: MemoryId
+    relation: Relation
+    stated_at: Instant
+    source_created_at: Instant
+    target_created_at: Instant
+
+
+def facts_about(conn: Connection, ids: Sequence[MemoryId], now: Instant, visible: Clause) -> tuple[Fact, ...]:
+    """What memories that show say now against these, and which others these contradict; the oldest statement first.
+
+    Of many such statements about one memory the latest 8 of each sort count.
+    """
+    where = _both_ends(now, visible)
+    # Who is said anything against, by one index; whom these contradict, by another. UNION drops what both find.
+    against = _FACT.format(end="target_id", relations="'supersedes', 'contradicts'", where=where.sql)
+    by_these = _FACT.format(end="source_id", relations="'contradicts'", where=where.sql)
+    asked = msgspec.json.encode(list(ids)).decode()
+    found = conn.execute(
+        f"{against} UNION {by_these} ORDER BY valid_from, source_id, target_id, relation",
+        {**where.parameters, "now": now, "ids": asked, "most": FACTS_A_MEMORY},
+    )
+    return tuple(_fact(row) for row in found)
+
+
+def _fact(row: Row) -> Fact:
+    return Fact(
+        source_id=MemoryId(cast("str", row[0])),
+        target_id=MemoryId(cast("str", row[1])),
+        relation=Relation(cast("str", row[2])),
+        stated_at=Instant(cast("int", row[3])),
+        source_created_at=Instant(cast("int", row[4])),
+        target_created_at=Instant(cast("int", row[5])),
+    )

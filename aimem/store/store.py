@@ -76,6 +76,8 @@ class NodeLock:
         try:
             if db.is_dir():
                 raise InvalidRequest(f"{db} is a folder; name a file with --db", field="db")
+            if db.exists() and not db.is_file():
+                raise InvalidRequest(f"{db} is a device, a pipe or a socket; name a file with --db", field="db")
             return cls(files.lock(db.with_name(db.name + LOCK_SUFFIX), hint))
         except FileNotFoundError as error:
             raise InvalidRequest(
@@ -83,7 +85,7 @@ class NodeLock:
             ) from error
         except OSError as error:
             raise Unavailable(
-                f"cannot lock {db}: {error.strerror or error}; check the permissions of {db.parent}"
+                f"cannot lock {error.filename or db}: {error.strerror or error}; check it, and its folder's permissions"
             ) from error
 
     def release(self) -> None:
@@ -189,8 +191,13 @@ class Store:
                 schema.ensure_schema(conn, ports.files, db, version, self._tell)
                 identity = load_identity(conn, ports.files, ports.chance, db, self.settings.node)
                 tip = Tip(head=identity.head, hlc=max(identity.head.hlc, oplog.last_hlc(conn)))
-            except BaseException:
+            except BaseException as error:
                 conn.close()
+                if isinstance(error, DatabaseError) and error.fault is DatabaseFault.IO:
+                    # No reason to distrust the file: a disk without room for the log's index gives the same error.
+                    raise Unavailable(
+                        f"{db} cannot be opened ({error}); check that its disk has room and is sound, and start again"
+                    ) from error
                 raise
             return conn, identity, tip
 

@@ -115,7 +115,7 @@ def _reason_for_keywords(config: Config, extent: Extent) -> str:
 def _policy(config: Config) -> Policy:
     return Policy(
         lifetimes=config.lifetimes, archive_on_gc=config.curator.archive_on_gc,
-        archive_max_days=config.curator.archive_max_days, dense_weight=config.search.dense_weight,
+        archive_max_days=config.curator.archive_max_days,
         scoring=config.search.scoring,
         open_access=config.api.api_key is None, body_max_bytes=config.api.body_max_bytes, tier=config.search.tier.value,
     )

@@ -128,7 +128,12 @@ class SearchQuery(Struct, kw_only=True):
 
 
 class RecallQuery(Struct, kw_only=True):
-    """Query of GET /recall, which touches nothing unless `touch=true`."""
+    """Query of GET /recall, which touches nothing unless `touch=true`.
+
+    Attributes:
+      floor: whether memories that have nothing to do with the context are left out.
+      explain: whether each memory comes with what its score is made of.
+    """
 
     context: str
     namespace: str | None = None
@@ -139,10 +144,12 @@ class RecallQuery(Struct, kw_only=True):
     as_agent: str | None = None
     budget_tokens: int | None = None
     touch: bool = False
+    floor: bool = True
+    explain: bool = False
 
 
 class RecallRequest(Struct, kw_only=True):
-    """Body of POST /recall."""
+    """Body of POST /recall; `floor` and `explain` as in RecallQuery."""
 
     context: str
     namespace: str | None = None
@@ -154,6 +161,8 @@ class RecallRequest(Struct, kw_only=True):
     budget_tokens: int | None = None
     context_tokens: list[str] | None = None
     touch: bool = True
+    floor: bool = True
+    explain: bool = False
 
 
 class GetArchivedQuery(Struct, kw_only=True):

@@ -38,12 +38,6 @@ class MemoryOut(Struct, kw_only=True):
     title_generated: bool | UnsetType = UNSET
 
 
-class ScoredMemory(MemoryOut, kw_only=True):
-    """A recalled memory; the score is in [0, 1] up to the importance boosts, larger is better."""
-
-    score: float
-
-
 class LinkOut(Struct, kw_only=True):
     """A link; the temporal fields are additions to v0.6.3's shape."""
 
@@ -99,16 +93,6 @@ class SearchResult(Struct, kw_only=True):
     count: int
     query: str
     memories: tuple[MemoryOut, ...]
-
-
-class RecallResult(Struct, kw_only=True):
-    """Answer to a recall; `mode` is `hybrid` or `keyword`."""
-
-    memories: tuple[ScoredMemory, ...]
-    count: int
-    tokens_used: int
-    mode: str
-    budget_tokens: int | UnsetType = UNSET
 
 
 class Deleted(Struct, kw_only=True):

@@ -345,7 +345,8 @@ async def state(http: httpx.AsyncClient) -> tuple[object, ...]:
     ("GET", "/recall"), ("GET", "/recall?context="), ("GET", "/recall?context=x&limit=51"),
     ("GET", "/recall?context=x&budget_tokens=0"), ("GET", "/archive?limit=0"), ("DELETE", "/archive"),
     ("GET", "/memories/%ff"), ("GET", "/memories/%00abc"), ("GET", f"/memories/{'x' * 129}"),
-    ("POST", "/gc?dry_run=perhaps"), ("GET", "/index?wait_below=x"),
+    ("POST", "/gc?dry_run=perhaps"), ("GET", "/index?wait_below=x"), ("GET", "/index?wait_below=-1"),
+    ("GET", "/index?wait_below=99999999999"), ("DELETE", "/archive?all=true&older_than_days=3"),
 ])
 async def test_bad_parameter_is_400_with_the_envelope(http: httpx.AsyncClient, method: str, path: str) -> None:
     answer = await http.request(method, httpx.URL("http://localhost", raw_path=f"/api/v1{path}".encode()))

@@ -13,11 +13,12 @@ from typing import TypeVar
 import httpx
 import trio
 
-from aimem.cli import Attached, Purpose, Surroundings, main
+from aimem.cli import Attached, Progress, Purpose, Surroundings, main
 from aimem.client import Client
 from aimem.config import Config
 from aimem.errors import AimemError
 from aimem.model import Instant
+from aimem.wire import BenchReport, BenchRequest
 
 T = TypeVar("T")
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -50,6 +51,8 @@ class FakeRuntime:
         self.requests: list[httpx.Request] = []
         self.purposes: list[Purpose] = []
         self.config: Config | None = None
+        self.report: BenchReport | None = None
+        self.benches: list[BenchRequest] = []
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -71,6 +74,13 @@ class FakeRuntime:
     def run_mcp(self, config: Config) -> int:
         self.config = config
         return 0
+
+    def run_bench(self, request: BenchRequest, around: Surroundings, progress: Progress) -> BenchReport:
+        assert self.report is not None, "this test measures nothing"
+        self.benches.append(request)
+        with progress("measuring", 1) as advance:
+            advance(1)
+        return self.report
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
         return trio.run(async_fn, *args)
@@ -108,6 +118,7 @@ class Machine:
         self.home = root / "home"
         self.cwd.mkdir()
         self.home.mkdir()
+        self.report: BenchReport | None = None
         self.environ: dict[str, str] = {"AI_MEMORY_NO_CONFIG": "1"}
 
     def run(
@@ -116,6 +127,7 @@ class Machine:
     ) -> Outcome:
         """Run one command line; the node answers every request with `answer`, or by `handler`."""
         runtime = FakeRuntime(handler or (lambda request: httpx.Response(status, json=answer)), holder=holder)
+        runtime.report = self.report
         out, err = Stream(terminal=terminal), Stream(terminal=terminal)
         around = Surroundings(
             stdin=io.BytesIO(stdin), stdout=out, stderr=err, environ={**self.environ, **(environ or {})}, cwd=self.cwd,

@@ -210,3 +210,29 @@ def test_nothing_but_errors_of_ours_is_raised_by_a_verb_s_own_checks(
 
     monkeypatch.setattr(memories, "get", broken)
     assert machine.run("get", "x", answer=MEMORY).status == ExitStatus.OTHER
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("line", "status", "said"), [
+    ("--help > /dev/full", ExitStatus.OTHER, "the output cannot be written: No space left on device"),
+    ("--version >&-", ExitStatus.OTHER, "the output cannot be written: Bad file descriptor"),
+    ("--help | true", ExitStatus.OK, ""),     # the status is true's; nothing is said of the pipe
+    ("list --nope 2> /dev/full", ExitStatus.INVALID, ""),
+    ("list --nope <&- >&- 2>&-", ExitStatus.INVALID, ""),
+    ("--help <&- 2>&- > /dev/null", ExitStatus.OK, ""),
+    ("import nothing.json <&-", ExitStatus.INVALID, "nothing.json cannot be read"),
+])
+def test_a_stream_that_is_closed_or_full_is_a_sentence_and_a_status(line: str, status: int, said: str) -> None:
+    shell = f"{sys.executable} -m aimem {line}"
+    run = subprocess.run(["/bin/sh", "-c", shell], capture_output=True, text=True, check=False)
+    assert run.returncode == status
+    assert run.stderr.count("\n") == bool(said)
+    assert said in run.stderr
+
+
+def test_closed_streams_leave_their_numbers_to_nobody_else() -> None:
+    code = (
+        "import os; from aimem.cli.surroundings import system_surroundings; system_surroundings();"
+        "raise SystemExit(os.open('/dev/null', os.O_RDONLY) - 3)")
+    shell = f"{sys.executable} -c \"{code}\" <&- >&- 2>&-"
+    assert subprocess.run(["/bin/sh", "-c", shell], check=False).returncode == 0

@@ -19,6 +19,21 @@ STORED = {
 }
 RECALLED = {
     "memories": [{**MEMORY, "score": 0.8125}], "count": 1, "tokens_used": 12, "mode": "hybrid", "budget_tokens": 100,
+    "below_floor": 0,
+}
+EXPLAINED = {
+    "memories": [{
+        **MEMORY, "score": 0.812, "contradicted_by": ["5f0e9c1e-5b0d-4c8e-9f57-0a1b2c3d4e5f"], "explanation": {
+            "bm25": {"raw": 7.25, "scaled": 1.0, "rank": 1}, "fused": 0.7, "nearness": 0.5, "time": 0.075, "role": 0.05,
+            "priority": 1.0, "confidence": 0.985, "tier": 1.01, "access": 1.0, "recency": 1.025, "proximity": 1.0,
+            "final": 0.8123, "moved_by": ["newer_fact"],
+        },
+    }],
+    "count": 1, "tokens_used": 12, "mode": "hybrid", "below_floor": 2, "ranking": {
+        "dense_weight": 0.3, "candidates": 100, "considered": 7, "superseded": 1, "nearness_share": 0.15,
+        "user_turn_share": 0.05, "meaning_floor": 0.2, "sense_floor": 0.15, "words_floor": 0.5,
+        "periods": [{"begin": "2026-01-01T00:00:00.000000Z", "end": "2026-01-02T00:00:00.000000Z"}],
+    },
 }
 SEARCHED = {"results": [MEMORY], "memories": [MEMORY], "count": 1, "query": "sqlite"}
 STATS = {
@@ -39,6 +54,19 @@ RECALL_TABLE = """\
 SCORE  ID        TIER  NAMESPACE  UPDATED  TITLE     CONTENT
 0.812  3f2a9c1e  mid   project    3h ago   Database  We chose SQLite. It is one file.
 """
+EXPLAINED_LINES = """\
+ranked 7 candidates, up to 100 by words and by meaning
+left out 1 memory that newer ones supersede
+favours the time from 2026-01-01T00:00:00.000000Z until before 2026-01-02T00:00:00.000000Z
+
+1. 3f2a9c1e  Database
+   score 0.8123 = (relevance 0.7000 + time 0.0750 + role 0.0500) x priority 1.0000 x confidence 0.9850 x tier 1.0100 x \
+access 1.0000 x recency 1.0250 x proximity 1.0000
+   relevance = 0.70 x words 1.0000 + 0.30 x meaning 0 (none)
+   words: BM25 7.2500, number 1; meaning: not found
+   set before an older memory that it contradicts
+   contradicted by the newer 5f0e9c1e
+"""
 ARCHIVE_TABLE = """\
 ID        TIER  NAMESPACE  ARCHIVED  REASON       TITLE
 3f2a9c1e  mid   project    5m ago    ttl_expired  Database
@@ -54,8 +82,10 @@ CASES: list[tuple[str, object, str, dict[str, object], object, str]] = [
      {"q": "sqlite", "namespace": "project", "limit": "20", "since": "2026-01-01T00:00:00Z", "as_agent": "a/b"}, None,
      LIST_TABLE),
     ("recall which --limit 3 --budget-tokens 100 --context-tokens a,,b", RECALLED, "POST /recall",
-     {"context": "which", "limit": 3, "budget_tokens": 100, "context_tokens": ["a", "b"], "touch": True}, None,
-     RECALL_TABLE),
+     {"context": "which", "limit": 3, "budget_tokens": 100, "context_tokens": ["a", "b"], "touch": True, "floor": True,
+      "explain": False}, None, RECALL_TABLE),
+    ("recall which --no-floor --explain", EXPLAINED, "POST /recall", {"floor": False, "explain": True}, None,
+     RECALL_TABLE + EXPLAINED_LINES),
     ("delete x-1", {"deleted": True}, "DELETE /memories/x-1", {}, {"deleted": True, "id": "x-1"}, "deleted: x-1\n"),
     ("promote x-1", {"promoted": True, "mode": "tier", "id": "x-1", "tier": "long"}, "POST /memories/x-1/promote", {},
      None, "promoted: x-1 [long]\n"),
@@ -317,3 +347,9 @@ def test_reindex_that_does_not_end_is_unavailable(machine: Machine) -> None:
     assert found.status == ExitStatus.UNAVAILABLE
     assert isinstance(found.json, dict)
     assert found.json["embedding_backlog"] == 5
+def test_recall_says_what_fell_below_the_floor_and_what_is_contradicted(machine: Machine) -> None:
+    shown = machine.run("recall", "which", answer=EXPLAINED)
+    assert "2 memories below the floor of relevance; --no-floor shows them" in shown.err
+    assert "1 memory contradicted by newer ones" in shown.err
+    nothing = machine.run("recall", "which", answer={**RECALLED, "memories": [], "count": 0, "below_floor": 3})
+    assert (nothing.status, "nothing relevant: 3 memories below the floor" in nothing.err) == (ExitStatus.OK, True)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from aimem.ports import Files, LockHeld, system_files
+from aimem.ports.files import SMALL_FILE_MAX_BYTES
 from tests.disk import Disk
 
 MAKERS = {"system": system_files, "disk": Disk}
@@ -49,6 +50,29 @@ def test_what_cannot_be_read_or_written_is_an_os_error(files: Files, tmp_path: P
         files.read(tmp_path)
     with pytest.raises(OSError):
         files.write_durably(tmp_path / "none" / "x", b"text")
+
+
+def test_what_is_no_small_regular_file_is_refused_without_waiting(files: Files, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "endless").symlink_to("/dev/zero")
+    (tmp_path / "large").write_bytes(b"x" * (SMALL_FILE_MAX_BYTES + 1))
+    for name in ("pipe", "endless", "large"):
+        with pytest.raises(OSError, match=name):
+            files.read(tmp_path / name)
+    (tmp_path / "key").write_bytes(b"k")
+    (tmp_path / "linked").symlink_to(tmp_path / "key")
+    assert files.read(tmp_path / "linked") == b"k"
+
+
+def test_the_lock_is_taken_on_no_other_file_of_the_users(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "precious").write_bytes(b"data")
+    (tmp_path / "x.lock").symlink_to(tmp_path / "precious")
+    with pytest.raises(OSError, match="symbolic link"):
+        files.lock(tmp_path / "x.lock", "pid 42")
+    assert (tmp_path / "precious").read_bytes() == b"data"
+    os.mkfifo(tmp_path / "y.lock")
+    with pytest.raises(OSError, match="no regular file"):
+        files.lock(tmp_path / "y.lock", "pid 42")
 
 
 def test_the_lock_is_held_once_and_tells_the_holders_hint(files: Files, tmp_path: Path) -> None:

@@ -9,8 +9,8 @@ import pytest
 import trio
 from msgspec import Struct
 
-from aimem.ports import Threads, trio_threads
-from tests.nodes import InlineThreads, SlowSync
+from aimem.ports import Threads, delayed_threads, trio_threads
+from tests.nodes import InlineThreads
 
 
 class Maker(Struct, frozen=True):
@@ -22,7 +22,7 @@ class Maker(Struct, frozen=True):
 
 MAKERS = {
     "inline": Maker(InlineThreads, lambda fn: fn()),
-    "slow": Maker(lambda: SlowSync(0.001), trio.from_thread.run_sync),
+    "slow": Maker(lambda: delayed_threads(0.001), trio.from_thread.run_sync),
     "trio": Maker(trio_threads, trio.from_thread.run_sync),
 }
 

@@ -131,7 +131,10 @@ async def test_a_call_without_an_id_is_neither_executed_nor_answered(serving, cl
 async def test_a_call_before_the_handshake_is_refused(serving, client):
     async with serving() as peer:
         answer = await peer.call("memory_stats", {})
-    assert answer["error"]["code"] == -32602
+        greeted = await peer.ask("initialize", {"protocolVersion": 5})
+    assert answer["error"]["code"] == greeted["error"]["code"] == -32602
+    assert "initialize has not been sent" in answer["error"]["message"]
+    assert "params are not those that MCP defines" in greeted["error"]["message"]
     assert client.calls == []
 
 

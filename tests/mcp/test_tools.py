@@ -84,11 +84,24 @@ async def test_recall_passes_every_parameter_and_answers_as_json_if_asked(client
     given = {
         "context": "why", "namespace": "a", "limit": 3, "tags": "x", "since": "2026-01-01T00:00:00Z",
         "until": "2027-01-01T00:00:00Z", "as_agent": "a/b", "budget_tokens": 100, "context_tokens": ["now"],
+        "floor": False, "explain": True,
     }
     result = await answer(client, "memory_recall", **given, format="json")
     assert client.calls == [("recall", [request(RecallRequest, **given)], "me")]
-    assert list(result) == ["memories", "count", "tokens_used", "mode", "budget_tokens"]
+    assert list(result) == ["memories", "count", "tokens_used", "mode", "budget_tokens", "below_floor"]
     assert list(result["memories"][0]) == [*MEMORY_KEYS, "score"]
+
+
+async def test_what_recall_has_to_say_beside_its_columns_comes_behind_them(client):
+    found = client.answers["recall"]
+    [memory] = found.memories
+    client.answers["recall"] = msgspec.structs.replace(
+        found, below_floor=3, memories=(msgspec.structs.replace(memory, contradicted_by=("9c1e", "5b0d")),)
+    )
+    facts, header, row = (await run(client, "memory_recall", context="x")).split("\n")
+    assert facts.endswith("|below_floor:3")
+    assert header.endswith("|agent_id|content|contradicted_by]:")
+    assert row.endswith("|9c1e,5b0d")
 
 
 @pytest.mark.parametrize("tool", ["memory_recall", "memory_search", "memory_list"])

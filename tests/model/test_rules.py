@@ -172,6 +172,18 @@ def test_what_breaks_a_limit_is_refused_by_its_fields_name(
     assert refused.value.message.encode()
 
 
+@pytest.mark.parametrize(("rule", "allowed"), [
+    (rules.memory_id, "none is allowed"), (rules.tag, "none is allowed"),
+    (rules.title, "only line feed and tab are allowed"),
+    (rules.content, "only line feed, tab and carriage return are allowed"),
+])
+def test_a_control_character_is_refused_with_those_that_are_allowed(
+    rule: Callable[[str], object], allowed: str
+) -> None:
+    with pytest.raises(InvalidRequest, match=rf"U\+0007 at position 1; {allowed}"):
+        rule("a\ab")
+
+
 @pytest.mark.parametrize("value", ["_agents", "_messages/bob", "*", " _x"])
 def test_the_systems_namespaces_are_closed_to_generic_writes(value: str) -> None:
     with pytest.raises(Denied) as refused:

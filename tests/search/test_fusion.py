@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimem.search import Scored, fuse_scores, keep_firsts
+from aimem.search import Fused, fuse_scores, keep_firsts, places
 
 numbers = st.floats(allow_nan=False, allow_infinity=False)
 arms = st.dictionaries(st.integers(0, 30), numbers, max_size=12)
@@ -55,13 +55,15 @@ def test_row_that_is_better_in_both_arms_is_never_below(
 def test_weights_are_those_of_the_words_and_the_meaning() -> None:
     ranked = fuse_scores({1: 8.0, 2: 4.0, 3: 6.0}, {2: 0.9, 3: 0.5, 4: 0.1}, dense_weight=0.3)
     assert ranked == [
-        Scored(no=1, score=pytest.approx(0.7)), Scored(no=3, score=pytest.approx(0.5)),
-        Scored(no=2, score=pytest.approx(0.3)), Scored(no=4, score=0.0),
+        Fused(no=1, words=1.0, meaning=0.0, score=pytest.approx(0.7)),
+        Fused(no=3, words=0.5, meaning=pytest.approx(0.5), score=pytest.approx(0.5)),
+        Fused(no=2, words=0.0, meaning=1.0, score=pytest.approx(0.3)),
+        Fused(no=4, words=0.0, meaning=0.0, score=0.0),
     ]
 
 
 def test_arm_with_one_row_counts_in_full() -> None:
-    assert fuse_scores({5: 0.001}, {9: -0.2}) == [Scored(no=5, score=0.7), Scored(no=9, score=0.3)]
+    assert [(row.no, row.score) for row in fuse_scores({5: 0.001}, {9: -0.2})] == [(5, 0.7), (9, 0.3)]
 
 
 @pytest.mark.parametrize("weight", [-0.01, 1.01, math.nan, math.inf])
@@ -77,26 +79,26 @@ def test_scores_that_are_not_finite_are_refused(bad: float) -> None:
             fuse_scores(lexical, dense)
 
 
-@given(tame_arms, tame_arms, st.integers(1, 8))
-def test_first_of_each_arm_is_kept_within_the_answer(
-    lexical: dict[int, float], dense: dict[int, float], limit: int
-) -> None:
-    ranked = fuse_scores(lexical, dense, dense_weight=0.5)
-    kept = keep_firsts(ranked, lexical, dense, limit)
-    assert sorted(row.no for row in kept) == sorted(row.no for row in ranked)
-    head = [row.no for row in kept[:max(2, limit)]]
-    firsts = {min(arm, key=lambda no: (-arm[no], no)) for arm in (lexical, dense) if arm}
-    assert firsts <= set(head)
-    still = [row for row in ranked if row.no not in firsts]
-    assert [row for row in kept if row.no not in firsts] == still
+def test_places_count_from_one_ties_by_row() -> None:
+    assert places({7: 0.5, 3: 0.5, 5: 0.9}) == {5: 1, 3: 2, 7: 3}
+    assert places({}) == {}
+
+
+@given(st.lists(st.integers(0, 30), unique=True, min_size=2), st.data(), st.integers(0, 8))
+def test_first_of_each_arm_is_kept_within_the_answer(order: list[int], data: st.DataObject, limit: int) -> None:
+    firsts = data.draw(st.sets(st.sampled_from(order), max_size=2))
+    kept = keep_firsts(order, firsts, limit)
+    assert sorted(kept) == sorted(order)
+    assert firsts <= set(kept[:max(2, limit)])
+    assert [no for no in kept if no not in firsts] == [no for no in order if no not in firsts]
 
 
 def test_nothing_moves_when_both_firsts_are_in() -> None:
-    lexical, dense = {1: 3.0, 2: 2.0, 3: 1.0}, {2: 0.9, 1: 0.8, 3: 0.7}
-    ranked = fuse_scores(lexical, dense)
-    assert keep_firsts(ranked, lexical, dense, 2) == ranked
+    assert keep_firsts([4, 2, 9], {4, 2}, 2) == [4, 2, 9]
+    assert keep_firsts([4], {4}, 1) == [4]
+    assert keep_firsts([], (), 5) == []
 
 
-def test_first_of_an_arm_that_boosts_left_out_is_ignored() -> None:
-    ranked = [Scored(no=1, score=0.5)]
-    assert keep_firsts(ranked, {7: 9.0, 1: 1.0}, {}, 1) == ranked
+def test_first_that_fell_below_takes_the_last_place_in_sight() -> None:
+    assert keep_firsts([1, 2, 3, 4, 5], {5}, 3) == [1, 2, 5, 3, 4]
+    assert keep_firsts([1, 2, 3, 4, 5], {3, 5}, 1) == [3, 5, 1, 2, 4]

@@ -216,6 +216,8 @@ async def test_a_purge_wants_an_age_or_the_express_wish_for_all(node: Node) -> N
             Code.INVALID_REQUEST, service.purge_archive(node, ALICE, PurgeQuery(older_than_days=days))
         )
         assert error.field == "older_than_days"
+    both = PurgeQuery(older_than_days=0, all=True)
+    assert (await refused(Code.INVALID_REQUEST, service.purge_archive(node, ALICE, both))).field == "all"
     assert (await service.archive_stats(node, ALICE)).archived_total == 1
     assert (await service.purge_archive(node, ALICE, PurgeQuery(all=True))).purged == 1
     await refused(Code.NOT_FOUND, service.restore(node, ALICE, stored.id, RestoreQuery()))

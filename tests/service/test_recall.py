@@ -152,7 +152,7 @@ async def test_with_vectors_a_small_namespace_among_many_gets_its_exact_best(hyb
         await put(hybrid, f"crowd {number}", "alpha beta gamma delta", namespace="crowd")
     await put(hybrid, "small", "epsilon zeta", namespace="small")
     await all_quiet()
-    found = await recall(hybrid, "alpha beta gamma delta", namespace="small")
+    found = await recall(hybrid, "alpha beta gamma delta", namespace="small", floor=False)
     assert (titles(found), found.mode) == (["small"], "hybrid")
 
 
@@ -162,7 +162,7 @@ async def test_with_vectors_the_expired_do_not_take_the_places_of_the_living(hyb
     kept = await put(hybrid, None, "gamma delta")
     await all_quiet()
     clock.advance(61)
-    found = await recall(hybrid, "alpha beta")
+    found = await recall(hybrid, "alpha beta", floor=False)
     assert [memory.id for memory in found.memories] == [kept.id]
 
 

@@ -11,10 +11,11 @@ import trio
 from aimem import service
 from aimem.errors import Code
 from aimem.model import DAY_S, Credential, Instant, after, derived_memory_id, format_instant
+from aimem.ports import delayed_threads
 from aimem.service import Node, Once, Policy
 from aimem.store import embeddings
 from aimem.wire import GetArchivedQuery, SearchQuery, Stored
-from tests.nodes import FakeClock, InlineThreads, SlowSync, open_node
+from tests.nodes import FakeClock, InlineThreads, open_node
 from tests.service.steps import ALICE, BOB, history_of, ids_listed, ops_of, put, refused, shown
 
 HOUR_S = 3600
@@ -300,7 +301,7 @@ async def test_a_repeated_key_is_answered_even_if_the_request_would_be_refused_b
 
 async def test_two_concurrent_requests_of_one_key_make_one_memory_and_one_answer(tmp_path: Path) -> None:
     answers: list[Stored] = []
-    async with open_node(tmp_path / "x.db", threads=SlowSync(0.005)) as node:
+    async with open_node(tmp_path / "x.db", threads=delayed_threads(0.005)) as node:
 
         async def attempt() -> None:
             answers.append(await put(node, None, "the same text", once=ONCE))

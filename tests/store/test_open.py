@@ -11,15 +11,17 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import apsw
 import msgspec
 import pytest
 import trio
 
 from aimem.errors import AimemError, Code, Corrupt, InvalidRequest, Unavailable
 from aimem.model import stream_id
-from aimem.ports import LockHeld, Mode, system_chance, system_files
+from aimem.ports import Files, LockHeld, Mode, system_chance, system_files
 from aimem.store import SCHEMA_VERSION, NodeLock, Store, digest, oplog
 from aimem.store.identity import Sidecar, sidecar_path
+from tests.disk import Disk, failed
 from tests.nodes import InlineThreads, open_store
 from tests.store.test_crash import look, put_pair
 
@@ -34,11 +36,11 @@ async def fill(db: Path) -> str:
         return store.stream
 
 
-async def opened_error(db: Path) -> AimemError:
+async def opened_error(db: Path, files: Files | None = None) -> AimemError:
     """Why it cannot be opened."""
     found: list[AimemError] = []
     try:
-        async with open_store(db, threads=InlineThreads()):
+        async with open_store(db, threads=InlineThreads(), files=files):
             pytest.fail("it could be opened")
     except* AimemError as group:
         found += flat(group)
@@ -170,6 +172,18 @@ async def test_a_key_file_that_is_a_folder_is_said_so(tmp_path: Path) -> None:
     assert "x.db.node" in error.message
 
 
+async def test_a_disk_that_fails_while_opening_is_no_reason_to_distrust_the_file(tmp_path: Path) -> None:
+    disk = Disk()
+
+    def fail(_: str) -> None:
+        raise failed(apsw.SQLITE_IOERR)
+
+    disk.on_sync = fail
+    error = await opened_error(tmp_path / "x.db", files=disk)
+    assert isinstance(error, Unavailable)
+    assert "check that its disk has room" in error.message
+
+
 async def test_without_its_key_file_a_database_begins_a_new_stream(tmp_path: Path) -> None:
     db = tmp_path / "x.db"
     old = await fill(db)
@@ -284,6 +298,19 @@ async def test_a_key_file_that_cannot_be_read_is_said_so(tmp_path: Path) -> None
 
 
 # The lock -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_device_or_a_pipe_is_no_database_and_gets_no_lock_file_beside_it(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.db")
+    with pytest.raises(InvalidRequest, match="a device, a pipe or a socket"):
+        NodeLock.take(system_files(), tmp_path / "x.db", "")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["x.db"]
+
+
+def test_a_lock_file_that_is_a_link_is_named(tmp_path: Path) -> None:
+    (tmp_path / "x.db.lock").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Unavailable, match="it is a symbolic link"):
+        NodeLock.take(system_files(), tmp_path / "x.db", "")
 
 
 def test_a_folder_or_a_missing_one_is_no_database(tmp_path: Path) -> None:

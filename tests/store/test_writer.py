@@ -11,11 +11,11 @@ import trio
 
 from aimem.errors import Corrupt, Unavailable
 from aimem.model import AgentId, Lifetimes, chain_hash
-from aimem.ports import DatabaseError, DatabaseFault
+from aimem.ports import DatabaseError, DatabaseFault, delayed_threads
 from aimem.service.drafts import creation_fields, draft_of
 from aimem.store import MEMORY, Store, Transaction, oplog
 from aimem.wire import CreateMemory
-from tests.nodes import InlineThreads, SlowSync, open_store, principal
+from tests.nodes import InlineThreads, open_store, principal
 
 
 def put(transaction: Transaction, key: str) -> str:
@@ -38,7 +38,7 @@ async def test_a_job_that_fails_is_rolled_back_alone(tmp_path: Path) -> None:
         put(transaction, "a-half")
         raise LookupError("the rest cannot be done")
 
-    async with open_store(tmp_path / "x.db", threads=SlowSync(0.005)) as store:
+    async with open_store(tmp_path / "x.db", threads=delayed_threads(0.005)) as store:
 
         async def attempt(key: str) -> None:
             try:
@@ -63,7 +63,7 @@ async def test_the_survivors_of_a_group_are_numbered_and_chained_without_a_gap(t
         if is_doomed:
             raise LookupError
 
-    async with open_store(tmp_path / "x.db", threads=SlowSync(0.002)) as store:
+    async with open_store(tmp_path / "x.db", threads=delayed_threads(0.002)) as store:
 
         async def attempt(key: str, is_doomed: bool) -> None:
             try:
@@ -89,7 +89,7 @@ async def test_the_survivors_of_a_group_are_numbered_and_chained_without_a_gap(t
 
 async def test_a_cancelled_callers_job_is_either_stored_and_over_or_never_runs(tmp_path: Path) -> None:
     rng, knew, left = random.Random(1), set(), set()
-    async with open_store(tmp_path / "x.db", threads=SlowSync(0.005)) as store:
+    async with open_store(tmp_path / "x.db", threads=delayed_threads(0.005)) as store:
 
         async def impatient(key: str) -> None:
             # Some stay: on a loaded machine no commit may be as quick as the others are impatient.
@@ -139,7 +139,7 @@ async def test_a_stopped_writer_tells_every_waiting_caller(tmp_path: Path) -> No
     told: list[str] = []
     first = trio.Event()
     async with trio.open_nursery() as callers:  # noqa: SIM117 - the callers are to outlive the store
-        async with open_store(tmp_path / "x.db", threads=SlowSync(0.01)) as store:
+        async with open_store(tmp_path / "x.db", threads=delayed_threads(0.01)) as store:
 
             async def attempt(key: str) -> None:
                 try:
@@ -188,7 +188,7 @@ async def test_a_caller_whose_write_is_being_queued_when_the_writer_stops_is_tol
 
 async def writes_a_second(db: Path, callers: int) -> float:
     done = 0
-    async with open_store(db, threads=SlowSync(0.002)) as store:
+    async with open_store(db, threads=delayed_threads(0.002)) as store:
         until = (began := trio.current_time()) + 1.0
 
         async def caller(name: int) -> None:

@@ -95,7 +95,7 @@ async def test_an_import_survives_kill_9_with_every_acknowledged_row(tmp_path: P
         assert acknowledged
         told = await importing.stderr_rest()
         assert await importing.wait() == 0, told
-    for memory_id in acknowledged[:: max(1, len(acknowledged) // 20)]:
+    for memory_id in acknowledged[:: max(1, len(acknowledged) // 5)]:
         assert (await ask(db, "get", memory_id)).returncode == 0
     assert (await ask_json(db, "stats"))["total"] == len(rows)
     again = await ask_json(db, "import", str(document))

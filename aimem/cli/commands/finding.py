@@ -10,6 +10,7 @@ from msgspec import UNSET
 from aimem.cli.commands.waiting import wait_for_index
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
+from aimem.cli.explaining import explanation_lines
 from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import age, counted, one_line, short_id
 from aimem.cli.values import comma_list
@@ -28,7 +29,7 @@ def recall(context: Context) -> int:
     request = RecallRequest(
         context=value("context"), namespace=value("namespace"), limit=value("limit"), tags=value("tags"),
         since=value("since"), until=value("until"), as_agent=value("as_agent"), budget_tokens=value("budget_tokens"),
-        context_tokens=comma_list(value("context_tokens")))
+        context_tokens=comma_list(value("context_tokens")), floor=not value("no_floor"), explain=value("explain"))
 
     async def act(attached: Attached, client: Client) -> RecallResult:
         if attached.holder:
@@ -46,8 +47,21 @@ def recall(context: Context) -> int:
     context.screen.table(
         ("score", "id", "tier", "namespace", "updated", "title", "content"),
         [(f"{memory.score:.3f}", *_cells(memory, now=now)) for memory in found.memories])
-    context.screen.say(f"{counted(found.count, 'memory')} ({found.mode}, {counted(found.tokens_used, 'token')})")
+    for line in explanation_lines(found):
+        context.screen.line(line)
+    _say_summary(context, found)
     return ExitStatus.OK
+
+
+def _say_summary(context: Context, found: RecallResult) -> None:
+    context.screen.say(f"{counted(found.count, 'memory')} ({found.mode}, {counted(found.tokens_used, 'token')})")
+    if found.below_floor:
+        nothing = "" if found.count else "nothing relevant: "
+        context.screen.say(
+            f"{nothing}{counted(found.below_floor, 'memory')} below the floor of relevance; --no-floor shows them")
+    doubted = sum(memory.contradicted_by is not UNSET for memory in found.memories)
+    if doubted:
+        context.screen.say(f"{counted(doubted, 'memory')} contradicted by newer ones; --json names them")
 
 
 def search(context: Context) -> int:

@@ -1,0 +1,105 @@
+"""The verb bench."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from aimem.cli.context import Context
+from aimem.cli.exits import ExitStatus
+from aimem.errors import InvalidRequest
+from aimem.model import format_instant
+from aimem.wire import BenchRecord, BenchReport, BenchRequest, decode_body, encode
+
+
+def bench(context: Context) -> int:
+    """Measure, show the report, and tell by the status whether budgets were kept and nothing regressed."""
+    history = _path(context, "history")
+    request = BenchRequest(
+        iterations=context.value("iterations"), warmup=context.value("warmup"), rows=context.value("rows"),
+        baseline=_baseline(_path(context, "baseline")), regression_threshold=context.value("regression_threshold"),
+    )
+    if history is not None:
+        _append(history, b"")     # a file that cannot be written should be heard of before the minutes are spent
+    report = context.runtime.run_bench(request, context.around, context.screen.progress)
+    if history is not None:
+        record = BenchRecord(
+            captured_at=format_instant(context.around.now()), iterations=report.iterations, warmup=report.warmup,
+            results=report.results,
+        )
+        _append(history, encode(record) + b"\n")
+    if context.wants_json:
+        context.screen.json(report)
+    else:
+        _show(context, report)
+    return ExitStatus.OK if report.is_passed else ExitStatus.OTHER
+
+
+def _path(context: Context, name: str) -> Path | None:
+    given: str | None = context.value(name)
+    return None if given is None else context.around.cwd / given
+
+
+def _baseline(path: Path | None) -> BenchReport | None:
+    if path is None:
+        return None
+    try:
+        return decode_body(BenchReport, path.read_bytes())
+    except OSError as error:
+        raise InvalidRequest(f"cannot read {path}: {error.strerror or error}", field="baseline") from error
+    except InvalidRequest as error:
+        raise InvalidRequest(f"{path} is no report of a bench: {error.message}", field="baseline") from error
+
+
+def _append(path: Path, line: bytes) -> None:
+    try:
+        with path.open("ab") as file:
+            file.write(line)
+    except OSError as error:
+        raise InvalidRequest(f"cannot write {path}: {error.strerror or error}", field="history") from error
+
+
+def _show(context: Context, report: BenchReport) -> None:
+    tables: Sequence[tuple[Sequence[str], list[Sequence[str]]]] = (
+        (("target ms", "p50", "p95", "p99", "samples", "status", "operation"), list(_results(report))),
+        (("per s", "gain", "stores"), list(_rates(report))),
+        (("target MB", "resident", "status", "process"), list(_sizes(report))),
+        (("before ms", "p95", "change", "status", "operation"), list(_regressions(report))),
+    )
+    for columns, rows in tables:
+        if rows:
+            context.screen.table(columns, rows)
+            context.screen.line()
+    for note in report.notes:
+        context.screen.say(f"note: {note}")
+
+
+def _results(report: BenchReport) -> Iterator[Sequence[str]]:
+    for result in report.results:
+        measured = (result.measured_p50_ms, result.measured_p95_ms, result.measured_p99_ms)
+        yield (
+            _target(result.target_p95_ms), *(f"{value:.2f}" for value in measured), str(result.samples), result.status,
+            result.label,
+        )
+
+
+def _rates(report: BenchReport) -> Iterator[Sequence[str]]:
+    for rate in report.rates:
+        yield f"{rate.per_s:.0f}", f"{rate.gain:.1f}x", rate.label
+
+
+def _sizes(report: BenchReport) -> Iterator[Sequence[str]]:
+    for size in report.sizes:
+        yield _target(size.target_mb), f"{size.measured_mb:.0f}", size.status, size.label
+
+
+def _regressions(report: BenchReport) -> Iterator[Sequence[str]]:
+    for each in report.regressions or ():
+        yield (
+            f"{each.baseline_p95_ms:.2f}", f"{each.measured_p95_ms:.2f}", f"{each.delta_pct:+.1f} %",
+            "regressed" if each.regressed else "ok", each.label,
+        )
+
+
+def _target(target: float | None) -> str:
+    return "-" if target is None else f"{target:.0f}"

@@ -1,0 +1,133 @@
+"""What recall ranks: the best rows of two arms, without what others supersede, and what is said against the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from msgspec import Struct
+
+from aimem.model import Instant, Memory, MemoryId, Namespace
+from aimem.ports import Connection
+from aimem.search import Evidence, tuning
+from aimem.service.facts import Judgement, judge_facts
+from aimem.service.node import Node
+from aimem.store import Clause, Filters, fulltext, linkage, memories
+
+WIDEN_BY: Final = 4
+WIDENINGS: Final = (1, WIDEN_BY)
+"""A memory that was restated a hundred times must not fill an arm with its past: four times as many are asked for then,
+and once more."""
+
+
+class Question(Struct, frozen=True, kw_only=True):
+    """A recall, checked: what is asked, where, and on whose behalf.
+
+    Attributes:
+      terms: the telling words of the text.
+      match: the same as an FTS5 expression; empty if the text has no word.
+      asked: the namespace whose ancestors are searched too, or None.
+    """
+
+    text: str
+    context: tuple[str, ...]
+    terms: tuple[str, ...]
+    match: str
+    filters: Filters
+    visible: Clause
+    asked: Namespace | None
+    now: Instant
+
+
+class Candidates(Struct, frozen=True, kw_only=True):
+    """What was found.
+
+    Attributes:
+      contradicted: of an older fact, the newer ones that contradict it, candidates or not, the newest first.
+      superseded_count: rows that the arms found and that are superseded.
+    """
+
+    evidence: Evidence
+    contradicted: Mapping[MemoryId, tuple[MemoryId, ...]]
+    superseded_count: int
+
+
+class _Arms(Struct, frozen=True, kw_only=True):
+    """What the two arms found, the rows behind it, what is said about them, and which of them are superseded."""
+
+    lexical: Mapping[int, float]
+    dense: Mapping[int, float]
+    rows: Mapping[int, Memory]
+    judged: Judgement
+    superseded: frozenset[int]
+
+    def is_crowded(self, width: int) -> bool:
+        """Whether an arm that was asked for so many rows is full, and mostly of superseded ones."""
+        return any(
+            len(arm) >= width and 2 * len(arm.keys() & self.superseded) > width for arm in (self.lexical, self.dense)
+        )
+
+
+async def find_candidates(node: Node, question: Question) -> Candidates:
+    """Ask both arms, judge the facts, and compute the cosine of whatever either arm found."""
+    # A query without any word (emoji, punctuation) has no meaning that the model could tell.
+    vector = await node.recaller.embed_query(question.text, question.context) if question.match else None
+    arms = await _search_arms(node, question, vector, tuning.CANDIDATES)
+    for times in WIDENINGS:
+        if arms.is_crowded(width := times * tuning.CANDIDATES):
+            arms = await _search_arms(node, question, vector, WIDEN_BY * width)
+    rows = {no: memory for no, memory in arms.rows.items() if no not in arms.superseded}
+    lexical = {no: score for no, score in arms.lexical.items() if no in rows}
+    cosines = {no: score for no, score in arms.dense.items() if no in rows}
+    if vector is not None and lexical.keys() - cosines.keys():
+        cosines |= await node.recaller.similarities(vector, lexical.keys() - cosines.keys())
+    number = {memory.id: no for no, memory in rows.items()}
+    contradicted = {
+        number[older]: tuple(number[one] for one in newer if one in number)
+        for older, newer in arms.judged.contradicted.items()
+        if older in number
+    }
+    return Candidates(
+        evidence=Evidence(lexical=lexical, cosines=cosines, rows=rows, contradicted=contradicted),
+        contradicted=arms.judged.contradicted,
+        superseded_count=len(arms.superseded),
+    )
+
+
+async def _search_arms(node: Node, question: Question, vector: bytes | None, width: int) -> _Arms:
+    lexical: dict[int, float] = {}
+    if question.match:
+        lexical = await node.store.read(
+            fulltext.hits, question.match, question.filters, question.visible, question.now, width
+        )
+    # Filter first: a small namespace among many gets its exact best, and nothing that is hidden competes.
+    is_open = not question.filters.is_narrow and question.visible.sql == "1"
+    dense: dict[int, float] = {}
+    if vector is not None:
+        allowed = None if is_open else await _allowed(node, question)
+        dense = dict(await node.recaller.nearest(vector, width, allowed))
+    rows, facts = await node.store.read(_rows, question, {*lexical, *dense})
+    if vector is not None and is_open and len(dense) == width and not dense.keys() <= rows.keys():
+        # What has expired keeps its vectors until it is collected: here it took places of the living.
+        dense = dict(await node.recaller.nearest(vector, width, await _allowed(node, question)))
+        rows, facts = await node.store.read(_rows, question, {*lexical, *dense})
+    judged = judge_facts(facts)
+    return _Arms(
+        lexical={no: score for no, score in lexical.items() if no in rows},
+        dense={no: score for no, score in dense.items() if no in rows},
+        rows=rows,
+        judged=judged,
+        superseded=frozenset(no for no, memory in rows.items() if memory.id in judged.superseded),
+    )
+
+
+async def _allowed(node: Node, question: Question) -> frozenset[int]:
+    return await node.store.read(memories.numbers_matching, question.filters, question.visible, question.now)
+
+
+def _rows(
+    conn: Connection, question: Question, numbers: Collection[int]
+) -> tuple[dict[int, Memory], tuple[linkage.Fact, ...]]:
+    rows = memories.by_numbers(conn, sorted(numbers), question.filters, question.visible, question.now)
+    ids = [memory.id for memory in rows.values()]
+    return rows, linkage.facts_about(conn, ids, question.now, question.visible)

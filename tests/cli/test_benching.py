@@ -1,0 +1,108 @@
+"""The verb bench: what it asks for, what it shows, what its status says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from msgspec.structs import replace
+
+from aimem.cli import ExitStatus
+from aimem.wire import BenchRate, BenchReport, BenchResult, BenchSize
+from tests.cli.fakes import Machine
+
+RESULT = BenchResult(
+    operation="search_fts", label="search, two words", target_p95_ms=100.0, measured_p50_ms=1.5, measured_p95_ms=2.25,
+    measured_p99_ms=3.0, samples=5, status="pass",
+)
+REPORT = BenchReport(
+    iterations=5, warmup=2, results=(RESULT,), rows=10,
+    rates=(BenchRate(operation="store_1", label="1 caller", callers=1, sync_delay_ms=0, per_s=512.4, gain=1.0),),
+    sizes=(BenchSize(operation="bench", label="this process", target_mb=None, measured_mb=90.4, status="pass"),),
+    notes=("something was left out",),
+)
+TABLES = """\
+TARGET MS  P50   P95   P99   SAMPLES  STATUS  OPERATION
+100        1.50  2.25  3.00  5        pass    search, two words
+
+PER S  GAIN  STORES
+512    1.0x  1 caller
+
+TARGET MB  RESIDENT  STATUS  PROCESS
+-          90        pass    this process
+
+"""
+
+
+@pytest.fixture
+def bench(machine: Machine) -> Machine:
+    machine.report = REPORT
+    return machine
+
+
+def test_a_report_is_shown_as_tables_and_its_notes_apart(bench: Machine) -> None:
+    shown = bench.run("bench", "--iterations", "5", "--warmup", "2", "--rows", "10")
+    assert (shown.status, shown.out) == (ExitStatus.OK, TABLES)
+    assert "something was left out" in shown.err
+    [asked] = shown.runtime.benches
+    assert (asked.iterations, asked.warmup, asked.rows, asked.baseline) == (5, 2, 10, None)
+
+
+def test_json_has_the_older_systems_shape_and_more(bench: Machine) -> None:
+    printed = bench.run("bench", "--json").json
+    assert isinstance(printed, dict)
+    assert list(printed) == [
+        "iterations", "warmup", "results", "regressions", "rows", "rates", "sizes", "notes",
+    ]
+    assert printed["regressions"] is None
+    assert list(printed["results"][0]) == [
+        "operation", "label", "target_p95_ms", "measured_p50_ms", "measured_p95_ms", "measured_p99_ms", "samples",
+        "status",
+    ]
+
+
+def test_a_printed_report_is_a_baseline(bench: Machine) -> None:
+    (bench.cwd / "before.json").write_text(bench.run("bench", "--json").out)
+    [asked] = bench.run("bench", "--baseline", "before.json", "--regression-threshold", "25").runtime.benches
+    assert asked.baseline == REPORT
+    assert asked.regression_threshold == 25
+
+
+def test_a_baseline_of_the_older_system_will_do(bench: Machine) -> None:
+    old = {"iterations": 1, "warmup": 0, "regressions": None, "results": [{
+        "operation": "search_fts", "label": "search", "target_p95_ms": 100.0, "measured_p50_ms": 1.0,
+        "measured_p95_ms": 1.0, "measured_p99_ms": 1.0, "samples": 1, "status": "pass"}]}
+    (bench.cwd / "old.json").write_text(json.dumps(old))
+    [asked] = bench.run("bench", "--baseline", "old.json").runtime.benches
+    assert asked.baseline is not None
+    assert asked.baseline.results[0].measured_p95_ms == 1
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"results": 7}'])
+def test_a_baseline_that_is_none_is_refused_before_anything_is_measured(bench: Machine, content: str | None) -> None:
+    if content is not None:
+        (bench.cwd / "bad.json").write_text(content)
+    refused = bench.run("bench", "--baseline", "bad.json")
+    assert (refused.status, refused.runtime.benches) == (ExitStatus.INVALID, [])
+    assert "bad.json" in refused.err
+
+
+def test_a_history_gains_a_line_each_time(bench: Machine) -> None:
+    for _ in range(2):
+        bench.run("bench", "--history", "history.jsonl")
+    lines = [json.loads(line) for line in (bench.cwd / "history.jsonl").read_text().splitlines()]
+    assert len(lines) == 2
+    assert list(lines[0]) == ["captured_at", "iterations", "warmup", "results"]
+    assert lines[0]["captured_at"] == "2026-01-02T00:00:00.000000Z"
+
+
+def test_a_history_that_cannot_be_written_is_refused_before_anything_is_measured(bench: Machine) -> None:
+    refused = bench.run("bench", "--history", "no/such/folder/history.jsonl")
+    assert (refused.status, refused.runtime.benches) == (ExitStatus.INVALID, [])
+
+
+def test_a_missed_budget_is_a_failure_that_is_shown(bench: Machine) -> None:
+    bench.report = BenchReport(iterations=1, warmup=0, results=(replace(RESULT, status="fail"),))
+    missed = bench.run("bench")
+    assert missed.status == ExitStatus.OTHER
+    assert "fail" in missed.out
