@@ -46,11 +46,13 @@ def rebuild(index: VectorIndex, path: Path, model: str = "m") -> None:
     index.adopt(folder.publish(dimension=index.dimension).segment)
 
 
-def clustered(count: int, seed: int = 1, dimension: int = 384) -> NDArray[np.float16]:
-    """Unit vectors in topics of topics, whose covariance falls off as that of a language model's does."""
-    rng = np.random.default_rng(seed)
+def clustered(
+    count: int, seed: int = 1, dimension: int = 384, topic_count: int | None = None
+) -> NDArray[np.float16]:
+    """Unit vectors in topics, whose covariance falls off as that of a language model's does."""
+    rng, topic_count = np.random.default_rng(seed), topic_count or max(8, count // 200)
     spread = (1.0 / np.sqrt(1.0 + np.arange(dimension))).astype(np.float32)
-    topics = np.random.default_rng(99).standard_normal((max(8, count // 200), dimension)).astype(np.float32) * spread
+    topics = np.random.default_rng(99).standard_normal((topic_count, dimension)).astype(np.float32) * spread
     rows = np.empty((count, dimension), np.float16)
     for start in range(0, count, 20_000):
         end = min(count, start + 20_000)
