@@ -11,6 +11,7 @@ from aimem.model import Instant, Memory, MemoryId, Namespace
 from aimem.ports import Connection
 from aimem.search import Evidence, tuning
 from aimem.service.facts import Judgement, judge_facts
+from aimem.service.meaning import Scope, nearest_in_scope
 from aimem.service.node import Node
 from aimem.store import Clause, Filters, fulltext, linkage, memories
 
@@ -100,17 +101,9 @@ async def _search_arms(node: Node, question: Question, vector: bytes | None, wid
         lexical = await node.store.read(
             fulltext.hits, question.match, question.filters, question.visible, question.now, width
         )
-    # Filter first: a small namespace among many gets its exact best, and nothing that is hidden competes.
-    is_open = not question.filters.is_narrow and question.visible.sql == "1"
-    dense: dict[int, float] = {}
-    if vector is not None:
-        allowed = None if is_open else await _allowed(node, question)
-        dense = dict(await node.recaller.nearest(vector, width, allowed))
+    scope = Scope(question.filters, question.visible, question.now)
+    dense = {} if vector is None else await nearest_in_scope(node, vector, width, scope)
     rows, facts = await node.store.read(_rows, question, {*lexical, *dense})
-    if vector is not None and is_open and len(dense) == width and not dense.keys() <= rows.keys():
-        # What has expired keeps its vectors until it is collected: here it took places of the living.
-        dense = dict(await node.recaller.nearest(vector, width, await _allowed(node, question)))
-        rows, facts = await node.store.read(_rows, question, {*lexical, *dense})
     judged = judge_facts(facts)
     return _Arms(
         lexical={no: score for no, score in lexical.items() if no in rows},
@@ -119,10 +112,6 @@ async def _search_arms(node: Node, question: Question, vector: bytes | None, wid
         judged=judged,
         superseded=frozenset(no for no, memory in rows.items() if memory.id in judged.superseded),
     )
-
-
-async def _allowed(node: Node, question: Question) -> frozenset[int]:
-    return await node.store.read(memories.numbers_matching, question.filters, question.visible, question.now)
 
 
 def _rows(

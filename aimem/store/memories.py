@@ -197,8 +197,26 @@ def by_numbers(
     return {cast("int", row[rows.MEMORY_WIDTH]): rows.memory(row) for row in found}
 
 
-def numbers_matching(conn: Connection, filters: Filters, visible: Clause, now: Instant) -> frozenset[int]:
-    """Numbers of all live, visible rows that match: what a filtered vector search looks among."""
+def numbers_matching(
+    conn: Connection, filters: Filters, visible: Clause, now: Instant, limit: int | None
+) -> frozenset[int]:
+    """Numbers of the live, visible rows that match: what a filtered vector search looks among.
+
+    Args:
+      limit: any so many of them are enough, to tell few from many; None for all.
+    """
     where = live_at(now) & visible & matching(filters)
+    parameters = {**where.parameters, "limit": -1 if limit is None else limit}
+    found = conn.execute(f"{_NUMBERS} WHERE {where.sql} LIMIT :limit", parameters)
+    return frozenset(cast("int", row[0]) for row in found)
+
+
+def numbers_among(
+    conn: Connection, numbers: Sequence[int], filters: Filters, visible: Clause, now: Instant
+) -> frozenset[int]:
+    """Of these numbers, those of live, visible rows that match."""
+    asked = msgspec.json.encode(numbers).decode()
+    among = Clause("v.no IN (SELECT value FROM json_each(:numbers))", {"numbers": asked})
+    where = live_at(now) & visible & matching(filters) & among
     found = conn.execute(f"{_NUMBERS} WHERE {where.sql}", where.parameters)
     return frozenset(cast("int", row[0]) for row in found)
