@@ -18,7 +18,7 @@ from aimem.ports import Chance, Clock, Embedder, Files, Threads, system_chance, 
 from aimem.ports.chance import SeededChance
 from aimem.replication import merge_entry
 from aimem.search import Bounds, Recaller
-from aimem.service import Node, Policy, run_indexer, run_touches
+from aimem.service import Node, Policy, run_indexer, run_touches, run_words
 from aimem.store import Store, StorePorts, StoreSettings
 
 T = TypeVar("T")
@@ -132,6 +132,7 @@ async def open_node(
         )
         async with trio.open_nursery() as nursery:
             await nursery.start(run_touches, node)
+            await nursery.start(run_words, node)
             if embedder is not None:
                 await nursery.start(partial(run_indexer, node, lambda: embedder))
             yield node

@@ -6,17 +6,18 @@ import errno
 import importlib
 import os
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from aimem.cli.context import Context
-from aimem.cli.exits import ExitStatus, status_of
+from aimem.cli.exits import ExitStatus, is_interrupt, leaves, status_of
 from aimem.cli.parser import Parsed, UsageError, help_text, parse
 from aimem.cli.runtime import Runtime
 from aimem.cli.surroundings import Surroundings, abandon, system_surroundings
 from aimem.cli.text import one_line
 from aimem.cli.verbs import Verb
-from aimem.config import load_config
-from aimem.errors import AimemError, ApprovalRequired
+from aimem.config import StoreConfig, load_config
+from aimem.errors import AimemError, ApprovalRequired, NotFound
+from aimem.wire import ErrorOut, encode, to_builtins
 
 Command = Callable[[Context], int]
 _OF_OUTPUT = frozenset({errno.EBADF, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.ENOSPC})
@@ -39,7 +40,7 @@ def main(argv: Sequence[str], runtime: Runtime, around: Surroundings | None = No
             status = exit_.code if isinstance(exit_.code, int) else ExitStatus.OK
         around.stdout.flush()
     except (KeyboardInterrupt, BaseExceptionGroup, Exception) as error:  # noqa: BLE001  # the door's last line
-        return _report(error, around)
+        return _report(error, argv, around)
     return int(status)
 
 
@@ -51,7 +52,10 @@ def _carry_out(argv: Sequence[str], runtime: Runtime, around: Surroundings) -> i
     if parsed.verb.children:
         names = ", ".join(child.name for child in parsed.verb.children)
         raise UsageError(f"{parsed.verb.name} needs one of {names}; see `ai-memory {parsed.verb.name} --help`")
+    if parsed.verb.name == "help":
+        return _carry_out([*parsed.values["words"], "--help"], runtime, around)
     config = load_config(parsed.settings, around.environ, cwd=around.cwd, home=around.home)
+    _refuse_missing(parsed.verb, config.store)
     context = Context(parsed, config, runtime, around)
     try:
         return command_of(parsed.verb)(context)
@@ -60,6 +64,15 @@ def _carry_out(argv: Sequence[str], runtime: Runtime, around: Surroundings) -> i
         if pending is None:
             raise
         return _pending(pending, parsed, context)
+
+
+def _refuse_missing(verb: Verb, store: StoreConfig) -> None:
+    """A named database that is not there is a misspelt one, unless the verb is there to begin one.
+
+    A folder that is missing is told by whoever opens the database: no verb makes it.
+    """
+    if store.named_by and not verb.begins and store.db.parent.is_dir() and not store.db.exists():
+        raise NotFound(f"no database at {store.db} (named by {store.named_by}); `store` or `serve` would create it")
 
 
 def command_of(verb: Verb) -> Command:
@@ -81,32 +94,32 @@ def _pending(error: ApprovalRequired, parsed: Parsed, context: Context) -> int:
     return ExitStatus.PENDING
 
 
-def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The single errors inside groups, which the nurseries below us raise."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from leaves(inner)
-    else:
-        yield error
-
-
-def _report(error: BaseException, around: Surroundings) -> int:
+def _report(error: BaseException, argv: Sequence[str], around: Surroundings) -> int:
     """Say what went wrong, in the order of what matters: the user's own doing first, then our errors, then bugs."""
     inside = list(leaves(error))
-    if any(isinstance(leaf, KeyboardInterrupt) for leaf in inside):
+    if is_interrupt(error):
         return ExitStatus.INTERRUPTED
     if inside and all(isinstance(leaf, BrokenPipeError) for leaf in inside):
         abandon(around.stdout)
         return ExitStatus.BROKEN_PIPE
     if inside and all(_is_of_output(leaf) for leaf in inside):
         abandon(around.stdout)
-        _tell(f"the output cannot be written: {one_line(os.strerror(_errno(inside[0])))}", around)
+        reason = one_line(os.strerror(_errno(inside[0])))
+        _tell(f"ai-memory: error: the output cannot be written: {reason}\n", around)
         return ExitStatus.OTHER
     known = [leaf for leaf in inside if isinstance(leaf, AimemError)]
     if known and len(known) == len(inside):
-        _tell(one_line(known[0].message), around)
+        _tell(_said(known[0], argv), around)
         return status_of(known[0])
     return _report_bug(inside[0] if inside else error, error, around)
+
+
+def _said(error: AimemError, argv: Sequence[str]) -> str:
+    """The error as a line of stderr: a sentence, or the envelope of ai-memory-api(7) where data is JSON as well."""
+    if "--json" in argv[: argv.index("--") if "--" in argv else None]:
+        envelope = ErrorOut(error=error.message, code=error.code, field=error.field)
+        return encode({**to_builtins(envelope), **error.details}).decode() + "\n"
+    return f"ai-memory: error: {one_line(error.message)}\n"
 
 
 def _errno(error: BaseException) -> int:
@@ -118,9 +131,9 @@ def _is_of_output(error: BaseException) -> bool:
     return _errno(error) in _OF_OUTPUT and isinstance(error, OSError) and error.filename is None
 
 
-def _tell(sentence: str, around: Surroundings) -> None:
+def _tell(line: str, around: Surroundings) -> None:
     try:
-        around.stderr.write(f"ai-memory: error: {sentence}\n")
+        around.stderr.write(line)
         around.stderr.flush()
     except OSError:
         # Nobody is left to tell; the exit status still says it, if the interpreter's last flush does not fail as well.
@@ -131,5 +144,7 @@ def _report_bug(first: BaseException, error: BaseException, around: Surroundings
     if around.environ.get("AI_MEMORY_DEBUG") == "1":
         around.stderr.write("".join(traceback.format_exception(error)))
     what = one_line(f"{type(first).__name__}: {first}", width=200)
-    _tell(f"this is a bug in ai-memory ({what}); please report it with what AI_MEMORY_DEBUG=1 prints", around)
+    _tell(
+        f"ai-memory: error: this is a bug in ai-memory ({what}); please report it with what AI_MEMORY_DEBUG=1 prints\n",
+        around)
     return ExitStatus.OTHER

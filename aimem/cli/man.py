@@ -26,24 +26,41 @@ from aimem.config import SETTINGS, Kind, Setting, kind_words
 DATE = "November 21, 2026"
 """When the generated pages' words last changed."""
 
+NO_HYPHENS = '.\\" Names must not be divided at the end of a line.\n.nr doc-hyphen-flags 0'
+"""What every page sets: groff's mdoc would hyphenate options and fields, and switches that on anew in each section."""
+
 CONFIG_PAGE = "ai-memory-config.5"
+MCP_PAGE = "ai-memory-mcp.1"
+BEGIN_TOOLS, END_TOOLS = '.\\" BEGIN GENERATED TOOLS', '.\\" END GENERATED TOOLS'
+"""Between these aimem.mcp.man writes what the tools take; siblings do not import each other."""
+
 BEGIN, END = '.\\" BEGIN GENERATED SETTINGS', '.\\" END GENERATED SETTINGS'
 
 _SERVER_STATUSES = (ExitStatus.OK, ExitStatus.OTHER, ExitStatus.INVALID, ExitStatus.DENIED, ExitStatus.UNAVAILABLE)
+_NAME = re.compile(r"(?<![\w-])(--[a-z][\w-]*|ai-memory[\w-]*)")
 _SENTENCE_END = re.compile(r"(?<=[a-z0-9)][.])\s+(?=[A-Z])")
 
 
 def generated_pages(folder: Path) -> dict[str, str]:
     """Every page that is generated, whole or in part, by file name. `folder` holds the hand-written text."""
     pages = {f"ai-memory-{verb.name}.1": verb_page(verb) for verb in VERBS}
+    pages[MCP_PAGE] = _with_tools(pages[MCP_PAGE], folder / MCP_PAGE)
     pages[CONFIG_PAGE] = config_page((folder / CONFIG_PAGE).read_text())
     return pages
+
+
+def _with_tools(page: str, committed: Path) -> str:
+    """The page with the section of tools that stands in the committed one; it is the MCP room's to renew."""
+    text = committed.read_text() if committed.exists() else ""
+    kept = text.partition(BEGIN_TOOLS + "\n")[2].partition(END_TOOLS + "\n")[0]
+    place = ".Sh ENVIRONMENT\n"
+    return page.replace(place, f"{BEGIN_TOOLS}\n{kept}{END_TOOLS}\n{place}", 1)
 
 
 def verb_page(verb: Verb) -> str:
     """The page of one verb, in mdoc."""
     return "\n".join((
-        f".Dd {DATE}", f".Dt AI-MEMORY-{verb.name.upper()} 1", ".Os",
+        f".Dd {DATE}", f".Dt AI-MEMORY-{verb.name.upper()} 1", ".Os", NO_HYPHENS,
         ".Sh NAME", f".Nm ai-memory-{verb.name}", f".Nd {_text(verb.summary)}",
         ".Sh SYNOPSIS", *_synopsis(verb),
         ".Sh DESCRIPTION", *_description(verb),
@@ -77,7 +94,8 @@ def _synopsis(verb: Verb) -> Iterator[str]:
             yield ".Op " + _flags([setting.flag or ""], value)
         yield ".Op Ar global-option ..."
         for argument in leaf.arguments:
-            yield f".{'Op ' if argument.count == '?' else ''}Ar {argument.name}"
+            lead, tail = ("Op " if argument.count in "?*" else ""), (" ..." if argument.count in "+*" else "")
+            yield f".{lead}Ar {argument.name}{tail}"
 
 
 def _description(verb: Verb) -> Iterator[str]:
@@ -175,7 +193,7 @@ def _examples(verb: Verb) -> Iterator[str]:
             yield ".Pp"
         yield f"{what}:"
         yield ".Bd -literal -offset indent"
-        yield _text(f"$ ai-memory {line}")
+        yield from (_text(f"$ {one}") for one in line.split("\n"))
         yield ".Ed"
 
 
@@ -238,8 +256,8 @@ def _dashes(flag: str) -> str:
 
 
 def _sentences(text: str) -> Iterator[str]:
-    """One sentence a line, as mdoc wants it to space them."""
-    yield from (_text(sentence) for sentence in _SENTENCE_END.split(text))
+    """One sentence a line, as mdoc wants it to space them; names with hyphens of their own stay whole too."""
+    yield from (_NAME.sub(r"\\%\g<0>", _text(sentence)) for sentence in _SENTENCE_END.split(text))
 
 
 def _text(text: str) -> str:

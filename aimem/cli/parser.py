@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn, TextIO  # Any: argparse keeps its values in an untyped namespace
 
 import aimem
+from aimem.cli.values import integer, number
 from aimem.cli.verbs import VERBS, Argument, Option, Verb
 from aimem.config import EVERY_VERB, SETTINGS, Kind, Setting
 from aimem.errors import InvalidRequest
 
 _SETTING = "setting."
 _CHOICE = re.compile(r"argument (\S+): invalid choice: '([^']*)' \(choose from (.*)\)")
+
+_VERBS_NAMED_MAX = 8
 
 GLOBAL_HELP = {
     "--config": "The configuration file to read, instead of the usual places.",
@@ -23,6 +26,12 @@ GLOBAL_HELP = {
     "--version": "Show the version and exit.",
 }
 """Global flags that are no settings."""
+
+
+_EPILOG = """\
+A verb's help: ai-memory help VERB. The manual: man ai-memory, or without installing it, in the source's folder,
+man -l man/ai-memory.1; pages are ai-memory(1), ai-memory-VERB(1), ai-memory-config(5), ai-memory-api(7),
+ai-memory-compat(7) and ai-memory-glossary(7)."""
 
 
 class UsageError(InvalidRequest):
@@ -49,8 +58,10 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         if choice := _CHOICE.search(message):
             where, given, allowed = choice[1].partition("/")[0], choice[2], re.findall(r"[\w-]+", choice[3])
-            known = ", ".join(allowed)
-            message = f"{where}: {given[:64]!r} is unknown; allowed are {known}{_did_you_mean(given, allowed)}"
+            near = _did_you_mean(given, allowed)
+            # The verbs are too many for one line; the help that is named has them with what they do.
+            message = f"{given[:64]!r} is no verb{near}" if where == "VERB" and len(allowed) > _VERBS_NAMED_MAX else (
+                f"{where}: {given[:64]!r} is unknown; allowed are {', '.join(allowed)}{near}")
         raise UsageError(f"{message}; see `{self.prog} --help`")
 
     def _print_message(self, message: str, file: object = None) -> None:
@@ -85,10 +96,10 @@ def build_parser(out: TextIO | None = None) -> _Parser:
     root = _Parser(
         prog="ai-memory", add_help=False, allow_abbrev=False,
         description="Persistent memory for AI agents: over HTTP, MCP and this command line.",
-        epilog="The manual: man ai-memory, man ai-memory-VERB, man ai-memory-config.")
+        formatter_class=argparse.RawDescriptionHelpFormatter, epilog=_EPILOG)
     root.out = out
     _add_global(root, own_flags=frozenset())
-    root.add_argument("--version", action="version", version=f"ai-memory {aimem.__version__}",
+    root.add_argument("-V", "-v", "--version", action="version", version=f"ai-memory {aimem.__version__}",
                       help=GLOBAL_HELP["--version"])
     _add_verbs(root, VERBS, title="verbs")
     return root
@@ -159,10 +170,10 @@ def setting_metavar(setting: Setting) -> str:
 
 
 def _add_argument(parser: argparse.ArgumentParser, argument: Argument) -> None:
-    if argument.count == "?":
-        parser.add_argument(argument.name, nargs="?", help=argument.help)
-    else:
+    if argument.count == "1":
         parser.add_argument(argument.name, help=argument.help)
+    else:
+        parser.add_argument(argument.name, nargs=argument.count, help=argument.help)
 
 
 def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
@@ -180,7 +191,7 @@ def option_metavar(option: Option) -> str:
     """The placeholder of an option's value."""
     if option.choices:
         return "|".join(option.choices)
-    return "N" if option.read is not str else option.flag.rpartition("-")[2].upper()
+    return "N" if option.read in (integer, number) else option.flag.rpartition("-")[2].upper()
 
 
 def default_words(option: Option) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from argparse import ArgumentTypeError
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
 
@@ -21,6 +22,13 @@ def number(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(text)
     return value
+
+
+def one_tag(text: str) -> str:
+    """A tag to filter by; a comma would be a list of them, which no filter takes. Raises: ArgumentTypeError."""
+    if "," in text:
+        raise ArgumentTypeError(f"{text[:64]!r} has a comma; give one tag")
+    return text
 
 
 def comma_list(text: str | None) -> list[str] | None:

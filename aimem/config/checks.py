@@ -26,7 +26,12 @@ class Given(Struct, frozen=True, kw_only=True):
 
 def invalid(origin: str, key: str, problem: str) -> InvalidRequest:
     """The error for one setting. `origin` is the place where it was written."""
-    return InvalidRequest(f"{origin}: {key} {problem}", code=Code.CONFIG_INVALID, field=key)
+    return InvalidRequest(f"{subject(origin, key)} {problem}", code=Code.CONFIG_INVALID, field=key)
+
+
+def subject(origin: str, key: str) -> str:
+    """What a sentence about a setting is about: an option or a variable says its name, a line of a file does not."""
+    return origin if origin.startswith(("-", "AI_MEMORY_")) else f"{origin}: {key}"
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:

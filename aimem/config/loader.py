@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from aimem.config.checks import Given, check, did_you_mean, invalid, typed
+from aimem.config.checks import Given, check, did_you_mean, invalid, subject, typed
 from aimem.config.settings import SETTINGS, VARIABLES, Kind
 from aimem.config.slices import (
     ApiConfig,
@@ -134,7 +134,9 @@ def _split_address(layer: Layer) -> None:
     bind = layer.pop("bind", None)
     for other in ("host", "port"):
         if bind and other in layer:
-            raise invalid(f"{bind.origin} and {layer[other].origin}", "bind", f"excludes {other}; give one of them")
+            raise InvalidRequest(
+                f"{bind.origin} and {layer[other].origin}: bind excludes {other}; give one of them",
+                code=Code.CONFIG_INVALID, field="bind")
     if bind:
         found = _ADDRESS.fullmatch(str(bind.value))
         if not found or int(found[3]) > 65_535:
@@ -149,7 +151,7 @@ def _split_address(layer: Layer) -> None:
 
 def _file_notices(file: ConfigFile | None) -> Iterable[str]:
     if file and "api_key" in file.values and file.path.stat().st_mode & 0o004:
-        yield f"{file.path} holds api_key and is readable by everybody; run: chmod o-r {file.path}"
+        yield f"{file.path} holds api_key and is readable by everybody; run: chmod 600 {file.path}"
 
 
 def _variable_notices(environ: Mapping[str, str]) -> Iterable[str]:
@@ -165,10 +167,10 @@ def _variable_notices(environ: Mapping[str, str]) -> Iterable[str]:
 def _setting_notices(given: Layer) -> Iterable[str]:
     for key, item in given.items():
         if reason := _BY_KEY[key].unused:
-            yield f"{item.origin}: {key} {reason}"
+            yield f"{subject(item.origin, key)} {reason}"
     tier = given.get("tier")
     if tier and tier.value in (FeatureTier.SMART, FeatureTier.AUTONOMOUS):
-        yield f"{tier.origin}: tier {tier.value} runs as semantic: this version has no language model"
+        yield f"{subject(tier.origin, 'tier')} {tier.value} runs as semantic: this version has no language model"
 
 
 def _path(text: str, *, cwd: Path, home: Path) -> Path:
@@ -218,7 +220,8 @@ def _agent_id(given: Layer) -> str | None:
     try:
         return rules.agent_id(str(item.value))
     except InvalidRequest as error:
-        raise InvalidRequest(f"{item.origin}: {error.message}", code=Code.CONFIG_INVALID, field="agent_id") from None
+        sentence = f"{item.origin}: {error.message.removeprefix('agent_id: ')}"
+        raise InvalidRequest(sentence, code=Code.CONFIG_INVALID, field="agent_id") from None
 
 
 def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, notices: tuple[str, ...]) -> Config:
@@ -226,6 +229,7 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
     return Config(
         store=StoreConfig(
             db=_database(given, environ, cwd=cwd, home=home),
+            named_by=given["db"].origin if "db" in given else "",
             queue_count=_get(given, "store.queue_count", int, 1024),
             group_count=_get(given, "store.group_count", int, 64),
             reader_count=_get(given, "store.reader_count", int, 4)),

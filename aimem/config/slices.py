@@ -40,12 +40,14 @@ class StoreConfig(Struct, frozen=True, kw_only=True):
 
     Attributes:
       db: absolute path of the file.
+      named_by: where it was named (`--db`, `AI_MEMORY_DB`, a line of the file), or empty if a rule chose it.
       queue_count: writes that may wait for the writer; one more waits at its door.
       group_count: most writes in one transaction.
       reader_count: read-only connections.
     """
 
     db: Path
+    named_by: str = ""
     queue_count: int = 1024
     group_count: int = 64
     reader_count: int = 4

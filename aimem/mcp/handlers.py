@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Struct
 
+from aimem.errors import Code, InvalidRequest
 from aimem.mcp import params as p
 from aimem.mcp.memory_client import MemoryClient
 from aimem.mcp.toon import COLUMNS, Format, to_toon
@@ -123,7 +124,10 @@ async def get(call: Call, given: p.GetParams) -> str:
 
 
 async def update(call: Call, given: p.UpdateParams) -> str:
-    """memory_update; both null and an empty text clear the expiry."""
+    """memory_update; both null and an empty text clear the expiry. A call without a change is a mistake."""
+    if given == p.UpdateParams(id=given.id):
+        names = ", ".join(name for name in given.__struct_fields__ if name != "id")
+        raise InvalidRequest(f"nothing to change; give at least one of {names}", code=Code.SCHEMA_MISMATCH)
     updated = await call.client.update(
         given.id,
         UpdateMemory(

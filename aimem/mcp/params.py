@@ -46,10 +46,12 @@ def _documented(default: object) -> Meta:
 class StoreParams(Struct, kw_only=True, frozen=True):
     """Arguments of memory_store."""
 
-    title: Annotated[
-        str, Meta(description="A short name, unique in its namespace; the same name again updates the memory.")
-    ]
     content: Annotated[str, Meta(description="The text to remember.")]
+    title: Annotated[
+        str | None,
+        Meta(description="A short name, unique in its namespace; the same name again updates the memory. Left out or "
+             "blank, one is made from the content."),
+    ] = None
     tier: Annotated[
         Annotated[Tier, _documented("mid")] | None,
         Meta(description="How long it should live: short (hours), mid (days) or long (for ever)."),
@@ -67,8 +69,8 @@ class StoreParams(Struct, kw_only=True, frozen=True):
     source: Annotated[
         str,
         Meta(
-            description="Where it came from: user, claude, hook, api, cli, import, consolidation, system, chaos, or "
-            "another word of a-z, 0-9 and _ . : -"
+            description="What kind of writer it came from: user, claude, hook, api, cli, import, consolidation, "
+            "system, chaos, or another word of a-z, 0-9 and _ . : -"
         ),
     ] = "claude"
     metadata: Annotated[_Metadata, _documented({})] | None = None
@@ -138,7 +140,7 @@ class UpdateParams(Struct, kw_only=True, frozen=True):
     id: _IdOrPrefix
     title: Annotated[str | None, Meta(description="New title.")] = None
     content: Annotated[str | None, Meta(description="New text.")] = None
-    tier: Annotated[Tier | None, Meta(description="New tier.")] = None
+    tier: Annotated[Tier | None, Meta(description="New tier; a lower one than it has leaves it.")] = None
     namespace: Annotated[str | None, Meta(description="Move it here.")] = None
     tags: _Tags | None = None
     priority: Annotated[_Priority | None, Meta(description="New weight in ranking.")] = None

@@ -18,7 +18,7 @@ from aimem.errors import AimemError, Code
 from aimem.mcp.handlers import Call
 from aimem.mcp.identity import DefaultAgent
 from aimem.mcp.memory_client import MemoryClient
-from aimem.mcp.prompts import PROMPTS, Prompt
+from aimem.mcp.prompts import INSTRUCTIONS, PROMPTS, Prompt
 from aimem.mcp.tools import TOOLS, Effect, Tool
 
 SERVER_NAME: Final = "ai-memory"
@@ -67,7 +67,7 @@ def make_server(client: MemoryClient, default_agent: DefaultAgent) -> Server[Any
         return types.GetPromptResult(description=prompt.description, messages=[message])
 
     server: Server[Any] = Server(
-        SERVER_NAME, version=__version__, on_list_tools=list_tools, on_call_tool=call_tool,
+        SERVER_NAME, version=__version__, instructions=INSTRUCTIONS, on_list_tools=list_tools, on_call_tool=call_tool,
         on_list_prompts=list_prompts, on_get_prompt=get_prompt,
     )
     # The SDK's only middleware here reports to OpenTelemetry; nothing of ours listens, and memory texts stay at home.
@@ -122,7 +122,7 @@ def _published(tool: Tool) -> types.Tool:
     hints = types.ToolAnnotations(
         read_only_hint=tool.effect is Effect.READS,
         destructive_hint=tool.effect is Effect.OVERWRITES,
-        idempotent_hint=tool.effect is not Effect.ADDS,
+        idempotent_hint=tool.effect not in (Effect.ADDS, Effect.USES),
         open_world_hint=False,
     )
     return types.Tool(name=tool.name, description=tool.description, input_schema=tool.schema, annotations=hints)

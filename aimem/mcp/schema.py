@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar, cast  # Any: JSON Schema is open
 
@@ -49,9 +50,10 @@ def _plain(field: JsonSchema, definitions: JsonSchema) -> JsonSchema:
 
 
 def decode_arguments(kind: type[P], arguments: Mapping[str, object]) -> P:
-    """Read a call's arguments strictly: nothing is converted, names that the tool does not know are ignored.
+    """Read a call's arguments strictly: nothing is converted, and a name that the tool does not know is refused.
 
-    Null counts as absence unless the field's schema allows it.
+    Ignored, a misspelt name would give an answer to another question. Null counts as absence unless the field's schema
+    allows it.
 
     Raises: InvalidRequest(schema_mismatch) naming the field, what was given and what is allowed.
     """
@@ -60,10 +62,19 @@ def decode_arguments(kind: type[P], arguments: Mapping[str, object]) -> P:
         name: value for name, value in arguments.items()
         if value is not None or _allows_null(properties.get(name, {}))
     }
+    if unknown := [name for name in given if name not in properties]:
+        raise _unknown(unknown[0], list(properties))
     try:
         return msgspec.convert(given, kind, strict=True)
     except msgspec.ValidationError as error:
         raise _refusal(str(error), properties, given) from None
+
+
+def _unknown(name: str, known: Sequence[str]) -> InvalidRequest:
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    hint = f"did you mean {near[0]}?" if near else f"this tool takes {', '.join(known) or 'no arguments'}"
+    shown = name[:_SHOWN_CHARS]
+    return InvalidRequest(f"{shown}: there is no such argument; {hint}", code=Code.SCHEMA_MISMATCH, field=shown)
 
 
 def _allows_null(field: JsonSchema) -> bool:

@@ -17,7 +17,8 @@ from aimem.mcp.schema import JsonSchema, decode_arguments, input_schema
 class Effect(StrEnum):
     """What a tool does to the memory; clients ask their user before some of these."""
 
-    READS = "reads"            # a recall counts as reading: it prolongs what it finds and changes no text
+    READS = "reads"
+    USES = "uses"              # changes no text, but counts an access, prolongs and may promote; once more counts again
     ADDS = "adds"              # makes something new; once more makes it once more
     ENSURES = "ensures"        # makes something that is there afterwards; once more changes nothing
     OVERWRITES = "overwrites"  # may replace or remove what was there; once more changes nothing
@@ -51,12 +52,13 @@ _TABLE: Final = (
         description="Keep a text for later conversations. The same title in the same namespace updates what is there.",
     ),
     Tool(
-        name="memory_recall", params=p.RecallParams, handle=do.recall, effect=Effect.READS,
-        description="Find memories by meaning, best first. What is recalled lives longer.",
+        name="memory_recall", params=p.RecallParams, handle=do.recall, effect=Effect.USES,
+        description="Find memories by meaning, best first. What is recalled lives longer, and the fifth recall makes a "
+        "mid-tier memory long-lived.",
     ),
     Tool(
         name="memory_search", params=p.SearchParams, handle=do.search, effect=Effect.READS,
-        description="Find memories in which all the given words occur.",
+        description="Find memories in which all the given words occur, in any order; there are no operators.",
     ),
     Tool(
         name="memory_list", params=p.ListParams, handle=do.list_memories, effect=Effect.READS,
@@ -76,7 +78,7 @@ _TABLE: Final = (
     ),
     Tool(
         name="memory_promote", params=p.PromoteParams, handle=do.promote, effect=Effect.ADDS,
-        description="Make a memory long-lived, or copy it up into an ancestor namespace.",
+        description="Make a memory long-lived (the whole id is needed), or copy it up into an ancestor namespace.",
     ),
     Tool(
         name="memory_link", params=p.LinkParams, handle=do.link, effect=Effect.ENSURES,

@@ -146,7 +146,7 @@ def agent_id(text: str, *, field: str = "agent_id") -> AgentId:
     """An agent's id: 1 to 128 of letters, digits and `_ - : @ . /`."""
     if not (0 < len(text) <= AGENT_ID_MAX_BYTES and _AGENT_ID.fullmatch(text)):
         raise InvalidRequest(
-            f"{field}: invalid agent_id: {text[:64]!r}; "
+            f"{field}: {text[:64]!r} is an invalid agent id; "
             f"allowed are 1 to {AGENT_ID_MAX_BYTES} letters, digits and _ - : @ . /",
             field=field,
         )

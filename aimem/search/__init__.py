@@ -12,7 +12,7 @@ from aimem.search.halves import from_f16, to_f16
 from aimem.search.keeper import IndexNotKept
 from aimem.search.minilm import MODEL_DIMENSION, MODEL_SHA256, ModelUnavailable, open_minilm
 from aimem.search.moments import Period, moments_in, nearness
-from aimem.search.query import ParsedQuery, match_all, match_any, parse_query, stop_words
+from aimem.search.query import parse_query, stop_words
 from aimem.search.ranking import Evidence, Move, Ranked, Wish, newer_first, rank
 from aimem.search.relevance import below_floor, share_held
 from aimem.search.scoring import (
@@ -42,7 +42,6 @@ __all__ = [
     "IndexNotKept",
     "ModelUnavailable",
     "Move",
-    "ParsedQuery",
     "Period",
     "Ranked",
     "RecallMode",
@@ -60,8 +59,6 @@ __all__ = [
     "hold_halves",
     "is_user_turn",
     "keep_firsts",
-    "match_all",
-    "match_any",
     "moments_in",
     "nearness",
     "newer_first",

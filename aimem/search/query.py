@@ -1,14 +1,14 @@
-"""From what a caller typed to an FTS5 expression that no input can break."""
+"""From what a caller typed to the words that it asks for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from msgspec import Struct
+from aimem.model import Words, words
 
 TERMS_MAX_COUNT: Final = 64
 """A query may be 64 KiB long; more OR-ed words than this cost time and find nothing better."""
@@ -23,12 +23,6 @@ _INVISIBLE: Final = re.compile(
 _WORD: Final = re.compile(r"\w[\w\u0300-\u036f]*")
 
 
-class ParsedQuery(Struct, frozen=True, kw_only=True):
-    """What a query asks for: `terms`, 0 to 64 words, each once, in the order of their first use."""
-
-    terms: tuple[str, ...]
-
-
 @cache
 def stop_words() -> frozenset[str]:
     """The words of `stopwords.txt`, lower case."""
@@ -36,20 +30,28 @@ def stop_words() -> frozenset[str]:
     return frozenset(line.strip() for line in lines if line.strip() and not line.startswith("#"))
 
 
-def parse_query(text: str) -> ParsedQuery:
+def parse_query(text: str) -> Words:
     """Read the words of a query.
 
     Invisible code points vanish; a word is a run of letters, digits and underscores; words that differ only in case are
-    one (lower case in ASCII); stop words go unless nothing else is left; the first 64 words stay. Text without a word
-    gives no terms: such a query finds nothing.
+    one (lower case in ASCII); stop words go unless nothing else is left; the first 64 words stay, and as many odd ones.
+    Text without a word gives no terms: such a query finds nothing.
     """
-    words: dict[str, str] = {}
-    for word in _words(_INVISIBLE.sub("", text)):
+    seen = _INVISIBLE.sub("", text)
+    terms = _terms(words.spaced(seen))
+    odd = words.odd_words(seen)[:TERMS_MAX_COUNT]
+    even = frozenset(_terms(words.spaced(words.without_odd_words(seen)))) if odd else frozenset(terms)
+    return Words(terms=terms, odd=odd, even=tuple(term for term in terms if term in even))
+
+
+def _terms(text: str) -> tuple[str, ...]:
+    found: dict[str, str] = {}
+    for word in _words(text):
         lowered = word.lower()
         # The tokenizer folds case itself, by older tables than Python's: what is not ASCII is left to it.
-        words.setdefault(lowered, lowered if word.isascii() else word)
-    telling = [word for lowered, word in words.items() if lowered not in stop_words()] or list(words.values())
-    return ParsedQuery(terms=tuple(telling[:TERMS_MAX_COUNT]))
+        found.setdefault(lowered, lowered if word.isascii() else word)
+    telling = [word for lowered, word in found.items() if lowered not in stop_words()] or list(found.values())
+    return tuple(telling[:TERMS_MAX_COUNT])
 
 
 def _words(text: str) -> Iterator[str]:
@@ -58,22 +60,3 @@ def _words(text: str) -> Iterator[str]:
         # The tokenizer takes an underscore for a separator: a run of them alone is a term that nothing matches.
         if len(word) <= TERM_MAX_CHARS and word.strip("_"):
             yield word
-
-
-def match_any(terms: Sequence[str]) -> str:
-    """An FTS5 expression for rows with at least one of the terms; without terms it matches nothing."""
-    return " OR ".join(_quoted(terms)) or '""'
-
-
-def match_all(terms: Sequence[str]) -> str:
-    """An FTS5 expression for rows with all terms, in any column; without terms it matches nothing.
-
-    The AND is implicit, because FTS5 then passes over a term in which its tokenizer finds no word.
-    """
-    return " ".join(_quoted(terms)) or '""'
-
-
-def _quoted(terms: Iterable[str]) -> Iterator[str]:
-    for term in terms:
-        escaped = term.replace('"', '""')
-        yield f'"{escaped}"'

@@ -16,6 +16,7 @@ from aimem.service.recall import recall
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.transfer import export, import_memories
+from aimem.service.words import run_words, settle_words
 
 __all__ = [
     "Node",
@@ -47,7 +48,9 @@ __all__ = [
     "restore",
     "run_indexer",
     "run_touches",
+    "run_words",
     "search",
+    "settle_words",
     "stats",
     "status",
     "tidy",

@@ -156,7 +156,8 @@ def _restore(
 def _not_archived(transaction: Transaction, who: Principal, memory_id: MemoryId) -> AimemError:
     """Why there is nothing to restore: it is here already, or nowhere."""
     if memories.find(transaction.conn, memory_id, transaction.now, visible_to(who)) is None:
-        return NotFound(f"not found in archive: {memory_id!r}", field="id")
+        sentence = f"not found in archive: {memory_id!r}; give the whole id, as the archive's list has it"
+        return NotFound(sentence, field="id")
     return Conflict(f"{memory_id} is not archived: it can be read as it is", code=Code.ID_TAKEN, field="id")
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from aimem.model import Instant, Memory, MemoryId, Namespace
+from aimem.model import Instant, Memory, MemoryId, Namespace, Words
 from aimem.ports import Connection
 from aimem.search import Evidence, tuning
 from aimem.service.facts import Judgement, judge_facts
@@ -25,15 +25,13 @@ class Question(Struct, frozen=True, kw_only=True):
     """A recall, checked: what is asked, where, and on whose behalf.
 
     Attributes:
-      terms: the telling words of the text.
-      match: the same as an FTS5 expression; empty if the text has no word.
+      words: the telling words of the text.
       asked: the namespace whose ancestors are searched too, or None.
     """
 
     text: str
     context: tuple[str, ...]
-    terms: tuple[str, ...]
-    match: str
+    words: Words
     filters: Filters
     visible: Clause
     asked: Namespace | None
@@ -72,7 +70,7 @@ class _Arms(Struct, frozen=True, kw_only=True):
 async def find_candidates(node: Node, question: Question) -> Candidates:
     """Ask both arms, judge the facts, and compute the cosine of whatever either arm found."""
     # A query without any word (emoji, punctuation) has no meaning that the model could tell.
-    vector = await node.recaller.embed_query(question.text, question.context) if question.match else None
+    vector = await node.recaller.embed_query(question.text, question.context) if question.words.terms else None
     arms = await _search_arms(node, question, vector, tuning.CANDIDATES)
     for times in WIDENINGS:
         if arms.is_crowded(width := times * tuning.CANDIDATES):
@@ -97,9 +95,9 @@ async def find_candidates(node: Node, question: Question) -> Candidates:
 
 async def _search_arms(node: Node, question: Question, vector: bytes | None, width: int) -> _Arms:
     lexical: dict[int, float] = {}
-    if question.match:
+    if question.words.terms:
         lexical = await node.store.read(
-            fulltext.hits, question.match, question.filters, question.visible, question.now, width
+            fulltext.hits, question.words, question.filters, question.visible, question.now, width
         )
     scope = Scope(question.filters, question.visible, question.now)
     dense = {} if vector is None else await nearest_in_scope(node, vector, width, scope)

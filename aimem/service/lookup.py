@@ -11,7 +11,7 @@ from msgspec import UNSET
 from aimem.errors import Code, InvalidRequest, NotFound
 from aimem.model import Instant, Link, Memory, MemoryId, Namespace, Principal, Tier, parse_instant, rules
 from aimem.ports import Connection
-from aimem.search import match_all, parse_query
+from aimem.search import parse_query
 from aimem.service.node import Node
 from aimem.store import Filters, fulltext, linkage, memories, visible_to
 from aimem.wire import (
@@ -55,10 +55,16 @@ def resolve(conn: Connection, text: str, who: Principal, now: Instant) -> Memory
 def exact(conn: Connection, text: str, who: Principal, now: Instant, *, field: str = "id") -> Memory:
     """The live memory with this whole id: what changes or removes something takes no prefix. Raises: NotFound."""
     memory_id = rules.memory_id(text, field=field)
-    found = memories.find(conn, memory_id, now, visible_to(who))
-    if found is None:
+    visible = visible_to(who)
+    found = memories.find(conn, memory_id, now, visible)
+    if found is not None:
+        return found
+    is_prefix = len(memory_id) >= rules.ID_PREFIX_MIN_CHARS
+    ids = memories.ids_with_prefix(conn, memory_id, now, visible, 2) if is_prefix else ()
+    if not ids:
         raise missing(memory_id, field=field)
-    return found
+    which = f"the one that begins so is {ids[0]}" if len(ids) == 1 else "several begin so"
+    raise NotFound(f"not found: no memory has the id {memory_id!r}; give the whole id: {which}", field=field)
 
 
 def missing(memory_id: MemoryId, *, field: str = "id") -> NotFound:
@@ -150,13 +156,13 @@ async def search(node: Node, who: Principal, query: SearchQuery) -> SearchResult
     """Live memories that hold all words of `q`, the best first. Raises: InvalidRequest naming the parameter."""
     text = rules.query(query.q, field="q")
     rules.bounded(query.limit, 0, LIST_MAX, field="limit")
-    caller, terms = narrowed(who, query.as_agent), parse_query(text).terms
+    caller, words = narrowed(who, query.as_agent), parse_query(text)
     filters = filters_of(query)
     node.counters.searches += 1
     found: tuple[Memory, ...] = ()
-    if terms and query.limit:
+    if words.terms and query.limit:
         found = await node.store.read(
-            fulltext.search, match_all(terms), filters, visible_to(caller), node.clock.now(), query.limit
+            fulltext.search, words, filters, visible_to(caller), node.clock.now(), query.limit
         )
     results = tuple(memory_out(memory) for memory in found)
     return SearchResult(results=results, count=len(results), query=query.q, memories=results)

@@ -15,7 +15,6 @@ from aimem.search import (
     asks_of_assistant,
     below_floor,
     fit_budget,
-    match_any,
     moments_in,
     nearness,
     parse_query,
@@ -73,12 +72,10 @@ def _question(request: RecallRequest, who: Principal, now: Instant) -> Question:
     tokens = request.context_tokens or []
     rules.bounded(len(tokens), 0, CONTEXT_TOKENS_MAX, field="context_tokens")
     context = tuple(rules.query(token, field=f"context_tokens[{i}]") for i, token in enumerate(tokens))
-    terms = parse_query(text).terms
     return Question(
         text=text,
         context=context,
-        terms=terms,
-        match=match_any(terms) if terms else "",
+        words=parse_query(text),
         filters=Filters(
             namespaces=namespaces_for(request.namespace),
             tag=rules.tag(request.tags) if request.tags else None,
@@ -106,7 +103,7 @@ def _wish(node: Node, question: Question) -> Wish:
 def _irrelevant(question: Question, found: Candidates, wish: Wish) -> frozenset[int]:
     """What falls below the floor; not what lies within a time that was asked for, whatever it says."""
     evidence = found.evidence
-    fallen = below_floor(question.terms, evidence.lexical, evidence.cosines, evidence.rows)
+    fallen = below_floor(question.words.terms, evidence.lexical, evidence.cosines, evidence.rows)
     return frozenset(no for no in fallen if nearness(wish.periods, evidence.rows[no].created_at) < 1.0)
 
 

@@ -20,7 +20,7 @@ from aimem.model import (
     format_instant,
 )
 from aimem.ports import Connection
-from aimem.search import match_any, parse_query
+from aimem.search import parse_query
 from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value, name_value, refuse_past_expiry
 from aimem.service.lifetimes import collect_entries
 from aimem.service.node import Node, Once
@@ -113,12 +113,10 @@ async def remember(node: Node, who: Principal, request: CreateMemory, once: Once
 
 
 def _similar(conn: Connection, draft: Draft, who: Principal, now: Instant) -> tuple[MemoryId, ...]:
-    terms = parse_query(draft.title).terms
-    if not terms:
-        return ()
-    filters = Filters(namespaces=(draft.namespace,))
-    found = fulltext.search(conn, match_any(terms), filters, visible_to(who), now, SIMILAR_LIMIT + 1)
-    return tuple(memory.id for memory in found)
+    filters, visible = Filters(namespaces=(draft.namespace,)), visible_to(who)
+    found = fulltext.hits(conn, parse_query(draft.title), filters, visible, now, SIMILAR_LIMIT + 1)
+    rows = memories.by_numbers(conn, list(found), filters, visible, now)
+    return tuple(rows[no].id for no in found if no in rows)
 
 
 def _remember(

@@ -17,6 +17,8 @@ _ENDS = (
     "JOIN memory_view vs ON vs.id = l.source_id JOIN memory_view vt ON vt.id = l.target_id "
     "JOIN memories ms ON ms.id = vs.id JOIN memories mt ON mt.id = vt.id WHERE l.present = 1 AND l.born IS NOT NULL"
 )
+# Most memories have no such link: CROSS keeps the planner from looking both ends up before there is one.
+_ENDS_OF_FEW = _ENDS.replace("JOIN ", "CROSS JOIN ")
 _SHOWN = f"SELECT {rows.LINK_COLUMNS} FROM links l {_ENDS}"
 _COUNT = f"SELECT count(*) FROM links l {_ENDS}"
 _OF = "(l.source_id = :id OR l.target_id = :id)"
@@ -29,7 +31,7 @@ _FACT = (
     "SELECT source_id, target_id, relation, valid_from, source_created_at, target_created_at FROM (SELECT l.source_id, "
     "l.target_id, l.relation, l.valid_from, ms.created_at AS source_created_at, mt.created_at AS target_created_at, "
     "row_number() OVER (PARTITION BY asked.value, l.relation ORDER BY l.valid_from DESC, l.source_id, l.target_id) "
-    f"AS place FROM json_each(:ids) AS asked CROSS JOIN links l ON l.{{end}} = asked.value {_ENDS} "
+    f"AS place FROM json_each(:ids) AS asked CROSS JOIN links l ON l.{{end}} = asked.value {_ENDS_OF_FEW} "
     "AND l.relation IN ({relations}) AND l.valid_from <= :now AND (l.valid_until IS NULL OR l.valid_until > :now) "
     "AND {where}) WHERE place <= :most"
 )

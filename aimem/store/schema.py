@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aimem.errors import Code, Corrupt, Unavailable
 from aimem.ports import Connection, Files
+from aimem.store import scratch
 
 SCHEMA_VERSION = 1
 APPLICATION_ID = 0x61694D6D  # "aiMm": tells our files from other SQLite databases
@@ -29,7 +30,7 @@ _PRAGMAS_WRITER = (
 )
 _FOREIGN_KEYS = "PRAGMA foreign_keys = ON"
 _PRAGMAS_READER = (
-    "PRAGMA query_only = ON",
+    # The file is opened read-only, so "query_only" would forbid only the temporary tables that scoring words needs.
     # Two connections that checkpoint and write at once can corrupt the file in the SQLite that we carry (design §4).
     "PRAGMA wal_autocheckpoint = 0",
     "PRAGMA temp_store = MEMORY",
@@ -54,6 +55,7 @@ def prepare_reader(conn: Connection) -> None:
     """Set what holds for each connection that only reads."""
     for pragma in _PRAGMAS_READER:
         conn.execute(pragma).fetchall()
+    scratch.create(conn)
 
 
 def checkpoint(conn: Connection) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from functools import partial
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar  # Any: see Store.write
@@ -96,6 +96,8 @@ class NodeLock:
 class Store:
     """Reads and writes of one database.
 
+    Two tasks follow its commits: `feed` is for whoever keeps vectors, `worded` for whoever keeps the indexes of words.
+
     Every write is a plain function of a Transaction, every read one of a Connection; both run in one hop.
     """
 
@@ -103,7 +105,7 @@ class Store:
         self, settings: StoreSettings, ports: StorePorts, tell: Callable[[str], None] = lambda _: None
     ) -> None:
         self.settings = settings
-        self.feed = ChangeFeed()
+        self.feed, self.worded = ChangeFeed(), ChangeFeed()
         self._ports, self._tell = ports, tell
         self._writer = Writer(
             clock=ports.clock,
@@ -112,7 +114,7 @@ class Store:
             queue_count=settings.queue_count,
             group_count=settings.group_count,
             translate=partial(translate, path=settings.db),
-            publish=self.feed.publish_nowait,
+            publish=self._publish_nowait,
         )
         self._readers = Readers(files=ports.files, threads=ports.threads, path=settings.db, count=settings.reader_count)
         self._identity: Identity | None = None
@@ -143,6 +145,10 @@ class Store:
         """Size of the database with its write-ahead log."""
         db = self.settings.db
         return self._ports.files.size_bytes(db) + self._ports.files.size_bytes(db.with_name(db.name + "-wal"))
+
+    def _publish_nowait(self, rows: Set[int]) -> None:
+        self.feed.publish_nowait(rows)
+        self.worded.publish_nowait(rows)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Open the database and serve writes until cancelled; then close readers, checkpoint and close.
@@ -186,18 +192,13 @@ class Store:
         with translated(db):
             conn = ports.files.connect(db, Mode.READ_WRITE_CREATE)
             try:
-                version = schema.recognise(conn, db)
+                version = _recognised(conn, db)
                 schema.prepare_writer(conn, db)
                 schema.ensure_schema(conn, ports.files, db, version, self._tell)
                 identity = load_identity(conn, ports.files, ports.chance, db, self.settings.node)
                 tip = Tip(head=identity.head, hlc=max(identity.head.hlc, oplog.last_hlc(conn)))
-            except BaseException as error:
+            except BaseException:
                 conn.close()
-                if isinstance(error, DatabaseError) and error.fault is DatabaseFault.IO:
-                    # No reason to distrust the file: a disk without room for the log's index gives the same error.
-                    raise Unavailable(
-                        f"{db} cannot be opened ({error}); check that its disk has room and is sound, and start again"
-                    ) from error
                 raise
             return conn, identity, tip
 
@@ -213,6 +214,19 @@ class Store:
         finally:
             with contextlib.suppress(DatabaseError):  # the same fault once more; closed it is in any case
                 conn.close()
+
+
+def _recognised(conn: Connection, db: Path) -> int:
+    """The version of the file's schema, found without writing to it."""
+    try:
+        return schema.recognise(conn, db)
+    except DatabaseError as error:
+        if error.fault is not DatabaseFault.IO:
+            raise
+        # No reason to distrust the file: a disk without room for the log's index gives the same error.
+        raise Unavailable(
+            f"{db} cannot be opened ({error}); check that its disk has room and is sound, and start again"
+        ) from error
 
 
 def _open_stream(transaction: Transaction, identity: Identity) -> None:

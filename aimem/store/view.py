@@ -10,37 +10,48 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from typing import cast
 
 from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from aimem.model import ObjectState
-from aimem.ports import Connection
-from aimem.store.kinds import LIVE, MEMORY, SqlValue, load_object
+from aimem.ports import Connection, Row
+from aimem.store.dialogue import Place, dialogue_of
+from aimem.store.kinds import LIVE, MEMORY, load_object
 
 Name = tuple[str, str]
 
 _IDS_OF_NAME = "SELECT id FROM memories WHERE namespace = ? AND title = ?"
-_VIEW_OF = "SELECT no, state, holder, namespace, title, owner, expires_at, text_hash FROM memory_view WHERE id = ?"
+_VIEW_OF = (
+    "SELECT no, part_count, grams, state, holder, namespace, title, owner, expires_at, text_hash, dialogue, created_at "
+    "FROM memory_view WHERE id = ?"
+)
 _INSERT = (
-    "INSERT INTO memory_view (id, state, holder, namespace, title, owner, expires_at, text_hash, is_embedded) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, EXISTS (SELECT 1 FROM embeddings e, meta m WHERE m.name = 'embedding_model' "
-    "AND e.text_hash = ? AND e.model = m.value)) RETURNING no"
+    "INSERT INTO memory_view (id, state, holder, namespace, title, owner, expires_at, text_hash, dialogue, created_at, "
+    "is_embedded) VALUES (:id, :state, :holder, :namespace, :title, :owner, :expires_at, :text_hash, :dialogue, "
+    ":created_at, EXISTS (SELECT 1 FROM embeddings e, meta m WHERE m.name = 'embedding_model' "
+    "AND e.text_hash = :text_hash AND e.model = m.value)) RETURNING no"
 )
 _UPDATE = (
-    "UPDATE memory_view SET state = ?, holder = ?, namespace = ?, title = ?, owner = ?, expires_at = ?, "
-    "is_embedded = CASE WHEN text_hash IS ? THEN is_embedded ELSE EXISTS (SELECT 1 FROM embeddings e, meta m "
-    "WHERE m.name = 'embedding_model' AND e.text_hash = ? AND e.model = m.value) END, text_hash = ? WHERE no = ?"
+    "UPDATE memory_view SET state = :state, holder = :holder, namespace = :namespace, title = :title, owner = :owner, "
+    "expires_at = :expires_at, dialogue = :dialogue, created_at = :created_at, "
+    "is_embedded = CASE WHEN text_hash IS :text_hash THEN is_embedded ELSE EXISTS (SELECT 1 FROM embeddings e, meta m "
+    "WHERE m.name = 'embedding_model' AND e.text_hash = :text_hash AND e.model = m.value) END, "
+    "text_hash = :text_hash WHERE no = :no"
 )
 _STEP_DOWN = "UPDATE memory_view SET state = 'shadow' WHERE no = ?"
-_UNINDEX = "DELETE FROM memory_fts WHERE rowid = ?"
-_INDEX = "INSERT INTO memory_fts (rowid, title, content, tags) VALUES (?, ?, ?, ?)"
 
 
 class Reindex(Struct, frozen=True):
-    """What the full-text index owes a row: its texts (None to take it out), and whether it holds the row now."""
+    """What the full-text indexes owe a row: they hold so many parts of it and, perhaps, its grams.
 
-    was_indexed: bool
-    text: tuple[str, str, str] | None
+    Its neighbours in a conversation are owed too: those around each place that it had or has.
+    """
+
+    part_count: int
+    has_grams: bool
+    places: frozenset[Place] = frozenset()
 
 
 class Viewed(Struct, frozen=True):
@@ -61,6 +72,8 @@ class Seen(Struct, frozen=True, kw_only=True):
     owner: str
     expires_at: int | None
     text_hash: bytes | None
+    dialogue: bytes | None
+    created_at: int | None
 
 
 def name_of(state: ObjectState) -> Name | None:
@@ -142,7 +155,10 @@ def _seen(memory_id: str, state: ObjectState, kind: str, holder: str | None) -> 
             owner="",
             expires_at=None,
             text_hash=None,
+            dialogue=None,
+            created_at=None,
         )
+    created_at = state.fields["created_at"].value
     digest = text_hash(
         name[1], str(state.fields["content"].value), is_generated=len(_tuple(state.fields["name"].value)) == 3
     )
@@ -155,6 +171,8 @@ def _seen(memory_id: str, state: ObjectState, kind: str, holder: str | None) -> 
         owner=_owner(state),
         expires_at=effective_expiry(state),
         text_hash=digest,
+        dialogue=dialogue_of(state, name[0]),
+        created_at=created_at if isinstance(created_at, int) else None,
     )
 
 
@@ -182,60 +200,101 @@ def refresh(
         for memory_id, state in touched.items()
         if name_of(state) is None
     ]
-    shown = [(seen, state, _shown(conn, seen.id)) for seen, state in judged]
+    shown = [(seen, _shown(conn, seen.id)) for seen, _ in judged]
     # A name may pass from one row to another: whoever has to give one up does so before anybody takes it.
-    after = [_step_down(conn, seen, old) for seen, _, old in shown]
-    changed = {old.no for (_, _, old), now in zip(shown, after, strict=True) if old is not None and now != old}
+    after = [_step_down(conn, seen, old) for seen, old in shown]
+    changed = {old.no for (_, old), now in zip(shown, after, strict=True) if old is not None and now != old}
     reindex: dict[int, Reindex] = {}
-    for (seen, state, before), old in zip(shown, after, strict=True):
+    for (seen, before), old in zip(shown, after, strict=True):
         number, has_changed = _show(conn, seen, old, is_rewritten=seen.id in rewritten)
         changed |= {number} if has_changed else set()
-        was_live, is_live = before is not None and before.is_live, seen.state == "live"
-        if was_live != is_live or (is_live and (seen.id in rewritten or before != old)):
-            reindex[number] = Reindex(was_live, _indexed_text(state) if is_live else None)
+        if _has_moved(before, seen) or (seen.state == "live" and seen.id in rewritten):
+            reindex[number] = _owed(before, seen)
     return Viewed(frozenset(changed), reindex)
 
 
+def _has_moved(before: _Shown | None, seen: Seen) -> bool:
+    """Whether the row came, went, or stands elsewhere in a conversation."""
+    if before is None or not before.is_live:
+        return seen.state == "live"
+    return seen.state != "live" or before.place != _place(seen)
+
+
+def _owed(before: _Shown | None, seen: Seen) -> Reindex:
+    places = {None if before is None or not before.is_live else before.place}
+    places |= {_place(seen)} if seen.state == "live" else set()
+    return Reindex(
+        0 if before is None else before.part_count,
+        before is not None and before.has_grams,
+        frozenset(place for place in places if place is not None),
+    )
+
+
+def _place(seen: Seen) -> Place | None:
+    if seen.dialogue is None or seen.created_at is None:
+        return None
+    return Place(dialogue=seen.dialogue, created_at=seen.created_at, id=seen.id)
+
+
 class _Shown(Struct, frozen=True):
-    """A row of the view as it stands: its number, and its columns in the order of `_VIEW_OF`."""
+    """A row of the view as it stands."""
 
     no: int
-    columns: tuple[SqlValue, ...]
+    part_count: int
+    has_grams: bool
+    seen: Seen
 
     @property
     def is_live(self) -> bool:
-        return self.columns[0] == "live"
+        return self.seen.state == "live"
+
+    @property
+    def place(self) -> Place | None:
+        return _place(self.seen)
 
 
 def _shown(conn: Connection, memory_id: str) -> _Shown | None:
     row = conn.execute(_VIEW_OF, (memory_id,)).fetchone()
-    return None if row is None or not isinstance(row[0], int) else _Shown(row[0], tuple(row[1:]))
+    if row is None:
+        return None
+    return _Shown(cast("int", row[0]), cast("int", row[1]), row[2] != "none", _seen_before(memory_id, row[3:]))
+
+
+def _seen_before(memory_id: str, columns: Row) -> Seen:
+    state, holder, namespace, title, owner, expires_at, digest, dialogue, created_at = columns
+    return Seen(
+        id=memory_id,
+        state=cast("str", state),
+        holder=cast("str | None", holder),
+        namespace=cast("str | None", namespace),
+        title=cast("str | None", title),
+        owner=cast("str", owner),
+        expires_at=cast("int | None", expires_at),
+        text_hash=cast("bytes | None", digest),
+        dialogue=cast("bytes | None", dialogue),
+        created_at=cast("int | None", created_at),
+    )
 
 
 def _step_down(conn: Connection, seen: Seen, old: _Shown | None) -> _Shown | None:
     if old is None or not old.is_live:
         return old
-    if seen.state == "live" and old.columns[2:5] == (seen.namespace, seen.title, seen.owner):
+    name = old.seen.namespace, old.seen.title, old.seen.owner
+    if seen.state == "live" and name == (seen.namespace, seen.title, seen.owner):
         return old
     conn.execute(_STEP_DOWN, (old.no,))
-    return _Shown(old.no, ("shadow", *old.columns[1:]))
+    return replace(old, seen=replace(old.seen, state="shadow"))
 
 
 def _show(conn: Connection, seen: Seen, old: _Shown | None, *, is_rewritten: bool) -> tuple[int, bool]:
     """Write a row of the view. Returns: its number, and whether anything about it changed."""
-    new = (seen.state, seen.holder, seen.namespace, seen.title, seen.owner, seen.expires_at, seen.text_hash)
     if old is None:
-        row = conn.execute(_INSERT, (seen.id, *new, seen.text_hash)).fetchone()
+        row = conn.execute(_INSERT, asdict(seen)).fetchone()
         return (row[0] if row and isinstance(row[0], int) else 0), True
-    if old.columns == new:
+    if old.seen == seen:
         return old.no, is_rewritten
-    conn.execute(_UPDATE, (*new[:-1], seen.text_hash, seen.text_hash, seen.text_hash, old.no))
+    conn.execute(_UPDATE, {**asdict(seen), "no": old.no})
     return old.no, True
-
-
-def _indexed_text(state: ObjectState) -> tuple[str, str, str]:
-    name, tags = _tuple(state.fields["name"].value), _tuple(state.fields["tags"].value)
-    return "" if len(name) == 3 else str(name[1]), str(state.fields["content"].value), " ".join(map(str, tags))
 
 
 def drop(conn: Connection, memory_id: str) -> Viewed:
@@ -243,23 +302,14 @@ def drop(conn: Connection, memory_id: str) -> Viewed:
     old = _shown(conn, memory_id)
     if old is None:
         return Viewed(frozenset(), {})
-    return Viewed(frozenset({old.no}), {old.no: Reindex(True, None)} if old.is_live else {})
+    places = frozenset({old.place} if old.is_live and old.place is not None else set())
+    return Viewed(frozenset({old.no}), {old.no: Reindex(old.part_count, old.has_grams, places)})
 
 
 def join_reindex(owed: dict[int, Reindex], more: Mapping[int, Reindex]) -> None:
-    """Add later debts to earlier ones: the index holds what it held before both, and shall hold what the later says."""
+    """Add later debts to earlier ones: every part and every place counts."""
     for number, later in more.items():
-        first = owed.get(number)
-        owed[number] = later if first is None else Reindex(first.was_indexed, later.text)
-
-
-def write_index(conn: Connection, owed: Mapping[int, Reindex]) -> None:
-    """Pay the debts of a group, once, behind its last savepoint.
-
-    Within a savepoint each row would become a segment of its own: FTS5 flushes whenever one is opened.
-    """
-    for number, debt in owed.items():
-        if debt.was_indexed:
-            conn.execute(_UNINDEX, (number,))
-        if debt.text is not None:
-            conn.execute(_INDEX, (number, *debt.text))
+        first = owed.get(number, later)
+        owed[number] = Reindex(
+            max(first.part_count, later.part_count), first.has_grams or later.has_grams, first.places | later.places
+        )

@@ -21,8 +21,9 @@ from aimem.model import Dot
 from aimem.ports import Clock, Connection, DatabaseError, DatabaseFault, Signer, Threads
 from aimem.store import oplog
 from aimem.store.fold import Merge
+from aimem.store.textindex import write_index
 from aimem.store.transaction import Tip, Transaction
-from aimem.store.view import Reindex, join_reindex, write_index
+from aimem.store.view import Reindex, join_reindex
 
 _BEGIN = "BEGIN IMMEDIATE"
 _COMMIT = "COMMIT"

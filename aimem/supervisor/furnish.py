@@ -17,7 +17,7 @@ from aimem.curator import run_curator
 from aimem.ports import Embedder
 from aimem.replication import merge_entry
 from aimem.search import Recaller
-from aimem.service import Node, Policy, Sample, run_indexer, run_touches
+from aimem.service import Node, Policy, Sample, run_indexer, run_touches, run_words
 from aimem.store import Store, StorePorts, StoreSettings
 from aimem.supervisor.children import Child, OnFailure
 from aimem.supervisor.control import Control
@@ -59,7 +59,10 @@ async def _furnish(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
         policy=_policy(config),
     )
-    children = [Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART)]
+    children = [
+        Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
+        Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
+    ]
     if not reason:
         open_embedder = partial(ports.open_embedder, config.search.model_dir)
         run = partial(_run_indexer, node, open_embedder, ports.say)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
@@ -57,5 +58,7 @@ class _JsonLines(logging.Formatter):
 
 
 def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        value = ",".join(f"{name}:{item}" for name, item in value.items())
     text = str(value)
     return text if text.isprintable() and " " not in text and text else json.encode(text).decode()

@@ -64,11 +64,11 @@ from aimem.wire.responses import (
 __all__ = [
     "ArchiveRequest", "ArchiveResult", "ArchiveStats", "ArchivedOut", "ArchivedPage", "ArmScore", "BenchRate",
     "BenchRecord", "BenchRegression", "BenchReport", "BenchRequest", "BenchResult", "BenchSize", "Capabilities",
-    "CreateMemory", "Deleted", "ErrorOut", "Explanation", "ExportDocument", "GcQuery", "GcResult", "GetArchivedQuery",
-    "Health", "ImportMemory", "ImportRequest", "ImportResult", "ImportedLink", "IndexQuery", "IndexStatus", "LinkOut",
-    "LinkRequest", "Linked", "LinksOut", "ListQuery", "MemoryOut", "MemoryPage", "MemoryWithLinks", "NamespaceCount",
-    "NamespacesOut", "PeriodOut", "PromoteRequest", "Promoted", "PurgeQuery", "Purged", "RankingOut", "RecallQuery",
-    "RecallRequest", "RecallResult", "ReindexRequest", "RestoreQuery", "Restored", "ScoredMemory", "SearchQuery",
-    "SearchResult", "Stats", "Stored", "TierCount", "UpdateMemory", "UpdatedMemory", "decode_body", "encode",
-    "link_out", "memory_fields", "memory_out", "to_builtins",
+    "CreateMemory", "Deleted", "ErrorOut", "Explanation", "ExportDocument", "GcQuery", "GcResult",
+    "GetArchivedQuery", "Health", "ImportMemory", "ImportRequest", "ImportResult", "ImportedLink", "IndexQuery",
+    "IndexStatus", "LinkOut", "LinkRequest", "Linked", "LinksOut", "ListQuery", "MemoryOut", "MemoryPage",
+    "MemoryWithLinks", "NamespaceCount", "NamespacesOut", "PeriodOut", "PromoteRequest", "Promoted", "PurgeQuery",
+    "Purged", "RankingOut", "RecallQuery", "RecallRequest", "RecallResult", "ReindexRequest", "RestoreQuery",
+    "Restored", "ScoredMemory", "SearchQuery", "SearchResult", "Stats", "Stored", "TierCount", "UpdateMemory",
+    "UpdatedMemory", "decode_body", "encode", "link_out", "memory_fields", "memory_out", "to_builtins",
 ]

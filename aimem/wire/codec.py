@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any, TypeVar  # Any: decoders of different types share one cache
+from typing import Any, Final, TypeVar  # Any: decoders of different types share one cache
 
 import msgspec
 
@@ -13,6 +13,16 @@ from aimem.errors import Code, InvalidRequest
 T = TypeVar("T")
 
 _PATH = re.compile(r" - at `\$\.?(.*?)`$")
+_MISSING = re.compile(r"missing required field `(\w+)`")
+_MISMATCH = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_REDUNDANT: Final = "JSON is malformed: "
+_KINDS: Final = {
+    "str": "a text", "int": "an integer", "float": "a number", "bool": "true or false", "array": "a list",
+    "object": "an object",
+}
+_GIVEN: Final = {"float": "a number with a decimal point", "bool": "a truth value"}
+"""What msgspec calls the kinds of JSON values, in our words; the second where what was given is named otherwise."""
+
 _encoder = msgspec.json.Encoder()
 
 
@@ -39,22 +49,23 @@ def decode_body(kind: type[T], data: bytes) -> T:
     except RecursionError:
         raise InvalidRequest("the body is nested too deeply", code=Code.MALFORMED_JSON) from None
     except msgspec.DecodeError as error:
-        raise InvalidRequest(f"the body is not JSON: {error}", code=Code.MALFORMED_JSON) from None
+        reason = str(error).removeprefix(_REDUNDANT)
+        raise InvalidRequest(f"the body is not JSON: {reason}", code=Code.MALFORMED_JSON) from None
     return value
 
 
 def split_path(text: str) -> tuple[str, str | None]:
-    """Split msgspec's message into a sentence and the field that it is about."""
+    """From msgspec's message to a sentence in our words, and the field that it is about."""
     found = _PATH.search(text)
-    if not found:
-        missing = re.search(r"missing required field `(\w+)`", text)
-        return text, missing.group(1) if missing else None
-    field = found.group(1) or None
-    message = text[: found.start()]
-    missing = re.search(r"missing required field `(\w+)`", message)
-    if missing:
+    field, problem = (found.group(1) or None, text[: found.start()]) if found else (None, text)
+    if missing := _MISSING.search(problem):
         field = f"{field}.{missing.group(1)}" if field else missing.group(1)
-    return (f"{field}: {message}" if field else message), field
+        return f"{field} is missing", field
+    if mismatch := _MISMATCH.fullmatch(problem):
+        wanted = [_KINDS.get(kind, kind) for kind in mismatch.group(1).split(" | ") if kind != "null"]
+        given = _GIVEN.get(mismatch.group(2), _KINDS.get(mismatch.group(2), mismatch.group(2)))
+        return f"{field or 'the body'} must be {' or '.join(wanted)}, not {given}", field
+    return (f"{field}: {problem}" if field else problem), field
 
 
 def encode(value: object) -> bytes:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import httpx
 import pytest
@@ -46,30 +48,76 @@ def test_every_verb_has_help(machine: Machine) -> None:
 
 
 def test_the_version_is_printed(machine: Machine) -> None:
-    assert machine.run("--version").out == "ai-memory 0.1.0\n"
+    for flag in ("--version", "-V", "-v"):
+        assert machine.run(flag).out == "ai-memory 0.1.0\n"
+
+
+def test_help_is_also_a_verb(machine: Machine) -> None:
+    assert machine.run("help").out == machine.run("--help").out
+    assert machine.run("help", "archive", "restore").out == machine.run("archive", "restore", "--help").out
+
+
+@pytest.mark.parametrize(("argv", "environ"), [
+    (("--db", "typo.db", "list"), {}), (("recall", "x"), {"AI_MEMORY_DB": "typo.db"}),
+    (("status", "--db", "typo.db"), {}), (("archive", "list", "--db", "typo.db"), {}),
+    (("--db", "typo.db", "delete", "x-1"), {}),
+])
+def test_a_named_database_that_is_not_there_is_not_begun_by_who_looks_into_it(
+    machine: Machine, argv: tuple[str, ...], environ: Mapping[str, str]
+) -> None:
+    refused = machine.run(*argv, environ=environ)
+    named_by = "AI_MEMORY_DB" if environ else "--db"
+    assert (refused.status, refused.runtime.requests) == (ExitStatus.NOT_FOUND, [])
+    assert refused.err == (
+        f"ai-memory: error: no database at {machine.cwd / 'typo.db'} (named by {named_by}); `store` or `serve` would "
+        "create it\n")
+
+
+def test_an_error_is_json_where_data_is(machine: Machine) -> None:
+    refused = machine.run("--json", "store", "-c", "c", "--expires-at", "x", "--ttl-secs", "1")
+    assert json.loads(refused.err)["code"] == "invalid_request"
+    answered = machine.run("get", "3f2a", "--json", handler=lambda request: httpx.Response(
+        400, json={"error": "it fits two", "code": "ambiguous_id", "field": "id", "ids": ["a", "b"]}))
+    assert json.loads(answered.err) == {
+        "error": "it fits two", "code": "ambiguous_id", "field": "id", "ids": ["a", "b"]}
+    assert (answered.status, answered.out) == (ExitStatus.INVALID, "")
+
+
+@pytest.mark.parametrize("argv", [[], ["--help"]])
+def test_output_that_cannot_be_written_is_said_once(machine: Machine, argv: list[str]) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        err = io.StringIO()
+        around = Surroundings(
+            stdin=io.BytesIO(), stdout=full, stderr=err, environ=machine.environ, cwd=machine.cwd, home=machine.home,
+            host="h", pid=1, program=("x",), now=lambda: None, rng=lambda: None)  # type: ignore[arg-type, return-value]
+        assert main(argv, FakeRuntime(failing(ValueError())), around) == ExitStatus.OTHER
+    assert err.getvalue() == "ai-memory: error: the output cannot be written: No space left on device\n"
 
 
 @pytest.mark.parametrize(("line", "reason"), [
-    ("stroe x", "VERB: 'stroe' is unknown; allowed are serve, mcp, store"),
-    ("stroe x", "did you mean store?"),
+    ("stroe x", "error: 'stroe' is no verb; did you mean store?; see `ai-memory --help`"),
+    ("zzz", "error: 'zzz' is no verb; see `ai-memory --help`"),
+    ("help stroe", "error: 'stroe' is no verb"),
+    ("list --tags a,b", "argument --tags: 'a,b' has a comma; give one tag"),
+    ("store -c c --ttl-secs 5 --expires-at 2030-01-01T00:00:00Z", "--expires-at excludes --ttl-secs"),
     ("list --limti 3", "unknown argument --limti; did you mean --limit?; see `ai-memory list --help`"),
     ("list --tier shrot", "--tier: 'shrot' is unknown; allowed are short, mid, long; did you mean short?"),
-    ("recall x --tier huge", "--tier: tier is 'huge'; allowed are keyword, semantic, smart, autonomous"),
+    ("recall x --tier huge", "error: --tier is 'huge'; allowed are keyword, semantic, smart, autonomous"),
     ("list --limit 1_0", "invalid integer value: '1_0'"),
     ("list --limit 99999999999999999999", "invalid integer value"),
     ("store -T t -c c --confidence nan", "invalid number value: 'nan'"),
     ("store -T t", "required: --content/-c"),
     ("get", "required: id"),
     ("get a b", "unknown argument b"),
-    ("archive", "archive needs one of list, restore, purge, stats"),
+    ("archive", "archive needs one of add, list, restore, purge, stats"),
     ("archive purge", "archive purge needs --older-than-days N or --all"),
     ("archive purge --all --older-than-days 1", "archive purge needs --older-than-days N or --all"),
     ("link a b -r likes", "--relation: 'likes' is unknown"),
     ("serve --bind 127.0.0.1:1 --port 2", "--bind and --port: bind excludes port"),
     ("serve --bind 127.0.0.1:1 --host h", "--bind and --host: bind excludes host"),
-    ("serve --port 70000", "--port: port is 70000; allowed is 0 to 65535"),
+    ("serve --port 70000", "error: --port is 70000; allowed is 0 to 65535"),
     ("list --port 1", "unknown argument --port"),
-    ("--agent-id a$b list", "--agent-id: agent_id: invalid agent_id: 'a$b'"),
+    ("--agent-id a$b list", "--agent-id: 'a$b' is an invalid agent id"),
     ("--config missing.toml list", "no such configuration file"),
     ("--db", "argument --db: expected one argument"),
 ])
@@ -83,6 +131,7 @@ def test_wrong_usage_is_one_sentence_and_status_2(machine: Machine, line: str, r
 
 @pytest.mark.parametrize("line", ["--db a.db --json list", "list --db a.db --json", "--db b.db list --db a.db --json"])
 def test_global_flags_may_stand_before_or_after_the_verb(machine: Machine, line: str) -> None:
+    (machine.cwd / "a.db").touch()
     listed = machine.run(*line.split(), answer=LIST)
     assert listed.json == LIST
     assert listed.runtime.config is not None
@@ -180,7 +229,7 @@ def test_a_reader_that_went_away_is_no_failure_to_report(machine: Machine, tmp_p
 def test_every_verb_names_a_function_that_exists() -> None:
     for verb in VERBS:
         for leaf in verb.children or (verb,):
-            assert callable(command_of(leaf))
+            assert verb.name == "help" or callable(command_of(leaf))
 
 
 def test_every_status_has_a_meaning() -> None:

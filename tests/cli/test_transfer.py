@@ -81,7 +81,7 @@ def test_refused_items_are_named_and_the_others_kept(machine: Machine) -> None:
     assert sent(done.runtime.requests) == [(2, 0)]
     errors = done.json["errors"]  # type: ignore[index]
     assert [error.partition(":")[0] for error in errors] == ["line 2", "line 4", "line 5", "t", "line 6"]
-    assert "content: Expected `str`, got `int`" in errors[0]
+    assert "content must be a text, not an integer" in errors[0]
     assert done.err.count("ai-memory: refused: ") == 5
 
 
@@ -123,6 +123,22 @@ def test_an_import_that_breaks_off_says_how_far_it_came(machine: Machine) -> Non
     assert done.err.splitlines()[-2:] == [
         "ai-memory: note: imported: 500 memories, 0 links, 500 restamped before this; importing the same again is safe",
         "ai-memory: error: shutting down"]
+
+
+def test_an_interrupted_import_says_what_is_stored_and_how_to_go_on(machine: Machine) -> None:
+    answers = iter([importing()])
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        answer = next(answers, None)
+        if answer is None:
+            raise KeyboardInterrupt
+        return answer(request)
+
+    broken = machine.run("import", stdin=lines_of(700), handler=handler)
+    assert broken.status == ExitStatus.INTERRUPTED
+    assert broken.err.splitlines()[-1] == (
+        "ai-memory: interrupted: imported: 500 memories, 0 links, 500 restamped before this; "
+        "up to 500 more may be stored; run the same command again to go on")
 
 
 items = st.one_of(

@@ -68,8 +68,8 @@ access 1.0000 x recency 1.0250 x proximity 1.0000
    contradicted by the newer 5f0e9c1e
 """
 ARCHIVE_TABLE = """\
-ID        TIER  NAMESPACE  ARCHIVED  REASON       TITLE
-3f2a9c1e  mid   project    5m ago    ttl_expired  Database
+ID                                    TIER  NAMESPACE  ARCHIVED  REASON       TITLE
+3f2a9c1e-5b0d-4c8e-9f57-0a1b2c3d4e5f  mid   project    5m ago    ttl_expired  Database
 """
 
 CASES: list[tuple[str, object, str, dict[str, object], object, str]] = [
@@ -91,15 +91,22 @@ CASES: list[tuple[str, object, str, dict[str, object], object, str]] = [
      None, "promoted: x-1 [long]\n"),
     ("promote x-1 --to-namespace a",
      {"promoted": True, "mode": "vertical", "source_id": "x-1", "clone_id": "y", "to_namespace": "a"},
-     "POST /memories/x-1/promote", {"to_namespace": "a"}, None, "promoted: x-1 -> y (ns=a)\n"),
+     "POST /memories/x-1/promote", {"to_namespace": "a"}, None, "copied: x-1 to y (ns=a)\n"),
     ("link -r supersedes a b",
      {"linked": True, "source_id": "a", "target_id": "b", "relation": "supersedes", "created": True}, "POST /links",
      {"source_id": "a", "target_id": "b", "relation": "supersedes"}, None, "linked: a --[supersedes]--> b\n"),
+    ("unlink a b", {"deleted": True, "version": "s:1"}, "DELETE /links",
+     {"source_id": "a", "target_id": "b", "relation": "related_to"}, None, "unlinked: a --[related_to]--> b\n"),
+    ("archive add x-1 x-2 --reason old",
+     {"archived": ["x-1", "x-2"], "missing": [], "count": 2, "reason": "old", "version": "s:1"}, "POST /archive",
+     {"ids": ["x-1", "x-2"], "reason": "old"}, None, "archived: x-1\narchived: x-2\n"),
+    ("list --min-priority 7", {"memories": [MEMORY], "count": 1}, "GET /memories", {"min_priority": "7"}, None,
+     LIST_TABLE),
     ("namespaces", {"namespaces": [{"namespace": "project", "count": 12}, {"namespace": "global", "count": 3}]},
      "GET /namespaces", {}, None, "COUNT  NAMESPACE\n12     project\n3      global\n"),
     ("gc", {"expired_deleted": 1, "collected": 1, "dry_run": False}, "POST /gc", {"dry_run": "false"}, None,
      "collected: 1 expired memory\n"),
-    ("gc --dry-run", {"expired_deleted": 2, "collected": 2, "dry_run": True}, "POST /gc", {"dry_run": "true"}, None,
+    ("gc --dry-run", {"expired_deleted": 0, "collected": 2, "dry_run": True}, "POST /gc", {"dry_run": "true"}, None,
      "would collect: 2 expired memories\n"),
     ("archive list -n project", ARCHIVED, "GET /archive", {"namespace": "project", "limit": "50", "offset": "0"}, None,
      ARCHIVE_TABLE),
@@ -151,7 +158,7 @@ def test_store_sends_what_was_given_and_prints_the_whole_memory(machine: Machine
         "confidence": 0.5, "tier": "long", "source": "hook", "ttl_secs": 60, "scope": "team"}
     shown = machine.run(*line, handler=handler)
     assert shown.out == f"stored: {ID} [mid] (ns=project)\n"
-    assert shown.err == "ai-memory: note: 1 similar memory in project: other\n"
+    assert shown.err == "ai-memory: note: 1 memory with similar titles in project: other\n"
     assert len(shown.runtime.requests) == 1
 
 
@@ -193,6 +200,30 @@ def test_update_sends_only_what_changes(machine: Machine) -> None:
     assert shown.body == {"expires_at": "", "tags": [], "tier": "long"}
     assert (shown.request.method, shown.request.url.path) == ("PUT", "/api/v1/memories/3f2a")
     assert machine.run(*line, "--json", answer=answer).json == answer
+
+
+def test_update_says_that_a_tier_does_not_go_down(machine: Machine) -> None:
+    kept = machine.run("update", "3f2a", "-t", "short", answer={**MEMORY, "version": "s:2"})
+    assert (kept.status, kept.err) == (ExitStatus.OK, "ai-memory: note: the tier stays mid; it never goes down\n")
+
+
+def test_store_onto_a_name_that_is_there_says_updated_and_whose_it_is(machine: Machine) -> None:
+    updated = machine.run("store", "-c", "c", answer={**STORED, "action": "updated"})
+    assert updated.out == f"updated: {ID} [mid] (ns=project, author tester)\n"
+
+
+def test_a_link_that_does_not_stand_and_a_memory_that_is_not_there_are_not_found(machine: Machine) -> None:
+    assert machine.run("unlink", "a", "b", answer={"deleted": False}).status == ExitStatus.NOT_FOUND
+    partly = machine.run(
+        "archive", "add", "x-1", "x-2",
+        answer={"archived": ["x-1"], "missing": ["x-2"], "count": 1, "reason": "archive", "version": "s:1"})
+    assert (partly.status, partly.out) == (ExitStatus.NOT_FOUND, "archived: x-1\n")
+    assert "no memory has the id 'x-2'" in partly.err
+
+
+def test_get_shows_who_edited_last(machine: Machine) -> None:
+    edited = {**MEMORY, "metadata": {"agent_id": "tester", "edited_by": "other"}}
+    assert "edited by:  other\n" in machine.run("get", "3f2a", answer={**edited, "memory": edited, "links": []}).out
 
 
 def test_update_without_a_change_is_wrong_usage(machine: Machine) -> None:
@@ -243,12 +274,19 @@ def test_status_tells_node_database_holder_and_backlog(machine: Machine) -> None
     assert shown.status == ExitStatus.OK
     for line in ("node:       ok", "held by:    another process (pid 7)",
                  "size:       20.0 KiB, 3 memories, 4 archived",
-                 "embeddings: 9 done, 6 to do", "stream:     abc", "access:     open", "recall:     hybrid"):
+                 "embeddings: 9 memories done, 6 to do", "stream:     abc", "access:     open", "recall:     hybrid"):
         assert line + "\n" in shown.out
     assert "warning: little room" in shown.err
     report = machine.run("status", "--json", handler=status_node("ok"), holder=True).json
     assert isinstance(report, dict)
     assert (report["status"], report["held_by"], report["embedding_backlog"]) == ("ok", "this process", 6)
+
+
+def test_status_without_a_daemon_does_not_load_the_model_to_say_so(machine: Machine) -> None:
+    shown = machine.run("status", handler=status_node("ok"), holder=True)
+    assert "recall:     not loaded by this command (tier semantic: by words and meaning)\n" in shown.out
+    assert "recall:     hybrid" in machine.run(
+        "status", handler=status_node("ok"), holder=True, environ={"AI_MEMORY_TIER": "keyword"}).out
 
 
 def test_status_of_an_unwell_node_is_shown_and_has_the_status_of_an_unavailable_one(machine: Machine) -> None:
@@ -285,6 +323,31 @@ def test_recall_goes_on_when_nothing_embeds(machine: Machine, mode: str) -> None
     assert "note: 5 memories without embedding" in found.err
 
 
+def test_recall_by_words_embeds_nothing_first(machine: Machine) -> None:
+    found = machine.run("recall", "which", "--tier", "keyword", answer=RECALLED, holder=True)
+    assert len(found.runtime.requests) == 1
+
+
+def test_recall_says_that_the_holder_decides_the_tier(machine: Machine) -> None:
+    found = machine.run("recall", "which", "--tier", "keyword", answer=RECALLED)
+    assert "note: --tier has no effect: pid 7 holds the database and decides it" in found.err
+
+
+def test_an_interrupt_while_embedding_says_how_far_it_came(machine: Machine) -> None:
+    backlog = iter([40, 38])
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        left = next(backlog, None)
+        if left is None:
+            raise KeyboardInterrupt
+        return json_of({"mode": "hybrid", "model": "m", "embedding_backlog": left, "embedded": 1, "reason": ""})
+
+    broken = machine.run("recall", "which", handler=handler, holder=True)
+    assert broken.status == ExitStatus.INTERRUPTED
+    assert broken.err.splitlines()[-1] == (
+        "ai-memory: interrupted: 2 of 40 memories are embedded; run the same command again to go on")
+
+
 def test_recall_does_not_wait_for_another_process(machine: Machine) -> None:
     assert len(machine.run("recall", "which", answer=RECALLED).runtime.requests) == 1
 
@@ -301,7 +364,7 @@ def test_serve_hands_its_flags_to_the_daemon(machine: Machine) -> None:
 
 def test_serve_says_which_settings_have_no_effect(machine: Machine) -> None:
     assert machine.run("serve", "--tier", "smart").err == (
-        "ai-memory: note: --tier: tier smart runs as semantic: this version has no language model\n")
+        "ai-memory: note: --tier smart runs as semantic: this version has no language model\n")
 
 
 def test_mcp_runs_the_server_and_leaves_stdout_to_it(machine: Machine) -> None:
@@ -320,6 +383,14 @@ def test_mcp_prints_a_configuration_that_works_from_any_folder_and_holds_no_secr
         "env": {"AI_MEMORY_NO_CONFIG": "1", "AI_MEMORY_MODEL_DIR": str(machine.cwd / "model")},
     }}}
     assert "s3cret" not in printed.out
+
+
+def test_recall_says_what_fell_below_the_floor_and_what_is_contradicted(machine: Machine) -> None:
+    shown = machine.run("recall", "which", answer=EXPLAINED)
+    assert "2 memories below the floor of relevance; --no-floor shows them" in shown.err
+    assert "1 memory contradicted by newer ones" in shown.err
+    nothing = machine.run("recall", "which", answer={**RECALLED, "memories": [], "count": 0, "below_floor": 3})
+    assert (nothing.status, "nothing relevant: 3 memories below the floor" in nothing.err) == (ExitStatus.OK, True)
 
 
 def test_reindex_orders_it_and_waits_until_it_is_done(machine: Machine) -> None:
@@ -347,9 +418,3 @@ def test_reindex_that_does_not_end_is_unavailable(machine: Machine) -> None:
     assert found.status == ExitStatus.UNAVAILABLE
     assert isinstance(found.json, dict)
     assert found.json["embedding_backlog"] == 5
-def test_recall_says_what_fell_below_the_floor_and_what_is_contradicted(machine: Machine) -> None:
-    shown = machine.run("recall", "which", answer=EXPLAINED)
-    assert "2 memories below the floor of relevance; --no-floor shows them" in shown.err
-    assert "1 memory contradicted by newer ones" in shown.err
-    nothing = machine.run("recall", "which", answer={**RECALLED, "memories": [], "count": 0, "below_floor": 3})
-    assert (nothing.status, "nothing relevant: 3 memories below the floor" in nothing.err) == (ExitStatus.OK, True)

@@ -140,7 +140,7 @@ def test_xdg_data_home_moves_the_default_database(place: Place) -> None:
     ("db = \"a\\u0000b\"", "control characters are not allowed"),
     ("[scoring]\nhalf_life_days_short = nan", "allowed is 0.1 to 36500"),
     ("[scoring]\nhalf_life_days_mid = 0", "allowed is 0.1 to 36500"),
-    ("agent_id = 'a b'", "invalid agent_id"),
+    ("agent_id = 'a b'", "is an invalid agent id"),
     ("log_level = 'loud'", "allowed are debug, info, warning, error"),
     ("max_memory_mb = 'much'", "wanted is an integer"),
 ])
@@ -159,13 +159,13 @@ def test_a_broken_key_is_refused_and_never_shown(place: Place) -> None:
 
 
 @pytest.mark.parametrize(("environ", "expected"), [
-    ({"AI_MEMORY_PORT": "x"}, "AI_MEMORY_PORT: port is 'x'; wanted is an integer"),
-    ({"AI_MEMORY_INSECURE": "maybe"}, "AI_MEMORY_INSECURE: insecure is 'maybe'; wanted is true or false"),
-    ({"AI_MEMORY_API_KEY": ""}, "AI_MEMORY_API_KEY: api_key must be 1 to 1024"),
+    ({"AI_MEMORY_PORT": "x"}, "AI_MEMORY_PORT is 'x'; wanted is an integer"),
+    ({"AI_MEMORY_INSECURE": "maybe"}, "AI_MEMORY_INSECURE is 'maybe'; wanted is true or false"),
+    ({"AI_MEMORY_API_KEY": ""}, "AI_MEMORY_API_KEY must be 1 to 1024"),
     ({"AI_MEMORY_APIKEY": "k"}, "AI_MEMORY_APIKEY is an unknown variable; did you mean AI_MEMORY_API_KEY?"),
     ({"AI_MEMORY_BIND": "[::1]:1", "AI_MEMORY_HOST": "::1"}, "AI_MEMORY_BIND and AI_MEMORY_HOST: bind excludes host"),
     ({"AI_MEMORY_REQUEST_DEADLINE_SECS": "inf"}, "allowed is 0.1 to 3600"),
-    ({"AI_MEMORY_TIER": "huge"}, "tier is 'huge'; allowed are keyword, semantic, smart, autonomous"),
+    ({"AI_MEMORY_TIER": "huge"}, "AI_MEMORY_TIER is 'huge'; allowed are keyword, semantic, smart, autonomous"),
 ])
 def test_a_bad_variable_is_refused_by_name(place: Place, environ: dict[str, str], expected: str) -> None:
     assert expected in place.refusal("", None, **environ)
@@ -203,7 +203,7 @@ def test_a_lifetime_of_zero_or_less_is_for_ever(place: Place, value: int, lifeti
 def test_a_tier_without_its_model_runs_as_semantic_and_says_so(place: Place, tier: str) -> None:
     config = place.load({"tier": tier})
     assert config.search.tier is FeatureTier.SEMANTIC
-    assert config.notices == (f"--tier: tier {tier} runs as semantic: this version has no language model",)
+    assert config.notices == (f"--tier {tier} runs as semantic: this version has no language model",)
 
 
 def test_keys_that_nothing_uses_are_accepted_with_a_notice(place: Place) -> None:

@@ -50,6 +50,11 @@ def test_a_page_is_named_as_its_file_and_refers_to_pages_that_exist(page: Path) 
         assert (MANUAL / f"{name}.{section}").exists(), f"{page.name} refers to {name}({section})"
 
 
+@pytest.mark.parametrize("page", manual_pages(), ids=lambda page: page.name)
+def test_no_name_is_hyphenated(page: Path) -> None:
+    assert ".nr doc-hyphen-flags 0\n.Sh NAME\n" in page.read_text()
+
+
 @pytest.mark.parametrize("code", list(Code), ids=str)
 def test_the_manual_explains_every_error_code(code: Code) -> None:
     pages = "\n".join(page.read_text() for page in manual_pages() if page.stem != "ai-memory-compat")

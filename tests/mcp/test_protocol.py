@@ -33,6 +33,7 @@ def text_of(answer: dict[str, Any]) -> str:
 async def test_each_protocol_version_that_a_client_asks_for_is_negotiated(serving, version):
     async with serving() as peer:
         answer = await peer.initialize(version)
+        assert "memory_recall" in answer["result"]["instructions"]
         tools = await peer.ask("tools/list")
         called = await peer.call("memory_stats", {})
     assert answer["result"]["protocolVersion"] == version
@@ -191,7 +192,10 @@ async def test_tools_are_published_with_schema_and_hints(serving):
         assert tool["description"]
         assert tool["inputSchema"]["type"] == "object"
         assert tool["annotations"]["openWorldHint"] is False
-    assert tools["memory_recall"]["annotations"]["readOnlyHint"] is True
+    assert tools["memory_search"]["annotations"]["readOnlyHint"] is True
+    assert tools["memory_recall"]["annotations"] == {
+        "readOnlyHint": False, "destructiveHint": False, "idempotentHint": False, "openWorldHint": False,
+    }
     assert tools["memory_delete"]["annotations"] == {
         "readOnlyHint": False, "destructiveHint": True, "idempotentHint": True, "openWorldHint": False,
     }

@@ -104,10 +104,13 @@ async def test_what_recall_has_to_say_beside_its_columns_comes_behind_them(clien
     assert row.endswith("|9c1e,5b0d")
 
 
+def _needed(tool: str) -> dict[str, object]:
+    return {"memory_recall": {"context": "x"}, "memory_search": {"query": "x"}, "memory_list": {}}[tool]
+
+
 @pytest.mark.parametrize("tool", ["memory_recall", "memory_search", "memory_list"])
 async def test_the_default_answer_is_a_compact_table_with_the_content(client, tool):
-    given = {"memory_recall": {"context": "x"}, "memory_search": {"query": "x"}, "memory_list": {}}[tool]
-    text = await run(client, tool, **given)
+    text = await run(client, tool, **_needed(tool))
     facts = {
         "memory_recall": "count:1|mode:hybrid|tokens_used:12|budget_tokens:100", "memory_search": "count:1",
         "memory_list": r"count:1|next_cursor:c\|1",
@@ -122,7 +125,7 @@ async def test_the_default_answer_is_a_compact_table_with_the_content(client, to
 @pytest.mark.parametrize("tool", ["memory_recall", "memory_search", "memory_list"])
 async def test_an_unknown_format_is_refused_with_the_known_ones(client, tool):
     with pytest.raises(InvalidRequest, match="give one of json, toon, toon_compact") as refused:
-        await run(client, tool, context="x", query="x", format="yaml")
+        await run(client, tool, **_needed(tool), format="yaml")
     assert refused.value.field == "format"
     assert client.calls == []
 
@@ -172,8 +175,23 @@ async def test_update_clears_the_expiry_by_null_and_by_an_empty_text_and_else_le
     assert list(result["memory"]) == MEMORY_KEYS
 
 
+@pytest.mark.parametrize("arguments", [{}, {"title": None}])
+async def test_update_without_a_change_is_refused_with_what_can_change(client, arguments):
+    with pytest.raises(InvalidRequest, match="nothing to change; give at least one of title, content, tier"):
+        await run(client, "memory_update", id="7f3a", **arguments)
+    assert client.calls == []
+
+
+async def test_store_without_a_title_leaves_it_to_the_node(client):
+    await run(client, "memory_store", content="C")
+    assert client.calls == [("remember", [request(CreateMemory, content="C", source="claude")], "me")]
+
+
 async def test_delete_takes_no_identity_from_its_arguments(client):
-    assert await answer(client, "memory_delete", id="7f3a", agent_id="somebody") == {"deleted": True, "id": "7f3a"}
+    with pytest.raises(InvalidRequest, match="agent_id: there is no such argument"):
+        await run(client, "memory_delete", id="7f3a", agent_id="somebody")
+    assert client.calls == []
+    assert await answer(client, "memory_delete", id="7f3a") == {"deleted": True, "id": "7f3a"}
     assert client.calls == [("delete", ["7f3a"], "me")]
 
 

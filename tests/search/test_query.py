@@ -1,4 +1,4 @@
-"""Query parsing, against a real FTS5 table."""
+"""Query parsing, and the expressions made of it, against a real FTS5 table."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimem.search import match_all, match_any, parse_query, stop_words
+from aimem.search import parse_query, stop_words
+from aimem.store.expressions import all_of, any_of
 
 HOSTILE = [
     '"', '""', "*", "AND", "NOT", "NEAR(", "a NEAR/2 b", "title:x", "{a b}:c", "^x", "-x", "(", "a+b", "'; DROP",
@@ -48,16 +49,16 @@ def fill(table: sqlite.Connection, *contents: str) -> None:
 @given(query_texts)
 def test_no_input_breaks_an_expression(table: sqlite.Connection, text: str) -> None:
     terms = parse_query(text).terms
-    found(table, match_any(terms))
-    found(table, match_all(terms))
+    found(table, any_of(terms))
+    found(table, all_of(terms))
 
 
 @given(written_texts)
 def test_a_text_is_found_by_itself_as_query(table: sqlite.Connection, text: str) -> None:
     fill(table, text)
     terms = parse_query(text).terms
-    indexed = found(table, match_any(terms))
-    assert found(table, match_all(terms)) == indexed
+    indexed = found(table, any_of(terms))
+    assert found(table, all_of(terms)) == indexed
     assert indexed == ([1] if terms else [])
 
 
@@ -94,27 +95,43 @@ def test_at_most_64_words_and_no_blobs_are_looked_up() -> None:
 def test_text_without_a_word_finds_nothing_not_even_the_word_empty(table: sqlite.Connection, text: str) -> None:
     fill(table, "_empty_ empty")
     assert parse_query(text).terms == ()
-    assert found(table, match_any(())) == found(table, match_all(())) == []
+    assert found(table, any_of(())) == found(table, all_of(())) == []
 
 
 def test_any_needs_one_word_and_all_needs_each(table: sqlite.Connection) -> None:
     fill(table, "the certificate expired", "deploys failed", "an expired certificate broke the deploy")
     terms = parse_query("certificates and deploys").terms
-    assert found(table, match_any(terms)) == [1, 2, 3]
-    assert found(table, match_all(terms)) == [3]
+    assert found(table, any_of(terms)) == [1, 2, 3]
+    assert found(table, all_of(terms)) == [3]
 
 
 def test_operators_and_column_filters_are_plain_words(table: sqlite.Connection) -> None:
     fill(table, "near misses", "title case")
-    assert found(table, match_all(parse_query("NEAR(misses)").terms)) == [1]
-    assert found(table, match_all(parse_query("title:case").terms)) == [2]
+    assert found(table, all_of(parse_query("NEAR(misses)").terms)) == [1]
+    assert found(table, all_of(parse_query("title:case").terms)) == [2]
 
 
 def test_an_identifier_is_a_phrase(table: sqlite.Connection) -> None:
     fill(table, "set foo_bar to 1", "bar of foo")
-    assert found(table, match_any(parse_query("foo_bar").terms)) == [1]
+    assert found(table, any_of(parse_query("foo_bar").terms)) == [1]
 
 
 def test_stop_list_is_of_the_size_of_english_function_words() -> None:
     assert 60 <= len(stop_words()) <= 120
     assert all(word == word.lower() and word.isalpha() for word in stop_words())
+
+
+def test_odd_words_are_told_from_the_others() -> None:
+    found = parse_query("why does ERR_CONN_42 happen in 会議室A?")
+    assert found.terms == ("err_conn_42", "happen", "会議室")
+    assert found.odd == ("err_conn_42", "会議室")
+    assert found.even == ("happen",)
+
+
+def test_a_query_without_odd_words_is_all_even() -> None:
+    found = parse_query("plain words of 2024")
+    assert (found.odd, found.even) == ((), found.terms)
+
+
+def test_scripts_that_touch_are_two_words() -> None:
+    assert parse_query("Kubernetesの設定").terms == ("kubernetes", "の設定")

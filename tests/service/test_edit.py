@@ -345,3 +345,12 @@ async def test_an_archived_memory_can_be_neither_changed_nor_deleted(node: Node)
     await refused(Code.NOT_FOUND, service.promote(node, ALICE, stored.id))
     await service.collect(node, ALICE, GcQuery())
     assert (await service.archive_stats(node, ALICE)).archived_total == 1
+
+
+async def test_a_prefix_where_the_whole_id_is_needed_is_refused_with_the_id_it_fits(node: Node) -> None:
+    memory_id = (await put(node, "one")).id
+    error = await refused(Code.NOT_FOUND, service.delete(node, ALICE, memory_id[:8]))
+    assert error.message.endswith(f"give the whole id: the one that begins so is {memory_id}")
+    unknown = await refused(Code.NOT_FOUND, service.promote(node, ALICE, "zzzz-1"))
+    assert "whole id" not in unknown.message
+    assert await ids_listed(node) == {memory_id}

@@ -10,6 +10,7 @@ import pytest
 import trio
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from msgspec import Struct
+from msgspec.structs import astuple
 
 from aimem.errors import AimemError, Corrupt
 from aimem.model import AgentId, Lifetimes, chain_hash
@@ -24,8 +25,11 @@ from tests.nodes import FakeClock, InlineThreads, open_store, principal, seeded_
 
 CALLERS, WRITES = 4, 6
 CHECKPOINT_PAGES = 60
-SHOWN = "SELECT id, state, holder, namespace, title, owner, expires_at, text_hash FROM memory_view ORDER BY id"
-FOUND = "SELECT v.id FROM memory_fts f JOIN memory_view v ON v.no = f.rowid WHERE memory_fts MATCH ? ORDER BY v.id"
+SHOWN = (
+    "SELECT id, state, holder, namespace, title, owner, expires_at, text_hash, dialogue, created_at "
+    "FROM memory_view ORDER BY id"
+)
+FOUND = "SELECT v.id FROM memory_fts f JOIN memory_view v ON v.no = f.rowid >> 6 WHERE memory_fts MATCH ? ORDER BY v.id"
 
 
 class Told(Struct):
@@ -120,9 +124,7 @@ def check_the_view(conn: Connection) -> None:
     for key, state in objects:
         by_name.setdefault(name_of(state), []).append((key, state))
     seen = [row for rows in by_name.values() for row in judge_names(rows)]
-    expected = sorted(
-        (s.id, s.state, s.holder, s.namespace, s.title, s.owner, s.expires_at, s.text_hash) for s in seen
-    )
+    expected = sorted(astuple(row) for row in seen)
     assert conn.execute(SHOWN).fetchall() == expected
     live_ids = {s.id for s in seen if s.state == "live"}
     for key, state in objects:

@@ -11,17 +11,26 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import apsw
 import msgspec
 import pytest
 import trio
 
 from aimem.errors import AimemError, Code, Corrupt, InvalidRequest, Unavailable
 from aimem.model import stream_id
-from aimem.ports import Files, LockHeld, Mode, system_chance, system_files
+from aimem.ports import (
+    Connection,
+    Cursor,
+    DatabaseError,
+    DatabaseFault,
+    Files,
+    LockHeld,
+    Mode,
+    system_chance,
+    system_files,
+)
 from aimem.store import SCHEMA_VERSION, NodeLock, Store, digest, oplog
 from aimem.store.identity import Sidecar, sidecar_path
-from tests.disk import Disk, failed
+from tests.disk import Disk
 from tests.nodes import InlineThreads, open_store
 from tests.store.test_crash import look, put_pair
 
@@ -173,13 +182,16 @@ async def test_a_key_file_that_is_a_folder_is_said_so(tmp_path: Path) -> None:
 
 
 async def test_a_disk_that_fails_while_opening_is_no_reason_to_distrust_the_file(tmp_path: Path) -> None:
-    disk = Disk()
+    class Failing(Disk):
+        def connect(self, path: Path, mode: Mode) -> Connection:
+            conn = super().connect(path, mode)
+            conn.execute = fail     # type: ignore[method-assign]
+            return conn
 
-    def fail(_: str) -> None:
-        raise failed(apsw.SQLITE_IOERR)
+    def fail(*_: object) -> Cursor:
+        raise DatabaseError("disk I/O error", DatabaseFault.IO)
 
-    disk.on_sync = fail
-    error = await opened_error(tmp_path / "x.db", files=disk)
+    error = await opened_error(tmp_path / "x.db", files=Failing())
     assert isinstance(error, Unavailable)
     assert "check that its disk has room" in error.message
 

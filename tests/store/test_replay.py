@@ -33,7 +33,8 @@ VISIBLE = (
     "FROM memory_view v JOIN memories m ON m.id = v.id ORDER BY v.id"
 )
 INDEXED = (
-    "SELECT v.id FROM memory_fts f JOIN memory_view v ON v.no = f.rowid WHERE memory_fts MATCH 'word' ORDER BY v.id"
+    "SELECT v.id FROM memory_fts f JOIN memory_view v ON v.no = f.rowid >> 6 "
+    "WHERE memory_fts MATCH 'word' ORDER BY v.id"
 )
 LINKS = "SELECT source_id, target_id, relation, present, valid_from FROM links ORDER BY 1, 2, 3"
 

@@ -31,6 +31,12 @@ def test_text_line_shows_fields_and_escapes_what_could_forge_a_line(capsys: pyte
     assert capsys.readouterr().err.endswith('Z info peer.lagging peer=b reason="line\\nforged" count=3\n')
 
 
+def test_text_line_shows_a_table_as_names_and_values(capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging(LogConfig())
+    log.info("node.ended", extra={"restarts": {"store": 0, "indexer": 2}})
+    assert capsys.readouterr().err.endswith("Z info node.ended restarts=store:0,indexer:2\n")
+
+
 def test_json_line_is_one_object_with_the_exception(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging(LogConfig(format=LogFormat.JSON))
     try:

@@ -101,3 +101,22 @@ def test_no_bytes_make_the_reader_fail_otherwise_than_by_refusing(body: bytes) -
     except InvalidRequest:
         return
     assert isinstance(read.content, str)
+
+
+@pytest.mark.parametrize(("kind", "body", "sentence"), [
+    (CreateMemory, b"{}", "content is missing"),
+    (CreateMemory, b'{"content":1}', "content must be a text, not an integer"),
+    (CreateMemory, b'{"content":"x","priority":1.5}', "priority must be an integer, not a number with a decimal point"),
+    (CreateMemory, b'{"content":"x","priority":true}', "priority must be an integer, not a truth value"),
+    (CreateMemory, b'{"content":"x","tags":["a",null]}', "tags[1] must be a text, not null"),
+    (CreateMemory, b"[]", "the body must be an object, not a list"),
+    (ImportRequest, b'{"memories":[{"content":"x"},{}]}', "memories[1].content is missing"),
+    (ImportRequest, b'{"memories":[],"trust_source":1}', "trust_source must be true or false, not an integer"),
+    (CreateMemory, b"{'a'}", "the body is not JSON: object keys must be strings (byte 1)"),
+])
+def test_a_refusal_speaks_of_json_and_not_of_the_library_that_reads_it(
+    kind: type[object], body: bytes, sentence: str
+) -> None:
+    with pytest.raises(InvalidRequest) as refused:
+        decode_body(kind, body)
+    assert refused.value.message == sentence

@@ -7,8 +7,22 @@ from msgspec import UNSET
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
 from aimem.cli.parser import UsageError
-from aimem.cli.text import age, counted, one_line, short_id
-from aimem.wire import GetArchivedQuery, PurgeQuery, RestoreQuery
+from aimem.cli.text import age, counted, one_line
+from aimem.wire import ArchiveRequest, GetArchivedQuery, PurgeQuery, RestoreQuery
+
+
+def add(context: Context) -> int:
+    """Archive memories. One that is not there is named, and the others are archived."""
+    request = ArchiveRequest(ids=context.value("id"), reason=context.value("reason"))
+    answer = context.ask(lambda client: client.archive(request))
+    if context.wants_json:
+        context.screen.json(answer)
+    else:
+        for memory_id in answer.archived:
+            context.screen.line(f"archived: {memory_id}")
+    for memory_id in answer.missing:
+        context.screen.say(f"not found: no memory has the id {memory_id!r}; give whole ids")
+    return ExitStatus.NOT_FOUND if answer.missing else ExitStatus.OK
 
 
 def list_archive(context: Context) -> int:
@@ -22,7 +36,7 @@ def list_archive(context: Context) -> int:
     now = context.around.now()
     context.screen.table(
         ("id", "tier", "namespace", "archived", "reason", "title"),
-        [(short_id(row.id), row.tier, row.namespace, age(row.archived_at, now), row.archive_reason,
+        [(row.id, row.tier, row.namespace, age(row.archived_at, now), row.archive_reason,
           one_line(row.title, width=60)) for row in page.archived])
     context.screen.say(counted(page.count, "archived memory"))
     return ExitStatus.OK

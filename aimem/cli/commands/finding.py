@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
 
-from aimem.cli.commands.waiting import wait_for_index
+from aimem.cli.commands.waiting import Backlog, wait_for_index
 from aimem.cli.context import Context
-from aimem.cli.exits import ExitStatus
+from aimem.cli.exits import ExitStatus, is_interrupt
 from aimem.cli.explaining import explanation_lines
 from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import age, counted, one_line, short_id
 from aimem.cli.values import comma_list
+from aimem.config import FeatureTier
 from aimem.model import Instant
 from aimem.wire import ListQuery, MemoryOut, RecallRequest, RecallResult, SearchQuery
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from aimem.client import Client
 
 CONTENT_SHOWN_CHARS = 100
+
+EMBED_FIRST: Final = "to embed first; `--tier keyword` answers at once, from words alone"
 
 
 def recall(context: Context) -> int:
@@ -31,15 +34,26 @@ def recall(context: Context) -> int:
         since=value("since"), until=value("until"), as_agent=value("as_agent"), budget_tokens=value("budget_tokens"),
         context_tokens=comma_list(value("context_tokens")), floor=not value("no_floor"), explain=value("explain"))
 
+    backlog = Backlog()
+
     async def act(attached: Attached, client: Client) -> RecallResult:
-        if attached.holder:
+        if not attached.holder and context.parsed.settings.get("tier"):
+            context.screen.say(
+                f"note: --tier has no effect: {attached.hint or 'another process'} holds the database and decides it")
+        if attached.holder and context.config.search.tier is not FeatureTier.KEYWORD:
             # Nobody else embeds: what was stored by short-lived commands would else stay out of reach of meaning.
-            left = await wait_for_index(context, client, "embedding")
-            if left:
-                context.screen.say(f"note: {counted(left, 'memory')} without embedding; found by words only")
+            await wait_for_index(context, client, "embedding", backlog, hint=EMBED_FIRST)
+            if backlog.left:
+                context.screen.say(f"note: {counted(backlog.left, 'memory')} without embedding; found by words only")
         return await client.recall(request)
 
-    found = context.visit(act, Purpose.RECALL)
+    try:
+        found = context.visit(act, Purpose.RECALL)
+    except (KeyboardInterrupt, BaseExceptionGroup) as error:
+        if is_interrupt(error) and backlog.left:
+            done = f"{backlog.total - backlog.left} of {counted(backlog.total, 'memory')}"
+            context.screen.say(f"interrupted: {done} are embedded; run the same command again to go on")
+        raise
     if context.wants_json:
         context.screen.json(found)
         return ExitStatus.OK
@@ -84,7 +98,7 @@ def list_memories(context: Context) -> int:
     query = ListQuery(
         namespace=value("namespace"), tier=value("tier"), limit=value("limit"), since=value("since"),
         until=value("until"), tags=value("tags"), offset=value("offset"), cursor=value("cursor"),
-        agent_id=value("author"))
+        min_priority=value("min_priority"), agent_id=value("author"))
     page = context.ask(lambda client: client.list_memories(query))
     if context.wants_json:
         context.screen.json(page)

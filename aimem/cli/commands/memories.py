@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 def store(context: Context) -> int:
     """Remember a text."""
     value = context.value
+    if value("expires_at") is not None and value("ttl_secs") is not None:
+        raise UsageError("--expires-at excludes --ttl-secs; give one of them")
     request = CreateMemory(
         title=value("title"), content=_content(context), tier=value("tier"),
         namespace=value("namespace") or project_namespace(context.around.cwd), tags=comma_list(value("tags")) or [],
@@ -43,10 +45,12 @@ def store(context: Context) -> int:
     if context.wants_json:
         context.screen.json({**(to_builtins(memory) if memory else {}), **to_builtins(stored)})
     else:
-        context.screen.line(f"stored: {stored.id} [{stored.tier}] (ns={stored.namespace})")
+        is_new = stored.action == "created"
+        word, whose = ("stored", "") if is_new else ("updated", f", author {stored.agent_id}")
+        context.screen.line(f"{word}: {stored.id} [{stored.tier}] (ns={stored.namespace}{whose})")
     if similar:
-        what = counted(len(similar), "similar memory")
-        context.screen.say(f"note: {what} in {stored.namespace}: {', '.join(similar)}")
+        what = counted(len(similar), "memory")
+        context.screen.say(f"note: {what} with similar titles in {stored.namespace}: {', '.join(similar)}")
     return ExitStatus.OK
 
 
@@ -64,6 +68,8 @@ def update(context: Context) -> int:
         context.screen.json(memory)
     else:
         context.screen.line(f"updated: {memory.id} [{memory.title}]")
+    if request.tier not in (None, memory.tier):
+        context.screen.say(f"note: the tier stays {memory.tier}; it never goes down")
     return ExitStatus.OK
 
 
@@ -82,12 +88,14 @@ def _show(context: Context, found: MemoryWithLinks) -> None:
     fields = {
         "id": memory.id, "title": memory.title, "namespace": memory.namespace, "tier": memory.tier,
         "tags": ", ".join(memory.tags), "priority": memory.priority, "confidence": memory.confidence,
-        "source": memory.source, "author": memory.metadata.get("agent_id", ""), "created": memory.created_at,
+        "source": memory.source, "author": memory.metadata.get("agent_id", ""),
+        "edited by": memory.metadata.get("edited_by", ""), "created": memory.created_at,
         "updated": memory.updated_at, "expires": "never" if memory.expires_at is UNSET else memory.expires_at,
         "used": counted(memory.access_count, "time"),
     }
     for name, value in fields.items():
-        context.screen.line(f"{name + ':':<12}{value}".rstrip())
+        if name != "edited by" or value:
+            context.screen.line(f"{name + ':':<12}{value}".rstrip())
     context.screen.line()
     context.screen.line(memory.content)
     if found.links:
@@ -114,7 +122,7 @@ def promote(context: Context) -> int:
     if context.wants_json:
         context.screen.json(answer)
     elif answer.clone_id is not UNSET:
-        context.screen.line(f"promoted: {answer.source_id} -> {answer.clone_id} (ns={answer.to_namespace})")
+        context.screen.line(f"copied: {answer.source_id} to {answer.clone_id} (ns={answer.to_namespace})")
     else:
         context.screen.line(f"promoted: {answer.id} [{answer.tier}]")
     return ExitStatus.OK
@@ -129,6 +137,20 @@ def link(context: Context) -> int:
         context.screen.json(answer)
     else:
         context.screen.line(f"linked: {answer.source_id} --[{answer.relation}]--> {answer.target_id}")
+    return ExitStatus.OK
+
+
+def unlink(context: Context) -> int:
+    """Take a relation back. One that does not stand is not found."""
+    source, target, relation = (context.value(name) for name in ("source", "target", "relation"))
+    request = LinkRequest(source_id=source, target_id=target, relation=relation)
+    answer = context.ask(lambda client: client.unlink(request))
+    if not answer.deleted:
+        raise NotFound(f"not found: no link {source} --[{relation}]--> {target}; `get` shows those there are")
+    if context.wants_json:
+        context.screen.json(answer)
+    else:
+        context.screen.line(f"unlinked: {source} --[{relation}]--> {target}")
     return ExitStatus.OK
 
 

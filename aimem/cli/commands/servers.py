@@ -21,6 +21,9 @@ def mcp(context: Context) -> int:
         context.screen.line(client_configuration(context))
         return ExitStatus.OK
     context.say_notices()
+    if context.around.stdin.isatty():
+        context.screen.say(
+            "this speaks MCP on standard input, for a client that starts it (see --print-config); Ctrl-C ends it")
     return context.runtime.run_mcp(context.config)
 
 

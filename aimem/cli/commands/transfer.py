@@ -6,9 +6,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from aimem.cli.commands.portions import Batch, Refused, Source, batches, read_source
+from aimem.cli.commands.portions import BATCH_COUNT, Batch, Refused, Source, batches, read_source
 from aimem.cli.context import Context
-from aimem.cli.exits import ExitStatus
+from aimem.cli.exits import ExitStatus, is_interrupt
 from aimem.cli.runtime import Attached
 from aimem.cli.screen import Advance
 from aimem.cli.text import counted, one_line
@@ -67,8 +67,14 @@ def import_memories(context: Context) -> int:
 
         try:
             context.visit(act)
-        except (AimemError, BaseExceptionGroup):
-            context.screen.say(f"note: {_summary(tally)} before this; importing the same again is safe")
+        except (AimemError, BaseExceptionGroup, KeyboardInterrupt) as error:
+            # An interrupt is told by main, which ends with it; what is worth saying here is that nothing is lost.
+            lead, tail = "note", "importing the same again is safe"
+            if is_interrupt(error):
+                # What was under way is not known to be stored, and not known to be lost.
+                lead = "interrupted"
+                tail = f"up to {BATCH_COUNT} more may be stored; run the same command again to go on"
+            context.screen.say(f"{lead}: {_summary(tally)} before this; {tail}")
             raise
     if context.wants_json:
         context.screen.json(tally.result())

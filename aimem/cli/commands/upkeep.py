@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
 
-from aimem.cli.commands.waiting import left_in, wait_for_index
+from aimem.cli.commands.waiting import Backlog, left_in, wait_for_index
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
 from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import counted, size_words
+from aimem.config import FeatureTier
 from aimem.wire import GcQuery, IndexStatus, ReindexRequest
 
 if TYPE_CHECKING:
     from aimem.client import Client
+
+
+THIS_PROCESS: Final = "this process"
 
 
 class StatusReport(Struct, frozen=True, kw_only=True):
@@ -78,7 +82,7 @@ def collect(context: Context) -> int:
         context.screen.json(answer)
     else:
         verb = "would collect" if answer.dry_run else "collected"
-        context.screen.line(f"{verb}: {counted(answer.expired_deleted, 'expired memory')}")
+        context.screen.line(f"{verb}: {counted(answer.collected, 'expired memory')}")
     return ExitStatus.OK
 
 
@@ -88,7 +92,7 @@ def reindex(context: Context) -> int:
 
     async def act(attached: Attached, client: Client) -> IndexStatus:
         await client.reindex(request)
-        await wait_for_index(context, client, "indexing")
+        await wait_for_index(context, client, "indexing", Backlog())
         return await client.index_status()
 
     after = context.visit(act, Purpose.RECALL)
@@ -116,7 +120,7 @@ async def _report(attached: Attached, client: Client) -> StatusReport:
     counts = await client.stats()
     return StatusReport(
         status=health.status, version=health.version, compatible_with=health.compatible_with, db=str(attached.db),
-        held_by="this process" if attached.holder else "another process", holder=attached.hint, mode=index.mode,
+        held_by=THIS_PROCESS if attached.holder else "another process", holder=attached.hint, mode=index.mode,
         model=index.model, reason=index.reason, embedded=index.embedded, embedding_backlog=index.embedding_backlog,
         indexed=index.indexed, index_backlog=index.index_backlog,
         stream=health.stream, memories=counts.total, archived=counts.archived, db_size_bytes=counts.db_size_bytes,
@@ -126,12 +130,16 @@ async def _report(attached: Attached, client: Client) -> StatusReport:
 def _show(context: Context, report: StatusReport) -> None:
     holder = f" ({report.holder})" if report.holder else ""
     reason = f" ({report.reason})" if report.reason else ""
+    recall = {"recall": report.mode + reason, "model": report.model}
+    if report.held_by == THIS_PROCESS and context.config.search.tier is not FeatureTier.KEYWORD:
+        # Loading the model to say that it can be loaded would take longer than the rest of this command.
+        recall = {"recall": "not loaded by this command (tier semantic: by words and meaning)"}
     lines = {
         "node": report.status, "version": f"{report.version} (compatible with {report.compatible_with})",
         "database": report.db, "held by": report.held_by + holder,
         "size": f"{size_words(report.db_size_bytes)}, {counted(report.memories, 'memory')}, {report.archived} archived",
-        "recall": report.mode + reason, "model": report.model,
-        "embeddings": f"{report.embedded} done, {report.embedding_backlog} to do",
+        **recall,
+        "embeddings": f"{counted(report.embedded, 'memory')} done, {report.embedding_backlog} to do",
         "index": f"{report.indexed} done, {report.index_backlog} to do", "stream": report.stream,
         "access": "open" if report.open_access else "by key",
     }

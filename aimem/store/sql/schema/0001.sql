@@ -121,6 +121,10 @@ CREATE TABLE memory_view (
     expires_at       INTEGER,                               -- extensions included
     text_hash        BLOB,
     is_embedded      INTEGER NOT NULL DEFAULT 0,
+    dialogue         BLOB,                                  -- hash of its conversation, namespace, scope and author
+    created_at       INTEGER,
+    part_count       INTEGER NOT NULL DEFAULT 0,            -- rows that memory_fts holds for it: no * 64 + 0, 1, 2 ...
+    grams            TEXT NOT NULL DEFAULT 'none' CHECK (grams IN ('none', 'due', 'held')),     -- in memory_grams
     access_count     INTEGER NOT NULL DEFAULT 0,
     last_accessed_at INTEGER
 ) STRICT;
@@ -129,10 +133,29 @@ CREATE INDEX memory_view_expiry ON memory_view (expires_at) WHERE state = 'live'
 CREATE INDEX memory_view_backlog ON memory_view (no) WHERE state = 'live' AND is_embedded = 0;
 CREATE INDEX memory_view_text ON memory_view (text_hash);
 CREATE INDEX memory_view_archive ON memory_view (no) WHERE state = 'archived';
+CREATE INDEX memory_view_dialogue ON memory_view (dialogue, created_at, id) WHERE state = 'live' AND dialogue IS NOT NULL;
+CREATE INDEX memory_view_created ON memory_view (created_at) WHERE state = 'live';
+CREATE INDEX memory_view_unindexed ON memory_view (no) WHERE state = 'live' AND part_count = 0;
+CREATE INDEX memory_view_parted ON memory_view (no) WHERE part_count > 1;
+CREATE INDEX memory_view_grams ON memory_view (no) WHERE grams = 'due';
 
+-- Words of live memories. `context` holds the neighbours in a conversation; rows are parts of texts (no * 64 + part).
 CREATE VIRTUAL TABLE memory_fts USING fts5 (
-    title, content, tags, content = '', contentless_delete = 1, tokenize = 'porter unicode61'
+    title, content, tags, context, content = '', contentless_delete = 1, tokenize = 'porter unicode61'
 );
+CREATE VIRTUAL TABLE memory_terms USING fts5vocab (memory_fts, row);
+
+-- In how many rows of memory_fts the common words stand: reading that from the index takes long where it matters.
+CREATE TABLE common_terms (
+    term      TEXT PRIMARY KEY NOT NULL,
+    row_count INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- What words do not find: pairs of characters of unspaced scripts, triples of identifiers. Rows are the view's numbers.
+CREATE VIRTUAL TABLE memory_grams USING fts5 (
+    grams, content = '', contentless_delete = 1, detail = none, tokenize = "ascii tokenchars '_./:@#+-'"
+);
+CREATE VIRTUAL TABLE memory_gram_terms USING fts5vocab (memory_grams, row);
 
 -- A cache: paid once per text and model, not once per memory.
 CREATE TABLE embeddings (
