@@ -102,7 +102,7 @@ ROUTES: list[tuple[Callable[[Client], Awaitable[object]], str, str, dict[str, ob
     (lambda c: c.capabilities(), "GET", "/capabilities", None),
     (lambda c: c.index_status(wait_below=7), "GET", "/index?wait_below=7", None),
     (lambda c: c.reindex(wire.ReindexRequest(embeddings=True)), "POST", "/index",
-     {"what": "vectors", "embeddings": True}),
+     {"what": "all", "embeddings": True}),
     (lambda c: c.metrics(), "GET", "/metrics", None),
     (lambda c: c.openapi(), "GET", "/openapi.json", None),
 ]
