@@ -28,6 +28,7 @@ from aimem.wire import (
     MemoryWithLinks,
     NamespaceCount,
     Promoted,
+    Purged,
     RecallResult,
     Restored,
     ScoredMemory,
@@ -76,6 +77,7 @@ ANSWERS: dict[str, Struct] = {
         ),
         count=1,
     ),
+    "purge_archive": Purged(purged=3),
     "restore": Restored(restored=True, id="7f3a"),
     "archive_stats": ArchiveStats(archived_total=1, by_namespace=(IN_APP,)),
     "capabilities": Capabilities(

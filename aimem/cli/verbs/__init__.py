@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aimem.cli.verbs import finding, memories, servers, transfer, upkeep
+from aimem.cli.verbs import finding, interactive, memories, servers, transfer, upkeep
 from aimem.cli.verbs.table import Argument, Option, Verb
 
 VERBS: Final = (
@@ -33,6 +33,9 @@ VERBS: Final = (
     upkeep.REINDEX,
     upkeep.STATUS,
     upkeep.BENCH,
+    interactive.SHELL,
+    interactive.COMPLETIONS,
+    interactive.MAN,
     servers.HELP,
 )
 
