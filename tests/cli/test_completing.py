@@ -108,7 +108,7 @@ def test_fish_offers_what_may_come_next(folder: Path, typed: str, there: set[str
     lines = run(folder, "fish", "--no-config", "-c", f"source ./fish; complete -C 'ai-memory {typed}'")
     offered = {line.partition("\t")[0] for line in lines}
     # Options are shown behind a dash only.
-    assert {word for word in there if not word.startswith("-") or "-" in typed.split(" ")[-1]} <= offered
+    assert {word for word in there if not word.startswith("-") or "-" in typed.rpartition(" ")[2]} <= offered
     assert not absent & offered
 
 
@@ -121,7 +121,7 @@ def test_elvish_offers_what_may_come_next(folder: Path, typed: str, there: set[s
     script = script.replace("edit:complete-filename", "nop memories.json")
     words = " ".join(f"'{word}'" for word in ["ai-memory", *typed.split(" ")])
     offered = set(run(folder, "elvish", "-norc", "-c", f"{script}\n$completer {words} | to-lines"))
-    prefix = typed.split(" ")[-1]
+    prefix = typed.rpartition(" ")[2]
     assert {word for word in there if word != "memories.json" and word.startswith(prefix)} <= offered
     assert not absent & {word for word in offered if word.startswith(prefix)}
 
