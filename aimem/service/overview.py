@@ -130,7 +130,7 @@ async def status(node: Node) -> NodeStatus:
         _gauge("ai_memory_op_log_ops", "Ops in the log.", found.ops),
         _gauge("ai_memory_db_bytes", "Size of the database with its write-ahead log.", node.store.file_bytes()),
         _gauge("ai_memory_embedding_backlog", "Live memories that wait for their vectors.", backlog),
-        _gauge("ai_memory_index_chunks", "Vectors in the index.", node.recaller.index.chunk_count),
+        _gauge("ai_memory_index_chunks", "Vectors in the index.", node.recaller.chunk_count),
         _gauge("ai_memory_write_queue", "Writes that wait for their group.", node.store.queued_count),
         _gauge(
             "ai_memory_touch_queue",
