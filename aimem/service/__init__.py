@@ -5,7 +5,10 @@ line), hold SQL, or own a deadline.
 """
 
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
+from aimem.service.autoconsolidate import auto_consolidate
+from aimem.service.consolidate import consolidate
 from aimem.service.edit import delete, promote, update
+from aimem.service.forget import forget
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
@@ -35,12 +38,15 @@ __all__ = [
     "Sample",
     "archive",
     "archive_stats",
+    "auto_consolidate",
     "capabilities",
     "collect",
+    "consolidate",
     "delete",
     "drop_unused_vectors",
     "expand_query",
     "export",
+    "forget",
     "get",
     "health",
     "import_memories",
