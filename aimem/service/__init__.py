@@ -8,7 +8,9 @@ from aimem.service.archive import archive, archive_stats, list_archive, purge_ar
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.consolidate import consolidate
 from aimem.service.edit import delete, promote, update
+from aimem.service.exporting import export
 from aimem.service.forget import forget
+from aimem.service.importing import import_memories
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
@@ -27,7 +29,6 @@ from aimem.service.thinking import (
     suggest_tags,
     summarise,
 )
-from aimem.service.transfer import export, import_memories
 from aimem.service.words import run_words, settle_words
 
 __all__ = [

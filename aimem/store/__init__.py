@@ -15,6 +15,7 @@ from aimem.store import (
     memories,
     oplog,
     statistics,
+    transfer,
 )
 from aimem.store.changes import ChangeFeed
 from aimem.store.digest import digest
@@ -69,5 +70,6 @@ __all__ = [
     "oplog",
     "standing",
     "statistics",
+    "transfer",
     "visible_to",
 ]
