@@ -92,6 +92,7 @@ from aimem.wire.transfer import (
     canonical_row,
     digest_document,
     digest_rows,
+    translated,
 )
 
 __all__ = [
@@ -190,4 +191,5 @@ __all__ = [
     "memory_fields",
     "memory_out",
     "to_builtins",
+    "translated",
 ]

@@ -411,6 +411,20 @@ async def test_private_memories_of_two_authors_are_not_mixed_by_restamping(
         assert (await bring(other, document(exported, trust=False))).unchanged == 1
 
 
+async def test_what_refers_to_a_row_that_is_taken_for_another_memory_goes_to_that(node: Node) -> None:
+    here = await put(node, "Maria")
+    rows = [{"id": "theirs", "title": "Maria", "content": "x", "updated_at": "2020-01-01T00:00:00Z"},
+            {"id": "friend", "title": "friend", "content": "x"}]
+    links = [{"source_id": "friend", "target_id": "theirs"}]
+    aliases = [{"entity_id": "theirs", "alias": "M."}]
+    result = await bring(node, {"memories": rows, "links": links, "aliases": aliases})
+    assert (result.links_imported, result.aliases_imported, result.errors) == (1, 1, ())
+    assert result.merged == {"theirs": here.id}
+    exported = await service.export(node, ALICE)
+    assert [(link.source_id, link.target_id) for link in exported.links] == [("friend", here.id)]
+    assert [alias.entity_id for alias in exported.aliases] == [here.id]
+
+
 async def test_rows_of_the_system_are_taken_from_a_trusted_source_only(node: Node) -> None:
     row = {"id": "report-1", "content": "x", "title": "t", "namespace": "_curator/reports"}
     assert (await bring(node, {"memories": [row]})).refused[0].code == Code.RESERVED_NAMESPACE

@@ -30,6 +30,7 @@ VERBS: Final = (
     upkeep.ARCHIVE,
     transfer.IMPORT,
     transfer.EXPORT,
+    transfer.SYNC,
     transfer.MINE,
     upkeep.REINDEX,
     upkeep.STATUS,
