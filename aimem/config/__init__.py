@@ -11,8 +11,10 @@ from aimem.config.slices import (
     ApiConfig,
     Config,
     CuratorConfig,
+    EmbeddingModel,
     FeatureTier,
     IdentityConfig,
+    LanguageConfig,
     LogConfig,
     LogFormat,
     LogLevel,
@@ -22,7 +24,7 @@ from aimem.config.slices import (
 )
 
 __all__ = [
-    "EVERY_VERB", "SETTINGS", "VARIABLES", "ApiConfig", "Config", "CuratorConfig", "FeatureTier", "IdentityConfig",
-    "Kind", "LogConfig", "LogFormat", "LogLevel", "ScoringConfig", "SearchConfig", "Setting", "StoreConfig", "Variable",
-    "kind_words", "load_config", "setting", "system_environ",
+    "EVERY_VERB", "SETTINGS", "VARIABLES", "ApiConfig", "Config", "CuratorConfig", "EmbeddingModel", "FeatureTier",
+    "IdentityConfig", "Kind", "LanguageConfig", "LogConfig", "LogFormat", "LogLevel", "ScoringConfig", "SearchConfig",
+    "Setting", "StoreConfig", "Variable", "kind_words", "load_config", "setting", "system_environ",
 ]

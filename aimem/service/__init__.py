@@ -9,6 +9,7 @@ from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.consolidate import consolidate
 from aimem.service.edit import delete, promote, update
 from aimem.service.forget import forget
+from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
@@ -59,12 +60,15 @@ __all__ = [
     "list_memories",
     "look_for_language",
     "namespaces",
+    "note_metadata",
+    "offer_hooks",
     "promote",
     "purge_archive",
     "recall",
     "reindex",
     "remember",
     "restore",
+    "run_hooks",
     "run_indexer",
     "run_language",
     "run_touches",

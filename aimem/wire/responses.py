@@ -51,7 +51,10 @@ class LinkOut(Struct, kw_only=True):
 
 
 class Stored(Struct, kw_only=True):
-    """Answer to a store: the stored row's values. `version` is the write's dot."""
+    """Answer to a store: the stored row's values. `version` is the write's dot.
+
+    `autonomy_hook_skipped` says why the language model will not look at a new memory, if it is configured to.
+    """
 
     id: str
     tier: str
@@ -63,6 +66,7 @@ class Stored(Struct, kw_only=True):
     potential_contradictions: tuple[str, ...] | UnsetType = UNSET
     expires_at: str | UnsetType = UNSET
     title_generated: bool | UnsetType = UNSET
+    autonomy_hook_skipped: str | UnsetType = UNSET
 
 
 class UpdatedMemory(MemoryOut, kw_only=True):
