@@ -11,6 +11,7 @@ from aimem.service.edit import delete, promote, update
 from aimem.service.forget import forget
 from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
+from aimem.service.insight import auto_tag, detect_contradiction, expand
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
@@ -40,11 +41,14 @@ __all__ = [
     "archive",
     "archive_stats",
     "auto_consolidate",
+    "auto_tag",
     "capabilities",
     "collect",
     "consolidate",
     "delete",
+    "detect_contradiction",
     "drop_unused_vectors",
+    "expand",
     "expand_query",
     "export",
     "forget",

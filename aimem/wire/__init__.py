@@ -80,18 +80,27 @@ from aimem.wire.responses import (
     memory_fields,
     memory_out,
 )
+from aimem.wire.thinking import (
+    AutoTagged,
+    ContradictionOut,
+    ContradictionRequest,
+    ExpandedQuery,
+    ExpandRequest,
+    MemoryName,
+)
 
 __all__ = [
     "ActName", "ActOut", "ArchiveRequest", "ArchiveResult", "ArchiveStats", "ArchivedOut", "ArchivedPage", "ArmScore",
-    "AutoConsolidateRequest", "AutoConsolidated", "Autonomy", "BenchRate", "BenchRecord", "BenchRegression",
-    "BenchReport", "BenchRequest", "BenchResult", "BenchSize", "Capabilities", "ConsolidateRequest", "Consolidated",
-    "CreateMemory", "CurateRequest", "CurationReport", "Deleted", "ErrorOut", "Explanation", "ExportDocument",
+    "AutoConsolidateRequest", "AutoConsolidated", "AutoTagged", "Autonomy", "BenchRate", "BenchRecord",
+    "BenchRegression", "BenchReport", "BenchRequest", "BenchResult", "BenchSize", "Capabilities",
+    "ConsolidateRequest", "Consolidated", "ContradictionOut", "ContradictionRequest", "CreateMemory", "CurateRequest",
+    "CurationReport", "Deleted", "ErrorOut", "ExpandRequest", "ExpandedQuery", "Explanation", "ExportDocument",
     "ForgetRequest", "Forgotten", "ForgottenMemory", "GcQuery", "GcResult", "GetArchivedQuery", "GroupOut", "Health",
     "ImportMemory", "ImportRequest", "ImportResult", "ImportedLink", "IndexQuery", "IndexStatus", "LinkOut",
-    "LinkRequest", "Linked", "LinksOut", "ListQuery", "MemoryOut", "MemoryPage", "MemoryWithLinks", "NamespaceCount",
-    "NamespacesOut", "NotRestored", "PeriodOut", "PromoteRequest", "Promoted", "PurgeQuery", "Purged", "RankingOut",
-    "RecallQuery", "RecallRequest", "RecallResult", "ReindexRequest", "ReportsPage", "ReportsQuery", "RestoreQuery",
-    "Restored", "Reversal", "RollbackRequest", "RolledBack", "ScoredMemory", "SearchQuery", "SearchResult", "Stats",
-    "Stored", "TierCount", "UpdateMemory", "UpdatedMemory", "decode_body", "encode", "link_out", "memory_fields",
-    "memory_out", "to_builtins",
+    "LinkRequest", "Linked", "LinksOut", "ListQuery", "MemoryName", "MemoryOut", "MemoryPage", "MemoryWithLinks",
+    "NamespaceCount", "NamespacesOut", "NotRestored", "PeriodOut", "PromoteRequest", "Promoted", "PurgeQuery",
+    "Purged", "RankingOut", "RecallQuery", "RecallRequest", "RecallResult", "ReindexRequest", "ReportsPage",
+    "ReportsQuery", "RestoreQuery", "Restored", "Reversal", "RollbackRequest", "RolledBack", "ScoredMemory",
+    "SearchQuery", "SearchResult", "Stats", "Stored", "TierCount", "UpdateMemory", "UpdatedMemory", "decode_body",
+    "encode", "link_out", "memory_fields", "memory_out", "to_builtins",
 ]

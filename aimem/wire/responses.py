@@ -266,7 +266,7 @@ class ImportResult(Struct, kw_only=True):
 
 
 class Health(Struct, kw_only=True):
-    """Cheap liveness: no query over rows."""
+    """Cheap liveness: no query over rows. `llm` is the language model that is configured, or `none`."""
 
     status: str
     service: str
@@ -279,6 +279,8 @@ class Health(Struct, kw_only=True):
     open_access: bool
     stream: str
     warnings: tuple[str, ...] = ()
+    llm: str = "none"
+    llm_ready: bool = False
 
 
 class Capabilities(Struct, kw_only=True):

@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import Final
 
 from aimem.api.route import Route
-from aimem.api.routes import archive, finding, links, memories, node, transfer, upkeep
+from aimem.api.routes import archive, finding, links, memories, node, thinking, transfer, upkeep
 
 ROUTES: Final[tuple[Route, ...]] = (
     *node.ROUTES,
     *memories.ROUTES,
     *finding.ROUTES,
     *links.ROUTES,
+    *thinking.ROUTES,
     *upkeep.ROUTES,
     *transfer.ROUTES,
     *archive.ROUTES,
