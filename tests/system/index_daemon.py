@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from aimem.config import ApiConfig, Config, FeatureTier, SearchConfig, StoreConfig
 from aimem.ports import Embedder, Threads
-from aimem.search import Bounds, Recaller, writing
+from aimem.search import Bounds, Recaller, open_minilm, writing
 from aimem.supervisor import furnish, run_daemon, set_up_logging, system_ports
 from tests.nodes import WordEmbedder
 
@@ -58,6 +58,7 @@ class CursedModel(WordEmbedder):
 
 MODELS: dict[str, Callable[[], Embedder]] = {
     "words": WordEmbedder, "other": OtherModel, "small": SmallModel, "nan": lambda: CursedModel(float("nan")),
+    "minilm": partial(open_minilm, None),
     "infinite": lambda: CursedModel(float("inf")), "zero": lambda: CursedModel(0.0),
 }
 

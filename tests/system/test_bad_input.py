@@ -125,8 +125,9 @@ def vectors(db: Path) -> Path:
 # Questions ------------------------------------------------------------------------------------------------------------
 
 
-async def test_no_question_breaks_a_daemon_or_costs_it_its_right_answers(db: Path) -> None:
-    async with daemon(db) as (_, http):
+@pytest.mark.parametrize("model", ["words", "minilm"])
+async def test_no_question_breaks_a_daemon_or_costs_it_its_right_answers(db: Path, model: str) -> None:
+    async with daemon(db, "--model", model) as (_, http):
         for is_filled in (False, True):
             if is_filled:
                 await store(http)
