@@ -46,7 +46,8 @@ async def test_filters_of_both_places_hold(http: httpx.AsyncClient) -> None:
     await store(http, namespace="y", tier="short")
     seen = (await http.post("/forget?namespace=x&dry_run=true", json={"tier": "short"})).json()
     assert seen["would_delete"] == 0
-    assert (await http.post("/forget?namespace=x", json={"namespace": "x", "dry_run": True})).json()["would_delete"] == 1
+    same = (await http.post("/forget?namespace=x", json={"namespace": "x", "dry_run": True})).json()
+    assert same["would_delete"] == 1
     before = await state(http)
     twice = await http.post("/forget?namespace=x", json={"namespace": "y"})
     assert (twice.status_code, twice.json()["field"]) == (400, "namespace")
