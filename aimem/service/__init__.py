@@ -18,6 +18,15 @@ from aimem.service.overview import NodeStatus, capabilities, health, namespaces,
 from aimem.service.recall import recall
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
+from aimem.service.thinking import (
+    expand_query,
+    is_thinking,
+    judge_contradiction,
+    look_for_language,
+    run_language,
+    suggest_tags,
+    summarise,
+)
 from aimem.service.transfer import export, import_memories
 from aimem.service.words import run_words, settle_words
 
@@ -35,16 +44,20 @@ __all__ = [
     "consolidate",
     "delete",
     "drop_unused_vectors",
+    "expand_query",
     "export",
     "forget",
     "get",
     "health",
     "import_memories",
     "index_status",
+    "is_thinking",
+    "judge_contradiction",
     "link",
     "links_of",
     "list_archive",
     "list_memories",
+    "look_for_language",
     "namespaces",
     "promote",
     "purge_archive",
@@ -53,12 +66,15 @@ __all__ = [
     "remember",
     "restore",
     "run_indexer",
+    "run_language",
     "run_touches",
     "run_words",
     "search",
     "settle_words",
     "stats",
     "status",
+    "suggest_tags",
+    "summarise",
     "tidy",
     "unlink",
     "update",
