@@ -15,7 +15,7 @@ from aimem.wire import CreateMemory, Promoted, RecallRequest, UpdateMemory, to_b
 
 HOUSE = (
     "store", "recall", "search", "list", "get", "update", "delete", "promote", "link", "get_links", "stats", "gc",
-    "archive_list", "archive_restore", "archive_stats", "capabilities",
+    "archive_list", "archive_restore", "archive_stats", "capabilities", "forget", "consolidate",
 )
 MEMORY_KEYS = [
     "id", "tier", "namespace", "title", "content", "tags", "priority", "confidence", "source", "access_count",
