@@ -33,6 +33,10 @@ _TOUCH = (
     "UPDATE memory_view SET access_count = min(access_count + 1, 1000000), last_accessed_at = :now "
     "WHERE id = :id AND state = 'live' RETURNING access_count"
 )
+_COUNT_IN_NAMESPACES = (
+    "SELECT count(*) FROM (SELECT 1 FROM memory_view WHERE state = 'live' "
+    "AND namespace IN (SELECT value FROM json_each(:namespaces)) LIMIT :limit)"
+)
 _NUMBERS = "SELECT v.no FROM memory_view v JOIN memories m ON m.id = v.id"
 _ORDER = " ORDER BY m.priority DESC, m.updated_at DESC, m.id"
 _IS_KNOWN = (
@@ -197,17 +201,17 @@ def by_numbers(
     return {cast("int", row[rows.MEMORY_WIDTH]): rows.memory(row) for row in found}
 
 
-def numbers_matching(
-    conn: Connection, filters: Filters, visible: Clause, now: Instant, limit: int | None
-) -> frozenset[int]:
-    """Numbers of the live, visible rows that match: what a filtered vector search looks among.
+def count_in_namespaces(conn: Connection, namespaces: Sequence[Namespace], limit: int) -> int:
+    """Live rows of these namespaces, expired ones too, counted up to a limit: reads an index alone."""
+    asked = msgspec.json.encode(list(namespaces)).decode()
+    row = conn.execute(_COUNT_IN_NAMESPACES, {"namespaces": asked, "limit": limit}).fetchone()
+    return cast("int", row[0]) if row else 0
 
-    Args:
-      limit: any so many of them are enough, to tell few from many; None for all.
-    """
+
+def numbers_matching(conn: Connection, filters: Filters, visible: Clause, now: Instant) -> frozenset[int]:
+    """Numbers of all live, visible rows that match: what a filtered vector search looks among."""
     where = live_at(now) & visible & matching(filters)
-    parameters = {**where.parameters, "limit": -1 if limit is None else limit}
-    found = conn.execute(f"{_NUMBERS} WHERE {where.sql} LIMIT :limit", parameters)
+    found = conn.execute(f"{_NUMBERS} WHERE {where.sql}", where.parameters)
     return frozenset(cast("int", row[0]) for row in found)
 
 
