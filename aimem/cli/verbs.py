@@ -277,10 +277,12 @@ _EXPORT = Verb(
     examples=(("Save all memories", "ai-memory export > memories.json"),),
 )
 _REINDEX = Verb(
-    name="reindex", summary="make the search index anew", run="upkeep:reindex",
-    about="Drops the vector index and makes it anew from the embeddings in the database, and waits until it is done. "
-          "Recall goes on answering meanwhile. A damaged index is found and made anew without this.",
-    options=(Option(flag="--embeddings", read=None,
+    name="reindex", summary="make the search indexes anew", run="upkeep:reindex",
+    about="Drops the indexes of words and vectors and makes them anew from what the database holds, and waits until "
+          "that is done. The old vector index goes on answering meanwhile; by words, searches find less. A damaged "
+          "vector index is found and made anew without this.",
+    options=(Option(flag="--what", choices=("vectors", "text", "all"), default="all", help="Which of them."),
+             Option(flag="--embeddings", read=None,
                     help="Drop the embeddings too and have the model make them again; until then words answer."),),
     prints="the state of the index, as GET /api/v1/index",
     examples=(

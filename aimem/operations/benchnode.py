@@ -53,7 +53,10 @@ async def open_bench_node(db: Path, ports: BenchPorts, embedder: Embedder | None
             clock=ports.clock, chance=ports.chance, threads=ports.threads, files=ports.files, merge=merge_entry
         ),
     )
-    recaller = Recaller(threads=ports.threads, embedder=None, reason="" if embedder else "this bench has no model")
+    recaller = Recaller(
+        threads=ports.threads, embedder=None, reason="" if embedder else "this bench has no model",
+        folder=db.with_name(db.name + ".vectors"),
+    )
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller, policy=Policy()
     )

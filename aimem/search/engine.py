@@ -111,6 +111,11 @@ class Recaller:
         """Let questions through: the index is filled."""
         self._settled.set()
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether questions are let through: see `settle`."""
+        return self._settled.is_set()
+
     async def wait_until_settled(self) -> None:
         """Wait until the model was adopted and the index filled, or the model given up."""
         await self._settled.wait()

@@ -13,7 +13,7 @@ from aimem.search.segment import HASH_TYPE, Base, Bounds, Segment
 from aimem.search.tail import Chunks, Held, Live, Tail, TailSnapshot
 from aimem.search.writing import Block
 
-_BLOCK_ROWS: Final = 4_096
+_BLOCK_ROWS: Final = 2_048
 NO_HASH: Final = bytes(HASH_TYPE.itemsize)
 _DEAD_SHARE: Final = 4
 _TAIL_SHARE: Final = 16

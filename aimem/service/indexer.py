@@ -18,7 +18,7 @@ from aimem.ports import Embedder
 from aimem.search import ModelUnavailable, WrongVectors, hold_floats, hold_halves, to_f16
 from aimem.service.node import Node
 from aimem.service.vectors import fill, follow, open_base, pulse, run_bases
-from aimem.store import embeddings
+from aimem.store import embeddings, fulltext
 from aimem.wire import IndexStatus
 
 log = logging.getLogger(__name__)
@@ -27,6 +27,7 @@ TEXTS_A_ROUND: Final = 32
 DROP_UNUSED_BATCH: Final = 500
 WAIT_MAX_S: Final = 10.0
 
+_ALL: Final = 2**62
 _WARMING: Final = "no memory has its vectors yet; they are being made"
 
 
@@ -155,8 +156,8 @@ async def drop_unused_vectors(node: Node) -> int:
 async def index_status(node: Node, wait_below: int | None = None) -> IndexStatus:
     """How far embedding and the index are.
 
-    With `wait_below`, once no more memories than that wait for their vectors or to come into the index, or after 10 s,
-    whichever comes first.
+    With `wait_below`, once no more memories than that wait for their vectors or to come into an index, or after 10 s,
+    whichever comes first. Without a model nobody waits for vectors.
 
     Raises: InvalidRequest naming `wait_below`; Unavailable.
     """
@@ -165,20 +166,23 @@ async def index_status(node: Node, wait_below: int | None = None) -> IndexStatus
         with trio.move_on_after(WAIT_MAX_S):
             # Read with the lock held: a pulse between reading and waiting would be missed.
             async with node.index_changed:
-                while _left(await _status(node)) > wait_below and not node.recaller.is_keyword_only:
+                # Before it is settled nobody has compared the index with the database.
+                while not node.recaller.is_settled or _left(node, await _status(node)) > wait_below:
                     await node.index_changed.wait()
     return await _status(node)
 
 
-def _left(status: IndexStatus) -> int:
-    return status.embedding_backlog + status.index_backlog
+def _left(node: Node, status: IndexStatus) -> int:
+    vectors = 0 if node.recaller.is_keyword_only else status.embedding_backlog + status.index_backlog
+    return vectors + status.text_backlog
 
 
 async def _status(node: Node) -> IndexStatus:
     backlog = await node.store.read(embeddings.count_backlog)
     embedded = await node.store.read(embeddings.count_embedded)
+    texts = await node.store.read(fulltext.count_unindexed, _ALL)
     recaller = node.recaller
     return IndexStatus(
         mode=recaller.mode, model=recaller.model, embedding_backlog=backlog, embedded=embedded, reason=recaller.reason,
-        indexed=recaller.index.count, index_backlog=recaller.pending_count,
+        indexed=recaller.index.count, index_backlog=recaller.pending_count, text_backlog=texts,
     )

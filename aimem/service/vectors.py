@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 LOAD_COUNT: Final = 1_000
 """Rows that are read and put at a time: some ten milliseconds of the event loop's thread."""
 
-COMPARE_COUNT: Final = 20_000
+COMPARE_COUNT: Final = 5_000
 _NUMBERS_END: Final = 2**62
 
 

@@ -13,6 +13,7 @@ import trio
 
 from aimem.errors import Unavailable
 from aimem.service.node import Node
+from aimem.service.vectors import pulse
 from aimem.store import fulltext
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ async def settle_words(node: Node) -> None:
     """Pay all that the full-text indexes owe, in slices between which others write."""
     while await node.store.read(fulltext.count_unindexed, 1):
         await node.store.write(fulltext.rebuild, ROWS_A_ROUND)
+        await pulse(node)
     while await node.store.read(fulltext.count_gramless, 1):
         await node.store.write(fulltext.index_grams, ROWS_A_ROUND)
     if await node.store.read(fulltext.is_stale):

@@ -201,7 +201,7 @@ class GcQuery(Struct, kw_only=True):
 class ReindexRequest(Struct, kw_only=True):
     """Body of POST /index: what to make anew; with `embeddings` the vectors in the cache too, not only their index."""
 
-    what: Literal["vectors"] = "vectors"
+    what: Literal["vectors", "text", "all"] = "all"
     embeddings: bool = False
 
 

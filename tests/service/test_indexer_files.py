@@ -14,11 +14,11 @@ import trio
 import trio.testing
 
 from aimem import service
-from aimem.errors import Unavailable
+from aimem.errors import InvalidRequest, Unavailable
 from aimem.search import Bounds
 from aimem.service import Node
 from aimem.store import embeddings
-from aimem.wire import ArchiveRequest, RecallRequest, ReindexRequest
+from aimem.wire import ArchiveRequest, RecallRequest, ReindexRequest, SearchQuery
 from tests.nodes import InlineThreads, WordEmbedder, open_node, principal
 from tests.service.steps import put
 
@@ -309,7 +309,7 @@ async def test_the_index_is_made_anew_on_order(db: Path, bounds: Bounds | None, 
         wrong = WordEmbedder().embed(["lies"])[0]
         node.recaller.index.put(2, [wrong])     # something that comparing hashes would not find
         node.recaller.index.put(999, [wrong])
-        status = await service.reindex(node, ALICE, ReindexRequest(embeddings=embeddings_too))
+        status = await service.reindex(node, ALICE, ReindexRequest(what="vectors", embeddings=embeddings_too))
         assert status.index_backlog > 0
         await settled(node)
         assert await held_by_index(node) == set(range(1, 61))
@@ -320,7 +320,26 @@ async def test_the_index_is_made_anew_on_order(db: Path, bounds: Bounds | None, 
 async def test_without_a_model_there_is_nothing_to_make_anew(db: Path) -> None:
     async with open_node(db) as node:
         with pytest.raises(Unavailable, match="by keyword"):
-            await service.reindex(node, ALICE, ReindexRequest())
+            await service.reindex(node, ALICE, ReindexRequest(what="vectors"))
+        with pytest.raises(InvalidRequest, match="embeddings"):
+            await service.reindex(node, ALICE, ReindexRequest(what="text", embeddings=True))
+
+
+@pytest.mark.parametrize("embedder", [WordEmbedder(), None], ids=["with a model", "without"])
+async def test_the_index_of_words_is_made_anew_on_order(db: Path, embedder: WordEmbedder | None) -> None:
+    async with open_node(db, threads=InlineThreads(), embedder=embedder) as node:
+        for n in range(450):
+            await put(node, f"number {n}", f"word{n} word_{n}")
+        await trio.testing.wait_all_tasks_blocked()
+        ordered = await service.reindex(node, ALICE, ReindexRequest())
+        assert ordered.text_backlog > 0
+        with trio.fail_after(20):
+            done = await service.index_status(node, wait_below=0)
+        assert done.text_backlog == 0
+        await trio.testing.wait_all_tasks_blocked()
+        for text in ("word444", "word_444"):
+            found = await service.search(node, ALICE, SearchQuery(q=text))
+            assert [memory.content for memory in found.results] == ["word444 word_444"]
 
 
 KILLED = """

@@ -87,8 +87,8 @@ def collect(context: Context) -> int:
 
 
 def reindex(context: Context) -> int:
-    """Make the search index anew, and wait for it."""
-    request = ReindexRequest(embeddings=context.value("embeddings"))
+    """Make the search indexes anew, and wait for them."""
+    request = ReindexRequest(what=context.value("what"), embeddings=context.value("embeddings"))
 
     async def act(attached: Attached, client: Client) -> IndexStatus:
         await client.reindex(request)
@@ -96,11 +96,16 @@ def reindex(context: Context) -> int:
         return await client.index_status()
 
     after = context.visit(act, Purpose.RECALL)
+    has_model = after.model != "none"
     if context.wants_json:
         context.screen.json(after)
     else:
-        context.screen.line(f"indexed: {counted(after.indexed, 'memory')}, {left_in(after)} to do")
-    return ExitStatus.UNAVAILABLE if left_in(after) else ExitStatus.OK
+        left = after.embedding_backlog + after.index_backlog
+        vectors = f"{after.indexed} done, {left} to do" if has_model else f"none ({after.reason})"
+        context.screen.line(f"vectors: {vectors}")
+        context.screen.line(f"words:   {after.text_backlog} to do")
+    # Without a model nothing will ever embed what waits for it.
+    return ExitStatus.UNAVAILABLE if (left_in(after) if has_model else after.text_backlog) else ExitStatus.OK
 
 
 def status(context: Context) -> int:

@@ -19,8 +19,8 @@ PATIENCE_COUNT = 6
 
 
 def left_in(status: IndexStatus) -> int:
-    """Memories that wait for their vectors, or to come into the index."""
-    return status.embedding_backlog + status.index_backlog
+    """Memories that wait for their vectors, or to come into an index."""
+    return status.embedding_backlog + status.index_backlog + status.text_backlog
 
 
 class Backlog:
