@@ -12,6 +12,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,16 @@ from aimem.service import Node, index_status, recall, stats
 from aimem.wire import RecallRequest
 from tests.bench.ports import bench_ports
 
-SMALL_NAMESPACE, SMALL_ROWS = "bench/small", 20
+SMALL_NAMESPACE, SMALL_ROWS = "small", 20
+CHILD_NAMESPACE = f"{NAMESPACE}/child"
 WARMUP = 20
 
 
+_is_recalling = ContextVar("is_recalling", default=False)
+
+
 class Stages:
-    """Seconds by stage: of each, one figure a recall."""
+    """Seconds by stage: of each, one figure a recall. What others do meanwhile, such as the indexer, is left out."""
 
     def __init__(self, node: Node) -> None:
         self.now: defaultdict[str, float] = defaultdict(float)
@@ -47,6 +52,8 @@ class Stages:
         self, call: Callable[..., Awaitable[Any]], name_of: Callable[..., str]
     ) -> Callable[..., Awaitable[Any]]:
         async def timed(*args: Any, **kwargs: Any) -> Any:
+            if not _is_recalling.get():
+                return await call(*args, **kwargs)
             began = trio.current_time()
             try:
                 return await call(*args, **kwargs)
@@ -66,6 +73,7 @@ async def measure(rows: int, questions: int, limit: int, folder: Path) -> None:
         print("\n".join(await ask(node, stages, asked, f"{rows:,} rows", limit, None)), flush=True)
         few = asked[: WARMUP + max(1, questions // 5)]
         print("\n".join(await ask(node, stages, few, f"{SMALL_ROWS} rows among them", limit, SMALL_NAMESPACE)))
+        print("\n".join(await ask(node, stages, few, "all of them, by a child's name", limit, CHILD_NAMESPACE)))
     await real_model(asked[:40])
 
 
@@ -94,6 +102,7 @@ async def ask(
     node: Node, stages: Stages, questions: Sequence[str], title: str, limit: int, namespace: str | None
 ) -> Iterator[str]:
     spent: defaultdict[str, list[float]] = defaultdict(list)
+    _is_recalling.set(True)
     for number, question in enumerate(questions):
         stages.now.clear()
         began = trio.current_time()

@@ -258,7 +258,7 @@ def closed(path: Path, mode: int) -> Iterator[None]:
 @pytest.mark.usefixtures("bound_by_permissions")
 async def test_a_new_database_in_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with closed(tmp_path, 0o500):
-        with pytest.raises(Unavailable, match="check the permissions"):
+        with pytest.raises(Unavailable, match="its folder's permissions"):
             NodeLock.take(system_files(), tmp_path / "x.db", "")
         error = await opened_error(tmp_path / "x.db")
         assert isinstance(error, Unavailable)
@@ -270,7 +270,7 @@ async def test_a_folder_that_cannot_be_entered_is_refused(tmp_path: Path) -> Non
     inner = tmp_path / "closed"
     inner.mkdir()
     with closed(inner, 0o000):
-        with pytest.raises(Unavailable, match="check the permissions"):
+        with pytest.raises(Unavailable, match="its folder's permissions"):
             NodeLock.take(system_files(), inner / "x.db", "")
         assert isinstance(await opened_error(inner / "x.db"), Unavailable)
 

@@ -67,7 +67,7 @@ def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 def test_folder_without_permission_is_named(tmp_path: Path, bound_by_permissions: None, mode: int) -> None:
     folder = tmp_path / "closed"
     folder.mkdir(mode=mode)
-    with pytest.raises(Unavailable, match="check the permissions"):
+    with pytest.raises(Unavailable, match="its folder's permissions"):
         take(system_files(), locate(folder / "m.db", {}), Role.COMMAND)
 
 
