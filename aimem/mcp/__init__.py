@@ -6,12 +6,11 @@ no SDK; running the server does.
 """
 
 from aimem.mcp.identity import DefaultAgent, anonymous_agent, default_agent
-from aimem.mcp.memory_client import MemoryClient
 from aimem.mcp.prompts import PROMPTS
 from aimem.mcp.server import run_mcp, run_mcp_on_stdio
 from aimem.mcp.tools import TOOLS
 
 __all__ = [
-    "PROMPTS", "TOOLS", "DefaultAgent", "MemoryClient", "anonymous_agent", "default_agent", "run_mcp",
+    "PROMPTS", "TOOLS", "DefaultAgent", "anonymous_agent", "default_agent", "run_mcp",
     "run_mcp_on_stdio",
 ]

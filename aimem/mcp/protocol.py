@@ -14,12 +14,11 @@ from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
 from aimem import __version__
+from aimem.client import Client
 from aimem.errors import AimemError, Code
-from aimem.mcp.handlers import Call
 from aimem.mcp.identity import DefaultAgent
-from aimem.mcp.memory_client import MemoryClient
 from aimem.mcp.prompts import INSTRUCTIONS, PROMPTS, Prompt
-from aimem.mcp.tools import TOOLS, Effect, Tool
+from aimem.mcp.tools import TOOLS, Call, Effect, Tool
 
 SERVER_NAME: Final = "ai-memory"
 
@@ -30,7 +29,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 
-def make_server(client: MemoryClient, default_agent: DefaultAgent) -> Server[Any]:
+def make_server(client: Client, default_agent: DefaultAgent) -> Server[Any]:
     """The server of one client.
 
     Args:

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from aimem.client import Client
 from aimem.mcp.identity import DefaultAgent
-from aimem.mcp.memory_client import MemoryClient
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 
 async def run_mcp(
-    client: MemoryClient,
+    client: Client,
     *,
     default_agent: DefaultAgent,
     stdin: trio.abc.ReceiveStream,
@@ -38,7 +38,7 @@ async def run_mcp(
     await serve_streams(make_server(client, default_agent), stdin, stdout, stop=stop)
 
 
-async def run_mcp_on_stdio(client: MemoryClient, *, default_agent: DefaultAgent) -> None:
+async def run_mcp_on_stdio(client: Client, *, default_agent: DefaultAgent) -> None:
     """Serve the MCP client at this process's stdin and stdout until it closes them, or SIGTERM or SIGINT arrives."""
     from aimem.mcp.stdio import open_stdio
 

@@ -9,13 +9,15 @@ from aimem.store.changes import ChangeFeed
 from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
-from aimem.store.kinds import KINDS, LINK, LIVE, MEMORY, STREAM, link_key_text
+from aimem.store.kinds import AGENT, ALIAS, KINDS, LINK, LIVE, MEMORY, STREAM, alias_key_text, link_key_text
 from aimem.store.schema import SCHEMA_VERSION
 from aimem.store.store import LOCK_SUFFIX, SOCKET_SUFFIX, NodeLock, Store, StorePorts, StoreSettings, Wrote
 from aimem.store.transaction import OP_MAX_BYTES, Transaction
 from aimem.store.view import effective_expiry, expiry_judged, is_collected, standing
 
 __all__ = [
+    "AGENT",
+    "ALIAS",
     "KINDS",
     "LINK",
     "LIVE",
@@ -36,6 +38,7 @@ __all__ = [
     "Transaction",
     "UnknownKind",
     "Wrote",
+    "alias_key_text",
     "digest",
     "effective_expiry",
     "embeddings",

@@ -10,8 +10,10 @@ from msgspec import UNSET
 
 from aimem.errors import Code, InvalidRequest
 from aimem.mcp import TOOLS
-from aimem.mcp.params import GetParams, ListParams, NoParams, RecallParams, StoreParams, UpdateParams
 from aimem.mcp.schema import decode_arguments, describe, input_schema
+from aimem.mcp.tools.common import NoParams
+from aimem.mcp.tools.finding import ListParams, RecallParams
+from aimem.mcp.tools.memories import GetParams, StoreParams, UpdateParams
 
 TEXT = "x"
 JSON = st.recursive(

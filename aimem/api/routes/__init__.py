@@ -1,0 +1,22 @@
+"""The route table: one row per method and path, in the order of the manual. App, OpenAPI and tests read it.
+
+Each module holds one subject: its handlers and its rows.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aimem.api.route import Route
+from aimem.api.routes import archive, finding, links, memories, node, transfer, upkeep
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *node.ROUTES,
+    *memories.ROUTES,
+    *finding.ROUTES,
+    *links.ROUTES,
+    *upkeep.ROUTES,
+    *transfer.ROUTES,
+    *archive.ROUTES,
+)
+"""Every route of this surface; `{memory_id}` takes one segment, a slash inside an id is sent as %2F."""

@@ -1,0 +1,34 @@
+"""Namespaces, and what is collected.
+
+Each handler calls one service function and decides nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aimem import service
+from aimem.api.route import Call, Effect, Route
+from aimem.wire import GcQuery, GcResult, NamespacesOut
+
+
+async def namespaces(call: Call[None, None]) -> NamespacesOut:
+    """Namespaces with their counts."""
+    return await service.namespaces(call.node, call.who)
+
+
+async def collect(call: Call[GcQuery, None]) -> GcResult:
+    """Collect what expired."""
+    return await service.collect(call.node, call.who, call.query)
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        method="GET", path="/api/v1/namespaces", name="namespaces", handler=namespaces, answer=NamespacesOut,
+        summary="Namespaces that hold live memories, the largest first.",
+    ),
+    Route(
+        method="POST", path="/api/v1/gc", name="collect", handler=collect, query=GcQuery, answer=GcResult,
+        summary="Collect expired memories.", effect=Effect.WRITE,
+    ),
+)

@@ -1,0 +1,39 @@
+"""The table of verbs: what each takes, what it prints, and the function that does it.
+
+Parser and manual are built from it. Functions are named as text (`module:function` under `aimem.cli.commands`), because
+importing them would load what `--help` must not. Each module holds one subject.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aimem.cli.verbs import finding, memories, servers, transfer, upkeep
+from aimem.cli.verbs.table import Argument, Option, Verb
+
+VERBS: Final = (
+    servers.SERVE,
+    servers.MCP,
+    memories.STORE,
+    memories.UPDATE,
+    finding.RECALL,
+    finding.SEARCH,
+    memories.GET,
+    finding.LIST,
+    memories.DELETE,
+    memories.PROMOTE,
+    memories.LINK,
+    memories.UNLINK,
+    upkeep.STATS,
+    upkeep.NAMESPACES,
+    upkeep.GC,
+    upkeep.ARCHIVE,
+    transfer.IMPORT,
+    transfer.EXPORT,
+    upkeep.REINDEX,
+    upkeep.STATUS,
+    upkeep.BENCH,
+    servers.HELP,
+)
+
+__all__ = ["VERBS", "Argument", "Option", "Verb"]

@@ -1,0 +1,30 @@
+"""Verbs that serve, and help."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aimem.cli.verbs.table import Argument, Option, Verb
+
+SERVE: Final = Verb(
+    name="serve", summary="run the daemon", run="servers:serve", begins=True,
+    about="Serves the HTTP interface, ai-memory-api(7), until SIGTERM or SIGINT, then lets requests finish. If the "
+          "port is taken it ends with exit status 7 and says so: stop what listens there, or choose another port with "
+          "--port, 0 taking a free one.",
+    examples=(("Serve on another port", "ai-memory serve --bind 127.0.0.1:9078"),),
+)
+MCP: Final = Verb(
+    name="mcp", summary="speak the Model Context Protocol on standard input and output", run="servers:mcp",
+    begins=True,
+    about="Started by an MCP client. Any number of these, the daemon and the command line may share one database. It "
+          "ends with status 0 when the client closes standard input or goes away, and after SIGTERM or SIGINT, once "
+          "what was accepted is answered.",
+    options=(Option(flag="--print-config", read=None,
+                    help="Print the JSON to paste into an MCP client's configuration."),),
+    examples=(("Configure a client", "ai-memory mcp --print-config"),),
+)
+HELP: Final = Verb(
+    name="help", summary="show the help of a verb", begins=True,
+    arguments=(Argument(name="words", count="*", help="The verb, and the verb within it; without one, the program."),),
+    examples=(("What recall takes", "ai-memory help recall"),),
+)

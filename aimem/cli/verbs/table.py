@@ -1,0 +1,63 @@
+"""What a verb is: the rows of the table from which parser and manual are built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+
+class Argument(Struct, frozen=True, kw_only=True):
+    """A positional argument. `count` is `1`, `?` (may be left out), `+` (one or more) or `*` (any number)."""
+
+    name: str
+    help: str
+    count: str = "1"
+
+
+class Option(Struct, frozen=True, kw_only=True):
+    """An option of one verb.
+
+    Attributes:
+      flag, short: `--content`, `-c`.
+      help: one sentence; the manual and `--help` show it.
+      dest: the name that its value gets; by default the flag's.
+      read: turns the text into a value (ValueError if it cannot), or None for a switch.
+      default: without the option.
+      default_text: the default in words, where it is not a value.
+    """
+
+    flag: str
+    help: str
+    short: str | None = None
+    dest: str | None = None
+    read: Callable[[str], object] | None = str
+    default: object = None
+    default_text: str = ""
+    required: bool = False
+    choices: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of its value among the parsed arguments."""
+        return self.dest or self.flag.removeprefix("--").replace("-", "_")
+
+
+class Verb(Struct, frozen=True, kw_only=True):
+    """A verb, or a group of verbs (`children`).
+
+    Attributes:
+      prints: what `--json` prints.
+      begins: whether it makes sense where no database is yet; the other verbs refuse a named one that is not there.
+    """
+
+    name: str
+    summary: str
+    about: str = ""
+    arguments: tuple[Argument, ...] = ()
+    options: tuple[Option, ...] = ()
+    children: tuple[Verb, ...] = ()
+    run: str = ""
+    prints: str = ""
+    begins: bool = False
+    examples: tuple[tuple[str, str], ...] = ()

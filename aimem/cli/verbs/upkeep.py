@@ -1,0 +1,92 @@
+"""Verbs that look after the whole."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aimem.cli.values import integer, number
+from aimem.cli.verbs.common import ID, NAMESPACE, NEW_ID, WHOLE, limit
+from aimem.cli.verbs.table import Argument, Option, Verb
+
+STATS: Final = Verb(
+    name="stats", summary="count memories", run="upkeep:stats", prints="the counts, by tier and namespace",
+    examples=(("Count", "ai-memory stats"),),
+)
+NAMESPACES: Final = Verb(
+    name="namespaces", summary="list namespaces", run="upkeep:namespaces",
+    prints='{"namespaces": [{"namespace", "count"}]}', examples=(("List namespaces", "ai-memory namespaces"),),
+)
+GC: Final = Verb(
+    name="gc", summary="collect expired memories", run="upkeep:collect",
+    about="Archives (or deletes, see archive_on_gc in ai-memory-config(5)) what has expired. A daemon does so itself. "
+          "In the JSON, collected is how many have expired, and expired_deleted how many of them were taken away now: "
+          "the same number, or 0 with --dry-run.",
+    options=(Option(flag="--dry-run", read=None, help="Only count them."),),
+    prints='{"expired_deleted", "collected", "dry_run"}', examples=(("Count what would go", "ai-memory gc --dry-run"),),
+)
+ARCHIVE: Final = Verb(
+    name="archive", summary="look after archived memories",
+    children=(
+        Verb(name="add", summary="take memories out of sight", run="archive:add",
+             arguments=(Argument(name="id", count="+", help=f"The memories: of each {WHOLE}."),),
+             options=(Option(flag="--reason", default="archive", help="Why, in at most 128 characters."),),
+             prints='{"archived", "missing", "count", "reason", "version"?}'),
+        Verb(name="list", summary="list archived memories, newest first", run="archive:list_archive",
+             options=(NAMESPACE, limit(50), Option(flag="--offset", read=integer, default=0, help="Skip so many.")),
+             prints='{"archived", "count"}'),
+        Verb(name="restore", summary="bring an archived memory back", run="archive:restore", arguments=(ID,),
+             options=(Option(flag="--mode", choices=("keep", "long"), default="keep",
+                             help="keep its tier and expiry, or make it long-lived, as v0.6.3 did."),),
+             prints='{"restored", "id", "tier", "expires_at"?, "version"}'),
+        Verb(name="purge", summary="delete archived memories for ever", run="archive:purge",
+             options=(Option(flag="--older-than-days", read=integer, help="Those archived more than so many days ago."),
+                      Option(flag="--all", read=None, help="All of them.")),
+             prints='{"purged"}'),
+        Verb(name="stats", summary="count archived memories", run="archive:stats",
+             prints='{"archived_total", "by_namespace"}'),
+    ),
+    examples=(("Put a memory away and bring it back",
+               f'{NEW_ID}\nai-memory archive add "$id"\nai-memory archive restore "$id"'),
+              ("Forget what has lain there for a year", "ai-memory archive purge --older-than-days 365")),
+)
+REINDEX: Final = Verb(
+    name="reindex", summary="make the search indexes anew", run="upkeep:reindex",
+    about="Drops the indexes of words and vectors and makes them anew from what the database holds, and waits until "
+          "that is done. The old vector index goes on answering meanwhile; by words, searches find less. A damaged "
+          "vector index is found and made anew without this.",
+    options=(Option(flag="--what", choices=("vectors", "text", "all"), default="all", help="Which of them."),
+             Option(flag="--embeddings", read=None,
+                    help="Drop the embeddings too and have the model make them again; until then words answer."),),
+    prints="the state of the index, as GET /api/v1/index",
+    examples=(
+        ("Make the index anew", "ai-memory reindex"), ("Embed everything again", "ai-memory reindex --embeddings"),
+    ),
+)
+STATUS: Final = Verb(
+    name="status", summary="show how the node is", run="upkeep:status",
+    about="Shows the node, the database and who holds it, and how recall works. The tier (keyword or semantic) is what "
+          "recall may use; the mode is what it does: hybrid, by words and meaning, or keyword, by words alone because "
+          "the tier says so or the model cannot be loaded. Without a running daemon the command does not load the "
+          "model just to say so. Embeddings are counted in memories.",
+    prints="the node's health, its index, and who holds the database", examples=(("Look", "ai-memory status"),),
+)
+BENCH: Final = Verb(
+    name="bench", summary="measure this program on this machine", run="benching:bench", begins=True,
+    about="Times store, search and recall on databases in a temporary folder (not on yours), stores a second by one "
+          "caller and by 64, whole commands, and the memory of a daemon. The vectors of the timed recalls are made up, "
+          "so that embedding a question costs nothing; that is timed apart, if the model is installed. The kg_* "
+          "operations of v0.6.3 are left out. Exits with 1 if a 95th percentile or a process's memory is more than "
+          "10 % over its target, or a percentile regressed.",
+    options=(Option(flag="--iterations", read=integer, default=200, help="Timed calls an operation, 1 to 100000."),
+             Option(flag="--warmup", read=integer, default=20, help="Calls before those, 0 to 10000."),
+             Option(flag="--rows", read=integer, default=10_000,
+                    help="Memories that the large recall goes over, 1 to 2000000. Storing 100000 takes minutes."),
+             Option(flag="--baseline", help="A file with an earlier report (--json) to compare with."),
+             Option(flag="--regression-threshold", read=number, default=10.0,
+                    help="Percent by which a 95th percentile may grow over the baseline's."),
+             Option(flag="--history", help="A file to append the results to, as a line of JSON.")),
+    prints='{"iterations", "warmup", "results", "regressions", "rows", "rates", "sizes", "notes"}',
+    examples=(("Keep a report and compare a later one with it", "ai-memory bench --json > before.json"),
+              ("Compare", "ai-memory bench --baseline before.json"),
+              ("Time recall over a million memories", "ai-memory bench --rows 1000000")),
+)

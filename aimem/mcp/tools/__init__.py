@@ -1,0 +1,18 @@
+"""The table of tools: name, description, parameters, handler, and what a client may expect of its effect.
+
+Each module holds one subject. The published schema and the check of a call's arguments both come from the same types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from aimem.mcp.tools import finding, links, memories, upkeep
+from aimem.mcp.tools.tool import Call, Effect, Tool
+
+TOOLS: Final[Mapping[str, Tool]] = {
+    tool.name: tool for table in (memories.TOOLS, finding.TOOLS, links.TOOLS, upkeep.TOOLS) for tool in table
+}
+
+__all__ = ["TOOLS", "Call", "Effect", "Tool"]
