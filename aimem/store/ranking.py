@@ -191,15 +191,15 @@ def rank_numbers(conn: Connection, match: str, numbers: Sequence[int], field: Fi
 
 def scored(conn: Connection, numbers: Iterable[int], terms: Sequence[Term], field: Field) -> dict[int, float]:
     """BM25 of these memories, those of them that the field allows and that have any of the words."""
-    kept = allowed(conn, dict.fromkeys(numbers, 0.0), field)
-    return _scored(conn, [part for _, parts in index_rows(conn, kept) for part in parts], terms)
+    found = index_rows(conn, numbers, field.where)
+    return _scored(conn, [part for _, parts in found for part in parts], terms)
 
 
 def scored_parts(conn: Connection, rowids: Iterable[int], terms: Sequence[Term], field: Field) -> dict[int, float]:
     """BM25 of the memories of these rows of the index, by these parts of them alone."""
     asked = set(rowids)
-    kept = allowed(conn, {row >> PART_BITS: 0.0 for row in asked}, field)
-    parts = [part for _, parts in index_rows(conn, kept) for part in parts if part.rowid in asked]
+    found = index_rows(conn, {row >> PART_BITS for row in asked}, field.where)
+    parts = [part for _, parts in found for part in parts if part.rowid in asked]
     return _scored(conn, parts, terms)
 
 
