@@ -50,7 +50,7 @@ async def _is_small(node: Node, scope: Scope) -> bool:
     namespaces = scope.filters.namespaces
     if namespaces is None:
         return False
-    return await node.store.read(memories.count_in_namespaces, namespaces, SMALL_MAX + 1) <= SMALL_MAX
+    return not await node.store.read(memories.have_more_than, namespaces, SMALL_MAX)
 
 
 async def _nearest_of_plenty(node: Node, vector: bytes, width: int, scope: Scope) -> dict[int, float] | None:

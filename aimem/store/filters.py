@@ -20,6 +20,11 @@ class Clause(Struct, frozen=True):
     sql: str
     parameters: Mapping[str, SqlValue]
 
+    @property
+    def is_of_view(self) -> bool:
+        """Whether it needs nothing of `m`: then that need not be joined."""
+        return "m." not in self.sql
+
     def __and__(self, other: Clause) -> Clause:
         return Clause(f"{self.sql} AND {other.sql}", {**self.parameters, **other.parameters})
 

@@ -60,7 +60,7 @@ _PARTS_OF = "SELECT sum(s.part_count) FROM memory_view AS s WHERE s.no IN ({subs
 _LAST = "SELECT coalesce(max(no), 0) FROM memory_view"
 _ALLOWED = (
     "SELECT v.no FROM json_each(:numbers) AS j CROSS JOIN memory_view AS v ON v.no = j.value "
-    "CROSS JOIN memories AS m ON m.id = v.id WHERE"
+    "LEFT JOIN memories AS m ON m.id = v.id WHERE"
 )
 _PARTED_EXIST = "SELECT EXISTS (SELECT 1 FROM memory_view WHERE part_count > 1)"
 _HOLDS = (
