@@ -1,8 +1,8 @@
 """How often the words of a query stand in texts, as the index's own tokenizer has them.
 
-To hand that tokenizer all texts costs more than all else about ranking them. So texts of ASCII, where a word is a run of
-letters and digits, are only searched for the beginnings of the words, and the tokenizer is asked for the token of each
-word found, once in a process. Texts with other characters it gets as they are.
+To hand that tokenizer all texts costs more than all else about ranking them. So texts of ASCII, where a word is a run
+of letters and digits, are only searched for the beginnings of the words, and the tokenizer is asked for the token of
+each word found, once in a process. Texts with other characters it gets as they are.
 """
 
 from __future__ import annotations

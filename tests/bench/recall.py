@@ -156,7 +156,8 @@ def table(title: str, taken: dict[str, list[Spent]]) -> Iterator[str]:
     """Milliseconds: on the wall, then of processors. Stages that run at once make the wall's `rest` negative."""
     head = "".join(f"{word:>9}" for word in ("p50", "p95", "p99", "| cpu p50", "p95", "p99", "samples"))
     yield f"\n{title:<40}{head}"
-    order = sorted(taken, key=lambda name: (name != "recall", name == "rest", -sum(spent.wall for spent in taken[name])))
+    sums = {name: sum(spent.wall for spent in rows) for name, rows in taken.items()}
+    order = sorted(taken, key=lambda name: (name != "recall", name == "rest", -sums[name]))
     for name in order:
         rows = taken[name]
         wall, processor = _quantiles([row.wall for row in rows]), _quantiles([row.processor for row in rows])
