@@ -4,7 +4,18 @@ Owns all SQL, the schema, the op log, the objects and the view of names. Must ne
 hand it plain functions, replication hands it the fold's rule.
 """
 
-from aimem.store import embeddings, fulltext, idempotency, linkage, memories, oplog, statistics
+from aimem.store import (
+    curation,
+    embeddings,
+    forgetting,
+    fulltext,
+    idempotency,
+    likeness,
+    linkage,
+    memories,
+    oplog,
+    statistics,
+)
 from aimem.store.changes import ChangeFeed
 from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
@@ -39,14 +50,17 @@ __all__ = [
     "UnknownKind",
     "Wrote",
     "alias_key_text",
+    "curation",
     "digest",
     "effective_expiry",
     "embeddings",
     "expiry_judged",
     "fold_entries",
+    "forgetting",
     "fulltext",
     "idempotency",
     "is_collected",
+    "likeness",
     "link_key_text",
     "linkage",
     "live_at",

@@ -47,6 +47,7 @@ _LIVE = (
 _OF_NUMBERS = "FROM json_each(:numbers) AS j CROSS JOIN memory_view v ON v.no = j.value"
 _AMONG = f"SELECT v.no {_OF_NUMBERS}"
 _BY_NUMBERS = f"SELECT {rows.MEMORY_COLUMNS}, v.no {_OF_NUMBERS} CROSS JOIN memories m ON m.id = v.id"
+_CARRY = "UPDATE memory_view SET access_count = max(access_count, :count) WHERE id = :id"
 _ORDER = " ORDER BY m.priority DESC, m.updated_at DESC, m.id"
 _IS_KNOWN = (
     "SELECT EXISTS (SELECT 1 FROM memories WHERE id = :id) "
@@ -191,6 +192,11 @@ def note_access(conn: Connection, memory_id: MemoryId, now: Instant) -> int:
     """Count one access of a live memory on this node. Returns: the new count, 0 if it is not live."""
     row = conn.execute(_TOUCH, {"id": memory_id, "now": now}).fetchone()
     return 0 if row is None else cast("int", row[0])
+
+
+def carry_accesses(conn: Connection, memory_id: MemoryId, count: int) -> None:
+    """Give a new memory the accesses that its sources had on this node."""
+    conn.execute(_CARRY, {"id": memory_id, "count": count})
 
 
 def by_numbers(
