@@ -103,7 +103,7 @@ def _count_plain(
 ) -> None:
     columns = [f" {column}" for no in plain for column in texts[no]]
     whole = _Plain(f"{''.join(columns)} ".translate(_FOLDED), [0, *accumulate(map(len, columns))])
-    found = [list(whole.places(_beginning(phrase[0]))) for phrase in phrases]
+    found = [[place for begin in _beginnings(phrase[0]) for place in whole.places(begin)] for phrase in phrases]
     tokens = _TOKENS.of(conn, {word for places in found for _, word in places})
     weight = [weights[column] for column in _COLUMNS]
     for phrase, places, frequency in zip(phrases, found, counted, strict=True):
@@ -113,9 +113,11 @@ def _count_plain(
                 frequency[plain[text]] += weight[column]
 
 
-def _beginning(token: str) -> str:
-    """How every word of a token begins: stemming cuts a word off and may then change or add one letter."""
-    return token[:-1] if len(token) >= STEMMED_MIN_CHARS else token
+def _beginnings(token: str) -> tuple[str, ...]:
+    """How every word of a token begins: stemming cuts a word off and may then change one letter, or add it."""
+    if len(token) >= STEMMED_MIN_CHARS:
+        return (token[:-1],)
+    return (token, f"{token[:-1]}y") if token.endswith("i") else (token,)
 
 
 def _follow(conn: Connection, phrase: Phrase, words: Sequence[str]) -> bool:
