@@ -38,7 +38,7 @@ async def test_each_protocol_version_that_a_client_asks_for_is_negotiated(servin
         called = await peer.call("memory_stats", {})
     assert answer["result"]["protocolVersion"] == version
     assert answer["result"]["serverInfo"] == {"name": "ai-memory", "version": __version__}
-    assert set(answer["result"]["capabilities"]) == {"tools", "prompts"}
+    assert set(answer["result"]["capabilities"]) == {"tools", "prompts", "resources"}
     assert [tool["name"] for tool in tools["result"]["tools"]] == list(TOOLS)
     assert json.loads(text_of(called))["total"] == 1
 
