@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib
 import os
-import traceback
 from collections.abc import Callable, Sequence
 
 from aimem.cli.context import Context
@@ -142,6 +141,8 @@ def _tell(line: str, around: Surroundings) -> None:
 
 def _report_bug(first: BaseException, error: BaseException, around: Surroundings) -> int:
     if around.environ.get("AI_MEMORY_DEBUG") == "1":
+        import traceback
+
         around.stderr.write("".join(traceback.format_exception(error)))
     what = one_line(f"{type(first).__name__}: {first}", width=200)
     _tell(

@@ -5,7 +5,10 @@ line), hold SQL, or own a deadline.
 """
 
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
+from aimem.service.autoconsolidate import auto_consolidate
+from aimem.service.consolidate import consolidate
 from aimem.service.edit import delete, promote, update
+from aimem.service.forget import forget
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
@@ -15,6 +18,15 @@ from aimem.service.overview import NodeStatus, capabilities, health, namespaces,
 from aimem.service.recall import recall
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
+from aimem.service.thinking import (
+    expand_query,
+    is_thinking,
+    judge_contradiction,
+    look_for_language,
+    run_language,
+    suggest_tags,
+    summarise,
+)
 from aimem.service.transfer import export, import_memories
 from aimem.service.words import run_words, settle_words
 
@@ -26,19 +38,26 @@ __all__ = [
     "Sample",
     "archive",
     "archive_stats",
+    "auto_consolidate",
     "capabilities",
     "collect",
+    "consolidate",
     "delete",
     "drop_unused_vectors",
+    "expand_query",
     "export",
+    "forget",
     "get",
     "health",
     "import_memories",
     "index_status",
+    "is_thinking",
+    "judge_contradiction",
     "link",
     "links_of",
     "list_archive",
     "list_memories",
+    "look_for_language",
     "namespaces",
     "promote",
     "purge_archive",
@@ -47,12 +66,15 @@ __all__ = [
     "remember",
     "restore",
     "run_indexer",
+    "run_language",
     "run_touches",
     "run_words",
     "search",
     "settle_words",
     "stats",
     "status",
+    "suggest_tags",
+    "summarise",
     "tidy",
     "unlink",
     "update",

@@ -184,5 +184,5 @@ async def _status(node: Node) -> IndexStatus:
     recaller = node.recaller
     return IndexStatus(
         mode=recaller.mode, model=recaller.model, embedding_backlog=backlog, embedded=embedded, reason=recaller.reason,
-        indexed=recaller.index.count, index_backlog=recaller.pending_count, text_backlog=texts,
+        indexed=recaller.row_count, index_backlog=recaller.pending_count, text_backlog=texts,
     )

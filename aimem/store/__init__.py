@@ -4,18 +4,31 @@ Owns all SQL, the schema, the op log, the objects and the view of names. Must ne
 hand it plain functions, replication hands it the fold's rule.
 """
 
-from aimem.store import embeddings, fulltext, idempotency, linkage, memories, oplog, statistics
+from aimem.store import (
+    curation,
+    embeddings,
+    forgetting,
+    fulltext,
+    idempotency,
+    likeness,
+    linkage,
+    memories,
+    oplog,
+    statistics,
+)
 from aimem.store.changes import ChangeFeed
 from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
-from aimem.store.kinds import KINDS, LINK, LIVE, MEMORY, STREAM, link_key_text
+from aimem.store.kinds import AGENT, ALIAS, KINDS, LINK, LIVE, MEMORY, STREAM, alias_key_text, link_key_text
 from aimem.store.schema import SCHEMA_VERSION
 from aimem.store.store import LOCK_SUFFIX, SOCKET_SUFFIX, NodeLock, Store, StorePorts, StoreSettings, Wrote
 from aimem.store.transaction import OP_MAX_BYTES, Transaction
 from aimem.store.view import effective_expiry, expiry_judged, is_collected, standing
 
 __all__ = [
+    "AGENT",
+    "ALIAS",
     "KINDS",
     "LINK",
     "LIVE",
@@ -36,14 +49,18 @@ __all__ = [
     "Transaction",
     "UnknownKind",
     "Wrote",
+    "alias_key_text",
+    "curation",
     "digest",
     "effective_expiry",
     "embeddings",
     "expiry_judged",
     "fold_entries",
+    "forgetting",
     "fulltext",
     "idempotency",
     "is_collected",
+    "likeness",
     "link_key_text",
     "linkage",
     "live_at",

@@ -16,7 +16,7 @@ from msgspec import Struct
 from aimem.model import Blank, Entry, FieldConflict, Instant, Merged, ObjectState, Stamp
 from aimem.ports import Connection
 from aimem.store import oplog, view
-from aimem.store.kinds import KINDS, LINK, MEMORY, Kind, load_object, save_object
+from aimem.store.kinds import ALIAS, KINDS, LINK, MEMORY, Kind, load_object, save_object
 
 CONFLICTS_PER_OBJECT = 8
 HISTORY_PER_MEMORY = 8
@@ -38,7 +38,10 @@ _CAP_HISTORY = (
 )
 _LINKS_OF = "SELECT source_id, target_id, relation FROM links WHERE source_id = :id OR target_id = :id"
 _DROP_LINKS = "DELETE FROM links WHERE source_id = :id OR target_id = :id"
-_IS_DEAD = "SELECT 1 FROM tombstones WHERE kind = 'memory' AND key IN (?, ?)"
+_IS_DEAD = "SELECT 1 FROM tombstones WHERE kind = 'memory' AND key = ?"
+_ALIASES_OF = "SELECT entity_id, alias_hash FROM aliases WHERE entity_id = ?"
+_DROP_ALIASES = "DELETE FROM aliases WHERE entity_id = ?"
+_DROP_DEAD_ALIASES = "DELETE FROM tombstones WHERE kind = 'alias' AND key >= :begin AND key < :begin || char(1114111)"
 
 
 class Merge(Protocol):
@@ -91,7 +94,7 @@ def _fold_one(
 ) -> None:
     old = load_object(conn, kind, entry.key)
     merged = merge(old, entry, stamp, maxima=kind.maxima)
-    if kind is LINK and _has_dead_end(conn, entry.key):
+    if _has_dead_end(conn, kind, entry.key):
         return  # it can never show again: absent on every node that knows of the death, whatever came first
     _note_conflicts(conn, kind, entry.key, merged.conflicts, noted_at)
     if merged.state == old:
@@ -125,13 +128,26 @@ def _bury(conn: Connection, kind: Kind, key: str, state: ObjectState, touched: _
             link = [str(source), str(target), str(relation)]
             conn.execute(_DROP_CONFLICTS, (LINK.name, msgspec.json.encode(link).decode()))
         conn.execute(_DROP_LINKS, {"id": key})
+        _drop_aliases(conn, key, state)
     if state.dead is not None:
         oplog.blank_object(conn, kind.name, key, state.dead)
 
 
-def _has_dead_end(conn: Connection, key: str) -> bool:
-    source, target, _ = LINK.split_key(key)
-    return conn.execute(_IS_DEAD, (source, target)).fetchone() is not None
+def _drop_aliases(conn: Connection, memory_id: str, state: ObjectState) -> None:
+    """The aliases of a dead entity are absent, and their texts leave the log with those of the entity."""
+    for row in conn.execute(_ALIASES_OF, (memory_id,)).fetchall():
+        key = ALIAS.join_key((str(row[0]), str(row[1])))
+        conn.execute(_DROP_CONFLICTS, (ALIAS.name, key))
+        if state.dead is not None:
+            oplog.blank_object(conn, ALIAS.name, key, state.dead)
+    conn.execute(_DROP_ALIASES, (memory_id,))
+    # Somebody else's blank of such an alias may have come before the death of its entity, and left a tombstone.
+    conn.execute(_DROP_DEAD_ALIASES, {"begin": msgspec.json.encode([memory_id]).decode()[:-1] + ","})
+
+
+def _has_dead_end(conn: Connection, kind: Kind, key: str) -> bool:
+    ends = kind.split_key(key)[: kind.end_count] if kind.end_count else ()
+    return any(conn.execute(_IS_DEAD, (end,)).fetchone() is not None for end in ends)
 
 
 def _note_conflicts(

@@ -6,6 +6,7 @@ of every value, because values come from other nodes: what it refuses makes the 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -16,6 +17,8 @@ from aimem.model import Cell, FieldValue, LinkKey, MemoryId, ObjectState, Relati
 from aimem.ports import Connection
 
 SqlValue = str | int | float | bytes | None
+
+_ALIAS_HASH_CHARS: Final = 32
 
 _FIND_TOMBSTONE = "SELECT stamp FROM tombstones WHERE kind = ? AND key = ?"
 _BURY = "INSERT OR REPLACE INTO tombstones (kind, key, stamp) VALUES (?, ?, ?)"
@@ -45,6 +48,8 @@ class Kind(Struct, frozen=True, kw_only=True):
       join_key: the inverse.
       maxima: names of the registers.
       required: names of the fields without which an object is not complete, hence not shown.
+      end_count: how many of the key's first parts are ids of memories; with one of these dead the object is absent, on
+        every node that knows of the death, and nothing brings it back.
       columns: all columns after the key, in the order in which rows are read and written.
     """
 
@@ -56,6 +61,7 @@ class Kind(Struct, frozen=True, kw_only=True):
     join_key: Callable[[tuple[str, ...]], str]
     maxima: frozenset[str]
     required: frozenset[str]
+    end_count: int
     columns: tuple[str, ...]
 
 
@@ -66,6 +72,7 @@ def _kind(
     split_key: Callable[[str], tuple[str, ...]],
     join_key: Callable[[tuple[str, ...]], str],
     *fields: Field,
+    end_count: int = 0,
 ) -> Kind:
     return Kind(
         name=name,
@@ -76,6 +83,7 @@ def _kind(
         join_key=join_key,
         maxima=frozenset(field.name for field in fields if field.is_register),
         required=frozenset(field.name for field in fields if not field.is_optional),
+        end_count=end_count,
         columns=("born", "author", *(column for field in fields for column in field.columns), "stamps"),
     )
 
@@ -104,7 +112,9 @@ def _scalar_field(name: str, kind: type | tuple[type, ...], *, is_optional: bool
     return Field(name=name, columns=columns, to_columns=to_columns, to_value=to_value, is_optional=is_optional)
 
 
-def _list_field(name: str, shapes: Sequence[tuple[type, ...]], *, is_register: bool = False) -> Field:
+def _list_field(
+    name: str, shapes: Sequence[tuple[type, ...]], *, is_register: bool = False, is_optional: bool = False
+) -> Field:
     """A list of one of the given shapes; without any, a list of texts of any length."""
 
     def fits(value: FieldValue) -> bool:
@@ -128,7 +138,7 @@ def _list_field(name: str, shapes: Sequence[tuple[type, ...]], *, is_register: b
         columns=(name,),
         to_columns=to_columns,
         to_value=to_value,
-        is_optional=is_register,
+        is_optional=is_optional or is_register,
         is_register=is_register,
     )
 
@@ -161,6 +171,22 @@ def _link_key(key: str) -> tuple[str, ...]:
 def link_key_text(key: LinkKey) -> str:
     """The object key of a link: one canonical JSON array."""
     return msgspec.json.encode([key.source_id, key.target_id, key.relation.value]).decode()
+
+
+def alias_key_text(entity_id: MemoryId, alias: str) -> str:
+    """The object key of an alias. It holds a hash: keys outlive their object in the log, and texts must not."""
+    return msgspec.json.encode([entity_id, _alias_hash(alias)]).decode()
+
+
+def _alias_hash(alias: str) -> str:
+    return hashlib.sha256(alias.encode()).hexdigest()[:_ALIAS_HASH_CHARS]
+
+
+def _alias_key(key: str) -> tuple[str, ...]:
+    parts = msgspec.json.decode(key, type=tuple[str, str])
+    if key != msgspec.json.encode(parts).decode() or len(parts[1]) != _ALIAS_HASH_CHARS:
+        raise ValueError("an alias's key is not in its canonical form")
+    return parts
 
 
 LIVE: Final[FieldValue] = ("live",)
@@ -204,6 +230,33 @@ LINK: Final = _kind(
     _scalar_field("valid_from", int),
     _scalar_field("valid_until", (int, type(None))),
     _scalar_field("observed_by", (str, type(None))),
+    _list_field("ended", [(str, str, int)], is_optional=True),
+    _scalar_field("past", str, is_optional=True),
+    end_count=2,
+)
+ALIAS: Final = _kind(
+    "alias",
+    "aliases",
+    ("entity_id", "alias_hash"),
+    _alias_key,
+    lambda row: msgspec.json.encode([row[0], row[1]]).decode(),
+    _scalar_field("alias", str),
+    _scalar_field("present", bool),
+    _scalar_field("created_at", int),
+    _scalar_field("ordinal", int),
+    end_count=1,
+)
+AGENT: Final = _kind(
+    "agent",
+    "agents",
+    ("agent_id",),
+    _single_key,
+    lambda row: row[0],
+    _scalar_field("present", bool),
+    _scalar_field("agent_type", str),
+    _list_field("capabilities", []),
+    _scalar_field("registered_at", int),
+    _scalar_field("last_seen_at", int),
 )
 STREAM: Final = _kind(
     "stream",
@@ -216,7 +269,7 @@ STREAM: Final = _kind(
     _scalar_field("predecessor", (str, type(None))),
     _scalar_field("certificate", (str, type(None))),
 )
-KINDS: Final = {kind.name: kind for kind in (MEMORY, LINK, STREAM)}
+KINDS: Final = {kind.name: kind for kind in (MEMORY, LINK, ALIAS, AGENT, STREAM)}
 """Every kind that this version can fold; ops of another kind are held."""
 
 

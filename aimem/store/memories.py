@@ -33,6 +33,7 @@ _TOUCH = (
     "UPDATE memory_view SET access_count = min(access_count + 1, 1000000), last_accessed_at = :now "
     "WHERE id = :id AND state = 'live' RETURNING access_count"
 )
+_CARRY = "UPDATE memory_view SET access_count = max(access_count, :count) WHERE id = :id"
 _NUMBERS = "SELECT v.no FROM memory_view v JOIN memories m ON m.id = v.id"
 _ORDER = " ORDER BY m.priority DESC, m.updated_at DESC, m.id"
 _IS_KNOWN = (
@@ -178,6 +179,11 @@ def note_access(conn: Connection, memory_id: MemoryId, now: Instant) -> int:
     """Count one access of a live memory on this node. Returns: the new count, 0 if it is not live."""
     row = conn.execute(_TOUCH, {"id": memory_id, "now": now}).fetchone()
     return 0 if row is None else cast("int", row[0])
+
+
+def carry_accesses(conn: Connection, memory_id: MemoryId, count: int) -> None:
+    """Give a new memory the accesses that its sources had on this node."""
+    conn.execute(_CARRY, {"id": memory_id, "count": count})
 
 
 def by_numbers(

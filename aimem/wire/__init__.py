@@ -6,6 +6,26 @@ may be written, `model.rules` says what is allowed.
 
 from aimem.wire.bench import BenchRate, BenchRecord, BenchRegression, BenchReport, BenchRequest, BenchResult, BenchSize
 from aimem.wire.codec import decode_body, encode, to_builtins
+from aimem.wire.consolidating import (
+    AutoConsolidated,
+    AutoConsolidateRequest,
+    Consolidated,
+    ConsolidateRequest,
+    GroupOut,
+)
+from aimem.wire.curation import (
+    ActName,
+    ActOut,
+    Autonomy,
+    CurateRequest,
+    CurationReport,
+    ReportsPage,
+    ReportsQuery,
+    Reversal,
+    RollbackRequest,
+    RolledBack,
+)
+from aimem.wire.forgetting import ForgetRequest, Forgotten, ForgottenMemory, NotRestored
 from aimem.wire.recalled import ArmScore, Explanation, PeriodOut, RankingOut, RecallResult, ScoredMemory
 from aimem.wire.requests import (
     ArchiveRequest,
@@ -62,13 +82,16 @@ from aimem.wire.responses import (
 )
 
 __all__ = [
-    "ArchiveRequest", "ArchiveResult", "ArchiveStats", "ArchivedOut", "ArchivedPage", "ArmScore", "BenchRate",
-    "BenchRecord", "BenchRegression", "BenchReport", "BenchRequest", "BenchResult", "BenchSize", "Capabilities",
-    "CreateMemory", "Deleted", "ErrorOut", "Explanation", "ExportDocument", "GcQuery", "GcResult",
-    "GetArchivedQuery", "Health", "ImportMemory", "ImportRequest", "ImportResult", "ImportedLink", "IndexQuery",
-    "IndexStatus", "LinkOut", "LinkRequest", "Linked", "LinksOut", "ListQuery", "MemoryOut", "MemoryPage",
-    "MemoryWithLinks", "NamespaceCount", "NamespacesOut", "PeriodOut", "PromoteRequest", "Promoted", "PurgeQuery",
-    "Purged", "RankingOut", "RecallQuery", "RecallRequest", "RecallResult", "ReindexRequest", "RestoreQuery",
-    "Restored", "ScoredMemory", "SearchQuery", "SearchResult", "Stats", "Stored", "TierCount", "UpdateMemory",
-    "UpdatedMemory", "decode_body", "encode", "link_out", "memory_fields", "memory_out", "to_builtins",
+    "ActName", "ActOut", "ArchiveRequest", "ArchiveResult", "ArchiveStats", "ArchivedOut", "ArchivedPage", "ArmScore",
+    "AutoConsolidateRequest", "AutoConsolidated", "Autonomy", "BenchRate", "BenchRecord", "BenchRegression",
+    "BenchReport", "BenchRequest", "BenchResult", "BenchSize", "Capabilities", "ConsolidateRequest", "Consolidated",
+    "CreateMemory", "CurateRequest", "CurationReport", "Deleted", "ErrorOut", "Explanation", "ExportDocument",
+    "ForgetRequest", "Forgotten", "ForgottenMemory", "GcQuery", "GcResult", "GetArchivedQuery", "GroupOut", "Health",
+    "ImportMemory", "ImportRequest", "ImportResult", "ImportedLink", "IndexQuery", "IndexStatus", "LinkOut",
+    "LinkRequest", "Linked", "LinksOut", "ListQuery", "MemoryOut", "MemoryPage", "MemoryWithLinks", "NamespaceCount",
+    "NamespacesOut", "NotRestored", "PeriodOut", "PromoteRequest", "Promoted", "PurgeQuery", "Purged", "RankingOut",
+    "RecallQuery", "RecallRequest", "RecallResult", "ReindexRequest", "ReportsPage", "ReportsQuery", "RestoreQuery",
+    "Restored", "Reversal", "RollbackRequest", "RolledBack", "ScoredMemory", "SearchQuery", "SearchResult", "Stats",
+    "Stored", "TierCount", "UpdateMemory", "UpdatedMemory", "decode_body", "encode", "link_out", "memory_fields",
+    "memory_out", "to_builtins",
 ]

@@ -10,10 +10,21 @@ import trio
 
 from aimem import service
 from aimem.errors import AimemError
-from aimem.model import Op, Principal
+from aimem.model import AgentId, FieldValue, LinkKey, MemoryId, Op, Principal, Relation
 from aimem.ports import Connection
 from aimem.service import Node, Policy
-from aimem.store import Store, Transaction, digest, oplog
+from aimem.store import (
+    AGENT,
+    ALIAS,
+    LINK,
+    Store,
+    Transaction,
+    alias_key_text,
+    digest,
+    link_key_text,
+    oplog,
+)
+from aimem.store.kinds import Kind
 from aimem.wire import (
     ArchiveRequest,
     CreateMemory,
@@ -36,7 +47,41 @@ INDEXED = (
     "SELECT v.id FROM memory_fts f JOIN memory_view v ON v.no = f.rowid >> 6 "
     "WHERE memory_fts MATCH 'word' ORDER BY v.id"
 )
-LINKS = "SELECT source_id, target_id, relation, present, valid_from FROM links ORDER BY 1, 2, 3"
+LINKS = (
+    "SELECT source_id, target_id, relation, present, valid_from, valid_until, ended, past FROM links ORDER BY 1, 2, 3"
+)
+ALIASES = "SELECT entity_id, alias, present, created_at FROM aliases ORDER BY entity_id, alias_hash"
+AGENTS = "SELECT agent_id, agent_type, capabilities, last_seen_at FROM agents ORDER BY agent_id"
+ALL_LINKS = "SELECT source_id, target_id, relation FROM links ORDER BY 1, 2, 3"
+
+
+def put_object(transaction: Transaction, kind: Kind, key: str, fields: dict[str, FieldValue]) -> None:
+    known = transaction.load(kind, key)
+    if known.born is None:
+        entry = transaction.create(kind, key, AgentId("alice"), fields)
+    else:
+        entry = transaction.change(kind, key, fields)
+    transaction.emit(kind.name, [entry])
+
+
+def set_alias(transaction: Transaction, memory_id: str, alias: str, present: bool) -> None:
+    key = alias_key_text(MemoryId(memory_id), alias)
+    at: dict[str, FieldValue] = {"alias": alias, "present": present, "created_at": transaction.now, "ordinal": 0}
+    put_object(transaction, ALIAS, key, at)
+
+
+def set_agent(transaction: Transaction, agent: str, agent_type: str) -> None:
+    at: dict[str, FieldValue] = {"registered_at": transaction.now, "last_seen_at": transaction.now}
+    put_object(transaction, AGENT, agent, {**at, "present": True, "agent_type": agent_type, "capabilities": ("x",)})
+
+
+def end_some_link(transaction: Transaction, number: int) -> None:
+    links = transaction.conn.execute(ALL_LINKS).fetchall()
+    if links:
+        source, target, relation = (str(part) for part in links[number % len(links)])
+        key = link_key_text(LinkKey(MemoryId(source), MemoryId(target), Relation(relation)))
+        ended = ("alice", "a reason", transaction.now)
+        put_object(transaction, LINK, key, {"valid_until": transaction.now, "ended": ended, "past": "[]"})
 
 
 class Life:
@@ -64,6 +109,9 @@ class Life:
                     self.collect,
                     self.purge,
                     self.rename,
+                    self.name,
+                    self.register,
+                    self.end_link,
                 ]
             )
             try:
@@ -125,6 +173,16 @@ class Life:
             self.node, self.who(), LinkRequest(source_id=await self.some_id(), target_id=await self.some_id())
         )
 
+    async def end_link(self) -> None:
+        await self.node.store.write(end_some_link, self.rng.randrange(1000))
+
+    async def name(self) -> None:
+        alias, present = self.rng.choice(["uno", "due"]), self.rng.choice([True, True, False])
+        await self.node.store.write(set_alias, await self.some_id(), alias, present)
+
+    async def register(self) -> None:
+        await self.node.store.write(set_agent, self.rng.choice(["alice", "bob"]), self.rng.choice(["human", "ai:x"]))
+
     async def archive(self) -> None:
         await service.archive(self.node, self.who(), ArchiveRequest(ids=[await self.some_id()]))
 
@@ -146,7 +204,7 @@ class Life:
 
 
 def everything(conn: Connection) -> list[object]:
-    return [conn.execute(sql).fetchall() for sql in (VISIBLE, INDEXED, LINKS)]
+    return [conn.execute(sql).fetchall() for sql in (VISIBLE, INDEXED, LINKS, ALIASES, AGENTS)]
 
 
 def fold_all(transaction: Transaction, ops: list[Op]) -> None:
@@ -192,3 +250,25 @@ async def test_the_digest_sees_one_changed_byte(tmp_path: Path) -> None:
         before = await node.store.read(digest)
         await node.store.write(lambda tx: tx.conn.execute("UPDATE memories SET content = 'work'").rowcount)
         assert await node.store.read(digest) != before
+
+
+async def test_the_aliases_of_a_dead_entity_are_absent_whatever_came_first(tmp_path: Path) -> None:
+    """Its texts leave the log with it, and somebody else's blank that came before its death leaves no tombstone."""
+    inline = InlineThreads()
+    async with (
+        open_node(tmp_path / "a.db", threads=inline) as node,
+        open_store(tmp_path / "b.db", threads=inline) as copy,
+        open_store(tmp_path / "c.db", threads=inline) as other,
+    ):
+        stored = await service.remember(node, principal(), CreateMemory(title="t", content="word"))
+        await node.store.write(set_alias, stored.id, "a secret name", True)
+        full = [op for _, op in await node.store.read(oplog.read_after, 0, 100)]
+        await service.delete(node, principal(), stored.id)
+        blanked = [op for _, op in await node.store.read(oplog.read_after, 0, 100)]
+        assert not any(b"secret" in entry for op in blanked for entry in op.entries)
+        for op in await openings(copy, other):
+            await node.store.write(fold_all, [op])
+        await copy.write(fold_all, [*await openings(other), *blanked])
+        await other.write(fold_all, [*await openings(copy), *reversed(blanked), *full])
+        assert await copy.read(digest) == await node.store.read(digest) == await other.read(digest)
+        assert await copy.read(everything) == await node.store.read(everything)

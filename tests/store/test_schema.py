@@ -71,12 +71,12 @@ def test_the_migrations_lead_to_the_newest_schema_one_by_one() -> None:
 def test_an_older_file_is_brought_up_after_a_backup_that_is_the_owners_alone(old: Path) -> None:
     told: list[str] = []
     before = look(old)
-    (old.parent / "x.db.schema-1.backup").write_text("what an earlier attempt left")
+    (old.parent / f"x.db.schema-{SCHEMA_VERSION}.backup").write_text("what an earlier attempt left")
     open_writer(old, told).close()
     names = {name for _, name, _ in look(old)[0]}
     assert {"extra1", "extra2"} <= names
     assert look(old)[1:] == ((NEWER,), before[2])
-    backup = old.parent / "x.db.schema-1.backup"
+    backup = old.parent / f"x.db.schema-{SCHEMA_VERSION}.backup"
     assert look(backup) == before
     assert backup.stat().st_mode & 0o777 == 0o600
     assert len(told) == 1

@@ -1,8 +1,9 @@
 -- The newest schema, created outright. Databases of earlier versions reach it by the files in ../migrations.
 --
--- Replicated tables (memories, links, stream_facts, tombstones) hold the join of all known ops: primary keys only, nothing
--- that could refuse an op. `born` and the packed stamps are 24 bytes whose byte order is the stamps' order. `stamps` is a
--- MessagePack map of the fields whose stamp is not `born`: field -> 24 bytes, or nil where the field is not known.
+-- Replicated tables (memories, links, aliases, agents, stream_facts, tombstones) hold the join of all known ops: primary
+-- keys only, nothing that could refuse an op. `born` and the packed stamps are 24 bytes whose byte order is the stamps'
+-- order. `stamps` is a MessagePack map of the fields whose stamp is not `born`: field -> 24 bytes, or nil where the field
+-- is not known.
 -- All other tables are this node's own.
 
 CREATE TABLE meta (
@@ -102,10 +103,37 @@ CREATE TABLE links (
     valid_from  INTEGER,
     valid_until INTEGER,
     observed_by TEXT,
-    stamps      BLOB,
+    stamps      BLOB, ended TEXT, past TEXT,
     PRIMARY KEY (source_id, target_id, relation)
 ) STRICT;
 CREATE INDEX links_target ON links (target_id);
+
+-- Other names of an entity (a memory). The key holds a hash: keys outlive their object in the log, and texts must not.
+CREATE TABLE aliases (
+    entity_id  TEXT NOT NULL,
+    alias_hash TEXT NOT NULL,
+    born       BLOB,
+    author     TEXT,
+    alias      TEXT,
+    present    INTEGER,
+    created_at INTEGER,
+    ordinal    INTEGER,
+    stamps     BLOB,
+    PRIMARY KEY (entity_id, alias_hash)
+) STRICT;
+CREATE INDEX aliases_alias ON aliases (alias);
+
+CREATE TABLE agents (
+    agent_id      TEXT PRIMARY KEY NOT NULL,
+    born          BLOB,
+    author        TEXT,
+    present       INTEGER,
+    agent_type    TEXT,
+    capabilities  TEXT,
+    registered_at INTEGER,
+    last_seen_at  INTEGER,
+    stamps        BLOB
+) STRICT;
 
 -- Node-local ------------------------------------------------------------------------------------------------------------
 
