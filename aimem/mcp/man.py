@@ -103,7 +103,8 @@ is
 The first line holds facts like
 .Li count:2|mode:hybrid ,
 the next names the columns, and each further line is one memory, its cells divided by vertical bars.
-Backslash, vertical bar, colon, line feed and carriage return within a cell are written with a backslash before them, the last two as
+Backslash, vertical bar, colon, line feed and carriage return within a cell are written with a backslash before them,
+the last two as
 .Li \\en
 and
 .Li \\er ;

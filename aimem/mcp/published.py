@@ -29,7 +29,7 @@ def error_text(error: AimemError) -> str:
 
 
 def published_tool(tool: Tool) -> types.Tool:
-    """A tool as `tools/list` shows it; the SDK leaves out what an older protocol does not know."""
+    """A tool as `tools/list` shows it; clients of older protocols pass over title and hints."""
     hints = types.ToolAnnotations(
         read_only_hint=tool.effect is Effect.READS,
         destructive_hint=tool.effect is Effect.OVERWRITES,
