@@ -5,7 +5,7 @@ client. Must never decide a rule of the product, know a database, or write anyth
 Loading this room loads no SDK; running the server does.
 """
 
-from aimem.mcp.http import PATH, McpApp
+from aimem.mcp.http import McpApp
 from aimem.mcp.identity import DefaultAgent, anonymous_agent, anonymous_http_agent, default_agent, http_agent
 from aimem.mcp.profile import CORE
 from aimem.mcp.prompts import PROMPTS
@@ -13,6 +13,6 @@ from aimem.mcp.server import run_mcp, run_mcp_on_stdio
 from aimem.mcp.tools import TOOLS
 
 __all__ = [
-    "CORE", "PATH", "PROMPTS", "TOOLS", "DefaultAgent", "McpApp", "anonymous_agent", "anonymous_http_agent",
-    "default_agent", "http_agent", "run_mcp", "run_mcp_on_stdio",
+    "CORE", "PROMPTS", "TOOLS", "DefaultAgent", "McpApp", "anonymous_agent", "anonymous_http_agent", "default_agent",
+    "http_agent", "run_mcp", "run_mcp_on_stdio",
 ]

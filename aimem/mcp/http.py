@@ -43,7 +43,6 @@ Send = Callable[[Message], Awaitable[None]]
 Connect = Callable[[Scope], Client]
 """From a request that the guard let in to the way to the node with that request's credential."""
 
-PATH: Final = "/mcp"
 ALLOWED: Final = "POST, DELETE"
 NONCE_BYTES: Final = 8
 
@@ -80,7 +79,7 @@ class McpApp:
             case "DELETE":
                 answer = self._end(headers)
             case _:
-                answer = _refused(405, f"/mcp takes {ALLOWED}; there is no stream to open", ("allow", ALLOWED))
+                answer = _refused(405, f"MCP takes {ALLOWED}; there is no stream to open", ("allow", ALLOWED))
         if answer is not None:
             await _send(send, answer, is_stream=wants_stream(headers))
 

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aimem.mcp.asked import STREAM_TYPE
-from aimem.mcp.http import PATH
 from aimem.mcp.profile import CORE
 from aimem.mcp.prompts import PROMPTS
 from aimem.mcp.resources import PAGE_COUNT, TEMPLATES
@@ -54,7 +53,7 @@ changes exactly when that list does.
 The daemon,
 .Xr ai-memory-serve 1 ,
 speaks the same protocol at the path
-.Pa {PATH} ,
+.Pa /mcp ,
 under the rules of
 .Xr ai-memory-api 7 :
 the key in

@@ -14,7 +14,6 @@ import trio
 from aimem.api import make_app
 from aimem.config import Config, FeatureTier
 from aimem.curator import run_curator
-from aimem.mcp import PATH
 from aimem.ports import Embedder
 from aimem.replication import merge_entry
 from aimem.search import Recaller
@@ -23,7 +22,7 @@ from aimem.store import Store, StorePorts, StoreSettings
 from aimem.supervisor.children import Child, OnFailure
 from aimem.supervisor.control import Control
 from aimem.supervisor.http import HttpServer
-from aimem.supervisor.mcpdoor import McpDoor
+from aimem.supervisor.mcpdoor import PATH, McpDoor
 from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Place
 from aimem.supervisor.tree import Inside, Plan
@@ -74,7 +73,7 @@ async def _furnish(
         children.append(Child(name="curator", run=run, on_failure=OnFailure.RESTART))
     about = "keyword recall" if reason else "semantic recall"
     mcp = McpDoor(config, chance=ports.chance, threads=ports.threads, host=_node_name(config))
-    app = make_app(node, config.api, is_stopping=control.stop.is_set, beside={PATH: mcp.app})
+    app = make_app(node, config.api, is_stopping=control.stop.is_set, beside={PATH: mcp})
     mcp.lead_to(app)
 
     def watch(server: HttpServer) -> None:

@@ -15,7 +15,7 @@ from mcp.client.client import Client
 from mcp.client.stdio import StdioServerParameters, stdio_client
 from mcp.client.streamable_http import streamable_http_client
 
-from aimem.mcp import TOOLS
+from aimem.mcp import CORE, TOOLS
 from tests.mcp.cases import CASES, World
 from tests.system.processes import START_S, command, daemon, environment, started
 
@@ -113,6 +113,40 @@ async def test_a_client_drives_every_tool_and_http_shows_what_it_did(client: Any
             except Exception as error:
                 error.add_note(f"the tool was {name}")
                 raise
+
+
+async def _listed(db: Path, *words: str, **environ: str) -> set[str]:
+    async with started(command(db, "mcp", *words), **environ) as process:
+        await process.call("initialize", **OLD)
+        return {tool["name"] for tool in (await process.call("tools/list"))["tools"]}
+
+
+@pytest.mark.slow
+async def test_option_variable_and_address_choose_what_a_client_is_shown(tmp_path: Path) -> None:
+    db = tmp_path / "memory.db"
+    full = {"AI_MEMORY_MCP_PROFILE": "full"}
+    assert await _listed(db) == await _listed(db, "--profile", "core", **full) == set(CORE)
+    assert await _listed(db, "--profile", "full") == await _listed(db, **full) == set(TOOLS)
+    async with daemon(db, **full) as (_, url), httpx.AsyncClient(base_url=url, timeout=START_S) as http:
+        for query, names in (("", TOOLS), ("?profile=core", CORE)):
+            answer = await http.post(f"/mcp{query}", json={"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+            assert {tool["name"] for tool in answer.json()["result"]["tools"]} == set(names)
+
+
+@pytest.mark.slow
+async def test_a_daemon_with_a_key_asks_for_it_over_tcp_and_not_on_its_socket(tmp_path: Path) -> None:
+    db = tmp_path / "memory.db"
+    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "memory_stats", "arguments": {}}}
+    async with (
+        daemon(db, AI_MEMORY_API_KEY="sesame") as (_, url), httpx.AsyncClient(base_url=url, timeout=START_S) as tcp,
+        httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=f"{db}.sock"), base_url="http://localhost", timeout=START_S
+        ) as socket,
+    ):
+        assert (await tcp.post("/mcp", json=call)).status_code == 401
+        for http, headers in ((tcp, {"X-API-Key": "sesame"}), (socket, {})):
+            answer = await http.post("/mcp", json=call, headers=headers)
+            assert json.loads(answer.json()["result"]["content"][0]["text"])["total"] == 0
 
 
 def _read(text: str) -> Any:

@@ -13,9 +13,8 @@ import trio
 
 from aimem.api import Transport, make_app
 from aimem.config import ApiConfig, Config, IdentityConfig, StoreConfig
-from aimem.mcp import PATH
 from aimem.ports.chance import SeededChance
-from aimem.supervisor.mcpdoor import McpDoor
+from aimem.supervisor.mcpdoor import PATH, McpDoor
 from tests.api.conftest import TinyNode, arriving_by
 from tests.api.tiny import Route, echo
 from tests.nodes import InlineThreads, open_node
@@ -25,7 +24,6 @@ INITIALIZE = {
     "jsonrpc": "2.0", "id": 1, "method": "initialize",
     "params": {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "c", "version": "1"}},
 }
-LIST = {"jsonrpc": "2.0", "id": 1, "method": "memory_list"}
 
 
 def call(tool: str, **arguments: Any) -> dict[str, Any]:
@@ -40,7 +38,7 @@ def both(node: Any, *routes: Route, is_stopping: bool = False, anonymize: bool =
     chance = SeededChance(random.Random(1), random.Random(2))
     door = McpDoor(config, chance=chance, threads=InlineThreads(), host="box")
     more: dict[str, Any] = {"routes": routes} if routes else {}
-    app = make_app(node, config.api, is_stopping=lambda: is_stopping, beside={PATH: door.app}, **more)
+    app = make_app(node, config.api, is_stopping=lambda: is_stopping, beside={PATH: door}, **more)
     door.lead_to(app)
     return app
 
@@ -63,7 +61,7 @@ WHO = Route(method="GET", path="/api/v1/stats", name="who", handler=echo, answer
     ],
 )
 async def test_a_call_is_made_with_the_credential_that_its_caller_got_in_with(
-    monkeypatch, transport, api_key, credential
+    transport, api_key, credential
 ):
     seen = []
 
@@ -147,6 +145,25 @@ async def test_a_client_stores_and_finds_through_both_doors_and_the_metrics_coun
         metrics = (await http.get("/metrics")).text
     assert memory["metadata"]["agent_id"].startswith(author)
     assert 'ai_memory_http_requests_total{method="POST",route="/mcp",status="200"} 2.0' in metrics
+
+
+async def test_a_restart_of_the_node_ends_no_session():
+    async with dial(both(TinyNode(), WHO)) as http:
+        token = (await http.post(PATH, json=INITIALIZE)).headers["mcp-session-id"]
+    async with dial(both(TinyNode(), WHO)) as http:
+        answer = await http.post(PATH, json=call("memory_stats"), headers={"Mcp-Session-Id": token})
+    assert answer.status_code == 200
+
+
+async def test_the_refusal_of_a_late_call_is_the_apis(autojump_clock):
+    async def late(_: Any) -> Any:
+        await trio.sleep_forever()
+
+    route = Route(method="GET", path="/api/v1/stats", name="late", handler=late, answer=None, summary="Late.")
+    async with dial(both(TinyNode(), route, request_deadline_s=5)) as http:
+        result = (await http.post(PATH, json=call("memory_stats"))).json()["result"]
+    assert result["isError"] is True
+    assert json.loads(result["content"][0]["text"])["code"] == "deadline_exceeded"
 
 
 async def test_a_message_that_is_too_large_is_refused_and_the_server_goes_on():
