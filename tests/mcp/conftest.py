@@ -12,6 +12,7 @@ import trio
 import trio.testing
 from msgspec import Struct
 
+from aimem.config import McpProfile
 from aimem.mcp import run_mcp
 from aimem.wire import (
     ArchivedOut,
@@ -173,14 +174,16 @@ def serving(client: FakeClient) -> Serving:
     """Opens a served wire; leaving it ends the client's input and waits for the server to end by itself."""
 
     @asynccontextmanager
-    async def open_peer(stop: trio.Event | None = None) -> AsyncIterator[Peer]:
+    async def open_peer(
+        stop: trio.Event | None = None, *, profile: McpProfile = McpProfile.FULL
+    ) -> AsyncIterator[Peer]:
         ours, theirs = trio.testing.memory_stream_pair()
         peer = Peer(ours)
 
         async def serve() -> None:
             await run_mcp(
                 client, default_agent=lambda name: f"ai:{name}", stdin=theirs.receive_stream, stdout=theirs.send_stream,
-                stop=stop,
+                stop=stop, profile=profile,
             )
             await theirs.aclose()
 
