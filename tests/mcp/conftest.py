@@ -31,6 +31,7 @@ from aimem.wire import (
     MemoryWithLinks,
     NamespaceCount,
     Promoted,
+    Purged,
     RecallResult,
     Restored,
     ScoredMemory,
@@ -83,6 +84,7 @@ ANSWERS: dict[str, Struct] = {
         ),
         count=1,
     ),
+    "purge_archive": Purged(purged=3),
     "restore": Restored(restored=True, id="7f3a"),
     "archive_stats": ArchiveStats(archived_total=1, by_namespace=(IN_APP,)),
     "capabilities": Capabilities(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aimem.cli.verbs import curation, finding, memories, servers, transfer, upkeep
+from aimem.cli.verbs import curation, finding, interactive, memories, servers, transfer, upkeep
 from aimem.cli.verbs.table import Argument, Option, Verb
 
 VERBS: Final = (
@@ -36,6 +36,9 @@ VERBS: Final = (
     upkeep.REINDEX,
     upkeep.STATUS,
     upkeep.BENCH,
+    interactive.SHELL,
+    interactive.COMPLETIONS,
+    interactive.MAN,
     servers.HELP,
 )
 
