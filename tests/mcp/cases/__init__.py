@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.mcp.cases import finding, links, memories, upkeep
+from tests.mcp.cases import curation, finding, links, memories, upkeep
 from tests.mcp.cases.case import Case, World
 
-CASES: Mapping[str, Case] = {**memories.CASES, **finding.CASES, **links.CASES, **upkeep.CASES}
+CASES: Mapping[str, Case] = {**memories.CASES, **finding.CASES, **links.CASES, **upkeep.CASES, **curation.CASES}
 
 __all__ = ["CASES", "Case", "World"]
