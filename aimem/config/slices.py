@@ -30,6 +30,13 @@ class EmbeddingModel(StrEnum):
     NOMIC = "nomic_embed_v15"
 
 
+class McpProfile(StrEnum):
+    """Which tools an MCP client is shown; every tool works when called, shown or not."""
+
+    CORE = "core"
+    FULL = "full"
+
+
 class LogFormat(StrEnum):
     """How a log line is written."""
 
@@ -138,6 +145,12 @@ class ApiConfig(Struct, frozen=True, kw_only=True):
     shutdown_grace_s: float = 30
 
 
+class McpConfig(Struct, frozen=True, kw_only=True):
+    """The MCP door: which tools `tools/list` shows, unless the client asks for another profile."""
+
+    profile: McpProfile = McpProfile.CORE
+
+
 class IdentityConfig(Struct, frozen=True, kw_only=True):
     """Whom writes are attributed to: an id, or None for one made of host and process (no host if `anonymize`)."""
 
@@ -164,6 +177,7 @@ class Config(Struct, frozen=True, kw_only=True):
     lifetimes: Lifetimes = Lifetimes()
     curator: CuratorConfig = CuratorConfig()
     api: ApiConfig = ApiConfig()
+    mcp: McpConfig = McpConfig()
     identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
     notices: tuple[str, ...] = ()

@@ -8,7 +8,18 @@ from __future__ import annotations
 from typing import Final
 
 from aimem.api.route import Route
-from aimem.api.routes import archive, finding, links, memories, node, thinking, transfer, upkeep
+from aimem.api.routes import (
+    archive,
+    consolidating,
+    finding,
+    forgetting,
+    links,
+    memories,
+    node,
+    thinking,
+    transfer,
+    upkeep,
+)
 
 ROUTES: Final[tuple[Route, ...]] = (
     *node.ROUTES,
@@ -16,6 +27,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *finding.ROUTES,
     *links.ROUTES,
     *thinking.ROUTES,
+    *forgetting.ROUTES,
+    *consolidating.ROUTES,
     *upkeep.ROUTES,
     *transfer.ROUTES,
     *archive.ROUTES,
