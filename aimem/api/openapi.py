@@ -49,11 +49,13 @@ PARAMETERS: Final[dict[str, str]] = {
     "namespace": "Only memories of exactly this namespace.",
     "offset": "Skip this many.",
     "older_than_days": "Purge what was archived longer ago than this.",
+    "pattern": "Only memories that hold at least one of these words.",
     "q": "Words that must all occur.",
     "since": "Only memories created at or after this moment (RFC 3339).",
     "tags": "Only memories with this tag.",
     "tier": "Only memories of this tier: short, mid or long.",
     "touch": "Whether recalled memories count as accessed, which extends their life.",
+    "undo": "Bring back what the call with this forget_id put away; excludes every filter.",
     "until": "Only memories created at or before this moment (RFC 3339).",
     "wait_below": "Wait up to 10 s for the backlog of embeddings to be at most this.",
 }

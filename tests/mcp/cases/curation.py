@@ -7,33 +7,30 @@ from typing import Any
 from tests.mcp.cases.case import Arguments, Case, World
 
 
-async def everything(world: World) -> Arguments:
-    await world.store("Old")
-    await world.store("Older")
+async def forget(world: World) -> Arguments:
+    await world.store("Stale")
     return {"namespace": world.space}
 
 
 async def forgotten(world: World, _: Arguments, answer: Any) -> None:
-    assert (answer["deleted"], answer["archived"]) == (2, True)
-    assert await world.titles() == set()
-    undone = await world.send("/forget", undo=answer["forget_id"])
-    assert undone["restored"] == 2
-    assert await world.titles() == {"Old", "Older"}
+    assert answer["deleted"] == 1
+    assert "Stale" not in await world.titles()
+    archived = await world.read("/archive", namespace=world.space)
+    assert [one["title"] for one in archived["archived"]] == ["Stale"]
 
 
-async def two(world: World) -> Arguments:
-    ids = [await world.store("One half"), await world.store("Other half")]
+async def consolidate(world: World) -> Arguments:
+    ids = [await world.store("Half"), await world.store("Other half")]
     return {"ids": ids, "title": "Whole", "summary": "Both halves.", "namespace": world.space}
 
 
-async def one(world: World, given: Arguments, answer: Any) -> None:
+async def consolidated(world: World, given: Arguments, answer: Any) -> None:
     assert answer["consolidated"] == 2
     assert await world.titles() == {"Whole"}
-    memory = await world.memory(answer["id"])
-    assert (memory["content"], memory["tier"]) == ("Both halves.", "long")
+    assert (await world.memory(answer["id"]))["metadata"]["derived_from"] == given["ids"]
 
 
 CASES = {
-    "memory_forget": Case(arguments=everything, check=forgotten),
-    "memory_consolidate": Case(arguments=two, check=one),
+    "memory_forget": Case(arguments=forget, check=forgotten),
+    "memory_consolidate": Case(arguments=consolidate, check=consolidated),
 }

@@ -56,14 +56,14 @@ async def restored(world: World, given: Arguments, answer: Any) -> None:
     assert (await world.memory(given["id"]))["title"] == "Shelved"
 
 
-async def empty(world: World) -> Arguments:
+async def purge(world: World) -> Arguments:
     await archive(world)
     return {"all": True}
 
 
-async def emptied(world: World, _: Arguments, answer: Any) -> None:
+async def purged(world: World, _: Arguments, answer: Any) -> None:
     assert answer["purged"] >= 1
-    assert (await world.read("/archive/stats"))["archived_total"] == 0
+    assert (await world.read("/archive", namespace=world.space))["archived"] == []
 
 
 async def counted(world: World, _: Arguments, answer: Any) -> None:
@@ -81,7 +81,7 @@ CASES = {
     "memory_gc": Case(arguments=collect, check=collected),
     "memory_archive_list": Case(arguments=one_archived, check=in_archive),
     "memory_archive_restore": Case(arguments=restore, check=restored),
-    "memory_archive_purge": Case(arguments=empty, check=emptied),
+    "memory_archive_purge": Case(arguments=purge, check=purged),
     "memory_archive_stats": Case(arguments=nothing, check=counted),
     "memory_capabilities": Case(arguments=nothing, check=able),
 }
