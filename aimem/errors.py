@@ -51,6 +51,7 @@ class Code(StrEnum):
     SHUTTING_DOWN = "shutting_down"
     QUORUM_NOT_MET = "quorum_not_met"
     OVERLOADED = "overloaded"
+    EMBEDDER_UNAVAILABLE = "embedder_unavailable"
     # Refinements of Corrupt.
     NOT_A_DATABASE = "not_a_database"
     NEWER_SCHEMA = "newer_schema"

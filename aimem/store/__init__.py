@@ -4,7 +4,20 @@ Owns all SQL, the schema, the op log, the objects and the view of names. Must ne
 hand it plain functions, replication hands it the fold's rule.
 """
 
-from aimem.store import embeddings, fulltext, idempotency, linkage, memories, oplog, statistics
+from aimem.store import (
+    duplicates,
+    embeddings,
+    entities,
+    fulltext,
+    graph,
+    idempotency,
+    linkage,
+    memories,
+    oplog,
+    statistics,
+    taxonomy,
+    topics,
+)
 from aimem.store.changes import ChangeFeed
 from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
@@ -40,11 +53,14 @@ __all__ = [
     "Wrote",
     "alias_key_text",
     "digest",
+    "duplicates",
     "effective_expiry",
     "embeddings",
+    "entities",
     "expiry_judged",
     "fold_entries",
     "fulltext",
+    "graph",
     "idempotency",
     "is_collected",
     "link_key_text",
@@ -55,5 +71,7 @@ __all__ = [
     "oplog",
     "standing",
     "statistics",
+    "taxonomy",
+    "topics",
     "visible_to",
 ]

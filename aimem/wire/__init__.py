@@ -6,6 +6,19 @@ may be written, `model.rules` says what is allowed.
 
 from aimem.wire.bench import BenchRate, BenchRecord, BenchRegression, BenchReport, BenchRequest, BenchResult, BenchSize
 from aimem.wire.codec import decode_body, encode, to_builtins
+from aimem.wire.contradictions import ContradictionLink, Contradictions, ContradictionsQuery, Resolved, ResolveRequest
+from aimem.wire.duplicates import DuplicateCheck, DuplicateResult, NearestMemory
+from aimem.wire.entities import AliasQuery, EntityFound, EntityOut, EntityRequest
+from aimem.wire.graph import (
+    GraphQuery,
+    GraphResult,
+    GraphRow,
+    Invalidated,
+    InvalidateRequest,
+    Timeline,
+    TimelineEvent,
+    TimelineQuery,
+)
 from aimem.wire.recalled import ArmScore, Explanation, PeriodOut, RankingOut, RecallResult, ScoredMemory
 from aimem.wire.requests import (
     ArchiveRequest,
@@ -48,6 +61,7 @@ from aimem.wire.responses import (
     MemoryWithLinks,
     NamespaceCount,
     NamespacesOut,
+    PastValidityOut,
     Promoted,
     Purged,
     Restored,
@@ -60,15 +74,20 @@ from aimem.wire.responses import (
     memory_fields,
     memory_out,
 )
+from aimem.wire.taxonomy import Taxonomy, TaxonomyNode, TaxonomyQuery
 
 __all__ = [
-    "ArchiveRequest", "ArchiveResult", "ArchiveStats", "ArchivedOut", "ArchivedPage", "ArmScore", "BenchRate",
-    "BenchRecord", "BenchRegression", "BenchReport", "BenchRequest", "BenchResult", "BenchSize", "Capabilities",
-    "CreateMemory", "Deleted", "ErrorOut", "Explanation", "ExportDocument", "GcQuery", "GcResult",
-    "GetArchivedQuery", "Health", "ImportMemory", "ImportRequest", "ImportResult", "ImportedLink", "IndexQuery",
-    "IndexStatus", "LinkOut", "LinkRequest", "Linked", "LinksOut", "ListQuery", "MemoryOut", "MemoryPage",
-    "MemoryWithLinks", "NamespaceCount", "NamespacesOut", "PeriodOut", "PromoteRequest", "Promoted", "PurgeQuery",
-    "Purged", "RankingOut", "RecallQuery", "RecallRequest", "RecallResult", "ReindexRequest", "RestoreQuery",
-    "Restored", "ScoredMemory", "SearchQuery", "SearchResult", "Stats", "Stored", "TierCount", "UpdateMemory",
-    "UpdatedMemory", "decode_body", "encode", "link_out", "memory_fields", "memory_out", "to_builtins",
+    "AliasQuery", "ArchiveRequest", "ArchiveResult", "ArchiveStats", "ArchivedOut", "ArchivedPage", "ArmScore",
+    "BenchRate", "BenchRecord", "BenchRegression", "BenchReport", "BenchRequest", "BenchResult", "BenchSize",
+    "Capabilities", "ContradictionLink", "Contradictions", "ContradictionsQuery", "CreateMemory", "Deleted",
+    "DuplicateCheck", "DuplicateResult", "EntityFound", "EntityOut", "EntityRequest", "ErrorOut", "Explanation",
+    "ExportDocument", "GcQuery", "GcResult", "GetArchivedQuery", "GraphQuery", "GraphResult", "GraphRow", "Health",
+    "ImportMemory", "ImportRequest", "ImportResult", "ImportedLink", "IndexQuery", "IndexStatus", "InvalidateRequest",
+    "Invalidated", "LinkOut", "LinkRequest", "Linked", "LinksOut", "ListQuery", "MemoryOut", "MemoryPage",
+    "MemoryWithLinks", "NamespaceCount", "NamespacesOut", "NearestMemory", "PastValidityOut", "PeriodOut",
+    "PromoteRequest", "Promoted", "PurgeQuery", "Purged", "RankingOut", "RecallQuery", "RecallRequest",
+    "RecallResult", "ReindexRequest", "ResolveRequest", "Resolved", "RestoreQuery", "Restored", "ScoredMemory",
+    "SearchQuery", "SearchResult", "Stats", "Stored", "Taxonomy", "TaxonomyNode", "TaxonomyQuery", "TierCount",
+    "Timeline", "TimelineEvent", "TimelineQuery", "UpdateMemory", "UpdatedMemory", "decode_body", "encode",
+    "link_out", "memory_fields", "memory_out", "to_builtins",
 ]

@@ -8,13 +8,31 @@ from __future__ import annotations
 from typing import Final
 
 from aimem.api.route import Route
-from aimem.api.routes import archive, finding, links, memories, node, transfer, upkeep
+from aimem.api.routes import (
+    archive,
+    contradictions,
+    duplicates,
+    entities,
+    finding,
+    graph,
+    links,
+    memories,
+    node,
+    taxonomy,
+    transfer,
+    upkeep,
+)
 
 ROUTES: Final[tuple[Route, ...]] = (
     *node.ROUTES,
     *memories.ROUTES,
     *finding.ROUTES,
     *links.ROUTES,
+    *graph.ROUTES,
+    *contradictions.ROUTES,
+    *taxonomy.ROUTES,
+    *duplicates.ROUTES,
+    *entities.ROUTES,
     *upkeep.ROUTES,
     *transfer.ROUTES,
     *archive.ROUTES,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aimem.cli.verbs import finding, memories, servers, transfer, upkeep
+from aimem.cli.verbs import contradictions, finding, memories, servers, transfer, upkeep
 from aimem.cli.verbs.table import Argument, Option, Verb
 
 VERBS: Final = (
@@ -24,6 +24,7 @@ VERBS: Final = (
     memories.PROMOTE,
     memories.LINK,
     memories.UNLINK,
+    contradictions.RESOLVE,
     upkeep.STATS,
     upkeep.NAMESPACES,
     upkeep.GC,
