@@ -9,7 +9,7 @@ from typing import Final
 from msgspec import UNSET
 
 from aimem.errors import InvalidRequest
-from aimem.model import Entry, FieldValue, Instant, LinkKey, Memory, Namespace, Principal, Relation, rules
+from aimem.model import Entry, FieldValue, Instant, LinkKey, Memory, MemoryId, Namespace, Principal, Relation, rules
 from aimem.ports import Connection
 from aimem.service.edit import refuse_reserved
 from aimem.service.lifetimes import touch_nowait
@@ -100,19 +100,26 @@ async def resolve(node: Node, who: Principal, request: ResolveRequest, once: Onc
 
     Raises: NotFound naming the side, InvalidRequest, Denied(reserved_namespace), Unavailable.
     """
-    wrote = await node.store.write(_resolve, node, who, request, once)
+    winner = rules.memory_id(request.winner, field="winner")
+    loser = rules.memory_id(request.loser, field="loser")
+    wrote = await node.store.write(_resolve, node, who, winner, loser, once)
     answer: Resolved = wrote.value
     if wrote.version is not None:
-        touch_nowait(node, (rules.memory_id(answer.winner),))
+        touch_nowait(node, (MemoryId(answer.winner),))
     return answer
 
 
 def _resolve(
-    transaction: Transaction, node: Node, who: Principal, request: ResolveRequest, once: Once | None
+    transaction: Transaction,
+    node: Node,
+    who: Principal,
+    winner_id: MemoryId,
+    loser_id: MemoryId,
+    once: Once | None,
 ) -> Resolved:
     def run() -> Resolved:
-        winner = exact(transaction.conn, request.winner, who, transaction.now, field="winner")
-        loser = exact(transaction.conn, request.loser, who, transaction.now, field="loser")
+        winner = exact(transaction.conn, winner_id, who, transaction.now, field="winner")
+        loser = exact(transaction.conn, loser_id, who, transaction.now, field="loser")
         if winner.id == loser.id:
             raise InvalidRequest("winner and loser are one memory", field="loser")
         refuse_reserved(winner)
