@@ -52,6 +52,8 @@ class Code(StrEnum):
     QUORUM_NOT_MET = "quorum_not_met"
     OVERLOADED = "overloaded"
     EMBEDDER_UNAVAILABLE = "embedder_unavailable"
+    NEEDS_LLM = "needs_llm"
+    LLM_ANSWER_UNUSABLE = "llm_answer_unusable"
     # Refinements of Corrupt.
     NOT_A_DATABASE = "not_a_database"
     NEWER_SCHEMA = "newer_schema"

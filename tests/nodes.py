@@ -13,12 +13,13 @@ from typing import TypeVar
 import numpy as np
 import trio
 
+from aimem.language import LanguageModel
 from aimem.model import AgentId, Credential, Instant, Principal
 from aimem.ports import Chance, Clock, Embedder, Files, Threads, system_chance, system_files, trio_threads
 from aimem.ports.chance import SeededChance
 from aimem.replication import merge_entry
 from aimem.search import Bounds, Recaller
-from aimem.service import Node, Policy, run_indexer, run_touches, run_words
+from aimem.service import Node, Policy, look_for_language, run_indexer, run_touches, run_words
 from aimem.store import Store, StorePorts, StoreSettings
 
 T = TypeVar("T")
@@ -119,8 +120,12 @@ async def open_node(
     policy: Policy | None = None,
     embedder: Embedder | None = None,
     bounds: Bounds | None = None,
+    language: LanguageModel | None = None,
 ) -> AsyncIterator[Node]:
-    """A whole node without doors. Without an embedder recall is by keyword; with bounds its index has a folder."""
+    """A whole node without doors. Without an embedder recall is by keyword; with bounds its index has a folder.
+
+    A language model (`tests.languages.ScriptedModel`) was asked once whether it is there.
+    """
     clock, chance, threads = clock or FakeClock(), chance or system_chance(), threads or trio_threads()
     async with open_store(db, clock=clock, chance=chance, threads=threads, files=files) as store:
         recaller = Recaller(
@@ -128,8 +133,10 @@ async def open_node(
             folder=None if bounds is None else db.with_name(db.name + ".vectors"),
         )
         node = Node(
-            store=store, clock=clock, chance=chance, threads=threads, recaller=recaller, policy=policy or Policy()
+            store=store, clock=clock, chance=chance, threads=threads, recaller=recaller, policy=policy or Policy(),
+            language=language,
         )
+        await look_for_language(node)
         async with trio.open_nursery() as nursery:
             await nursery.start(run_touches, node)
             await nursery.start(run_words, node)

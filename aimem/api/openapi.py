@@ -51,6 +51,7 @@ PARAMETERS: Final[dict[str, str]] = {
     "namespace": "Only memories of exactly this namespace.",
     "offset": "Skip this many.",
     "older_than_days": "Purge what was archived longer ago than this.",
+    "pattern": "Only memories that hold at least one of these words.",
     "prefix": "Only the tree below this namespace; a slash at its end is read over.",
     "q": "Words that must all occur.",
     "since": "Only what was created, or began, at or after this moment (RFC 3339).",
@@ -59,6 +60,7 @@ PARAMETERS: Final[dict[str, str]] = {
     "tier": "Only memories of this tier: short, mid or long.",
     "touch": "Whether recalled memories count as accessed, which extends their life.",
     "topic": "What the memories are about: their title or metadata.topic.",
+    "undo": "Bring back what the call with this forget_id put away; excludes every filter.",
     "until": "Only what was created, or began, at or before this moment (RFC 3339).",
     "wait_below": "Wait up to 10 s for the backlog of embeddings to be at most this.",
 }

@@ -40,6 +40,7 @@ STATUS: Final[dict[Code, int]] = {
     Code.CORRUPT: 500,
     Code.NOT_A_DATABASE: 500,
     Code.NEWER_SCHEMA: 500,
+    Code.LLM_ANSWER_UNUSABLE: 502,
     Code.UNAVAILABLE: 503,
     Code.STORAGE_READ_ONLY: 503,
     Code.DATABASE_BUSY: 503,
@@ -48,6 +49,7 @@ STATUS: Final[dict[Code, int]] = {
     Code.QUORUM_NOT_MET: 503,
     Code.OVERLOADED: 503,
     Code.EMBEDDER_UNAVAILABLE: 503,
+    Code.NEEDS_LLM: 503,
     Code.STORAGE_FULL: 507,
 }
 """The status of each code; one that is missing here has its family's. A test keeps it complete."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import importlib
 import os
-import traceback
 from collections.abc import Callable, Sequence
 
 from aimem.cli.context import Context
@@ -54,8 +53,11 @@ def _carry_out(argv: Sequence[str], runtime: Runtime, around: Surroundings) -> i
         raise UsageError(f"{parsed.verb.name} needs one of {names}; see `ai-memory {parsed.verb.name} --help`")
     if parsed.verb.name == "help":
         return _carry_out([*parsed.values["words"], "--help"], runtime, around)
-    config = load_config(parsed.settings, around.environ, cwd=around.cwd, home=around.home)
-    _refuse_missing(parsed.verb, config.store)
+    if parsed.verb.is_plain:
+        config = load_config({}, {"AI_MEMORY_NO_CONFIG": ""}, cwd=around.cwd, home=around.home)
+    else:
+        config = load_config(parsed.settings, around.environ, cwd=around.cwd, home=around.home)
+        _refuse_missing(parsed.verb, config.store)
     context = Context(parsed, config, runtime, around)
     try:
         return command_of(parsed.verb)(context)
@@ -142,6 +144,8 @@ def _tell(line: str, around: Surroundings) -> None:
 
 def _report_bug(first: BaseException, error: BaseException, around: Surroundings) -> int:
     if around.environ.get("AI_MEMORY_DEBUG") == "1":
+        import traceback
+
         around.stderr.write("".join(traceback.format_exception(error)))
     what = one_line(f"{type(first).__name__}: {first}", width=200)
     _tell(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NoReturn, TextIO  # Any: argparse keeps its values in an untyped namespace
 
 import aimem
@@ -54,6 +55,16 @@ class _Parser(argparse.ArgumentParser):
     """argparse, raising instead of exiting, and writing its help where it is told."""
 
     out: TextIO | None = None
+    fill: Callable[[], None] | None = None
+    """Adds what this parser takes, once it is this one's turn: the other verbs' options are never made."""
+
+    def parse_known_args(  # type: ignore[override]  # argparse's overloads are for namespaces of other types
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        fill, self.fill = self.fill, None
+        if fill is not None:
+            fill()
+        return super().parse_known_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         if choice := _CHOICE.search(message):
@@ -112,17 +123,20 @@ def _add_verbs(parser: _Parser, verbs: Sequence[Verb], *, title: str) -> None:
             verb.name, help=verb.summary, description=verb.about or f"{verb.summary.capitalize()}.", add_help=False,
             allow_abbrev=False)
         child.out = parser.out
-        own_flags = frozenset(option.flag for option in verb.options)
-        for argument in verb.arguments:
-            _add_argument(child, argument)
-        for option in verb.options:
-            _add_option(child, option)
-        for setting in server_settings(verb):
-            _add_setting(child, setting)
-        _add_global(child, own_flags=own_flags)
-        child.set_defaults(verb=verb)
-        if verb.children:
-            _add_verbs(child, verb.children, title=f"verbs of {verb.name}")
+        child.fill = partial(_fill, child, verb)
+
+
+def _fill(parser: _Parser, verb: Verb) -> None:
+    for argument in verb.arguments:
+        _add_argument(parser, argument)
+    for option in verb.options:
+        _add_option(parser, option)
+    for setting in server_settings(verb):
+        _add_setting(parser, setting)
+    _add_global(parser, own_flags=frozenset(option.flag for option in verb.options))
+    parser.set_defaults(verb=verb)
+    if verb.children:
+        _add_verbs(parser, verb.children, title=f"verbs of {verb.name}")
 
 
 def server_settings(verb: Verb) -> list[Setting]:
@@ -170,10 +184,12 @@ def setting_metavar(setting: Setting) -> str:
 
 
 def _add_argument(parser: argparse.ArgumentParser, argument: Argument) -> None:
+    choices = argument.choices or None
     if argument.count == "1":
-        parser.add_argument(argument.name, help=argument.help)
+        parser.add_argument(argument.name, choices=choices, metavar=argument.name, help=argument.help)
     else:
-        parser.add_argument(argument.name, nargs=argument.count, help=argument.help)
+        parser.add_argument(
+            argument.name, nargs=argument.count, choices=choices, metavar=argument.name, help=argument.help)
 
 
 def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:

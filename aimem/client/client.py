@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aimem.client.contradictions import ContradictionCalls
+from aimem.client.curation import CurationCalls
 from aimem.client.duplicates import DuplicateCalls
 from aimem.client.entities import EntityCalls
 from aimem.client.graph import GraphCalls
@@ -18,6 +19,7 @@ class Client(
     TaxonomyCalls,
     DuplicateCalls,
     EntityCalls,
+    CurationCalls,
     UpkeepCalls,
 ):
     """One node, as seen by one caller. Works on any event loop that httpx knows.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -50,6 +49,8 @@ def read_config_file(path: Path) -> ConfigFile:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise _invalid(f"{path}, line {line}: the configuration file is not UTF-8") from None
+    import tomllib  # most commands run without a file
+
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:   # a plain ValueError is an integer of thousands of digits

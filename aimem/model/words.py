@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
+from functools import cache
 from typing import Final
 
 from msgspec import Struct
@@ -21,9 +22,6 @@ _UNSPACED: Final = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3041-\u3096\u3099\u309a\u309d-\u309f\u30a1-\u30fa"
     "\u30fc-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_HAS_UNSPACED: Final = re.compile(f"[{_UNSPACED}]")
-_SEAM: Final = re.compile(f"(?<=[0-9A-Za-z])(?=[{_UNSPACED}])|(?<=[{_UNSPACED}])(?=[0-9A-Za-z])")
-_MAYBE_ODD: Final = re.compile(f"(?P<run>[{_UNSPACED}]+)|[0-9A-Za-z_]+(?:[./:@#+-][0-9A-Za-z_]+)*")
 _HINT: Final = re.compile(r"[0-9_]|[a-z][A-Z]|[^\x00-\u024f]")      # most texts have no odd word, and no hint of one
 _MARK: Final = re.compile(r"[0-9_]|[a-z][A-Z]")
 _IS_NAMED: Final = re.compile(r"[A-Za-z_]")
@@ -45,9 +43,27 @@ class Words(Struct, frozen=True, kw_only=True):
     even: tuple[str, ...] = ()
 
 
+# Compiled when they are first needed: sets of so many characters take 12 ms, a tenth of what `--help` may.
+
+
+@cache
+def _has_unspaced() -> re.Pattern[str]:
+    return re.compile(f"[{_UNSPACED}]")
+
+
+@cache
+def _seam() -> re.Pattern[str]:
+    return re.compile(f"(?<=[0-9A-Za-z])(?=[{_UNSPACED}])|(?<=[{_UNSPACED}])(?=[0-9A-Za-z])")
+
+
+@cache
+def _maybe_odd() -> re.Pattern[str]:
+    return re.compile(f"(?P<run>[{_UNSPACED}]+)|[0-9A-Za-z_]+(?:[./:@#+-][0-9A-Za-z_]+)*")
+
+
 def spaced(text: str) -> str:
     """The text with a space wherever Latin letters or digits touch a script that does not space its words."""
-    return text if text.isascii() or not _HAS_UNSPACED.search(text) else _SEAM.sub(" ", text)
+    return text if text.isascii() or not _has_unspaced().search(text) else _seam().sub(" ", text)
 
 
 def odd_words(text: str) -> tuple[str, ...]:
@@ -65,7 +81,7 @@ def has_odd_word(text: str) -> bool:
 
 def _odd_words(text: str) -> Iterator[str]:
     if _HINT.search(text):
-        for match in _MAYBE_ODD.finditer(unicodedata.normalize("NFKC", text)):
+        for match in _maybe_odd().finditer(unicodedata.normalize("NFKC", text)):
             word = match.group()
             if match["run"]:
                 yield word
@@ -75,7 +91,9 @@ def _odd_words(text: str) -> Iterator[str]:
 
 def without_odd_words(text: str) -> str:
     """The rest of a text, with a space for each odd word."""
-    return _MAYBE_ODD.sub(
+    if text.isascii() and not _HINT.search(text):
+        return text
+    return _maybe_odd().sub(
         lambda match: " " if match["run"] or _is_identifier(match.group()) else match.group(),
         unicodedata.normalize("NFKC", text),
     )

@@ -7,7 +7,6 @@ import secrets
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 
 class Signer(Protocol):
@@ -54,8 +53,8 @@ class Ed25519Signer:
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
-        self.public_key = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        self.private_key = key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        self.public_key = key.public_key().public_bytes_raw()
+        self.private_key = key.private_bytes_raw()
 
     def sign(self, message: bytes) -> bytes:
         """Sign; deterministic for a given key and message."""

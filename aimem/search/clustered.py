@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
+from aimem.search.numeric import np
 from aimem.search.query import stop_words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _DIMENSION: Final = 384
 _DIRECTIONS: Final = 4_096

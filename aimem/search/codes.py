@@ -7,16 +7,17 @@ vectors are; whoever wants those computes exact products for some thousand of th
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from aimem.search.halves import Floats
+from aimem.search.numeric import np
 
-Codes: TypeAlias = NDArray[np.uint64]
-Distances: TypeAlias = NDArray[np.uint16]
-Positions: TypeAlias = NDArray[np.int64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Codes: TypeAlias = "NDArray[np.uint64]"
+Distances: TypeAlias = "NDArray[np.uint16]"
+Positions: TypeAlias = "NDArray[np.int64]"
 
 _WORD_BITS: Final = 64
 _BLOCK: Final = 131_072

@@ -9,12 +9,12 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import trio
 
 from aimem.ports import Embedder, Threads
 from aimem.search.keeper import BaseKeeper, nothing_more
 from aimem.search.minilm import MODEL_DIMENSION
+from aimem.search.numeric import np
 from aimem.search.segment import Bounds
 from aimem.search.tail import Held
 from aimem.search.vectors import VectorIndex, WrongVectors, read_vector
@@ -48,7 +48,6 @@ class Recaller:
     model that is being loaded was adopted and its index filled, or given up (`settle`, `settle_on_keywords`).
 
     Attributes:
-      index: the vectors; changed by the event loop's thread alone. Empty in keyword mode.
       reason: why recall is by keyword, one sentence; empty if it is not.
       pending_count: rows whose vectors are there and still have to come into the index.
     """
@@ -63,7 +62,9 @@ class Recaller:
           folder: for the files of a large index; None keeps all of it in memory.
           bounds: other than the measured ones only in tests.
         """
-        self.index = VectorIndex(embedder.dimension if embedder else MODEL_DIMENSION, bounds)
+        self._dimension = embedder.dimension if embedder else MODEL_DIMENSION
+        self._bounds = bounds
+        self._index: VectorIndex | None = None
         self.reason = reason
         self.pending_count = 0
         self._is_warming = False
@@ -76,6 +77,23 @@ class Recaller:
         self._questions = trio.CapacityLimiter(1)
         self._documents = trio.CapacityLimiter(1)
         self._scans = trio.CapacityLimiter(_SCANS_MAX_COUNT)
+
+    @property
+    def index(self) -> VectorIndex:
+        """The vectors, changed by the event loop's thread alone; made when they are first asked for."""
+        if self._index is None:
+            self._index = VectorIndex(self._dimension, self._bounds)
+        return self._index
+
+    @property
+    def row_count(self) -> int:
+        """Rows that have a vector in the index."""
+        return 0 if self._index is None else self._index.count
+
+    @property
+    def chunk_count(self) -> int:
+        """Vectors in the index."""
+        return 0 if self._index is None else self._index.chunk_count
 
     @property
     def mode(self) -> RecallMode:
@@ -95,8 +113,8 @@ class Recaller:
     def adopt(self, embedder: Embedder) -> None:
         """Take the loaded model: documents can be embedded from now on, questions once `settle` was called."""
         self._embedder, self.reason = embedder, ""
-        if embedder.dimension != self.index.dimension:
-            self.index = VectorIndex(embedder.dimension, self.index.bounds)
+        if embedder.dimension != self._dimension:
+            self._dimension, self._index = embedder.dimension, None
 
     def warm(self, reason: str) -> None:
         """Say that there are texts and not one vector yet: until `end_warming` recall is by keyword."""
@@ -154,7 +172,7 @@ class Recaller:
     ) -> list[tuple[int, float]]:
         """The rows nearest to a vector, as `VectorIndex.search`; `allowed` must not change meanwhile."""
         search = partial(self.index.search, vector, limit, allowed=allowed)
-        if self.index.chunk_count <= _INLINE_CHUNKS:
+        if self.chunk_count <= _INLINE_CHUNKS:
             await trio.lowlevel.checkpoint()
             return search()
         return await self._threads.run(search, limiter=self._scans)
@@ -162,7 +180,7 @@ class Recaller:
     async def similarities(self, vector: bytes, numbers: Collection[int]) -> dict[int, float]:
         """How near the best chunk of each of these rows is to a vector, as `VectorIndex.similarities`."""
         compare = partial(self.index.similarities, vector, numbers)
-        if self.index.chunk_count <= _INLINE_CHUNKS:
+        if self.chunk_count <= _INLINE_CHUNKS:
             await trio.lowlevel.checkpoint()
             return compare()
         return await self._threads.run(compare, limiter=self._scans)

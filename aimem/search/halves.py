@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
+from aimem.search.numeric import np
 
-Halves: TypeAlias = NDArray[np.float16]
-Floats: TypeAlias = NDArray[np.float32]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+Halves: TypeAlias = "NDArray[np.float16]"
+Floats: TypeAlias = "NDArray[np.float32]"
 
 _BLOCK: Final = 256
 """Rows at a time: 256 of 384 dimensions are 400 KB, which stay in a core's cache between the steps."""
 
 _MANTISSA_SHIFT: Final = 13         # float32 has 23 bits of mantissa, float16 has 10
-_SIGN_AND_VALUE: Final = np.int32(-0x7000_2000)     # the sign's bit and the 15 others, where the shift puts them
+_SIGN_AND_VALUE: Final = -0x7000_2000     # the sign's bit and the 15 others, where the shift puts them
 _HALF_SCALE: Final = 112            # the difference of the exponents' biases
 _QUERY_SCALE: Final = 60            # keeps products far from float32's smallest numbers, with which processors are slow
 
@@ -49,6 +52,6 @@ def products(rows: Halves, query: Floats) -> Floats:
         moved = room[:len(block)]
         moved[:] = block
         moved <<= _MANTISSA_SHIFT
-        moved &= _SIGN_AND_VALUE
+        moved &= np.int32(_SIGN_AND_VALUE)
         np.vecdot(moved.view(np.float32), raised, out=found[start:start + len(block)])
     return np.ldexp(found, _HALF_SCALE - _QUERY_SCALE, out=found)

@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
-import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from aimem.search import codes
 from aimem.search.codes import Codes, Positions
 from aimem.search.halves import Floats, Halves, products
+from aimem.search.numeric import np
 from aimem.search.tail import Chunks, Numbers
 from aimem.search.trees import Trees
 
-Hashes: TypeAlias = NDArray[np.void]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Hashes: TypeAlias = "NDArray[np.void]"
 """One hash a row, of dtype HASH_TYPE."""
 
-HASH_TYPE: Final = np.dtype("V16")
+HASH_BYTES: Final = 16
+HASH_TYPE: Final = f"V{HASH_BYTES}"
 
 
 class File(StrEnum):
@@ -221,8 +224,9 @@ def read(folder: Path, dimension: int) -> Segment:
     starts = np.fromfile(folder / File.STARTS, "<i8")
     count, words = int(starts[-1]), codes.word_count(dimension)
     return Segment(
-        rows=np.memmap(folder / File.ROWS, "<f2", "r", shape=(count, dimension)),
-        bits=np.memmap(folder / File.CODES, "<u8", "r", shape=(words, count)),
+        # As plain arrays: a slice of a memmap takes some microseconds, and a search slices often.
+        rows=np.asarray(np.memmap(folder / File.ROWS, "<f2", "r", shape=(count, dimension))),
+        bits=np.asarray(np.memmap(folder / File.CODES, "<u8", "r", shape=(words, count))),
         centre=np.fromfile(folder / File.CENTRE, "<f4"),
         numbers=np.fromfile(folder / File.NUMBERS, "<i8"), starts=starts,
         hashes=np.fromfile(folder / File.HASHES, HASH_TYPE),

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from aimem.search.codes import Positions
 from aimem.search.halves import Floats, Halves
+from aimem.search.numeric import np
 
 if TYPE_CHECKING:
     from annoy import AnnoyIndex

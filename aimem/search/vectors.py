@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
-import numpy as np
 from msgspec import Struct
 
 from aimem.search.halves import Floats
-from aimem.search.segment import HASH_TYPE, Base, Bounds, Segment
+from aimem.search.numeric import np
+from aimem.search.segment import HASH_BYTES, HASH_TYPE, Base, Bounds, Segment
 from aimem.search.tail import Chunks, Held, Live, Tail, TailSnapshot
 from aimem.search.writing import Block
 
 _BLOCK_ROWS: Final = 2_048
-NO_HASH: Final = bytes(HASH_TYPE.itemsize)
+NO_HASH: Final = bytes(HASH_BYTES)
 _DEAD_SHARE: Final = 4
 _TAIL_SHARE: Final = 16
 

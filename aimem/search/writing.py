@@ -7,17 +7,19 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 import msgspec
-import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
 from aimem.search import codes
 from aimem.search.halves import Halves
+from aimem.search.numeric import np
 from aimem.search.segment import File, Hashes
 from aimem.search.tail import Numbers
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"

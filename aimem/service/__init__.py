@@ -5,10 +5,13 @@ line), hold SQL, or own a deadline.
 """
 
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
+from aimem.service.autoconsolidate import auto_consolidate
+from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
 from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
 from aimem.service.entities import entity_by_alias, register_entity
+from aimem.service.forgetting import forget
 from aimem.service.graph import kg_invalidate, kg_query, kg_timeline
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.lifetimes import collect, run_touches, tidy
@@ -20,6 +23,15 @@ from aimem.service.recall import recall
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.taxonomy import get_taxonomy
+from aimem.service.thinking import (
+    expand_query,
+    is_thinking,
+    judge_contradiction,
+    look_for_language,
+    run_language,
+    suggest_tags,
+    summarise,
+)
 from aimem.service.transfer import export, import_memories
 from aimem.service.words import run_words, settle_words
 
@@ -31,19 +43,25 @@ __all__ = [
     "Sample",
     "archive",
     "archive_stats",
+    "auto_consolidate",
     "capabilities",
     "check_duplicate",
     "collect",
+    "consolidate",
     "contradictions",
     "delete",
     "drop_unused_vectors",
     "entity_by_alias",
+    "expand_query",
     "export",
+    "forget",
     "get",
     "get_taxonomy",
     "health",
     "import_memories",
     "index_status",
+    "is_thinking",
+    "judge_contradiction",
     "kg_invalidate",
     "kg_query",
     "kg_timeline",
@@ -51,6 +69,7 @@ __all__ = [
     "links_of",
     "list_archive",
     "list_memories",
+    "look_for_language",
     "namespaces",
     "promote",
     "purge_archive",
@@ -61,12 +80,15 @@ __all__ = [
     "resolve",
     "restore",
     "run_indexer",
+    "run_language",
     "run_touches",
     "run_words",
     "search",
     "settle_words",
     "stats",
     "status",
+    "suggest_tags",
+    "summarise",
     "tidy",
     "unlink",
     "update",

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
-from msgspec import UNSET
+from msgspec import UNSET, Struct
 
 from aimem.errors import AimemError, Code, Conflict, InvalidRequest, NotFound
 from aimem.model import (
@@ -15,6 +16,7 @@ from aimem.model import (
     Lifetimes,
     Memory,
     MemoryId,
+    Namespace,
     Principal,
     Scope,
     Tier,
@@ -151,6 +153,45 @@ def _restore(
         )
 
     return answer_once(transaction, node, who, once, Restored, run)
+
+
+class BroughtBack(Struct, frozen=True, kw_only=True):
+    """What it takes to bring memories back, and those whose name is taken.
+
+    Attributes:
+      ids: those that come back.
+    """
+
+    entries: tuple[Entry, ...]
+    ids: tuple[MemoryId, ...]
+    refused: tuple[tuple[MemoryId, AimemError], ...]
+
+
+def bring_back(
+    transaction: Transaction, node: Node, who: Principal, archived: Sequence[ArchivedMemory]
+) -> BroughtBack:
+    """Entries that undo an archiving as if it had not been: tier, expiry and time of change stay what they were.
+
+    All rows of a name come back together, as they went; a name that somebody else took keeps its own away.
+    """
+    names: dict[tuple[Namespace, str, str], list[Memory]] = {}
+    for memory in (item.memory for item in archived):
+        owner = memory.author if memory.scope is Scope.PRIVATE else ""
+        names.setdefault((memory.namespace, memory.title, owner), []).append(memory)
+    entries: list[Entry] = []
+    ids: list[MemoryId] = []
+    refused: list[tuple[MemoryId, AimemError]] = []
+    for name, rows in names.items():
+        try:
+            entries += free_name(transaction, node, who, *name)
+        except Conflict as error:
+            refused += [(memory.id, error) for memory in rows]
+            continue
+        for memory in rows:
+            lifetime = restored_lifetime(memory, "keep", transaction.now, node.policy.lifetimes)
+            entries.append(transaction.change(MEMORY, memory.id, {"lifecycle": LIVE, **lifetime}))
+            ids.append(memory.id)
+    return BroughtBack(entries=tuple(entries), ids=tuple(ids), refused=tuple(refused))
 
 
 def _not_archived(transaction: Transaction, who: Principal, memory_id: MemoryId) -> AimemError:

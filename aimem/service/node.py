@@ -10,6 +10,7 @@ import trio
 from msgspec import Struct
 
 from aimem.config import ScoringConfig
+from aimem.language import LanguageModel, ModelState
 from aimem.model import Instant, Lifetimes, MemoryId
 from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
@@ -80,6 +81,8 @@ class Node:
     """One node's services: its ports, its store, its recall, and the queue of touches.
 
     Attributes:
+      language: the language model, or None if the tier has none.
+      language_state: what is known of it.
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
       warnings: sentences for health and capabilities (why recall is by keyword, what is open).
@@ -91,6 +94,8 @@ class Node:
     threads: Threads
     recaller: Recaller
     policy: Policy
+    language: LanguageModel | None = None
+    language_state: ModelState = field(default_factory=ModelState)
     counters: Counters = field(default_factory=Counters)
     warnings: list[str] = field(default_factory=list)
     touches: tuple[trio.MemorySendChannel[Touch], trio.MemoryReceiveChannel[Touch]] = field(

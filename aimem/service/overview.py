@@ -10,6 +10,7 @@ from aimem import COMPATIBLE_WITH, __version__
 from aimem.errors import AimemError
 from aimem.model import SYSTEM, Principal, Tier, rules
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node, Sample
+from aimem.service.thinking import is_thinking, language_samples, language_warnings
 from aimem.store import embeddings, live_at, statistics, visible_to
 from aimem.wire import Capabilities, Health, NamespaceCount, NamespacesOut, Stats, TierCount
 
@@ -49,7 +50,7 @@ async def namespaces(node: Node, who: Principal) -> NamespacesOut:
 
 async def health(node: Node) -> Health:
     """Cheap liveness: one read that touches an index only; an error becomes `status: error`, not an exception."""
-    status, backlog, warnings = "ok", 0, tuple(node.warnings)
+    status, backlog, warnings = "ok", 0, (*node.warnings, *language_warnings(node))
     try:
         backlog = await node.store.read(embeddings.count_backlog)
     except AimemError as error:
@@ -72,19 +73,19 @@ async def health(node: Node) -> Health:
 
 async def capabilities(node: Node) -> Capabilities:
     """What this node can do now, not what its configuration wished for."""
-    is_semantic = node.recaller.mode != "keyword"
+    is_semantic, thinks = node.recaller.mode != "keyword", is_thinking(node)
     return Capabilities(
         schema_version="2",
-        tier="semantic" if is_semantic else "keyword",
+        tier=_effective_tier(node),
         version=__version__,
         features={
             "keyword_search": True,
             "semantic_search": is_semantic,
             "hybrid_recall": is_semantic,
-            "query_expansion": False,
-            "auto_consolidation": False,
-            "auto_tagging": False,
-            "contradiction_analysis": False,
+            "query_expansion": thinks,
+            "auto_consolidation": thinks,
+            "auto_tagging": thinks,
+            "contradiction_analysis": thinks,
             "cross_encoder_reranking": False,
             "memory_reflection": False,
             "embedder_loaded": node.recaller.model != "none",
@@ -92,7 +93,7 @@ async def capabilities(node: Node) -> Capabilities:
         models={
             "embedding": node.recaller.model,
             "embedding_dim": node.recaller.index.dimension if node.recaller.model != "none" else 0,
-            "llm": "none",
+            "llm": node.language.name if node.language is not None and thinks else "none",
             "cross_encoder": "none",
         },
         permissions={"mode": "open" if node.policy.open_access else "api_key", "active_rules": 0, "rule_summary": []},
@@ -109,8 +110,15 @@ async def capabilities(node: Node) -> Capabilities:
             "tags": rules.TAGS_MAX_COUNT,
             "idempotency_days": IDEMPOTENCY_KEPT_DAYS,
         },
-        warnings=tuple(node.warnings),
+        warnings=(*node.warnings, *language_warnings(node)),
     )
+
+
+def _effective_tier(node: Node) -> str:
+    """What is there of the tier that was asked for: the upper ones are a model of language upon one of meaning."""
+    if node.recaller.mode == "keyword":
+        return "keyword"
+    return node.policy.tier if is_thinking(node) else "semantic"
 
 
 async def status(node: Node) -> NodeStatus:
@@ -130,7 +138,7 @@ async def status(node: Node) -> NodeStatus:
         _gauge("ai_memory_op_log_ops", "Ops in the log.", found.ops),
         _gauge("ai_memory_db_bytes", "Size of the database with its write-ahead log.", node.store.file_bytes()),
         _gauge("ai_memory_embedding_backlog", "Live memories that wait for their vectors.", backlog),
-        _gauge("ai_memory_index_chunks", "Vectors in the index.", node.recaller.index.chunk_count),
+        _gauge("ai_memory_index_chunks", "Vectors in the index.", node.recaller.chunk_count),
         _gauge("ai_memory_write_queue", "Writes that wait for their group.", node.store.queued_count),
         _gauge(
             "ai_memory_touch_queue",
@@ -142,7 +150,7 @@ async def status(node: Node) -> NodeStatus:
         ),
     ]
     more = [sample for source in node.figures for sample in source()]
-    return NodeStatus(samples=(*samples, *_counters(node), *more))
+    return NodeStatus(samples=(*samples, *_counters(node), *language_samples(node), *more))
 
 
 def _counters(node: Node) -> list[Sample]:

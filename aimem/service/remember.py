@@ -33,7 +33,7 @@ from aimem.service.drafts import (
 from aimem.service.lifetimes import collect_entries
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
-from aimem.store import MEMORY, Clause, Filters, Transaction, fulltext, memories, visible_to
+from aimem.store import MEMORY, Clause, Transaction, likeness, memories, visible_to
 from aimem.wire import CreateMemory, Stored
 
 SIMILAR_LIMIT: Final = 5
@@ -121,10 +121,9 @@ async def remember(node: Node, who: Principal, request: CreateMemory, once: Once
 
 
 def _similar(conn: Connection, draft: Draft, who: Principal, now: Instant) -> tuple[MemoryId, ...]:
-    filters, visible = Filters(namespaces=(draft.namespace,)), visible_to(who)
-    found = fulltext.hits(conn, parse_query(draft.title), filters, visible, now, SIMILAR_LIMIT + 1)
-    rows = memories.by_numbers(conn, list(found), filters, visible, now)
-    return tuple(rows[no].id for no in found if no in rows)
+    title = parse_query(draft.title)
+    # One more than is shown: the memory of this very name may be among them.
+    return likeness.like(conn, title, draft.namespace, visible_to(who), now, SIMILAR_LIMIT + 1)
 
 
 def _remember(

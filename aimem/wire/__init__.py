@@ -6,9 +6,29 @@ may be written, `model.rules` says what is allowed.
 
 from aimem.wire.bench import BenchRate, BenchRecord, BenchRegression, BenchReport, BenchRequest, BenchResult, BenchSize
 from aimem.wire.codec import decode_body, encode, to_builtins
+from aimem.wire.consolidating import (
+    AutoConsolidated,
+    AutoConsolidateRequest,
+    Consolidated,
+    ConsolidateRequest,
+    GroupOut,
+)
 from aimem.wire.contradictions import ContradictionLink, Contradictions, ContradictionsQuery, Resolved, ResolveRequest
+from aimem.wire.curation import (
+    ActName,
+    ActOut,
+    Autonomy,
+    CurateRequest,
+    CurationReport,
+    ReportsPage,
+    ReportsQuery,
+    Reversal,
+    RollbackRequest,
+    RolledBack,
+)
 from aimem.wire.duplicates import DuplicateCheck, DuplicateResult, NearestMemory
 from aimem.wire.entities import AliasQuery, EntityFound, EntityOut, EntityRequest
+from aimem.wire.forgetting import ForgetRequest, Forgotten, ForgottenMemory, NotRestored
 from aimem.wire.graph import (
     GraphQuery,
     GraphResult,
@@ -77,17 +97,20 @@ from aimem.wire.responses import (
 from aimem.wire.taxonomy import Taxonomy, TaxonomyNode, TaxonomyQuery
 
 __all__ = [
-    "AliasQuery", "ArchiveRequest", "ArchiveResult", "ArchiveStats", "ArchivedOut", "ArchivedPage", "ArmScore",
-    "BenchRate", "BenchRecord", "BenchRegression", "BenchReport", "BenchRequest", "BenchResult", "BenchSize",
-    "Capabilities", "ContradictionLink", "Contradictions", "ContradictionsQuery", "CreateMemory", "Deleted",
-    "DuplicateCheck", "DuplicateResult", "EntityFound", "EntityOut", "EntityRequest", "ErrorOut", "Explanation",
-    "ExportDocument", "GcQuery", "GcResult", "GetArchivedQuery", "GraphQuery", "GraphResult", "GraphRow", "Health",
-    "ImportMemory", "ImportRequest", "ImportResult", "ImportedLink", "IndexQuery", "IndexStatus", "InvalidateRequest",
-    "Invalidated", "LinkOut", "LinkRequest", "Linked", "LinksOut", "ListQuery", "MemoryOut", "MemoryPage",
-    "MemoryWithLinks", "NamespaceCount", "NamespacesOut", "NearestMemory", "PastValidityOut", "PeriodOut",
-    "PromoteRequest", "Promoted", "PurgeQuery", "Purged", "RankingOut", "RecallQuery", "RecallRequest",
-    "RecallResult", "ReindexRequest", "ResolveRequest", "Resolved", "RestoreQuery", "Restored", "ScoredMemory",
-    "SearchQuery", "SearchResult", "Stats", "Stored", "Taxonomy", "TaxonomyNode", "TaxonomyQuery", "TierCount",
-    "Timeline", "TimelineEvent", "TimelineQuery", "UpdateMemory", "UpdatedMemory", "decode_body", "encode",
-    "link_out", "memory_fields", "memory_out", "to_builtins",
+    "ActName", "ActOut", "AliasQuery", "ArchiveRequest", "ArchiveResult", "ArchiveStats", "ArchivedOut",
+    "ArchivedPage", "ArmScore", "AutoConsolidateRequest", "AutoConsolidated", "Autonomy", "BenchRate", "BenchRecord",
+    "BenchRegression", "BenchReport", "BenchRequest", "BenchResult", "BenchSize", "Capabilities",
+    "ConsolidateRequest", "Consolidated", "ContradictionLink", "Contradictions", "ContradictionsQuery",
+    "CreateMemory", "CurateRequest", "CurationReport", "Deleted", "DuplicateCheck", "DuplicateResult", "EntityFound",
+    "EntityOut", "EntityRequest", "ErrorOut", "Explanation", "ExportDocument", "ForgetRequest", "Forgotten",
+    "ForgottenMemory", "GcQuery", "GcResult", "GetArchivedQuery", "GraphQuery", "GraphResult", "GraphRow", "GroupOut",
+    "Health", "ImportMemory", "ImportRequest", "ImportResult", "ImportedLink", "IndexQuery", "IndexStatus",
+    "InvalidateRequest", "Invalidated", "LinkOut", "LinkRequest", "Linked", "LinksOut", "ListQuery", "MemoryOut",
+    "MemoryPage", "MemoryWithLinks", "NamespaceCount", "NamespacesOut", "NearestMemory", "NotRestored",
+    "PastValidityOut", "PeriodOut", "PromoteRequest", "Promoted", "PurgeQuery", "Purged", "RankingOut", "RecallQuery",
+    "RecallRequest", "RecallResult", "ReindexRequest", "ReportsPage", "ReportsQuery", "ResolveRequest", "Resolved",
+    "RestoreQuery", "Restored", "Reversal", "RollbackRequest", "RolledBack", "ScoredMemory", "SearchQuery",
+    "SearchResult", "Stats", "Stored", "Taxonomy", "TaxonomyNode", "TaxonomyQuery", "TierCount", "Timeline",
+    "TimelineEvent", "TimelineQuery", "UpdateMemory", "UpdatedMemory", "decode_body", "encode", "link_out",
+    "memory_fields", "memory_out", "to_builtins",
 ]

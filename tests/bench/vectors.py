@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from aimem.search import Bounds, VectorIndex, hold_halves
 from aimem.search.folder import VectorFolder
-from aimem.search.segment import HASH_TYPE
+from aimem.search.segment import HASH_BYTES, HASH_TYPE
 from aimem.search.writing import Block
 from tests.search.vectors import clustered
 
@@ -26,7 +26,7 @@ DIMENSION = 384
 LIMIT = 100
 QUERIES = 200
 BLOCK = 20_000
-HASH = bytes(HASH_TYPE.itemsize)
+HASH = bytes(HASH_BYTES)
 
 
 def blocks(count: int) -> Iterator[tuple[int, NDArray[np.float16]]]:

@@ -10,10 +10,12 @@ from typing import Final
 from aimem.api.route import Route
 from aimem.api.routes import (
     archive,
+    consolidating,
     contradictions,
     duplicates,
     entities,
     finding,
+    forgetting,
     graph,
     links,
     memories,
@@ -33,6 +35,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *taxonomy.ROUTES,
     *duplicates.ROUTES,
     *entities.ROUTES,
+    *forgetting.ROUTES,
+    *consolidating.ROUTES,
     *upkeep.ROUTES,
     *transfer.ROUTES,
     *archive.ROUTES,

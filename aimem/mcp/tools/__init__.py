@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from aimem.mcp.tools import duplicates, entities, finding, graph, links, memories, taxonomy, upkeep
+from aimem.mcp.tools import curation, duplicates, entities, finding, graph, links, memories, taxonomy, upkeep
 from aimem.mcp.tools.tool import Call, Effect, Tool
 
 TOOLS: Final[Mapping[str, Tool]] = {
@@ -21,6 +21,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
         entities.TOOLS,
         taxonomy.TOOLS,
         duplicates.TOOLS,
+        curation.TOOLS,
         upkeep.TOOLS,
     )
     for tool in table

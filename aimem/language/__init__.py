@@ -1,0 +1,34 @@
+"""The language model: how it is reached, what it is asked, and what of its answers is believed.
+
+Owns the client of Ollama, the prompts and the readers of answers. Must never write, know a caller, or believe an answer
+that was not checked: the texts in a prompt were written by anybody, so whatever comes back may be anybody's wish.
+"""
+
+from aimem.language.answers import read_summary, read_tags, read_terms, read_verdict
+from aimem.language.model import LanguageModel, ModelState, needs_llm
+from aimem.language.ollama import OllamaModel
+from aimem.language.prompts import (
+    Passage,
+    Prompt,
+    contradiction_prompt,
+    expansion_prompt,
+    summary_prompt,
+    tags_prompt,
+)
+
+__all__ = [
+    "LanguageModel",
+    "ModelState",
+    "OllamaModel",
+    "Passage",
+    "Prompt",
+    "contradiction_prompt",
+    "expansion_prompt",
+    "needs_llm",
+    "read_summary",
+    "read_tags",
+    "read_terms",
+    "read_verdict",
+    "summary_prompt",
+    "tags_prompt",
+]

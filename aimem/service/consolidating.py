@@ -1,0 +1,188 @@
+"""Consolidate: one new memory in place of several, which go to the archive in the same op."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import UNSET, Struct
+
+from aimem.errors import InvalidRequest, Unavailable
+from aimem.model import (
+    AgentId,
+    Entry,
+    FieldValue,
+    LinkKey,
+    Memory,
+    MemoryId,
+    Namespace,
+    Principal,
+    Relation,
+    Scope,
+    Tier,
+    format_instant,
+    rules,
+)
+from aimem.service.drafts import metadata_value, name_value
+from aimem.service.edit import free_name, link_fields, refuse_reserved, rows_of
+from aimem.service.lookup import exact
+from aimem.service.merging import Merged, merge_memories
+from aimem.service.node import Node, Once
+from aimem.service.once import answer_once, fresh_id, refuse_taken
+from aimem.store import LINK, LIVE, MEMORY, Transaction, link_key_text, memories, visible_to
+from aimem.wire import Consolidated, ConsolidateRequest
+
+SOURCES_MIN: Final = 2
+SOURCES_MAX: Final = 100
+REASON: Final = "consolidate:"
+
+
+class Recipe(Struct, frozen=True, kw_only=True):
+    """The new memory, as far as its sources do not decide it."""
+
+    title: str
+    content: str
+    namespace: Namespace
+    tier: Tier
+    source: str
+    author: AgentId
+
+
+def recipe_of(request: ConsolidateRequest, who: Principal) -> Recipe:
+    """Check what the caller says of the new memory. Raises: InvalidRequest naming the field, Denied."""
+    title = rules.title(request.title)
+    if not title:
+        raise InvalidRequest("title is blank; the new memory needs one", field="title")
+    if request.summary is None:
+        raise Unavailable("a summary is needed; this node has no language model that could write one", field="summary")
+    return Recipe(
+        title=title,
+        content=rules.content(request.summary, field="summary"),
+        namespace=rules.writable_namespace(request.namespace),
+        tier=rules.choice(Tier, request.tier, field="tier"),
+        source=rules.source(request.source),
+        author=rules.agent_id(request.agent_id) if request.agent_id else who.agent_id,
+    )
+
+
+def ids_of(request: ConsolidateRequest) -> tuple[MemoryId, ...]:
+    """Check the ids: 2 to 100, none twice. Raises: InvalidRequest naming the place."""
+    rules.bounded(len(request.ids), SOURCES_MIN, SOURCES_MAX, field="ids")
+    ids = tuple(rules.memory_id(text, field=f"ids[{place}]") for place, text in enumerate(request.ids))
+    _refuse_twice(ids)
+    return ids
+
+
+def _refuse_twice(ids: Sequence[str]) -> None:
+    for place, memory_id in enumerate(ids):
+        if memory_id in ids[:place]:
+            raise InvalidRequest(
+                f"ids[{place}] and ids[{ids.index(memory_id)}] are one memory; name each once", field=f"ids[{place}]"
+            )
+
+
+async def consolidate(
+    node: Node, who: Principal, request: ConsolidateRequest, once: Once | None = None
+) -> Consolidated:
+    """Store a new memory made of 2 to 100 others, and archive these, linked as what it is derived from.
+
+    Raises: NotFound for an unknown id, Conflict(name_taken) unless a source has the name, InvalidRequest, Denied,
+      Unavailable.
+    """
+    ids, recipe = ids_of(request), recipe_of(request, who)
+    answer: Consolidated = (await node.store.write(_consolidate, node, who, ids, recipe, once)).value
+    node.counters.stored += 1
+    return answer
+
+
+def _consolidate(
+    transaction: Transaction, node: Node, who: Principal, ids: Sequence[MemoryId], recipe: Recipe, once: Once | None
+) -> Consolidated:
+    def run() -> Consolidated:
+        conn, now = transaction.conn, transaction.now
+        sources = [exact(conn, text, who, now, field=f"ids[{place}]") for place, text in enumerate(ids)]
+        _refuse_twice([memory.id for memory in sources])
+        return replace_by_one(transaction, node, who, sources, recipe, fresh_id(node, who, once))
+
+    return answer_once(transaction, node, who, once, Consolidated, run)
+
+
+def replace_by_one(
+    transaction: Transaction,
+    node: Node,
+    who: Principal,
+    sources: Sequence[Memory],
+    recipe: Recipe,
+    memory_id: MemoryId,
+    also: Sequence[Entry] = (),
+) -> Consolidated:
+    """The one op of a consolidation, inside the write's transaction.
+
+    Args:
+      also: entries that belong to the same act, such as the record of how to undo it.
+    Raises: Conflict(name_taken, id_taken), Denied(reserved_namespace).
+    """
+    for memory in sources:
+        refuse_reserved(memory)
+    refuse_taken(transaction, memory_id)
+    merged = merge_memories(sources)
+    owner = recipe.author if merged.scope is Scope.PRIVATE else ""
+    away = archive_entries(transaction, sources, REASON + memory_id)
+    # The sources leave their names in this op: a title of theirs is free.
+    leaving = {entry.key for entry in away}
+    holder = memories.find_holder(transaction.conn, recipe.namespace, recipe.title, owner, visible_to(who))
+    is_theirs = holder is not None and holder.id in leaving
+    freed = [] if is_theirs else free_name(transaction, node, who, recipe.namespace, recipe.title, owner)
+    fields = _fields(transaction, node, recipe, merged)
+    made = transaction.create(MEMORY, memory_id, recipe.author, fields)
+    links = [
+        transaction.create(
+            LINK, link_key_text(LinkKey(memory_id, memory.id, Relation.DERIVED_FROM)), who.agent_id,
+            link_fields(who.agent_id, transaction.now),
+        )
+        for memory in sources
+    ]
+    dot = transaction.emit("consolidate", [*freed, *away, made, *links, *also])
+    memories.carry_accesses(transaction.conn, memory_id, merged.access_count)
+    expires_at = node.policy.lifetimes.expiry(recipe.tier, transaction.now)
+    return Consolidated(
+        id=memory_id, consolidated=len(sources), title=recipe.title, namespace=recipe.namespace,
+        tier=recipe.tier.value, agent_id=recipe.author, version=str(dot),
+        expires_at=UNSET if expires_at is None else format_instant(expires_at),
+        warning=_warning(merged) or UNSET,
+    )
+
+
+def archive_entries(transaction: Transaction, sources: Sequence[Memory], reason: str) -> list[Entry]:
+    """Entries that put memories away, each with all rows of its name."""
+    away: FieldValue = ("archived", reason, transaction.now)
+    rows = dict.fromkeys(row for memory in sources for row in rows_of(transaction, memory))
+    return [transaction.change(MEMORY, row, {"lifecycle": away}) for row in rows]
+
+
+def _fields(transaction: Transaction, node: Node, recipe: Recipe, merged: Merged) -> dict[str, FieldValue]:
+    now = transaction.now
+    return {
+        "name": name_value(recipe.namespace, recipe.title, is_generated=False),
+        "content": recipe.content,
+        "tags": merged.tags,
+        "tier": recipe.tier.value,
+        "priority": merged.priority,
+        "confidence": 1.0,
+        "source": recipe.source,
+        "metadata": metadata_value(merged.metadata),
+        "scope": None if merged.scope is None else merged.scope.value,
+        "created_at": now,
+        "updated_at": now,
+        "expires_at": node.policy.lifetimes.expiry(recipe.tier, now),
+        "lifecycle": LIVE,
+    }
+
+
+def _warning(merged: Merged) -> str:
+    if not merged.left_out:
+        return ""
+    shown = ", ".join(key[:64] for key in merged.left_out[:8])
+    return f"metadata of the sources that did not fit was left out: {shown}; the archive has it"
+
+
