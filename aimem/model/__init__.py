@@ -35,11 +35,13 @@ from aimem.model.ids import (
 from aimem.model.instant import DAY_S, SECOND_US, Instant, after, format_instant, parse_instant
 from aimem.model.memory import (
     ArchivedMemory,
+    Ending,
     JsonObject,
     Lifetimes,
     Link,
     LinkKey,
     Memory,
+    PastValidity,
     Relation,
     Scope,
     Tier,
@@ -70,10 +72,11 @@ from aimem.model.words import Words
 
 __all__ = [
     "DAY_S", "GLOBAL", "HLC_MAX", "MAX_OP_ENTRIES", "SECOND_US", "SYSTEM", "SYSTEM_AGENT",
-    "AgentId", "ArchivedMemory", "Blank", "Cell", "Create", "Credential", "Dot", "Entry", "FieldConflict", "FieldValue",
+    "AgentId", "ArchivedMemory", "Blank", "Cell", "Create", "Credential", "Dot", "Ending", "Entry", "FieldConflict",
+    "FieldValue",
     "Hlc", "Instant", "JsonObject", "Lifetimes", "Link", "LinkKey", "Memory", "MemoryId", "Merged", "Namespace",
-    "ObjectState", "Op", "Principal", "Relation", "Scope", "Stamp", "StreamHead", "StreamId", "Tier", "Vector",
-    "Words",
+    "ObjectState", "Op", "PastValidity", "Principal", "Relation", "Scope", "Stamp", "StreamHead", "StreamId", "Tier",
+    "Vector", "Words",
     "after", "blank_entry", "chain_hash", "covers", "decode_entry", "derived_memory_id", "dominates", "encode_entry",
     "entry_hash", "format_instant", "generated_title", "hlc_at", "instant_of", "is_blank", "join", "new_memory_id",
     "next_hlc", "pack_entries", "parse_dot", "parse_instant", "parse_stamp", "rules", "stream_id", "unpack_entries",
