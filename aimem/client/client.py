@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from aimem.client.curation import CurationCalls
 from aimem.client.memories import MemoryCalls
 from aimem.client.upkeep import UpkeepCalls
 
 
-class Client(MemoryCalls, UpkeepCalls):
+class Client(MemoryCalls, CurationCalls, UpkeepCalls):
     """One node, as seen by one caller. Works on any event loop that httpx knows.
 
     Every method takes `agent_id` (sent as X-Agent-Id; defaults to the client's own), every writing one also `key`, the

@@ -6,9 +6,9 @@ line), hold SQL, or own a deadline.
 
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.autoconsolidate import auto_consolidate
-from aimem.service.consolidate import consolidate
+from aimem.service.consolidating import consolidate
 from aimem.service.edit import delete, promote, update
-from aimem.service.forget import forget
+from aimem.service.forgetting import forget
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink

@@ -12,13 +12,16 @@ import trio
 import trio.testing
 from msgspec import Struct
 
+from aimem.config import McpProfile
 from aimem.mcp import run_mcp
 from aimem.wire import (
     ArchivedOut,
     ArchivedPage,
     ArchiveStats,
     Capabilities,
+    Consolidated,
     Deleted,
+    Forgotten,
     GcResult,
     Linked,
     LinkOut,
@@ -28,6 +31,7 @@ from aimem.wire import (
     MemoryWithLinks,
     NamespaceCount,
     Promoted,
+    Purged,
     RecallResult,
     Restored,
     ScoredMemory,
@@ -64,6 +68,10 @@ ANSWERS: dict[str, Struct] = {
     "delete": Deleted(deleted=True, id="7f3a"),
     "promote": Promoted(promoted=True, mode="tier", id="7f3a", tier="long"),
     "link": Linked(linked=True, source_id="7f3a", target_id="9c", relation="supersedes", created=True),
+    "forget": Forgotten(deleted=2, archived=True, dry_run=False, forget_id="f1", version="s:3"),
+    "consolidate": Consolidated(
+        id="9c", consolidated=2, title="T", namespace="global", tier="long", agent_id="alice", version="s:4"
+    ),
     "links_of": LinksOut(links=(LINK,), count=1),
     "stats": Stats(
         total=1, by_tier=(TierCount(tier="mid", count=1),), by_namespace=(IN_APP,), expiring_soon=0, links_count=1,
@@ -76,6 +84,7 @@ ANSWERS: dict[str, Struct] = {
         ),
         count=1,
     ),
+    "purge_archive": Purged(purged=3),
     "restore": Restored(restored=True, id="7f3a"),
     "archive_stats": ArchiveStats(archived_total=1, by_namespace=(IN_APP,)),
     "capabilities": Capabilities(
@@ -167,14 +176,16 @@ def serving(client: FakeClient) -> Serving:
     """Opens a served wire; leaving it ends the client's input and waits for the server to end by itself."""
 
     @asynccontextmanager
-    async def open_peer(stop: trio.Event | None = None) -> AsyncIterator[Peer]:
+    async def open_peer(
+        stop: trio.Event | None = None, *, profile: McpProfile = McpProfile.FULL
+    ) -> AsyncIterator[Peer]:
         ours, theirs = trio.testing.memory_stream_pair()
         peer = Peer(ours)
 
         async def serve() -> None:
             await run_mcp(
                 client, default_agent=lambda name: f"ai:{name}", stdin=theirs.receive_stream, stdout=theirs.send_stream,
-                stop=stop,
+                stop=stop, profile=profile,
             )
             await theirs.aclose()
 

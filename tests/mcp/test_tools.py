@@ -15,7 +15,7 @@ from aimem.wire import CreateMemory, Promoted, RecallRequest, UpdateMemory, to_b
 
 HOUSE = (
     "store", "recall", "search", "list", "get", "update", "delete", "promote", "link", "get_links", "stats", "gc",
-    "archive_list", "archive_restore", "archive_stats", "capabilities",
+    "archive_list", "archive_purge", "archive_restore", "archive_stats", "capabilities", "forget", "consolidate",
 )
 MEMORY_KEYS = [
     "id", "tier", "namespace", "title", "content", "tags", "priority", "confidence", "source", "access_count",
@@ -237,6 +237,12 @@ async def test_archive_list_restore_and_stats(client):
     assert list(page) == ["archived", "count"]
     assert restored == {"restored": True, "id": "7f3a"}
     assert counts["archived_total"] == 1
+
+
+@pytest.mark.parametrize("given", [{"older_than_days": 90}, {"all": True}, {}])
+async def test_archive_purge_leaves_it_to_the_node_whether_that_is_enough(client, given):
+    assert await answer(client, "memory_archive_purge", **given) == {"purged": 3}
+    assert client.calls == [("purge_archive", [{"older_than_days": None, "all": False, **given}], "me")]
 
 
 @pytest.mark.parametrize(("tool", "key"), [("memory_stats", "total"), ("memory_capabilities", "schema_version")])

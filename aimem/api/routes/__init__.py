@@ -8,13 +8,15 @@ from __future__ import annotations
 from typing import Final
 
 from aimem.api.route import Route
-from aimem.api.routes import archive, finding, links, memories, node, transfer, upkeep
+from aimem.api.routes import archive, consolidating, finding, forgetting, links, memories, node, transfer, upkeep
 
 ROUTES: Final[tuple[Route, ...]] = (
     *node.ROUTES,
     *memories.ROUTES,
     *finding.ROUTES,
     *links.ROUTES,
+    *forgetting.ROUTES,
+    *consolidating.ROUTES,
     *upkeep.ROUTES,
     *transfer.ROUTES,
     *archive.ROUTES,

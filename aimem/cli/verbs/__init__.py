@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aimem.cli.verbs import finding, memories, servers, transfer, upkeep
+from aimem.cli.verbs import curation, finding, interactive, memories, servers, transfer, upkeep
 from aimem.cli.verbs.table import Argument, Option, Verb
 
 VERBS: Final = (
@@ -22,8 +22,11 @@ VERBS: Final = (
     finding.LIST,
     memories.DELETE,
     memories.PROMOTE,
+    curation.FORGET,
     memories.LINK,
     memories.UNLINK,
+    curation.CONSOLIDATE,
+    curation.AUTO_CONSOLIDATE,
     upkeep.STATS,
     upkeep.NAMESPACES,
     upkeep.GC,
@@ -33,6 +36,9 @@ VERBS: Final = (
     upkeep.REINDEX,
     upkeep.STATUS,
     upkeep.BENCH,
+    interactive.SHELL,
+    interactive.COMPLETIONS,
+    interactive.MAN,
     servers.HELP,
 )
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from aimem.mcp.tools import finding, links, memories, upkeep
+from aimem.mcp.tools import curation, finding, links, memories, upkeep
 from aimem.mcp.tools.tool import Call, Effect, Tool
 
 TOOLS: Final[Mapping[str, Tool]] = {
-    tool.name: tool for table in (memories.TOOLS, finding.TOOLS, links.TOOLS, upkeep.TOOLS) for tool in table
+    tool.name: tool
+    for table in (memories.TOOLS, finding.TOOLS, links.TOOLS, curation.TOOLS, upkeep.TOOLS)
+    for tool in table
 }
 
 __all__ = ["TOOLS", "Call", "Effect", "Tool"]

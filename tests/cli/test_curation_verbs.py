@@ -1,0 +1,147 @@
+"""forget, consolidate and auto-consolidate: what they ask the node, and what they print."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import httpx
+import pytest
+
+from aimem.cli import ExitStatus
+from tests.cli.fakes import Machine, Stream
+
+DONE = {"deleted": 2, "archived": True, "dry_run": False, "more": False, "forget_id": "f-1", "version": "s:1"}
+SEEN = {
+    "deleted": 0, "archived": True, "dry_run": True, "more": False, "would_delete": 2, "memories": [
+        {"id": "x-1", "title": "Old plans", "namespace": "draft", "tier": "short"},
+        {"id": "x-2", "title": "Older\nplans", "namespace": "draft", "tier": "mid"},
+    ],
+}
+SEEN_TABLE = """\
+ID   TIER   NAMESPACE  TITLE
+x-1  short  draft      Old plans
+x-2  mid    draft      Older plans
+would forget: 2 memories
+"""
+UNDONE = {"deleted": 0, "archived": False, "dry_run": False, "forget_id": "f-1", "restored": 2, "not_restored": []}
+MADE = {
+    "id": "y-1", "consolidated": 2, "title": "T", "namespace": "project", "tier": "long", "agent_id": "tester",
+    "version": "s:2",
+}
+GROUPS = {
+    "consolidated": 3, "dry_run": False, "more": False, "groups": [
+        {"namespace": "n", "tag": "ops", "count": 3, "titles": ["a", "b", "c"], "ids": ["1", "2", "3"], "id": "z"},
+    ],
+}
+GROUP_TABLE = "COUNT  NAMESPACE  TAG  TITLES\n3      n          ops  a; b; c\n"
+
+CASES: list[tuple[str, dict[str, object], str, dict[str, object], str]] = [
+    ("forget -n draft -p old -t short", DONE, "/forget", {"namespace": "draft", "pattern": "old", "tier": "short"},
+     "forgotten: 2 memories\nto bring back: ai-memory forget --undo f-1\n"),
+    ("forget -n draft --dry-run", SEEN, "/forget", {"namespace": "draft", "dry_run": True}, SEEN_TABLE),
+    ("forget --undo f-1", UNDONE, "/forget", {"undo": "f-1"}, "restored: 2 memories\n"),
+    ("consolidate a,b -T T -s S", MADE, "/consolidate",
+     {"ids": ["a", "b"], "title": "T", "summary": "S", "namespace": "project", "tier": "long", "source": "cli"},
+     "consolidated: 2 memories into y-1 [long] (ns=project)\n"),
+    ("consolidate a b,c -T T -s S -n n -t mid", MADE, "/consolidate",
+     {"ids": ["a", "b", "c"], "namespace": "n", "tier": "mid"},
+     "consolidated: 2 memories into y-1 [long] (ns=project)\n"),
+    ("auto-consolidate -n n --short-only --min-count 4", GROUPS, "/auto_consolidate",
+     {"namespace": "n", "short_only": True, "min_count": 4, "dry_run": False},
+     GROUP_TABLE + "consolidated: 3 memories in 1 group\n"),
+    ("auto-consolidate --dry-run", {**GROUPS, "consolidated": 0, "dry_run": True}, "/auto_consolidate",
+     {"min_count": 3, "dry_run": True}, GROUP_TABLE + "would consolidate: 3 memories in 1 group\n"),
+]
+
+
+@pytest.mark.parametrize(("line", "answer", "path", "sent", "text"), CASES, ids=[case[0] for case in CASES])
+def test_a_verb_asks_once_and_prints_the_answer(
+    machine: Machine, line: str, answer: dict[str, object], path: str, sent: dict[str, object], text: str
+) -> None:
+    shown = machine.run(*line.split(), answer=answer)
+    assert (shown.status, shown.out) == (ExitStatus.OK, text)
+    assert (shown.request.method, shown.request.url.path) == ("POST", "/api/v1" + path)
+    assert sent.items() <= shown.body.items()
+    as_json = machine.run(*line.split(), "--json", answer=answer)
+    assert as_json.status == ExitStatus.OK
+    assert answer.items() <= as_json.json.items()  # type: ignore[attr-defined]
+
+
+def test_forget_of_nothing_says_so(machine: Machine) -> None:
+    shown = machine.run("forget", "-n", "x", answer={"deleted": 0, "archived": True, "dry_run": False})
+    assert (shown.status, shown.out) == (ExitStatus.OK, "forgotten: nothing matches\n")
+
+
+def test_forget_without_a_filter_is_a_usage_error_and_asks_nobody(machine: Machine) -> None:
+    for line in (["forget"], ["forget", "--dry-run"], ["forget", "--yes"]):
+        shown = machine.run(*line, answer=DONE)
+        assert shown.status == ExitStatus.INVALID
+        assert "needs --namespace, --pattern or --tier" in shown.err
+        assert shown.runtime.requests == []
+
+
+def test_an_invalid_tier_is_a_usage_error(machine: Machine) -> None:
+    shown = machine.run("forget", "-t", "shrot", "-n", "x", answer=DONE)
+    assert shown.status == ExitStatus.INVALID
+    assert shown.runtime.requests == []
+
+
+def test_more_than_go_at_once_is_said(machine: Machine) -> None:
+    shown = machine.run("forget", "-n", "x", answer={**DONE, "more": True})
+    assert "repeat the command" in shown.err
+
+
+def test_an_undo_that_leaves_some_names_them_with_the_status_of_a_conflict(machine: Machine) -> None:
+    left = [{"id": "x-9", "code": "name_taken", "error": "a memory titled 'x' already exists"}]
+    shown = machine.run("forget", "--undo", "f-1", answer={**UNDONE, "not_restored": left})
+    assert shown.status == ExitStatus.CONFLICT
+    assert "not restored: x-9: a memory titled 'x' already exists" in shown.err
+
+
+class Typed(io.BytesIO):
+    """A keyboard."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def keyboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard input and error are a terminal, output is not."""
+    monkeypatch.setattr("tests.cli.fakes.io.BytesIO", Typed)
+    monkeypatch.setattr(Stream, "isatty", lambda self: True)
+
+
+def node(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, json=SEEN if json.loads(request.content)["dry_run"] else DONE)
+
+
+@pytest.mark.parametrize(("typed", "requests"), [
+    (b"y\n", 2), (b"YES\n", 2), (b"n\n", 1), (b"\n", 1), (b"", 1), (b"\xff\n", 1), (b"yellow\n", 1),
+])
+def test_on_a_terminal_it_shows_and_asks_first(
+    machine: Machine, keyboard: None, typed: bytes, requests: int
+) -> None:
+    shown = machine.run("forget", "-n", "x", handler=node, stdin=typed)
+    assert shown.status == ExitStatus.OK
+    assert "forget 2 memories? [y/N]" in shown.err
+    assert "Old plans" in shown.out
+    assert len(shown.runtime.requests) == requests
+    assert ("nothing was forgotten" in shown.err) == (requests == 1)
+
+
+@pytest.mark.parametrize("flag", ["--yes", "-y", "--json"])
+def test_it_does_not_ask_if_told_so_or_if_a_program_reads(machine: Machine, keyboard: None, flag: str) -> None:
+    shown = machine.run("forget", "-n", "x", flag, handler=node)
+    assert "?" not in shown.err
+    assert len(shown.runtime.requests) == 1
+
+
+def test_a_warning_of_a_consolidation_is_said(machine: Machine) -> None:
+    shown = machine.run("consolidate", "a,b", "-T", "T", "-s", "S", answer={**MADE, "warning": "metadata was left out"})
+    assert "warning: metadata was left out" in shown.err
+
+
+def test_more_groups_are_said(machine: Machine) -> None:
+    assert "repeat the command" in machine.run("auto-consolidate", answer={**GROUPS, "more": True}).err
