@@ -35,6 +35,7 @@ from aimem.model.ids import (
 from aimem.model.instant import DAY_S, SECOND_US, Instant, after, format_instant, parse_instant
 from aimem.model.memory import (
     ArchivedMemory,
+    Candidate,
     JsonObject,
     Lifetimes,
     Link,
@@ -70,8 +71,8 @@ from aimem.model.words import Words
 
 __all__ = [
     "DAY_S", "GLOBAL", "HLC_MAX", "MAX_OP_ENTRIES", "SECOND_US", "SYSTEM", "SYSTEM_AGENT",
-    "AgentId", "ArchivedMemory", "Blank", "Cell", "Create", "Credential", "Dot", "Entry", "FieldConflict", "FieldValue",
-    "Hlc", "Instant", "JsonObject", "Lifetimes", "Link", "LinkKey", "Memory", "MemoryId", "Merged", "Namespace",
+    "AgentId", "ArchivedMemory", "Blank", "Candidate", "Cell", "Create", "Credential", "Dot", "Entry", "FieldConflict",
+    "FieldValue", "Hlc", "Instant", "JsonObject", "Lifetimes", "Link", "LinkKey", "Memory", "MemoryId", "Merged", "Namespace",
     "ObjectState", "Op", "Principal", "Relation", "Scope", "Stamp", "StreamHead", "StreamId", "Tier", "Vector",
     "Words",
     "after", "blank_entry", "chain_hash", "covers", "decode_entry", "derived_memory_id", "dominates", "encode_entry",
