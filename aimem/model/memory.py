@@ -76,6 +76,24 @@ class Memory(Struct, frozen=True, kw_only=True):
     last_accessed_at: Instant | None = None
 
 
+class Candidate(Struct, frozen=True, kw_only=True):
+    """What ranking looks at of a memory: everything but its texts.
+
+    Attributes:
+      role: who said it in a dialogue, by `metadata.role`.
+    """
+
+    id: MemoryId
+    namespace: Namespace
+    tier: Tier
+    priority: int = 5
+    confidence: float = 1.0
+    role: str | None = None
+    created_at: Instant
+    updated_at: Instant
+    access_count: int = 0
+
+
 class ArchivedMemory(Struct, frozen=True, kw_only=True):
     """A memory taken out of sight, with all that it had."""
 

@@ -11,6 +11,7 @@ from aimem.model import (
     AgentId,
     ArchivedMemory,
     Ending,
+    Candidate,
     Instant,
     Link,
     Memory,
@@ -32,6 +33,11 @@ LINK_COLUMNS: Final = (
     "l.source_id, l.target_id, l.relation, l.created_at, l.valid_from, l.valid_until, l.observed_by, l.ended, l.past"
 )
 LINK_WIDTH: Final = 9
+CANDIDATE_COLUMNS: Final = (
+    "m.id, m.namespace, m.tier, m.priority, m.confidence, m.metadata ->> '$.role', m.created_at, m.updated_at, "
+    "v.access_count"
+)
+CANDIDATE_WIDTH: Final = 9
 
 _LAST_ROWID = "SELECT last_insert_rowid()"
 
@@ -68,6 +74,22 @@ def memory(row: Row) -> Memory:
         expires_at=None if row[15] is None else _moment(row[15]),
         access_count=cast("int", row[16]),
         last_accessed_at=None if row[17] is None else _moment(row[17]),
+    )
+
+
+def candidate(row: Row) -> Candidate:
+    """What ranking looks at, from CANDIDATE_COLUMNS."""
+    role = row[5]
+    return Candidate(
+        id=MemoryId(cast("str", row[0])),
+        namespace=Namespace(cast("str", row[1])),
+        tier=Tier(cast("str", row[2])),
+        priority=cast("int", row[3]),
+        confidence=cast("float", row[4]),
+        role=role if isinstance(role, str) else None,
+        created_at=_moment(row[6]),
+        updated_at=_moment(row[7]),
+        access_count=cast("int", row[8]),
     )
 
 
