@@ -216,7 +216,9 @@ class Base(Struct, frozen=True, kw_only=True):
 
 
 def _row_count(found: Chunks) -> int:
-    return len(np.unique(found.numbers))
+    """Rows of chunks that come in the order of their places: those of one row are neighbours."""
+    numbers = found.numbers
+    return len(numbers) and 1 + int(np.count_nonzero(numbers[1:] != numbers[:-1]))
 
 
 def read(folder: Path, dimension: int) -> Segment:

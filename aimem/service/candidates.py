@@ -10,7 +10,7 @@ import trio
 from msgspec import Struct
 
 from aimem.errors import AimemError
-from aimem.model import Instant, Memory, MemoryId, Namespace, Words
+from aimem.model import Candidate, Instant, MemoryId, Namespace, Words
 from aimem.ports import Connection
 from aimem.search import Evidence, tuning
 from aimem.service.facts import Judgement, judge_facts
@@ -62,7 +62,7 @@ class _Arms(Struct, frozen=True, kw_only=True):
 
     lexical: Mapping[int, float]
     dense: Mapping[int, float]
-    rows: Mapping[int, Memory]
+    rows: Mapping[int, Candidate]
     judged: Judgement
     superseded: frozenset[int]
 
@@ -150,7 +150,7 @@ async def _by_meaning(node: Node, question: Question, vector: bytes | None, widt
 
 def _rows(
     conn: Connection, question: Question, numbers: Collection[int]
-) -> tuple[dict[int, Memory], tuple[linkage.Fact, ...]]:
-    rows = memories.by_numbers(conn, sorted(numbers), question.filters, question.visible, question.now)
+) -> tuple[dict[int, Candidate], tuple[linkage.Fact, ...]]:
+    rows = memories.candidates(conn, sorted(numbers), question.filters, question.visible, question.now)
     ids = [memory.id for memory in rows.values()]
     return rows, linkage.facts_about(conn, ids, question.now, question.visible)

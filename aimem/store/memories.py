@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 from msgspec import Struct
 
-from aimem.model import ArchivedMemory, Instant, Memory, MemoryId, Namespace
+from aimem.model import ArchivedMemory, Candidate, Instant, Memory, MemoryId, Namespace
 from aimem.ports import Connection, SqlValue
 from aimem.store import rows
 from aimem.store.filters import Clause, Filters, live_at, matching
@@ -46,6 +46,7 @@ _LIVE = (
 # From the named rows outwards: left to itself, SQLite prefers to walk along a namespace that holds nearly all rows.
 _OF_NUMBERS = "FROM json_each(:numbers) AS j CROSS JOIN memory_view v ON v.no = j.value"
 _AMONG = f"SELECT v.no {_OF_NUMBERS}"
+_CANDIDATES = f"SELECT {rows.CANDIDATE_COLUMNS}, v.no {_OF_NUMBERS} CROSS JOIN memories m ON m.id = v.id"
 _BY_NUMBERS = f"SELECT {rows.MEMORY_COLUMNS}, v.no {_OF_NUMBERS} CROSS JOIN memories m ON m.id = v.id"
 _CARRY = "UPDATE memory_view SET access_count = max(access_count, :count) WHERE id = :id"
 _ORDER = " ORDER BY m.priority DESC, m.updated_at DESC, m.id"
@@ -206,6 +207,15 @@ def by_numbers(
     where = live_at(now) & visible & matching(filters)
     found = conn.execute(f"{_BY_NUMBERS} WHERE {where.sql}", {**where.parameters, "numbers": _array(numbers)})
     return {cast("int", row[rows.MEMORY_WIDTH]): rows.memory(row) for row in found.fetchall()}
+
+
+def candidates(
+    conn: Connection, numbers: Sequence[int], filters: Filters, visible: Clause, now: Instant
+) -> dict[int, Candidate]:
+    """Of these rows of the view, those that are live, visible and match: number -> what ranking looks at."""
+    where = live_at(now) & visible & matching(filters)
+    found = conn.execute(f"{_CANDIDATES} WHERE {where.sql}", {**where.parameters, "numbers": _array(numbers)})
+    return {cast("int", row[rows.CANDIDATE_WIDTH]): rows.candidate(row) for row in found.fetchall()}
 
 
 def have_more_than(conn: Connection, namespaces: Sequence[Namespace], count: int) -> bool:

@@ -18,6 +18,10 @@ HOUSE = (
     "archive_list", "archive_purge", "archive_restore", "archive_stats", "capabilities", "forget", "consolidate",
     "expand_query", "auto_tag", "detect_contradiction",
 )
+GRAPH = (
+    "kg_timeline", "kg_invalidate", "kg_query", "entity_register", "entity_get_by_alias", "get_taxonomy",
+    "check_duplicate",
+)
 MEMORY_KEYS = [
     "id", "tier", "namespace", "title", "content", "tags", "priority", "confidence", "source", "access_count",
     "created_at", "updated_at", "metadata",
@@ -37,7 +41,7 @@ def request(kind: type[msgspec.Struct], **fields: object) -> object:
 
 
 def test_the_table_has_the_tools_of_this_house():
-    assert set(TOOLS) == {f"memory_{name}" for name in HOUSE}
+    assert set(TOOLS) == {f"memory_{name}" for name in (*HOUSE, *GRAPH)}
 
 
 async def test_store_sends_what_was_given_and_leaves_other_defaults_to_the_node(client):

@@ -1,4 +1,4 @@
-"""Cases of the tools that ask a language model, where there is none."""
+"""Cases of the tools that ask a language model; the daemon of these tests has none."""
 
 from __future__ import annotations
 
@@ -7,25 +7,24 @@ from typing import Any
 from tests.mcp.cases.case import Arguments, Case, World
 
 
-async def question(world: World) -> Arguments:
-    return {"query": "where is the database"}
+async def words(_: World) -> Arguments:
+    return {"query": "lighthouse"}
 
 
-async def refused(world: World, given: Arguments, answer: Any) -> None:
-    assert answer["code"] == "needs_llm"
+async def tagless(world: World) -> Arguments:
+    return {"id": await world.store("Tagless")}
 
 
-async def untagged(world: World) -> Arguments:
-    return {"id": await world.store("Port", tags=["ops"])}
+async def unchanged(world: World, given: Arguments, _: Any) -> None:
+    if "id" in given:
+        assert (await world.memory(given["id"]))["tags"] == []
 
 
-async def still_untagged(world: World, given: Arguments, answer: Any) -> None:
-    assert (await world.memory(given["id"]))["tags"] == ["ops"]
-
-
-async def pair(world: World) -> Arguments:
-    one = await world.store("Port", "The port is 5432.")
-    return {"id_a": one, "id_b": await world.store("Port now", "The port is 5433.")}
+async def disagreeing(world: World) -> Arguments:
+    return {
+        "id_a": await world.store("Port", "The database listens on port 5432."),
+        "id_b": await world.store("Port now", "The database listens on port 5433."),
+    }
 
 
 async def judged(world: World, given: Arguments, answer: Any) -> None:
@@ -34,7 +33,7 @@ async def judged(world: World, given: Arguments, answer: Any) -> None:
 
 
 CASES = {
-    "memory_expand_query": Case(arguments=question, check=refused, refusal="needs_llm"),
-    "memory_auto_tag": Case(arguments=untagged, check=still_untagged, refusal="needs_llm"),
-    "memory_detect_contradiction": Case(arguments=pair, check=judged),
+    "memory_expand_query": Case(arguments=words, check=unchanged, refusal="needs_llm"),
+    "memory_auto_tag": Case(arguments=tagless, check=unchanged, refusal="needs_llm"),
+    "memory_detect_contradiction": Case(arguments=disagreeing, check=judged),
 }
