@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -39,20 +39,10 @@ async def smart(db: Path, fake: FakeOllama) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def until(http: httpx.AsyncClient, path: str, is_so: Callable[[Any], bool]) -> Any:
-    """What a GET answers once it is so."""
-
-    async def look() -> Any:
-        # The node's own bounded wait; with nothing to wait for it answers at once, so the loop waits a little too.
-        await http.get("/api/v1/index", params={"wait_below": 0})
-        return (await http.get(f"/api/v1{path}")).json()
-
-    return await _retried(look, is_so)
-
-
-async def _retried(look: Callable[[], Awaitable[Any]], is_so: Callable[[Any], bool]) -> Any:
+    """What a GET answers once it is so. Another process tells nobody when: it is asked, and each answer takes a while."""
     with trio.fail_after(START_S):
-        while not is_so(found := await look()):
-            await trio.sleep(0.05)
+        while not is_so(found := (await http.get(f"/api/v1{path}")).json()):
+            await http.get("/api/v1/index", params={"wait_below": 0})
     return found
 
 
