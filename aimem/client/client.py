@@ -9,11 +9,13 @@ from aimem.client.entities import EntityCalls
 from aimem.client.graph import GraphCalls
 from aimem.client.memories import MemoryCalls
 from aimem.client.taxonomy import TaxonomyCalls
+from aimem.client.thinking import ThinkingCalls
 from aimem.client.upkeep import UpkeepCalls
 
 
 class Client(
     MemoryCalls,
+    ThinkingCalls,
     GraphCalls,
     ContradictionCalls,
     TaxonomyCalls,

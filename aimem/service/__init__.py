@@ -13,7 +13,9 @@ from aimem.service.edit import delete, promote, update
 from aimem.service.entities import entity_by_alias, register_entity
 from aimem.service.forgetting import forget
 from aimem.service.graph import kg_invalidate, kg_query, kg_timeline
+from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
+from aimem.service.insight import auto_tag, detect_contradiction, expand
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
@@ -44,14 +46,17 @@ __all__ = [
     "archive",
     "archive_stats",
     "auto_consolidate",
+    "auto_tag",
     "capabilities",
     "check_duplicate",
     "collect",
     "consolidate",
     "contradictions",
     "delete",
+    "detect_contradiction",
     "drop_unused_vectors",
     "entity_by_alias",
+    "expand",
     "expand_query",
     "export",
     "forget",
@@ -71,6 +76,8 @@ __all__ = [
     "list_memories",
     "look_for_language",
     "namespaces",
+    "note_metadata",
+    "offer_hooks",
     "promote",
     "purge_archive",
     "recall",
@@ -79,6 +86,7 @@ __all__ = [
     "remember",
     "resolve",
     "restore",
+    "run_hooks",
     "run_indexer",
     "run_language",
     "run_touches",

@@ -70,7 +70,10 @@ class LinkOut(Struct, kw_only=True):
 
 
 class Stored(Struct, kw_only=True):
-    """Answer to a store: the stored row's values. `version` is the write's dot."""
+    """Answer to a store: the stored row's values. `version` is the write's dot.
+
+    `autonomy_hook_skipped` says why the language model will not look at a new memory, if it is configured to.
+    """
 
     id: str
     tier: str
@@ -82,6 +85,7 @@ class Stored(Struct, kw_only=True):
     potential_contradictions: tuple[str, ...] | UnsetType = UNSET
     expires_at: str | UnsetType = UNSET
     title_generated: bool | UnsetType = UNSET
+    autonomy_hook_skipped: str | UnsetType = UNSET
 
 
 class UpdatedMemory(MemoryOut, kw_only=True):
@@ -287,7 +291,7 @@ class ImportResult(Struct, kw_only=True):
 
 
 class Health(Struct, kw_only=True):
-    """Cheap liveness: no query over rows."""
+    """Cheap liveness: no query over rows. `llm` is the language model that is configured, or `none`."""
 
     status: str
     service: str
@@ -300,6 +304,8 @@ class Health(Struct, kw_only=True):
     open_access: bool
     stream: str
     warnings: tuple[str, ...] = ()
+    llm: str = "none"
+    llm_ready: bool = False
 
 
 class Capabilities(Struct, kw_only=True):

@@ -21,6 +21,7 @@ from aimem.api.routes import (
     memories,
     node,
     taxonomy,
+    thinking,
     transfer,
     upkeep,
 )
@@ -30,6 +31,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *memories.ROUTES,
     *finding.ROUTES,
     *links.ROUTES,
+    *thinking.ROUTES,
     *graph.ROUTES,
     *contradictions.ROUTES,
     *taxonomy.ROUTES,
