@@ -7,6 +7,7 @@ line), hold SQL, or own a deadline.
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.consolidating import consolidate
+from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
 from aimem.service.edit import delete, promote, update
 from aimem.service.forgetting import forget
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
@@ -18,6 +19,7 @@ from aimem.service.overview import NodeStatus, capabilities, health, namespaces,
 from aimem.service.recall import recall
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
+from aimem.service.rollback import roll_back
 from aimem.service.thinking import (
     expand_query,
     is_thinking,
@@ -31,6 +33,7 @@ from aimem.service.transfer import export, import_memories
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
+    "Cycle",
     "Node",
     "NodeStatus",
     "Once",
@@ -39,11 +42,15 @@ __all__ = [
     "archive",
     "archive_stats",
     "auto_consolidate",
+    "begin_cycle",
     "capabilities",
     "collect",
     "consolidate",
+    "curate",
+    "curation_reports",
     "delete",
     "drop_unused_vectors",
+    "end_cycle",
     "expand_query",
     "export",
     "forget",
@@ -65,6 +72,8 @@ __all__ = [
     "reindex",
     "remember",
     "restore",
+    "roll_back",
+    "run_cycle",
     "run_indexer",
     "run_language",
     "run_touches",
