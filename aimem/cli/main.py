@@ -53,8 +53,11 @@ def _carry_out(argv: Sequence[str], runtime: Runtime, around: Surroundings) -> i
         raise UsageError(f"{parsed.verb.name} needs one of {names}; see `ai-memory {parsed.verb.name} --help`")
     if parsed.verb.name == "help":
         return _carry_out([*parsed.values["words"], "--help"], runtime, around)
-    config = load_config(parsed.settings, around.environ, cwd=around.cwd, home=around.home)
-    _refuse_missing(parsed.verb, config.store)
+    if parsed.verb.is_plain:
+        config = load_config({}, {"AI_MEMORY_NO_CONFIG": ""}, cwd=around.cwd, home=around.home)
+    else:
+        config = load_config(parsed.settings, around.environ, cwd=around.cwd, home=around.home)
+        _refuse_missing(parsed.verb, config.store)
     context = Context(parsed, config, runtime, around)
     try:
         return command_of(parsed.verb)(context)

@@ -184,10 +184,12 @@ def setting_metavar(setting: Setting) -> str:
 
 
 def _add_argument(parser: argparse.ArgumentParser, argument: Argument) -> None:
+    choices = argument.choices or None
     if argument.count == "1":
-        parser.add_argument(argument.name, help=argument.help)
+        parser.add_argument(argument.name, choices=choices, metavar=argument.name, help=argument.help)
     else:
-        parser.add_argument(argument.name, nargs=argument.count, help=argument.help)
+        parser.add_argument(
+            argument.name, nargs=argument.count, choices=choices, metavar=argument.name, help=argument.help)
 
 
 def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:

@@ -16,6 +16,8 @@ from aimem.config.slices import (
     LogConfig,
     LogFormat,
     LogLevel,
+    McpConfig,
+    McpProfile,
     ScoringConfig,
     SearchConfig,
     StoreConfig,
@@ -23,6 +25,6 @@ from aimem.config.slices import (
 
 __all__ = [
     "EVERY_VERB", "SETTINGS", "VARIABLES", "ApiConfig", "Config", "CuratorConfig", "FeatureTier", "IdentityConfig",
-    "Kind", "LogConfig", "LogFormat", "LogLevel", "ScoringConfig", "SearchConfig", "Setting", "StoreConfig", "Variable",
-    "kind_words", "load_config", "setting", "system_environ",
+    "Kind", "LogConfig", "LogFormat", "LogLevel", "McpConfig", "McpProfile", "ScoringConfig", "SearchConfig", "Setting",
+    "StoreConfig", "Variable", "kind_words", "load_config", "setting", "system_environ",
 ]

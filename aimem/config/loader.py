@@ -19,6 +19,8 @@ from aimem.config.slices import (
     LogConfig,
     LogFormat,
     LogLevel,
+    McpConfig,
+    McpProfile,
     ScoringConfig,
     SearchConfig,
     StoreConfig,
@@ -241,6 +243,7 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
             archive_on_gc=_get(given, "archive_on_gc", bool, True),
             archive_max_days=_positive(given, "archive_max_days", None)),
         api=_api(given),
+        mcp=McpConfig(profile=McpProfile(_get(given, "mcp_profile", str, McpProfile.CORE))),
         identity=IdentityConfig(
             agent_id=_agent_id(given), anonymize=_get(given, "identity.anonymize_default", bool, False)),
         log=LogConfig(

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from aimem.config.slices import FeatureTier, LogFormat, LogLevel
+from aimem.config.slices import FeatureTier, LogFormat, LogLevel, McpProfile
 
 EVERY_VERB: Final = ("*",)
 """`Setting.flag_of` of a global flag: accepted before and after every verb."""
@@ -107,6 +107,10 @@ SETTINGS: Final = (
             high=3600, default="30", help="Seconds that one request may take."),
     Setting(key="body_max_bytes", variable="AI_MEMORY_BODY_MAX_BYTES", kind=Kind.INTEGER, low=1024,
             high=64 * 1024 * 1024, default="2097152", help="Largest request body, in bytes."),
+    Setting(key="mcp_profile", variable="AI_MEMORY_MCP_PROFILE", kind=Kind.CHOICE, choices=_words(McpProfile),
+            default="core", flag="--profile", flag_of=("mcp",),
+            help="The tools that an MCP client is shown: core, the few that most work needs, or full, all; each works "
+                 "when called, shown or not."),
     Setting(key="model_dir", variable="AI_MEMORY_MODEL_DIR", kind=Kind.PATH, default="the installed package",
             help="Folder of the embedding model (model.onnx and its tokenizer files)."),
     Setting(key="archive_on_gc", variable="AI_MEMORY_ARCHIVE_ON_GC", kind=Kind.SWITCH, default="true",

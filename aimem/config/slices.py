@@ -19,6 +19,13 @@ class FeatureTier(StrEnum):
     AUTONOMOUS = "autonomous"
 
 
+class McpProfile(StrEnum):
+    """Which tools an MCP client is shown; every tool works when called, shown or not."""
+
+    CORE = "core"
+    FULL = "full"
+
+
 class LogFormat(StrEnum):
     """How a log line is written."""
 
@@ -109,6 +116,12 @@ class ApiConfig(Struct, frozen=True, kw_only=True):
     shutdown_grace_s: float = 30
 
 
+class McpConfig(Struct, frozen=True, kw_only=True):
+    """The MCP door: which tools `tools/list` shows, unless the client asks for another profile."""
+
+    profile: McpProfile = McpProfile.CORE
+
+
 class IdentityConfig(Struct, frozen=True, kw_only=True):
     """Whom writes are attributed to: an id, or None for one made of host and process (no host if `anonymize`)."""
 
@@ -131,6 +144,7 @@ class Config(Struct, frozen=True, kw_only=True):
     lifetimes: Lifetimes = Lifetimes()
     curator: CuratorConfig = CuratorConfig()
     api: ApiConfig = ApiConfig()
+    mcp: McpConfig = McpConfig()
     identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
     notices: tuple[str, ...] = ()

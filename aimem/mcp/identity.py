@@ -11,6 +11,9 @@ from aimem.model import AgentId, rules
 DefaultAgent = Callable[[str | None], str]
 """From the client's own name (`clientInfo.name`, None before it said one) to the agent id of its calls."""
 
+HttpAgent = Callable[[str | None, str | None], str | None]
+"""From the client's name and the nonce of its session (None: it has none) to the agent id of its calls, if any."""
+
 # Together with `ai:`, `@`, `:pid-` and a pid of 7 digits these stay below the 128 bytes of an agent id.
 _CLIENT_MAX_CHARS: Final = 48
 _HOST_MAX_CHARS: Final = 56
@@ -49,6 +52,35 @@ def anonymous_agent(configured: str | None, *, pid: int, suffix: str) -> Default
     """
     agent = rules.agent_id(configured) if configured else AgentId(f"anonymous:pid-{pid}-{suffix}")
     return lambda _: agent
+
+
+def client_part(name: str) -> str:
+    """A client's name as a part of an agent id; may be empty."""
+    return _part(name, _CLIENT_MAX_CHARS)
+
+
+def http_agent(host: str) -> HttpAgent:
+    """The chain of default identities over HTTP: the client's name, told apart by its session, else none.
+
+    Args:
+      host: name of the node's machine. The client's own is not known, and its address would say too much.
+    """
+    place = _part(host, _HOST_MAX_CHARS) or "unknown"
+
+    def name(client: str | None, nonce: str | None) -> str | None:
+        said = _part(client or "", _CLIENT_MAX_CHARS)
+        mark = "mcp" if nonce is None else f"mcp-{nonce[:8]}"
+        if said:
+            return AgentId(f"ai:{said}@{place}:{mark}")
+        return None if nonce is None else AgentId(f"anonymous:{mark}")
+
+    return name
+
+
+def anonymous_http_agent(client: str | None, nonce: str | None) -> str | None:
+    """The chain of an anonymized node: the session alone."""
+    del client
+    return None if nonce is None else AgentId(f"anonymous:mcp-{nonce[:8]}")
 
 
 def _part(text: str, max_chars: int) -> str:

@@ -8,8 +8,12 @@ from aimem.service.archive import archive, archive_stats, list_archive, purge_ar
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.consolidating import consolidate
 from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
+from aimem.service.contradictions import contradictions, resolve
+from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
+from aimem.service.entities import entity_by_alias, register_entity
 from aimem.service.forgetting import forget
+from aimem.service.graph import kg_invalidate, kg_query, kg_timeline
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
@@ -20,6 +24,7 @@ from aimem.service.recall import recall
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
+from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
     expand_query,
     is_thinking,
@@ -44,6 +49,7 @@ __all__ = [
     "auto_consolidate",
     "begin_cycle",
     "capabilities",
+    "check_duplicate",
     "collect",
     "consolidate",
     "curate",
@@ -51,15 +57,23 @@ __all__ = [
     "delete",
     "drop_unused_vectors",
     "end_cycle",
+    "contradictions",
+    "delete",
+    "drop_unused_vectors",
+    "entity_by_alias",
     "expand_query",
     "export",
     "forget",
     "get",
+    "get_taxonomy",
     "health",
     "import_memories",
     "index_status",
     "is_thinking",
     "judge_contradiction",
+    "kg_invalidate",
+    "kg_query",
+    "kg_timeline",
     "link",
     "links_of",
     "list_archive",
@@ -69,8 +83,10 @@ __all__ = [
     "promote",
     "purge_archive",
     "recall",
+    "register_entity",
     "reindex",
     "remember",
+    "resolve",
     "restore",
     "roll_back",
     "run_cycle",

@@ -27,7 +27,6 @@ TEXTS_A_ROUND: Final = 32
 DROP_UNUSED_BATCH: Final = 500
 WAIT_MAX_S: Final = 10.0
 
-_ALL: Final = 2**62
 _WARMING: Final = "no memory has its vectors yet; they are being made"
 
 
@@ -163,24 +162,34 @@ async def index_status(node: Node, wait_below: int | None = None) -> IndexStatus
     """
     if wait_below is not None:
         rules.bounded(wait_below, 0, 2**31, field="wait_below")
-        with trio.move_on_after(WAIT_MAX_S):
-            # Read with the lock held: a pulse between reading and waiting would be missed.
-            async with node.index_changed:
-                # Before it is settled nobody has compared the index with the database.
-                while not node.recaller.is_settled or _left(node, await _status(node)) > wait_below:
-                    await node.index_changed.wait()
+        await _wait_below(node, wait_below)
     return await _status(node)
 
 
-def _left(node: Node, status: IndexStatus) -> int:
-    vectors = 0 if node.recaller.is_keyword_only else status.embedding_backlog + status.index_backlog
-    return vectors + status.text_backlog
+async def _wait_below(node: Node, count: int) -> None:
+    deadline = trio.current_time() + WAIT_MAX_S
+    # Read with the lock held: a pulse between reading and waiting would be missed.
+    async with node.index_changed:
+        # Before it is settled nobody has compared the index with the database.
+        while not node.recaller.is_settled or await _is_owed_more(node, count):
+            with trio.move_on_at(deadline) as patience:     # around the waiting alone: a read would be broken off
+                await node.index_changed.wait()
+            if patience.cancelled_caught:
+                break
+
+
+async def _is_owed_more(node: Node, count: int) -> bool:
+    """Whether more than that is owed; asked at each round of whoever pays it, so nothing is counted beyond."""
+    owed = await node.store.read(fulltext.count_unindexed, count + 1)
+    if not node.recaller.is_keyword_only:
+        owed += node.recaller.pending_count + await node.store.read(embeddings.count_backlog, count + 1)
+    return owed > count
 
 
 async def _status(node: Node) -> IndexStatus:
     backlog = await node.store.read(embeddings.count_backlog)
     embedded = await node.store.read(embeddings.count_embedded)
-    texts = await node.store.read(fulltext.count_unindexed, _ALL)
+    texts = await node.store.read(fulltext.count_unindexed, embeddings.ALL)
     recaller = node.recaller
     return IndexStatus(
         mode=recaller.mode, model=recaller.model, embedding_backlog=backlog, embedded=embedded, reason=recaller.reason,

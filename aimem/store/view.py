@@ -19,6 +19,7 @@ from aimem.model import ObjectState
 from aimem.ports import Connection, Row
 from aimem.store.dialogue import Place, dialogue_of
 from aimem.store.kinds import LIVE, MEMORY, load_object
+from aimem.store.rows import insert
 
 Name = tuple[str, str]
 
@@ -31,7 +32,7 @@ _INSERT = (
     "INSERT INTO memory_view (id, state, holder, namespace, title, owner, expires_at, text_hash, dialogue, created_at, "
     "is_embedded) VALUES (:id, :state, :holder, :namespace, :title, :owner, :expires_at, :text_hash, :dialogue, "
     ":created_at, EXISTS (SELECT 1 FROM embeddings e, meta m WHERE m.name = 'embedding_model' "
-    "AND e.text_hash = :text_hash AND e.model = m.value)) RETURNING no"
+    "AND e.text_hash = :text_hash AND e.model = m.value))"
 )
 _UPDATE = (
     "UPDATE memory_view SET state = :state, holder = :holder, namespace = :namespace, title = :title, owner = :owner, "
@@ -289,8 +290,7 @@ def _step_down(conn: Connection, seen: Seen, old: _Shown | None) -> _Shown | Non
 def _show(conn: Connection, seen: Seen, old: _Shown | None, *, is_rewritten: bool) -> tuple[int, bool]:
     """Write a row of the view. Returns: its number, and whether anything about it changed."""
     if old is None:
-        row = conn.execute(_INSERT, asdict(seen)).fetchone()
-        return (row[0] if row and isinstance(row[0], int) else 0), True
+        return insert(conn, _INSERT, asdict(seen)), True
     if old.seen == seen:
         return old.no, is_rewritten
     conn.execute(_UPDATE, {**asdict(seen), "no": old.no})

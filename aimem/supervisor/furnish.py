@@ -22,6 +22,7 @@ from aimem.store import Store, StorePorts, StoreSettings
 from aimem.supervisor.children import Child, OnFailure
 from aimem.supervisor.control import Control
 from aimem.supervisor.http import HttpServer
+from aimem.supervisor.mcpdoor import PATH, McpDoor
 from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Place
 from aimem.supervisor.tree import Inside, Plan
@@ -71,7 +72,9 @@ async def _furnish(
         run = partial(run_curator, node, config.curator.interval_s)
         children.append(Child(name="curator", run=run, on_failure=OnFailure.RESTART))
     about = "keyword recall" if reason else "semantic recall"
-    app = make_app(node, config.api, is_stopping=control.stop.is_set)
+    mcp = McpDoor(config, chance=ports.chance, threads=ports.threads, host=_node_name(config))
+    app = make_app(node, config.api, is_stopping=control.stop.is_set, beside={PATH: mcp})
+    mcp.lead_to(app)
 
     def watch(server: HttpServer) -> None:
         node.figures.append(partial(_figures, server, control))

@@ -376,10 +376,12 @@ def test_mcp_runs_the_server_and_leaves_stdout_to_it(machine: Machine) -> None:
 
 def test_mcp_prints_a_configuration_that_works_from_any_folder_and_holds_no_secret(machine: Machine) -> None:
     environ = {"AI_MEMORY_API_KEY": "s3cret", "AI_MEMORY_MODEL_DIR": "model", "AI_MEMORY_DB": "env.db"}
-    printed = machine.run("--agent-id", "me", "mcp", "--print-config", "--tier", "keyword", environ=environ)
+    printed = machine.run("--agent-id", "me", "mcp", "--print-config", "--tier", "keyword", "--profile", "full",
+                          environ=environ)
     assert printed.json == {"mcpServers": {"ai-memory": {
         "command": "/bin/ai-memory",
-        "args": ["--db", str(machine.cwd / "env.db"), "--agent-id", "me", "mcp", "--tier", "keyword"],
+        "args": ["--db", str(machine.cwd / "env.db"), "--agent-id", "me", "mcp", "--tier", "keyword",
+                 "--profile", "full"],
         "env": {"AI_MEMORY_NO_CONFIG": "1", "AI_MEMORY_MODEL_DIR": str(machine.cwd / "model")},
     }}}
     assert "s3cret" not in printed.out

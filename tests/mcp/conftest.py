@@ -12,6 +12,7 @@ import trio
 import trio.testing
 from msgspec import Struct
 
+from aimem.config import McpProfile
 from aimem.mcp import run_mcp
 from aimem.wire import (
     ArchivedOut,
@@ -30,6 +31,7 @@ from aimem.wire import (
     MemoryWithLinks,
     NamespaceCount,
     Promoted,
+    Purged,
     RecallResult,
     Restored,
     ScoredMemory,
@@ -40,6 +42,7 @@ from aimem.wire import (
     UpdatedMemory,
     to_builtins,
 )
+from tests.mcp.graph_answers import GRAPH_ANSWERS
 
 FIELDS: dict[str, object] = {
     "id": "7f3a", "tier": "mid", "namespace": "team/app", "title": "Deploys | on Friday: no",
@@ -52,6 +55,7 @@ MEMORY = MemoryOut(**FIELDS)  # type: ignore[arg-type]  # one table of fields fo
 LINK = LinkOut(source_id="7f3a", target_id="9c", relation="supersedes", created_at="2026-01-02T03:04:05.000000Z")
 IN_APP = NamespaceCount(namespace="team/app", count=1)
 ANSWERS: dict[str, Struct] = {
+    **GRAPH_ANSWERS,
     "remember": Stored(
         id="7f3a", tier="mid", namespace="team/app", title="T", agent_id="alice", action="created", version="s:1"
     ),
@@ -82,6 +86,7 @@ ANSWERS: dict[str, Struct] = {
         ),
         count=1,
     ),
+    "purge_archive": Purged(purged=3),
     "restore": Restored(restored=True, id="7f3a"),
     "archive_stats": ArchiveStats(archived_total=1, by_namespace=(IN_APP,)),
     "capabilities": Capabilities(
@@ -173,14 +178,16 @@ def serving(client: FakeClient) -> Serving:
     """Opens a served wire; leaving it ends the client's input and waits for the server to end by itself."""
 
     @asynccontextmanager
-    async def open_peer(stop: trio.Event | None = None) -> AsyncIterator[Peer]:
+    async def open_peer(
+        stop: trio.Event | None = None, *, profile: McpProfile = McpProfile.FULL
+    ) -> AsyncIterator[Peer]:
         ours, theirs = trio.testing.memory_stream_pair()
         peer = Peer(ours)
 
         async def serve() -> None:
             await run_mcp(
                 client, default_agent=lambda name: f"ai:{name}", stdin=theirs.receive_stream, stdout=theirs.send_stream,
-                stop=stop,
+                stop=stop, profile=profile,
             )
             await theirs.aclose()
 

@@ -15,7 +15,11 @@ from aimem.wire import CreateMemory, Promoted, RecallRequest, UpdateMemory, to_b
 
 HOUSE = (
     "store", "recall", "search", "list", "get", "update", "delete", "promote", "link", "get_links", "stats", "gc",
-    "archive_list", "archive_restore", "archive_stats", "capabilities", "forget", "consolidate",
+    "archive_list", "archive_purge", "archive_restore", "archive_stats", "capabilities", "forget", "consolidate",
+)
+GRAPH = (
+    "kg_timeline", "kg_invalidate", "kg_query", "entity_register", "entity_get_by_alias", "get_taxonomy",
+    "check_duplicate",
 )
 MEMORY_KEYS = [
     "id", "tier", "namespace", "title", "content", "tags", "priority", "confidence", "source", "access_count",
@@ -36,7 +40,7 @@ def request(kind: type[msgspec.Struct], **fields: object) -> object:
 
 
 def test_the_table_has_the_tools_of_this_house():
-    assert set(TOOLS) == {f"memory_{name}" for name in HOUSE}
+    assert set(TOOLS) == {f"memory_{name}" for name in (*HOUSE, *GRAPH)}
 
 
 async def test_store_sends_what_was_given_and_leaves_other_defaults_to_the_node(client):
@@ -237,6 +241,12 @@ async def test_archive_list_restore_and_stats(client):
     assert list(page) == ["archived", "count"]
     assert restored == {"restored": True, "id": "7f3a"}
     assert counts["archived_total"] == 1
+
+
+@pytest.mark.parametrize("given", [{"older_than_days": 90}, {"all": True}, {}])
+async def test_archive_purge_leaves_it_to_the_node_whether_that_is_enough(client, given):
+    assert await answer(client, "memory_archive_purge", **given) == {"purged": 3}
+    assert client.calls == [("purge_archive", [{"older_than_days": None, "all": False, **given}], "me")]
 
 
 @pytest.mark.parametrize(("tool", "key"), [("memory_stats", "total"), ("memory_capabilities", "schema_version")])

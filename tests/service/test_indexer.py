@@ -272,14 +272,14 @@ async def test_a_backlog_that_empties_while_the_status_is_read_is_noticed(
 ) -> None:
     await put(hybrid, None, "alpha")
     count = embeddings.count_embedded
-    read = service.indexer._status
+    look = service.indexer._is_owed_more
 
-    async def slow_status(node: Node) -> object:
-        status = await read(node)
+    async def look_slowly(node: Node, count: int) -> bool:
+        is_owed_more = await look(node, count)
         await all_quiet()  # the indexer embeds everything and pulses meanwhile
-        return status
+        return is_owed_more
 
-    monkeypatch.setattr(service.indexer, "_status", slow_status)
+    monkeypatch.setattr(service.indexer, "_is_owed_more", look_slowly)
     with trio.fail_after(5):
         status = await service.index_status(hybrid, wait_below=0)
     assert (status.embedding_backlog, await hybrid.store.read(count)) == (0, 1)

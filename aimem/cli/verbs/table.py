@@ -13,6 +13,8 @@ class Argument(Struct, frozen=True, kw_only=True):
     name: str
     help: str
     count: str = "1"
+    choices: tuple[str, ...] = ()
+    is_file: bool = False
 
 
 class Option(Struct, frozen=True, kw_only=True):
@@ -25,6 +27,7 @@ class Option(Struct, frozen=True, kw_only=True):
       read: turns the text into a value (ValueError if it cannot), or None for a switch.
       default: without the option.
       default_text: the default in words, where it is not a value.
+      is_file: whether the value names a file, which shells then complete.
     """
 
     flag: str
@@ -36,6 +39,7 @@ class Option(Struct, frozen=True, kw_only=True):
     default_text: str = ""
     required: bool = False
     choices: tuple[str, ...] = ()
+    is_file: bool = False
 
     @property
     def name(self) -> str:
@@ -49,6 +53,7 @@ class Verb(Struct, frozen=True, kw_only=True):
     Attributes:
       prints: what `--json` prints.
       begins: whether it makes sense where no database is yet; the other verbs refuse a named one that is not there.
+      is_plain: whether it needs neither database nor configuration, and so works also where that is broken.
     """
 
     name: str
@@ -60,4 +65,5 @@ class Verb(Struct, frozen=True, kw_only=True):
     run: str = ""
     prints: str = ""
     begins: bool = False
+    is_plain: bool = False
     examples: tuple[tuple[str, str], ...] = ()

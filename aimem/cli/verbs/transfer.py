@@ -8,7 +8,7 @@ from aimem.cli.verbs.table import Argument, Option, Verb
 
 IMPORT: Final = Verb(
     name="import", summary="take in exported memories", run="transfer:import_memories", begins=True,
-    arguments=(Argument(name="file", count="?",
+    arguments=(Argument(name="file", count="?", is_file=True,
                         help="An export document, or JSON Lines of memories; standard input if left out."),),
     about="Sends the memories in batches and says on standard error which were refused and why; the others are kept. "
           "The importing agent becomes the author, and the original one is noted in metadata.imported_from_agent_id. "

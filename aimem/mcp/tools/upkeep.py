@@ -11,7 +11,12 @@ from msgspec import Meta, Struct
 
 from aimem.mcp.tools.common import COUNT_MAX, Id, Namespace, NoParams
 from aimem.mcp.tools.tool import Call, Effect, Tool, as_json
-from aimem.wire import GcQuery, GetArchivedQuery, RestoreQuery
+from aimem.wire import GcQuery, GetArchivedQuery, PurgeQuery, RestoreQuery, to_builtins
+
+UNLISTED_HINT: Final = (
+    "unlisted tools work when called by name; to have all listed: ai-memory mcp --profile full, "
+    "AI_MEMORY_MCP_PROFILE=full, mcp_profile in the configuration, or /mcp?profile=full"
+)
 
 
 class GcParams(Struct, kw_only=True, frozen=True):
@@ -38,6 +43,15 @@ class ArchiveRestoreParams(Struct, kw_only=True, frozen=True):
     ] = "keep"
 
 
+class ArchivePurgeParams(Struct, kw_only=True, frozen=True):
+    """Arguments of memory_archive_purge."""
+
+    older_than_days: Annotated[
+        Annotated[int, Meta(ge=0, le=36_500)] | None, Meta(description="Those archived longer ago than so many days.")
+    ] = None
+    all: Annotated[bool, Meta(description="The whole archive; instead of older_than_days.")] = False
+
+
 async def stats(call: Call, _: NoParams) -> str:
     """memory_stats."""
     return as_json(await call.client.stats(agent_id=call.agent_id))
@@ -59,14 +73,24 @@ async def archive_restore(call: Call, given: ArchiveRestoreParams) -> str:
     return as_json(await call.client.restore(given.id, RestoreQuery(mode=given.mode), agent_id=call.agent_id))
 
 
+async def archive_purge(call: Call, given: ArchivePurgeParams) -> str:
+    """memory_archive_purge."""
+    query = PurgeQuery(older_than_days=given.older_than_days, all=given.all)
+    return as_json(await call.client.purge_archive(query, agent_id=call.agent_id))
+
+
 async def archive_stats(call: Call, _: NoParams) -> str:
     """memory_archive_stats."""
     return as_json(await call.client.archive_stats(agent_id=call.agent_id))
 
 
 async def capabilities(call: Call, _: NoParams) -> str:
-    """memory_capabilities."""
-    return as_json(await call.client.capabilities(agent_id=call.agent_id))
+    """memory_capabilities; besides what the node says, which tools the caller is shown and how to see the others."""
+    answer: dict[str, object] = to_builtins(await call.client.capabilities(agent_id=call.agent_id))
+    shown: dict[str, object] = {"profile": call.profile}
+    if call.unlisted:
+        shown |= {"unlisted_tools": call.unlisted, "hint": UNLISTED_HINT}
+    return as_json(answer | {"mcp": shown})
 
 
 TOOLS: Final = (
@@ -85,6 +109,10 @@ TOOLS: Final = (
     Tool(
         name="memory_archive_restore", params=ArchiveRestoreParams, handle=archive_restore, effect=Effect.ENSURES,
         description="Bring an archived memory back.",
+    ),
+    Tool(
+        name="memory_archive_purge", params=ArchivePurgeParams, handle=archive_purge, effect=Effect.OVERWRITES,
+        description="Delete archived memories for ever: those older than so many days, or with all=true every one.",
     ),
     Tool(
         name="memory_archive_stats", params=NoParams, handle=archive_stats, effect=Effect.READS,
