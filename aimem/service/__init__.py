@@ -7,6 +7,7 @@ line), hold SQL, or own a deadline.
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.consolidating import consolidate
+from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
 from aimem.service.contradictions import contradictions, resolve
 from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
@@ -24,6 +25,7 @@ from aimem.service.overview import NodeStatus, capabilities, health, namespaces,
 from aimem.service.recall import recall
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
+from aimem.service.rollback import roll_back
 from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
     expand_query,
@@ -38,6 +40,7 @@ from aimem.service.transfer import export, import_memories
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
+    "Cycle",
     "Node",
     "NodeStatus",
     "Once",
@@ -47,10 +50,16 @@ __all__ = [
     "archive_stats",
     "auto_consolidate",
     "auto_tag",
+    "begin_cycle",
     "capabilities",
     "check_duplicate",
     "collect",
     "consolidate",
+    "curate",
+    "curation_reports",
+    "delete",
+    "drop_unused_vectors",
+    "end_cycle",
     "contradictions",
     "delete",
     "detect_contradiction",
@@ -87,6 +96,8 @@ __all__ = [
     "resolve",
     "restore",
     "run_hooks",
+    "roll_back",
+    "run_cycle",
     "run_indexer",
     "run_language",
     "run_touches",
