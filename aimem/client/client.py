@@ -24,6 +24,11 @@ class Client(
     CurationCalls,
     UpkeepCalls,
 ):
+from aimem.client.transfer import TransferCalls
+from aimem.client.upkeep import UpkeepCalls
+
+
+class Client(MemoryCalls, TransferCalls, UpkeepCalls):
     """One node, as seen by one caller. Works on any event loop that httpx knows.
 
     Every method takes `agent_id` (sent as X-Agent-Id; defaults to the client's own), every writing one also `key`, the

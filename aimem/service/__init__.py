@@ -15,6 +15,9 @@ from aimem.service.entities import entity_by_alias, register_entity
 from aimem.service.forgetting import forget
 from aimem.service.graph import kg_invalidate, kg_query, kg_timeline
 from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
+from aimem.service.exporting import export
+from aimem.service.forget import forget
+from aimem.service.importing import import_memories
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.insight import auto_tag, detect_contradiction, expand
 from aimem.service.lifetimes import collect, run_touches, tidy
@@ -36,7 +39,6 @@ from aimem.service.thinking import (
     suggest_tags,
     summarise,
 )
-from aimem.service.transfer import export, import_memories
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
