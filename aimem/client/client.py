@@ -10,6 +10,7 @@ from aimem.client.graph import GraphCalls
 from aimem.client.memories import MemoryCalls
 from aimem.client.taxonomy import TaxonomyCalls
 from aimem.client.thinking import ThinkingCalls
+from aimem.client.transfer import TransferCalls
 from aimem.client.upkeep import UpkeepCalls
 
 
@@ -22,13 +23,9 @@ class Client(
     DuplicateCalls,
     EntityCalls,
     CurationCalls,
+    TransferCalls,
     UpkeepCalls,
 ):
-from aimem.client.transfer import TransferCalls
-from aimem.client.upkeep import UpkeepCalls
-
-
-class Client(MemoryCalls, TransferCalls, UpkeepCalls):
     """One node, as seen by one caller. Works on any event loop that httpx knows.
 
     Every method takes `agent_id` (sent as X-Agent-Id; defaults to the client's own), every writing one also `key`, the
