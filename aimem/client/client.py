@@ -10,6 +10,7 @@ from aimem.client.graph import GraphCalls
 from aimem.client.memories import MemoryCalls
 from aimem.client.taxonomy import TaxonomyCalls
 from aimem.client.thinking import ThinkingCalls
+from aimem.client.transfer import TransferCalls
 from aimem.client.upkeep import UpkeepCalls
 
 
@@ -22,6 +23,7 @@ class Client(
     DuplicateCalls,
     EntityCalls,
     CurationCalls,
+    TransferCalls,
     UpkeepCalls,
 ):
     """One node, as seen by one caller. Works on any event loop that httpx knows.

@@ -8,12 +8,15 @@ from aimem.service.archive import archive, archive_stats, list_archive, purge_ar
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
+from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
 from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
 from aimem.service.entities import entity_by_alias, register_entity
+from aimem.service.exporting import export
 from aimem.service.forgetting import forget
 from aimem.service.graph import kg_invalidate, kg_query, kg_timeline
 from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
+from aimem.service.importing import import_memories
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.insight import auto_tag, detect_contradiction, expand
 from aimem.service.lifetimes import collect, run_touches, tidy
@@ -24,6 +27,7 @@ from aimem.service.overview import NodeStatus, capabilities, health, namespaces,
 from aimem.service.recall import recall
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
+from aimem.service.rollback import roll_back
 from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
     expand_query,
@@ -34,70 +38,17 @@ from aimem.service.thinking import (
     suggest_tags,
     summarise,
 )
-from aimem.service.transfer import export, import_memories
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
-    "Node",
-    "NodeStatus",
-    "Once",
-    "Policy",
-    "Sample",
-    "archive",
-    "archive_stats",
-    "auto_consolidate",
-    "auto_tag",
-    "capabilities",
-    "check_duplicate",
-    "collect",
-    "consolidate",
-    "contradictions",
-    "delete",
-    "detect_contradiction",
-    "drop_unused_vectors",
-    "entity_by_alias",
-    "expand",
-    "expand_query",
-    "export",
-    "forget",
-    "get",
-    "get_taxonomy",
-    "health",
-    "import_memories",
-    "index_status",
-    "is_thinking",
-    "judge_contradiction",
-    "kg_invalidate",
-    "kg_query",
-    "kg_timeline",
-    "link",
-    "links_of",
-    "list_archive",
-    "list_memories",
-    "look_for_language",
-    "namespaces",
-    "note_metadata",
-    "offer_hooks",
-    "promote",
-    "purge_archive",
-    "recall",
-    "register_entity",
-    "reindex",
-    "remember",
-    "resolve",
-    "restore",
-    "run_hooks",
-    "run_indexer",
-    "run_language",
-    "run_touches",
-    "run_words",
-    "search",
-    "settle_words",
-    "stats",
-    "status",
-    "suggest_tags",
-    "summarise",
-    "tidy",
-    "unlink",
-    "update",
+    "Cycle", "Node", "NodeStatus", "Once", "Policy", "Sample", "archive", "archive_stats", "auto_consolidate",
+    "auto_tag", "begin_cycle", "capabilities", "check_duplicate", "collect", "consolidate", "contradictions",
+    "curate", "curation_reports", "delete", "detect_contradiction", "drop_unused_vectors", "end_cycle",
+    "entity_by_alias", "expand", "expand_query", "export", "forget", "get", "get_taxonomy", "health",
+    "import_memories", "index_status", "is_thinking", "judge_contradiction", "kg_invalidate", "kg_query",
+    "kg_timeline", "link", "links_of", "list_archive", "list_memories", "look_for_language", "namespaces",
+    "note_metadata", "offer_hooks", "promote", "purge_archive", "recall", "register_entity", "reindex",
+    "remember", "resolve", "restore", "roll_back", "run_cycle", "run_hooks", "run_indexer", "run_language",
+    "run_touches", "run_words", "search", "settle_words", "stats", "status", "suggest_tags", "summarise", "tidy",
+    "unlink", "update",
 ]

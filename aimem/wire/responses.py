@@ -270,26 +270,6 @@ class GcResult(Struct, kw_only=True):
     dry_run: bool
 
 
-class ExportDocument(Struct, kw_only=True):
-    """Live memories in order of creation, and their links with their times."""
-
-    memories: tuple[MemoryOut, ...]
-    links: tuple[LinkOut, ...]
-    count: int
-    exported_at: str
-
-
-class ImportResult(Struct, kw_only=True):
-    """Answer to an import; `errors` holds `<id or title>: <reason>` per refused item."""
-
-    imported: int
-    errors: tuple[str, ...]
-    restamped: int = 0
-    trusted_source: bool = False
-    unchanged: int = 0
-    links_imported: int = 0
-
-
 class Health(Struct, kw_only=True):
     """Cheap liveness: no query over rows. `llm` is the language model that is configured, or `none`."""
 

@@ -44,7 +44,6 @@ STATS = {
 ARCHIVED = {
     "archived": [{**MEMORY, "archived_at": "2026-01-01T23:55:00.000000Z", "archive_reason": "ttl_expired"}], "count": 1,
 }
-EXPORT = {"memories": [MEMORY], "links": [LINK], "count": 1, "exported_at": "2026-01-02T00:00:00.000000Z"}
 
 LIST_TABLE = """\
 ID        TIER  NAMESPACE  UPDATED  TITLE     CONTENT
@@ -251,10 +250,6 @@ def test_stats_are_the_counts(machine: Machine) -> None:
     assert "size:               20.0 KiB\n" in shown.out
     assert shown.out.endswith("COUNT  TIER\n3      mid\n\nCOUNT  NAMESPACE\n3      project\n")
     assert machine.run("stats", "--json", answer=STATS).json == STATS
-
-
-def test_export_prints_the_document_with_and_without_json(machine: Machine) -> None:
-    assert machine.run("export", answer=EXPORT).json == machine.run("export", "--json", answer=EXPORT).json == EXPORT
 
 
 def status_node(status: str) -> Callable[[httpx.Request], httpx.Response]:

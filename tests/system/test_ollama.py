@@ -39,7 +39,7 @@ async def smart(db: Path, fake: FakeOllama) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def until(http: httpx.AsyncClient, path: str, is_so: Callable[[Any], bool]) -> Any:
-    """What a GET answers once it is so: another process tells nobody when, and each answer takes a while."""
+    """What a GET answers once it is so. Another process tells nobody when, so it is asked again."""
     with trio.fail_after(START_S):
         while not is_so(found := (await http.get(f"/api/v1{path}")).json()):
             await http.get("/api/v1/index", params={"wait_below": 0})
