@@ -182,7 +182,6 @@ __all__ = [
     "ImportRefusal",
     "ImportRequest",
     "ImportResult",
-    "ImportedLink",
     "IndexQuery",
     "IndexStatus",
     "InvalidateRequest",
