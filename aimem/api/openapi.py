@@ -34,11 +34,13 @@ WRITE_ERRORS: Final = (Code.STORAGE_FULL, Code.STORAGE_READ_ONLY)
 
 PARAMETERS: Final[dict[str, str]] = {
     "agent_id": "Only memories of this author.",
+    "alias": "The name, in its own spelling.",
     "all": "Purge the whole archive; required if older_than_days is absent.",
     "as_agent": "Narrow the view to what an agent living in this namespace may see.",
     "budget_tokens": "Stop before the returned memories hold more tokens than this.",
     "context": "What to recall memories for, in plain words.",
     "cursor": "Continue after a page: its next_cursor. Excludes offset.",
+    "depth": "How many levels below the root are shown, 0 to 8; what lies deeper is counted where it is cut off.",
     "dry_run": "Only count.",
     "explain": "Whether each memory comes with what its score is made of.",
     "floor": "Whether memories that have nothing to do with the context are left out (and counted in below_floor).",
@@ -49,12 +51,17 @@ PARAMETERS: Final[dict[str, str]] = {
     "namespace": "Only memories of exactly this namespace.",
     "offset": "Skip this many.",
     "older_than_days": "Purge what was archived longer ago than this.",
+    "pattern": "Only memories that hold at least one of these words.",
+    "prefix": "Only the tree below this namespace; a slash at its end is read over.",
     "q": "Words that must all occur.",
-    "since": "Only memories created at or after this moment (RFC 3339).",
+    "since": "Only what was created, or began, at or after this moment (RFC 3339).",
+    "source_id": "Id of the memory that the links begin at.",
     "tags": "Only memories with this tag.",
     "tier": "Only memories of this tier: short, mid or long.",
     "touch": "Whether recalled memories count as accessed, which extends their life.",
-    "until": "Only memories created at or before this moment (RFC 3339).",
+    "topic": "What the memories are about: their title or metadata.topic.",
+    "undo": "Bring back what the call with this forget_id put away; excludes every filter.",
+    "until": "Only what was created, or began, at or before this moment (RFC 3339).",
     "wait_below": "Wait up to 10 s for the backlog of embeddings to be at most this.",
 }
 """A sentence for every query and path parameter; a test finds what is missing."""
@@ -122,6 +129,8 @@ def _operation(route: Route, ref_of: dict[type[Struct], dict[str, Any]]) -> dict
     else:
         answer = _OPEN_ANSWER if route.path.endswith(".json") else _TEXT_ANSWER
     responses: dict[str, object] = {str(route.status): {"description": "Done.", "content": answer}}
+    if route.status_if_there is not None:
+        responses[str(route.status_if_there)] = {"description": "It was there.", "content": answer}
     for status, codes in groupby(sorted(codes_of(route), key=STATUS.__getitem__), key=STATUS.__getitem__):
         responses[str(status)] = {
             "description": "Refused: " + ", ".join(codes) + ".", "content": {JSON_TYPE: {"schema": ref_of[ErrorOut]}},

@@ -77,6 +77,7 @@ class Route(Struct, frozen=True, kw_only=True):
       body_required: whether the body may be absent.
       answer: type of the JSON answer; None for other media types.
       status: of success.
+      status_if_there: of success where nothing new was made, if it is another one.
       errors: codes that this route answers beside those that every route may.
     """
 
@@ -89,6 +90,7 @@ class Route(Struct, frozen=True, kw_only=True):
     body_required: bool = True
     answer: type[Struct] | None
     status: int = 200
+    status_if_there: int | None = None
     summary: str
     errors: tuple[Code, ...] = ()
     effect: Effect = Effect.READ

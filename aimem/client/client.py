@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from aimem.client.contradictions import ContradictionCalls
 from aimem.client.curation import CurationCalls
+from aimem.client.duplicates import DuplicateCalls
+from aimem.client.entities import EntityCalls
+from aimem.client.graph import GraphCalls
 from aimem.client.memories import MemoryCalls
+from aimem.client.taxonomy import TaxonomyCalls
 from aimem.client.upkeep import UpkeepCalls
 
 
-class Client(MemoryCalls, CurationCalls, UpkeepCalls):
+class Client(
+    MemoryCalls,
+    GraphCalls,
+    ContradictionCalls,
+    TaxonomyCalls,
+    DuplicateCalls,
+    EntityCalls,
+    CurationCalls,
+    UpkeepCalls,
+):
     """One node, as seen by one caller. Works on any event loop that httpx knows.
 
     Every method takes `agent_id` (sent as X-Agent-Id; defaults to the client's own), every writing one also `key`, the

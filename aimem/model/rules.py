@@ -34,6 +34,8 @@ TTL_MAX_S: Final = 31_536_000
 PRIORITY_RANGE: Final = range(1, 11)
 QUERY_MAX_BYTES: Final = 65_536
 IDEMPOTENCY_KEY_MAX_BYTES: Final = 255
+ALIASES_MAX_COUNT: Final = 50
+ALIAS_MAX_BYTES: Final = 256
 REASON_MAX_CHARS: Final = 128
 
 RESERVED_METADATA: Final = frozenset({"agent_id", "scope"})
@@ -166,6 +168,24 @@ def tag(text: str, *, field: str = "tags") -> str:
     size = _bytes_of(trimmed, field)
     if not 0 < size <= TAG_MAX_BYTES:
         raise InvalidRequest(f"{field} has {size} bytes; 1 to {TAG_MAX_BYTES} are allowed", field=field)
+    _refuse_control(trimmed, field, "")
+    return trimmed
+
+
+def aliases(values: Sequence[str], *, field: str = "aliases") -> tuple[str, ...]:
+    """Other names of an entity, trimmed, each once, in the order given; blank ones are left out."""
+    if len(values) > ALIASES_MAX_COUNT:
+        raise InvalidRequest(f"{field} has {len(values)} items; at most {ALIASES_MAX_COUNT} are allowed", field=field)
+    named = {place: text for place, text in enumerate(values) if text.strip()}
+    return tuple(dict.fromkeys(alias(text, field=f"{field}[{place}]") for place, text in named.items()))
+
+
+def alias(text: str, *, field: str = "alias") -> str:
+    """One name, trimmed, in its own spelling: 1 to 256 bytes without control characters."""
+    trimmed = text.strip()
+    size = _bytes_of(trimmed, field)
+    if not 0 < size <= ALIAS_MAX_BYTES:
+        raise InvalidRequest(f"{field} has {size} bytes; 1 to {ALIAS_MAX_BYTES} are allowed", field=field)
     _refuse_control(trimmed, field, "")
     return trimmed
 

@@ -7,8 +7,12 @@ line), hold SQL, or own a deadline.
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.consolidating import consolidate
+from aimem.service.contradictions import contradictions, resolve
+from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
+from aimem.service.entities import entity_by_alias, register_entity
 from aimem.service.forgetting import forget
+from aimem.service.graph import kg_invalidate, kg_query, kg_timeline
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
@@ -18,6 +22,7 @@ from aimem.service.overview import NodeStatus, capabilities, health, namespaces,
 from aimem.service.recall import recall
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
+from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
     expand_query,
     is_thinking,
@@ -40,19 +45,26 @@ __all__ = [
     "archive_stats",
     "auto_consolidate",
     "capabilities",
+    "check_duplicate",
     "collect",
     "consolidate",
+    "contradictions",
     "delete",
     "drop_unused_vectors",
+    "entity_by_alias",
     "expand_query",
     "export",
     "forget",
     "get",
+    "get_taxonomy",
     "health",
     "import_memories",
     "index_status",
     "is_thinking",
     "judge_contradiction",
+    "kg_invalidate",
+    "kg_query",
+    "kg_timeline",
     "link",
     "links_of",
     "list_archive",
@@ -62,8 +74,10 @@ __all__ = [
     "promote",
     "purge_archive",
     "recall",
+    "register_entity",
     "reindex",
     "remember",
+    "resolve",
     "restore",
     "run_indexer",
     "run_language",

@@ -21,7 +21,15 @@ from aimem.model import (
 )
 from aimem.ports import Connection
 from aimem.search import parse_query
-from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value, name_value, refuse_past_expiry
+from aimem.service.drafts import (
+    Draft,
+    creation_fields,
+    draft_of,
+    keeping_kind,
+    metadata_value,
+    name_value,
+    refuse_past_expiry,
+)
 from aimem.service.lifetimes import collect_entries
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
@@ -56,7 +64,7 @@ def decide_remember(draft: Draft, holder: Memory | None, now: Instant, lifetimes
     if holder.expires_at is not None and holder.expires_at <= now:
         return Creation(collects=True)
     tier = max(holder.tier, draft.tier, key=lambda t: t.rank)
-    metadata = dict(draft.metadata)
+    metadata = dict(keeping_kind(draft.metadata, holder.metadata))
     if draft.author != holder.author:
         metadata[EDITED_BY] = draft.author
     fields: dict[str, FieldValue] = {

@@ -6,15 +6,20 @@ hand it plain functions, replication hands it the fold's rule.
 
 from aimem.store import (
     curation,
+    duplicates,
     embeddings,
+    entities,
     forgetting,
     fulltext,
+    graph,
     idempotency,
     likeness,
     linkage,
     memories,
     oplog,
     statistics,
+    taxonomy,
+    topics,
 )
 from aimem.store.changes import ChangeFeed
 from aimem.store.digest import digest
@@ -52,12 +57,15 @@ __all__ = [
     "alias_key_text",
     "curation",
     "digest",
+    "duplicates",
     "effective_expiry",
     "embeddings",
+    "entities",
     "expiry_judged",
     "fold_entries",
     "forgetting",
     "fulltext",
+    "graph",
     "idempotency",
     "is_collected",
     "likeness",
@@ -69,5 +77,7 @@ __all__ = [
     "oplog",
     "standing",
     "statistics",
+    "taxonomy",
+    "topics",
     "visible_to",
 ]

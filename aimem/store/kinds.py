@@ -230,7 +230,7 @@ LINK: Final = _kind(
     _scalar_field("valid_from", int),
     _scalar_field("valid_until", (int, type(None))),
     _scalar_field("observed_by", (str, type(None))),
-    _list_field("ended", [(str, str, int)], is_optional=True),
+    _list_field("ended", [(str, str, int), ()], is_optional=True),
     _scalar_field("past", str, is_optional=True),
     end_count=2,
 )

@@ -10,29 +10,34 @@ import msgspec
 from aimem.model import (
     AgentId,
     ArchivedMemory,
+    Ending,
     Candidate,
     Instant,
     Link,
     Memory,
     MemoryId,
     Namespace,
+    PastValidity,
     Relation,
     Scope,
     Tier,
 )
-from aimem.ports import Connection, Parameters, Row
+from aimem.ports import Connection, Parameters, Row, SqlValue
 
 MEMORY_COLUMNS: Final = (
     "m.id, m.namespace, m.title, m.title_generated, m.content, m.tags, m.tier, m.priority, m.confidence, m.source, "
     "m.author, m.scope, m.metadata, m.created_at, m.updated_at, v.expires_at, v.access_count, v.last_accessed_at"
 )
 MEMORY_WIDTH: Final = 18
+LINK_COLUMNS: Final = (
+    "l.source_id, l.target_id, l.relation, l.created_at, l.valid_from, l.valid_until, l.observed_by, l.ended, l.past"
+)
+LINK_WIDTH: Final = 9
 CANDIDATE_COLUMNS: Final = (
     "m.id, m.namespace, m.tier, m.priority, m.confidence, m.metadata ->> '$.role', m.created_at, m.updated_at, "
     "v.access_count"
 )
 CANDIDATE_WIDTH: Final = 9
-LINK_COLUMNS: Final = "l.source_id, l.target_id, l.relation, l.created_at, l.valid_from, l.valid_until, l.observed_by"
 
 _LAST_ROWID = "SELECT last_insert_rowid()"
 
@@ -109,7 +114,26 @@ def link(row: Row) -> Link:
         valid_from=_moment(row[4]),
         valid_until=None if row[5] is None else _moment(row[5]),
         observed_by=None if row[6] is None else AgentId(cast("str", row[6])),
+        ended=_ending(row[7]),
+        past=past_of(row[8]),
     )
+
+
+def past_of(value: SqlValue) -> tuple[PastValidity, ...]:
+    """Earlier validities from the column `past`; what another version may have written there otherwise is none."""
+    if value is None:
+        return ()
+    try:
+        return msgspec.json.decode(cast("str", value), type=tuple[PastValidity, ...])
+    except msgspec.DecodeError:
+        return ()
+
+
+def _ending(value: SqlValue) -> Ending | None:
+    if value is None:
+        return None
+    found = json.loads(cast("str", value))
+    return Ending(by=AgentId(found[0]), reason=found[1], at=Instant(found[2])) if found else None
 
 
 def _moment(value: object) -> Instant:

@@ -13,6 +13,7 @@ from aimem.wire.consolidating import (
     ConsolidateRequest,
     GroupOut,
 )
+from aimem.wire.contradictions import ContradictionLink, Contradictions, ContradictionsQuery, Resolved, ResolveRequest
 from aimem.wire.curation import (
     ActName,
     ActOut,
@@ -25,7 +26,19 @@ from aimem.wire.curation import (
     RollbackRequest,
     RolledBack,
 )
+from aimem.wire.duplicates import DuplicateCheck, DuplicateResult, NearestMemory
+from aimem.wire.entities import AliasQuery, EntityFound, EntityOut, EntityRequest
 from aimem.wire.forgetting import ForgetRequest, Forgotten, ForgottenMemory, NotRestored
+from aimem.wire.graph import (
+    GraphQuery,
+    GraphResult,
+    GraphRow,
+    Invalidated,
+    InvalidateRequest,
+    Timeline,
+    TimelineEvent,
+    TimelineQuery,
+)
 from aimem.wire.recalled import ArmScore, Explanation, PeriodOut, RankingOut, RecallResult, ScoredMemory
 from aimem.wire.requests import (
     ArchiveRequest,
@@ -68,6 +81,7 @@ from aimem.wire.responses import (
     MemoryWithLinks,
     NamespaceCount,
     NamespacesOut,
+    PastValidityOut,
     Promoted,
     Purged,
     Restored,
@@ -80,18 +94,23 @@ from aimem.wire.responses import (
     memory_fields,
     memory_out,
 )
+from aimem.wire.taxonomy import Taxonomy, TaxonomyNode, TaxonomyQuery
 
 __all__ = [
-    "ActName", "ActOut", "ArchiveRequest", "ArchiveResult", "ArchiveStats", "ArchivedOut", "ArchivedPage", "ArmScore",
-    "AutoConsolidateRequest", "AutoConsolidated", "Autonomy", "BenchRate", "BenchRecord", "BenchRegression",
-    "BenchReport", "BenchRequest", "BenchResult", "BenchSize", "Capabilities", "ConsolidateRequest", "Consolidated",
-    "CreateMemory", "CurateRequest", "CurationReport", "Deleted", "ErrorOut", "Explanation", "ExportDocument",
-    "ForgetRequest", "Forgotten", "ForgottenMemory", "GcQuery", "GcResult", "GetArchivedQuery", "GroupOut", "Health",
-    "ImportMemory", "ImportRequest", "ImportResult", "ImportedLink", "IndexQuery", "IndexStatus", "LinkOut",
-    "LinkRequest", "Linked", "LinksOut", "ListQuery", "MemoryOut", "MemoryPage", "MemoryWithLinks", "NamespaceCount",
-    "NamespacesOut", "NotRestored", "PeriodOut", "PromoteRequest", "Promoted", "PurgeQuery", "Purged", "RankingOut",
-    "RecallQuery", "RecallRequest", "RecallResult", "ReindexRequest", "ReportsPage", "ReportsQuery", "RestoreQuery",
-    "Restored", "Reversal", "RollbackRequest", "RolledBack", "ScoredMemory", "SearchQuery", "SearchResult", "Stats",
-    "Stored", "TierCount", "UpdateMemory", "UpdatedMemory", "decode_body", "encode", "link_out", "memory_fields",
-    "memory_out", "to_builtins",
+    "ActName", "ActOut", "AliasQuery", "ArchiveRequest", "ArchiveResult", "ArchiveStats", "ArchivedOut",
+    "ArchivedPage", "ArmScore", "AutoConsolidateRequest", "AutoConsolidated", "Autonomy", "BenchRate", "BenchRecord",
+    "BenchRegression", "BenchReport", "BenchRequest", "BenchResult", "BenchSize", "Capabilities",
+    "ConsolidateRequest", "Consolidated", "ContradictionLink", "Contradictions", "ContradictionsQuery",
+    "CreateMemory", "CurateRequest", "CurationReport", "Deleted", "DuplicateCheck", "DuplicateResult", "EntityFound",
+    "EntityOut", "EntityRequest", "ErrorOut", "Explanation", "ExportDocument", "ForgetRequest", "Forgotten",
+    "ForgottenMemory", "GcQuery", "GcResult", "GetArchivedQuery", "GraphQuery", "GraphResult", "GraphRow", "GroupOut",
+    "Health", "ImportMemory", "ImportRequest", "ImportResult", "ImportedLink", "IndexQuery", "IndexStatus",
+    "InvalidateRequest", "Invalidated", "LinkOut", "LinkRequest", "Linked", "LinksOut", "ListQuery", "MemoryOut",
+    "MemoryPage", "MemoryWithLinks", "NamespaceCount", "NamespacesOut", "NearestMemory", "NotRestored",
+    "PastValidityOut", "PeriodOut", "PromoteRequest", "Promoted", "PurgeQuery", "Purged", "RankingOut", "RecallQuery",
+    "RecallRequest", "RecallResult", "ReindexRequest", "ReportsPage", "ReportsQuery", "ResolveRequest", "Resolved",
+    "RestoreQuery", "Restored", "Reversal", "RollbackRequest", "RolledBack", "ScoredMemory", "SearchQuery",
+    "SearchResult", "Stats", "Stored", "Taxonomy", "TaxonomyNode", "TaxonomyQuery", "TierCount", "Timeline",
+    "TimelineEvent", "TimelineQuery", "UpdateMemory", "UpdatedMemory", "decode_body", "encode", "link_out",
+    "memory_fields", "memory_out", "to_builtins",
 ]

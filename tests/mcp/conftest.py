@@ -42,6 +42,7 @@ from aimem.wire import (
     UpdatedMemory,
     to_builtins,
 )
+from tests.mcp.graph_answers import GRAPH_ANSWERS
 
 FIELDS: dict[str, object] = {
     "id": "7f3a", "tier": "mid", "namespace": "team/app", "title": "Deploys | on Friday: no",
@@ -54,6 +55,7 @@ MEMORY = MemoryOut(**FIELDS)  # type: ignore[arg-type]  # one table of fields fo
 LINK = LinkOut(source_id="7f3a", target_id="9c", relation="supersedes", created_at="2026-01-02T03:04:05.000000Z")
 IN_APP = NamespaceCount(namespace="team/app", count=1)
 ANSWERS: dict[str, Struct] = {
+    **GRAPH_ANSWERS,
     "remember": Stored(
         id="7f3a", tier="mid", namespace="team/app", title="T", agent_id="alice", action="created", version="s:1"
     ),

@@ -26,7 +26,6 @@ OLD = {"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name
 def test_every_tool_has_a_case() -> None:
     missing = [name for name in TOOLS if name not in CASES]
     assert not missing, f"add a case for {', '.join(missing)} to tests/mcp/cases/"
-    assert set(CASES) == set(TOOLS)
 
 
 def _sdk(client: Client) -> CallTool:
@@ -100,8 +99,8 @@ async def test_a_client_drives_every_tool_and_http_shows_what_it_did(client: Any
     async with (
         daemon(db) as (_, url), httpx.AsyncClient(base_url=url, timeout=START_S) as http, client(db, url) as call,
     ):
-        http.headers["X-Agent-Id"] = "watcher"
-        for name, case in CASES.items():
+        for name in TOOLS:
+            case = CASES[name]
             try:
                 world = World(http, f"case/{name}")
                 given = await case.arguments(world)

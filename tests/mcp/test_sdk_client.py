@@ -22,6 +22,7 @@ def server(client):
 async def test_the_sdks_client_lists_and_calls_every_tool(server, client, mode):
     arguments = {
         "title": "T", "content": "C", "context": "x", "query": "x", "id": "7f3a", "source_id": "a", "target_id": "b",
+        "relation": "supersedes", "canonical_name": "Acme", "namespace": "crm", "alias": "A",
         "ids": ["a", "b"],
     }
     async with Client(server, mode=mode) as peer:

@@ -17,6 +17,10 @@ HOUSE = (
     "store", "recall", "search", "list", "get", "update", "delete", "promote", "link", "get_links", "stats", "gc",
     "archive_list", "archive_purge", "archive_restore", "archive_stats", "capabilities", "forget", "consolidate",
 )
+GRAPH = (
+    "kg_timeline", "kg_invalidate", "kg_query", "entity_register", "entity_get_by_alias", "get_taxonomy",
+    "check_duplicate",
+)
 MEMORY_KEYS = [
     "id", "tier", "namespace", "title", "content", "tags", "priority", "confidence", "source", "access_count",
     "created_at", "updated_at", "metadata",
@@ -36,7 +40,7 @@ def request(kind: type[msgspec.Struct], **fields: object) -> object:
 
 
 def test_the_table_has_the_tools_of_this_house():
-    assert set(TOOLS) == {f"memory_{name}" for name in HOUSE}
+    assert set(TOOLS) == {f"memory_{name}" for name in (*HOUSE, *GRAPH)}
 
 
 async def test_store_sends_what_was_given_and_leaves_other_defaults_to_the_node(client):

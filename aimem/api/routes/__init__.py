@@ -8,13 +8,33 @@ from __future__ import annotations
 from typing import Final
 
 from aimem.api.route import Route
-from aimem.api.routes import archive, consolidating, finding, forgetting, links, memories, node, transfer, upkeep
+from aimem.api.routes import (
+    archive,
+    consolidating,
+    contradictions,
+    duplicates,
+    entities,
+    finding,
+    forgetting,
+    graph,
+    links,
+    memories,
+    node,
+    taxonomy,
+    transfer,
+    upkeep,
+)
 
 ROUTES: Final[tuple[Route, ...]] = (
     *node.ROUTES,
     *memories.ROUTES,
     *finding.ROUTES,
     *links.ROUTES,
+    *graph.ROUTES,
+    *contradictions.ROUTES,
+    *taxonomy.ROUTES,
+    *duplicates.ROUTES,
+    *entities.ROUTES,
     *forgetting.ROUTES,
     *consolidating.ROUTES,
     *upkeep.ROUTES,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aimem.cli.verbs import curation, finding, interactive, memories, servers, transfer, upkeep
+from aimem.cli.verbs import contradictions, curation, finding, interactive, memories, servers, transfer, upkeep
 from aimem.cli.verbs.table import Argument, Option, Verb
 
 VERBS: Final = (
@@ -25,6 +25,7 @@ VERBS: Final = (
     curation.FORGET,
     memories.LINK,
     memories.UNLINK,
+    contradictions.RESOLVE,
     curation.CONSOLIDATE,
     curation.AUTO_CONSOLIDATE,
     upkeep.STATS,

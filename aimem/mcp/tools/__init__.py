@@ -8,12 +8,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from aimem.mcp.tools import curation, finding, links, memories, upkeep
+from aimem.mcp.tools import curation, duplicates, entities, finding, graph, links, memories, taxonomy, upkeep
 from aimem.mcp.tools.tool import Call, Effect, Tool
 
 TOOLS: Final[Mapping[str, Tool]] = {
     tool.name: tool
-    for table in (memories.TOOLS, finding.TOOLS, links.TOOLS, curation.TOOLS, upkeep.TOOLS)
+    for table in (
+        memories.TOOLS,
+        finding.TOOLS,
+        links.TOOLS,
+        graph.TOOLS,
+        entities.TOOLS,
+        taxonomy.TOOLS,
+        duplicates.TOOLS,
+        curation.TOOLS,
+        upkeep.TOOLS,
+    )
     for tool in table
 }
 

@@ -56,6 +56,16 @@ async def restored(world: World, given: Arguments, answer: Any) -> None:
     assert (await world.memory(given["id"]))["title"] == "Shelved"
 
 
+async def purge(world: World) -> Arguments:
+    await archive(world)
+    return {"all": True}
+
+
+async def purged(world: World, _: Arguments, answer: Any) -> None:
+    assert answer["purged"] >= 1
+    assert (await world.read("/archive", namespace=world.space))["archived"] == []
+
+
 async def counted(world: World, _: Arguments, answer: Any) -> None:
     assert answer == await world.read("/archive/stats")
 
@@ -71,6 +81,7 @@ CASES = {
     "memory_gc": Case(arguments=collect, check=collected),
     "memory_archive_list": Case(arguments=one_archived, check=in_archive),
     "memory_archive_restore": Case(arguments=restore, check=restored),
+    "memory_archive_purge": Case(arguments=purge, check=purged),
     "memory_archive_stats": Case(arguments=nothing, check=counted),
     "memory_capabilities": Case(arguments=nothing, check=able),
 }
