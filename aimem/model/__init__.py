@@ -72,6 +72,15 @@ from aimem.model.principal import SYSTEM, Credential, Principal
 from aimem.model.words import Words
 
 __all__ = [
+    "DAY_S", "GLOBAL", "HLC_MAX", "MAX_OP_ENTRIES", "SECOND_US", "SYSTEM", "SYSTEM_AGENT",
+    "AgentId", "ArchivedMemory", "Blank", "Candidate", "Cell", "Create", "Credential", "Dot", "Entry",
+    "FieldConflict", "FieldValue", "Hlc", "Instant", "JsonObject", "Lifetimes", "Link", "LinkKey", "Memory",
+    "MemoryId", "Merged", "Namespace", "ObjectState", "Op", "Principal", "Relation", "Scope", "Stamp", "StreamHead",
+    "StreamId", "Tier", "Vector", "Words",
+    "after", "blank_entry", "chain_hash", "covers", "decode_entry", "derived_memory_id", "dominates", "encode_entry",
+    "entry_hash", "format_instant", "generated_title", "hlc_at", "instant_of", "is_blank", "join", "new_memory_id",
+    "next_hlc", "pack_entries", "parse_dot", "parse_instant", "parse_stamp", "rules", "stream_id", "unpack_entries",
+    "unpack_stamp", "words",
     "DAY_S",
     "GLOBAL",
     "HLC_MAX",
