@@ -7,8 +7,8 @@ line), hold SQL, or own a deadline.
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.consolidating import consolidate
-from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
 from aimem.service.contradictions import contradictions, resolve
+from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
 from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
 from aimem.service.entities import entity_by_alias, register_entity
@@ -52,14 +52,12 @@ __all__ = [
     "check_duplicate",
     "collect",
     "consolidate",
+    "contradictions",
     "curate",
     "curation_reports",
     "delete",
     "drop_unused_vectors",
     "end_cycle",
-    "contradictions",
-    "delete",
-    "drop_unused_vectors",
     "entity_by_alias",
     "expand_query",
     "export",
