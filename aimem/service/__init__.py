@@ -12,9 +12,13 @@ from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports,
 from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
 from aimem.service.entities import entity_by_alias, register_entity
+from aimem.service.exporting import export
 from aimem.service.forgetting import forget
 from aimem.service.graph import kg_invalidate, kg_query, kg_timeline
+from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
+from aimem.service.importing import import_memories
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
+from aimem.service.insight import auto_tag, detect_contradiction, expand
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
@@ -34,7 +38,6 @@ from aimem.service.thinking import (
     suggest_tags,
     summarise,
 )
-from aimem.service.transfer import export, import_memories
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
@@ -47,6 +50,7 @@ __all__ = [
     "archive",
     "archive_stats",
     "auto_consolidate",
+    "auto_tag",
     "begin_cycle",
     "capabilities",
     "check_duplicate",
@@ -56,9 +60,11 @@ __all__ = [
     "curate",
     "curation_reports",
     "delete",
+    "detect_contradiction",
     "drop_unused_vectors",
     "end_cycle",
     "entity_by_alias",
+    "expand",
     "expand_query",
     "export",
     "forget",
@@ -78,6 +84,8 @@ __all__ = [
     "list_memories",
     "look_for_language",
     "namespaces",
+    "note_metadata",
+    "offer_hooks",
     "promote",
     "purge_archive",
     "recall",
@@ -88,6 +96,7 @@ __all__ = [
     "restore",
     "roll_back",
     "run_cycle",
+    "run_hooks",
     "run_indexer",
     "run_language",
     "run_touches",

@@ -20,6 +20,7 @@ from aimem.store import (
     statistics,
     taxonomy,
     topics,
+    transfer,
 )
 from aimem.store.changes import ChangeFeed
 from aimem.store.digest import digest
@@ -79,5 +80,6 @@ __all__ = [
     "statistics",
     "taxonomy",
     "topics",
+    "transfer",
     "visible_to",
 ]

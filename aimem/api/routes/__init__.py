@@ -22,6 +22,7 @@ from aimem.api.routes import (
     memories,
     node,
     taxonomy,
+    thinking,
     transfer,
     upkeep,
 )
@@ -31,6 +32,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *memories.ROUTES,
     *finding.ROUTES,
     *links.ROUTES,
+    *thinking.ROUTES,
     *graph.ROUTES,
     *contradictions.ROUTES,
     *taxonomy.ROUTES,
