@@ -28,6 +28,7 @@ VERBS: Final = (
     contradictions.RESOLVE,
     curation.CONSOLIDATE,
     curation.AUTO_CONSOLIDATE,
+    curation.CURATOR,
     upkeep.STATS,
     upkeep.NAMESPACES,
     upkeep.GC,
