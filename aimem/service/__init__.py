@@ -4,8 +4,10 @@ Owns the rules of the product: what a store, a recall, an archive does. Must nev
 line), hold SQL, or own a deadline.
 """
 
+from aimem.service.agents import list_agents, register_agent, remove_agent
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.autoconsolidate import auto_consolidate
+from aimem.service.bulk import remember_many
 from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
 from aimem.service.duplicates import check_duplicate
@@ -17,11 +19,22 @@ from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
+from aimem.service.messages import delete_message, inbox, mark_read, notify
 from aimem.service.node import Node, Once, Policy, Sample
-from aimem.service.overview import NodeStatus, capabilities, health, namespaces, stats, status
+from aimem.service.overview import (
+    NodeStatus,
+    capabilities,
+    health,
+    namespaces,
+    standard_of,
+    standards_for,
+    stats,
+    status,
+)
 from aimem.service.recall import recall
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
+from aimem.service.session import start_session
 from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
     expand_query,
@@ -50,6 +63,7 @@ __all__ = [
     "consolidate",
     "contradictions",
     "delete",
+    "delete_message",
     "drop_unused_vectors",
     "entity_by_alias",
     "expand_query",
@@ -59,6 +73,7 @@ __all__ = [
     "get_taxonomy",
     "health",
     "import_memories",
+    "inbox",
     "index_status",
     "is_thinking",
     "judge_contradiction",
@@ -67,16 +82,22 @@ __all__ = [
     "kg_timeline",
     "link",
     "links_of",
+    "list_agents",
     "list_archive",
     "list_memories",
     "look_for_language",
+    "mark_read",
     "namespaces",
+    "notify",
     "promote",
     "purge_archive",
     "recall",
+    "register_agent",
     "register_entity",
     "reindex",
     "remember",
+    "remember_many",
+    "remove_agent",
     "resolve",
     "restore",
     "run_indexer",
@@ -85,6 +106,9 @@ __all__ = [
     "run_words",
     "search",
     "settle_words",
+    "standard_of",
+    "standards_for",
+    "start_session",
     "stats",
     "status",
     "suggest_tags",

@@ -4,7 +4,9 @@ Owns field names and optional fields as v0.6.3 has them (answers only gain field
 may be written, `model.rules` says what is allowed.
 """
 
+from aimem.wire.agents import AgentOut, AgentRequest, AgentsOut, AgentsQuery, Registered, agent_out
 from aimem.wire.bench import BenchRate, BenchRecord, BenchRegression, BenchReport, BenchRequest, BenchResult, BenchSize
+from aimem.wire.bulk import BulkAnswer, BulkMemories, BulkRequest, BulkResult
 from aimem.wire.codec import decode_body, encode, to_builtins
 from aimem.wire.consolidating import (
     AutoConsolidated,
@@ -39,6 +41,18 @@ from aimem.wire.graph import (
     TimelineEvent,
     TimelineQuery,
 )
+from aimem.wire.messages import (
+    Inbox,
+    InboxMessage,
+    InboxQuery,
+    MarkedRead,
+    MessageQuery,
+    Notified,
+    NotifyRequest,
+    ReadRequest,
+    inbox_message,
+)
+from aimem.wire.namespaces import NamespacesQuery, NamespaceStandard, NamespaceStandards
 from aimem.wire.recalled import ArmScore, Explanation, PeriodOut, RankingOut, RecallResult, ScoredMemory
 from aimem.wire.requests import (
     ArchiveRequest,
@@ -94,23 +108,27 @@ from aimem.wire.responses import (
     memory_fields,
     memory_out,
 )
+from aimem.wire.session import Session, SessionRequest
 from aimem.wire.taxonomy import Taxonomy, TaxonomyNode, TaxonomyQuery
 
 __all__ = [
-    "ActName", "ActOut", "AliasQuery", "ArchiveRequest", "ArchiveResult", "ArchiveStats", "ArchivedOut",
-    "ArchivedPage", "ArmScore", "AutoConsolidateRequest", "AutoConsolidated", "Autonomy", "BenchRate", "BenchRecord",
-    "BenchRegression", "BenchReport", "BenchRequest", "BenchResult", "BenchSize", "Capabilities",
-    "ConsolidateRequest", "Consolidated", "ContradictionLink", "Contradictions", "ContradictionsQuery",
-    "CreateMemory", "CurateRequest", "CurationReport", "Deleted", "DuplicateCheck", "DuplicateResult", "EntityFound",
-    "EntityOut", "EntityRequest", "ErrorOut", "Explanation", "ExportDocument", "ForgetRequest", "Forgotten",
-    "ForgottenMemory", "GcQuery", "GcResult", "GetArchivedQuery", "GraphQuery", "GraphResult", "GraphRow", "GroupOut",
-    "Health", "ImportMemory", "ImportRequest", "ImportResult", "ImportedLink", "IndexQuery", "IndexStatus",
-    "InvalidateRequest", "Invalidated", "LinkOut", "LinkRequest", "Linked", "LinksOut", "ListQuery", "MemoryOut",
-    "MemoryPage", "MemoryWithLinks", "NamespaceCount", "NamespacesOut", "NearestMemory", "NotRestored",
-    "PastValidityOut", "PeriodOut", "PromoteRequest", "Promoted", "PurgeQuery", "Purged", "RankingOut", "RecallQuery",
-    "RecallRequest", "RecallResult", "ReindexRequest", "ReportsPage", "ReportsQuery", "ResolveRequest", "Resolved",
-    "RestoreQuery", "Restored", "Reversal", "RollbackRequest", "RolledBack", "ScoredMemory", "SearchQuery",
-    "SearchResult", "Stats", "Stored", "Taxonomy", "TaxonomyNode", "TaxonomyQuery", "TierCount", "Timeline",
-    "TimelineEvent", "TimelineQuery", "UpdateMemory", "UpdatedMemory", "decode_body", "encode", "link_out",
+    "ActName", "ActOut", "AgentOut", "AgentRequest", "AgentsOut", "AgentsQuery", "AliasQuery", "ArchiveRequest",
+    "ArchiveResult", "ArchiveStats", "ArchivedOut", "ArchivedPage", "ArmScore", "AutoConsolidateRequest",
+    "AutoConsolidated", "Autonomy", "BenchRate", "BenchRecord", "BenchRegression", "BenchReport", "BenchRequest",
+    "BenchResult", "BenchSize", "BulkAnswer", "BulkMemories", "BulkRequest", "BulkResult", "Capabilities",
+    "ConsolidateRequest", "Consolidated", "ContradictionLink", "Contradictions", "ContradictionsQuery", "CreateMemory",
+    "CurateRequest", "CurationReport", "Deleted", "DuplicateCheck", "DuplicateResult", "EntityFound", "EntityOut",
+    "EntityRequest", "ErrorOut", "Explanation", "ExportDocument", "ForgetRequest", "Forgotten", "ForgottenMemory",
+    "GcQuery", "GcResult", "GetArchivedQuery", "GraphQuery", "GraphResult", "GraphRow", "GroupOut", "Health",
+    "ImportMemory", "ImportRequest", "ImportResult", "ImportedLink", "Inbox", "InboxMessage", "InboxQuery",
+    "IndexQuery", "IndexStatus", "InvalidateRequest", "Invalidated", "LinkOut", "LinkRequest", "Linked", "LinksOut",
+    "ListQuery", "MarkedRead", "MemoryOut", "MemoryPage", "MemoryWithLinks", "MessageQuery", "NamespaceCount",
+    "NamespaceStandard", "NamespaceStandards", "NamespacesOut", "NamespacesQuery", "NearestMemory", "NotRestored",
+    "Notified", "NotifyRequest", "PastValidityOut", "PeriodOut", "PromoteRequest", "Promoted", "PurgeQuery", "Purged",
+    "RankingOut", "ReadRequest", "RecallQuery", "RecallRequest", "RecallResult", "Registered", "ReindexRequest",
+    "ReportsPage", "ReportsQuery", "ResolveRequest", "Resolved", "RestoreQuery", "Restored", "Reversal",
+    "RollbackRequest", "RolledBack", "ScoredMemory", "SearchQuery", "SearchResult", "Session", "SessionRequest",
+    "Stats", "Stored", "Taxonomy", "TaxonomyNode", "TaxonomyQuery", "TierCount", "Timeline", "TimelineEvent",
+    "TimelineQuery", "UpdateMemory", "UpdatedMemory", "agent_out", "decode_body", "encode", "inbox_message", "link_out",
     "memory_fields", "memory_out", "to_builtins",
 ]
