@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aimem.client.agents import AgentCalls
 from aimem.client.contradictions import ContradictionCalls
 from aimem.client.curation import CurationCalls
 from aimem.client.duplicates import DuplicateCalls
@@ -20,6 +21,7 @@ class Client(
     DuplicateCalls,
     EntityCalls,
     CurationCalls,
+    AgentCalls,
     UpkeepCalls,
 ):
     """One node, as seen by one caller. Works on any event loop that httpx knows.

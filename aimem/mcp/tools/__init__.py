@@ -8,7 +8,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from aimem.mcp.tools import curation, duplicates, entities, finding, graph, links, memories, taxonomy, upkeep
+from aimem.mcp.tools import (
+    agents,
+    curation,
+    duplicates,
+    entities,
+    finding,
+    graph,
+    links,
+    memories,
+    messages,
+    session,
+    taxonomy,
+    upkeep,
+)
 from aimem.mcp.tools.tool import Call, Effect, Tool
 
 TOOLS: Final[Mapping[str, Tool]] = {
@@ -23,6 +36,9 @@ TOOLS: Final[Mapping[str, Tool]] = {
         duplicates.TOOLS,
         curation.TOOLS,
         upkeep.TOOLS,
+        agents.TOOLS,
+        messages.TOOLS,
+        session.TOOLS,
     )
     for tool in table
 }
