@@ -10,18 +10,22 @@ from aimem.client.entities import EntityCalls
 from aimem.client.graph import GraphCalls
 from aimem.client.memories import MemoryCalls
 from aimem.client.taxonomy import TaxonomyCalls
+from aimem.client.thinking import ThinkingCalls
+from aimem.client.transfer import TransferCalls
 from aimem.client.upkeep import UpkeepCalls
 
 
 class Client(
+    AgentCalls,
     MemoryCalls,
+    ThinkingCalls,
     GraphCalls,
     ContradictionCalls,
     TaxonomyCalls,
     DuplicateCalls,
     EntityCalls,
     CurationCalls,
-    AgentCalls,
+    TransferCalls,
     UpkeepCalls,
 ):
     """One node, as seen by one caller. Works on any event loop that httpx knows.

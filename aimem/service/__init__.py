@@ -10,12 +10,17 @@ from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.bulk import remember_many
 from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
+from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
 from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
 from aimem.service.entities import entity_by_alias, register_entity
+from aimem.service.exporting import export
 from aimem.service.forgetting import forget
 from aimem.service.graph import kg_invalidate, kg_query, kg_timeline
+from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
+from aimem.service.importing import import_memories
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
+from aimem.service.insight import auto_tag, detect_contradiction, expand
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
@@ -34,6 +39,7 @@ from aimem.service.overview import (
 from aimem.service.recall import recall
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
+from aimem.service.rollback import roll_back
 from aimem.service.session import start_session
 from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
@@ -45,10 +51,10 @@ from aimem.service.thinking import (
     suggest_tags,
     summarise,
 )
-from aimem.service.transfer import export, import_memories
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
+    "Cycle",
     "Node",
     "NodeStatus",
     "Once",
@@ -57,15 +63,22 @@ __all__ = [
     "archive",
     "archive_stats",
     "auto_consolidate",
+    "auto_tag",
+    "begin_cycle",
     "capabilities",
     "check_duplicate",
     "collect",
     "consolidate",
     "contradictions",
+    "curate",
+    "curation_reports",
     "delete",
     "delete_message",
+    "detect_contradiction",
     "drop_unused_vectors",
+    "end_cycle",
     "entity_by_alias",
+    "expand",
     "expand_query",
     "export",
     "forget",
@@ -88,7 +101,9 @@ __all__ = [
     "look_for_language",
     "mark_read",
     "namespaces",
+    "note_metadata",
     "notify",
+    "offer_hooks",
     "promote",
     "purge_archive",
     "recall",
@@ -100,6 +115,9 @@ __all__ = [
     "remove_agent",
     "resolve",
     "restore",
+    "roll_back",
+    "run_cycle",
+    "run_hooks",
     "run_indexer",
     "run_language",
     "run_touches",

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from msgspec import UNSET, Raw, Struct
 
 from aimem.errors import AimemError, Conflict, Denied, InvalidRequest
-from aimem.model import Instant, Lifetimes, Principal, rules
+from aimem.model import Instant, Lifetimes, MemoryId, Principal, rules
 from aimem.service.drafts import Draft, draft_of, refuse_past_expiry
+from aimem.service.hooks import offer_hook
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
 from aimem.service.remember import store_draft
@@ -39,10 +41,22 @@ async def remember_many(
     rules.bounded(len(raw), 0, BULK_MAX, field="memories")
     now, lifetimes = node.clock.now(), node.policy.lifetimes
     items = [_checked(index, data, who, now, lifetimes) for index, data in enumerate(raw)]
-    answer: BulkAnswer = (await node.store.write(_remember_many, node, who, items, once)).value
+    wrote = await node.store.write(_remember_many, node, who, items, once)
+    answer: BulkAnswer = wrote.value
     node.counters.stored += answer.created
     node.counters.updated += answer.updated
-    return answer
+    # A retry that is answered from its note wrote nothing, and its hooks were offered the first time.
+    return _with_hooks(node, who, items, answer) if wrote.version is not None else answer
+
+
+def _with_hooks(node: Node, who: Principal, items: Sequence[Item], answer: BulkAnswer) -> BulkAnswer:
+    results = []
+    for item, result in zip(items, answer.results, strict=True):
+        reason = ""
+        if result.action == "created" and isinstance(result.id, str) and isinstance(item.checked, Draft):
+            reason = offer_hook(node, who, MemoryId(result.id), item.checked.namespace, item.checked.content)
+        results.append(msgspec.structs.replace(result, autonomy_hook_skipped=reason) if reason else result)
+    return msgspec.structs.replace(answer, results=tuple(results))
 
 
 def _checked(index: int, data: Raw, who: Principal, now: Instant, lifetimes: Lifetimes) -> Item:

@@ -95,6 +95,8 @@ async def health(node: Node) -> Health:
         open_access=node.policy.open_access,
         stream=node.store.stream,
         warnings=warnings,
+        llm="none" if node.language is None else node.language.name,
+        llm_ready=is_thinking(node),
     )
 
 

@@ -30,6 +30,7 @@ from aimem.service.drafts import (
     name_value,
     refuse_past_expiry,
 )
+from aimem.service.hooks import offer_hooks
 from aimem.service.lifetimes import collect_entries
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
@@ -112,12 +113,15 @@ async def remember(node: Node, who: Principal, request: CreateMemory, once: Once
     """
     draft = draft_of(request, who, node.clock.now(), node.policy.lifetimes)
     similar = () if draft.title_generated else await node.store.read(_similar, draft, who, node.clock.now())
-    stored: Stored = (await node.store.write(_remember, node, who, draft, similar, once)).value
+    wrote = await node.store.write(_remember, node, who, draft, similar, once)
+    stored: Stored = wrote.value
     if stored.action == "created":
         node.counters.stored += 1
     else:
         node.counters.updated += 1
-    return stored
+    # A retry that is answered from its note wrote nothing, and its hooks were offered the first time.
+    is_new = stored.action == "created" and wrote.version is not None
+    return offer_hooks(node, who, stored, draft.content) if is_new else stored
 
 
 def _similar(conn: Connection, draft: Draft, who: Principal, now: Instant) -> tuple[MemoryId, ...]:

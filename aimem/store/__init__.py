@@ -22,6 +22,7 @@ from aimem.store import (
     statistics,
     taxonomy,
     topics,
+    transfer,
 )
 from aimem.store.changes import ChangeFeed
 from aimem.store.digest import digest
@@ -83,5 +84,6 @@ __all__ = [
     "statistics",
     "taxonomy",
     "topics",
+    "transfer",
     "visible_to",
 ]

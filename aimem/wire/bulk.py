@@ -21,12 +21,16 @@ BulkRequest = BulkMemories | list[BulkItem]
 
 
 class BulkResult(Struct, kw_only=True):
-    """What became of one item: `id`, `action` and `version`, or `error`, `code` and `field`. `index` counts from 0."""
+    """What became of one item: `id`, `action` and `version`, or `error`, `code` and `field`. `index` counts from 0.
+
+    `autonomy_hook_skipped` is as in the answer to a single store.
+    """
 
     index: int
     id: str | UnsetType = UNSET
     action: str | UnsetType = UNSET
     version: str | UnsetType = UNSET
+    autonomy_hook_skipped: str | UnsetType = UNSET
     error: str | UnsetType = UNSET
     code: str | UnsetType = UNSET
     field: str | UnsetType = UNSET

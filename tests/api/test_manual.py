@@ -47,7 +47,8 @@ def test_parameters_and_body_fields_are_in_the_page(route: Route) -> None:
     kinds = [kind for whole in (route.query, route.body) for kind in shapes(whole)]
     names = {field.encode_name for kind in kinds for field in msgspec.structs.fields(kind)}
     inner = {"content", "id", "title", "tier", "namespace", "tags", "priority", "confidence", "source", "expires_at",
-             "created_at", "updated_at", "metadata", "title_generated"} if route.name == "import_memories" else set()
+             "created_at", "updated_at", "metadata", "title_generated", "archived_at",
+             "archive_reason"} if route.name == "import_memories" else set()
     assert argument_names(items()[route.method, route.path]) == names | inner
 
 

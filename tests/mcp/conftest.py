@@ -20,9 +20,12 @@ from aimem.wire import (
     ArchivedOut,
     ArchivedPage,
     ArchiveStats,
+    AutoTagged,
     Capabilities,
     Consolidated,
+    ContradictionOut,
     Deleted,
+    ExpandedQuery,
     Forgotten,
     GcResult,
     Inbox,
@@ -31,6 +34,7 @@ from aimem.wire import (
     LinkOut,
     LinksOut,
     MarkedRead,
+    MemoryName,
     MemoryOut,
     MemoryPage,
     MemoryWithLinks,
@@ -88,6 +92,12 @@ ANSWERS: dict[str, Struct] = {
         id="9c", consolidated=2, title="T", namespace="global", tier="long", agent_id="alice", version="s:4"
     ),
     "links_of": LinksOut(links=(LINK,), count=1),
+    "expand_query": ExpandedQuery(original="db", expanded_terms=("engine",)),
+    "auto_tag": AutoTagged(id="7f3a", new_tags=("db",), all_tags=("ops", "db"), version="s:9"),
+    "detect_contradiction": ContradictionOut(
+        contradicts=True, memory_a=MemoryName(id="7f3a", title="T"), memory_b=MemoryName(id="9c", title="U"),
+        method="deterministic", reason="different values: 1 / 2",
+    ),
     "stats": Stats(
         total=1, by_tier=(TierCount(tier="mid", count=1),), by_namespace=(IN_APP,), expiring_soon=0, links_count=1,
         db_size_bytes=4096, archived=0, tombstones=0, embedding_backlog=0, op_log_count=2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -11,8 +12,10 @@ import pytest
 from aimem import service
 from aimem.errors import Code
 from aimem.model import derived_memory_id
-from aimem.service import Node, Once, bulk
+from aimem.service import Node, Once, Policy, bulk
 from aimem.wire import BulkAnswer, BulkMemories, BulkRequest, decode_body
+from tests.languages import ScriptedModel
+from tests.nodes import InlineThreads, open_node
 from tests.service.steps import ALICE, BOB, ids_listed, ops_of, put, refused, shown
 
 
@@ -131,3 +134,20 @@ async def test_a_thousand_items_fit(node: Node) -> None:
     answer = await store(node, *({"title": f"t{n}", "content": f"text {n}"} for n in range(1000)))
     assert answer.created == len(set(answer.ids)) == 1000
     assert (await service.stats(node, BOB)).total == 1000
+
+
+@pytest.mark.parametrize(("model", "reason"), [(ScriptedModel("tag"), msgspec.UNSET), (None, "no_llm")])
+async def test_new_memories_are_offered_to_the_hooks_as_single_stores_are(
+    tmp_path: Path, model: ScriptedModel | None, reason: object
+) -> None:
+    policy = Policy(autonomous_hooks=True, tier="autonomous")
+    async with open_node(tmp_path / "m.db", threads=InlineThreads(), language=model, policy=policy) as node:
+        long = "The port of the production database is 5432, and it moved there in March."
+        once = Once("key", b"hash")
+        items = [{"title": "a", "content": long}, {"title": "b", "content": "x"}, {"title": "a", "content": long}, {}]
+        answer = await store(node, *items, once=once)
+        assert answer.results[0].autonomy_hook_skipped == reason
+        assert answer.results[1].autonomy_hook_skipped == (reason if model is None else "content_too_short")
+        assert [result.autonomy_hook_skipped for result in answer.results[2:]] == [msgspec.UNSET] * 2
+        await store(node, *items, once=once)
+        assert node.hooks[0].statistics().current_buffer_used == (0 if model is None else 1)

@@ -24,6 +24,7 @@ from aimem.api.routes import (
     node,
     session,
     taxonomy,
+    thinking,
     transfer,
     upkeep,
 )
@@ -33,6 +34,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *memories.ROUTES,
     *finding.ROUTES,
     *links.ROUTES,
+    *thinking.ROUTES,
     *graph.ROUTES,
     *contradictions.ROUTES,
     *taxonomy.ROUTES,

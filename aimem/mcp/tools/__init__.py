@@ -20,6 +20,7 @@ from aimem.mcp.tools import (
     messages,
     session,
     taxonomy,
+    thinking,
     upkeep,
 )
 from aimem.mcp.tools.tool import Call, Effect, Tool
@@ -30,6 +31,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
         memories.TOOLS,
         finding.TOOLS,
         links.TOOLS,
+        thinking.TOOLS,
         graph.TOOLS,
         entities.TOOLS,
         taxonomy.TOOLS,
