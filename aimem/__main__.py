@@ -63,7 +63,7 @@ class _Runtime:
 
         async def serve() -> None:
             async with self.open_client(config, cli.Purpose.SESSION) as attached:
-                await mcp.run_mcp_on_stdio(attached.client, default_agent=agent)
+                await mcp.run_mcp_on_stdio(attached.client, default_agent=agent, profile=config.mcp.profile)
 
         trio.run(serve)
         return cli.ExitStatus.OK

@@ -52,6 +52,7 @@ class Code(StrEnum):
     SHUTTING_DOWN = "shutting_down"
     QUORUM_NOT_MET = "quorum_not_met"
     OVERLOADED = "overloaded"
+    EMBEDDER_UNAVAILABLE = "embedder_unavailable"
     NEEDS_LLM = "needs_llm"
     LLM_ANSWER_UNUSABLE = "llm_answer_unusable"
     # Refinements of Corrupt.

@@ -5,9 +5,10 @@ Owns the request's deadline. Handlers are coroutines only: Quart would run a pla
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cache
 from hashlib import sha256
+from types import UnionType
 
 import trio
 from msgspec import Struct
@@ -22,7 +23,7 @@ from werkzeug.exceptions import (
 )
 
 from aimem.api.exchange import EXCHANGE_KEY, log_failure, rimmed
-from aimem.api.guard import CREDENTIAL_KEY, guarded, make_policy
+from aimem.api.guard import CREDENTIAL_KEY, AsgiApp, Receive, Scope, Send, guarded, make_policy
 from aimem.api.metrics import Metrics
 from aimem.api.openapi import openapi_document
 from aimem.api.queries import decode_query, parse_query, percent_decoded
@@ -44,7 +45,7 @@ def never_stopping() -> bool:
 
 def make_app(
     node: Node, settings: ApiConfig, *, routes: Iterable[Route] = ROUTES,
-    is_stopping: Callable[[], bool] = never_stopping,
+    is_stopping: Callable[[], bool] = never_stopping, beside: Mapping[str, AsgiApp] | None = None,
 ) -> QuartTrio:
     """The HTTP surface of a node.
 
@@ -53,6 +54,8 @@ def make_app(
       settings: key, body limit and deadline.
       routes: the route table; tests hand in their own.
       is_stopping: once true, every further request is answered 503 shutting_down; those in progress end.
+      beside: other apps by their path, behind the same rim and guard. What they read and how long they take is theirs
+        to bound.
     Returns: an ASGI app; its lifespan has to be driven once. The connection layer says in
       `scope["extensions"]["aimem.transport"]` how a request came; without it a request counts as public TCP.
     """
@@ -69,12 +72,23 @@ def make_app(
         app.add_url_rule(rule, route.name, _view(route, node, surface), methods=[route.method])
     app.register_error_handler(HTTPException, _framework_refusal)
     policy = make_policy(settings.api_key, (route.path for route in table if route.access is Access.OPEN))
-    behind = guarded(app.asgi_app, policy)  # type: ignore[arg-type]  # hypercorn's TypedDicts against open mappings
+    # hypercorn's TypedDicts stand against open mappings.
+    behind = guarded(_beside(app.asgi_app, beside or {}), policy)  # type: ignore[arg-type]
     # Replacing asgi_app is Quart's documented way to put a middleware before it.
     app.asgi_app = rimmed(  # type: ignore[method-assign,assignment]
         behind, metrics=metrics, rng=node.chance.rng, is_stopping=is_stopping
     )
     return app
+
+
+def _beside(app: AsgiApp, others: Mapping[str, AsgiApp]) -> AsgiApp:
+    async def dispatch(scope: Scope, receive: Receive, send: Send) -> None:
+        other = others.get(scope["path"]) if scope["type"] == "http" else None
+        if other is not None:
+            scope[EXCHANGE_KEY].route = scope["path"]
+        await (other or app)(scope, receive, send)
+
+    return dispatch
 
 
 def _view(route: Route, node: Node, surface: Surface) -> Callable[..., Awaitable[Response]]:
@@ -136,7 +150,7 @@ def _principal(incoming: Request, node: Node) -> Principal:
         else AgentId(f"anonymous:req-{node.chance.rng.getrandbits(32):08x}")
     )
     credential: Credential = incoming.scope[CREDENTIAL_KEY]  # type: ignore[typeddict-item]  # the guard's own key
-    return Principal(agent_id=agent, credential=credential)
+    return Principal(agent_id=agent, credential=credential, is_anonymous=not claimed)
 
 
 def _single(incoming: Request, name: str) -> str | None:
@@ -147,7 +161,7 @@ def _single(incoming: Request, name: str) -> str | None:
     return values[0] if values else None
 
 
-def _body(incoming: Request, kind: type[Struct], data: bytes) -> object:
+def _body(incoming: Request, kind: type[Struct] | UnionType, data: bytes) -> object:
     if not data:
         raise InvalidRequest("this route needs a JSON body", code=Code.MALFORMED_JSON)
     _single(incoming, "Content-Type")

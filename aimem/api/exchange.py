@@ -70,7 +70,7 @@ def rimmed(app: AsgiApp, *, metrics: Metrics, rng: random.Random, is_stopping: C
             else:
                 await app(inner, receive, reply_to)
         except AimemError as error:
-            # Only the guard raises to here, before anything is sent.
+            # The guard and the apps beside ours raise to here, before anything is sent.
             await send_reply(reply_to, refusal(error))
         except Exception as error:  # a door's last line
             if exchange.status:

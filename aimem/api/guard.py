@@ -28,6 +28,9 @@ AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TRANSPORT_EXTENSION: Final = "aimem.transport"
 CREDENTIAL_KEY: Final = "aimem.credential"
+"""In the scope: the Credential that the guard let a request in with. In the `extensions` of a request from within this
+process: the one that it passes on, if it acts for a caller who got in by another door."""
+
 KEY_HEADER: Final = "X-API-Key"
 MISSING_KEY_TEXT: Final = "missing or invalid API key"
 
@@ -50,6 +53,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
     Attributes:
       target_hosts: the authority of a target that is a whole URL; it outranks `Host` (RFC 9112, 3.2.2).
+      carried: of a request from within this process, the credential of the caller that it acts for.
     """
 
     transport: Transport
@@ -59,6 +63,7 @@ class Attempt(Struct, frozen=True, kw_only=True):
     target_hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
+    carried: Credential | None = None
 
 
 class GuardPolicy(Struct, frozen=True, kw_only=True):
@@ -79,7 +84,7 @@ def admit(attempt: Attempt, policy: GuardPolicy) -> Credential:
     Raises: Denied(foreign_host | foreign_origin); Unauthenticated; InvalidRequest if `Host` is no host name.
     """
     if attempt.transport in (Transport.UNIX, Transport.IN_PROCESS):
-        return Credential.SOCKET
+        return attempt.carried or Credential.SOCKET
     for host in (*attempt.hosts, *attempt.target_hosts):
         if _host_name(host) is None:
             raise InvalidRequest("the host is not a name or an address with an optional port", field="Host")
@@ -156,8 +161,10 @@ def encoded_query(scope: Scope) -> bytes:
 
 def read_attempt(scope: Scope, path: str) -> Attempt:
     """What the guard must know, out of an ASGI scope. An unknown or missing transport counts as public TCP."""
-    named = (scope.get("extensions") or {}).get(TRANSPORT_EXTENSION, "")
+    extensions = scope.get("extensions") or {}
+    named = extensions.get(TRANSPORT_EXTENSION, "")
     transport = Transport(named) if named in set(Transport) else Transport.TCP
+    carried = extensions.get(CREDENTIAL_KEY) if transport is Transport.IN_PROCESS else None
 
     def header(name: bytes) -> tuple[str, ...]:
         return tuple(value.decode("latin-1").strip() for key, value in scope["headers"] if key.lower() == name)
@@ -169,6 +176,7 @@ def read_attempt(scope: Scope, path: str) -> Attempt:
         parameters=frozenset(unquote_to_bytes(name).decode("utf-8", "replace") for name in names),
         hosts=header(b"host"), target_hosts=(found["authority"],) if found else (),
         origins=header(b"origin"), api_keys=header(KEY_HEADER.lower().encode()),
+        carried=None if carried is None else Credential(carried),
     )
 
 

@@ -49,6 +49,7 @@ STATUS: Final[dict[Code, int]] = {
     Code.SHUTTING_DOWN: 503,
     Code.QUORUM_NOT_MET: 503,
     Code.OVERLOADED: 503,
+    Code.EMBEDDER_UNAVAILABLE: 503,
     Code.NEEDS_LLM: 503,
     Code.STORAGE_FULL: 507,
 }

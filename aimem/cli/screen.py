@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
 import msgspec
 
@@ -18,6 +18,9 @@ Advance = Callable[[int], None]
 
 PLAIN_PROGRESS_LINES = 20
 """Off a terminal a bar is lines: at most so many, so that a log stays readable."""
+
+
+ANSWER_MAX_BYTES = 256
 
 
 class Screen:
@@ -38,6 +41,12 @@ class Screen:
         """Talk: one line on stderr."""
         self._err.write(f"ai-memory: {one_line(text)}\n")
         self._err.flush()
+
+    def question(self, text: str, answers: BinaryIO) -> str:
+        """Ask on stderr and read one line; the end of input is an empty answer."""
+        self._err.write(f"ai-memory: {one_line(text)} ")
+        self._err.flush()
+        return answers.readline(ANSWER_MAX_BYTES).decode(errors="replace").strip()
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Print rows under headings: by rich on a terminal, else in aligned columns. Cells become one line each."""

@@ -34,7 +34,7 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
     Conflict: (Code.NAME_TAKEN, Code.ID_TAKEN),
     Unavailable: (
         Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.DATABASE_BUSY, Code.DEADLINE_EXCEEDED, Code.SHUTTING_DOWN,
-        Code.QUORUM_NOT_MET, Code.OVERLOADED, Code.NEEDS_LLM, Code.LLM_ANSWER_UNUSABLE,
+        Code.QUORUM_NOT_MET, Code.OVERLOADED, Code.EMBEDDER_UNAVAILABLE, Code.NEEDS_LLM, Code.LLM_ANSWER_UNUSABLE,
     ),
     Corrupt: (Code.NOT_A_DATABASE, Code.NEWER_SCHEMA),
 })

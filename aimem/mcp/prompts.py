@@ -7,6 +7,8 @@ from typing import Final
 
 from msgspec import Struct
 
+from aimem.mcp.tools import TOOLS
+
 
 class Argument(Struct, frozen=True, kw_only=True):
     """One optional argument of a prompt, always a text."""
@@ -45,7 +47,8 @@ You have a memory that outlives this conversation. Look there before you rely on
 5. Choose the tier by how long it stays true: "short" for the task at hand, "mid" for the work of these days, "long" for
    what should never be forgotten.
 6. Put memories of one project in one namespace (team/project), and tag them with the words you would look for.
-7. Leave the format of answers at its default, the compact table: it costs about half of JSON.
+7. Leave the format of answers at its default, the compact table: it costs about half of JSON. It cuts long texts and
+   says so; memory_get has them whole.
 8. Call memory_capabilities once if you need to know what this memory can do; the answer does not change meanwhile.
 """
 
@@ -64,6 +67,11 @@ how full, how able       memory_stats, memory_capabilities
 
 A good round: recall, work, store what was learned, link it to what it replaces ("supersedes").
 """
+
+
+def _workflow(_: Mapping[str, str]) -> str:
+    others = [name for name in TOOLS if name not in _WORKFLOW]
+    return _WORKFLOW + (f"\nFurther tools, by their names: {', '.join(others)}.\n" if others else "")
 
 
 def _recall_first(arguments: Mapping[str, str]) -> str:
@@ -85,7 +93,7 @@ PROMPTS: Final[Mapping[str, Prompt]] = {
         Prompt(
             name="memory-workflow",
             description="Which tool of the memory does what, on one page.",
-            write=lambda _: _WORKFLOW,
+            write=_workflow,
         ),
     )
 }

@@ -1,4 +1,4 @@
-"""The MCP server: the SDK's low-level Server over our tables of tools and prompts. Loading this loads the SDK."""
+"""The MCP server: the SDK's low-level Server over our tables. Loading this loads the SDK."""
 
 from __future__ import annotations
 
@@ -8,52 +8,112 @@ from functools import wraps
 from typing import Any, Final, TypeVar  # Any: the SDK's context and server are generic over values that we do not use
 
 import mcp_types as types
-import msgspec
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
+from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from aimem import __version__
 from aimem.client import Client
+from aimem.config import McpProfile
 from aimem.errors import AimemError, Code
 from aimem.mcp.identity import DefaultAgent
-from aimem.mcp.prompts import INSTRUCTIONS, PROMPTS, Prompt
-from aimem.mcp.tools import TOOLS, Call, Effect, Tool
+from aimem.mcp.profile import listed, tools_version, unlisted
+from aimem.mcp.prompts import INSTRUCTIONS, PROMPTS
+from aimem.mcp.published import (
+    error_text,
+    published_memories,
+    published_prompt,
+    published_template,
+    published_tool,
+    text_content,
+)
+from aimem.mcp.resources import MIME_TYPE, TEMPLATES, list_resources, read_resource
+from aimem.mcp.tools import TOOLS, Call
 
 SERVER_NAME: Final = "ai-memory"
+
+NO_SUCH_RESOURCE: Final = -32002
+"""The code for it of the protocols with a handshake; later ones say -32602."""
+
+_LIST_TOOLS: Final = "tools/list"
 
 log = logging.getLogger("aimem.mcp")
 
 Context = ServerRequestContext[Any, Any]
+Identify = Callable[[Context], Call]
 R = TypeVar("R")
 T = TypeVar("T")
 
 
-def make_server(client: Client, default_agent: DefaultAgent) -> Server[Any]:
+def make_server(client: Client, default_agent: DefaultAgent, profile: McpProfile = McpProfile.FULL) -> Server[Any]:
     """The server of one client.
 
     Args:
       client: the way to the node; not used before the first tool is called.
       default_agent: the identity of calls, from the client's name.
+      profile: which tools the client is shown.
     """
-    tools = [_published(tool) for tool in TOOLS.values()]
-    prompts = [_offered(prompt) for prompt in PROMPTS.values()]
+    hidden = unlisted(profile)
+
+    def identify(context: Context) -> Call:
+        said = context.session.client_params
+        agent_id = default_agent(said.client_info.name if said else None)
+        return Call(client=client, agent_id=agent_id, profile=profile, unlisted=hidden)
+
+    return server_for(identify)
+
+
+def server_for(identify: Identify) -> Server[Any]:
+    """A server of any number of clients.
+
+    Args:
+      identify: says of each request who makes it, where its calls go and which tools it is shown.
+    """
+    server: Server[Any] = Server(
+        SERVER_NAME, version=__version__, instructions=INSTRUCTIONS, **_tool_handlers(identify), **_prompt_handlers(),
+        **_resource_handlers(identify),
+    )
+    # The SDK's only middleware here reports to OpenTelemetry; nothing of ours listens, and memory texts stay at home.
+    server.middleware[:] = [_tools_version_of(identify)]
+    return server
+
+
+def _tools_version_of(identify: Identify) -> ServerMiddleware[Any]:
+    """Adds v0.6.3's `toolsVersion` to `tools/list`: no protocol knows it, so the SDK would leave it out."""
+
+    async def add(ctx: Context, call_next: CallNext) -> HandlerResult:
+        result = await call_next(ctx)
+        if ctx.method == _LIST_TOOLS and isinstance(result, dict):
+            return {"toolsVersion": tools_version(identify(ctx).profile), **result}
+        return result
+
+    return add
+
+
+def _tool_handlers(identify: Identify) -> Mapping[str, Any]:
+    shown = {profile: [published_tool(tool) for tool in listed(profile)] for profile in McpProfile}
 
     @_guarded
-    async def list_tools(_: Context, __: types.PaginatedRequestParams | None) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=tools)
+    async def list_tools(context: Context, _: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=shown[identify(context).profile])
 
     @_guarded
     async def call_tool(context: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
         tool = _named(TOOLS, params.name, "tool", types.METHOD_NOT_FOUND)
-        call = Call(client=client, agent_id=default_agent(_client_name(context)))
         try:
-            answer = _text(await tool.run(call, params.arguments or {}))
+            answer = text_content(await tool.run(identify(context), params.arguments or {}))
         except AimemError as error:
             if error.family is Code.INTERNAL:
                 raise
-            return types.CallToolResult(content=[_text(_error_text(error))], is_error=True)
+            return types.CallToolResult(content=[text_content(error_text(error))], is_error=True)
         return types.CallToolResult(content=[answer])
+
+    return {"on_list_tools": list_tools, "on_call_tool": call_tool}
+
+
+def _prompt_handlers() -> Mapping[str, Any]:
+    prompts = [published_prompt(prompt) for prompt in PROMPTS.values()]
 
     @_guarded
     async def list_prompts(_: Context, __: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
@@ -62,20 +122,39 @@ def make_server(client: Client, default_agent: DefaultAgent) -> Server[Any]:
     @_guarded
     async def get_prompt(_: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
         prompt = _named(PROMPTS, params.name, "prompt", types.INVALID_PARAMS)
-        message = types.PromptMessage(role="user", content=_text(prompt.write(params.arguments or {})))
+        message = types.PromptMessage(role="user", content=text_content(prompt.write(params.arguments or {})))
         return types.GetPromptResult(description=prompt.description, messages=[message])
 
-    server: Server[Any] = Server(
-        SERVER_NAME, version=__version__, instructions=INSTRUCTIONS, on_list_tools=list_tools, on_call_tool=call_tool,
-        on_list_prompts=list_prompts, on_get_prompt=get_prompt,
-    )
-    # The SDK's only middleware here reports to OpenTelemetry; nothing of ours listens, and memory texts stay at home.
-    server.middleware.clear()
-    return server
+    return {"on_list_prompts": list_prompts, "on_get_prompt": get_prompt}
+
+
+def _resource_handlers(identify: Identify) -> Mapping[str, Any]:
+    templates = [published_template(template) for template in TEMPLATES]
+
+    @_guarded
+    async def list_page(context: Context, params: types.PaginatedRequestParams | None) -> types.ListResourcesResult:
+        cursor = params.cursor if params else None
+        return published_memories(await list_resources(identify(context), cursor))
+
+    @_guarded
+    async def list_templates(
+        _: Context, __: types.PaginatedRequestParams | None
+    ) -> types.ListResourceTemplatesResult:
+        return types.ListResourceTemplatesResult(resource_templates=templates)
+
+    @_guarded
+    async def read(context: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        text = await read_resource(identify(context), params.uri)
+        content = types.TextResourceContents(uri=params.uri, mime_type=MIME_TYPE, text=text)
+        return types.ReadResourceResult(contents=[content])
+
+    return {
+        "on_list_resources": list_page, "on_list_resource_templates": list_templates, "on_read_resource": read,
+    }
 
 
 def _guarded(handler: Callable[[Context, T], Awaitable[R]]) -> Callable[[Context, T], Awaitable[R]]:
-    """The door's last line: what is not for the client's eyes leaves as "internal error" and goes to the log."""
+    """The door's last line: a refusal becomes a protocol error; what is not for the client's eyes goes to the log."""
 
     @wraps(handler)
     async def run(context: Context, params: T) -> R:
@@ -83,11 +162,21 @@ def _guarded(handler: Callable[[Context, T], Awaitable[R]]) -> Callable[[Context
             return await handler(context, params)
         except MCPError:
             raise
-        except Exception:
+        except Exception as error:
+            if isinstance(error, AimemError) and error.family is not Code.INTERNAL:
+                raise _refused(error, context) from None
             log.exception("mcp.request_failed", extra={"method": context.method})
             raise MCPError(types.INTERNAL_ERROR, "internal error") from None
 
     return run
+
+
+def _refused(error: AimemError, context: Context) -> MCPError:
+    code = types.INTERNAL_ERROR if error.retryable else types.INVALID_PARAMS
+    if error.family is Code.NOT_FOUND and context.protocol_version in HANDSHAKE_PROTOCOL_VERSIONS:
+        code = NO_SUCH_RESOURCE
+    data: dict[str, object] = {"code": error.code} | ({} if error.field is None else {"field": error.field})
+    return MCPError(code, error.message, data)
 
 
 def _named(table: Mapping[str, T], name: str, kind: str, code: int) -> T:
@@ -97,38 +186,3 @@ def _named(table: Mapping[str, T], name: str, kind: str, code: int) -> T:
     if name not in table:
         raise MCPError(code, f"unknown {kind}: {name[:64]}", {kind: name[:64]})
     return table[name]
-
-
-def _client_name(context: Context) -> str | None:
-    said = context.session.client_params
-    return said.client_info.name if said else None
-
-
-def _text(text: str) -> types.TextContent:
-    return types.TextContent(type="text", text=text)
-
-
-def _error_text(error: AimemError) -> str:
-    """A refusal as the model reads it: the sentence, the stable code, the argument at fault, further plain values."""
-    answer: dict[str, object] = {"error": error.message, "code": error.code}
-    if error.field is not None:
-        answer["field"] = error.field
-    answer |= {name: value for name, value in error.details.items() if name not in answer}
-    return msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()
-
-
-def _published(tool: Tool) -> types.Tool:
-    hints = types.ToolAnnotations(
-        read_only_hint=tool.effect is Effect.READS,
-        destructive_hint=tool.effect is Effect.OVERWRITES,
-        idempotent_hint=tool.effect not in (Effect.ADDS, Effect.USES),
-        open_world_hint=False,
-    )
-    return types.Tool(name=tool.name, description=tool.description, input_schema=tool.schema, annotations=hints)
-
-
-def _offered(prompt: Prompt) -> types.Prompt:
-    arguments = [
-        types.PromptArgument(name=one.name, description=one.description, required=False) for one in prompt.arguments
-    ]
-    return types.Prompt(name=prompt.name, description=prompt.description, arguments=arguments or None)

@@ -16,14 +16,14 @@ from typing import Any, Final  # Any: the SDK's server is generic over a lifespa
 
 import anyio
 import mcp_types as types
-import msgspec
 import trio
 from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 from mcp.server.lowlevel import Server
 from mcp.shared.message import SessionMessage
 
 from aimem.errors import InvalidRequest
-from aimem.mcp.framing import INVALID_REQUEST, LineSplitter, Overlong, Refusal, read_line
+from aimem.mcp.framing import LineSplitter, Overlong, Refusal, read_line
+from aimem.mcp.messages import clearer, error_body, typed_message
 
 IN_FLIGHT_MAX: Final = 64
 """Requests that may be unanswered at once; when they are, the client's next line waits unread."""
@@ -35,8 +35,6 @@ STOP_DRAIN_S: Final = 5.0
 """The same after `stop`: clients kill a server that does not end soon after it was asked to."""
 
 FLUSH_GRACE_S: Final = 1.0
-_VAGUE: Final = "Invalid request parameters"
-_CLEARER: Final = "the params are not those that MCP defines for this method, or initialize has not been sent before it"
 _CHUNK_BYTES: Final = 65_536
 
 log = logging.getLogger("aimem.mcp")
@@ -126,18 +124,9 @@ class _Wire:
 async def _write(from_server: MemoryObjectReceiveStream[SessionMessage], wire: _Wire) -> None:
     async with from_server:
         async for item in from_server:
-            await wire.send(_clearer(item.message).model_dump_json(by_alias=True, exclude_unset=True).encode())
+            await wire.send(clearer(item.message).model_dump_json(by_alias=True, exclude_unset=True).encode())
             if isinstance(item.message, types.JSONRPCResponse | types.JSONRPCError):
                 wire.settle(item.message.id)
-
-
-def _clearer(message: types.JSONRPCMessage) -> types.JSONRPCMessage:
-    """The SDK has one sentence, which says nothing, for parameters that do not fit and for a missing handshake."""
-    if not isinstance(message, types.JSONRPCError) or message.error.message != _VAGUE:
-        return message
-    return types.JSONRPCError(
-        jsonrpc="2.0", id=message.id, error=types.ErrorData(code=message.error.code, message=_CLEARER)
-    )
 
 
 async def _read(
@@ -176,28 +165,15 @@ async def _accept(
 ) -> None:
     """Hand one line to the server, or refuse it."""
     value = read_line(line)
-    message = value if isinstance(value, Refusal) else _message(value)
+    message = value if isinstance(value, Refusal) else typed_message(value)
     if isinstance(message, Refusal):
-        error = {"code": message.code, "message": message.message}
-        await wire.send(msgspec.json.encode({"jsonrpc": "2.0", "id": message.id, "error": error}))
+        await wire.send(error_body(message))
         return
     if isinstance(message, types.JSONRPCRequest):
         await wire.admit(message.id)
     await to_server.send(SessionMessage(message))
     if isinstance(message, types.JSONRPCNotification) and message.method == "notifications/cancelled":
         wire.settle((message.params or {}).get("requestId"))
-
-
-def _message(value: dict[str, object]) -> types.JSONRPCMessage | Refusal:
-    try:
-        message: types.JSONRPCMessage = types.jsonrpc_message_adapter.validate_python(value, by_name=False)
-    except ValueError:
-        given = value.get("id")
-        return Refusal(
-            id=given if isinstance(given, str | int) else None, code=INVALID_REQUEST,
-            message="method must be a text and params an object",
-        )
-    return message
 
 
 async def _drain(wire: _Wire, stop: trio.Event) -> None:

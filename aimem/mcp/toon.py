@@ -4,6 +4,8 @@ The text is a line of `key:value` pairs, a header that names the columns, and on
 `|`. A cell never holds a bare divider: backslash, `|`, `:`, line feed and carriage return are written with a backslash
 before them (the last two as `\n` and `\r`). Inside the items of an array the comma is escaped as well, so that a
 tag with a comma reads back as one tag.
+
+The compact table holds the first PREVIEW_CHARS characters of a longer content and says how many more there are.
 """
 
 from __future__ import annotations
@@ -35,28 +37,45 @@ COLUMNS: Final[Mapping[Format, tuple[str, ...]]] = {
     Format.TOON_COMPACT: ("id", "title", "tier", "namespace", "priority", "score", "tags", "agent_id", "content"),
 }
 
+PREVIEW_CHARS: Final = 500
+"""Of a content in the compact table: whole for most memories, and ten long ones stay below 2,000 tokens."""
+
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "|": "\\|", ":": "\\:", "\n": "\\n", "\r": "\\r"})
 _ITEM_ESCAPES: Final = _ESCAPES | {ord(","): "\\,"}
 
 
-def to_toon(facts: Iterable[tuple[str, object]], memories: Sequence[MemoryOut], columns: Sequence[str]) -> str:
+def to_toon(
+    facts: Iterable[tuple[str, object]], memories: Sequence[MemoryOut], layout: Format,
+    *, more_columns: Sequence[str] = (),
+) -> str:
     """Write an answer as TOON.
 
     Args:
       facts: name and value of what the answer says besides its memories; a value that is None or UNSET is left out.
       memories: one row each, in this order.
-      columns: names of wire fields, and `agent_id` for the author.
+      layout: TOON or TOON_COMPACT.
+      more_columns: names of further wire fields, to stand behind those of the layout.
     Returns: lines divided by one line feed, without one at the end.
     """
+    columns = (*COLUMNS[layout], *more_columns)
+    shown = _preview if layout is Format.TOON_COMPACT else str
     known = [f"{name}:{_cell(value)}" for name, value in facts if value is not None and value is not UNSET]
     head = ["|".join(known)] if known else []
-    return "\n".join([*head, f"memories[{'|'.join(columns)}]:", *(_row(memory, columns) for memory in memories)])
+    rows = (_row(memory, columns, shown(memory.content)) for memory in memories)
+    return "\n".join([*head, f"memories[{'|'.join(columns)}]:", *rows])
 
 
-def _row(memory: MemoryOut, columns: Sequence[str]) -> str:
+def _row(memory: MemoryOut, columns: Sequence[str], content: str) -> str:
     fields: dict[str, object] = to_builtins(memory)
-    fields["agent_id"] = memory.metadata.get("agent_id")
+    fields |= {"agent_id": memory.metadata.get("agent_id"), "content": content}
     return "|".join(_cell(fields.get(column)) for column in columns)
+
+
+def _preview(content: str) -> str:
+    hidden_count = len(content) - PREVIEW_CHARS
+    if hidden_count <= 0:
+        return content
+    return f"{content[:PREVIEW_CHARS]}… [+{hidden_count} characters: memory_get]"
 
 
 def _cell(value: object) -> str:

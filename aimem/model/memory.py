@@ -76,6 +76,24 @@ class Memory(Struct, frozen=True, kw_only=True):
     last_accessed_at: Instant | None = None
 
 
+class Candidate(Struct, frozen=True, kw_only=True):
+    """What ranking looks at of a memory: everything but its texts.
+
+    Attributes:
+      role: who said it in a dialogue, by `metadata.role`.
+    """
+
+    id: MemoryId
+    namespace: Namespace
+    tier: Tier
+    priority: int = 5
+    confidence: float = 1.0
+    role: str | None = None
+    created_at: Instant
+    updated_at: Instant
+    access_count: int = 0
+
+
 class ArchivedMemory(Struct, frozen=True, kw_only=True):
     """A memory taken out of sight, with all that it had."""
 
@@ -92,8 +110,32 @@ class LinkKey(Struct, frozen=True, order=True):
     relation: Relation
 
 
+class Ending(Struct, frozen=True, kw_only=True):
+    """Who ended a link, why (perhaps without a word), and when they said so; the end itself is `valid_until`."""
+
+    by: AgentId
+    reason: str
+    at: Instant
+
+
+class PastValidity(Struct, frozen=True, array_like=True):
+    """A time in which a link held before it was stated anew; stored as one JSON array in this order."""
+
+    valid_from: int
+    valid_until: int
+    observed_by: str | None = None
+    ended_by: str | None = None
+    reason: str | None = None
+
+
 class Link(Struct, frozen=True, kw_only=True):
-    """A directed, temporally valid statement about two memories: valid from `valid_from` until before `valid_until`."""
+    """A directed, temporally valid statement about two memories: valid from `valid_from` until before `valid_until`.
+
+    Attributes:
+      observed_by: who stated it, at last.
+      ended: who gave it its end, if somebody invalidated it.
+      past: when it held before it was stated anew, the latest last.
+    """
 
     source_id: MemoryId
     target_id: MemoryId
@@ -102,6 +144,8 @@ class Link(Struct, frozen=True, kw_only=True):
     valid_from: Instant
     valid_until: Instant | None = None
     observed_by: AgentId | None = None
+    ended: Ending | None = None
+    past: tuple[PastValidity, ...] = ()
 
 
 class Lifetimes(Struct, frozen=True, kw_only=True):

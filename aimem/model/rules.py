@@ -26,6 +26,7 @@ NAMESPACE_MAX_DEPTH: Final = 8
 ID_MAX_BYTES: Final = 128
 ID_PREFIX_MIN_CHARS: Final = 4
 AGENT_ID_MAX_BYTES: Final = 128
+AGENT_TYPE_MAX_BYTES: Final = 64
 TAGS_MAX_COUNT: Final = 50
 TAG_MAX_BYTES: Final = 128
 METADATA_MAX_BYTES: Final = 65_536
@@ -34,6 +35,8 @@ TTL_MAX_S: Final = 31_536_000
 PRIORITY_RANGE: Final = range(1, 11)
 QUERY_MAX_BYTES: Final = 65_536
 IDEMPOTENCY_KEY_MAX_BYTES: Final = 255
+ALIASES_MAX_COUNT: Final = 50
+ALIAS_MAX_BYTES: Final = 256
 REASON_MAX_CHARS: Final = 128
 
 RESERVED_METADATA: Final = frozenset({"agent_id", "scope"})
@@ -43,6 +46,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 """All of Unicode's category Cc."""
 _CONTROL_NAMES = {"\n": "line feed", "\t": "tab", "\r": "carriage return"}
 _AGENT_ID = re.compile(r"[A-Za-z0-9_\-:@./]+", re.ASCII)
+_AGENT_TYPE = re.compile(r"human|system|ai:[A-Za-z0-9_.\-]+", re.ASCII)
 _SOURCE = re.compile(r"[a-z0-9_.:-]{1,64}", re.ASCII)
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -153,6 +157,17 @@ def agent_id(text: str, *, field: str = "agent_id") -> AgentId:
     return AgentId(text)
 
 
+def agent_type(text: str, *, field: str = "agent_type") -> str:
+    """What an agent is: `human`, `system`, or `ai:` and the name of a model or program."""
+    if not (len(text) <= AGENT_TYPE_MAX_BYTES and _AGENT_TYPE.fullmatch(text)):
+        raise InvalidRequest(
+            f"{field}: {text[:80]!r} is unknown; allowed are human, system, and ai: with a name of letters, digits and "
+            f"_ . - after it, at most {AGENT_TYPE_MAX_BYTES} characters in all",
+            field=field,
+        )
+    return text
+
+
 def tags(values: Sequence[str], *, field: str = "tags") -> tuple[str, ...]:
     """Tags, trimmed, each once, in the order given."""
     if len(values) > TAGS_MAX_COUNT:
@@ -166,6 +181,24 @@ def tag(text: str, *, field: str = "tags") -> str:
     size = _bytes_of(trimmed, field)
     if not 0 < size <= TAG_MAX_BYTES:
         raise InvalidRequest(f"{field} has {size} bytes; 1 to {TAG_MAX_BYTES} are allowed", field=field)
+    _refuse_control(trimmed, field, "")
+    return trimmed
+
+
+def aliases(values: Sequence[str], *, field: str = "aliases") -> tuple[str, ...]:
+    """Other names of an entity, trimmed, each once, in the order given; blank ones are left out."""
+    if len(values) > ALIASES_MAX_COUNT:
+        raise InvalidRequest(f"{field} has {len(values)} items; at most {ALIASES_MAX_COUNT} are allowed", field=field)
+    named = {place: text for place, text in enumerate(values) if text.strip()}
+    return tuple(dict.fromkeys(alias(text, field=f"{field}[{place}]") for place, text in named.items()))
+
+
+def alias(text: str, *, field: str = "alias") -> str:
+    """One name, trimmed, in its own spelling: 1 to 256 bytes without control characters."""
+    trimmed = text.strip()
+    size = _bytes_of(trimmed, field)
+    if not 0 < size <= ALIAS_MAX_BYTES:
+        raise InvalidRequest(f"{field} has {size} bytes; 1 to {ALIAS_MAX_BYTES} are allowed", field=field)
     _refuse_control(trimmed, field, "")
     return trimmed
 

@@ -16,7 +16,7 @@ from aimem.operations.corpus import Corpus
 from aimem.ports import Chance, Clock, Embedder, Files, Threads
 from aimem.replication import merge_entry
 from aimem.search import Recaller
-from aimem.service import Node, Policy, import_memories, index_status, run_indexer, run_touches
+from aimem.service import Node, Policy, import_memories, index_status, run_indexer, run_touches, run_words
 from aimem.store import Store, StorePorts, StoreSettings
 from aimem.wire import ImportMemory, ImportRequest
 
@@ -64,6 +64,7 @@ async def open_bench_node(db: Path, ports: BenchPorts, embedder: Embedder | None
         await nursery.start(store.run)
         async with trio.open_nursery() as services:
             await services.start(run_touches, node)
+            await services.start(run_words, node)
             if embedder is not None:
                 await services.start(partial(run_indexer, node, lambda: embedder))
             yield node

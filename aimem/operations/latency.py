@@ -20,8 +20,9 @@ from aimem.wire import BenchRequest, BenchResult, BenchSize, CreateMemory, Recal
 FIXTURE_ROWS: Final = 200
 """What v0.6.3 measures over; the large recall goes over as many as asked for."""
 
-SMALL_NAMESPACE: Final = "bench/small"
+SMALL_NAMESPACE: Final = "small"
 SMALL_ROWS: Final = 20
+"""A namespace of its own, no child of the large one: recall in a child takes its ancestors in."""
 
 _STORE_P95_MS: Final = 20.0
 _SEARCH_P95_MS: Final = 100.0

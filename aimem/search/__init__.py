@@ -14,7 +14,7 @@ from aimem.search.minilm import MODEL_DIMENSION, MODEL_SHA256, ModelUnavailable,
 from aimem.search.moments import Period, moments_in, nearness
 from aimem.search.query import parse_query, stop_words
 from aimem.search.ranking import Evidence, Move, Ranked, Wish, newer_first, rank
-from aimem.search.relevance import below_floor, share_held
+from aimem.search.relevance import below_floor, is_senseless, share_held
 from aimem.search.scoring import (
     Boosts,
     asks_of_assistant,
@@ -57,6 +57,7 @@ __all__ = [
     "fuse_scores",
     "hold_floats",
     "hold_halves",
+    "is_senseless",
     "is_user_turn",
     "keep_firsts",
     "moments_in",

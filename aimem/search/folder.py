@@ -8,6 +8,7 @@ A segment that a search still uses may be removed: its files are mapped, and liv
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import re
 import shutil
@@ -26,6 +27,10 @@ _SEGMENT: Final = re.compile(r"segment-(\d{1,9})")
 _NEW: Final = ".new"
 _TREES: Final = "trees.ann"
 _TREES_MANIFEST: Final = "trees.json"
+_UNREADABLE: Final = frozenset(
+    {errno.EACCES, errno.EIO, errno.EISDIR, errno.ELOOP, errno.ENOTDIR, errno.EPERM}
+)
+"""What is wrong with a file itself; any other error (too many open files) may be over by the next start."""
 
 
 class DamagedIndex(Exception):
@@ -48,12 +53,21 @@ class VectorFolder:
     def open(self, *, model: str, dimension: int) -> Kept | None:
         """The segment that counts, if there is one.
 
-        Raises: DamagedIndex if it cannot be used: incomplete, changed, of another model or a later format; OSError.
+        Raises: DamagedIndex if it cannot be used: incomplete, changed, unreadable, of another model or a later format;
+          OSError.
         """
         newest = max(self._segments(), default=None)
         if newest is None:
             return None
         folder = self._place(newest)
+        try:
+            return self._read(folder, model=model, dimension=dimension)
+        except OSError as error:
+            if error.errno not in _UNREADABLE:
+                raise
+            raise DamagedIndex(f"{error.filename or folder} cannot be read: {error.strerror}") from error
+
+    def _read(self, folder: Path, *, model: str, dimension: int) -> Kept:
         try:
             manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=Manifest)
         except (FileNotFoundError, msgspec.DecodeError) as error:
@@ -77,14 +91,14 @@ class VectorFolder:
         """Remove everything but one segment: older ones, and what an interrupted build left. Raises: OSError."""
         for path in self.path.iterdir() if self.path.is_dir() else ():
             if path != kept and (_SEGMENT.fullmatch(path.name.removesuffix(_NEW)) is not None):
-                shutil.rmtree(path)
+                _remove(path)
 
     def begin(self, *, model: str, dimension: int) -> SegmentWriter:
         """A writer for the next segment. Raises: OSError."""
         self.path.mkdir(mode=0o700, exist_ok=True)
         place = self._next()
         with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(place)
+            _remove(place)
         place.mkdir(mode=0o700)
         return SegmentWriter(place, model=model, dimension=dimension)
 
@@ -122,6 +136,14 @@ class VectorFolder:
 
     def _next(self) -> Path:
         return self._place(max(self._segments(), default=0) + 1).with_suffix(_NEW)
+
+
+def _remove(path: Path) -> None:
+    """Remove a segment, or what stands in its place."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 def _open_trees(folder: Path, dimension: int, count: int) -> trees.Trees | None:

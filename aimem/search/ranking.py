@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from aimem.config import ScoringConfig
-from aimem.model import Instant, Memory, Namespace
+from aimem.model import Candidate, Instant, Namespace
 from aimem.search.fusion import Fused, fuse_scores, keep_firsts, places
 from aimem.search.moments import Period, nearness
 from aimem.search.scoring import Boosts, boosts, is_user_turn
@@ -41,7 +41,7 @@ class Evidence(Struct, frozen=True, kw_only=True):
 
     lexical: Mapping[int, float]
     cosines: Mapping[int, float]
-    rows: Mapping[int, Memory]
+    rows: Mapping[int, Candidate]
     contradicted: Mapping[int, Collection[int]] = {}
 
 
@@ -131,10 +131,10 @@ def rank(evidence: Evidence, wish: Wish, *, dropped: Collection[int], limit: int
     return [by_no[no] for no in newer_first(kept, evidence)]
 
 
-def _scored(fused: Fused, memory: Memory, wish: Wish, words_place: int | None, meaning_place: int | None) -> Ranked:
+def _scored(fused: Fused, memory: Candidate, wish: Wish, words_place: int | None, meaning_place: int | None) -> Ranked:
     near = nearness(wish.periods, memory.created_at)
     time = NEARNESS_SHARE * near
-    role = USER_TURN_SHARE if wish.favours_user and is_user_turn(memory.metadata) else 0.0
+    role = USER_TURN_SHARE if wish.favours_user and is_user_turn(memory) else 0.0
     found = boosts(
         memory, now=wish.now, half_life_days=wish.scoring.half_life_days(memory.tier), asked=wish.asked
     )

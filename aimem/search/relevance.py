@@ -19,7 +19,7 @@ def below_floor(
     terms: Sequence[str],
     lexical: Collection[int],
     cosines: Mapping[int, float],
-    rows: Mapping[int, Memory],
+    texts: Mapping[int, Memory],
 ) -> frozenset[int]:
     """The candidates that have nothing to do with the question.
 
@@ -34,15 +34,20 @@ def below_floor(
       terms: the question's words, without stop words.
       lexical: rows that the words found.
       cosines: of the candidates that have a vector.
-      rows: the candidates.
+      texts: the rows that the words found; needed if the question is senseless, and those that are missing stay.
     """
-    is_senseless = bool(cosines) and max(cosines.values()) < SENSE_FLOOR and all(term.isascii() for term in terms)
+    is_out = is_senseless(terms, cosines)
     return frozenset(
         no
         for no, cosine in cosines.items()
         if (no not in lexical and cosine < MEANING_FLOOR)
-        or (no in lexical and is_senseless and share_held(terms, rows[no]) < WORDS_FLOOR)
+        or (is_out and no in lexical and no in texts and share_held(terms, texts[no]) < WORDS_FLOOR)
     )
+
+
+def is_senseless(terms: Sequence[str], cosines: Mapping[int, float]) -> bool:
+    """Whether no candidate means anything like the question, as far as the model can tell."""
+    return bool(cosines) and max(cosines.values()) < SENSE_FLOOR and all(term.isascii() for term in terms)
 
 
 def share_held(terms: Sequence[str], memory: Memory) -> float:

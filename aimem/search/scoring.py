@@ -9,7 +9,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from aimem.model import DAY_S, SECOND_US, Instant, JsonObject, Memory, Namespace
+from aimem.model import DAY_S, SECOND_US, Candidate, Instant, Namespace
 from aimem.search.tuning import (
     ACCESS_FULL,
     ACCESS_SHARE,
@@ -41,7 +41,7 @@ class Boosts(Struct, frozen=True, kw_only=True):
         return self.priority * self.confidence * self.tier * self.access * self.recency * self.proximity
 
 
-def boosts(memory: Memory, *, now: Instant, half_life_days: float | None, asked: Namespace | None) -> Boosts:
+def boosts(memory: Candidate, *, now: Instant, half_life_days: float | None, asked: Namespace | None) -> Boosts:
     """The factors of a memory; without proximity their product lies in [0.95, 1.125].
 
     Args:
@@ -81,9 +81,9 @@ def _depth(namespace: Namespace) -> int:
     return namespace.count("/") + 1
 
 
-def is_user_turn(metadata: JsonObject) -> bool:
-    """Whether a memory is what a user said in a dialogue, by its `metadata.role`."""
-    return metadata.get("role") == "user"
+def is_user_turn(candidate: Candidate) -> bool:
+    """Whether a memory is what a user said in a dialogue."""
+    return candidate.role == "user"
 
 
 def asks_of_assistant(text: str) -> bool:

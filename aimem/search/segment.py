@@ -216,7 +216,9 @@ class Base(Struct, frozen=True, kw_only=True):
 
 
 def _row_count(found: Chunks) -> int:
-    return len(np.unique(found.numbers))
+    """Rows of chunks that come in the order of their places: those of one row are neighbours."""
+    numbers = found.numbers
+    return len(numbers) and 1 + int(np.count_nonzero(numbers[1:] != numbers[:-1]))
 
 
 def read(folder: Path, dimension: int) -> Segment:
@@ -224,8 +226,9 @@ def read(folder: Path, dimension: int) -> Segment:
     starts = np.fromfile(folder / File.STARTS, "<i8")
     count, words = int(starts[-1]), codes.word_count(dimension)
     return Segment(
-        rows=np.memmap(folder / File.ROWS, "<f2", "r", shape=(count, dimension)),
-        bits=np.memmap(folder / File.CODES, "<u8", "r", shape=(words, count)),
+        # As plain arrays: a slice of a memmap takes some microseconds, and a search slices often.
+        rows=np.asarray(np.memmap(folder / File.ROWS, "<f2", "r", shape=(count, dimension))),
+        bits=np.asarray(np.memmap(folder / File.CODES, "<u8", "r", shape=(words, count))),
         centre=np.fromfile(folder / File.CENTRE, "<f4"),
         numbers=np.fromfile(folder / File.NUMBERS, "<i8"), starts=starts,
         hashes=np.fromfile(folder / File.HASHES, HASH_TYPE),

@@ -9,7 +9,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from aimem.model import AgentId, Memory, Namespace, Principal, Tier, rules
 from aimem.ports import Connection
-from aimem.service.consolidate import Recipe, replace_by_one
+from aimem.service.consolidating import Recipe, replace_by_one
 from aimem.service.grouping import Group, decide_groups, digest_of, title_of
 from aimem.service.node import Node
 from aimem.service.once import fresh_id

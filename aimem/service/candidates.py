@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Final
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from functools import partial
+from typing import Final, TypeAlias
 
+import trio
 from msgspec import Struct
 
-from aimem.model import Instant, Memory, MemoryId, Namespace, Words
+from aimem.errors import AimemError
+from aimem.model import Candidate, Instant, MemoryId, Namespace, Words
 from aimem.ports import Connection
-from aimem.search import Evidence, tuning
+from aimem.search import Evidence, RecallMode, tuning
 from aimem.service.facts import Judgement, judge_facts
 from aimem.service.meaning import Scope, nearest_in_scope
 from aimem.service.node import Node
 from aimem.store import Clause, Filters, fulltext, linkage, memories
+
+Arm: TypeAlias = Callable[[], Awaitable[dict[int, float]]]
+"""Finds rows: score by number."""
 
 WIDEN_BY: Final = 4
 WIDENINGS: Final = (1, WIDEN_BY)
@@ -42,10 +48,12 @@ class Candidates(Struct, frozen=True, kw_only=True):
     """What was found.
 
     Attributes:
+      mode: how, when the arms were asked; the model may have come since.
       contradicted: of an older fact, the newer ones that contradict it, candidates or not, the newest first.
       superseded_count: rows that the arms found and that are superseded.
     """
 
+    mode: RecallMode
     evidence: Evidence
     contradicted: Mapping[MemoryId, tuple[MemoryId, ...]]
     superseded_count: int
@@ -56,7 +64,7 @@ class _Arms(Struct, frozen=True, kw_only=True):
 
     lexical: Mapping[int, float]
     dense: Mapping[int, float]
-    rows: Mapping[int, Memory]
+    rows: Mapping[int, Candidate]
     judged: Judgement
     superseded: frozenset[int]
 
@@ -71,6 +79,7 @@ async def find_candidates(node: Node, question: Question) -> Candidates:
     """Ask both arms, judge the facts, and compute the cosine of whatever either arm found."""
     # A query without any word (emoji, punctuation) has no meaning that the model could tell.
     vector = await node.recaller.embed_query(question.text, question.context) if question.words.terms else None
+    mode = node.recaller.mode
     arms = await _search_arms(node, question, vector, tuning.CANDIDATES)
     for times in WIDENINGS:
         if arms.is_crowded(width := times * tuning.CANDIDATES):
@@ -87,6 +96,7 @@ async def find_candidates(node: Node, question: Question) -> Candidates:
         if older in number
     }
     return Candidates(
+        mode=mode,
         evidence=Evidence(lexical=lexical, cosines=cosines, rows=rows, contradicted=contradicted),
         contradicted=arms.judged.contradicted,
         superseded_count=len(arms.superseded),
@@ -94,13 +104,9 @@ async def find_candidates(node: Node, question: Question) -> Candidates:
 
 
 async def _search_arms(node: Node, question: Question, vector: bytes | None, width: int) -> _Arms:
-    lexical: dict[int, float] = {}
-    if question.words.terms:
-        lexical = await node.store.read(
-            fulltext.hits, question.words, question.filters, question.visible, question.now, width
-        )
-    scope = Scope(question.filters, question.visible, question.now)
-    dense = {} if vector is None else await nearest_in_scope(node, vector, width, scope)
+    lexical, dense = await _both(
+        partial(_by_words, node, question, width), partial(_by_meaning, node, question, vector, width)
+    )
     rows, facts = await node.store.read(_rows, question, {*lexical, *dense})
     judged = judge_facts(facts)
     return _Arms(
@@ -112,9 +118,43 @@ async def _search_arms(node: Node, question: Question, vector: bytes | None, wid
     )
 
 
+async def _both(one: Arm, other: Arm) -> tuple[dict[int, float], dict[int, float]]:
+    """Ask both arms at once: one computes while the other reads. Raises: what either raises, not in a group."""
+    found: dict[Arm, dict[int, float]] = {}
+    errors: list[AimemError] = []
+
+    async def ask(arm: Arm) -> None:
+        try:
+            found[arm] = await arm()
+        except AimemError as error:
+            errors.append(error)
+            nursery.cancel_scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask, one)
+        nursery.start_soon(ask, other)
+    if errors:
+        raise errors[0]
+    return found[one], found[other]
+
+
+async def _by_words(node: Node, question: Question, width: int) -> dict[int, float]:
+    if not question.words.terms:
+        return {}
+    return await node.store.read(
+        fulltext.hits, question.words, question.filters, question.visible, question.now, width
+    )
+
+
+async def _by_meaning(node: Node, question: Question, vector: bytes | None, width: int) -> dict[int, float]:
+    if vector is None:
+        return {}
+    return await nearest_in_scope(node, vector, width, Scope(question.filters, question.visible, question.now))
+
+
 def _rows(
     conn: Connection, question: Question, numbers: Collection[int]
-) -> tuple[dict[int, Memory], tuple[linkage.Fact, ...]]:
-    rows = memories.by_numbers(conn, sorted(numbers), question.filters, question.visible, question.now)
+) -> tuple[dict[int, Candidate], tuple[linkage.Fact, ...]]:
+    rows = memories.candidates(conn, sorted(numbers), question.filters, question.visible, question.now)
     ids = [memory.id for memory in rows.values()]
     return rows, linkage.facts_about(conn, ids, question.now, question.visible)

@@ -26,6 +26,9 @@ from aimem.store import LIVE
 from aimem.wire import CreateMemory
 
 DEFAULT_SOURCE = "api"
+KIND = "kind"
+ENTITY = "entity"
+"""`metadata.kind` of a memory that stands for something with several names."""
 
 
 class Draft(Struct, frozen=True, kw_only=True):
@@ -146,6 +149,21 @@ def creation_fields(draft: Draft, title: str, now: Instant) -> dict[str, FieldVa
 def name_value(namespace: Namespace, title: str, *, is_generated: bool) -> FieldValue:
     """Value of a memory's field `name`."""
     return (namespace, title, True) if is_generated else (namespace, title)
+
+
+def keeping_kind(metadata: JsonObject, stored: JsonObject) -> JsonObject:
+    """The metadata that a generic write gives to a memory that has some: an entity stays one.
+
+    Raises: InvalidRequest if it would be made something else.
+    """
+    if stored.get(KIND) != ENTITY or metadata.get(KIND) == ENTITY:
+        return metadata
+    if KIND in metadata:
+        raise InvalidRequest(
+            f"metadata.kind: this memory is an entity, with names of its own, and stays one; leave {KIND} out",
+            field="metadata.kind",
+        )
+    return {**metadata, KIND: ENTITY}
 
 
 def metadata_value(metadata: JsonObject) -> FieldValue:

@@ -22,7 +22,7 @@ from aimem.model import (
     parse_instant,
     rules,
 )
-from aimem.service.drafts import metadata_value, name_value, scope_of
+from aimem.service.drafts import keeping_kind, metadata_value, name_value, scope_of
 from aimem.service.lifetimes import collect_entries
 from aimem.service.lookup import exact, resolve
 from aimem.service.node import Node, Once
@@ -83,7 +83,7 @@ def _metadata_fields(request: UpdateMemory, memory: Memory, who: Principal) -> d
     if scope is not None:
         fields["scope"] = scope.value
     if given is not None:
-        kept = rules.metadata(given)
+        kept = keeping_kind(rules.metadata(given), memory.metadata)
         fields["metadata"] = metadata_value(
             kept if who.agent_id == memory.author else {**kept, "edited_by": who.agent_id}
         )

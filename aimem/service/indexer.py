@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -26,34 +27,48 @@ log = logging.getLogger(__name__)
 TEXTS_A_ROUND: Final = 32
 DROP_UNUSED_BATCH: Final = 500
 WAIT_MAX_S: Final = 10.0
+ASK_AGAIN_S: Final = 30.0
 
-_ALL: Final = 2**62
 _WARMING: Final = "no memory has its vectors yet; they are being made"
 
 
 async def run_indexer(
-    node: Node, open_embedder: Callable[[], Embedder], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    node: Node, *makers: Callable[[], Embedder], task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Load the model (in a thread), bring the index up to the database, then follow the commits until cancelled.
 
-    Without a model recall stays by keyword, and says why. `started` is called at once: only recalls wait for the model.
+    The first of the models that can be loaded is used. Without any recall stays by keyword, and says why. `started` is
+    called at once: only recalls wait for the model.
     """
     task_status.started()
-    recaller = node.recaller
-    try:
-        embedder = await node.threads.run(open_embedder, limiter=trio.CapacityLimiter(1))
-    except ModelUnavailable as error:
-        recaller.settle_on_keywords(error.message)
-        node.warnings.append(f"recall is by keyword: {error.message}")
+    embedder = await _load_first(node, makers)
+    if embedder is None:
         await pulse(node)
         return
-    recaller.adopt(embedder)
+    node.recaller.adopt(embedder)
     # One place: whoever is told that a base may be due looks at everything.
     told, due = trio.open_memory_channel[None](1)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run_bases, node, due)
         async with told:
             await _follow_commits(node, told)
+
+
+async def _load_first(node: Node, makers: Sequence[Callable[[], Embedder]]) -> Embedder | None:
+    reason = ""
+    for open_embedder in makers:
+        try:
+            embedder = await node.threads.run(open_embedder, limiter=trio.CapacityLimiter(1))
+        except ModelUnavailable as error:
+            reason = error.message
+            continue
+        if reason:
+            log.warning("indexer.other_model", extra={"model": embedder.model, "reason": reason})
+            node.warnings.append(f"vectors are made by {embedder.model} until the next start: {reason}")
+        return embedder
+    node.recaller.settle_on_keywords(reason)
+    node.warnings.append(f"recall is by keyword: {reason}")
+    return None
 
 
 async def _follow_commits(node: Node, base_due: trio.MemorySendChannel[None]) -> None:
@@ -66,8 +81,11 @@ async def _follow_commits(node: Node, base_due: trio.MemorySendChannel[None]) ->
         _tell(base_due)
         if not is_told and (is_told := await _tell_model(node)):
             await _fill(node)
-        await _embed_backlog(node, base_due)
-        changed = await node.store.feed.wait()
+        is_stuck = not await _embed_backlog(node, base_due)
+        changed: frozenset[int] | None = frozenset()
+        # What a model that went away owes is asked for again; nothing in the database would tell that it came back.
+        with trio.move_on_after(ASK_AGAIN_S if is_stuck else math.inf):
+            changed = await node.store.feed.wait()
         if changed is None:
             await _fill(node)
         else:
@@ -106,13 +124,18 @@ async def _warm_up(node: Node) -> None:
         node.recaller.warm(_WARMING)
 
 
-async def _embed_backlog(node: Node, base_due: trio.MemorySendChannel[None]) -> None:
-    """Make the vectors of all texts that wait for them, as far as the store can take them."""
+async def _embed_backlog(node: Node, base_due: trio.MemorySendChannel[None]) -> bool:
+    """Make the vectors of all texts that wait for them, as far as the store can take them.
+
+    Returns: whether the model did its part.
+    """
     try:
         while await _embed_round(node):
             _tell(base_due)
     except Unavailable as error:
         _note_waiting(error)
+        return not isinstance(error, ModelUnavailable)
+    return True
 
 
 async def _embed_round(node: Node) -> bool:
@@ -163,24 +186,34 @@ async def index_status(node: Node, wait_below: int | None = None) -> IndexStatus
     """
     if wait_below is not None:
         rules.bounded(wait_below, 0, 2**31, field="wait_below")
-        with trio.move_on_after(WAIT_MAX_S):
-            # Read with the lock held: a pulse between reading and waiting would be missed.
-            async with node.index_changed:
-                # Before it is settled nobody has compared the index with the database.
-                while not node.recaller.is_settled or _left(node, await _status(node)) > wait_below:
-                    await node.index_changed.wait()
+        await _wait_below(node, wait_below)
     return await _status(node)
 
 
-def _left(node: Node, status: IndexStatus) -> int:
-    vectors = 0 if node.recaller.is_keyword_only else status.embedding_backlog + status.index_backlog
-    return vectors + status.text_backlog
+async def _wait_below(node: Node, count: int) -> None:
+    deadline = trio.current_time() + WAIT_MAX_S
+    # Read with the lock held: a pulse between reading and waiting would be missed.
+    async with node.index_changed:
+        # Before it is settled nobody has compared the index with the database.
+        while not node.recaller.is_settled or await _is_owed_more(node, count):
+            with trio.move_on_at(deadline) as patience:     # around the waiting alone: a read would be broken off
+                await node.index_changed.wait()
+            if patience.cancelled_caught:
+                break
+
+
+async def _is_owed_more(node: Node, count: int) -> bool:
+    """Whether more than that is owed; asked at each round of whoever pays it, so nothing is counted beyond."""
+    owed = await node.store.read(fulltext.count_unindexed, count + 1)
+    if not node.recaller.is_keyword_only:
+        owed += node.recaller.pending_count + await node.store.read(embeddings.count_backlog, count + 1)
+    return owed > count
 
 
 async def _status(node: Node) -> IndexStatus:
     backlog = await node.store.read(embeddings.count_backlog)
     embedded = await node.store.read(embeddings.count_embedded)
-    texts = await node.store.read(fulltext.count_unindexed, _ALL)
+    texts = await node.store.read(fulltext.count_unindexed, embeddings.ALL)
     recaller = node.recaller
     return IndexStatus(
         mode=recaller.mode, model=recaller.model, embedding_backlog=backlog, embedded=embedded, reason=recaller.reason,

@@ -7,7 +7,7 @@ from typing import Final
 
 from msgspec import UNSET
 
-from aimem.model import Instant, Principal, rules
+from aimem.model import Instant, Memory, Principal, rules
 from aimem.search import (
     Ranked,
     RecallMode,
@@ -15,6 +15,7 @@ from aimem.search import (
     asks_of_assistant,
     below_floor,
     fit_budget,
+    is_senseless,
     moments_in,
     nearness,
     parse_query,
@@ -27,7 +28,7 @@ from aimem.service.explain import explanation_of, ranking_of
 from aimem.service.lifetimes import touch_nowait
 from aimem.service.lookup import moment, namespaces_for, narrowed
 from aimem.service.node import Node
-from aimem.store import Filters, visible_to
+from aimem.store import Filters, memories, visible_to
 from aimem.wire import RecallRequest, RecallResult, ScoredMemory, memory_fields
 
 RECALL_MAX: Final = 50
@@ -48,19 +49,21 @@ async def recall(node: Node, who: Principal, request: RecallRequest) -> RecallRe
     question = _question(request, narrowed(who, request.as_agent), node.clock.now())
     node.counters.recalls += 1
     found = await find_candidates(node, question)
-    wish = _wish(node, question)
-    dropped = _irrelevant(question, found, wish) if request.floor else frozenset()
-    ranked = rank(found.evidence, wish, dropped=dropped, limit=limit)[:limit]
-    rows = [found.evidence.rows[row.no] for row in ranked]
+    wish = _wish(node, question, found.mode)
+    dropped = await _irrelevant(node, question, found, wish) if request.floor else frozenset()
+    best = rank(found.evidence, wish, dropped=dropped, limit=limit)[:limit]
+    texts = await _texts(node, question, [row.no for row in best])
+    ranked = [row for row in best if row.no in texts]   # a writer may have taken one away since
+    rows = [texts[row.no] for row in ranked]
     sizes = [token_cost(memory.title, memory.content) for memory in rows]
     kept = fit_budget(sizes, request.budget_tokens)
     if request.touch:
         touch_nowait(node, tuple(rows[i].id for i in kept))
     return RecallResult(
-        memories=_shown(found, [ranked[i] for i in kept], request),
+        memories=tuple(_shown(found, ranked[i], rows[i], request) for i in kept),
         count=len(kept),
         tokens_used=sum(sizes[i] for i in kept),
-        mode=node.recaller.mode,
+        mode=found.mode,
         budget_tokens=UNSET if request.budget_tokens is None else request.budget_tokens,
         below_floor=len(dropped),
         ranking=ranking_of(found, wish) if request.explain else UNSET,
@@ -88,11 +91,11 @@ def _question(request: RecallRequest, who: Principal, now: Instant) -> Question:
     )
 
 
-def _wish(node: Node, question: Question) -> Wish:
+def _wish(node: Node, question: Question, mode: RecallMode) -> Wish:
     return Wish(
         now=question.now,
         # Without a model the words are all there is: their scores then span the whole range.
-        dense_weight=tuning.DENSE_WEIGHT if node.recaller.mode is RecallMode.HYBRID else 0.0,
+        dense_weight=tuning.DENSE_WEIGHT if mode is RecallMode.HYBRID else 0.0,
         periods=moments_in(question.text, question.now),
         favours_user=not asks_of_assistant(question.text),
         asked=question.asked,
@@ -100,21 +103,23 @@ def _wish(node: Node, question: Question) -> Wish:
     )
 
 
-def _irrelevant(question: Question, found: Candidates, wish: Wish) -> frozenset[int]:
+async def _texts(node: Node, question: Question, numbers: Sequence[int]) -> dict[int, Memory]:
+    return await node.store.read(memories.by_numbers, numbers, question.filters, question.visible, question.now)
+
+
+async def _irrelevant(node: Node, question: Question, found: Candidates, wish: Wish) -> frozenset[int]:
     """What falls below the floor; not what lies within a time that was asked for, whatever it says."""
-    evidence = found.evidence
-    fallen = below_floor(question.words.terms, evidence.lexical, evidence.cosines, evidence.rows)
+    evidence, terms = found.evidence, question.words.terms
+    is_out = is_senseless(terms, evidence.cosines)
+    texts = await _texts(node, question, list(evidence.lexical)) if is_out else {}
+    fallen = below_floor(terms, evidence.lexical, evidence.cosines, texts)
     return frozenset(no for no in fallen if nearness(wish.periods, evidence.rows[no].created_at) < 1.0)
 
 
-def _shown(found: Candidates, ranked: Sequence[Ranked], request: RecallRequest) -> tuple[ScoredMemory, ...]:
-    evidence = found.evidence
-    return tuple(
-        ScoredMemory(
-            **memory_fields(evidence.rows[row.no]),
-            score=round(row.score, 3),
-            contradicted_by=found.contradicted.get(evidence.rows[row.no].id, UNSET),
-            explanation=explanation_of(row, evidence) if request.explain else UNSET,
-        )
-        for row in ranked
+def _shown(found: Candidates, row: Ranked, memory: Memory, request: RecallRequest) -> ScoredMemory:
+    return ScoredMemory(
+        **memory_fields(memory),
+        score=round(row.score, 3),
+        contradicted_by=found.contradicted.get(memory.id, UNSET),
+        explanation=explanation_of(row, found.evidence) if request.explain else UNSET,
     )

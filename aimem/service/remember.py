@@ -21,7 +21,16 @@ from aimem.model import (
 )
 from aimem.ports import Connection
 from aimem.search import parse_query
-from aimem.service.drafts import Draft, creation_fields, draft_of, metadata_value, name_value, refuse_past_expiry
+from aimem.service.drafts import (
+    Draft,
+    creation_fields,
+    draft_of,
+    keeping_kind,
+    metadata_value,
+    name_value,
+    refuse_past_expiry,
+)
+from aimem.service.hooks import offer_hooks
 from aimem.service.lifetimes import collect_entries
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
@@ -56,7 +65,7 @@ def decide_remember(draft: Draft, holder: Memory | None, now: Instant, lifetimes
     if holder.expires_at is not None and holder.expires_at <= now:
         return Creation(collects=True)
     tier = max(holder.tier, draft.tier, key=lambda t: t.rank)
-    metadata = dict(draft.metadata)
+    metadata = dict(keeping_kind(draft.metadata, holder.metadata))
     if draft.author != holder.author:
         metadata[EDITED_BY] = draft.author
     fields: dict[str, FieldValue] = {
@@ -104,12 +113,15 @@ async def remember(node: Node, who: Principal, request: CreateMemory, once: Once
     """
     draft = draft_of(request, who, node.clock.now(), node.policy.lifetimes)
     similar = () if draft.title_generated else await node.store.read(_similar, draft, who, node.clock.now())
-    stored: Stored = (await node.store.write(_remember, node, who, draft, similar, once)).value
+    wrote = await node.store.write(_remember, node, who, draft, similar, once)
+    stored: Stored = wrote.value
     if stored.action == "created":
         node.counters.stored += 1
     else:
         node.counters.updated += 1
-    return stored
+    # A retry that is answered from its note wrote nothing, and its hooks were offered the first time.
+    is_new = stored.action == "created" and wrote.version is not None
+    return offer_hooks(node, who, stored, draft.content) if is_new else stored
 
 
 def _similar(conn: Connection, draft: Draft, who: Principal, now: Instant) -> tuple[MemoryId, ...]:
@@ -136,13 +148,20 @@ def _remember(
     return answer_once(transaction, node, who, once, Stored, run)
 
 
-def store_draft(transaction: Transaction, node: Node, who: Principal, draft: Draft, once: Once | None) -> Stored:
-    """Facts, decision and effect of one store, inside the write's transaction."""
+def store_draft(
+    transaction: Transaction, node: Node, who: Principal, draft: Draft, once: Once | None, index: int = 0
+) -> Stored:
+    """Facts, decision and effect of one store, inside the write's transaction.
+
+    Args:
+      index: its place among the stores of its request.
+    """
     conn, now = transaction.conn, transaction.now
+    memory_id = fresh_id(node, who, once, index)
     if draft.title_generated:
-        title, holder = _unique_title(transaction, draft, memory_id := fresh_id(node, who, once)), None
+        title, holder = _unique_title(transaction, draft, memory_id), None
     else:
-        title, memory_id = draft.title, fresh_id(node, who, once)
+        title = draft.title
         holder = holder_of(transaction, who, draft)
     decision = decide_remember(draft, holder, now, node.policy.lifetimes)
     if isinstance(decision, Rewrite):

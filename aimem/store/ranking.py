@@ -60,7 +60,7 @@ _PARTS_OF = "SELECT sum(s.part_count) FROM memory_view AS s WHERE s.no IN ({subs
 _LAST = "SELECT coalesce(max(no), 0) FROM memory_view"
 _ALLOWED = (
     "SELECT v.no FROM json_each(:numbers) AS j CROSS JOIN memory_view AS v ON v.no = j.value "
-    "CROSS JOIN memories AS m ON m.id = v.id WHERE"
+    "LEFT JOIN memories AS m ON m.id = v.id WHERE"
 )
 _PARTED_EXIST = "SELECT EXISTS (SELECT 1 FROM memory_view WHERE part_count > 1)"
 _HOLDS = (
@@ -191,15 +191,15 @@ def rank_numbers(conn: Connection, match: str, numbers: Sequence[int], field: Fi
 
 def scored(conn: Connection, numbers: Iterable[int], terms: Sequence[Term], field: Field) -> dict[int, float]:
     """BM25 of these memories, those of them that the field allows and that have any of the words."""
-    kept = allowed(conn, dict.fromkeys(numbers, 0.0), field)
-    return _scored(conn, [part for _, parts in index_rows(conn, kept) for part in parts], terms)
+    found = index_rows(conn, numbers, field.where)
+    return _scored(conn, [part for _, parts in found for part in parts], terms)
 
 
 def scored_parts(conn: Connection, rowids: Iterable[int], terms: Sequence[Term], field: Field) -> dict[int, float]:
     """BM25 of the memories of these rows of the index, by these parts of them alone."""
     asked = set(rowids)
-    kept = allowed(conn, {row >> PART_BITS: 0.0 for row in asked}, field)
-    parts = [part for _, parts in index_rows(conn, kept) for part in parts if part.rowid in asked]
+    found = index_rows(conn, {row >> PART_BITS for row in asked}, field.where)
+    parts = [part for _, parts in found for part in parts if part.rowid in asked]
     return _scored(conn, parts, terms)
 
 

@@ -55,16 +55,27 @@ def tokens_of(conn: Connection, terms: Iterable[str]) -> list[tuple[str, ...]]:
     return [tuple(tokens) for tokens in found]
 
 
-def instances(conn: Connection, texts: Iterable[Texts], tokens: Iterable[str]) -> tuple[list[int], list[Instance]]:
-    """How many tokens each text has, and where in them the asked tokens stand; texts are numbered as they come."""
-    count = _fill(conn, texts)
-    sizes = [0] * count
-    for no, packed in conn.execute(_SIZES):
+def tokens_of_text(conn: Connection, text: str) -> list[str]:
+    """The tokens of a text, in order."""
+    _fill(conn, [("", text, "", "")])
+    return [cast("str", row[1]) for row in conn.execute(_TOKENS).fetchall()]
+
+
+def sizes_of(conn: Connection, texts: Iterable[Texts]) -> list[int]:
+    """How many tokens each text has."""
+    sizes = [0] * _fill(conn, texts)
+    for no, packed in conn.execute(_SIZES).fetchall():
         sizes[cast("int", no)] = sum(varints(cast("bytes", packed)))
+    return sizes
+
+
+def instances(conn: Connection, texts: Iterable[Texts], tokens: Iterable[str]) -> list[Instance]:
+    """Where in texts the asked tokens stand; texts are numbered as they come."""
+    _fill(conn, texts)
     asked: SqlValue = msgspec.json.encode(sorted(set(tokens))).decode()
-    found = conn.execute(_INSTANCES, {"terms": asked})
-    return sizes, [
-        Instance(cast("str", row[0]), cast("int", row[1]), cast("str", row[2]), cast("int", row[3])) for row in found
+    return [
+        Instance(cast("str", row[0]), cast("int", row[1]), cast("str", row[2]), cast("int", row[3]))
+        for row in conn.execute(_INSTANCES, {"terms": asked}).fetchall()
     ]
 
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 from aimem.model import words
 from aimem.ports import Connection
 from aimem.store.dialogue import CONTEXT, neighbours
+from aimem.store.filters import ALL, Clause
 from aimem.store.parts import PART_BITS, split_parts
 from aimem.store.scratch import Texts, pack_varints, varints
 from aimem.store.transaction import Transaction
@@ -29,6 +30,7 @@ _PART_COUNTS = (
     "SELECT v.no, v.part_count FROM json_each(:numbers) AS j CROSS JOIN memory_view AS v ON v.no = j.value"
 )
 _SIZE = "SELECT sz FROM memory_fts_docsize WHERE id = ?"
+_SIZES = "SELECT s.id, s.sz FROM json_each(:rowids) AS j CROSS JOIN memory_fts_docsize AS s ON s.id = j.value"
 _TAKE_OUT = "DELETE FROM memory_fts WHERE rowid = ?"
 _PUT_IN = "INSERT INTO memory_fts (rowid, title, content, tags, context) VALUES (?, ?, ?, ?, ?)"
 _NOTE_PARTS = "UPDATE memory_view SET part_count = ? WHERE no = ?"
@@ -60,18 +62,26 @@ class IndexRow(Struct, frozen=True):
     texts: Texts
 
 
-def index_rows(conn: Connection, numbers: Iterable[int]) -> Iterator[tuple[int, list[IndexRow]]]:
-    """What the index of words holds for these rows of the view, those of them that are live: number -> its parts."""
+def index_rows(
+    conn: Connection, numbers: Iterable[int], where: Clause = ALL
+) -> Iterator[tuple[int, list[IndexRow]]]:
+    """What the index of words holds for these rows of the view, those that are live and match: number -> its parts."""
     asked = sorted(set(numbers))
     for begin in range(0, len(asked), SLICE):
         packed = msgspec.json.encode(asked[begin : begin + SLICE]).decode()
-        for row in conn.execute(_TEXTS, {"numbers": packed}).fetchall():
+        for row in conn.execute(f"{_TEXTS} AND {where.sql}", {**where.parameters, "numbers": packed}).fetchall():
             no, title, content, tags, context = cast("tuple[int, str, str, str, str]", row)
-            listed = " ".join(msgspec.json.decode(tags, type=list[str]))
+            listed = "" if tags == "[]" else " ".join(msgspec.json.decode(tags, type=list[str]))
             first, *others = map(words.spaced, split_parts(content))
             whole = [(words.spaced(title), first, words.spaced(listed), words.spaced(context))]
             parts = whole + [("", part, "", "") for part in others]
             yield no, [IndexRow(no << PART_BITS | i, texts) for i, texts in enumerate(parts)]
+
+
+def row_sizes(conn: Connection, rowids: Sequence[int]) -> dict[int, int]:
+    """How many tokens these rows of the index have; those that it lacks are left out."""
+    found = conn.execute(_SIZES, {"rowids": msgspec.json.encode(rowids).decode()}).fetchall()
+    return {cast("int", rowid): sum(varints(cast("bytes", packed))) for rowid, packed in found}
 
 
 def write_index(conn: Connection, owed: Mapping[int, Reindex]) -> None:

@@ -220,7 +220,8 @@ class _Server(TCPServer):
         async def tell(message: Message) -> None:
             nonlocal is_started
             is_start = message["type"] == "http.response.start"
-            if is_start and self.is_draining:
+            # Behind an answer to half a body the connection ends, too; unsaid, the next request would run into that.
+            if is_start and (self.is_draining or self.protocol.is_mid_body):
                 message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
             await send(message)
             is_started = is_started or is_start

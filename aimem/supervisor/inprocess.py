@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any  # ASGI messages are dicts of mixed values by specification
 
 import httpx
@@ -21,13 +22,19 @@ class InProcessTransport(httpx.AsyncBaseTransport):
     httpx's own ASGI transport says nothing of how a request came in, which the app's guard must know.
     """
 
-    def __init__(self, app: ASGIFramework) -> None:
+    def __init__(self, app: ASGIFramework, *, extensions: Mapping[str, str] | None = None) -> None:
+        """Prepare.
+
+        Args:
+          extensions: what else the app is to know of how these requests came.
+        """
         self._app = app
+        self._extensions = {TRANSPORT_EXTENSION: Transport.IN_PROCESS.value, **(extensions or {})}
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Ask, and collect the whole answer: at most what the app bounds."""
         exchange = _Exchange(await request.aread())
-        await self._app(_scope(request), exchange.receive, exchange.send)
+        await self._app(_scope(request, self._extensions), exchange.receive, exchange.send)
         return exchange.response(request)
 
 
@@ -60,12 +67,12 @@ class _Exchange:
         )
 
 
-def _scope(request: httpx.Request) -> Message:
+def _scope(request: httpx.Request, extensions: Mapping[str, str]) -> Message:
     return {
         "type": "http", "asgi": {"spec_version": "2.1", "version": "3.0"}, "http_version": "1.1",
         "method": request.method, "scheme": request.url.scheme, "path": request.url.path,
         "raw_path": request.url.raw_path.partition(b"?")[0], "query_string": request.url.query, "root_path": "",
         "headers": [(name.lower(), value) for name, value in request.headers.raw],
         "client": None, "server": None, "state": {},
-        "extensions": {TRANSPORT_EXTENSION: Transport.IN_PROCESS.value},
+        "extensions": dict(extensions),
     }

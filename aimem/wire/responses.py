@@ -6,7 +6,7 @@ from typing import Any  # memory_fields: one table of fields for several structs
 
 from msgspec import UNSET, Struct, UnsetType
 
-from aimem.model import Link, Memory, format_instant
+from aimem.model import Instant, Link, Memory, PastValidity, format_instant
 
 
 class ErrorOut(Struct, kw_only=True, omit_defaults=True):
@@ -38,8 +38,23 @@ class MemoryOut(Struct, kw_only=True):
     title_generated: bool | UnsetType = UNSET
 
 
+class PastValidityOut(Struct, kw_only=True):
+    """A time in which a link held before it was stated anew."""
+
+    valid_from: str
+    valid_until: str
+    observed_by: str | UnsetType = UNSET
+    ended_by: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+
+
 class LinkOut(Struct, kw_only=True):
-    """A link; the temporal fields are additions to v0.6.3's shape."""
+    """A link; all behind `created_at` are additions to v0.6.3's shape.
+
+    Attributes:
+      ended_by, reason, ended_at: who invalidated it, why, and when that was said.
+      past: when it held before it was stated anew, the latest last.
+    """
 
     source_id: str
     target_id: str
@@ -48,10 +63,17 @@ class LinkOut(Struct, kw_only=True):
     valid_from: str | UnsetType = UNSET
     valid_until: str | UnsetType = UNSET
     observed_by: str | UnsetType = UNSET
+    ended_by: str | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    ended_at: str | UnsetType = UNSET
+    past: tuple[PastValidityOut, ...] | UnsetType = UNSET
 
 
 class Stored(Struct, kw_only=True):
-    """Answer to a store: the stored row's values. `version` is the write's dot."""
+    """Answer to a store: the stored row's values. `version` is the write's dot.
+
+    `autonomy_hook_skipped` says why the language model will not look at a new memory, if it is configured to.
+    """
 
     id: str
     tier: str
@@ -63,6 +85,7 @@ class Stored(Struct, kw_only=True):
     potential_contradictions: tuple[str, ...] | UnsetType = UNSET
     expires_at: str | UnsetType = UNSET
     title_generated: bool | UnsetType = UNSET
+    autonomy_hook_skipped: str | UnsetType = UNSET
 
 
 class UpdatedMemory(MemoryOut, kw_only=True):
@@ -117,7 +140,12 @@ class Promoted(Struct, kw_only=True):
 
 
 class Linked(Struct, kw_only=True):
-    """Answer to a new link; `created` is false if it stood already."""
+    """Answer to a new link.
+
+    Attributes:
+      created: false if it stood already.
+      reasserted: present and true if it had ended or was taken back, and holds anew.
+    """
 
     linked: bool
     source_id: str
@@ -125,6 +153,7 @@ class Linked(Struct, kw_only=True):
     relation: str
     created: bool
     version: str | UnsetType = UNSET
+    reasserted: bool | UnsetType = UNSET
 
 
 class LinksOut(Struct, kw_only=True):
@@ -242,7 +271,7 @@ class GcResult(Struct, kw_only=True):
 
 
 class Health(Struct, kw_only=True):
-    """Cheap liveness: no query over rows."""
+    """Cheap liveness: no query over rows. `llm` is the language model that is configured, or `none`."""
 
     status: str
     service: str
@@ -255,6 +284,8 @@ class Health(Struct, kw_only=True):
     open_access: bool
     stream: str
     warnings: tuple[str, ...] = ()
+    llm: str = "none"
+    llm_ready: bool = False
 
 
 class Capabilities(Struct, kw_only=True):
@@ -315,4 +346,18 @@ def link_out(link: Link) -> LinkOut:
         valid_from=format_instant(link.valid_from),
         valid_until=UNSET if link.valid_until is None else format_instant(link.valid_until),
         observed_by=UNSET if link.observed_by is None else link.observed_by,
+        ended_by=UNSET if link.ended is None else link.ended.by,
+        reason=(UNSET if link.ended is None else link.ended.reason) or UNSET,
+        ended_at=UNSET if link.ended is None else format_instant(link.ended.at),
+        past=tuple(map(_past_out, link.past)) or UNSET,
+    )
+
+
+def _past_out(past: PastValidity) -> PastValidityOut:
+    return PastValidityOut(
+        valid_from=format_instant(Instant(past.valid_from)),
+        valid_until=format_instant(Instant(past.valid_until)),
+        observed_by=past.observed_by or UNSET,
+        ended_by=past.ended_by or UNSET,
+        reason=past.reason or UNSET,
     )

@@ -1,7 +1,7 @@
 """`python -m tests.bench.recall --rows 100000`: what a recall's time is spent on, stage by stage.
 
 A stage is a read of the store, or a call of the recaller; `rest` is everything else (parsing, fusion, boosts, wire
-values, waiting for a thread). `--keep DIR` keeps the database, so that a second run only opens it.
+values, waiting for a thread). `--db FILE` keeps the database, so that a second run only opens it.
 """
 
 from __future__ import annotations
@@ -9,34 +9,71 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import ExitStack
+from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import trio
+from msgspec import Struct
 
 from aimem.operations.benchnode import NAMESPACE, WHO, embed_all, fill, open_bench_node
 from aimem.operations.corpus import Corpus
+from aimem.ports import Threads
 from aimem.search import ClusteredEmbedder, open_minilm
 from aimem.service import Node, index_status, recall, stats
 from aimem.wire import RecallRequest
 from tests.bench.ports import bench_ports
 
-SMALL_NAMESPACE, SMALL_ROWS = "bench/small", 20
+SMALL_NAMESPACE, SMALL_ROWS = "small", 20
+CHILD_NAMESPACE = f"{NAMESPACE}/child"
 WARMUP = 20
 
 
+class Spent(Struct):
+    """Seconds: by the clock on the wall, and of processors."""
+
+    wall: float = 0.0
+    processor: float = 0.0
+
+
+_stage: ContextVar[Spent | None] = ContextVar("stage", default=None)
+"""Where a thread's work counts; unset for what others do meanwhile, such as the indexer."""
+
+
+class CountingThreads:
+    """Threads that count the processor time of their work."""
+
+    def __init__(self, threads: Threads) -> None:
+        self._threads = threads
+        self.is_late = threads.is_late
+
+    async def run(self, fn: Callable[[], Any], *, limiter: trio.CapacityLimiter) -> Any:
+        """As the port has it."""
+        stage = _stage.get()
+        return await self._threads.run(fn if stage is None else partial(self._counted, fn, stage), limiter=limiter)
+
+    def _counted(self, fn: Callable[[], Any], stage: Spent) -> Any:
+        began = time.thread_time()
+        try:
+            return fn()
+        finally:
+            stage.processor += time.thread_time() - began
+
+
 class Stages:
-    """Seconds by stage: of each, one figure a recall."""
+    """What one recall spent on each of its stages; two may run at once."""
 
     def __init__(self, node: Node) -> None:
-        self.now: defaultdict[str, float] = defaultdict(float)
+        self.now: defaultdict[str, Spent] = defaultdict(Spent)
         store, recaller = node.store, node.recaller
         store.read = self._timed(store.read, self._name_of_read)  # type: ignore[method-assign]
-        for name in ("embed_query", "nearest"):
+        for name in ("embed_query", "nearest", "similarities"):
             setattr(recaller, name, self._timed(getattr(recaller, name), lambda *_, _name=name: f"recaller.{_name}"))
 
     def _name_of_read(self, fn: Callable[..., Any], *_: Any, **__: Any) -> str:
@@ -47,25 +84,30 @@ class Stages:
         self, call: Callable[..., Awaitable[Any]], name_of: Callable[..., str]
     ) -> Callable[..., Awaitable[Any]]:
         async def timed(*args: Any, **kwargs: Any) -> Any:
-            began = trio.current_time()
+            if _stage.get() is None:
+                return await call(*args, **kwargs)
+            spent = self.now[name_of(*args)]
+            token, began = _stage.set(spent), trio.current_time()
             try:
                 return await call(*args, **kwargs)
             finally:
-                self.now[name_of(*args)] += trio.current_time() - began
+                spent.wall += trio.current_time() - began
+                _stage.reset(token)
 
         return timed
 
 
-async def measure(rows: int, questions: int, limit: int, folder: Path) -> None:
-    ports = bench_ports()
-    corpus = Corpus()
-    async with open_bench_node(folder / f"recall-{rows}.db", ports, ClusteredEmbedder()) as node:
+async def measure(rows: int, questions: int, limit: int, db: Path) -> None:
+    ports, corpus = bench_ports(), Corpus()
+    counting = msgspec.structs.replace(ports, threads=CountingThreads(ports.threads))
+    async with open_bench_node(db, counting, ClusteredEmbedder()) as node:
         await prepare(node, corpus, rows)
         stages = Stages(node)
         asked = [corpus.question(number, rows) for number in range(questions + WARMUP)]
         print("\n".join(await ask(node, stages, asked, f"{rows:,} rows", limit, None)), flush=True)
         few = asked[: WARMUP + max(1, questions // 5)]
         print("\n".join(await ask(node, stages, few, f"{SMALL_ROWS} rows among them", limit, SMALL_NAMESPACE)))
+        print("\n".join(await ask(node, stages, few, "all of them, by a child's name", limit, CHILD_NAMESPACE)))
     await real_model(asked[:40])
 
 
@@ -93,36 +135,48 @@ async def prepare(node: Node, corpus: Corpus, rows: int) -> None:
 async def ask(
     node: Node, stages: Stages, questions: Sequence[str], title: str, limit: int, namespace: str | None
 ) -> Iterator[str]:
-    spent: defaultdict[str, list[float]] = defaultdict(list)
+    taken: defaultdict[str, list[Spent]] = defaultdict(list)
     for number, question in enumerate(questions):
         stages.now.clear()
-        began = trio.current_time()
+        rest = Spent()
+        _stage.set(rest)
+        began, worked, looped = trio.current_time(), time.process_time(), time.thread_time()
         await recall(node, WHO, RecallRequest(context=question, limit=limit, namespace=namespace, touch=False))
-        whole = trio.current_time() - began
-        if number < WARMUP:
-            continue
-        for name, seconds in {"recall": whole, "rest": whole - sum(stages.now.values()), **stages.now}.items():
-            spent[name].append(1_000 * seconds)
-    return table(title, spent)
+        whole = Spent(trio.current_time() - began, time.process_time() - worked)
+        rest.processor += time.thread_time() - looped
+        rest.wall = whole.wall - sum(spent.wall for spent in stages.now.values())
+        _stage.set(None)
+        if number >= WARMUP:
+            for name, spent in {"recall": whole, "rest": rest, **stages.now}.items():
+                taken[name].append(spent)
+    return table(title, taken)
 
 
-def table(title: str, spent: dict[str, list[float]]) -> Iterator[str]:
-    yield f"\n{title:<44}{'mean ms':>9}{'p50':>9}{'p95':>9}{'p99':>9}{'samples':>9}"
-    order = sorted(spent, key=lambda name: (name != "recall", name == "rest", -sum(spent[name])))
+def table(title: str, taken: dict[str, list[Spent]]) -> Iterator[str]:
+    """Milliseconds: on the wall, then of processors. Stages that run at once make the wall's `rest` negative."""
+    head = "".join(f"{word:>9}" for word in ("p50", "p95", "p99", "| cpu p50", "p95", "p99", "samples"))
+    yield f"\n{title:<40}{head}"
+    sums = {name: sum(spent.wall for spent in rows) for name, rows in taken.items()}
+    order = sorted(taken, key=lambda name: (name != "recall", name == "rest", -sums[name]))
     for name in order:
-        values = sorted(spent[name])
-        quantiles = "".join(f"{values[min(len(values) - 1, len(values) * p // 100)]:>9.2f}" for p in (50, 95, 99))
-        yield f"{'  ' * (name != 'recall') + name:<44}{sum(values) / len(values):>9.2f}{quantiles}{len(values):>9}"
+        rows = taken[name]
+        wall, processor = _quantiles([row.wall for row in rows]), _quantiles([row.processor for row in rows])
+        yield f"{'  ' * (name != 'recall') + name:<40}{wall}{processor}{len(rows):>9}"
+
+
+def _quantiles(seconds: Sequence[float]) -> str:
+    values = sorted(seconds)
+    return "".join(f"{1_000 * values[min(len(values) - 1, len(values) * p // 100)]:>9.2f}" for p in (50, 95, 99))
 
 
 async def real_model(questions: Sequence[str]) -> None:
     """What the embedding of a question costs with the model that is shipped: the figure beside the others."""
-    model, spent = open_minilm(None), []
+    model, taken = open_minilm(None), []
     for question in questions:
-        began = trio.current_time()
+        began, worked = trio.current_time(), time.process_time()
         model.embed([model.chunk(question)[0]])
-        spent.append(1_000 * (trio.current_time() - began))
-    print("\n".join(table("apart", {"embedding a question, MiniLM": spent})))
+        taken.append(Spent(trio.current_time() - began, time.process_time() - worked))
+    print("\n".join(table("apart", {"embedding a question, MiniLM": taken})))
 
 
 def resident_mb() -> float:
@@ -138,12 +192,12 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--questions", type=int, default=200)
     parser.add_argument("--limit", type=int, default=10)
-    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep the database in this folder")
+    parser.add_argument("--db", type=Path, help="a database to keep: it is filled the first time, and then only opened")
     options = parser.parse_args(arguments)
     with ExitStack() as stack:
-        folder = options.keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aimem-recall-")))
-        folder.mkdir(parents=True, exist_ok=True)
-        trio.run(measure, options.rows, options.questions, options.limit, folder)
+        db = options.db or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="aimem-recall-")), "recall.db")
+        db.parent.mkdir(parents=True, exist_ok=True)
+        trio.run(measure, options.rows, options.questions, options.limit, db)
     return 0
 
 

@@ -42,12 +42,12 @@ async def test_writes_are_measured_in_this_process_and_over_http() -> None:
 
 
 async def test_a_recall_is_split_into_its_stages(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    await recall.measure(60, 3, 5, tmp_path)
+    await recall.measure(60, 3, 5, tmp_path / "recall.db")
     first = capsys.readouterr().out
     assert "60 rows" in first
     assert "recaller.nearest" in first
     assert "store." in first
-    await recall.measure(60, 3, 5, tmp_path)
+    await recall.measure(60, 3, 5, tmp_path / "recall.db")
     again = capsys.readouterr()
     assert "stored in" not in again.err
     assert len(again.out.splitlines()) == len(first.splitlines())

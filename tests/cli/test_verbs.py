@@ -358,8 +358,9 @@ def test_serve_hands_its_flags_to_the_daemon(machine: Machine) -> None:
 
 
 def test_serve_says_which_settings_have_no_effect(machine: Machine) -> None:
-    assert machine.run("serve", "--tier", "smart").err == (
-        "ai-memory: note: --tier smart runs as semantic: this version has no language model\n")
+    assert machine.run("serve", environ={"AI_MEMORY_LLM_MODEL": "mistral"}).err == (
+        "ai-memory: note: AI_MEMORY_LLM_MODEL has no effect: the tier is semantic, which has no language model\n")
+    assert machine.run("serve", "--tier", "smart").err == ""
 
 
 def test_mcp_runs_the_server_and_leaves_stdout_to_it(machine: Machine) -> None:
@@ -371,10 +372,12 @@ def test_mcp_runs_the_server_and_leaves_stdout_to_it(machine: Machine) -> None:
 
 def test_mcp_prints_a_configuration_that_works_from_any_folder_and_holds_no_secret(machine: Machine) -> None:
     environ = {"AI_MEMORY_API_KEY": "s3cret", "AI_MEMORY_MODEL_DIR": "model", "AI_MEMORY_DB": "env.db"}
-    printed = machine.run("--agent-id", "me", "mcp", "--print-config", "--tier", "keyword", environ=environ)
+    printed = machine.run("--agent-id", "me", "mcp", "--print-config", "--tier", "keyword", "--profile", "full",
+                          environ=environ)
     assert printed.json == {"mcpServers": {"ai-memory": {
         "command": "/bin/ai-memory",
-        "args": ["--db", str(machine.cwd / "env.db"), "--agent-id", "me", "mcp", "--tier", "keyword"],
+        "args": ["--db", str(machine.cwd / "env.db"), "--agent-id", "me", "mcp", "--tier", "keyword",
+                 "--profile", "full"],
         "env": {"AI_MEMORY_NO_CONFIG": "1", "AI_MEMORY_MODEL_DIR": str(machine.cwd / "model")},
     }}}
     assert "s3cret" not in printed.out

@@ -12,33 +12,49 @@ import trio
 import trio.testing
 from msgspec import Struct
 
+from aimem.config import McpProfile
 from aimem.mcp import run_mcp
 from aimem.wire import (
+    AgentOut,
+    AgentsOut,
     ArchivedOut,
     ArchivedPage,
     ArchiveStats,
+    AutoTagged,
     Capabilities,
+    Consolidated,
+    ContradictionOut,
     Deleted,
+    ExpandedQuery,
+    Forgotten,
     GcResult,
+    Inbox,
+    InboxMessage,
     Linked,
     LinkOut,
     LinksOut,
+    MarkedRead,
+    MemoryName,
     MemoryOut,
     MemoryPage,
     MemoryWithLinks,
     NamespaceCount,
+    Notified,
     Promoted,
     Purged,
     RecallResult,
+    Registered,
     Restored,
     ScoredMemory,
     SearchResult,
+    Session,
     Stats,
     Stored,
     TierCount,
     UpdatedMemory,
     to_builtins,
 )
+from tests.mcp.graph_answers import GRAPH_ANSWERS
 
 FIELDS: dict[str, object] = {
     "id": "7f3a", "tier": "mid", "namespace": "team/app", "title": "Deploys | on Friday: no",
@@ -50,7 +66,13 @@ FIELDS: dict[str, object] = {
 MEMORY = MemoryOut(**FIELDS)  # type: ignore[arg-type]  # one table of fields for all shapes
 LINK = LinkOut(source_id="7f3a", target_id="9c", relation="supersedes", created_at="2026-01-02T03:04:05.000000Z")
 IN_APP = NamespaceCount(namespace="team/app", count=1)
+THEN = "2026-01-02T03:04:05.000000Z"
+AGENT = {
+    "agent_id": "bob", "capabilities": ("plan",), "registered_at": THEN, "last_seen_at": THEN, "registered_by": "me",
+}
+MESSAGE = {"sender": "me", "title": "T", "payload": "P", "priority": 5, "tier": "mid", "created_at": THEN}
 ANSWERS: dict[str, Struct] = {
+    **GRAPH_ANSWERS,
     "remember": Stored(
         id="7f3a", tier="mid", namespace="team/app", title="T", agent_id="alice", action="created", version="s:1"
     ),
@@ -65,7 +87,17 @@ ANSWERS: dict[str, Struct] = {
     "delete": Deleted(deleted=True, id="7f3a"),
     "promote": Promoted(promoted=True, mode="tier", id="7f3a", tier="long"),
     "link": Linked(linked=True, source_id="7f3a", target_id="9c", relation="supersedes", created=True),
+    "forget": Forgotten(deleted=2, archived=True, dry_run=False, forget_id="f1", version="s:3"),
+    "consolidate": Consolidated(
+        id="9c", consolidated=2, title="T", namespace="global", tier="long", agent_id="alice", version="s:4"
+    ),
     "links_of": LinksOut(links=(LINK,), count=1),
+    "expand_query": ExpandedQuery(original="db", expanded_terms=("engine",)),
+    "auto_tag": AutoTagged(id="7f3a", new_tags=("db",), all_tags=("ops", "db"), version="s:9"),
+    "detect_contradiction": ContradictionOut(
+        contradicts=True, memory_a=MemoryName(id="7f3a", title="T"), memory_b=MemoryName(id="9c", title="U"),
+        method="deterministic", reason="different values: 1 / 2",
+    ),
     "stats": Stats(
         total=1, by_tier=(TierCount(tier="mid", count=1),), by_namespace=(IN_APP,), expiring_soon=0, links_count=1,
         db_size_bytes=4096, archived=0, tombstones=0, embedding_backlog=0, op_log_count=2,
@@ -79,6 +111,24 @@ ANSWERS: dict[str, Struct] = {
     ),
     "purge_archive": Purged(purged=3),
     "restore": Restored(restored=True, id="7f3a"),
+    "register_agent": Registered(
+        registered=True, agent_type="human", action="created", version="s:3", **{**AGENT, "id": "bob"},
+    ),
+    "list_agents": AgentsOut(count=1, agents=(AgentOut(agent_type="human", **AGENT),), total=1),
+    "notify": Notified(
+        id="9c", sender="me", recipient="bob", namespace="_messages/bob", tier="mid", delivered_at=THEN, version="s:4",
+    ),
+    "inbox": Inbox(
+        agent_id="bob", namespace="_messages/bob", count=2, unread_only=False, messages=(
+            InboxMessage(id="9c", read=False, access_count=0, **MESSAGE),
+            InboxMessage(id="9d", read=True, access_count=1, read_at=THEN, **MESSAGE),
+        ), unread_count=1,
+    ),
+    "mark_read": MarkedRead(read=("9c",), missing=(), count=1, version="s:5"),
+    "start_session": Session(
+        memories=(ScoredMemory(**FIELDS, score=0.0),),  # type: ignore[arg-type]
+        count=1, mode="session_start", session_id="5e", agent_id="me",
+    ),
     "archive_stats": ArchiveStats(archived_total=1, by_namespace=(IN_APP,)),
     "capabilities": Capabilities(
         schema_version="2", tier="semantic", version="0.1.0", features={"keyword_search": True}, models={},
@@ -169,14 +219,16 @@ def serving(client: FakeClient) -> Serving:
     """Opens a served wire; leaving it ends the client's input and waits for the server to end by itself."""
 
     @asynccontextmanager
-    async def open_peer(stop: trio.Event | None = None) -> AsyncIterator[Peer]:
+    async def open_peer(
+        stop: trio.Event | None = None, *, profile: McpProfile = McpProfile.FULL
+    ) -> AsyncIterator[Peer]:
         ours, theirs = trio.testing.memory_stream_pair()
         peer = Peer(ours)
 
         async def serve() -> None:
             await run_mcp(
                 client, default_agent=lambda name: f"ai:{name}", stdin=theirs.receive_stream, stdout=theirs.send_stream,
-                stop=stop,
+                stop=stop, profile=profile,
             )
             await theirs.aclose()
 

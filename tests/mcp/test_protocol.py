@@ -10,8 +10,10 @@ import pytest
 import trio
 
 from aimem import __version__
+from aimem.config import McpProfile
 from aimem.errors import Bug, Code, InvalidRequest, Unavailable
-from aimem.mcp import PROMPTS, TOOLS
+from aimem.mcp import CORE, PROMPTS, TOOLS
+from aimem.mcp.profile import tools_version
 from aimem.mcp.stdio import EOF_DRAIN_S, IN_FLIGHT_MAX, STOP_DRAIN_S
 
 VERSIONS = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"]
@@ -38,7 +40,7 @@ async def test_each_protocol_version_that_a_client_asks_for_is_negotiated(servin
         called = await peer.call("memory_stats", {})
     assert answer["result"]["protocolVersion"] == version
     assert answer["result"]["serverInfo"] == {"name": "ai-memory", "version": __version__}
-    assert set(answer["result"]["capabilities"]) == {"tools", "prompts"}
+    assert set(answer["result"]["capabilities"]) == {"tools", "prompts", "resources"}
     assert [tool["name"] for tool in tools["result"]["tools"]] == list(TOOLS)
     assert json.loads(text_of(called))["total"] == 1
 
@@ -200,6 +202,28 @@ async def test_tools_are_published_with_schema_and_hints(serving):
         "readOnlyHint": False, "destructiveHint": True, "idempotentHint": True, "openWorldHint": False,
     }
     assert tools["memory_link"]["annotations"]["destructiveHint"] is False
+    assert (tools["memory_get_links"]["title"], tools["memory_gc"]["title"]) == ("Get links", "Collect expired")
+
+
+@pytest.mark.parametrize("profile", McpProfile)
+async def test_a_profile_shows_its_tools_and_the_version_of_that_list(serving, client, profile):
+    async with serving(profile=profile) as peer:
+        await peer.initialize()
+        listed = (await peer.ask("tools/list"))["result"]
+        unlisted = await peer.call("memory_stats", {})
+        able = json.loads(text_of(await peer.call("memory_capabilities", {})))["mcp"]
+    names = [tool["name"] for tool in listed["tools"]]
+    assert set(names) == set(CORE if profile is McpProfile.CORE else TOOLS)
+    assert listed["toolsVersion"] == tools_version(profile)
+    assert tools_version(McpProfile.CORE) != tools_version(McpProfile.FULL)
+    assert json.loads(text_of(unlisted))["total"] == 1
+    assert able["profile"] == profile
+    assert set(able.get("unlisted_tools", ())) == set(TOOLS) - set(names)
+
+
+def test_the_list_of_each_day_is_short():
+    assert len(CORE) <= 8
+    assert set(CORE) <= set(TOOLS)
 
 
 async def test_prompts_are_listed_and_written(serving):
@@ -215,6 +239,7 @@ async def test_prompts_are_listed_and_written(serving):
     assert "team/app" not in texts[0]
     assert "'team/app'" in texts[1]
     assert plain["result"]["messages"][0]["role"] == "user"
+    assert [name for name in TOOLS if name not in texts[2]] == []
 
 
 async def test_accepted_requests_are_answered_after_the_end_of_input(serving, client, autojump_clock):

@@ -4,11 +4,12 @@ import json
 import re
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from aimem.mcp.toon import COLUMNS, Format, to_toon
+from aimem.mcp.toon import COLUMNS, PREVIEW_CHARS, Format, to_toon
 from aimem.wire import MemoryOut, ScoredMemory
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.text("|:\\,\n\r a", max_size=12)
@@ -56,7 +57,7 @@ def test_a_compact_table_has_the_columns_of_old_and_the_content_at_the_end():
     text = to_toon(
         (("count", 1), ("mode", "hybrid"), ("tokens_used", 12), ("budget_tokens", UNSET)),
         [memory(title="a|b: c", tags=("x", "y,z"), content="one\ntwo\\", metadata={"agent_id": "ai:me"}, priority=9)],
-        COLUMNS[Format.TOON_COMPACT],
+        Format.TOON_COMPACT,
     )
     assert text == (
         "count:1|mode:hybrid|tokens_used:12\n"
@@ -66,7 +67,7 @@ def test_a_compact_table_has_the_columns_of_old_and_the_content_at_the_end():
 
 
 def test_a_full_table_has_times_and_metadata_as_json():
-    text = to_toon((), [memory(metadata={"k": [1, "x"]}, confidence=1.0)], COLUMNS[Format.TOON])
+    text = to_toon((), [memory(metadata={"k": [1, "x"]}, confidence=1.0)], Format.TOON)
     assert text == (
         "memories[id|title|tier|namespace|priority|confidence|score|access_count|tags|source|created_at|updated_at"
         "|metadata|content]:\n"
@@ -76,17 +77,32 @@ def test_a_full_table_has_times_and_metadata_as_json():
 
 def test_what_a_memory_lacks_is_an_empty_cell():
     plain = msgspec.convert(msgspec.to_builtins(memory()), MemoryOut)
-    row = to_toon((), [plain], ("score", "agent_id", "metadata", "expires_at", "id")).split("\n")[1]
-    assert row == "||||7f3a"
+    row = to_toon((), [plain], Format.TOON_COMPACT, more_columns=("expires_at",)).split("\n")[1]
+    assert row == "7f3a|T|mid|team/app|5||||C|"
 
 
 def test_booleans_are_digits():
-    row = to_toon((), [memory(title_generated=True)], ("title_generated", "id")).split("\n")[1]
-    assert row == "1|7f3a"
+    row = to_toon((), [memory(title_generated=True)], Format.TOON_COMPACT, more_columns=("title_generated",))
+    assert row.endswith("|C|1")
 
 
 def test_an_answer_without_memories_is_its_facts_and_a_header():
-    assert to_toon((("count", 0),), (), ("id", "title")) == "count:0\nmemories[id|title]:"
+    assert to_toon((("count", 0),), (), Format.TOON_COMPACT) == (
+        "count:0\nmemories[id|title|tier|namespace|priority|score|tags|agent_id|content]:"
+    )
+
+
+def test_a_fact_of_several_lines_stays_one_line():
+    assert to_toon((("summary", "one\ntwo|3"), ("x", None)), (), Format.TOON).split("\n")[0] == r"summary:one\ntwo\|3"
+
+
+@pytest.mark.parametrize(("length", "hidden"), [(PREVIEW_CHARS, 0), (PREVIEW_CHARS + 1, 1), (64_000, 63_500)])
+def test_the_compact_table_shows_the_beginning_of_a_long_content_and_says_how_much_is_missing(length, hidden):
+    long = memory(content="ä" * length)
+    compact, full = (to_toon((), [long], layout).rpartition("|")[2] for layout in (Format.TOON_COMPACT, Format.TOON))
+    mark = f"… [+{hidden} characters\\: memory_get]" if hidden else ""
+    assert compact == "ä" * min(length, PREVIEW_CHARS) + mark
+    assert full == "ä" * length
 
 
 ROWS = st.tuples(TEXTS, TEXTS, st.lists(TAGS, max_size=4), st.dictionaries(TEXTS, TEXTS, max_size=2))
@@ -95,9 +111,11 @@ ROWS = st.tuples(TEXTS, TEXTS, st.lists(TAGS, max_size=4), st.dictionaries(TEXTS
 @given(st.lists(ROWS, max_size=4))
 def test_every_table_reads_back_as_what_was_written(rows):
     columns = ("id", "title", "content", "tags", "metadata")
+    picked = [COLUMNS[Format.TOON].index(name) for name in columns]
     memories = [memory(title=t, content=c, tags=tuple(tags), metadata=m) for t, c, tags, m in rows]
-    names, cells = read(to_toon((), memories, columns))
-    assert tuple(names) == columns
+    names, whole = read(to_toon((), memories, Format.TOON))
+    cells = [[row[position] for position in picked] for row in whole]
+    assert tuple(names) == COLUMNS[Format.TOON]
     assert [(unescape(row[1]), unescape(row[2])) for row in cells] == [(t, c) for t, c, _, _ in rows]
     assert [[unescape(tag) for tag in divided(tags, ",")] if tags else [] for _, _, _, tags, _ in cells] == [
         tags for _, _, tags, _ in rows
@@ -107,5 +125,5 @@ def test_every_table_reads_back_as_what_was_written(rows):
 
 @given(TEXTS)
 def test_a_cell_without_special_characters_is_written_as_it_is(text):
-    cell = to_toon((), [memory(title=text)], ("title",)).split("\n", 1)[1]
+    cell = divided(to_toon((), [memory(title=text)], Format.TOON_COMPACT).split("\n", 1)[1], "|")[1]
     assert (cell == text) == (not set(text) & set("|:\\\n\r"))

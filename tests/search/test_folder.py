@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,17 +58,44 @@ def test_where_nothing_was_written_nothing_is_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [*File, "manifest.json"])
-@pytest.mark.parametrize("spoil", ["truncate", "empty", "remove", "flip"])
+@pytest.mark.parametrize("spoil", ["truncate", "empty", "remove", "flip", "folder", "ring"])
 def test_damage_of_any_file_is_said(folder: VectorFolder, name: str, spoil: str) -> None:
     path = folder.path / "segment-1" / name
     data = path.read_bytes()
     changed = {
         "truncate": lambda: path.write_bytes(data[:-1]), "empty": lambda: path.write_bytes(b""), "remove": path.unlink,
         "flip": lambda: path.write_bytes(bytes([data[0] ^ 1]) + data[1:]),
+        # Files that cannot be read, whoever asks (root may read all that only permissions forbid).
+        "folder": lambda: (path.unlink(), path.mkdir()), "ring": lambda: (path.unlink(), path.symlink_to(path)),
     }
     changed[spoil]()
     with pytest.raises(DamagedIndex, match=name):
         folder.open(model="m", dimension=DIMENSION)
+    folder.discard()
+    assert folder.open(model="m", dimension=DIMENSION) is None
+
+
+def test_a_file_in_the_place_of_a_segment_is_damage_and_makes_room(folder: VectorFolder) -> None:
+    shutil.rmtree(folder.path / "segment-1")
+    (folder.path / "segment-1").write_text("in the way")
+    (folder.path / "segment-2.new").symlink_to(folder.path)
+    with pytest.raises(DamagedIndex, match="segment-1"):
+        folder.open(model="m", dimension=DIMENSION)
+    rebuild(small_index(), folder.path)
+    assert opened(folder).count == 20
+
+
+def test_want_of_something_else_than_the_file_is_no_damage(
+    folder: VectorFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> bytes:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_bytes", fail)
+        with pytest.raises(OSError, match="open files"):
+            folder.open(model="m", dimension=DIMENSION)
+    assert opened(folder).count == 20
 
 
 def test_a_copied_segment_counts_though_its_times_differ(folder: VectorFolder) -> None:

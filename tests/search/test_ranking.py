@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimem.model import DAY_S, SECOND_US, AgentId, Instant, Memory, MemoryId, Namespace, Tier
+from aimem.model import DAY_S, SECOND_US, Candidate, Instant, MemoryId, Namespace, Tier
 from aimem.search import Evidence, Move, Period, Ranked, Wish, newer_first, rank, tuning
 
 NOW = Instant(1_800_000_000_000_000)
@@ -18,13 +18,12 @@ YESTERDAY = Period(Instant(NOW - 2 * DAY_US), Instant(NOW - DAY_US))
 WISH = Wish(now=NOW, dense_weight=0.3)
 
 
-def memory(no: int, **changes: object) -> Memory:
+def candidate(no: int, **changes: object) -> Candidate:
     fields: dict[str, object] = {
-        "id": MemoryId(f"m{no:03}"), "namespace": Namespace("a"), "title": f"t{no}", "content": "c",
-        "tier": Tier.SHORT, "source": "api", "author": AgentId("alice"), "created_at": Instant(0),
+        "id": MemoryId(f"m{no:03}"), "namespace": Namespace("a"), "tier": Tier.SHORT, "created_at": Instant(0),
         "updated_at": Instant(0),
     }
-    return msgspec.convert({**fields, **changes}, Memory)
+    return msgspec.convert({**fields, **changes}, Candidate)
 
 
 def evidence(
@@ -32,7 +31,7 @@ def evidence(
     **changes: dict[str, object],
 ) -> Evidence:
     """Rows by number; `m3={...}` changes row 3."""
-    rows = {no: memory(no, **changes.get(f"m{no}", {})) for no in lexical.keys() | cosines.keys()}
+    rows = {no: candidate(no, **changes.get(f"m{no}", {})) for no in lexical.keys() | cosines.keys()}
     return Evidence(lexical=lexical, cosines=cosines, rows=rows, contradicted=contradicted or {})
 
 
@@ -67,7 +66,7 @@ def test_a_time_favours_rows_near_it_by_a_bounded_share_and_changes_nothing_unas
 
 
 def test_user_turns_gain_at_most_a_tenth_unless_the_assistant_is_asked() -> None:
-    user, assistant = {"metadata": {"role": "user"}}, {"metadata": {"role": "assistant"}}
+    user, assistant = {"role": "user"}, {"role": "assistant"}
     found = evidence({1: 1.0, 2: 0.99, 3: 0.0}, {}, m1=assistant, m2=user)
     ranked = rank(found, WISH, dropped=(), limit=10)
     assert numbers(ranked) == [2, 1, 3]
@@ -128,7 +127,7 @@ scores = st.dictionaries(st.integers(0, 20), st.floats(-1, 50), max_size=12)
 changes = st.dictionaries(st.sampled_from([f"m{no}" for no in range(21)]), st.fixed_dictionaries({
     "priority": st.integers(1, 10), "confidence": st.floats(0, 1), "access_count": st.integers(0, 99),
     "created_at": st.integers(NOW - 10 * DAY_US, NOW), "updated_at": st.integers(0, NOW),
-    "tier": st.sampled_from(Tier), "metadata": st.sampled_from([{}, {"role": "user"}, {"role": "assistant"}]),
+    "tier": st.sampled_from(Tier), "role": st.sampled_from([None, "user", "assistant"]),
     "namespace": st.sampled_from(["a", "a/b", "a/b/c"]),
 }))
 

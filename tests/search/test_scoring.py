@@ -8,13 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aimem.model import DAY_S, AgentId, Instant, Memory, MemoryId, Namespace, Tier, after
+from aimem.model import DAY_S, Candidate, Instant, MemoryId, Namespace, Tier, after
 from aimem.search import (
     asks_of_assistant,
     boosts,
     fit_budget,
     fuse_scores,
-    is_user_turn,
     proximity,
     recency,
     token_cost,
@@ -27,12 +26,11 @@ def factor(
     *, priority: int = 5, confidence: float = 1.0, tier: Tier = Tier.SHORT, reads: int = 0, age_days: float = 1e6
 ) -> float:
     updated_at = after(NOW, -age_days * DAY_S)
-    memory = Memory(
-        id=MemoryId("m"), namespace=Namespace("a"), title="t", content="c", tier=tier, priority=priority,
-        confidence=confidence, source="api", author=AgentId("alice"), created_at=updated_at, updated_at=updated_at,
-        access_count=reads,
+    candidate = Candidate(
+        id=MemoryId("m"), namespace=Namespace("a"), tier=tier, priority=priority, confidence=confidence,
+        created_at=updated_at, updated_at=updated_at, access_count=reads,
     )
-    return boosts(memory, now=NOW, half_life_days=7, asked=None).factor
+    return boosts(candidate, now=NOW, half_life_days=7, asked=None).factor
 
 
 def test_plain_old_row_is_not_moved() -> None:
@@ -80,12 +78,6 @@ def test_ancestors_count_less_with_each_level_and_descendants_in_full() -> None:
     levels = [proximity(asked=asked, found=Namespace(found)) for found in ("a/b/c", "a/b", "a")]
     assert levels == pytest.approx([1.0, 1 / 1.3, 1 / 1.6])
     assert proximity(asked=Namespace("a"), found=asked) == 1.0
-
-
-def test_user_turns_are_told_by_their_role() -> None:
-    assert is_user_turn({"role": "user"})
-    for metadata in ({}, {"role": "assistant"}, {"role": None}, {"role": ["user"]}, {"speaker": "user"}):
-        assert not is_user_turn(metadata)
 
 
 @pytest.mark.parametrize(("text", "is_so"), [

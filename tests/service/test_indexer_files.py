@@ -138,6 +138,15 @@ async def test_many_missing_rows_go_into_a_base_at_once(db: Path, monkeypatch: p
         assert (await nearest(node, "word30 word31"))[0] == 31
 
 
+async def test_nobody_is_told_that_all_is_done_before_a_new_base_serves(db: Path) -> None:
+    async with opened(db, bounds=None) as node:
+        await fill_with(node, 60)
+    async with opened(db) as node:
+        with trio.fail_after(30):
+            status = await service.index_status(node, wait_below=0)
+        assert (status.indexed, status.index_backlog) == (60, 0)
+
+
 async def test_rows_of_an_older_text_come_into_the_new_base_once(db: Path) -> None:
     async with opened(db) as node:
         await fill_with(node, 60)

@@ -93,12 +93,15 @@ async def test_taking_back_names_one_relation_and_what_does_not_stand_is_no_erro
 
 async def test_a_link_that_ended_can_be_stated_again(node: Node, clock: FakeClock) -> None:
     one, other = await two(node)
-    await connect(node, one, other, valid_until=moment(clock, 60))
+    end = moment(clock, 60)
+    await connect(node, one, other, valid_until=end)
     clock.advance(61)
     clock.step_us = 0
-    assert not (await connect(node, one, other)).created
+    again = await connect(node, one, other)
+    assert (again.created, again.reasserted) == (True, True)
     (link,) = await links_at(node, one)
     assert (link.valid_from, isinstance(link.valid_until, str)) == (moment(clock, 0), False)
+    assert [(past.valid_until, past.observed_by) for past in link.past] == [(end, "alice")]
 
 
 async def test_an_end_alone_leaves_the_beginning_of_a_link_that_holds(node: Node, clock: FakeClock) -> None:

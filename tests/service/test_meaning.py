@@ -53,7 +53,7 @@ async def expected(node: Node, width: int, scope: Scope) -> dict[int, float]:
 
 
 WAYS = [(0, 0), (0, 40), (0, 1_000), (5, 40), (50, 1_000), (1_000, 0)]
-"""How many rows are few, and how far the search widens."""
+"""How many rows a small namespace has, and how far the search widens."""
 
 
 @pytest.mark.parametrize("namespaces", [None, ("few",), ("many",), ("none",), ("few", "many")])
@@ -64,8 +64,8 @@ async def test_the_nearest_that_count_are_found_by_every_way(
     for seconds in (0, 61):
         clock.advance(seconds)
         scope = Scope(filters, visible_to(ALICE), clock.now())
-        for selective_max, widest in WAYS:
-            monkeypatch.setattr("aimem.service.meaning.SELECTIVE_MAX", selective_max)
+        for small_max, widest in WAYS:
+            monkeypatch.setattr("aimem.service.meaning.SMALL_MAX", small_max)
             monkeypatch.setattr("aimem.service.meaning.WIDEST", widest)
             for width in (3, 20, 200):
                 found = await nearest_in_scope(node, QUESTION, width, scope)

@@ -8,15 +8,47 @@ from __future__ import annotations
 from typing import Final
 
 from aimem.api.route import Route
-from aimem.api.routes import archive, finding, links, memories, node, transfer, upkeep
+from aimem.api.routes import (
+    agents,
+    archive,
+    consolidating,
+    contradictions,
+    curation,
+    duplicates,
+    entities,
+    finding,
+    forgetting,
+    graph,
+    links,
+    memories,
+    messages,
+    node,
+    session,
+    taxonomy,
+    thinking,
+    transfer,
+    upkeep,
+)
 
 ROUTES: Final[tuple[Route, ...]] = (
     *node.ROUTES,
     *memories.ROUTES,
     *finding.ROUTES,
     *links.ROUTES,
+    *thinking.ROUTES,
+    *graph.ROUTES,
+    *contradictions.ROUTES,
+    *taxonomy.ROUTES,
+    *duplicates.ROUTES,
+    *entities.ROUTES,
+    *forgetting.ROUTES,
+    *consolidating.ROUTES,
+    *curation.ROUTES,
     *upkeep.ROUTES,
     *transfer.ROUTES,
     *archive.ROUTES,
+    *agents.ROUTES,
+    *messages.ROUTES,
+    *session.ROUTES,
 )
 """Every route of this surface; `{memory_id}` takes one segment, a slash inside an id is sent as %2F."""

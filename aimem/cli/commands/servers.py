@@ -43,6 +43,8 @@ def client_configuration(context: Context) -> str:
     args.append("mcp")
     if tier := settings.get("tier"):
         args += ["--tier", str(tier)]
+    if profile := settings.get("mcp_profile"):
+        args += ["--profile", str(profile)]
     server: dict[str, object] = {"command": command, "args": args}
     if environ := _carried_variables(context):
         server["env"] = environ

@@ -20,7 +20,8 @@ RECALL: Final = Verb(
              Option(flag="--budget-tokens", read=integer, help="Return memories of at most about so many tokens."),
              Option(flag="--context-tokens", help="Words of the conversation, divided by commas: they colour it."),
              Option(flag="--no-floor", read=None, help="Show also what has nothing to do with the question."),
-             Option(flag="--explain", read=None, help="Say of each memory what its score is made of.")),
+             Option(flag="--explain", read=None,
+                    help="Say of each memory what its score is made of; RANKING in ai-memory-api(7) says how.")),
     prints='{"memories", "count", "mode", "tokens_used", "below_floor", "budget_tokens"?, "ranking"?}; each memory has '
            'a score, "contradicted_by"? and, with --explain, an "explanation"',
     examples=(("Ask a question", 'ai-memory recall "which database did we choose?"'),

@@ -18,10 +18,12 @@ MCP: Final = Verb(
     begins=True,
     about="Started by an MCP client. Any number of these, the daemon and the command line may share one database. It "
           "ends with status 0 when the client closes standard input or goes away, and after SIGTERM or SIGINT, once "
-          "what was accepted is answered.",
+          "what was accepted is answered. A client that speaks HTTP needs none of these: the daemon has the same at "
+          "/mcp.",
     options=(Option(flag="--print-config", read=None,
                     help="Print the JSON to paste into an MCP client's configuration."),),
-    examples=(("Configure a client", "ai-memory mcp --print-config"),),
+    examples=(("Configure a client", "ai-memory mcp --print-config"),
+              ("Configure one that is shown all tools", "ai-memory mcp --profile full --print-config")),
 )
 HELP: Final = Verb(
     name="help", summary="show the help of a verb", begins=True,

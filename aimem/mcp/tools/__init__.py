@@ -8,11 +8,41 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from aimem.mcp.tools import finding, links, memories, upkeep
+from aimem.mcp.tools import (
+    agents,
+    curation,
+    duplicates,
+    entities,
+    finding,
+    graph,
+    links,
+    memories,
+    messages,
+    session,
+    taxonomy,
+    thinking,
+    upkeep,
+)
 from aimem.mcp.tools.tool import Call, Effect, Tool
 
 TOOLS: Final[Mapping[str, Tool]] = {
-    tool.name: tool for table in (memories.TOOLS, finding.TOOLS, links.TOOLS, upkeep.TOOLS) for tool in table
+    tool.name: tool
+    for table in (
+        memories.TOOLS,
+        finding.TOOLS,
+        links.TOOLS,
+        thinking.TOOLS,
+        graph.TOOLS,
+        entities.TOOLS,
+        taxonomy.TOOLS,
+        duplicates.TOOLS,
+        curation.TOOLS,
+        upkeep.TOOLS,
+        agents.TOOLS,
+        messages.TOOLS,
+        session.TOOLS,
+    )
+    for tool in table
 }
 
 __all__ = ["TOOLS", "Call", "Effect", "Tool"]

@@ -11,7 +11,7 @@ from typing import Annotated, Any  # Any: a JSON object's values, which msgspec'
 
 from msgspec import Meta, Struct
 
-from aimem.mcp.toon import Format
+from aimem.mcp.toon import PREVIEW_CHARS, Format
 from aimem.model import Tier, rules
 
 COUNT_MAX = 2**31
@@ -28,7 +28,8 @@ Author = Annotated[str | None, Meta(description="Only memories of this author.")
 OnlyTier = Annotated[Tier | None, Meta(description="Only this tier.")]
 AnswerFormat = Annotated[
     Format,
-    Meta(description="Form of the answer: a compact table (toon_compact), a table with all columns (toon), or json."),
+    Meta(description=f"Form of the answer: a compact table with the first {PREVIEW_CHARS} characters of each text "
+         "(toon_compact), a table with all columns and whole texts (toon), or json."),
 ]
 Priority = Annotated[int, Meta(ge=rules.PRIORITY_RANGE.start, le=rules.PRIORITY_RANGE.stop - 1)]
 Confidence = Annotated[float, Meta(ge=0, le=1)]

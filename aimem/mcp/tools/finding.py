@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct
 
 from aimem.mcp.tools.common import AnswerFormat, AsAgent, Author, Budget, Namespace, OnlyTier, PageLimit
 from aimem.mcp.tools.tool import Call, Effect, Tool, as_json
-from aimem.mcp.toon import COLUMNS, Format, to_toon
+from aimem.mcp.toon import Format, to_toon
 from aimem.model import rules
 from aimem.wire import ListQuery, RecallRequest, SearchQuery, to_builtins
 
@@ -84,7 +84,7 @@ async def recall(call: Call, given: RecallParams) -> str:
         name for name in ("contradicted_by", "explanation")
         if any(getattr(memory, name) is not UNSET for memory in result.memories)
     )
-    return to_toon(facts, result.memories, COLUMNS[given.format] + more)
+    return to_toon(facts, result.memories, given.format, more_columns=more)
 
 
 async def search(call: Call, given: SearchParams) -> str:
@@ -101,7 +101,7 @@ async def search(call: Call, given: SearchParams) -> str:
     )
     if given.format is Format.JSON:
         return as_json({"results": result.results, "count": result.count})
-    return to_toon((("count", result.count),), result.results, COLUMNS[given.format])
+    return to_toon((("count", result.count),), result.results, given.format)
 
 
 async def list_memories(call: Call, given: ListParams) -> str:
@@ -115,7 +115,7 @@ async def list_memories(call: Call, given: ListParams) -> str:
     )
     if given.format is Format.JSON:
         return as_json(page)
-    return to_toon((("count", page.count), ("next_cursor", page.next_cursor)), page.memories, COLUMNS[given.format])
+    return to_toon((("count", page.count), ("next_cursor", page.next_cursor)), page.memories, given.format)
 
 
 TOOLS: Final = (

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any  # Any: one table holds handlers of different parameter types
+from typing import TYPE_CHECKING, Any, Final  # Any: one table holds handlers of different parameter types
 
 import msgspec
 from msgspec import Struct
 
+from aimem.config import McpProfile
 from aimem.mcp.schema import JsonSchema, decode_arguments, input_schema
 
 if TYPE_CHECKING:
     from aimem.client import Client
+
+
+_WORDS: Final = {"gc": "collect expired", "kg": "knowledge graph"}
 
 
 class Call(Struct, frozen=True, kw_only=True):
@@ -20,10 +24,14 @@ class Call(Struct, frozen=True, kw_only=True):
 
     Attributes:
       agent_id: the identity of the connection.
+      profile: which tools the caller is shown.
+      unlisted: names of the tools that the caller is not shown, though they work.
     """
 
     client: Client
     agent_id: str
+    profile: McpProfile = McpProfile.FULL
+    unlisted: tuple[str, ...] = ()
 
 
 class Effect(StrEnum):
@@ -44,6 +52,13 @@ class Tool(Struct, frozen=True, kw_only=True):
     params: type[Struct]
     handle: Callable[[Call, Any], Awaitable[str]]
     effect: Effect
+
+    @property
+    def title(self) -> str:
+        """Its name as people read it."""
+        words = [_WORDS.get(word, word) for word in self.name.removeprefix("memory_").split("_")]
+        text = " ".join(words)
+        return text[0].upper() + text[1:]
 
     @property
     def schema(self) -> JsonSchema:

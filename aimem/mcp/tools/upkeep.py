@@ -11,7 +11,12 @@ from msgspec import Meta, Struct
 
 from aimem.mcp.tools.common import COUNT_MAX, Id, Namespace, NoParams
 from aimem.mcp.tools.tool import Call, Effect, Tool, as_json
-from aimem.wire import GcQuery, GetArchivedQuery, PurgeQuery, RestoreQuery
+from aimem.wire import GcQuery, GetArchivedQuery, PurgeQuery, RestoreQuery, to_builtins
+
+UNLISTED_HINT: Final = (
+    "unlisted tools work when called by name; to have all listed: ai-memory mcp --profile full, "
+    "AI_MEMORY_MCP_PROFILE=full, mcp_profile in the configuration, or /mcp?profile=full"
+)
 
 
 class GcParams(Struct, kw_only=True, frozen=True):
@@ -80,8 +85,12 @@ async def archive_stats(call: Call, _: NoParams) -> str:
 
 
 async def capabilities(call: Call, _: NoParams) -> str:
-    """memory_capabilities."""
-    return as_json(await call.client.capabilities(agent_id=call.agent_id))
+    """memory_capabilities; besides what the node says, which tools the caller is shown and how to see the others."""
+    answer: dict[str, object] = to_builtins(await call.client.capabilities(agent_id=call.agent_id))
+    shown: dict[str, object] = {"profile": call.profile}
+    if call.unlisted:
+        shown |= {"unlisted_tools": call.unlisted, "hint": UNLISTED_HINT}
+    return as_json(answer | {"mcp": shown})
 
 
 TOOLS: Final = (
