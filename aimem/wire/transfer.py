@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
-from aimem.wire.responses import ArchivedOut, MemoryOut
+from aimem.wire.responses import ArchivedOut, LinkOut, MemoryOut
 
 T = TypeVar("T", bound=Struct)
 
@@ -37,7 +37,7 @@ class ExportedValidity(Struct, kw_only=True):
 
 
 class ExportedLink(Struct, kw_only=True):
-    """A link with all its times: who ended it, and when it held before it was stated anew."""
+    """A link as `LinkOut` shows it: who ended it, and when it held before it was stated anew."""
 
     source_id: str
     target_id: str
@@ -69,6 +69,7 @@ class ExportedAgent(Struct, kw_only=True):
     capabilities: tuple[str, ...] = ()
     registered_at: str | None = None
     last_seen_at: str | None = None
+    registered_by: str | None = None
 
 
 class ExportDocument(Struct, kw_only=True):
@@ -84,7 +85,7 @@ class ExportDocument(Struct, kw_only=True):
     """
 
     memories: tuple[MemoryOut, ...]
-    links: tuple[ExportedLink, ...]
+    links: tuple[LinkOut, ...]
     count: int
     exported_at: str
     archived: tuple[ArchivedOut, ...] = ()

@@ -18,6 +18,7 @@ from aimem.wire import (
     GetArchivedQuery,
     ImportRequest,
     ImportResult,
+    InvalidateRequest,
     LinkRequest,
     UpdateMemory,
     decode_body,
@@ -476,6 +477,27 @@ async def test_an_ending_comes_with_its_link_and_a_later_statement_wins(
         exported = await service.export(node, ALICE)
         assert (await bring(third, document(exported))).links_imported == 1
         assert (await service.export(third, ALICE)).digest == exported.digest
+
+
+async def test_a_link_that_was_stated_anew_is_newer_than_its_ending_in_both_directions(
+    node: Node, tmp_path: Path, clock: FakeClock
+) -> None:
+    one, other = await put(node, "one"), await put(node, "two")
+    await connect(node, one.id, other.id)
+    async with another_node(tmp_path, clock) as third:
+        await bring(third, document(await service.export(node, ALICE)))
+        clock.advance(60)
+        triple = {"source_id": one.id, "target_id": other.id, "relation": "related_to"}
+        await service.kg_invalidate(node, ALICE, msgspec.convert({**triple, "reason": "no"}, InvalidateRequest))
+        ended = await service.export(node, ALICE)
+        assert (await bring(third, document(ended))).links_imported == 1
+        clock.advance(60)
+        await connect(node, one.id, other.id, valid_from="2020-01-01T00:00:00Z")
+        anew = await service.export(node, ALICE)
+        assert (await bring(node, document(ended))).links_imported == 0
+        for imported in (1, 0):
+            assert (await bring(third, document(anew))).links_imported == imported
+        assert (await service.export(third, ALICE)).links == anew.links
 
 
 @pytest.mark.parametrize("section", ["memories", "archived", "links", "aliases", "agents"])
