@@ -4,7 +4,9 @@ Owns field names and optional fields as v0.6.3 has them (answers only gain field
 may be written, `model.rules` says what is allowed.
 """
 
+from aimem.wire.agents import AgentOut, AgentRequest, AgentsOut, AgentsQuery, Registered, agent_out
 from aimem.wire.bench import BenchRate, BenchRecord, BenchRegression, BenchReport, BenchRequest, BenchResult, BenchSize
+from aimem.wire.bulk import BulkAnswer, BulkMemories, BulkRequest, BulkResult
 from aimem.wire.codec import decode_body, encode, to_builtins
 from aimem.wire.consolidating import (
     AutoConsolidated,
@@ -39,6 +41,18 @@ from aimem.wire.graph import (
     TimelineEvent,
     TimelineQuery,
 )
+from aimem.wire.messages import (
+    Inbox,
+    InboxMessage,
+    InboxQuery,
+    MarkedRead,
+    MessageQuery,
+    Notified,
+    NotifyRequest,
+    ReadRequest,
+    inbox_message,
+)
+from aimem.wire.namespaces import NamespacesQuery, NamespaceStandard, NamespaceStandards
 from aimem.wire.recalled import ArmScore, Explanation, PeriodOut, RankingOut, RecallResult, ScoredMemory
 from aimem.wire.requests import (
     ArchiveRequest,
@@ -89,6 +103,7 @@ from aimem.wire.responses import (
     memory_fields,
     memory_out,
 )
+from aimem.wire.session import Session, SessionRequest
 from aimem.wire.taxonomy import Taxonomy, TaxonomyNode, TaxonomyQuery
 from aimem.wire.thinking import (
     AutoTagged,
@@ -121,6 +136,10 @@ __all__ = [
     "DOCUMENT_SCHEMA",
     "ActName",
     "ActOut",
+    "AgentOut",
+    "AgentRequest",
+    "AgentsOut",
+    "AgentsQuery",
     "AliasQuery",
     "ArchiveRequest",
     "ArchiveResult",
@@ -139,6 +158,10 @@ __all__ = [
     "BenchRequest",
     "BenchResult",
     "BenchSize",
+    "BulkAnswer",
+    "BulkMemories",
+    "BulkRequest",
+    "BulkResult",
     "Capabilities",
     "ConsolidateRequest",
     "Consolidated",
@@ -182,7 +205,9 @@ __all__ = [
     "ImportRefusal",
     "ImportRequest",
     "ImportResult",
-    "ImportedLink",
+    "Inbox",
+    "InboxMessage",
+    "InboxQuery",
     "IndexQuery",
     "IndexStatus",
     "InvalidateRequest",
@@ -192,14 +217,21 @@ __all__ = [
     "Linked",
     "LinksOut",
     "ListQuery",
+    "MarkedRead",
     "MemoryName",
     "MemoryOut",
     "MemoryPage",
     "MemoryWithLinks",
+    "MessageQuery",
     "NamespaceCount",
+    "NamespaceStandard",
+    "NamespaceStandards",
     "NamespacesOut",
+    "NamespacesQuery",
     "NearestMemory",
     "NotRestored",
+    "Notified",
+    "NotifyRequest",
     "PastValidityOut",
     "PeriodOut",
     "PromoteRequest",
@@ -207,9 +239,11 @@ __all__ = [
     "PurgeQuery",
     "Purged",
     "RankingOut",
+    "ReadRequest",
     "RecallQuery",
     "RecallRequest",
     "RecallResult",
+    "Registered",
     "ReindexRequest",
     "ReportsPage",
     "ReportsQuery",
@@ -223,6 +257,8 @@ __all__ = [
     "ScoredMemory",
     "SearchQuery",
     "SearchResult",
+    "Session",
+    "SessionRequest",
     "Stats",
     "Stored",
     "Taxonomy",
@@ -235,11 +271,13 @@ __all__ = [
     "UpdateMemory",
     "UpdatedMemory",
     "add_digests",
+    "agent_out",
     "canonical_row",
     "decode_body",
     "digest_document",
     "digest_rows",
     "encode",
+    "inbox_message",
     "link_out",
     "memory_fields",
     "memory_out",
