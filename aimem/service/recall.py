@@ -49,7 +49,8 @@ async def recall(node: Node, who: Principal, request: RecallRequest) -> RecallRe
     question = _question(request, narrowed(who, request.as_agent), node.clock.now())
     node.counters.recalls += 1
     found = await find_candidates(node, question)
-    wish = _wish(node, question)
+    mode = node.recaller.mode   # now: while the texts are read, the first vectors may come
+    wish = _wish(node, question, mode)
     dropped = await _irrelevant(node, question, found, wish) if request.floor else frozenset()
     best = rank(found.evidence, wish, dropped=dropped, limit=limit)[:limit]
     texts = await _texts(node, question, [row.no for row in best])
@@ -63,7 +64,7 @@ async def recall(node: Node, who: Principal, request: RecallRequest) -> RecallRe
         memories=tuple(_shown(found, ranked[i], rows[i], request) for i in kept),
         count=len(kept),
         tokens_used=sum(sizes[i] for i in kept),
-        mode=node.recaller.mode,
+        mode=mode,
         budget_tokens=UNSET if request.budget_tokens is None else request.budget_tokens,
         below_floor=len(dropped),
         ranking=ranking_of(found, wish) if request.explain else UNSET,
@@ -91,11 +92,11 @@ def _question(request: RecallRequest, who: Principal, now: Instant) -> Question:
     )
 
 
-def _wish(node: Node, question: Question) -> Wish:
+def _wish(node: Node, question: Question, mode: RecallMode) -> Wish:
     return Wish(
         now=question.now,
         # Without a model the words are all there is: their scores then span the whole range.
-        dense_weight=tuning.DENSE_WEIGHT if node.recaller.mode is RecallMode.HYBRID else 0.0,
+        dense_weight=tuning.DENSE_WEIGHT if mode is RecallMode.HYBRID else 0.0,
         periods=moments_in(question.text, question.now),
         favours_user=not asks_of_assistant(question.text),
         asked=question.asked,
