@@ -35,6 +35,7 @@ class Code(StrEnum):
     AMBIGUOUS_ID = "ambiguous_id"
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     CONFIG_INVALID = "config_invalid"
+    EXPORT_TOO_LARGE = "export_too_large"
     # Refinements of Denied.
     RESERVED_NAMESPACE = "reserved_namespace"
     FOREIGN_HOST = "foreign_host"

@@ -32,6 +32,7 @@ STATUS: Final[dict[Code, int]] = {
     Code.ID_TAKEN: 409,
     Code.GONE: 410,
     Code.BODY_TOO_LARGE: 413,
+    Code.EXPORT_TOO_LARGE: 413,
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
     Code.SCHEMA_MISMATCH: 422,
     Code.IDEMPOTENCY_MISMATCH: 422,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aimem.client.agents import AgentCalls
 from aimem.client.contradictions import ContradictionCalls
 from aimem.client.curation import CurationCalls
 from aimem.client.duplicates import DuplicateCalls
@@ -9,17 +10,22 @@ from aimem.client.entities import EntityCalls
 from aimem.client.graph import GraphCalls
 from aimem.client.memories import MemoryCalls
 from aimem.client.taxonomy import TaxonomyCalls
+from aimem.client.thinking import ThinkingCalls
+from aimem.client.transfer import TransferCalls
 from aimem.client.upkeep import UpkeepCalls
 
 
 class Client(
+    AgentCalls,
     MemoryCalls,
+    ThinkingCalls,
     GraphCalls,
     ContradictionCalls,
     TaxonomyCalls,
     DuplicateCalls,
     EntityCalls,
     CurationCalls,
+    TransferCalls,
     UpkeepCalls,
 ):
     """One node, as seen by one caller. Works on any event loop that httpx knows.

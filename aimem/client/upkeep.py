@@ -12,13 +12,10 @@ from aimem.wire import (
     ArchiveResult,
     ArchiveStats,
     Capabilities,
-    ExportDocument,
     GcQuery,
     GcResult,
     GetArchivedQuery,
     Health,
-    ImportRequest,
-    ImportResult,
     IndexQuery,
     IndexStatus,
     NamespacesOut,
@@ -72,16 +69,6 @@ class UpkeepCalls(Caller):
     ) -> GcResult:
         """Collect expired memories, or count them."""
         return await self.write("POST", "/gc", GcResult, query=query or GcQuery(), agent_id=agent_id, key=key)
-
-    async def export(self, *, agent_id: str | None = None) -> ExportDocument:
-        """All live memories and their links."""
-        return await self.read("/export", ExportDocument, agent_id=agent_id)
-
-    async def import_memories(
-        self, request: ImportRequest, *, agent_id: str | None = None, key: str | None = None
-    ) -> ImportResult:
-        """Take in exported memories; `errors` of the answer names the refused ones."""
-        return await self.write("POST", "/import", ImportResult, body=request, agent_id=agent_id, key=key)
 
     async def health(self, *, agent_id: str | None = None) -> Health:
         """Whether the node is well. An unwell node answers too (status 503, `status` is `error`)."""

@@ -6,6 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
@@ -105,8 +106,21 @@ def _check_text(setting: Setting, text: str, origin: str) -> None:
         problem = "is empty; leave it out or give a value"
     elif not text.isprintable():
         problem = f"is {text[:64]!r}; control characters are not allowed"
+    elif setting.kind is Kind.URL and not _is_server(text):
+        # Not shown: what was written may hold a password.
+        problem = "is no address of a server; wanted is http://HOST:PORT or https://HOST:PORT, without a user's name"
     if problem:
         raise invalid(origin, setting.key, problem)
+
+
+def _is_server(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        return False
+    is_plain = "@" not in parts.netloc and not parts.query and not parts.fragment and " " not in text
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and is_plain and port != 0
 
 
 def _mismatch(setting: Setting, raw: object, origin: str) -> InvalidRequest:
@@ -118,7 +132,8 @@ def kind_words(setting: Setting) -> str:
     """What may be written, in words: `an integer, 0 to 65535`."""
     words = {
         Kind.INTEGER: "an integer", Kind.NUMBER: "a number", Kind.SWITCH: "true or false", Kind.ADDRESS: "HOST:PORT",
-        Kind.PATH: "a path", Kind.SECRET: "a text of 1 to 1024 printable ASCII characters",
+        Kind.PATH: "a path", Kind.URL: "an address, like http://localhost:11434",
+        Kind.SECRET: "a text of 1 to 1024 printable ASCII characters",
     }
     if setting.choices:
         return "one of " + ", ".join(setting.choices)

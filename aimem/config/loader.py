@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from aimem.config.checks import Given, check, did_you_mean, invalid, subject, typed
+from aimem.config.models import embed_url_of, embedding_of, language_of, model_notices, tier_of
 from aimem.config.settings import SETTINGS, VARIABLES, Kind
 from aimem.config.slices import (
     ApiConfig,
     Config,
     CuratorConfig,
-    FeatureTier,
     IdentityConfig,
     LogConfig,
     LogFormat,
@@ -170,9 +170,7 @@ def _setting_notices(given: Layer) -> Iterable[str]:
     for key, item in given.items():
         if reason := _BY_KEY[key].unused:
             yield f"{subject(item.origin, key)} {reason}"
-    tier = given.get("tier")
-    if tier and tier.value in (FeatureTier.SMART, FeatureTier.AUTONOMOUS):
-        yield f"{subject(tier.origin, 'tier')} {tier.value} runs as semantic: this version has no language model"
+    yield from model_notices(given)
 
 
 def _path(text: str, *, cwd: Path, home: Path) -> Path:
@@ -210,11 +208,6 @@ def _database(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path
     return _xdg(environ, "XDG_DATA_HOME", home / ".local/share") / "ai-memory" / "ai-memory.db"
 
 
-def _tier(given: Layer) -> FeatureTier:
-    tier = FeatureTier(_get(given, "tier", str, FeatureTier.SEMANTIC))
-    return tier if tier is FeatureTier.KEYWORD else FeatureTier.SEMANTIC
-
-
 def _agent_id(given: Layer) -> str | None:
     if "agent_id" not in given:
         return None
@@ -236,12 +229,16 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
             group_count=_get(given, "store.group_count", int, 64),
             reader_count=_get(given, "store.reader_count", int, 4)),
         search=SearchConfig(
-            tier=_tier(given), scoring=_scoring(given),
-            model_dir=_path(model_dir, cwd=cwd, home=home) if model_dir else None),
+            tier=tier_of(given), scoring=_scoring(given),
+            model_dir=_path(model_dir, cwd=cwd, home=home) if model_dir else None,
+            embedding=embedding_of(given), embed_url=embed_url_of(given)),
+        language=language_of(given),
         lifetimes=_lifetimes(given),
         curator=CuratorConfig(
             archive_on_gc=_get(given, "archive_on_gc", bool, True),
-            archive_max_days=_positive(given, "archive_max_days", None)),
+            archive_max_days=_positive(given, "archive_max_days", None),
+            cycle_interval_s=_positive(given, "curator.interval_secs", None),
+            max_ops=_get(given, "curator.max_ops", int, 100)),
         api=_api(given),
         mcp=McpConfig(profile=McpProfile(_get(given, "mcp_profile", str, McpProfile.CORE))),
         identity=IdentityConfig(

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from aimem.config.slices import FeatureTier, LogFormat, LogLevel, McpProfile
+from aimem.config.slices import OLLAMA_URL, EmbeddingModel, FeatureTier, LogFormat, LogLevel, McpProfile
 
 EVERY_VERB: Final = ("*",)
 """`Setting.flag_of` of a global flag: accepted before and after every verb."""
@@ -18,7 +18,6 @@ EVERY_VERB: Final = ("*",)
 TTL_MAX_S: Final = 315_360_000
 """Ten years: the longest life that v0.6.3 accepts in its configuration."""
 
-_NO_LLM: Final = "has no effect: this version uses no language model"
 _NO_USE: Final = "has no effect, as in v0.6.3"
 
 
@@ -28,6 +27,7 @@ class Kind(Enum):
     TEXT = "text"
     SECRET = "secret text"
     PATH = "path"
+    URL = "http(s) address"
     ADDRESS = "HOST:PORT"
     INTEGER = "integer"
     NUMBER = "number"
@@ -70,8 +70,6 @@ class Variable(Struct, frozen=True, kw_only=True):
     help: str
 
 
-
-
 def _words(choices: type[StrEnum]) -> tuple[str, ...]:
     return tuple(choice.value for choice in choices)
 
@@ -89,7 +87,7 @@ SETTINGS: Final = (
             default="text", flag="--log-format", flag_of=EVERY_VERB, help="How a log line is written."),
     Setting(key="tier", variable="AI_MEMORY_TIER", kind=Kind.CHOICE, choices=_words(FeatureTier), default="semantic",
             flag="--tier", short="-T", flag_of=("serve", "mcp", "recall"),
-            help="Which machinery recall may use; smart and autonomous run as semantic until their models exist."),
+            help="What is used: words (keyword), meaning too (semantic), and a language model (smart, autonomous)."),
     Setting(key="bind", variable="AI_MEMORY_BIND", kind=Kind.ADDRESS, flag="--bind", flag_of=("serve",),
             help="Address to listen on; excludes host and port. IPv6 is written [::1]:9077."),
     Setting(key="host", variable="AI_MEMORY_HOST", kind=Kind.TEXT, default="127.0.0.1", flag="--host",
@@ -117,6 +115,11 @@ SETTINGS: Final = (
             help="Keep expired memories in the archive instead of deleting them."),
     Setting(key="archive_max_days", variable="AI_MEMORY_ARCHIVE_MAX_DAYS", kind=Kind.INTEGER, high=36_500,
             default="never", help="Purge archived memories older than so many days; 0 or less means never."),
+    Setting(key="curator.interval_secs", variable="AI_MEMORY_CURATOR_INTERVAL_SECS", kind=Kind.INTEGER, low=0,
+            high=86_400, default="0",
+            help="Seconds between cycles of the curator in the daemon, ai-memory-curator(1); 0 means none."),
+    Setting(key="curator.max_ops", variable="AI_MEMORY_CURATOR_MAX_OPS", kind=Kind.INTEGER, low=1, high=1000,
+            default="100", help="Acts of one such cycle, at most."),
     Setting(key="ttl.short_ttl_secs", variable="AI_MEMORY_SHORT_TTL_SECS", kind=Kind.INTEGER, high=TTL_MAX_S,
             default="21600", help="Seconds that a new short-tier memory lives; 0 or less means for ever."),
     Setting(key="ttl.mid_ttl_secs", variable="AI_MEMORY_MID_TTL_SECS", kind=Kind.INTEGER, high=TTL_MAX_S,
@@ -143,17 +146,18 @@ SETTINGS: Final = (
             default="64", help="Most writes in one transaction."),
     Setting(key="store.reader_count", variable="AI_MEMORY_STORE_READER_COUNT", kind=Kind.INTEGER, low=1, high=64,
             default="4", help="Read-only connections to the database."),
-    Setting(key="ollama_url", variable="AI_MEMORY_OLLAMA_URL", kind=Kind.TEXT, unused=_NO_LLM,
-            help="Where v0.6.3 looked for its language model."),
-    Setting(key="embed_url", variable="AI_MEMORY_EMBED_URL", kind=Kind.TEXT, unused=_NO_LLM,
-            help="Where v0.6.3 looked for remote embeddings."),
+    Setting(key="ollama_url", variable="AI_MEMORY_OLLAMA_URL", kind=Kind.URL, default=OLLAMA_URL,
+            help="The Ollama server that runs the language model of the tiers smart and autonomous."),
+    Setting(key="llm_model", variable="AI_MEMORY_LLM_MODEL", kind=Kind.TEXT,
+            default="gemma4:e2b (smart) or gemma4:e4b (autonomous)",
+            help="The language model, as Ollama calls it; it is never fetched unasked: run ollama pull."),
+    Setting(key="autonomous_hooks", variable="AI_MEMORY_AUTONOMOUS_HOOKS", kind=Kind.SWITCH, default="false",
+            help="Have the language model tag new memories and compare them with similar ones, after they are stored."),
     Setting(key="embedding_model", variable="AI_MEMORY_EMBEDDING_MODEL", kind=Kind.CHOICE,
-            choices=("mini_lm_l6_v2", "nomic_embed_v15"), unused="has no effect: mini_lm_l6_v2 is always used",
-            help="The embedding model of v0.6.3's MCP server."),
-    Setting(key="llm_model", variable="AI_MEMORY_LLM_MODEL", kind=Kind.TEXT, unused=_NO_LLM,
-            help="The language model of v0.6.3's MCP server."),
-    Setting(key="autonomous_hooks", variable="AI_MEMORY_AUTONOMOUS_HOOKS", kind=Kind.SWITCH, unused=_NO_LLM,
-            help="Whether v0.6.3 had its language model tag new memories."),
+            choices=_words(EmbeddingModel), default="mini_lm_l6_v2 (semantic) or nomic_embed_v15 (smart, autonomous)",
+            help="What makes vectors: MiniLM in this process, or nomic-embed-text in Ollama."),
+    Setting(key="embed_url", variable="AI_MEMORY_EMBED_URL", kind=Kind.URL, default="the same as ollama_url",
+            help="The Ollama server that makes vectors with nomic_embed_v15."),
     Setting(key="cross_encoder", variable="AI_MEMORY_CROSS_ENCODER", kind=Kind.SWITCH, unused=_NO_USE,
             help="Read by v0.6.3, used by nothing."),
     Setting(key="default_namespace", variable="AI_MEMORY_DEFAULT_NAMESPACE", kind=Kind.TEXT, unused=_NO_USE,

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
+from typing import Final
 
 from msgspec import Struct
 
 from aimem.model import Lifetimes, Tier
 
+OLLAMA_URL: Final = "http://localhost:11434"
+"""Where Ollama listens by itself."""
+
 
 class FeatureTier(StrEnum):
-    """How much machinery recall may use. The loader hands on only what this version can run: keyword or semantic."""
+    """How much machinery is used: words; and meaning; and a language model; and a larger one."""
 
     KEYWORD = "keyword"
     SEMANTIC = "semantic"
     SMART = "smart"
     AUTONOMOUS = "autonomous"
+
+
+class EmbeddingModel(StrEnum):
+    """What makes vectors: MiniLM in this process, or nomic-embed-text, which an Ollama server runs."""
+
+    MINI_LM = "mini_lm_l6_v2"
+    NOMIC = "nomic_embed_v15"
 
 
 class McpProfile(StrEnum):
@@ -80,19 +91,47 @@ class SearchConfig(Struct, frozen=True, kw_only=True):
     Attributes:
       tier: what may be used (see FeatureTier).
       model_dir: absolute folder of the embedding model, or None for the installed package.
+      embedding: which model makes vectors, unless the tier is keyword.
+      embed_url: the Ollama server that does, if it is not this process; no slash at its end.
     """
 
     tier: FeatureTier = FeatureTier.SEMANTIC
     model_dir: Path | None = None
     scoring: ScoringConfig = ScoringConfig()
+    embedding: EmbeddingModel = EmbeddingModel.MINI_LM
+    embed_url: str = OLLAMA_URL
+
+
+class LanguageConfig(Struct, frozen=True, kw_only=True):
+    """The language model of the tiers smart and autonomous.
+
+    Attributes:
+      url: the Ollama server that runs it; no slash at its end.
+      model: as that server calls it.
+      hooks: whether new memories are tagged, and compared with similar ones.
+    """
+
+    url: str
+    model: str
+    hooks: bool = False
 
 
 class CuratorConfig(Struct, frozen=True, kw_only=True):
-    """Expiry and the archive: keep what expires, purge archived rows after so many days (None: never), look often."""
+    """What the clock does: expiry and the archive, and the curator's cycles.
+
+    Attributes:
+      archive_on_gc: keep what expires.
+      archive_max_days: purge archived rows after so many days; None for never.
+      interval_s: between looks at what has expired.
+      cycle_interval_s: between cycles of the curator; None for no cycles.
+      max_ops: acts of one cycle, at most.
+    """
 
     archive_on_gc: bool = True
     archive_max_days: int | None = None
     interval_s: float = 1800
+    cycle_interval_s: float | None = None
+    max_ops: int = 100
 
 
 class ApiConfig(Struct, frozen=True, kw_only=True):
@@ -137,10 +176,14 @@ class LogConfig(Struct, frozen=True, kw_only=True):
 
 
 class Config(Struct, frozen=True, kw_only=True):
-    """All slices. `notices` are sentences for the operator: settings that are understood and have no effect."""
+    """All slices; `language` is None for tiers without a language model.
+
+    `notices` are sentences for the operator: settings that are understood and have no effect, or one to know of.
+    """
 
     store: StoreConfig
     search: SearchConfig = SearchConfig()
+    language: LanguageConfig | None = None
     lifetimes: Lifetimes = Lifetimes()
     curator: CuratorConfig = CuratorConfig()
     api: ApiConfig = ApiConfig()

@@ -31,15 +31,24 @@ class ModelState(Struct):
 
     Attributes:
       is_reachable: whether it answered when it was last asked, or asked for.
-      reason: why it is not reachable, one sentence without addresses; empty if it is.
+      reason: why it is not reachable, one sentence without addresses; empty if it is, or was not asked yet.
       calls: (what for, `ok` or `failed`) -> how often.
       seconds: that calls took, all together.
+      hooks: (`auto_tag` or `contradiction`, `ok`, `failed` or `dropped`) -> new memories.
+      contradictions: that the model confirmed.
     """
 
     is_reachable: bool = False
-    reason: str = "it was not asked yet"
+    reason: str = ""
     calls: dict[tuple[str, str], int] = field(default_factory=dict)
     seconds: float = 0.0
+    hooks: dict[tuple[str, str], int] = field(default_factory=dict)
+    contradictions: int = 0
+
+    @property
+    def is_worth_asking(self) -> bool:
+        """Whether nothing speaks against asking: it is there, or nobody has looked yet."""
+        return self.is_reachable or not self.reason
 
     def answered(self) -> None:
         """It is there."""
@@ -53,6 +62,10 @@ class ModelState(Struct):
         """Note a call, or what became of one."""
         self.calls[purpose, result] = self.calls.get((purpose, result), 0) + 1
         self.seconds += seconds
+
+    def note_hook(self, kind: str, result: str) -> None:
+        """Note what became of one step for a new memory."""
+        self.hooks[kind, result] = self.hooks.get((kind, result), 0) + 1
 
 
 def needs_llm(reason: str) -> Unavailable:

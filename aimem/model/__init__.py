@@ -5,6 +5,7 @@ errors, and never know how a value is stored or sent.
 """
 
 from aimem.model import rules, words
+from aimem.model.agent import Agent, Message, inbox_of, is_inbox
 from aimem.model.causality import (
     HLC_MAX,
     Dot,
@@ -72,15 +73,6 @@ from aimem.model.principal import SYSTEM, Credential, Principal
 from aimem.model.words import Words
 
 __all__ = [
-    "DAY_S", "GLOBAL", "HLC_MAX", "MAX_OP_ENTRIES", "SECOND_US", "SYSTEM", "SYSTEM_AGENT",
-    "AgentId", "ArchivedMemory", "Blank", "Candidate", "Cell", "Create", "Credential", "Dot", "Entry",
-    "FieldConflict", "FieldValue", "Hlc", "Instant", "JsonObject", "Lifetimes", "Link", "LinkKey", "Memory",
-    "MemoryId", "Merged", "Namespace", "ObjectState", "Op", "Principal", "Relation", "Scope", "Stamp", "StreamHead",
-    "StreamId", "Tier", "Vector", "Words",
-    "after", "blank_entry", "chain_hash", "covers", "decode_entry", "derived_memory_id", "dominates", "encode_entry",
-    "entry_hash", "format_instant", "generated_title", "hlc_at", "instant_of", "is_blank", "join", "new_memory_id",
-    "next_hlc", "pack_entries", "parse_dot", "parse_instant", "parse_stamp", "rules", "stream_id", "unpack_entries",
-    "unpack_stamp", "words",
     "DAY_S",
     "GLOBAL",
     "HLC_MAX",
@@ -88,6 +80,7 @@ __all__ = [
     "SECOND_US",
     "SYSTEM",
     "SYSTEM_AGENT",
+    "Agent",
     "AgentId",
     "ArchivedMemory",
     "Blank",
@@ -109,6 +102,7 @@ __all__ = [
     "Memory",
     "MemoryId",
     "Merged",
+    "Message",
     "Namespace",
     "ObjectState",
     "Op",
@@ -134,8 +128,10 @@ __all__ = [
     "format_instant",
     "generated_title",
     "hlc_at",
+    "inbox_of",
     "instant_of",
     "is_blank",
+    "is_inbox",
     "join",
     "new_memory_id",
     "next_hlc",

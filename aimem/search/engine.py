@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
@@ -13,7 +14,7 @@ import trio
 
 from aimem.ports import Embedder, Threads
 from aimem.search.keeper import BaseKeeper, nothing_more
-from aimem.search.minilm import MODEL_DIMENSION
+from aimem.search.minilm import MODEL_DIMENSION, ModelUnavailable
 from aimem.search.numeric import np
 from aimem.search.segment import Bounds
 from aimem.search.tail import Held
@@ -27,6 +28,11 @@ _QUERY_SHARE: Final = 0.7
 _INLINE_CHUNKS: Final = 2_000
 """A scan of so many takes some 0.15 ms: about what the way to a thread and back costs."""
 
+_SILENCE_S: Final = 30.0
+"""A model elsewhere that failed is not asked about questions for so long: recall would wait for it each time."""
+
+_PIECES_A_HOP: Final = 128
+"""A thread cannot be stopped: the node's end waits for so many pieces, a second or two (some ten by a slow server)."""
 
 _SCANS_MAX_COUNT: Final = 2
 """A scan is bound by one core and its memory; more at once would only take time from each other."""
@@ -48,7 +54,6 @@ class Recaller:
     model that is being loaded was adopted and its index filled, or given up (`settle`, `settle_on_keywords`).
 
     Attributes:
-      reason: why recall is by keyword, one sentence; empty if it is not.
       pending_count: rows whose vectors are there and still have to come into the index.
     """
 
@@ -65,9 +70,12 @@ class Recaller:
         self._dimension = embedder.dimension if embedder else MODEL_DIMENSION
         self._bounds = bounds
         self._index: VectorIndex | None = None
-        self.reason = reason
+        self._reason = reason
         self.pending_count = 0
         self._is_warming = False
+        self._silence = ""
+        self._silent_until = -math.inf
+        self._failure_count = 0
         self._keeper = None if folder is None else BaseKeeper(folder, threads)
         self._embedder = embedder
         self._threads = threads
@@ -98,7 +106,13 @@ class Recaller:
     @property
     def mode(self) -> RecallMode:
         """Hybrid if there is a model, and a vector unless there is nothing to embed."""
-        return RecallMode.HYBRID if self._embedder and not self._is_warming else RecallMode.KEYWORD
+        can_embed = self._embedder and not self._is_warming and not self._silence
+        return RecallMode.HYBRID if can_embed else RecallMode.KEYWORD
+
+    @property
+    def reason(self) -> str:
+        """Why recall is by keyword, one sentence; empty if it is not."""
+        return self._reason or self._silence
 
     @property
     def model(self) -> str:
@@ -112,18 +126,18 @@ class Recaller:
 
     def adopt(self, embedder: Embedder) -> None:
         """Take the loaded model: documents can be embedded from now on, questions once `settle` was called."""
-        self._embedder, self.reason = embedder, ""
+        self._embedder, self._reason = embedder, ""
         if embedder.dimension != self._dimension:
             self._dimension, self._index = embedder.dimension, None
 
     def warm(self, reason: str) -> None:
         """Say that there are texts and not one vector yet: until `end_warming` recall is by keyword."""
-        self._is_warming, self.reason = True, reason
+        self._is_warming, self._reason = True, reason
 
     def end_warming(self) -> None:
         """There are vectors."""
         if self._is_warming:
-            self._is_warming, self.reason = False, ""
+            self._is_warming, self._reason = False, ""
 
     def settle(self) -> None:
         """Let questions through: the index is filled."""
@@ -140,32 +154,67 @@ class Recaller:
 
     def settle_on_keywords(self, reason: str) -> None:
         """Give the model up for the life of this process."""
-        self._embedder, self.reason = None, reason
+        self._embedder, self._reason = None, reason
         self._settled.set()
 
     async def embed_query(self, text: str, context_tokens: Sequence[str] = ()) -> bytes | None:
         """The unit vector of a question, seven parts text to three parts context.
 
-        None in keyword mode, or if the model makes nothing usable of it. Of a text or a context longer than the model
-        reads, the beginning counts. Waits while the model is being loaded.
+        None in keyword mode, or if the model makes nothing usable of it, or is away. Of a text or a context longer than
+        the model reads, the beginning counts. Waits while the model is being loaded.
         """
         await self._settled.wait()
-        if self._embedder is None:
+        if self._embedder is None or trio.current_time() < self._silent_until:
             return None
-        embed = partial(_embed_question, self._embedder, text, " ".join(context_tokens))
+        embed = partial(self._embed_unless_silent, self._embedder, text, " ".join(context_tokens), self._failure_count)
         try:
             vector = await self._threads.run(embed, limiter=self._questions)
             read_vector(vector, self.index.dimension)
         except WrongVectors as error:
             log.warning("question.refused", extra={"reason": str(error)})
             return None
+        except ModelUnavailable as error:
+            self._note_silence(error)
+            return None
+        self._end_silence()
         return vector
 
+    def _embed_unless_silent(self, embedder: Embedder, text: str, context: str, failure_count: int) -> bytes:
+        """In the thread: whoever waited behind a question that failed does not wait for the model once more."""
+        if self._failure_count != failure_count:
+            raise ModelUnavailable(self._silence)
+        return _embed_question(embedder, text, context)
+
+    def _note_silence(self, error: ModelUnavailable) -> None:
+        if not self._silence:
+            log.warning("recall.model_away", extra={"reason": error.message})
+        self._silence, self._silent_until = error.message, trio.current_time() + _SILENCE_S
+        self._failure_count += 1
+
+    def _end_silence(self) -> None:
+        if self._silence:
+            log.info("recall.model_back")
+        self._silence, self._silent_until = "", -math.inf
+
     async def embed_documents(self, texts: Sequence[str]) -> list[list[bytes]]:
-        """The unit vectors of each text, one per chunk, in the order given; nothing for each in keyword mode."""
+        """The unit vectors of each text, one per chunk, in the order given; nothing for each in keyword mode.
+
+        Raises: ModelUnavailable if the model is elsewhere and does not answer.
+        """
         if self._embedder is None:
             return [[] for _ in texts]
-        return await self._threads.run(partial(_embed_chunks, self._embedder, texts), limiter=self._documents)
+        embedder, run = self._embedder, partial(self._threads.run, limiter=self._documents)
+        chunks = await run(partial(_chunk_all, embedder, texts))
+        pieces, made = [piece for of_text in chunks for piece in of_text], list[bytes]()
+        try:
+            for start in range(0, len(pieces), _PIECES_A_HOP):
+                made += await run(partial(embedder.embed, pieces[start:start + _PIECES_A_HOP]))
+        except ModelUnavailable as error:
+            self._note_silence(error)
+            raise
+        self._end_silence()
+        vectors = iter(made)
+        return [[next(vectors) for _ in of_text] for of_text in chunks]
 
     async def nearest(
         self, vector: bytes, limit: int, allowed: Collection[int] | None = None
@@ -233,7 +282,5 @@ def _embed_question(embedder: Embedder, text: str, context: str) -> bytes:
     return bytes((mixed / np.linalg.norm(mixed)).astype("<f4").tobytes())
 
 
-def _embed_chunks(embedder: Embedder, texts: Sequence[str]) -> list[list[bytes]]:
-    chunks = [embedder.chunk(text) for text in texts]
-    vectors = iter(embedder.embed([piece for pieces in chunks for piece in pieces]))
-    return [[next(vectors) for _ in pieces] for pieces in chunks]
+def _chunk_all(embedder: Embedder, texts: Sequence[str]) -> list[list[str]]:
+    return [embedder.chunk(text) for text in texts]

@@ -12,7 +12,7 @@ from msgspec import Struct
 from aimem.errors import AimemError
 from aimem.model import Candidate, Instant, MemoryId, Namespace, Words
 from aimem.ports import Connection
-from aimem.search import Evidence, tuning
+from aimem.search import Evidence, RecallMode, tuning
 from aimem.service.facts import Judgement, judge_facts
 from aimem.service.meaning import Scope, nearest_in_scope
 from aimem.service.node import Node
@@ -48,10 +48,12 @@ class Candidates(Struct, frozen=True, kw_only=True):
     """What was found.
 
     Attributes:
+      mode: how, when the arms were asked; the model may have come since.
       contradicted: of an older fact, the newer ones that contradict it, candidates or not, the newest first.
       superseded_count: rows that the arms found and that are superseded.
     """
 
+    mode: RecallMode
     evidence: Evidence
     contradicted: Mapping[MemoryId, tuple[MemoryId, ...]]
     superseded_count: int
@@ -77,6 +79,7 @@ async def find_candidates(node: Node, question: Question) -> Candidates:
     """Ask both arms, judge the facts, and compute the cosine of whatever either arm found."""
     # A query without any word (emoji, punctuation) has no meaning that the model could tell.
     vector = await node.recaller.embed_query(question.text, question.context) if question.words.terms else None
+    mode = node.recaller.mode
     arms = await _search_arms(node, question, vector, tuning.CANDIDATES)
     for times in WIDENINGS:
         if arms.is_crowded(width := times * tuning.CANDIDATES):
@@ -93,6 +96,7 @@ async def find_candidates(node: Node, question: Question) -> Candidates:
         if older in number
     }
     return Candidates(
+        mode=mode,
         evidence=Evidence(lexical=lexical, cosines=cosines, rows=rows, contradicted=contradicted),
         contradicted=arms.judged.contradicted,
         superseded_count=len(arms.superseded),

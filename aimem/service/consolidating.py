@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from msgspec import UNSET, Struct
+from msgspec.structs import replace
 
-from aimem.errors import InvalidRequest, Unavailable
+from aimem.errors import Conflict, InvalidRequest
 from aimem.model import (
     AgentId,
     Entry,
     FieldValue,
+    Instant,
     LinkKey,
     Memory,
     MemoryId,
@@ -23,17 +25,20 @@ from aimem.model import (
     format_instant,
     rules,
 )
+from aimem.ports import Connection
 from aimem.service.drafts import metadata_value, name_value
 from aimem.service.edit import free_name, link_fields, refuse_reserved, rows_of
 from aimem.service.lookup import exact
 from aimem.service.merging import Merged, merge_memories
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
-from aimem.store import LINK, LIVE, MEMORY, Transaction, link_key_text, memories, visible_to
+from aimem.service.thinking import summarise
+from aimem.store import LINK, LIVE, MEMORY, Transaction, idempotency, link_key_text, memories, visible_to
 from aimem.wire import Consolidated, ConsolidateRequest
 
 SOURCES_MIN: Final = 2
 SOURCES_MAX: Final = 100
+PREVIEW_MAX_CHARS: Final = 200
 REASON: Final = "consolidate:"
 
 
@@ -49,15 +54,16 @@ class Recipe(Struct, frozen=True, kw_only=True):
 
 
 def recipe_of(request: ConsolidateRequest, who: Principal) -> Recipe:
-    """Check what the caller says of the new memory. Raises: InvalidRequest naming the field, Denied."""
+    """Check what the caller says of the new memory; without a summary its text is still empty.
+
+    Raises: InvalidRequest naming the field, Denied(reserved_namespace).
+    """
     title = rules.title(request.title)
     if not title:
         raise InvalidRequest("title is blank; the new memory needs one", field="title")
-    if request.summary is None:
-        raise Unavailable("a summary is needed; this node has no language model that could write one", field="summary")
     return Recipe(
         title=title,
-        content=rules.content(request.summary, field="summary"),
+        content="" if request.summary is None else rules.content(request.summary, field="summary"),
         namespace=rules.writable_namespace(request.namespace),
         tier=rules.choice(Tier, request.tier, field="tier"),
         source=rules.source(request.source),
@@ -86,23 +92,58 @@ async def consolidate(
 ) -> Consolidated:
     """Store a new memory made of 2 to 100 others, and archive these, linked as what it is derived from.
 
+    Without a summary the language model writes one, before the write and not within it.
     Raises: NotFound for an unknown id, Conflict(name_taken) unless a source has the name, InvalidRequest, Denied,
-      Unavailable.
+      Unavailable (needs_llm, llm_answer_unusable for a summary that has to be written).
     """
     ids, recipe = ids_of(request), recipe_of(request, who)
-    answer: Consolidated = (await node.store.write(_consolidate, node, who, ids, recipe, once)).value
+    texts: tuple[str, ...] | None = None
+    if not recipe.content and not await _is_answered(node, who, once):
+        seen = await node.store.read(_sources, who, ids, node.clock.now())
+        recipe, texts = replace(recipe, content=await summarise(node, who, seen)), _texts(seen)
+    answer: Consolidated = (await node.store.write(_consolidate, node, who, ids, recipe, texts, once)).value
     node.counters.stored += 1
     return answer
 
 
+async def _is_answered(node: Node, who: Principal, once: Once | None) -> bool:
+    """Whether this is a retry, which the write answers: nothing has to be written for it again."""
+    if once is None:
+        return False
+    return await node.store.read(idempotency.find, who.idempotency_scope, once.key) is not None
+
+
+def _sources(conn: Connection, who: Principal, ids: Sequence[MemoryId], now: Instant) -> list[Memory]:
+    sources = [exact(conn, text, who, now, field=f"ids[{place}]") for place, text in enumerate(ids)]
+    _refuse_twice([memory.id for memory in sources])
+    for memory in sources:
+        refuse_reserved(memory)
+    return sources
+
+
+def _texts(sources: Sequence[Memory]) -> tuple[str, ...]:
+    return tuple(text for memory in sources for text in (memory.title, memory.content))
+
+
 def _consolidate(
-    transaction: Transaction, node: Node, who: Principal, ids: Sequence[MemoryId], recipe: Recipe, once: Once | None
+    transaction: Transaction,
+    node: Node,
+    who: Principal,
+    ids: Sequence[MemoryId],
+    recipe: Recipe,
+    texts: tuple[str, ...] | None,
+    once: Once | None,
 ) -> Consolidated:
+    """The write. `texts` are those that the language model read, None if it read none."""
+
     def run() -> Consolidated:
-        conn, now = transaction.conn, transaction.now
-        sources = [exact(conn, text, who, now, field=f"ids[{place}]") for place, text in enumerate(ids)]
-        _refuse_twice([memory.id for memory in sources])
-        return replace_by_one(transaction, node, who, sources, recipe, fresh_id(node, who, once))
+        sources = _sources(transaction.conn, who, ids, transaction.now)
+        if not recipe.content or (texts is not None and texts != _texts(sources)):
+            raise Conflict("a memory was changed while its summary was written; nothing was stored: repeat the request")
+        made = replace_by_one(transaction, node, who, sources, recipe, fresh_id(node, who, once))
+        return made if texts is None else replace(
+            made, auto_summary=True, summary_preview=recipe.content[:PREVIEW_MAX_CHARS]
+        )
 
     return answer_once(transaction, node, who, once, Consolidated, run)
 
@@ -119,11 +160,10 @@ def replace_by_one(
     """The one op of a consolidation, inside the write's transaction.
 
     Args:
+      sources: none of the system's.
       also: entries that belong to the same act, such as the record of how to undo it.
-    Raises: Conflict(name_taken, id_taken), Denied(reserved_namespace).
+    Raises: Conflict(name_taken, id_taken).
     """
-    for memory in sources:
-        refuse_reserved(memory)
     refuse_taken(transaction, memory_id)
     merged = merge_memories(sources)
     owner = recipe.author if merged.scope is Scope.PRIVATE else ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -26,33 +27,48 @@ log = logging.getLogger(__name__)
 TEXTS_A_ROUND: Final = 32
 DROP_UNUSED_BATCH: Final = 500
 WAIT_MAX_S: Final = 10.0
+ASK_AGAIN_S: Final = 30.0
 
 _WARMING: Final = "no memory has its vectors yet; they are being made"
 
 
 async def run_indexer(
-    node: Node, open_embedder: Callable[[], Embedder], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    node: Node, *makers: Callable[[], Embedder], task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
 ) -> None:
     """Load the model (in a thread), bring the index up to the database, then follow the commits until cancelled.
 
-    Without a model recall stays by keyword, and says why. `started` is called at once: only recalls wait for the model.
+    The first of the models that can be loaded is used. Without any recall stays by keyword, and says why. `started` is
+    called at once: only recalls wait for the model.
     """
     task_status.started()
-    recaller = node.recaller
-    try:
-        embedder = await node.threads.run(open_embedder, limiter=trio.CapacityLimiter(1))
-    except ModelUnavailable as error:
-        recaller.settle_on_keywords(error.message)
-        node.warnings.append(f"recall is by keyword: {error.message}")
+    embedder = await _load_first(node, makers)
+    if embedder is None:
         await pulse(node)
         return
-    recaller.adopt(embedder)
+    node.recaller.adopt(embedder)
     # One place: whoever is told that a base may be due looks at everything.
     told, due = trio.open_memory_channel[None](1)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(run_bases, node, due)
         async with told:
             await _follow_commits(node, told)
+
+
+async def _load_first(node: Node, makers: Sequence[Callable[[], Embedder]]) -> Embedder | None:
+    reason = ""
+    for open_embedder in makers:
+        try:
+            embedder = await node.threads.run(open_embedder, limiter=trio.CapacityLimiter(1))
+        except ModelUnavailable as error:
+            reason = error.message
+            continue
+        if reason:
+            log.warning("indexer.other_model", extra={"model": embedder.model, "reason": reason})
+            node.warnings.append(f"vectors are made by {embedder.model} until the next start: {reason}")
+        return embedder
+    node.recaller.settle_on_keywords(reason)
+    node.warnings.append(f"recall is by keyword: {reason}")
+    return None
 
 
 async def _follow_commits(node: Node, base_due: trio.MemorySendChannel[None]) -> None:
@@ -65,8 +81,11 @@ async def _follow_commits(node: Node, base_due: trio.MemorySendChannel[None]) ->
         _tell(base_due)
         if not is_told and (is_told := await _tell_model(node)):
             await _fill(node)
-        await _embed_backlog(node, base_due)
-        changed = await node.store.feed.wait()
+        is_stuck = not await _embed_backlog(node, base_due)
+        changed: frozenset[int] | None = frozenset()
+        # What a model that went away owes is asked for again; nothing in the database would tell that it came back.
+        with trio.move_on_after(ASK_AGAIN_S if is_stuck else math.inf):
+            changed = await node.store.feed.wait()
         if changed is None:
             await _fill(node)
         else:
@@ -105,13 +124,18 @@ async def _warm_up(node: Node) -> None:
         node.recaller.warm(_WARMING)
 
 
-async def _embed_backlog(node: Node, base_due: trio.MemorySendChannel[None]) -> None:
-    """Make the vectors of all texts that wait for them, as far as the store can take them."""
+async def _embed_backlog(node: Node, base_due: trio.MemorySendChannel[None]) -> bool:
+    """Make the vectors of all texts that wait for them, as far as the store can take them.
+
+    Returns: whether the model did its part.
+    """
     try:
         while await _embed_round(node):
             _tell(base_due)
     except Unavailable as error:
         _note_waiting(error)
+        return not isinstance(error, ModelUnavailable)
+    return True
 
 
 async def _embed_round(node: Node) -> bool:

@@ -11,12 +11,13 @@ from msgspec import Struct
 
 from aimem.config import ScoringConfig
 from aimem.language import LanguageModel, ModelState
-from aimem.model import Instant, Lifetimes, MemoryId
+from aimem.model import Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
 from aimem.store import Store
 
 TOUCHES_QUEUED = 256
+HOOKS_QUEUED = 256
 IDEMPOTENCY_KEPT_DAYS = 7
 
 
@@ -27,6 +28,8 @@ class Policy(Struct, frozen=True, kw_only=True):
       archive_max_days: archived memories older than this are purged; None keeps them.
       open_access: whether no key is configured (health says so).
       body_max_bytes: of a request, for capabilities.
+      tier: that was asked for.
+      autonomous_hooks: whether the language model tags new memories and compares them with similar ones.
     """
 
     lifetimes: Lifetimes = Lifetimes()
@@ -36,6 +39,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     open_access: bool = True
     body_max_bytes: int = 2 * 1024 * 1024
     tier: str = "semantic"
+    autonomous_hooks: bool = False
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -53,6 +57,13 @@ class Touch(Struct, frozen=True):
 
     ids: tuple[MemoryId, ...]
     at: Instant
+
+
+class Hook(Struct, frozen=True):
+    """A memory that the language model has to look at, and who stored it."""
+
+    memory_id: MemoryId
+    who: Principal
 
 
 class Once(Struct, frozen=True):
@@ -78,7 +89,7 @@ class Counters(Struct):
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One node's services: its ports, its store, its recall, and the queue of touches.
+    """One node's services: its ports, its store, its recall, and the queues of what follows a read or a write.
 
     Attributes:
       language: the language model, or None if the tier has none.
@@ -100,6 +111,9 @@ class Node:
     warnings: list[str] = field(default_factory=list)
     touches: tuple[trio.MemorySendChannel[Touch], trio.MemoryReceiveChannel[Touch]] = field(
         default_factory=lambda: trio.open_memory_channel[Touch](TOUCHES_QUEUED)
+    )
+    hooks: tuple[trio.MemorySendChannel[Hook], trio.MemoryReceiveChannel[Hook]] = field(
+        default_factory=lambda: trio.open_memory_channel[Hook](HOOKS_QUEUED)
     )
     figures: list[Callable[[], tuple[Sample, ...]]] = field(default_factory=list)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

@@ -49,8 +49,7 @@ async def recall(node: Node, who: Principal, request: RecallRequest) -> RecallRe
     question = _question(request, narrowed(who, request.as_agent), node.clock.now())
     node.counters.recalls += 1
     found = await find_candidates(node, question)
-    mode = node.recaller.mode   # now: while the texts are read, the first vectors may come
-    wish = _wish(node, question, mode)
+    wish = _wish(node, question, found.mode)
     dropped = await _irrelevant(node, question, found, wish) if request.floor else frozenset()
     best = rank(found.evidence, wish, dropped=dropped, limit=limit)[:limit]
     texts = await _texts(node, question, [row.no for row in best])
@@ -64,7 +63,7 @@ async def recall(node: Node, who: Principal, request: RecallRequest) -> RecallRe
         memories=tuple(_shown(found, ranked[i], rows[i], request) for i in kept),
         count=len(kept),
         tokens_used=sum(sizes[i] for i in kept),
-        mode=mode,
+        mode=found.mode,
         budget_tokens=UNSET if request.budget_tokens is None else request.budget_tokens,
         below_floor=len(dropped),
         ranking=ranking_of(found, wish) if request.explain else UNSET,

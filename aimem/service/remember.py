@@ -30,6 +30,7 @@ from aimem.service.drafts import (
     name_value,
     refuse_past_expiry,
 )
+from aimem.service.hooks import offer_hooks
 from aimem.service.lifetimes import collect_entries
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
@@ -112,12 +113,15 @@ async def remember(node: Node, who: Principal, request: CreateMemory, once: Once
     """
     draft = draft_of(request, who, node.clock.now(), node.policy.lifetimes)
     similar = () if draft.title_generated else await node.store.read(_similar, draft, who, node.clock.now())
-    stored: Stored = (await node.store.write(_remember, node, who, draft, similar, once)).value
+    wrote = await node.store.write(_remember, node, who, draft, similar, once)
+    stored: Stored = wrote.value
     if stored.action == "created":
         node.counters.stored += 1
     else:
         node.counters.updated += 1
-    return stored
+    # A retry that is answered from its note wrote nothing, and its hooks were offered the first time.
+    is_new = stored.action == "created" and wrote.version is not None
+    return offer_hooks(node, who, stored, draft.content) if is_new else stored
 
 
 def _similar(conn: Connection, draft: Draft, who: Principal, now: Instant) -> tuple[MemoryId, ...]:
@@ -144,13 +148,20 @@ def _remember(
     return answer_once(transaction, node, who, once, Stored, run)
 
 
-def store_draft(transaction: Transaction, node: Node, who: Principal, draft: Draft, once: Once | None) -> Stored:
-    """Facts, decision and effect of one store, inside the write's transaction."""
+def store_draft(
+    transaction: Transaction, node: Node, who: Principal, draft: Draft, once: Once | None, index: int = 0
+) -> Stored:
+    """Facts, decision and effect of one store, inside the write's transaction.
+
+    Args:
+      index: its place among the stores of its request.
+    """
     conn, now = transaction.conn, transaction.now
+    memory_id = fresh_id(node, who, once, index)
     if draft.title_generated:
-        title, holder = _unique_title(transaction, draft, memory_id := fresh_id(node, who, once)), None
+        title, holder = _unique_title(transaction, draft, memory_id), None
     else:
-        title, memory_id = draft.title, fresh_id(node, who, once)
+        title = draft.title
         holder = holder_of(transaction, who, draft)
     decision = decide_remember(draft, holder, now, node.policy.lifetimes)
     if isinstance(decision, Rewrite):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import trio
 
@@ -132,7 +132,7 @@ def _note_absence(node: Node, reason: str) -> None:
 
 def language_warnings(node: Node) -> tuple[str, ...]:
     """Sentences for health and capabilities: a model is configured and does not answer."""
-    if node.language is None or node.language_state.is_reachable:
+    if node.language is None or node.language_state.is_worth_asking:
         return ()
     return (f"the language model {node.language.name} is not used: {node.language_state.reason}",)
 
@@ -142,21 +142,25 @@ def language_samples(node: Node) -> tuple[Sample, ...]:
     if node.language is None:
         return ()
     state = node.language_state
+    waiting = node.hooks[0].statistics().current_buffer_used
     samples = [
-        Sample(
-            name="ai_memory_llm_reachable", help="1 if the language model answered when it was last asked.",
-            kind="gauge", value=float(state.is_reachable),
-        ),
-        Sample(
-            name="ai_memory_llm_seconds", help="Seconds that calls of the language model took.", kind="counter",
-            value=state.seconds,
-        ),
+        _sample("ai_memory_llm_reachable", "1 if the language model answered when it was last asked.", "gauge",
+                state.is_reachable),
+        _sample("ai_memory_llm_seconds", "Seconds that calls of the language model took.", "counter", state.seconds),
+        _sample("ai_memory_autonomy_hook_queue", "New memories that wait for the language model.", "gauge", waiting),
+        _sample("ai_memory_contradiction_detected", "Contradictions that the language model confirmed.", "counter",
+                state.contradictions),
     ]
     samples += [
-        Sample(
-            name="ai_memory_llm_calls", help="Calls of the language model.", kind="counter", value=float(count),
-            labels=(("purpose", purpose), ("result", result)),
-        )
+        _sample("ai_memory_llm_calls", "Calls of the language model.", "counter", count, purpose=purpose, result=result)
         for (purpose, result), count in sorted(state.calls.items())
     ]
+    samples += [
+        _sample("ai_memory_autonomy_hook", "What became of new memories.", "counter", count, kind=kind, result=result)
+        for (kind, result), count in sorted(state.hooks.items())
+    ]
     return tuple(samples)
+
+
+def _sample(name: str, text: str, how: Literal["counter", "gauge"], value: float, **labels: str) -> Sample:
+    return Sample(name=name, help=text, kind=how, value=float(value), labels=tuple(labels.items()))

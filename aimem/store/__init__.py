@@ -5,6 +5,7 @@ hand it plain functions, replication hands it the fold's rule.
 """
 
 from aimem.store import (
+    agents,
     curation,
     duplicates,
     embeddings,
@@ -16,10 +17,12 @@ from aimem.store import (
     likeness,
     linkage,
     memories,
+    messages,
     oplog,
     statistics,
     taxonomy,
     topics,
+    transfer,
 )
 from aimem.store.changes import ChangeFeed
 from aimem.store.digest import digest
@@ -54,6 +57,7 @@ __all__ = [
     "Transaction",
     "UnknownKind",
     "Wrote",
+    "agents",
     "alias_key_text",
     "curation",
     "digest",
@@ -74,10 +78,12 @@ __all__ = [
     "live_at",
     "matching",
     "memories",
+    "messages",
     "oplog",
     "standing",
     "statistics",
     "taxonomy",
     "topics",
+    "transfer",
     "visible_to",
 ]

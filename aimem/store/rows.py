@@ -10,8 +10,8 @@ import msgspec
 from aimem.model import (
     AgentId,
     ArchivedMemory,
-    Ending,
     Candidate,
+    Ending,
     Instant,
     Link,
     Memory,

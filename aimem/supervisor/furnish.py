@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
+import httpx
 import trio
 
 from aimem.api import make_app
-from aimem.config import Config, FeatureTier
-from aimem.curator import run_curator
+from aimem.config import Config, EmbeddingModel, FeatureTier
+from aimem.curator import run_curator, run_cycles
+from aimem.language import LanguageModel, OllamaModel
 from aimem.ports import Embedder
 from aimem.replication import merge_entry
 from aimem.search import Recaller
-from aimem.service import Node, Policy, Sample, run_indexer, run_touches, run_words
+from aimem.service import Node, Policy, Sample, run_hooks, run_indexer, run_language, run_touches, run_words
 from aimem.store import Store, StorePorts, StoreSettings
 from aimem.supervisor.children import Child, OnFailure
 from aimem.supervisor.control import Control
@@ -28,6 +30,8 @@ from aimem.supervisor.place import Place
 from aimem.supervisor.tree import Inside, Plan
 
 log = logging.getLogger(__name__)
+
+LANGUAGE_TIMEOUT_S: Final = 60.0    # the model's client bounds each call as a whole; this catches one that hangs
 
 VECTORS_SUFFIX: Final = ".vectors"
 """The folder of the vector index beside the database; it may be removed at any time and is made anew."""
@@ -58,19 +62,26 @@ async def _furnish(
     recaller = Recaller(threads=ports.threads, embedder=None, reason=reason, folder=vectors)
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
-        policy=_policy(config),
+        policy=_policy(config, extent), language=_language(config, ports),
     )
     children = [
         Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
         Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
     ]
     if not reason:
-        open_embedder = partial(ports.open_embedder, config.search.model_dir)
-        run = partial(_run_indexer, node, open_embedder, ports.say)
+        run = partial(_run_indexer, node, _makers(config, ports), ports.say)
         children.append(Child(name="indexer", run=run, on_failure=OnFailure.RESTART))
+    if node.language is not None and extent.curates:
+        children += [
+            Child(name="language", run=partial(run_language, node), on_failure=OnFailure.RESTART),
+            Child(name="hooks", run=partial(run_hooks, node), on_failure=OnFailure.RESTART),
+        ]
     if extent.curates:
         run = partial(run_curator, node, config.curator.interval_s)
         children.append(Child(name="curator", run=run, on_failure=OnFailure.RESTART))
+    if extent.curates and config.curator.cycle_interval_s is not None:
+        run = partial(run_cycles, node, config.curator.cycle_interval_s, config.curator.max_ops)
+        children.append(Child(name="cycles", run=run, on_failure=OnFailure.RESTART))
     about = "keyword recall" if reason else "semantic recall"
     mcp = McpDoor(config, chance=ports.chance, threads=ports.threads, host=_node_name(config))
     app = make_app(node, config.api, is_stopping=control.stop.is_set, beside={PATH: mcp})
@@ -103,10 +114,10 @@ def _figures(server: HttpServer, control: Control) -> tuple[Sample, ...]:
 
 
 async def _run_indexer(
-    node: Node, open_embedder: Callable[[], Embedder], say: Callable[[str], None],
+    node: Node, makers: Sequence[Callable[[], Embedder]], say: Callable[[str], None],
     *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    await run_indexer(node, open_embedder, task_status=task_status)
+    await run_indexer(node, *makers, task_status=task_status)
     # It ends by itself only without a model: whoever started the node should hear that at once.
     log.warning("recall.by_keyword", extra={"reason": node.recaller.reason})
     say(f"ai-memory: recall is by keyword: {node.recaller.reason}")
@@ -118,12 +129,30 @@ def _reason_for_keywords(config: Config, extent: Extent) -> str:
     return "" if extent.embeds else "this command does not load the embedding model"
 
 
-def _policy(config: Config) -> Policy:
+def _makers(config: Config, ports: Ports) -> tuple[Callable[[], Embedder], ...]:
+    """The embedding models that may serve, the wished one first; the one in this process is always there."""
+    local = partial(ports.open_embedder, config.search.model_dir)
+    if config.search.embedding is EmbeddingModel.NOMIC:
+        return partial(ports.open_remote_embedder, config.search.embed_url), local
+    return (local,)
+
+
+def _language(config: Config, ports: Ports) -> LanguageModel | None:
+    if config.language is None:
+        return None
+    http = httpx.AsyncClient(
+        transport=ports.open_network(), base_url=config.language.url, timeout=LANGUAGE_TIMEOUT_S
+    )
+    return OllamaModel(http, config.language.model)
+
+
+def _policy(config: Config, extent: Extent) -> Policy:
     return Policy(
         lifetimes=config.lifetimes, archive_on_gc=config.curator.archive_on_gc,
         archive_max_days=config.curator.archive_max_days,
         scoring=config.search.scoring,
         open_access=config.api.api_key is None, body_max_bytes=config.api.body_max_bytes, tier=config.search.tier.value,
+        autonomous_hooks=extent.curates and config.language is not None and config.language.hooks,
     )
 
 

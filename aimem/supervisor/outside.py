@@ -5,10 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
+import httpx
 from msgspec import Struct
 
 from aimem.ports import Chance, Clock, Embedder, Files, Threads, system_chance, system_clock, system_files, trio_threads
+
+NOTHING_KEPT: Final = httpx.Limits(max_connections=8, max_keepalive_connections=0)
+"""A call of a model takes seconds, a new connection to it next to nothing; so nothing has to be closed at the end."""
 
 
 class Ports(Struct, frozen=True, kw_only=True):
@@ -16,6 +21,8 @@ class Ports(Struct, frozen=True, kw_only=True):
 
     Attributes:
       open_embedder: loads the embedding model of a folder (None: the installed package); blocks.
+      open_remote_embedder: finds the embedding model of the Ollama server at an address; blocks.
+      open_network: the way of HTTP requests that this node makes of itself.
       say: one line for the operator, as it is.
     """
 
@@ -24,6 +31,8 @@ class Ports(Struct, frozen=True, kw_only=True):
     threads: Threads
     files: Files
     open_embedder: Callable[[Path | None], Embedder]
+    open_remote_embedder: Callable[[str], Embedder]
+    open_network: Callable[[], httpx.AsyncBaseTransport]
     say: Callable[[str], None]
 
 
@@ -43,7 +52,7 @@ def system_ports() -> Ports:
     """The machine's."""
     return Ports(
         clock=system_clock(), chance=system_chance(), threads=trio_threads(), files=system_files(),
-        open_embedder=_open_minilm, say=_say,
+        open_embedder=_open_minilm, open_remote_embedder=_open_ollama, open_network=_open_network, say=_say,
     )
 
 
@@ -52,6 +61,16 @@ def _open_minilm(model_dir: Path | None) -> Embedder:
     from aimem.search import open_minilm
 
     return open_minilm(model_dir)
+
+
+def _open_ollama(url: str) -> Embedder:
+    from aimem.language import open_ollama_embedder
+
+    return open_ollama_embedder(httpx.Client(base_url=url, trust_env=False, limits=NOTHING_KEPT))
+
+
+def _open_network() -> httpx.AsyncBaseTransport:
+    return httpx.AsyncHTTPTransport(trust_env=False, limits=NOTHING_KEPT)
 
 
 def _say(line: str) -> None:

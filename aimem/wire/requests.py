@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 
 class CreateMemory(Struct, kw_only=True):
@@ -40,25 +40,6 @@ class UpdateMemory(Struct, kw_only=True):
     scope: str | None = None
 
 
-class ImportMemory(Struct, kw_only=True):
-    """A memory as exported: all that CreateMemory has, and what only an import may set."""
-
-    content: str
-    id: str | None = None
-    title: str | None = None
-    tier: str | None = None
-    namespace: str | None = None
-    tags: list[str] | None = None
-    priority: int | None = None
-    confidence: float | None = None
-    source: str | None = None
-    expires_at: str | None = None
-    created_at: str | None = None
-    updated_at: str | None = None
-    metadata: dict[str, object] | None = None
-    title_generated: bool = False
-
-
 class LinkRequest(Struct, kw_only=True):
     """Body of POST and DELETE /links."""
 
@@ -67,26 +48,6 @@ class LinkRequest(Struct, kw_only=True):
     relation: str = "related_to"
     valid_from: str | None = None
     valid_until: str | None = None
-
-
-class ImportedLink(Struct, kw_only=True):
-    """A link as exported; `created_at` and the validity are kept."""
-
-    source_id: str
-    target_id: str
-    relation: str = "related_to"
-    created_at: str | None = None
-    valid_from: str | None = None
-    valid_until: str | None = None
-    observed_by: str | None = None
-
-
-class ImportRequest(Struct, kw_only=True):
-    """Body of POST /import: at most 1,000 memories a request."""
-
-    memories: list[ImportMemory]
-    links: list[ImportedLink] = field(default_factory=list)
-    trust_source: bool = False
 
 
 class ArchiveRequest(Struct, kw_only=True):

@@ -70,7 +70,10 @@ class LinkOut(Struct, kw_only=True):
 
 
 class Stored(Struct, kw_only=True):
-    """Answer to a store: the stored row's values. `version` is the write's dot."""
+    """Answer to a store: the stored row's values. `version` is the write's dot.
+
+    `autonomy_hook_skipped` says why the language model will not look at a new memory, if it is configured to.
+    """
 
     id: str
     tier: str
@@ -82,6 +85,7 @@ class Stored(Struct, kw_only=True):
     potential_contradictions: tuple[str, ...] | UnsetType = UNSET
     expires_at: str | UnsetType = UNSET
     title_generated: bool | UnsetType = UNSET
+    autonomy_hook_skipped: str | UnsetType = UNSET
 
 
 class UpdatedMemory(MemoryOut, kw_only=True):
@@ -266,28 +270,8 @@ class GcResult(Struct, kw_only=True):
     dry_run: bool
 
 
-class ExportDocument(Struct, kw_only=True):
-    """Live memories in order of creation, and their links with their times."""
-
-    memories: tuple[MemoryOut, ...]
-    links: tuple[LinkOut, ...]
-    count: int
-    exported_at: str
-
-
-class ImportResult(Struct, kw_only=True):
-    """Answer to an import; `errors` holds `<id or title>: <reason>` per refused item."""
-
-    imported: int
-    errors: tuple[str, ...]
-    restamped: int = 0
-    trusted_source: bool = False
-    unchanged: int = 0
-    links_imported: int = 0
-
-
 class Health(Struct, kw_only=True):
-    """Cheap liveness: no query over rows."""
+    """Cheap liveness: no query over rows. `llm` is the language model that is configured, or `none`."""
 
     status: str
     service: str
@@ -300,6 +284,8 @@ class Health(Struct, kw_only=True):
     open_access: bool
     stream: str
     warnings: tuple[str, ...] = ()
+    llm: str = "none"
+    llm_ready: bool = False
 
 
 class Capabilities(Struct, kw_only=True):

@@ -12,19 +12,24 @@ from hypothesis import strategies as st
 
 from aimem.cli import ExitStatus
 from aimem.cli.commands.portions import BATCH_BYTES, BATCH_COUNT, Batch, Item, Refused, batches
-from aimem.wire import ImportedLink, ImportMemory
+from aimem.wire import ExportedLink, ImportMemory
 from tests.cli.fakes import MEMORY, Machine
 
 LINK = {"source_id": "a", "target_id": "b", "relation": "supersedes", "created_at": "2026-01-01T00:00:00.000000Z"}
 
 
-def importing(errors: tuple[str, ...] = ()) -> Callable[[httpx.Request], httpx.Response]:
-    """A node that takes everything in, apart from stated refusals."""
+def importing(refused: tuple[tuple[int, str, str], ...] = ()) -> Callable[[httpx.Request], httpx.Response]:
+    """A node that takes everything in, apart from stated refusals (position, item, reason)."""
     def handler(request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content)
         return httpx.Response(200, json={
-            "imported": len(body["memories"]) - len(errors), "errors": errors, "restamped": len(body["memories"]),
-            "trusted_source": body["trust_source"], "unchanged": 0, "links_imported": len(body["links"])})
+            "imported": len(body["memories"]) - len(refused),
+            "errors": [f"{item}: {error}" for _, item, error in refused],
+            "restamped": len(body["memories"]), "trusted_source": body["trust_source"], "unchanged": 0,
+            "links_imported": len(body["links"]), "archived_imported": len(body["archived"]),
+            "aliases_imported": len(body["aliases"]), "agents_imported": len(body["agents"]), "refused": [
+                {"section": "memories", "position": position, "item": item, "code": "invalid_request", "error": error}
+                for position, item, error in refused]})
 
     return handler
 
@@ -44,7 +49,9 @@ def test_an_export_document_is_imported_memories_first(machine: Machine) -> None
     assert done.status == ExitStatus.OK
     assert sent(done.runtime.requests) == [(2, 0), (0, 1)]
     assert done.json == {
-        "imported": 2, "errors": [], "restamped": 2, "trusted_source": False, "unchanged": 0, "links_imported": 1}
+        "imported": 2, "errors": [], "restamped": 2, "trusted_source": False, "unchanged": 0, "links_imported": 1,
+        "updated": 0, "archived_imported": 0, "aliases_imported": 0, "agents_imported": 0, "skipped": 0,
+        "dry_run": False, "refused": []}
     assert json.loads(done.runtime.requests[0].content)["memories"][0]["metadata"] == MEMORY["metadata"]
 
 
@@ -75,7 +82,7 @@ def test_a_byte_order_mark_is_skipped(machine: Machine) -> None:
 
 def test_refused_items_are_named_and_the_others_kept(machine: Machine) -> None:
     stdin = b'{"content": "good"}\n{"content": 5}\n\nnot json\n{"title": "no content"}\n{"content": "also good"}\n'
-    handler = importing(errors=("t: title is too long", "item 1: no"))
+    handler = importing(refused=((0, "t", "title is too long"), (1, "item 1", "no")))
     done = machine.run("import", "--json", stdin=stdin, handler=handler)
     assert done.status == ExitStatus.INVALID
     assert sent(done.runtime.requests) == [(2, 0)]
@@ -143,10 +150,11 @@ def test_an_interrupted_import_says_what_is_stored_and_how_to_go_on(machine: Mac
 
 items = st.one_of(
     st.builds(Refused, reason=st.just("bad"), weight=st.integers(1, 5)),
-    st.builds(Item, where=st.just("here"), value=st.builds(ImportMemory, content=st.just("x")),
-              size_bytes=st.integers(1, BATCH_BYTES), weight=st.integers(1, 5)),
-    st.builds(Item, where=st.just("here"),
-              value=st.builds(ImportedLink, source_id=st.just("a"), target_id=st.just("b")),
+    st.builds(Item, section=st.just("memories"), where=st.just("here"),
+              value=st.builds(ImportMemory, content=st.just("x")), size_bytes=st.integers(1, BATCH_BYTES),
+              weight=st.integers(1, 5)),
+    st.builds(Item, section=st.just("links"), where=st.just("here"),
+              value=st.builds(ExportedLink, source_id=st.just("a"), target_id=st.just("b")),
               size_bytes=st.integers(1, BATCH_BYTES), weight=st.integers(1, 5)),
 )
 
@@ -154,7 +162,8 @@ items = st.one_of(
 @given(st.lists(items, max_size=40), st.integers(0, 1100))
 def test_batches_hold_everything_within_their_bounds(rest: list[Item | Refused], small_count: int) -> None:
     small: list[Item | Refused] = [
-        Item(where="here", value=ImportMemory(content=str(n)), size_bytes=20, weight=1) for n in range(small_count)]
+        Item(section="memories", where="here", value=ImportMemory(content=str(n)), size_bytes=20, weight=1)
+        for n in range(small_count)]
     given_items = [*small, *rest]
     sizes = {id(item.value): item.size_bytes for item in given_items if isinstance(item, Item)}
     kept: list[object] = []
@@ -162,10 +171,101 @@ def test_batches_hold_everything_within_their_bounds(rest: list[Item | Refused],
     for portion in batches(given_items):
         weight += portion.weight
         if isinstance(portion, Batch):
-            values: list[ImportMemory | ImportedLink] = [*portion.memories, *portion.links]
-            assert not (portion.memories and portion.links)
-            assert 1 <= len(values) <= BATCH_COUNT
-            assert sum(sizes[id(value)] for value in values) <= BATCH_BYTES
-            kept += values
+            assert len({type(value) for value in portion.values}) == 1
+            assert 1 <= len(portion.values) <= BATCH_COUNT
+            assert sum(sizes[id(value)] for value in portion.values) <= BATCH_BYTES
+            kept += portion.values
     assert weight == sum(item.weight for item in given_items)
     assert [id(value) for value in kept] == [id(item.value) for item in given_items if isinstance(item, Item)]
+
+
+DOCUMENT = {
+    # As v0.6.3 writes it, links stand before the memories that they refer to.
+    "agents": [{"agent_id": "bob", "agent_type": "human"}], "aliases": [{"entity_id": "a", "alias": "A."}], "count": 1,
+    "links": [LINK], "memories": [MEMORY],
+    "archived": [{**MEMORY, "id": "away", "archived_at": "2026-01-01T00:00:00Z"}],
+    "digest": "0" * 32,
+}
+
+
+@pytest.mark.parametrize("indent", [None, 1])
+def test_what_refers_to_memories_is_sent_after_them_whatever_the_order_of_the_file(
+    machine: Machine, indent: int | None
+) -> None:
+    (machine.cwd / "all.json").write_text(json.dumps(DOCUMENT, indent=indent))
+    done = machine.run("import", "all.json", handler=importing())
+    assert done.status == ExitStatus.OK, done.err
+    bodies = [json.loads(request.content) for request in done.runtime.requests]
+    assert [[name for name, rows in body.items() if isinstance(rows, list) and rows] for body in bodies] == [
+        ["memories"], ["archived"], ["links"], ["aliases"], ["agents"]]
+    assert done.out == "imported: 1 memory, 1 link, 1 archived, 1 aliases, 1 agents, 1 restamped\n"
+
+
+def test_a_dry_run_is_asked_of_the_node(machine: Machine) -> None:
+    done = machine.run("import", "--dry-run", stdin=lines_of(2), handler=importing())
+    assert json.loads(done.runtime.requests[0].content)["dry_run"] is True
+    assert done.out.startswith("would import: 2 memories")
+
+
+def exporting(*pages: dict[str, object]) -> Callable[[httpx.Request], httpx.Response]:
+    """A node that takes everything in and exports these pages."""
+    def handler(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return importing()(request)
+        if request.url.path.endswith("/stats"):
+            return httpx.Response(200, json=STATS)
+        at = int(request.url.params.get("cursor", "0"))
+        rest = {"next_cursor": str(at + 1)} if at + 1 < len(pages) else {}
+        return httpx.Response(200, json={**EMPTY, **pages[at], **rest})
+
+    return handler
+
+
+EMPTY = {"memories": [], "links": [], "count": 0, "exported_at": "2026-01-02T00:00:00.000000Z", "digest": "0" * 32}
+STATS = {
+    "total": 2, "by_tier": [], "by_namespace": [], "expiring_soon": 0, "links_count": 1, "db_size_bytes": 1,
+    "archived": 1, "tombstones": 0, "embedding_backlog": 0, "op_log_count": 1,
+}
+PAGES: tuple[dict[str, object], ...] = (
+    {"memories": [MEMORY], "count": 1, "digest": f"{1:032x}"},
+    {"memories": [{**MEMORY, "id": "second"}], "count": 1, "digest": f"{2:032x}", "archived": [
+        {**MEMORY, "id": "away", "archived_at": "2026-01-01T00:00:00.000000Z", "archive_reason": "gc"}]},
+    {"links": [LINK], "digest": "f" * 32},
+)
+
+
+def test_an_export_is_printed_page_by_page_as_one_document(machine: Machine) -> None:
+    done = machine.run("export", handler=exporting(*PAGES))
+    assert done.status == ExitStatus.OK, done.err
+    assert done.json == {
+        "schema": 1, "exported_at": "2026-01-02T00:00:00.000000Z",
+        "memories": [MEMORY, {**MEMORY, "id": "second"}],
+        "archived": [{**MEMORY, "id": "away", "archived_at": "2026-01-01T00:00:00.000000Z", "archive_reason": "gc"}],
+        "links": [LINK], "aliases": [], "agents": [], "count": 2, "digest": f"{2:032x}"}
+    assert "exporting: 100 %" in done.err
+
+
+def test_an_export_of_nothing_is_a_document(machine: Machine) -> None:
+    done = machine.run("export", handler=exporting({}))
+    assert done.json == {
+        "schema": 1, "exported_at": "2026-01-02T00:00:00.000000Z", "memories": [], "archived": [], "links": [],
+        "aliases": [], "agents": [], "count": 0, "digest": "0" * 32}
+
+
+def test_the_digest_alone_is_the_sum_of_those_of_the_pages(machine: Machine) -> None:
+    assert machine.run("export", "--digest-only", handler=exporting(*PAGES)).out == f"{2:032x}\n"
+    assert machine.run("--json", "export", "--digest-only", handler=exporting(*PAGES)).json == {
+        "digest": f"{2:032x}", "count": 2}
+
+
+@pytest.mark.parametrize(("named", "status", "word"), [
+    (f"{2:032x}", ExitStatus.OK, "verified: "), ("0" * 32, ExitStatus.OTHER, "not verified: the digest of all"),
+    (None, ExitStatus.OTHER, "the file names no digest"),
+])
+def test_an_import_is_verified_by_the_digest(
+    machine: Machine, named: str | None, status: ExitStatus, word: str
+) -> None:
+    document = {"memories": [MEMORY], **({} if named is None else {"digest": named})}
+    done = machine.run("import", "--verify", stdin=json.dumps(document).encode(), handler=exporting(*PAGES))
+    assert done.status == status
+    assert word in done.err

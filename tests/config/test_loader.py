@@ -199,13 +199,6 @@ def test_a_lifetime_of_zero_or_less_is_for_ever(place: Place, value: int, lifeti
     assert (lifetimes.short_ttl_s, lifetimes.mid_ttl_s, lifetimes.long_ttl_s) == (lifetime, 604_800, lifetime)
 
 
-@pytest.mark.parametrize("tier", ["smart", "autonomous"])
-def test_a_tier_without_its_model_runs_as_semantic_and_says_so(place: Place, tier: str) -> None:
-    config = place.load({"tier": tier})
-    assert config.search.tier is FeatureTier.SEMANTIC
-    assert config.notices == (f"--tier {tier} runs as semantic: this version has no language model",)
-
-
 def test_keys_that_nothing_uses_are_accepted_with_a_notice(place: Place) -> None:
     path = place.write("max_memory_mb = 5\ncross_encoder = true\n")
     assert place.load().notices == (
@@ -227,7 +220,8 @@ def test_a_key_in_a_file_that_everybody_reads_is_a_notice(place: Place) -> None:
 
 
 def test_every_setting_can_be_written_in_the_file_and_in_the_environment(place: Place) -> None:
-    samples = {Kind.TEXT: "x", Kind.SECRET: "k", Kind.PATH: "/p", Kind.ADDRESS: "h:1", Kind.SWITCH: "true"}
+    samples = {Kind.TEXT: "x", Kind.SECRET: "k", Kind.PATH: "/p", Kind.ADDRESS: "h:1", Kind.SWITCH: "true",
+               Kind.URL: "http://h:1"}
     for setting in SETTINGS:
         number = str(int(max(setting.low or 0, 1)) if setting.low != 1024 else 1024)
         text = setting.choices[0] if setting.choices else samples.get(setting.kind, number)
@@ -240,3 +234,15 @@ def test_every_setting_can_be_written_in_the_file_and_in_the_environment(place: 
 def test_the_table_names_each_key_variable_and_flag_once() -> None:
     for names in ([s.key for s in SETTINGS], [s.variable for s in SETTINGS], [s.flag for s in SETTINGS if s.flag]):
         assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(("text", "interval_s", "max_ops"), [
+    ("", None, 100), ("[curator]\ninterval_secs = 0\n", None, 100),
+    ("[curator]\ninterval_secs = 3600\nmax_ops = 7\n", 3600, 7),
+])
+def test_cycles_of_the_curator_come_only_if_they_are_asked_for(
+    place: Place, text: str, interval_s: float | None, max_ops: int
+) -> None:
+    place.write(text)
+    curator = place.load().curator
+    assert (curator.cycle_interval_s, curator.max_ops) == (interval_s, max_ops)

@@ -16,7 +16,9 @@ from aimem.wire import CreateMemory, Promoted, RecallRequest, UpdateMemory, to_b
 HOUSE = (
     "store", "recall", "search", "list", "get", "update", "delete", "promote", "link", "get_links", "stats", "gc",
     "archive_list", "archive_purge", "archive_restore", "archive_stats", "capabilities", "forget", "consolidate",
+    "expand_query", "auto_tag", "detect_contradiction",
 )
+AGENTS = ("agent_register", "agent_list", "notify", "inbox", "session_start")
 GRAPH = (
     "kg_timeline", "kg_invalidate", "kg_query", "entity_register", "entity_get_by_alias", "get_taxonomy",
     "check_duplicate",
@@ -40,7 +42,7 @@ def request(kind: type[msgspec.Struct], **fields: object) -> object:
 
 
 def test_the_table_has_the_tools_of_this_house():
-    assert set(TOOLS) == {f"memory_{name}" for name in (*HOUSE, *GRAPH)}
+    assert set(TOOLS) == {f"memory_{name}" for name in (*HOUSE, *GRAPH, *AGENTS)}
 
 
 async def test_store_sends_what_was_given_and_leaves_other_defaults_to_the_node(client):
@@ -256,3 +258,31 @@ async def test_tools_without_parameters_answer_what_the_node_says(client, tool, 
 
 async def test_json_answers_are_pretty_printed(client):
     assert await run(client, "memory_delete", id="7f3a") == '{\n  "deleted": true,\n  "id": "7f3a"\n}'
+
+
+async def test_tools_of_the_language_model_send_what_was_given(client):
+    terms = await answer(client, "memory_expand_query", query="db")
+    tagged = await answer(client, "memory_auto_tag", id="7f3a")
+    verdict = await answer(client, "memory_detect_contradiction", id_a="7f3a", id_b="9c")
+    assert client.calls == [
+        ("expand_query", [{"query": "db"}], "me"), ("auto_tag", ["7f3a"], "me"),
+        ("detect_contradiction", [{"id_a": "7f3a", "id_b": "9c"}], "me"),
+    ]
+    assert terms == {"original": "db", "expanded_terms": ["engine"]}
+    assert tagged == {"id": "7f3a", "new_tags": ["db"], "all_tags": ["ops", "db"], "version": "s:9"}
+    assert verdict == {
+        "contradicts": True, "memory_a": {"id": "7f3a", "title": "T"}, "memory_b": {"id": "9c", "title": "U"},
+        "method": "deterministic", "reason": "different values: 1 / 2",
+    }
+
+
+@pytest.mark.parametrize(("tool", "arguments", "field"), [
+    ("memory_expand_query", {}, "query"), ("memory_expand_query", {"query": 7}, "query"),
+    ("memory_auto_tag", {"id": None}, "id"), ("memory_auto_tag", {"id": "x", "force": True}, "force"),
+    ("memory_detect_contradiction", {"id_a": "x"}, "id_b"),
+    ("memory_detect_contradiction", {"id_a": [], "id_b": ""}, "id_a"),
+])
+async def test_wrong_arguments_of_the_language_tools_reach_no_node(client, tool, arguments, field):
+    with pytest.raises(InvalidRequest) as caught:
+        await run(client, tool, **arguments)
+    assert (caught.value.field, client.calls) == (field, [])

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from aimem.ports import trio_threads
-from aimem.search import Recaller, RecallMode
+from aimem.search import ModelUnavailable, Recaller, RecallMode
 
 T = TypeVar("T")
 
@@ -142,3 +142,65 @@ def test_question_does_not_wait_behind_documents() -> None:
                 await recaller.embed_query("question")
             held.set()
     trio.run(main)
+
+
+class Distant(LetterEmbedder):
+    """A model elsewhere, which may be away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_away, self.asked = False, 0
+
+    def embed(self, texts: Sequence[str]) -> list[bytes]:
+        self.asked += 1
+        if self.is_away:
+            raise ModelUnavailable("nobody answers")
+        return super().embed(texts)
+
+
+async def test_a_model_that_is_away_leaves_recall_to_the_words_and_is_asked_again_later(
+    autojump_clock: trio.testing.MockClock
+) -> None:
+    embedder = Distant()
+    recaller = Recaller(threads=InlineThreads(), embedder=embedder)
+    embedder.is_away = True
+    assert await recaller.embed_query("a") is None
+    assert (recaller.mode, recaller.reason) == (RecallMode.KEYWORD, "nobody answers")
+    embedder.is_away = False
+    assert await recaller.embed_query("a") is None      # in the silence nobody waits for it
+    assert embedder.asked == 1
+    await trio.sleep(31)
+    assert await recaller.embed_query("a") is not None
+    assert (recaller.mode, recaller.reason) == (RecallMode.HYBRID, "")
+
+
+async def test_documents_that_cannot_be_embedded_are_an_error_and_those_that_can_end_the_silence() -> None:
+    embedder = Distant()
+    recaller = Recaller(threads=InlineThreads(), embedder=embedder)
+    embedder.is_away = True
+    with pytest.raises(ModelUnavailable):
+        await recaller.embed_documents(["a"])
+    assert recaller.mode is RecallMode.KEYWORD
+    embedder.is_away = False
+    await recaller.embed_documents(["a"])
+    assert recaller.mode is RecallMode.HYBRID
+
+
+async def test_questions_that_waited_behind_one_that_failed_do_not_wait_for_the_model_again() -> None:
+    embedder = Distant()
+    recaller = Recaller(threads=InlineThreads(), embedder=embedder)
+    embedder.is_away = True
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(recaller.embed_query, "a")
+    assert embedder.asked == 1
+
+
+async def test_many_pieces_are_embedded_in_several_hops_and_come_back_to_their_texts() -> None:
+    threads = InlineThreads()
+    recaller = Recaller(threads=threads, embedder=LetterEmbedder())
+    texts = ["a" * 1_000, "b", "c" * 500]
+    made = await recaller.embed_documents(texts)
+    assert [len(vectors) for vectors in made] == [100, 1, 50]
+    assert [vectors[-1] for vectors in made] == LetterEmbedder().embed(["a" * 10, "b", "c" * 10])
+    assert len(threads.limits) == 3

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from aimem import service
 from aimem.model import format_instant
 from aimem.ports import DatabaseError, DatabaseFault, Embedder
 from aimem.search import ModelUnavailable, Recaller
-from aimem.service import Node, Policy
+from aimem.service import Node, Policy, run_indexer
 from aimem.store import changes, embeddings
 from aimem.wire import (
     ArchiveRequest,
@@ -300,3 +302,68 @@ async def test_the_indexer_goes_on_after_a_batch_that_the_store_could_not_take(
     second = await put(hybrid, None, "beta")
     await all_quiet()
     assert await indexed(hybrid) == {first.id, second.id}
+
+
+class Distant(WordEmbedder):
+    """A model elsewhere, of another size."""
+
+    model, dimension = "distant/1", 8
+    is_away = False
+
+    def embed(self, texts: Sequence[str]) -> list[bytes]:
+        if self.is_away:
+            raise ModelUnavailable("nobody answers")
+        return super().embed(texts)
+
+
+async def test_a_model_that_goes_away_owes_its_vectors_and_makes_them_when_it_is_back(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    embedder = Distant()
+    async with open_node(tmp_path / "x.db", threads=InlineThreads(), embedder=embedder) as node:
+        await put(node, None, "alpha")
+        await all_quiet()
+        embedder.is_away = True
+        await put(node, None, "beta")
+        await all_quiet()
+        status = await service.index_status(node)
+        assert (status.mode, status.embedding_backlog, status.reason) == ("keyword", 1, "nobody answers")
+        found = await service.recall(node, ALICE, RecallRequest(context="beta", touch=False))
+        assert found.mode == "keyword" and found.count == 1
+        embedder.is_away = False
+        await trio.sleep(31)
+        await all_quiet()
+        status = await service.index_status(node)
+        assert (status.mode, status.embedding_backlog, status.reason) == ("hybrid", 0, "")
+
+
+async def test_the_second_model_serves_if_the_first_is_not_there_and_both_are_remembered(tmp_path: Path) -> None:
+    db = tmp_path / "x.db"
+
+    def absent() -> Embedder:
+        raise ModelUnavailable("Ollama is not there")
+
+    for makers, model, warnings in (
+        ((Distant, WordEmbedder), "distant/1", 0), ((absent, WordEmbedder), "words/1", 1),
+        ((Distant, WordEmbedder), "distant/1", 0),
+    ):
+        async with open_node(db, threads=InlineThreads()) as opened:
+            node = replace(opened, recaller=Recaller(threads=InlineThreads(), embedder=None))
+            async with trio.open_nursery() as nursery:
+                await nursery.start(partial(run_indexer, node, *makers))
+                await put(node, f"on {model} {warnings}", "alpha")
+                await all_quiet()
+                status = await service.index_status(node, wait_below=0)
+                assert (status.model, status.embedding_backlog, status.mode) == (model, 0, "hybrid")
+                assert len(node.warnings) == warnings
+                assert all("Ollama is not there" in warning for warning in node.warnings)
+                nursery.cancel_scope.cancel()
+
+
+async def test_without_any_model_the_last_reason_is_told(tmp_path: Path) -> None:
+    def absent(reason: str) -> Embedder:
+        raise ModelUnavailable(reason)
+
+    async with open_node(tmp_path / "x.db", threads=InlineThreads()) as node:
+        await run_indexer(node, partial(absent, "first"), partial(absent, "second"))
+        assert (node.recaller.reason, node.warnings) == ("second", ["recall is by keyword: second"])

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import trio
+import trio.testing
 
 from aimem.errors import Code, Unavailable
 from aimem.language import needs_llm
@@ -19,6 +21,7 @@ from aimem.service import (
     is_thinking,
     judge_contradiction,
     look_for_language,
+    run_language,
     status,
     suggest_tags,
     summarise,
@@ -138,3 +141,22 @@ async def test_calls_are_counted_by_purpose_and_result(thinking: Node, model: Sc
     assert calls == {
         (("purpose", "tags"), ("result", "failed")): 1.0, (("purpose", "tags"), ("result", "ok")): 1.0,
     }
+
+
+async def test_the_model_is_looked_for_again_and_again_and_sooner_while_it_is_away(
+    tmp_path: Path, model: ScriptedModel, autojump_clock: trio.testing.MockClock
+) -> None:
+    looks: list[float] = []
+
+    async def look() -> bool:
+        looks.append(trio.current_time() - begun)
+        return len(looks) > 2
+
+    async with open_node(tmp_path / "node.db", threads=InlineThreads(), language=model) as node:
+        begun = trio.current_time()
+        model.available = look  # type: ignore[method-assign]  # a model that comes late
+        async with trio.open_nursery() as nursery:
+            await nursery.start(run_language, node)
+            await trio.sleep(100)
+            nursery.cancel_scope.cancel()
+    assert looks == pytest.approx([0, 15, 30, 90], abs=1)

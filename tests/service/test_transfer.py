@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from aimem import service
 from aimem.errors import Code
@@ -34,7 +35,10 @@ async def bring(node: Node, body: object, *, by: Principal = ALICE, once: Once |
 
 
 def document(exported: ExportDocument, *, trust: bool = True) -> dict[str, object]:
-    return {"memories": exported.memories, "links": exported.links, "trust_source": trust}
+    return {
+        "memories": exported.memories, "links": exported.links, "archived": exported.archived,
+        "aliases": exported.aliases, "agents": exported.agents, "trust_source": trust,
+    }
 
 
 async def a_full_node(node: Node, clock: FakeClock) -> None:
@@ -70,8 +74,7 @@ async def test_an_export_brought_into_an_empty_node_gives_the_same_memories_and_
         result = await bring(other, document(exported))
         assert (result.imported, result.links_imported, result.errors, result.restamped) == (7, 2, (), 0)
         again = await service.export(other, ALICE)
-        assert again.memories == exported.memories
-        assert again.links == exported.links
+        assert replace(again, exported_at="") == replace(exported, exported_at="")
 
 
 async def test_bringing_the_same_document_again_changes_nothing(node: Node, tmp_path: Path, clock: FakeClock) -> None:
@@ -80,7 +83,7 @@ async def test_bringing_the_same_document_again_changes_nothing(node: Node, tmp_
     count = len(await ops_of(node.store))
     for trust in (True, False):
         result = await bring(node, document(exported, trust=trust), by=BOB)
-        assert (result.imported, result.unchanged, result.links_imported, result.errors) == (0, 7, 0, ())
+        assert (result.imported, result.unchanged, result.links_imported, result.errors) == (0, 8, 0, ())
     assert len(await ops_of(node.store)) == count
 
 
@@ -181,7 +184,7 @@ async def test_each_bad_item_is_refused_with_its_reason_and_the_others_are_store
         {"content": "x", "namespace": "_agents"},
         {"id": "bad-4", "content": "x", "updated_at": ahead},
         {"id": "bad-5", "content": "x", "created_at": "yesterday"},
-        {"id": "bad-6", "content": "x", "expires_at": "2020-01-01T00:00:00Z"},
+        {"title": "bad-6", "content": "x", "expires_at": "2020-01-01T00:00:00Z"},
         {"id": "x" * 129, "content": "x"},
         {"title": "good too", "content": "x"},
     ]
@@ -192,15 +195,35 @@ async def test_each_bad_item_is_refused_with_its_reason_and_the_others_are_store
     assert len(await ids_listed(node)) == 2
 
 
-async def test_what_was_deleted_or_archived_here_does_not_come_back_by_import(node: Node) -> None:
-    dead, away = await put(node, "dead"), await put(node, "away")
+async def test_what_was_deleted_here_does_not_come_back_by_import(node: Node) -> None:
+    dead = await put(node, "dead")
     exported = await service.export(node, ALICE)
     await service.delete(node, ALICE, dead.id)
+    result = await bring(node, document(exported))
+    assert (result.imported, len(result.errors)) == (0, 1)
+    assert "was deleted here and stays so" in result.errors[0]
+    assert [(one.section, one.position, one.item, one.code) for one in result.refused] == [
+        ("memories", 0, dead.id, Code.GONE)]
+    assert await ids_listed(node) == set()
+
+
+async def test_what_was_archived_here_comes_back_only_by_a_row_that_was_changed_afterwards(
+    node: Node, clock: FakeClock
+) -> None:
+    away = await put(node, "away", "old text")
+    exported = await service.export(node, ALICE)
     await service.archive(node, ALICE, ArchiveRequest(ids=[away.id]))
     result = await bring(node, document(exported))
-    assert (result.imported, len(result.errors)) == (0, 2)
-    assert all("deleted or archived here" in error for error in result.errors)
+    assert (result.imported, result.unchanged, result.errors) == (0, 1, ())
     assert await ids_listed(node) == set()
+    clock.advance(60)
+    moment = format_instant(after(Instant(clock.at), -1))
+    row = {"id": away.id, "title": "back", "content": "new text", "updated_at": moment}
+    result = await bring(node, {"memories": [row], "trust_source": True})
+    assert (result.imported, result.updated, result.errors) == (1, 1, ())
+    memory = await shown(node, away.id)
+    assert (memory.title, memory.content, memory.updated_at) == ("back", "new text", moment)
+    assert (await bring(node, {"memories": [row], "trust_source": True})).unchanged == 1
 
 
 async def test_an_expired_holder_gives_up_its_name_to_an_import(node: Node, clock: FakeClock) -> None:
@@ -292,3 +315,159 @@ async def test_a_repeated_key_imports_once(node: Node) -> None:
         await service.delete(node, ALICE, memory_id)
     assert await bring(node, body, once=ONCE) == first
     assert await ids_listed(node) == set()
+
+
+async def test_an_archived_row_goes_into_the_archive_and_newer_wins_there_too(node: Node, clock: FakeClock) -> None:
+    here = await put(node, "here")
+    clock.advance(60)
+    early, late = (format_instant(after(Instant(clock.at), seconds)) for seconds in (-3600, -1))
+    base = {"content": "x", "created_at": early, "updated_at": early, "archive_reason": "tidy"}
+    rows = [{**base, "id": "new-1", "title": "t", "archived_at": early}, {**base, "id": here.id, "archived_at": early}]
+    result = await bring(node, {"memories": [], "archived": rows})
+    assert (result.archived_imported, result.unchanged, result.errors) == (1, 1, ())
+    assert await ids_listed(node) == {here.id}
+    rows[1]["archived_at"] = late
+    for expected in ((1, 1), (0, 2)):
+        result = await bring(node, {"memories": [], "archived": rows})
+        assert (result.archived_imported, result.unchanged, result.errors) == (*expected, ())
+    found = (await service.list_archive(node, ALICE, GetArchivedQuery())).archived
+    assert [(row.id, row.archived_at, row.archive_reason) for row in found] == [
+        (here.id, late, "tidy"), ("new-1", early, "tidy")]
+
+
+@pytest.mark.parametrize("row", [
+    {"content": "x"}, {"id": "a-1", "content": "x", "archived_at": "2999-01-01T00:00:00Z"},
+    {"id": "a-1", "content": "x", "archived_at": "then"}, {"id": "a-1", "content": "x", "archive_reason": "a\u0000"},
+    {"id": "a-1", "content": "", "archived_at": "2020-01-01T00:00:00Z"},
+])
+async def test_a_bad_archived_row_is_refused(node: Node, row: dict[str, object]) -> None:
+    result = await bring(node, {"memories": [], "archived": [row]})
+    assert (result.archived_imported, len(result.errors)) == (0, 1)
+    assert (await service.list_archive(node, ALICE, GetArchivedQuery())).count == 0
+
+
+async def test_what_expired_since_it_was_exported_goes_into_the_archive_once(
+    node: Node, tmp_path: Path, clock: FakeClock
+) -> None:
+    stored = await put(node, "t", ttl_secs=60)
+    exported = await service.export(node, ALICE)
+    clock.advance(3600)
+    async with another_node(tmp_path, clock) as other:
+        for expected in ((0, 1, 0), (0, 0, 1)):
+            result = await bring(other, document(exported))
+            assert (result.imported, result.archived_imported, result.unchanged, result.errors) == (*expected, ())
+        (row,) = (await service.list_archive(other, ALICE, GetArchivedQuery())).archived
+        assert (row.id, row.archive_reason, row.archived_at) == (stored.id, "ttl_expired", stored.expires_at)
+
+
+async def test_a_life_that_was_prolonged_here_is_not_ended_by_an_old_export(node: Node, clock: FakeClock) -> None:
+    stored = await put(node, "t", ttl_secs=60)
+    exported = await service.export(node, ALICE)
+    await service.update(node, ALICE, stored.id, UpdateMemory(expires_at="2200-01-01T00:00:00Z"))
+    clock.advance(3600)
+    assert (await bring(node, document(exported))).unchanged == 1
+    assert await ids_listed(node) == {stored.id}
+
+
+async def test_a_dry_run_says_what_would_happen_and_changes_nothing(node: Node, clock: FakeClock) -> None:
+    here = await put(node, "here", "old")
+    clock.advance(60)
+    count = len(await ops_of(node.store))
+    moment = format_instant(after(Instant(clock.at), -1))
+    rows = [{"title": "new", "content": "x"}, {"id": here.id, "title": "here", "content": "new", "updated_at": moment},
+            {"content": ""}]
+    body = {"memories": rows, "dry_run": True}
+    for _ in range(2):
+        result = await bring(node, body, once=ONCE)
+        assert (result.imported, result.updated, len(result.errors), result.dry_run) == (2, 1, 1, True)
+    assert len(await ops_of(node.store)) == count
+    assert await ids_listed(node) == {here.id}
+    assert (await bring(node, {**body, "dry_run": False}, once=ONCE)).imported == 2
+
+
+async def test_names_that_pass_from_one_memory_to_another_within_an_import_are_taken(
+    node: Node, clock: FakeClock
+) -> None:
+    one, other = await put(node, "a", "one"), await put(node, "b", "other")
+    clock.advance(60)
+    moment = format_instant(after(Instant(clock.at), -1))
+    rows = [{"id": one.id, "title": "b", "content": "one", "updated_at": moment},
+            {"id": other.id, "title": "c", "content": "other", "updated_at": moment}]
+    result = await bring(node, {"memories": rows})
+    assert (result.imported, result.errors) == (2, ())
+    assert ((await shown(node, one.id)).title, (await shown(node, other.id)).title) == ("b", "c")
+
+
+async def test_private_memories_of_two_authors_are_not_mixed_by_restamping(
+    node: Node, tmp_path: Path, clock: FakeClock
+) -> None:
+    for author in (ALICE, BOB):
+        await put(node, "secret", f"of {author.agent_id}", by=author, scope="private")
+    exported = await service.export(node, ALICE)
+    async with another_node(tmp_path, clock) as other:
+        result = await bring(other, document(exported, trust=False))
+        assert (result.imported, len(result.errors)) == (1, 1)
+        assert "another author's private memory has this title here" in result.errors[0]
+        assert (await bring(other, document(exported, trust=False))).unchanged == 1
+
+
+async def test_rows_of_the_system_are_taken_from_a_trusted_source_only(node: Node) -> None:
+    row = {"id": "report-1", "content": "x", "title": "t", "namespace": "_curator/reports"}
+    assert (await bring(node, {"memories": [row]})).refused[0].code == Code.RESERVED_NAMESPACE
+    assert (await bring(node, {"memories": [row], "trust_source": True})).imported == 1
+    stolen = {"id": "report-1", "content": "y", "title": "t", "namespace": "global"}
+    assert (await bring(node, {"memories": [stolen]})).refused[0].code == Code.RESERVED_NAMESPACE
+    inbox = {"content": "x", "namespace": "_messages/bob"}
+    assert (await bring(node, {"memories": [inbox], "trust_source": True})).refused[0].code == Code.RESERVED_NAMESPACE
+
+
+async def test_aliases_and_agents_are_taken_once_and_agents_from_a_trusted_source_only(node: Node) -> None:
+    entity = await put(node, "Maria")
+    aliases = [{"entity_id": entity.id, "alias": " M. ", "ordinal": 1}, {"entity_id": entity.id, "alias": " "},
+               {"entity_id": "nobody", "alias": "x"}, {"entity_id": entity.id, "alias": "y", "ordinal": -1}]
+    agents = [{"agent_id": "bob", "agent_type": "human", "capabilities": ["a", "b"]},
+              {"agent_id": "no id!", "agent_type": "human"}, {"agent_id": "eve", "agent_type": "\u0000"}]
+    body = {"memories": [], "aliases": aliases, "agents": agents}
+    plain = await bring(node, body)
+    assert (plain.aliases_imported, plain.agents_imported, plain.skipped, len(plain.errors)) == (1, 0, 3, 3)
+    trusted = await bring(node, {**body, "trust_source": True})
+    assert (trusted.aliases_imported, trusted.agents_imported, trusted.skipped, len(trusted.errors)) == (0, 1, 0, 5)
+    exported = await service.export(node, ALICE)
+    assert [(alias.entity_id, alias.alias, alias.ordinal) for alias in exported.aliases] == [(entity.id, "M.", 1)]
+    assert [(agent.agent_id, agent.agent_type, agent.capabilities) for agent in exported.agents] == [
+        ("bob", "human", ("a", "b"))]
+    later = {**agents[0], "agent_type": "system", "last_seen_at": "2026-12-31T00:00:00Z"}
+    again = await bring(node, {"memories": [], "agents": [later, later], "trust_source": True})
+    assert (again.agents_imported, again.errors) == (0, ())
+
+
+async def test_an_ending_comes_with_its_link_and_a_later_statement_wins(
+    node: Node, tmp_path: Path, clock: FakeClock
+) -> None:
+    one, other = await put(node, "one"), await put(node, "two")
+    await connect(node, one.id, other.id)
+    clock.advance(3600)
+    ended = format_instant(after(Instant(clock.at), -60))
+    link = {"source_id": one.id, "target_id": other.id, "valid_from": "2020-01-01T00:00:00Z", "valid_until": ended,
+            "ended_by": "carol", "reason": "it was wrong", "ended_at": ended, "observed_by": "bob", "past": [
+                {"valid_from": "2019-01-01T00:00:00Z", "valid_until": "2019-06-01T00:00:00Z", "observed_by": "bob"}]}
+    for imported in (1, 0):
+        result = await bring(node, {"memories": [], "links": [link], "trust_source": True})
+        assert (result.links_imported, result.errors) == (imported, ())
+    (found,) = (await service.export(node, ALICE)).links
+    assert (found.ended_by, found.reason, found.ended_at, found.valid_until) == ("carol", "it was wrong", ended, ended)
+    assert isinstance(found.past, tuple)
+    assert [(past.valid_from, past.observed_by) for past in found.past] == [("2019-01-01T00:00:00.000000Z", "bob")]
+    async with another_node(tmp_path, clock) as third:
+        exported = await service.export(node, ALICE)
+        assert (await bring(third, document(exported))).links_imported == 1
+        assert (await service.export(third, ALICE)).digest == exported.digest
+
+
+@pytest.mark.parametrize("section", ["memories", "archived", "links", "aliases", "agents"])
+async def test_every_section_has_its_bound(node: Node, section: str) -> None:
+    rows: dict[str, dict[str, object]] = {
+        "memories": {"content": "x"}, "archived": {"content": "x"}, "links": {"source_id": "a", "target_id": "b"},
+        "aliases": {"entity_id": "a", "alias": "b"}, "agents": {"agent_id": "a", "agent_type": "b"}}
+    body = {"memories": [], section: [rows[section]] * 1001}
+    assert (await refused(Code.INVALID_REQUEST, bring(node, body))).field == section

@@ -6,21 +6,25 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
+import trio.testing
+from msgspec import UNSET
 from msgspec.structs import replace
 from trio.testing import MockClock
 
 from aimem.cli import Attached, Purpose
-from aimem.config import Config, StoreConfig
-from aimem.errors import NotFound, Unavailable
+from aimem.config import Config, EmbeddingModel, FeatureTier, LanguageConfig, SearchConfig, StoreConfig
+from aimem.errors import Code, NotFound, Unavailable
 from aimem.ports import Embedder, system_files
 from aimem.search import ModelUnavailable
 from aimem.supervisor import open_client, system_ports
 from aimem.supervisor.node import _take_patiently
 from aimem.supervisor.outside import Ports
 from aimem.supervisor.place import Role, locate, take
-from aimem.wire import CreateMemory, RecallRequest
+from aimem.wire import CreateMemory, ExpandRequest, RecallRequest
+from tests.ollama import FakeOllama
 
 
 class TinyEmbedder:
@@ -110,3 +114,79 @@ async def test_daemon_waits_for_a_command_and_not_for_another_daemon(config: Con
         await _take_patiently(ports, place)
     assert trio.current_time() == began
     daemon.release()
+
+
+@pytest.fixture
+def smart(tmp_path: Path) -> Config:
+    return Config(
+        store=StoreConfig(db=tmp_path / "m.db"),
+        search=SearchConfig(tier=FeatureTier.SMART, embedding=EmbeddingModel.NOMIC),
+        language=LanguageConfig(url="http://ollama", model="gemma4:e2b", hooks=True),
+    )
+
+
+class WithOllama(Heard):
+    """Ports behind which there is an Ollama, or none of its vectors."""
+
+    def __init__(self, fake: FakeOllama, remote: TinyEmbedder | None = None) -> None:
+        super().__init__(TinyEmbedder())
+        self.ports = replace(
+            self.ports, open_network=lambda: httpx.ASGITransport(fake, raise_app_exceptions=False),
+            open_remote_embedder=self._find,
+        )
+        self._remote = remote
+
+    def _find(self, url: str) -> Embedder:
+        assert url == "http://localhost:11434"
+        if self._remote is None:
+            raise ModelUnavailable("Ollama is not there")
+        return self._remote
+
+
+async def test_an_upper_tier_has_its_models_and_tags_what_is_stored(smart: Config) -> None:
+    remote = TinyEmbedder()
+    remote.model = "distant"
+    fake = FakeOllama("database")
+    async with opened(smart, Purpose.SESSION, WithOllama(fake, remote)) as attached:
+        client = attached.client
+        assert (await client.expand_query(ExpandRequest(query="storage"))).expanded_terms == ("database",)
+        stored = await client.remember(CreateMemory(title="Harbour", content="Ships sleep here. " * 3))
+        assert stored.autonomy_hook_skipped is UNSET
+        assert (await client.index_status(wait_below=0)).model == "distant"
+        capabilities = await client.capabilities()
+        assert (capabilities.tier, capabilities.models["llm"]) == ("smart", "gemma4:e2b")
+        assert capabilities.features["auto_tagging"]
+        for _ in range(100):
+            await trio.testing.wait_all_tasks_blocked(0.02)
+            metadata = (await client.get(stored.id)).metadata
+            if "auto_tags" in metadata:
+                break
+        assert metadata["auto_tags"] == ["database"]
+
+
+async def test_without_ollama_an_upper_tier_is_the_semantic_one_and_says_so(smart: Config) -> None:
+    fake = FakeOllama()
+    fake.misbehaves = 500
+    async with opened(smart, Purpose.SESSION, WithOllama(fake)) as attached:
+        client = attached.client
+        with pytest.raises(Unavailable) as caught:
+            await client.expand_query(ExpandRequest(query="storage"))
+        assert caught.value.code is Code.NEEDS_LLM
+        stored = await client.remember(CreateMemory(title="Harbour", content="Ships sleep here. " * 3))
+        assert stored.autonomy_hook_skipped == "no_llm"
+        assert (await client.index_status(wait_below=0)).mode == "hybrid"
+        capabilities = await client.capabilities()
+        assert (capabilities.tier, capabilities.models["llm"]) == ("semantic", "none")
+        warnings = "\n".join(capabilities.warnings)
+        assert "Ollama is not there" in warnings and "gemma4:e2b is not used" in warnings
+        assert (await client.health()).llm_ready is False
+
+
+async def test_a_command_neither_looks_for_the_model_nor_runs_hooks(smart: Config) -> None:
+    fake = FakeOllama()
+    async with opened(smart, Purpose.COMMAND, WithOllama(fake)) as attached:
+        stored = await attached.client.remember(CreateMemory(title="Harbour", content="Ships sleep here. " * 3))
+        assert stored.autonomy_hook_skipped is UNSET
+        health = await attached.client.health()
+        assert (health.llm, health.llm_ready, health.warnings) == ("gemma4:e2b", False, ())
+    assert fake.requests == []

@@ -9,9 +9,11 @@ from typing import Final
 
 from aimem.api.route import Route
 from aimem.api.routes import (
+    agents,
     archive,
     consolidating,
     contradictions,
+    curation,
     duplicates,
     entities,
     finding,
@@ -19,8 +21,11 @@ from aimem.api.routes import (
     graph,
     links,
     memories,
+    messages,
     node,
+    session,
     taxonomy,
+    thinking,
     transfer,
     upkeep,
 )
@@ -30,6 +35,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *memories.ROUTES,
     *finding.ROUTES,
     *links.ROUTES,
+    *thinking.ROUTES,
     *graph.ROUTES,
     *contradictions.ROUTES,
     *taxonomy.ROUTES,
@@ -37,8 +43,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     *entities.ROUTES,
     *forgetting.ROUTES,
     *consolidating.ROUTES,
+    *curation.ROUTES,
     *upkeep.ROUTES,
     *transfer.ROUTES,
     *archive.ROUTES,
+    *agents.ROUTES,
+    *messages.ROUTES,
+    *session.ROUTES,
 )
 """Every route of this surface; `{memory_id}` takes one segment, a slash inside an id is sent as %2F."""

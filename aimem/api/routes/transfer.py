@@ -9,12 +9,13 @@ from typing import Final
 
 from aimem import service
 from aimem.api.route import Call, Effect, Route
-from aimem.wire import ExportDocument, ImportRequest, ImportResult
+from aimem.errors import Code
+from aimem.wire import ExportDocument, ExportQuery, ImportRequest, ImportResult
 
 
-async def export(call: Call[None, None]) -> ExportDocument:
-    """Everything live."""
-    return await service.export(call.node, call.who)
+async def export(call: Call[ExportQuery, None]) -> ExportDocument:
+    """All that there is, or a page of it."""
+    return await service.export(call.node, call.who, call.query)
 
 
 async def import_memories(call: Call[None, ImportRequest]) -> ImportResult:
@@ -24,12 +25,13 @@ async def import_memories(call: Call[None, ImportRequest]) -> ImportResult:
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
-        method="GET", path="/api/v1/export", name="export", handler=export, answer=ExportDocument,
-        summary="All live memories and their links.",
+        method="GET", path="/api/v1/export", name="export", handler=export, query=ExportQuery,
+        answer=ExportDocument, errors=(Code.EXPORT_TOO_LARGE,),
+        summary="All memories, the archive, links, aliases and agents, with a digest; in pages if asked for.",
     ),
     Route(
         method="POST", path="/api/v1/import", name="import_memories", handler=import_memories,
         body=ImportRequest, answer=ImportResult,
-        summary="Take in memories and links of an export, at most 1,000 memories a request.", effect=Effect.WRITE_ONCE,
+        summary="Take in the rows of an export, at most 1,000 of each kind a request.", effect=Effect.WRITE_ONCE,
     ),
 )

@@ -1,35 +1,53 @@
 """Reading a file of memories, and cutting it into batches that one request can carry.
 
-Two formats: one JSON document `{"memories": [...], "links": [...]}` as `export` prints it, and JSON Lines with one
-memory a line. Lines are read as they are sent, so a large file is never held whole.
+Two formats: one JSON document as `export` prints it, and JSON Lines with one memory a line. Both are read as they are
+sent, so a large file is never held whole.
 """
 
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Iterable, Iterator
-from typing import BinaryIO
+from tempfile import SpooledTemporaryFile
+from types import MappingProxyType
+from typing import BinaryIO, Final
 
 import msgspec
 from msgspec import Struct
 
+from aimem.cli.jsonstream import Piece, pieces
 from aimem.errors import InvalidRequest
-from aimem.wire import ImportedLink, ImportMemory, decode_body, encode
+from aimem.wire import (
+    ExportedAgent,
+    ExportedAlias,
+    ExportedLink,
+    ImportArchived,
+    ImportMemory,
+    decode_body,
+    encode,
+)
 
 BATCH_COUNT = 500
 BATCH_BYTES = 1024 * 1024
-"""Bounds of one request: half the node's own of 1,000 items and 2 MiB, so that what the node adds fits too."""
+"""Bounds of one request: half the node's own of 1,000 rows and 2 MiB, so that what the node adds fits too."""
 
-DOCUMENT_MAX_BYTES = 1024 * 1024 * 1024
-"""A document is parsed whole; beyond a gibibyte JSON Lines must be used."""
+DEFERRED_IN_MEMORY_BYTES: Final = 8 * 1024 * 1024
+_LENGTH_BYTES: Final = 4
 
+Row = ImportMemory | ImportArchived | ExportedLink | ExportedAlias | ExportedAgent
 
-_NAMELESS = re.compile(r"item (\d+)(?=:)")
+SECTIONS: Final = MappingProxyType[str, type[Row]]({
+    "memories": ImportMemory, "archived": ImportArchived, "links": ExportedLink, "aliases": ExportedAlias,
+    "agents": ExportedAgent,
+})
+"""Field of the document -> its rows; in this order they are sent."""
+
+AT_ONCE: Final = ("memories", "archived")
+"""The others refer to these, and wait until the document's end."""
 
 
 class Item(Struct, frozen=True, kw_only=True):
-    """One memory or link of the file.
+    """One row of the file.
 
     Attributes:
       where: its place in the file, for messages (`line 17`).
@@ -37,45 +55,40 @@ class Item(Struct, frozen=True, kw_only=True):
       weight: its share of Source.total.
     """
 
+    section: str
     where: str
-    value: ImportMemory | ImportedLink
+    value: Row
     size_bytes: int
     weight: int
 
 
 class Refused(Struct, frozen=True, kw_only=True):
-    """An item that is none: it is named and left out."""
+    """A row that is none: it is named and left out."""
 
     reason: str
     weight: int
 
 
 class Batch(Struct, frozen=True, kw_only=True):
-    """What one request carries; `places` says where each item stood in the file."""
+    """What one request carries, rows of one section; `places` says where each stood in the file."""
 
-    memories: tuple[ImportMemory, ...]
-    links: tuple[ImportedLink, ...]
+    section: str
+    values: tuple[Row, ...]
     places: tuple[str, ...]
     weight: int
 
-    def located(self, reason: str) -> str:
-        """A node's reason for refusing an item that has neither id nor title, `item N: …`, with its place instead."""
-        found = _NAMELESS.match(reason)
-        if found and int(found[1]) < len(self.places):
-            return self.places[int(found[1])] + reason[found.end(1):]
-        return reason
 
+class Source(Struct, kw_only=True):
+    """A file's rows, read as they are needed.
 
-class Source(Struct, frozen=True, kw_only=True):
-    """A file's items, read as they are needed; `total` is the sum of their weights, None if unknown."""
+    Attributes:
+      total: the sum of their weights (bytes of the file), None if unknown.
+      digest: what the document says of itself, once all is read; None if it says nothing.
+    """
 
-    items: Iterator[Item | Refused]
-    total: int | None
-
-
-class _Document(Struct, kw_only=True):
-    memories: list[msgspec.Raw]
-    links: list[msgspec.Raw] = []
+    items: Iterator[Item | Refused] = iter(())
+    total: int | None = None
+    digest: str | None = None
 
 
 class _AnyDocument(Struct, kw_only=True):
@@ -85,22 +98,22 @@ class _AnyDocument(Struct, kw_only=True):
 def read_source(stream: BinaryIO) -> Source:
     """Recognise the format by the first line that is not blank.
 
-    Raises: InvalidRequest if there is nothing, or it is neither format.
+    Raises: InvalidRequest if there is nothing, or it is neither format; reading the items may raise it too.
     """
-    lead = 0
     line = b""
     while not line.strip():
-        lead += len(line)
         line = stream.readline(BATCH_BYTES + 1)
         if not line:
             raise InvalidRequest("nothing to import: the input is empty", field="file")
     line = line.removeprefix(b"\xef\xbb\xbf")
+    source = Source(total=_size(stream))
     if _is_memory(line):
-        return Source(items=_lines(line, stream), total=_size(stream))
-    data = line + stream.read(DOCUMENT_MAX_BYTES)
-    if len(data) > DOCUMENT_MAX_BYTES:
-        raise InvalidRequest("the document is too large to be read whole; give JSON Lines", field="file")
-    return _document(data)
+        source.items = _lines(line, stream)
+    elif line.lstrip().startswith(b"{"):
+        source.items = _rows(source, stream, line)
+    else:
+        raise InvalidRequest("the input is neither an export document nor JSON Lines of memories", field="file")
+    return source
 
 
 def _is_memory(line: bytes) -> bool:
@@ -131,7 +144,7 @@ def _lines(first: bytes, stream: BinaryIO) -> Iterator[Item | Refused]:
             weight = len(line) + _skip_line(stream)
             yield Refused(reason=f"line {number}: has more than {BATCH_BYTES} bytes", weight=weight)
         elif line.strip():
-            yield _item(line, ImportMemory, f"line {number}", weight=len(line))
+            yield _item(line, "memories", f"line {number}", weight=len(line))
         line = stream.readline(BATCH_BYTES + 1)
         number += 1
 
@@ -145,39 +158,78 @@ def _skip_line(stream: BinaryIO) -> int:
     return skipped
 
 
-def _document(data: bytes) -> Source:
+def _rows(source: Source, stream: BinaryIO, head: bytes) -> Iterator[Item | Refused]:
+    """The rows of a document, whatever the order of its sections: what must wait, waits in a file without a name."""
+    with SpooledTemporaryFile(max_size=DEFERRED_IN_MEMORY_BYTES) as deferred:
+        at, is_document = 0, False
+        for piece in _pieces(stream, head):
+            is_document |= piece.name in SECTIONS and piece.place is not None
+            if piece.name == "digest" and piece.place is None:
+                source.digest = _text(piece.raw)
+            elif piece.name in AT_ONCE and piece.place is not None:
+                yield _item(piece.raw, piece.name, _where(piece), weight=piece.end - at)
+                at = piece.end
+            elif piece.name in SECTIONS and piece.place is not None:
+                _write(deferred, encode((piece.name, piece.place)))
+                _write(deferred, piece.raw)
+        if not is_document:
+            raise InvalidRequest("the input is neither an export document nor JSON Lines of memories", field="file")
+        yield from _deferred_rows(deferred)
+
+
+def _pieces(stream: BinaryIO, head: bytes) -> Iterator[Piece]:
     try:
-        document = decode_body(_Document, data)
+        yield from pieces(stream, max_bytes=BATCH_BYTES, head=head)
     except InvalidRequest as error:
         raise InvalidRequest(
             f"the input is neither an export document nor JSON Lines of memories: {error.message}", field="file",
         ) from None
-    return Source(items=_entries(document), total=len(document.memories) + len(document.links))
 
 
-def _entries(document: _Document) -> Iterator[Item | Refused]:
-    for place, raw in enumerate(document.memories):
-        yield _item(bytes(raw), ImportMemory, f"memories[{place}]", weight=1)
-    # Links last: both their ends must exist by then.
-    for place, raw in enumerate(document.links):
-        yield _item(bytes(raw), ImportedLink, f"links[{place}]", weight=1)
-
-
-def _item(raw: bytes, kind: type[ImportMemory | ImportedLink], where: str, *, weight: int) -> Item | Refused:
+def _text(raw: bytes) -> str | None:
     try:
-        value = decode_body(kind, raw)
+        return msgspec.json.decode(raw, type=str)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _where(piece: Piece) -> str:
+    return f"{piece.name}[{piece.place}]"
+
+
+def _write(spool: SpooledTemporaryFile[bytes], data: bytes) -> None:
+    spool.write(len(data).to_bytes(_LENGTH_BYTES, "big") + data)
+
+
+def _read(spool: SpooledTemporaryFile[bytes]) -> bytes:
+    return spool.read(int.from_bytes(spool.read(_LENGTH_BYTES), "big"))
+
+
+def _deferred_rows(spool: SpooledTemporaryFile[bytes]) -> Iterator[Item | Refused]:
+    for section in SECTIONS:
+        spool.seek(0)
+        while head := _read(spool):
+            name, place = msgspec.json.decode(head, type=tuple[str, int])
+            raw = _read(spool)
+            if name == section:
+                yield _item(raw, name, f"{name}[{place}]", weight=len(raw))
+
+
+def _item(raw: bytes, section: str, where: str, *, weight: int) -> Item | Refused:
+    try:
+        value: Row = decode_body(SECTIONS[section], raw)
     except InvalidRequest as error:
         return Refused(reason=f"{where}: {error.message}", weight=weight)
     size_bytes = len(encode(value))
     if size_bytes > BATCH_BYTES:
         return Refused(reason=f"{where}: has {size_bytes} bytes; at most {BATCH_BYTES} are allowed", weight=weight)
-    return Item(value=value, where=where, size_bytes=size_bytes, weight=weight)
+    return Item(section=section, value=value, where=where, size_bytes=size_bytes, weight=weight)
 
 
 def batches(items: Iterable[Item | Refused]) -> Iterator[Batch | Refused]:
-    """Group items in their order into batches of at most BATCH_COUNT items and BATCH_BYTES; refusals pass through.
+    """Group items in their order into batches of at most BATCH_COUNT rows and BATCH_BYTES; refusals pass through.
 
-    A batch holds memories or links, never both, so that a link's ends were acknowledged before it is sent.
+    A batch holds rows of one section, so that what a link refers to was acknowledged before it is sent.
     """
     held: list[Item] = []
     size_bytes = 0
@@ -185,8 +237,8 @@ def batches(items: Iterable[Item | Refused]) -> Iterator[Batch | Refused]:
         if isinstance(item, Refused):
             yield item
             continue
-        is_other_kind = bool(held) and type(held[0].value) is not type(item.value)
-        if held and (is_other_kind or len(held) == BATCH_COUNT or size_bytes + item.size_bytes > BATCH_BYTES):
+        is_other_section = bool(held) and held[0].section != item.section
+        if held and (is_other_section or len(held) == BATCH_COUNT or size_bytes + item.size_bytes > BATCH_BYTES):
             yield _batch(held)
             held, size_bytes = [], 0
         held.append(item)
@@ -197,6 +249,5 @@ def batches(items: Iterable[Item | Refused]) -> Iterator[Batch | Refused]:
 
 def _batch(items: list[Item]) -> Batch:
     return Batch(
-        memories=tuple(item.value for item in items if isinstance(item.value, ImportMemory)),
-        links=tuple(item.value for item in items if isinstance(item.value, ImportedLink)),
+        section=items[0].section, values=tuple(item.value for item in items),
         places=tuple(item.where for item in items), weight=sum(item.weight for item in items))

@@ -43,6 +43,8 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     db_size_bytes: int
     open_access: bool
     warnings: tuple[str, ...]
+    llm: str
+    llm_ready: bool
 
 
 def stats(context: Context) -> int:
@@ -129,7 +131,7 @@ async def _report(attached: Attached, client: Client) -> StatusReport:
         model=index.model, reason=index.reason, embedded=index.embedded, embedding_backlog=index.embedding_backlog,
         indexed=index.indexed, index_backlog=index.index_backlog,
         stream=health.stream, memories=counts.total, archived=counts.archived, db_size_bytes=counts.db_size_bytes,
-        open_access=health.open_access, warnings=health.warnings)
+        open_access=health.open_access, warnings=health.warnings, llm=health.llm, llm_ready=health.llm_ready)
 
 
 def _show(context: Context, report: StatusReport) -> None:
@@ -138,12 +140,13 @@ def _show(context: Context, report: StatusReport) -> None:
     recall = {"recall": report.mode + reason, "model": report.model}
     if report.held_by == THIS_PROCESS and context.config.search.tier is not FeatureTier.KEYWORD:
         # Loading the model to say that it can be loaded would take longer than the rest of this command.
-        recall = {"recall": "not loaded by this command (tier semantic: by words and meaning)"}
+        tier = context.config.search.tier.value
+        recall = {"recall": f"not loaded by this command (tier {tier}: by words and meaning)"}
     lines = {
         "node": report.status, "version": f"{report.version} (compatible with {report.compatible_with})",
         "database": report.db, "held by": report.held_by + holder,
         "size": f"{size_words(report.db_size_bytes)}, {counted(report.memories, 'memory')}, {report.archived} archived",
-        **recall,
+        **recall, "language": _language_words(report),
         "embeddings": f"{counted(report.embedded, 'memory')} done, {report.embedding_backlog} to do",
         "index": f"{report.indexed} done, {report.index_backlog} to do", "stream": report.stream,
         "access": "open" if report.open_access else "by key",
@@ -152,3 +155,11 @@ def _show(context: Context, report: StatusReport) -> None:
         context.screen.line(f"{name + ':':<12}{value}")
     for warning in report.warnings:
         context.screen.say(f"warning: {warning}")
+
+
+def _language_words(report: StatusReport) -> str:
+    if report.llm == "none":
+        return "no model (tier smart or autonomous has one)"
+    if report.held_by == THIS_PROCESS:
+        return f"{report.llm} (not asked by this command)"
+    return report.llm + (", answers" if report.llm_ready else ", does not answer")

@@ -8,7 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from aimem.mcp.tools import curation, duplicates, entities, finding, graph, links, memories, taxonomy, upkeep
+from aimem.mcp.tools import (
+    agents,
+    curation,
+    duplicates,
+    entities,
+    finding,
+    graph,
+    links,
+    memories,
+    messages,
+    session,
+    taxonomy,
+    thinking,
+    upkeep,
+)
 from aimem.mcp.tools.tool import Call, Effect, Tool
 
 TOOLS: Final[Mapping[str, Tool]] = {
@@ -17,12 +31,16 @@ TOOLS: Final[Mapping[str, Tool]] = {
         memories.TOOLS,
         finding.TOOLS,
         links.TOOLS,
+        thinking.TOOLS,
         graph.TOOLS,
         entities.TOOLS,
         taxonomy.TOOLS,
         duplicates.TOOLS,
         curation.TOOLS,
         upkeep.TOOLS,
+        agents.TOOLS,
+        messages.TOOLS,
+        session.TOOLS,
     )
     for tool in table
 }

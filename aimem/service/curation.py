@@ -1,0 +1,253 @@
+"""The curator's cycle: look at a stretch of the store, propose acts, carry them out one by one, report.
+
+A cycle begins where the last one ended, so that in the end everybody has a turn. It works on what this node has: today
+every row is born here. Whoever opened it may stop it between two acts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from aimem.errors import Code, Conflict, InvalidRequest, NotFound, Unavailable
+from aimem.model import SYSTEM, Instant, Memory, MemoryId, Principal, Tier, format_instant, new_memory_id, rules
+from aimem.ports import Connection
+from aimem.service import acts
+from aimem.service.node import Node
+from aimem.service.records import system_entry
+from aimem.service.survey import REPORTS, Survey, survey
+from aimem.service.thinking import is_thinking, look_for_language, suggest_tags, summarise
+from aimem.store import Transaction, curation
+from aimem.wire import ActName, ActOut, Autonomy, CurateRequest, CurationReport, ReportsPage, ReportsQuery
+
+MAX_OPS: Final = 1_000
+NAMESPACES_MAX: Final = 100
+REPORTS_MAX: Final = 1_000
+
+
+class SavedReport(Struct, frozen=True, kw_only=True):
+    """A report as it is kept: the flat fields that v0.6.3's tools read, then all of it.
+
+    Attributes:
+      cursor: the memory behind which the next cycle begins; None for the first.
+    """
+
+    cycle_ts: str
+    cycle_duration_ms: int
+    auto_tagged: int
+    contradictions_found: int
+    clusters_formed: int
+    memories_consolidated: int
+    memories_forgotten: int
+    priority_adjustments: int
+    rollback_entries_written: int
+    errors_total: int
+    cursor: str | None
+    report: CurationReport
+
+
+class Cycle:
+    """One cycle in progress: what it saw, and what it did so far."""
+
+    def __init__(self, request: CurateRequest, seen: Survey, started_at: Instant) -> None:
+        self.request, self.seen, self.started_at = request, seen, started_at
+        self.done: list[ActOut] = []
+        self.attempted = self.skipped = 0
+        self.errors: list[str] = []
+        self.gone: set[MemoryId] = set()
+        self.is_complete = False
+
+    def count(self, action: ActName) -> int:
+        """Acts of one sort so far."""
+        return sum(act.action == action for act in self.done)
+
+
+def check(request: CurateRequest) -> None:
+    """Refuse bounds that cannot be meant. Raises: InvalidRequest naming the field."""
+    rules.bounded(request.max_ops, 0, MAX_OPS, field="max_ops")
+    for field in ("include_namespaces", "exclude_namespaces"):
+        names = getattr(request, field)
+        rules.bounded(len(names), 0, NAMESPACES_MAX, field=field)
+        for place, name in enumerate(names):
+            rules.namespace(name, field=f"{field}[{place}]")
+
+
+async def begin_cycle(node: Node, request: CurateRequest) -> Cycle:
+    """Look at the next stretch and propose acts. Raises: InvalidRequest, Unavailable."""
+    check(request)
+    started_at = node.clock.now()
+    return Cycle(request, await node.store.read(_look, request, started_at), started_at)
+
+
+def _look(conn: Connection, request: CurateRequest, now: Instant) -> Survey:
+    cursor = None
+    for row in curation.latest_titled(conn, REPORTS, now, 1):
+        saved = _read(row)
+        cursor = saved.cursor if saved else None
+    return survey(conn, request, None if cursor is None else MemoryId(cursor), now)
+
+
+async def run_cycle(node: Node, cycle: Cycle) -> None:
+    """Carry out what was proposed, at most `max_ops` acts; a dry run only lists it. May be cancelled at any time.
+
+    Raises: Unavailable if the store cannot be written.
+    """
+    seen = cycle.seen
+    for plan in seen.duplicates:
+        await _try(node, cycle, "consolidate", (plan.kept, *plan.others), acts.keep_newest, plan)
+        cycle.gone.update(plan.others)
+    for older, newer in seen.contradicted:
+        if newer not in cycle.gone:
+            await _try(node, cycle, "forget", (older,), acts.forget_contradicted, older, newer)
+            cycle.gone.add(older)
+    for memory_id in seen.adjustable:
+        await _try(node, cycle, "priority_adjust", (memory_id,), acts.adjust_priority, memory_id)
+    if not cycle.request.dry_run and await _can_think(node):
+        await _think(node, cycle)
+    cycle.is_complete = True
+
+
+async def _can_think(node: Node) -> bool:
+    """Whether a language model is there now; one that nobody has looked for yet is looked for."""
+    if not is_thinking(node):
+        await look_for_language(node)
+    return is_thinking(node)
+
+
+async def _try(
+    node: Node,
+    cycle: Cycle,
+    action: ActName,
+    ids: tuple[MemoryId, ...],
+    act: Callable[..., ActOut | None],
+    *args: object,
+) -> None:
+    if cycle.gone.intersection(ids):
+        return
+    if cycle.attempted >= cycle.request.max_ops:
+        cycle.skipped += 1
+        return
+    cycle.attempted += 1
+    if cycle.request.dry_run:
+        cycle.done.append(ActOut(action=action, ids=ids))
+        return
+    try:
+        wrote = await node.store.write(act, node, *args)
+    except (Conflict, NotFound, InvalidRequest) as error:
+        # By ids and code alone: a message may quote a memory.
+        cycle.errors.append(f"{action} {ids[0]}: {error.code}")
+        return
+    if wrote.value is not None:
+        cycle.done.append(wrote.value)
+
+
+async def _think(node: Node, cycle: Cycle) -> None:
+    """The passes that ask the language model, until it fails: it is not asked twice in vain."""
+    try:
+        for cluster in cycle.seen.clusters:
+            if not cycle.gone.intersection(row.id for row in cluster) and _has_room(cycle):
+                summary = await summarise(node, SYSTEM, cluster)
+                ids = tuple(row.id for row in cluster)
+                await _try(node, cycle, "consolidate", ids, acts.put_together, cluster, summary)
+                cycle.gone.update(ids)
+        for row in cycle.seen.untagged:
+            if row.id not in cycle.gone and _has_room(cycle):
+                tags = await suggest_tags(node, SYSTEM, row)
+                await _try(node, cycle, "auto_tag", (row.id,), acts.set_tags, row, tags)
+    except Unavailable as error:
+        if error.code not in (Code.NEEDS_LLM, Code.LLM_ANSWER_UNUSABLE):
+            raise
+        cycle.errors.append(f"language model: {error.code}")
+
+
+def _has_room(cycle: Cycle) -> bool:
+    """Whether one more act may be tried; one that may not is counted."""
+    is_free = cycle.attempted < cycle.request.max_ops
+    cycle.skipped += not is_free
+    return is_free
+
+
+async def end_cycle(node: Node, cycle: Cycle) -> CurationReport:
+    """Report, and keep the report (not a dry run's). Raises: Unavailable."""
+    report = _report(node, cycle)
+    if cycle.request.dry_run:
+        return report
+    report_id = new_memory_id(node.chance.rng)
+    await node.store.write(_save, node, report_id, report, _cursor(cycle))
+    return replace(report, id=report_id)
+
+
+def _cursor(cycle: Cycle) -> MemoryId | None:
+    """Where the next cycle begins: here again if something is left to do and anything could be done."""
+    is_left = not cycle.is_complete or (cycle.skipped > 0 and bool(cycle.done))
+    return cycle.seen.begin if is_left else cycle.seen.end
+
+
+def _report(node: Node, cycle: Cycle) -> CurationReport:
+    seen, completed_at = cycle.seen, node.clock.now()
+    consolidated = [act for act in cycle.done if act.action == "consolidate"]
+    made = sum(len(act.ids) - 1 for act in consolidated)
+    return CurationReport(
+        started_at=format_instant(cycle.started_at), completed_at=format_instant(completed_at),
+        cycle_duration_ms=max(0, completed_at - cycle.started_at) // 1000,
+        memories_scanned=seen.scanned, memories_eligible=seen.eligible, auto_tagged=cycle.count("auto_tag"),
+        contradictions_found=seen.contradictions, operations_attempted=cycle.attempted,
+        operations_skipped_cap=cycle.skipped,
+        autonomy=Autonomy(
+            clusters_formed=len(seen.duplicates) + len(seen.clusters), memories_consolidated=made,
+            memories_forgotten=cycle.count("forget"), priority_adjustments=cycle.count("priority_adjust"),
+            rollback_entries_written=0 if cycle.request.dry_run else len(cycle.done), errors=tuple(cycle.errors),
+        ),
+        errors=tuple(cycle.errors), dry_run=cycle.request.dry_run, acts=tuple(cycle.done),
+        more=seen.end is not None or cycle.skipped > 0 or not cycle.is_complete,
+    )
+
+
+def _save(
+    transaction: Transaction, node: Node, report_id: MemoryId, report: CurationReport, cursor: MemoryId | None
+) -> None:
+    """Keep a report. Its acts are told by their records, which stay longer."""
+    counts = report.autonomy
+    saved = SavedReport(
+        cycle_ts=report.started_at, cycle_duration_ms=report.cycle_duration_ms, auto_tagged=report.auto_tagged,
+        contradictions_found=report.contradictions_found, clusters_formed=counts.clusters_formed,
+        memories_consolidated=counts.memories_consolidated, memories_forgotten=counts.memories_forgotten,
+        priority_adjustments=counts.priority_adjustments, rollback_entries_written=counts.rollback_entries_written,
+        errors_total=len(report.errors), cursor=cursor,
+        report=replace(report, acts=(), errors=report.errors[:100], autonomy=replace(counts, errors=())),
+    )
+    entry = system_entry(
+        transaction, report_id, REPORTS, f"report {report.started_at} {report_id[:8]}",
+        content=msgspec.json.encode(saved), tags=("_report",), tier=Tier.MID,
+        expires_at=node.policy.lifetimes.expiry(Tier.MID, transaction.now),
+    )
+    transaction.emit("curate", [entry])
+
+
+async def curate(node: Node, request: CurateRequest) -> CurationReport:
+    """One whole cycle. Raises: InvalidRequest naming the field, Unavailable."""
+    cycle = await begin_cycle(node, request)
+    await run_cycle(node, cycle)
+    return await end_cycle(node, cycle)
+
+
+async def curation_reports(node: Node, who: Principal, query: ReportsQuery) -> ReportsPage:
+    """Reports of cycles, the latest first. Raises: InvalidRequest."""
+    del who  # reports are counts and ids
+    limit = rules.bounded(query.limit, 1, REPORTS_MAX, field="limit")
+    found = await node.store.read(curation.latest_titled, REPORTS, node.clock.now(), limit)
+    reports = tuple(replace(saved.report, id=row.id) for row in found if (saved := _read(row)) is not None)
+    return ReportsPage(reports=reports, count=len(reports))
+
+
+def _read(row: Memory) -> SavedReport | None:
+    try:
+        return msgspec.json.decode(row.content, type=SavedReport)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
