@@ -20,7 +20,7 @@ ITERATIONS_MAX: Final = 100_000
 WARMUP_MAX: Final = 10_000
 ROWS_MAX: Final = 2_000_000
 
-_NO_GRAPH: Final = "the kg_* operations of v0.6.3 are left out: there is no knowledge graph yet"
+_NO_GRAPH: Final = "the kg_* operations of v0.6.3 are not measured"
 _NO_MODEL: Final = "embed_question, cold_recall_semantic and a daemon's memory are left out: there is no model"
 
 
