@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cache
 from hashlib import sha256
+from types import UnionType
 
 import trio
 from msgspec import Struct
@@ -149,7 +150,7 @@ def _principal(incoming: Request, node: Node) -> Principal:
         else AgentId(f"anonymous:req-{node.chance.rng.getrandbits(32):08x}")
     )
     credential: Credential = incoming.scope[CREDENTIAL_KEY]  # type: ignore[typeddict-item]  # the guard's own key
-    return Principal(agent_id=agent, credential=credential)
+    return Principal(agent_id=agent, credential=credential, is_anonymous=not claimed)
 
 
 def _single(incoming: Request, name: str) -> str | None:
@@ -160,7 +161,7 @@ def _single(incoming: Request, name: str) -> str | None:
     return values[0] if values else None
 
 
-def _body(incoming: Request, kind: type[Struct], data: bytes) -> object:
+def _body(incoming: Request, kind: type[Struct] | UnionType, data: bytes) -> object:
     if not data:
         raise InvalidRequest("this route needs a JSON body", code=Code.MALFORMED_JSON)
     _single(incoming, "Content-Type")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import groupby
-from types import NoneType
+from types import NoneType, UnionType
 from typing import (  # Any: JSON Schema and annotations are open
     Any,
     Final,
@@ -34,6 +34,9 @@ WRITE_ERRORS: Final = (Code.STORAGE_FULL, Code.STORAGE_READ_ONLY)
 
 PARAMETERS: Final[dict[str, str]] = {
     "agent_id": "Only memories of this author.",
+    "delete_message.agent_id": "The caller; another agent's inbox is refused.",
+    "inbox.agent_id": "The caller; another agent's inbox is refused.",
+    "remove_agent.agent_id": "Id of an agent.",
     "alias": "The name, in its own spelling.",
     "all": "Purge the whole archive; required if older_than_days is absent.",
     "as_agent": "Narrow the view to what an agent living in this namespace may see.",
@@ -45,10 +48,13 @@ PARAMETERS: Final[dict[str, str]] = {
     "explain": "Whether each memory comes with what its score is made of.",
     "floor": "Whether memories that have nothing to do with the context are left out (and counted in below_floor).",
     "limit": "At most this many.",
+    "inherit": "With namespace: the standards that it inherits, too.",
     "memory_id": "Id of a memory; get and update also take a unique prefix of at least 4 characters.",
+    "message_id": "Id of a message.",
     "min_priority": "Only memories of at least this priority.",
     "mode": "keep: tier and expiry as they were; long: tier long, no expiry.",
     "namespace": "Only memories of exactly this namespace.",
+    "namespaces.namespace": "Answer the standard of this namespace instead of the list.",
     "offset": "Skip this many.",
     "older_than_days": "Purge what was archived longer ago than this.",
     "pattern": "Only memories that hold at least one of these words.",
@@ -59,12 +65,14 @@ PARAMETERS: Final[dict[str, str]] = {
     "tags": "Only memories with this tag.",
     "tier": "Only memories of this tier: short, mid or long.",
     "touch": "Whether recalled memories count as accessed, which extends their life.",
+    "unread_only": "Only messages that were not read yet.",
     "topic": "What the memories are about: their title or metadata.topic.",
     "undo": "Bring back what the call with this forget_id put away; excludes every filter.",
     "until": "Only what was created, or began, at or before this moment (RFC 3339).",
     "wait_below": "Wait up to 10 s for the backlog of embeddings to be at most this.",
 }
-"""A sentence for every query and path parameter; a test finds what is missing."""
+"""A sentence for every query and path parameter, or for that of one route (`route.parameter`), which goes before it; a
+test finds what is missing."""
 
 _TEXT_ANSWER = {"text/plain": {"schema": {"type": "string"}}}
 _OPEN_ANSWER = {JSON_TYPE: {"schema": {"type": "object"}}}
@@ -74,7 +82,7 @@ _REF = "#/components/schemas/{name}"
 def openapi_document(routes: Sequence[Route]) -> dict[str, object]:
     """The document as JSON values. Paths come in the order of the table."""
     types = list(dict.fromkeys(
-        kind for route in routes for kind in (route.body, route.answer) if kind is not None
+        kind for route in routes for kind in (route.body, route.answer, *route.other_answers) if kind is not None
     ))
     if ErrorOut not in types:
         types.append(ErrorOut)
@@ -117,7 +125,7 @@ def _any_json(kind: type) -> dict[str, Any]:
     return {"description": "Any JSON value."}
 
 
-def _operation(route: Route, ref_of: dict[type[Struct], dict[str, Any]]) -> dict[str, object]:
+def _operation(route: Route, ref_of: dict[type[Struct] | UnionType, dict[str, Any]]) -> dict[str, object]:
     operation: dict[str, object] = {"operationId": route.name, "summary": route.summary}
     if parameters := _parameters(route):
         operation["parameters"] = parameters
@@ -125,7 +133,8 @@ def _operation(route: Route, ref_of: dict[type[Struct], dict[str, Any]]) -> dict
         content = {JSON_TYPE: {"schema": ref_of[route.body]}}
         operation["requestBody"] = {"required": route.body_required, "content": content}
     if route.answer is not None:
-        answer: dict[str, Any] = {JSON_TYPE: {"schema": ref_of[route.answer]}}
+        shapes = [ref_of[kind] for kind in (route.answer, *route.other_answers)]
+        answer: dict[str, Any] = {JSON_TYPE: {"schema": shapes[0] if len(shapes) == 1 else {"anyOf": shapes}}}
     else:
         answer = _OPEN_ANSWER if route.path.endswith(".json") else _TEXT_ANSWER
     responses: dict[str, object] = {str(route.status): {"description": "Done.", "content": answer}}
@@ -143,7 +152,7 @@ def _operation(route: Route, ref_of: dict[type[Struct], dict[str, Any]]) -> dict
 
 def _parameters(route: Route) -> list[dict[str, object]]:
     found: list[dict[str, object]] = [
-        {**_parameter(name, "path", {"type": "string"}), "required": True}
+        {**_parameter(route, name, "path", {"type": "string"}), "required": True}
         for name in re.findall(r"\{(\w+)\}", route.path)
     ]
     for field in msgspec.structs.fields(route.query) if route.query is not None else ():
@@ -151,7 +160,7 @@ def _parameters(route: Route) -> list[dict[str, object]]:
         if field.default is not NODEFAULT and field.default is not None:
             schema["default"] = field.default
         required = {"required": True} if field.default is NODEFAULT else {}
-        found.append({**_parameter(field.encode_name, "query", schema), **required})
+        found.append({**_parameter(route, field.encode_name, "query", schema), **required})
     return found + _headers(route)
 
 
@@ -168,8 +177,9 @@ def _headers(route: Route) -> list[dict[str, object]]:
     return [agent, once] if route.effect is Effect.WRITE_ONCE else [agent]
 
 
-def _parameter(name: str, place: str, schema: dict[str, Any]) -> dict[str, object]:
-    return {"name": name, "in": place, "description": PARAMETERS.get(name, ""), "schema": schema}
+def _parameter(route: Route, name: str, place: str, schema: dict[str, Any]) -> dict[str, object]:
+    sentence = PARAMETERS.get(f"{route.name}.{name}") or PARAMETERS.get(name, "")
+    return {"name": name, "in": place, "description": sentence, "schema": schema}
 
 
 def _schema(wanted: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
+from types import UnionType
 from typing import (  # Any: one table holds handlers of every query and body type
     Any,
     Generic,
@@ -73,9 +74,11 @@ class Route(Struct, frozen=True, kw_only=True):
     Attributes:
       path: with variable segments in braces, one segment each (`/api/v1/memories/{memory_id}`).
       name: unique; names the operation in the OpenAPI document.
-      query, body: the Struct that the query string or JSON body is read as; None if it is not read.
+      query, body: the Struct that the query string or JSON body is read as; None if it is not read. A body may also be
+        a union of a Struct and an array.
       body_required: whether the body may be absent.
       answer: type of the JSON answer; None for other media types.
+      other_answers: what it may be instead, for other parameters.
       status: of success.
       status_if_there: of success where nothing new was made, if it is another one.
       errors: codes that this route answers beside those that every route may.
@@ -86,9 +89,10 @@ class Route(Struct, frozen=True, kw_only=True):
     name: str
     handler: Handler
     query: type[Struct] | None = None
-    body: type[Struct] | None = None
+    body: type[Struct] | UnionType | None = None
     body_required: bool = True
     answer: type[Struct] | None
+    other_answers: tuple[type[Struct], ...] = ()
     status: int = 200
     status_if_there: int | None = None
     summary: str

@@ -48,7 +48,7 @@ def _carry_out(argv: Sequence[str], runtime: Runtime, around: Surroundings) -> i
     if parsed.verb is None:
         around.stdout.write(help_text())
         return ExitStatus.OK
-    if parsed.verb.children:
+    if parsed.verb.children and not parsed.verb.run:
         names = ", ".join(child.name for child in parsed.verb.children)
         raise UsageError(f"{parsed.verb.name} needs one of {names}; see `ai-memory {parsed.verb.name} --help`")
     if parsed.verb.name == "help":

@@ -82,10 +82,15 @@ def config_page(page: str) -> str:
     return head + begin + "\n".join(_settings_lists()) + "\n" + end + tail
 
 
+def _leaves(verb: Verb) -> tuple[Verb, ...]:
+    """What can be carried out: the verb, if it does something by itself, and the verbs within it."""
+    return verb.children if verb.children and not verb.run else (verb, *verb.children)
+
+
 def _synopsis(verb: Verb) -> Iterator[str]:
-    for leaf in verb.children or (verb,):
+    for leaf in _leaves(verb):
         yield ".Nm ai-memory"
-        yield f".Cm {verb.name}" + (f" {leaf.name}" if verb.children else "")
+        yield f".Cm {verb.name}" + ("" if leaf is verb else f" {leaf.name}")
         for option in leaf.options:
             lead = "." if option.required else ".Op "
             yield lead + _flags([option.short or option.flag], _argument_of(option))
@@ -100,6 +105,9 @@ def _synopsis(verb: Verb) -> Iterator[str]:
 
 def _description(verb: Verb) -> Iterator[str]:
     yield from _sentences(verb.about or f"{verb.summary[0].upper()}{verb.summary[1:]}.")
+    if verb.prints:
+        yield ".Pp"
+        yield from _sentences(_prints(verb).strip())
     if verb.children:
         yield ".Pp"
         yield "Its verbs are:"
@@ -108,9 +116,6 @@ def _description(verb: Verb) -> Iterator[str]:
             yield f".It Cm {child.name}"
             yield from _sentences(f"{child.summary[0].upper()}{child.summary[1:]}.{_prints(child)}")
         yield ".El"
-    elif verb.prints:
-        yield ".Pp"
-        yield from _sentences(_prints(verb).strip())
 
 
 def _prints(verb: Verb) -> str:
@@ -118,13 +123,11 @@ def _prints(verb: Verb) -> str:
 
 
 def _options(verb: Verb) -> Iterator[str]:
-    if verb.children:
-        for child in verb.children:
-            if child.arguments or child.options:
-                yield f".Ss {child.name}"
-                yield from _own_options(child)
-    else:
-        yield from _own_options(verb)
+    yield from _own_options(verb)
+    for child in verb.children:
+        if child.arguments or child.options:
+            yield f".Ss {child.name}"
+            yield from _own_options(child)
     if any(True for _ in _own_options(verb)) or verb.children:
         yield ".Pp"
     yield "Global options, before or after the verb, are described in"
@@ -160,7 +163,7 @@ def _choices(choices: Sequence[str]) -> str:
 
 
 def _environment(verb: Verb) -> Iterator[str]:
-    settings = [setting for leaf in verb.children or (verb,) for setting in server_settings(leaf)]
+    settings = [setting for leaf in _leaves(verb) for setting in server_settings(leaf)]
     if settings:
         yield "Each option that is a setting has a variable, which the option overrides:"
         yield ".Bl -tag -width Ds"

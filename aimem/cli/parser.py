@@ -68,7 +68,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         if choice := _CHOICE.search(message):
-            where, given, allowed = choice[1].partition("/")[0], choice[2], re.findall(r"[\w-]+", choice[3])
+            where, given, allowed = choice[1].partition("/")[0].strip("[]"), choice[2], re.findall(r"[\w-]+", choice[3])
             near = _did_you_mean(given, allowed)
             # The verbs are too many for one line; the help that is named has them with what they do.
             message = f"{given[:64]!r} is no verb{near}" if where == "VERB" and len(allowed) > _VERBS_NAMED_MAX else (
@@ -116,8 +116,8 @@ def build_parser(out: TextIO | None = None) -> _Parser:
     return root
 
 
-def _add_verbs(parser: _Parser, verbs: Sequence[Verb], *, title: str) -> None:
-    group = parser.add_subparsers(title=title, metavar="VERB")
+def _add_verbs(parser: _Parser, verbs: Sequence[Verb], *, title: str, metavar: str = "VERB") -> None:
+    group = parser.add_subparsers(title=title, metavar=metavar)
     for verb in verbs:
         child = group.add_parser(
             verb.name, help=verb.summary, description=verb.about or f"{verb.summary.capitalize()}.", add_help=False,
@@ -136,7 +136,9 @@ def _fill(parser: _Parser, verb: Verb) -> None:
     _add_global(parser, own_flags=frozenset(option.flag for option in verb.options))
     parser.set_defaults(verb=verb)
     if verb.children:
-        _add_verbs(parser, verb.children, title=f"verbs of {verb.name}")
+        # What does something by itself needs none of its verbs.
+        metavar = "[VERB]" if verb.run else "VERB"
+        _add_verbs(parser, verb.children, title=f"verbs of {verb.name}", metavar=metavar)
 
 
 def server_settings(verb: Verb) -> list[Setting]:

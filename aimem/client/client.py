@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aimem.client.agents import AgentCalls
 from aimem.client.contradictions import ContradictionCalls
 from aimem.client.curation import CurationCalls
 from aimem.client.duplicates import DuplicateCalls
@@ -15,6 +16,7 @@ from aimem.client.upkeep import UpkeepCalls
 
 
 class Client(
+    AgentCalls,
     MemoryCalls,
     ThinkingCalls,
     GraphCalls,

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from msgspec import Raw
+
 from aimem.client.calls import Caller, segment
+from aimem.errors import InvalidRequest
 from aimem.wire import (
+    BulkAnswer,
+    BulkMemories,
     CreateMemory,
     Deleted,
     Linked,
@@ -22,6 +29,7 @@ from aimem.wire import (
     Stored,
     UpdatedMemory,
     UpdateMemory,
+    encode,
 )
 
 
@@ -31,6 +39,13 @@ class MemoryCalls(Caller):
     async def remember(self, request: CreateMemory, *, agent_id: str | None = None, key: str | None = None) -> Stored:
         """Store a memory, or update the visible one of that name."""
         return await self.write("POST", "/memories", Stored, body=request, agent_id=agent_id, key=key)
+
+    async def remember_many(
+        self, requests: Sequence[CreateMemory], *, agent_id: str | None = None, key: str | None = None
+    ) -> BulkAnswer:
+        """Store up to 1,000 memories in one transaction; `results` of the answer says what became of each."""
+        body = BulkMemories(memories=[Raw(_encoded(request)) for request in requests])
+        return await self.write("POST", "/memories/bulk", BulkAnswer, body=body, agent_id=agent_id, key=key)
 
     async def list_memories(self, query: ListQuery | None = None, *, agent_id: str | None = None) -> MemoryPage:
         """A page of live memories, by priority, then the latest change."""
@@ -84,3 +99,10 @@ class MemoryCalls(Caller):
     async def links_of(self, memory_id: str, *, agent_id: str | None = None) -> LinksOut:
         """Links from and to a memory."""
         return await self.read(f"/links/{segment(memory_id)}", LinksOut, agent_id=agent_id)
+
+
+def _encoded(request: CreateMemory) -> bytes:
+    try:
+        return encode(request)
+    except UnicodeEncodeError:
+        raise InvalidRequest("a text holds bytes that are not UTF-8; send well-formed Unicode") from None

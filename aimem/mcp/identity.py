@@ -18,6 +18,11 @@ HttpAgent = Callable[[str | None, str | None], str | None]
 _CLIENT_MAX_CHARS: Final = 48
 _HOST_MAX_CHARS: Final = 56
 _FOREIGN = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
+_NAME = r"[A-Za-z0-9_.-]+"
+_GENERATED = re.compile(
+    rf"ai:{_NAME}@{_NAME}:(?:pid-\d+|mcp(?:-{_NAME})?)|host:{_NAME}:pid-\d+-[0-9a-f]+"
+    rf"|anonymous:(?:pid-\d+-[0-9a-f]+|(?:mcp|req)-{_NAME})", re.ASCII
+)
 
 
 def default_agent(configured: str | None, *, host: str, pid: int, suffix: str) -> DefaultAgent:
@@ -81,6 +86,11 @@ def anonymous_http_agent(client: str | None, nonce: str | None) -> str | None:
     """The chain of an anonymized node: the session alone."""
     del client
     return None if nonce is None else AgentId(f"anonymous:mcp-{nonce[:8]}")
+
+
+def is_generated(agent_id: str) -> bool:
+    """Whether an id is one that is made of a process or a session: nobody chose it, and the next one has another."""
+    return _GENERATED.fullmatch(agent_id) is not None
 
 
 def _part(text: str, max_chars: int) -> str:

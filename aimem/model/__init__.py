@@ -5,6 +5,7 @@ errors, and never know how a value is stored or sent.
 """
 
 from aimem.model import rules, words
+from aimem.model.agent import Agent, Message, inbox_of, is_inbox
 from aimem.model.causality import (
     HLC_MAX,
     Dot,
@@ -79,6 +80,7 @@ __all__ = [
     "SECOND_US",
     "SYSTEM",
     "SYSTEM_AGENT",
+    "Agent",
     "AgentId",
     "ArchivedMemory",
     "Blank",
@@ -100,6 +102,7 @@ __all__ = [
     "Memory",
     "MemoryId",
     "Merged",
+    "Message",
     "Namespace",
     "ObjectState",
     "Op",
@@ -125,8 +128,10 @@ __all__ = [
     "format_instant",
     "generated_title",
     "hlc_at",
+    "inbox_of",
     "instant_of",
     "is_blank",
+    "is_inbox",
     "join",
     "new_memory_id",
     "next_hlc",

@@ -24,12 +24,14 @@ class Principal(Struct, frozen=True, kw_only=True):
     Attributes:
       agent_id: whom writes are attributed to.
       credential: how the caller got in.
+      is_anonymous: whether nobody said who is asking; the id was drawn for this request then.
       as_agent: a namespace path to narrow reads to (visibility of the agent that lives there), or None.
     """
 
     agent_id: AgentId
     credential: Credential
     as_agent: Namespace | None = None
+    is_anonymous: bool = False
 
     @property
     def idempotency_scope(self) -> str:

@@ -26,6 +26,7 @@ NAMESPACE_MAX_DEPTH: Final = 8
 ID_MAX_BYTES: Final = 128
 ID_PREFIX_MIN_CHARS: Final = 4
 AGENT_ID_MAX_BYTES: Final = 128
+AGENT_TYPE_MAX_BYTES: Final = 64
 TAGS_MAX_COUNT: Final = 50
 TAG_MAX_BYTES: Final = 128
 METADATA_MAX_BYTES: Final = 65_536
@@ -45,6 +46,7 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 """All of Unicode's category Cc."""
 _CONTROL_NAMES = {"\n": "line feed", "\t": "tab", "\r": "carriage return"}
 _AGENT_ID = re.compile(r"[A-Za-z0-9_\-:@./]+", re.ASCII)
+_AGENT_TYPE = re.compile(r"human|system|ai:[A-Za-z0-9_.\-]+", re.ASCII)
 _SOURCE = re.compile(r"[a-z0-9_.:-]{1,64}", re.ASCII)
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
@@ -153,6 +155,17 @@ def agent_id(text: str, *, field: str = "agent_id") -> AgentId:
             field=field,
         )
     return AgentId(text)
+
+
+def agent_type(text: str, *, field: str = "agent_type") -> str:
+    """What an agent is: `human`, `system`, or `ai:` and the name of a model or program."""
+    if not (len(text) <= AGENT_TYPE_MAX_BYTES and _AGENT_TYPE.fullmatch(text)):
+        raise InvalidRequest(
+            f"{field}: {text[:80]!r} is unknown; allowed are human, system, and ai: with a name of letters, digits and "
+            f"_ . - after it, at most {AGENT_TYPE_MAX_BYTES} characters in all",
+            field=field,
+        )
+    return text
 
 
 def tags(values: Sequence[str], *, field: str = "tags") -> tuple[str, ...]:

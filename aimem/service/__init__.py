@@ -4,8 +4,10 @@ Owns the rules of the product: what a store, a recall, an archive does. Must nev
 line), hold SQL, or own a deadline.
 """
 
+from aimem.service.agents import list_agents, register_agent, remove_agent
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.autoconsolidate import auto_consolidate
+from aimem.service.bulk import remember_many
 from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
 from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
@@ -22,12 +24,23 @@ from aimem.service.insight import auto_tag, detect_contradiction, expand
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
+from aimem.service.messages import delete_message, inbox, mark_read, notify
 from aimem.service.node import Node, Once, Policy, Sample
-from aimem.service.overview import NodeStatus, capabilities, health, namespaces, stats, status
+from aimem.service.overview import (
+    NodeStatus,
+    capabilities,
+    health,
+    namespaces,
+    standard_of,
+    standards_for,
+    stats,
+    status,
+)
 from aimem.service.recall import recall
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
+from aimem.service.session import start_session
 from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
     expand_query,
@@ -41,14 +54,84 @@ from aimem.service.thinking import (
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
-    "Cycle", "Node", "NodeStatus", "Once", "Policy", "Sample", "archive", "archive_stats", "auto_consolidate",
-    "auto_tag", "begin_cycle", "capabilities", "check_duplicate", "collect", "consolidate", "contradictions",
-    "curate", "curation_reports", "delete", "detect_contradiction", "drop_unused_vectors", "end_cycle",
-    "entity_by_alias", "expand", "expand_query", "export", "forget", "get", "get_taxonomy", "health",
-    "import_memories", "index_status", "is_thinking", "judge_contradiction", "kg_invalidate", "kg_query",
-    "kg_timeline", "link", "links_of", "list_archive", "list_memories", "look_for_language", "namespaces",
-    "note_metadata", "offer_hooks", "promote", "purge_archive", "recall", "register_entity", "reindex",
-    "remember", "resolve", "restore", "roll_back", "run_cycle", "run_hooks", "run_indexer", "run_language",
-    "run_touches", "run_words", "search", "settle_words", "stats", "status", "suggest_tags", "summarise", "tidy",
-    "unlink", "update",
+    "Cycle",
+    "Node",
+    "NodeStatus",
+    "Once",
+    "Policy",
+    "Sample",
+    "archive",
+    "archive_stats",
+    "auto_consolidate",
+    "auto_tag",
+    "begin_cycle",
+    "capabilities",
+    "check_duplicate",
+    "collect",
+    "consolidate",
+    "contradictions",
+    "curate",
+    "curation_reports",
+    "delete",
+    "delete_message",
+    "detect_contradiction",
+    "drop_unused_vectors",
+    "end_cycle",
+    "entity_by_alias",
+    "expand",
+    "expand_query",
+    "export",
+    "forget",
+    "get",
+    "get_taxonomy",
+    "health",
+    "import_memories",
+    "inbox",
+    "index_status",
+    "is_thinking",
+    "judge_contradiction",
+    "kg_invalidate",
+    "kg_query",
+    "kg_timeline",
+    "link",
+    "links_of",
+    "list_agents",
+    "list_archive",
+    "list_memories",
+    "look_for_language",
+    "mark_read",
+    "namespaces",
+    "note_metadata",
+    "notify",
+    "offer_hooks",
+    "promote",
+    "purge_archive",
+    "recall",
+    "register_agent",
+    "register_entity",
+    "reindex",
+    "remember",
+    "remember_many",
+    "remove_agent",
+    "resolve",
+    "restore",
+    "roll_back",
+    "run_cycle",
+    "run_hooks",
+    "run_indexer",
+    "run_language",
+    "run_touches",
+    "run_words",
+    "search",
+    "settle_words",
+    "standard_of",
+    "standards_for",
+    "start_session",
+    "stats",
+    "status",
+    "suggest_tags",
+    "summarise",
+    "tidy",
+    "unlink",
+    "update",
 ]

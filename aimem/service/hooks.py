@@ -31,20 +31,27 @@ AUTO_TAGS: Final = "auto_tags"
 CONFIRMED: Final = "confirmed_contradictions"
 
 
-def offer_hooks(node: Node, who: Principal, stored: Stored, content: str) -> Stored:
+def offer_hook(node: Node, who: Principal, memory_id: MemoryId, namespace: str, content: str) -> str:
     """Queue what the model is to do with a memory that was just created; never waits.
 
-    Returns: the answer to the store, with the reason if hooks are on and this memory has none.
+    Returns: why it will not be done, if hooks are on; else nothing.
     """
     if not node.policy.autonomous_hooks:
-        return stored
-    reason = _reason_to_skip(node, stored.namespace, content)
-    if not reason:
-        try:
-            node.hooks[0].send_nowait(Hook(MemoryId(stored.id), who))
-        except trio.WouldBlock:
-            node.language_state.note_hook("auto_tag", "dropped")
-            reason = "queue_full"
+        return ""
+    reason = _reason_to_skip(node, namespace, content)
+    if reason:
+        return reason
+    try:
+        node.hooks[0].send_nowait(Hook(memory_id, who))
+    except trio.WouldBlock:
+        node.language_state.note_hook("auto_tag", "dropped")
+        return "queue_full"
+    return ""
+
+
+def offer_hooks(node: Node, who: Principal, stored: Stored, content: str) -> Stored:
+    """The same for the answer to a store, which then holds the reason."""
+    reason = offer_hook(node, who, MemoryId(stored.id), stored.namespace, content)
     return msgspec.structs.replace(stored, autonomy_hook_skipped=reason) if reason else stored
 
 

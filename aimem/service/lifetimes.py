@@ -9,8 +9,9 @@ import trio
 
 from aimem.errors import Unavailable
 from aimem.model import Entry, FieldValue, Instant, Memory, MemoryId, Principal, Tier, after
+from aimem.ports import Connection
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node, Policy, Touch
-from aimem.store import MEMORY, Clause, Transaction, effective_expiry, expiry_judged, idempotency, memories
+from aimem.store import MEMORY, Clause, Transaction, effective_expiry, expiry_judged, idempotency, memories, messages
 from aimem.wire import GcQuery, GcResult
 
 BATCH: Final = 200
@@ -41,17 +42,21 @@ def collect_entries(transaction: Transaction, policy: Policy, ids: Sequence[Memo
 
 
 async def collect(node: Node, who: Principal, query: GcQuery) -> GcResult:
-    """Archive (or delete, if `archive_on_gc` is off) every expired memory; with `dry_run` only count them."""
+    """Archive (or delete, if `archive_on_gc` is off) every expired memory; with `dry_run` only count them.
+
+    Messages that were read and have expired since are deleted: an archive that nobody may see serves nobody.
+    """
     del who  # anybody may ask for what the clock does anyway
     if query.dry_run:
-        count = await node.store.read(memories.count_expired, node.clock.now())
+        count = await node.store.read(_count_expired, node.clock.now())
         return GcResult(expired_deleted=0, collected=count, dry_run=True)
     total = 0
-    while True:
-        wrote = await node.store.write(_collect_batch, node)
-        total += wrote.value
-        if wrote.value < BATCH:
-            break
+    for collect_batch in (_collect_batch, _collect_messages):
+        while True:
+            wrote = await node.store.write(collect_batch, node)
+            total += wrote.value
+            if wrote.value < BATCH:
+                break
     node.counters.collected += total
     return GcResult(expired_deleted=total, collected=total, dry_run=False)
 
@@ -61,6 +66,17 @@ def _collect_batch(transaction: Transaction, node: Node) -> int:
     if ids:
         transaction.emit("gc", collect_entries(transaction, node.policy, ids))
     return len(ids)
+
+
+def _collect_messages(transaction: Transaction, _: Node) -> int:
+    ids = messages.expired_ids(transaction.conn, transaction.now, BATCH)
+    if ids:
+        transaction.emit("gc", [transaction.bury(MEMORY, memory_id) for memory_id in ids])
+    return len(ids)
+
+
+def _count_expired(conn: Connection, now: Instant) -> int:
+    return memories.count_expired(conn, now) + messages.count_expired(conn, now)
 
 
 async def tidy(node: Node) -> None:

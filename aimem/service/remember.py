@@ -148,13 +148,20 @@ def _remember(
     return answer_once(transaction, node, who, once, Stored, run)
 
 
-def store_draft(transaction: Transaction, node: Node, who: Principal, draft: Draft, once: Once | None) -> Stored:
-    """Facts, decision and effect of one store, inside the write's transaction."""
+def store_draft(
+    transaction: Transaction, node: Node, who: Principal, draft: Draft, once: Once | None, index: int = 0
+) -> Stored:
+    """Facts, decision and effect of one store, inside the write's transaction.
+
+    Args:
+      index: its place among the stores of its request.
+    """
     conn, now = transaction.conn, transaction.now
+    memory_id = fresh_id(node, who, once, index)
     if draft.title_generated:
-        title, holder = _unique_title(transaction, draft, memory_id := fresh_id(node, who, once)), None
+        title, holder = _unique_title(transaction, draft, memory_id), None
     else:
-        title, memory_id = draft.title, fresh_id(node, who, once)
+        title = draft.title
         holder = holder_of(transaction, who, draft)
     decision = decide_remember(draft, holder, now, node.policy.lifetimes)
     if isinstance(decision, Rewrite):

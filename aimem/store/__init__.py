@@ -5,6 +5,7 @@ hand it plain functions, replication hands it the fold's rule.
 """
 
 from aimem.store import (
+    agents,
     curation,
     duplicates,
     embeddings,
@@ -16,6 +17,7 @@ from aimem.store import (
     likeness,
     linkage,
     memories,
+    messages,
     oplog,
     statistics,
     taxonomy,
@@ -55,6 +57,7 @@ __all__ = [
     "Transaction",
     "UnknownKind",
     "Wrote",
+    "agents",
     "alias_key_text",
     "curation",
     "digest",
@@ -75,6 +78,7 @@ __all__ = [
     "live_at",
     "matching",
     "memories",
+    "messages",
     "oplog",
     "standing",
     "statistics",

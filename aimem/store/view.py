@@ -1,6 +1,9 @@
 """Names as a view: what the joined state of memories means for readers, recomputed for the names that a write touches.
 
 Of the live rows with one name (and author, if private) the least `born` is *the* memory, the others are shadows.
+Messages have no part in it: they stand as `unborn`, so that whatever reads memories passes them over, and nothing
+indexes them; inboxes read the objects themselves (store.messages).
+
 Nothing here is truth and nothing replicates; it is a function of the objects alone, so every node that knows the same
 ops shows the same. The clock plays no part: expired rows keep their name until an op collects them; reads hide them.
 """
@@ -15,7 +18,7 @@ from typing import cast
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from aimem.model import ObjectState
+from aimem.model import ObjectState, is_inbox
 from aimem.ports import Connection, Row
 from aimem.store.dialogue import Place, dialogue_of
 from aimem.store.kinds import LIVE, MEMORY, load_object
@@ -81,6 +84,12 @@ def name_of(state: ObjectState) -> Name | None:
     """The name that a memory's state carries."""
     cell = state.fields.get("name")
     return None if cell is None or not isinstance(cell.value, tuple) else (str(cell.value[0]), str(cell.value[1]))
+
+
+def _has_part(state: ObjectState) -> bool:
+    """Whether it is a memory that readers may see, once it is complete."""
+    name = name_of(state)
+    return name is not None and not is_inbox(name[0])
 
 
 def effective_expiry(state: ObjectState) -> int | None:
@@ -192,14 +201,14 @@ def refresh(
       rewritten: ids whose name, content or tags changed.
     """
     judged: list[tuple[Seen, ObjectState]] = []
-    for name in sorted(set(names)):
+    for name in sorted({name for name in names if not is_inbox(name[0])}):
         ids = [str(row[0]) for row in conn.execute(_IDS_OF_NAME, name).fetchall()]
         states = {i: touched[i] if i in touched else load_object(conn, MEMORY, i) for i in ids}
         judged += [(seen, states[seen.id]) for seen in judge_names(list(states.items()))]
     judged += [
         (_seen(memory_id, state, "unborn", None), state)
         for memory_id, state in touched.items()
-        if name_of(state) is None
+        if not _has_part(state)
     ]
     shown = [(seen, _shown(conn, seen.id)) for seen, _ in judged]
     # A name may pass from one row to another: whoever has to give one up does so before anybody takes it.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any, Final, TypeVar  # Any: decoders of different types share one cache
+from types import UnionType
+from typing import Any, Final, TypeVar, overload  # Any: decoders of different types share one cache
 
 import msgspec
 
@@ -31,7 +32,15 @@ def _decoder(kind: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(kind)
 
 
-def decode_body(kind: type[T], data: bytes) -> T:
+@overload
+def decode_body(kind: type[T], data: bytes) -> T: ...
+
+
+@overload
+def decode_body(kind: UnionType, data: bytes) -> object: ...
+
+
+def decode_body(kind: type[T] | UnionType, data: bytes) -> T | object:
     """Read a JSON text as a value of this type; unknown fields are ignored, `null` for an optional field is absence.
 
     Raises: InvalidRequest(malformed_json) if it is no UTF-8 JSON text; InvalidRequest(schema_mismatch) naming the field

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import pytest
@@ -32,13 +33,18 @@ def words(text: str) -> set[str]:
     return set(re.findall(r"\w+", text))
 
 
+def shapes(kind: object) -> list[type[msgspec.Struct]]:
+    """The Structs that a query or a body may be."""
+    return [one for one in (get_args(kind) or (kind,)) if isinstance(one, type) and issubclass(one, msgspec.Struct)]
+
+
 def test_routes_of_the_page_are_those_of_the_table() -> None:
     assert set(items()) == {(route.method, route.path) for route in ROUTES}
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 def test_parameters_and_body_fields_are_in_the_page(route: Route) -> None:
-    kinds = [kind for kind in (route.query, route.body) if kind is not None]
+    kinds = [kind for whole in (route.query, route.body) for kind in shapes(whole)]
     names = {field.encode_name for kind in kinds for field in msgspec.structs.fields(kind)}
     inner = {"content", "id", "title", "tier", "namespace", "tags", "priority", "confidence", "source", "expires_at",
              "created_at", "updated_at", "metadata", "title_generated", "archived_at",
@@ -48,7 +54,8 @@ def test_parameters_and_body_fields_are_in_the_page(route: Route) -> None:
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if route.answer is not None], ids=lambda route: route.name)
 def test_fields_of_answers_are_in_the_page(route: Route) -> None:
-    fields = {field.encode_name for field in msgspec.structs.fields(route.answer)}
+    kinds = (route.answer, *route.other_answers)
+    fields = {field.encode_name for kind in kinds for field in msgspec.structs.fields(kind)}
     if issubclass(route.answer, MemoryOut):
         fields -= MEMORY_FIELDS
     assert fields <= words(items()[route.method, route.path])

@@ -104,6 +104,19 @@ ROUTES: list[tuple[Callable[[Client], Awaitable[object]], str, str, dict[str, ob
     (lambda c: c.import_memories(wire.ImportRequest(memories=[])), "POST", "/import",
      {"memories": [], "links": [], "archived": [], "aliases": [], "agents": [], "trust_source": False,
       "dry_run": False, "conversations": False}),
+    (lambda c: c.list_agents(), "GET", "/agents?limit=1000&offset=0", None),
+    (lambda c: c.register_agent(wire.AgentRequest(agent_id="a", agent_type="human")), "POST", "/agents",
+     {"agent_id": "a", "agent_type": "human"}),
+    (lambda c: c.remove_agent("a/b"), "DELETE", "/agents/a%2Fb", None),
+    (lambda c: c.remove_agent(".."), "DELETE", "/agents/%2E%2E", None),
+    (lambda c: c.notify(wire.NotifyRequest(target_agent_id="b", title="t", payload="p")), "POST", "/notify",
+     {"target_agent_id": "b", "title": "t", "payload": "p"}),
+    (lambda c: c.inbox(wire.InboxQuery(unread_only=True, limit=5)), "GET",
+     "/inbox?unread_only=true&limit=5&offset=0", None),
+    (lambda c: c.mark_read(wire.ReadRequest(ids=["m"])), "POST", "/inbox/read", {"ids": ["m"]}),
+    (lambda c: c.delete_message("m/1"), "DELETE", "/inbox/m%2F1", None),
+    (lambda c: c.start_session(wire.SessionRequest(limit=3)), "POST", "/session/start",
+     {"limit": 3, "summary": False}),
     (lambda c: c.health(), "GET", "/health", None),
     (lambda c: c.capabilities(), "GET", "/capabilities", None),
     (lambda c: c.index_status(wait_below=7), "GET", "/index?wait_below=7", None),
@@ -132,6 +145,23 @@ def test_each_method_sends_its_route(act, method, path, body) -> None:  # type: 
     sent = {name: value for name, value in json.loads(request.content or b"{}").items() if value is not None}
     assert sent == (body or {})
     assert request.headers.get("Content-Type") == ("application/json" if body else None)
+
+
+def test_bulk_sends_its_items_as_single_stores_would_be() -> None:
+    item = wire.CreateMemory(content="c", tags=["x"])
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        assert (request.method, request.url.path) == ("POST", "/api/v1/memories/bulk")
+        assert json.loads(request.content) == {"memories": [wire.to_builtins(item)]}
+        refusal = {"index": 0, "error": "no", "code": "invalid_request"}
+        counts = {"created": 0, "errors": ["x: no"], "updated": 0, "ids": []}
+        return httpx.Response(200, json={**counts, "results": [refusal]})
+
+    answer = ask(handler, lambda client: client.remember_many([item]))
+    assert isinstance(answer, wire.BulkAnswer)
+    assert answer.results[0].code == "invalid_request"
+    with pytest.raises(InvalidRequest, match="UTF-8"):
+        ask(handler, lambda client: client.remember_many([wire.CreateMemory(content="\ud800")]))
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])

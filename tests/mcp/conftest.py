@@ -15,6 +15,8 @@ from msgspec import Struct
 from aimem.config import McpProfile
 from aimem.mcp import run_mcp
 from aimem.wire import (
+    AgentOut,
+    AgentsOut,
     ArchivedOut,
     ArchivedPage,
     ArchiveStats,
@@ -26,20 +28,26 @@ from aimem.wire import (
     ExpandedQuery,
     Forgotten,
     GcResult,
+    Inbox,
+    InboxMessage,
     Linked,
     LinkOut,
     LinksOut,
+    MarkedRead,
     MemoryName,
     MemoryOut,
     MemoryPage,
     MemoryWithLinks,
     NamespaceCount,
+    Notified,
     Promoted,
     Purged,
     RecallResult,
+    Registered,
     Restored,
     ScoredMemory,
     SearchResult,
+    Session,
     Stats,
     Stored,
     TierCount,
@@ -58,6 +66,11 @@ FIELDS: dict[str, object] = {
 MEMORY = MemoryOut(**FIELDS)  # type: ignore[arg-type]  # one table of fields for all shapes
 LINK = LinkOut(source_id="7f3a", target_id="9c", relation="supersedes", created_at="2026-01-02T03:04:05.000000Z")
 IN_APP = NamespaceCount(namespace="team/app", count=1)
+THEN = "2026-01-02T03:04:05.000000Z"
+AGENT = {
+    "agent_id": "bob", "capabilities": ("plan",), "registered_at": THEN, "last_seen_at": THEN, "registered_by": "me",
+}
+MESSAGE = {"sender": "me", "title": "T", "payload": "P", "priority": 5, "tier": "mid", "created_at": THEN}
 ANSWERS: dict[str, Struct] = {
     **GRAPH_ANSWERS,
     "remember": Stored(
@@ -98,6 +111,24 @@ ANSWERS: dict[str, Struct] = {
     ),
     "purge_archive": Purged(purged=3),
     "restore": Restored(restored=True, id="7f3a"),
+    "register_agent": Registered(
+        registered=True, agent_type="human", action="created", version="s:3", **{**AGENT, "id": "bob"},
+    ),
+    "list_agents": AgentsOut(count=1, agents=(AgentOut(agent_type="human", **AGENT),), total=1),
+    "notify": Notified(
+        id="9c", sender="me", recipient="bob", namespace="_messages/bob", tier="mid", delivered_at=THEN, version="s:4",
+    ),
+    "inbox": Inbox(
+        agent_id="bob", namespace="_messages/bob", count=2, unread_only=False, messages=(
+            InboxMessage(id="9c", read=False, access_count=0, **MESSAGE),
+            InboxMessage(id="9d", read=True, access_count=1, read_at=THEN, **MESSAGE),
+        ), unread_count=1,
+    ),
+    "mark_read": MarkedRead(read=("9c",), missing=(), count=1, version="s:5"),
+    "start_session": Session(
+        memories=(ScoredMemory(**FIELDS, score=0.0),),  # type: ignore[arg-type]
+        count=1, mode="session_start", session_id="5e", agent_id="me",
+    ),
     "archive_stats": ArchiveStats(archived_total=1, by_namespace=(IN_APP,)),
     "capabilities": Capabilities(
         schema_version="2", tier="semantic", version="0.1.0", features={"keyword_search": True}, models={},

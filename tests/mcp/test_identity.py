@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from aimem.errors import InvalidRequest
 from aimem.mcp import anonymous_agent, default_agent
+from aimem.mcp.identity import is_generated
 from aimem.model import rules
 
 
@@ -24,6 +25,25 @@ from aimem.model import rules
 )
 def test_the_default_identity_is_the_configured_else_the_clients_else_the_hosts(configured, host, client, expected):
     assert default_agent(configured, host=host, pid=42, suffix="0a1b2c3d")(client) == expected
+
+
+@pytest.mark.parametrize(
+    ("agent_id", "expected"),
+    [
+        ("ai:claude-code@box:pid-42", True), ("ai:Claude-Code-beta@my-box:pid-42", True),
+        ("host:box:pid-42-0a1b2c3d", True), ("anonymous:pid-42-0a1b2c3d", True), ("alice", False),
+        ("ai:planner", False), ("ai:planner@box", False), ("host:box", False), ("anonymous:req-0a1b2c3d", True),
+        ("anonymous", False), ("ai:x@y:pid-1/z", False), ("ai:x@y:mcp", True), ("ai:x@y:mcp-AbC123", True),
+    ],
+)
+def test_an_identity_made_of_a_process_is_told_from_a_chosen_one(agent_id, expected):
+    assert is_generated(agent_id) is expected
+
+
+@given(st.text(max_size=60), st.text(max_size=60), st.integers(0, 2**22))
+def test_every_identity_that_is_made_is_known_as_such(client, host, pid):
+    assert is_generated(default_agent(None, host=host, pid=pid, suffix="0a1b2c3d")(client))
+    assert is_generated(anonymous_agent(None, pid=pid, suffix="0a1b2c3d")(client))
 
 
 def test_an_anonymized_process_tells_neither_host_nor_client():

@@ -22,6 +22,7 @@ def server(client):
 async def test_the_sdks_client_lists_and_calls_every_tool(server, client, mode):
     arguments = {
         "title": "T", "content": "C", "context": "x", "query": "x", "id": "7f3a", "source_id": "a", "target_id": "b",
+        "agent_id": "me", "agent_type": "human", "target_agent_id": "bob", "payload": "P",
         "relation": "supersedes", "canonical_name": "Acme", "namespace": "crm", "alias": "A",
         "ids": ["a", "b"], "id_a": "a", "id_b": "b",
     }

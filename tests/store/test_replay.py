@@ -29,8 +29,11 @@ from aimem.wire import (
     ArchiveRequest,
     CreateMemory,
     GcQuery,
+    InboxQuery,
     LinkRequest,
+    NotifyRequest,
     PurgeQuery,
+    ReadRequest,
     RecallRequest,
     RestoreQuery,
     UpdateMemory,
@@ -112,6 +115,8 @@ class Life:
                     self.name,
                     self.register,
                     self.end_link,
+                    self.notify,
+                    self.read_message,
                 ]
             )
             try:
@@ -142,6 +147,22 @@ class Life:
                 priority=self.rng.randint(1, 10),
             ),
         )
+
+    async def notify(self) -> None:
+        title, target = self.rng.choice(["one", "two"]), self.rng.choice(["alice", "bob"])
+        await service.notify(
+            self.node, self.who(), NotifyRequest(target_agent_id=target, title=title, payload="word", tier="short")
+        )
+
+    async def read_message(self) -> None:
+        who = self.who()
+        found = (await service.inbox(self.node, who, InboxQuery())).messages
+        if found:
+            message_id = self.rng.choice(found).id
+            if self.rng.random() < 0.3:
+                await service.delete_message(self.node, who, message_id, None)
+            else:
+                await service.mark_read(self.node, who, ReadRequest(ids=[message_id]))
 
     async def update(self) -> None:
         await service.update(

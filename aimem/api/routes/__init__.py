@@ -9,6 +9,7 @@ from typing import Final
 
 from aimem.api.route import Route
 from aimem.api.routes import (
+    agents,
     archive,
     consolidating,
     contradictions,
@@ -19,7 +20,9 @@ from aimem.api.routes import (
     graph,
     links,
     memories,
+    messages,
     node,
+    session,
     taxonomy,
     thinking,
     transfer,
@@ -42,5 +45,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *upkeep.ROUTES,
     *transfer.ROUTES,
     *archive.ROUTES,
+    *agents.ROUTES,
+    *messages.ROUTES,
+    *session.ROUTES,
 )
 """Every route of this surface; `{memory_id}` takes one segment, a slash inside an id is sent as %2F."""

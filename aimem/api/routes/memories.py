@@ -11,6 +11,8 @@ from aimem import service
 from aimem.api.route import Call, Effect, Route
 from aimem.errors import Code
 from aimem.wire import (
+    BulkAnswer,
+    BulkRequest,
     CreateMemory,
     Deleted,
     ListQuery,
@@ -27,6 +29,11 @@ from aimem.wire import (
 async def remember(call: Call[None, CreateMemory]) -> Stored:
     """Store."""
     return await service.remember(call.node, call.who, call.body, call.once)
+
+
+async def remember_many(call: Call[None, BulkRequest]) -> BulkAnswer:
+    """Store many."""
+    return await service.remember_many(call.node, call.who, call.body, call.once)
 
 
 async def list_memories(call: Call[ListQuery, None]) -> MemoryPage:
@@ -61,6 +68,11 @@ ROUTES: Final[tuple[Route, ...]] = (
         answer=Stored, status=201,
         summary="Store a memory, or update the author's own of the same namespace and title.", effect=Effect.WRITE_ONCE,
         errors=(Code.RESERVED_NAMESPACE, Code.ID_TAKEN),
+    ),
+    Route(
+        method="POST", path="/api/v1/memories/bulk", name="remember_many", handler=remember_many, body=BulkRequest,
+        answer=BulkAnswer, summary="Store up to 1,000 memories in one transaction, each as if it came alone.",
+        effect=Effect.WRITE_ONCE,
     ),
     Route(
         method="GET", path="/api/v1/memories", name="list_memories", handler=list_memories, query=ListQuery,

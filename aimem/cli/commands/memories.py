@@ -26,7 +26,7 @@ def store(context: Context) -> int:
     if value("expires_at") is not None and value("ttl_secs") is not None:
         raise UsageError("--expires-at excludes --ttl-secs; give one of them")
     request = CreateMemory(
-        title=value("title"), content=_content(context), tier=value("tier"),
+        title=value("title"), content=content_of(context), tier=value("tier"),
         namespace=value("namespace") or project_namespace(context.around.cwd), tags=comma_list(value("tags")) or [],
         priority=value("priority"), confidence=value("confidence"), source=value("source"),
         expires_at=value("expires_at"), ttl_secs=value("ttl_secs"), scope=value("scope"))
@@ -58,7 +58,7 @@ def update(context: Context) -> int:
     """Change a memory."""
     value = context.value
     request = UpdateMemory(
-        title=value("title"), content=_content(context), tier=value("tier"), namespace=value("namespace"),
+        title=value("title"), content=content_of(context), tier=value("tier"), namespace=value("namespace"),
         tags=comma_list(value("tags")), priority=value("priority"), confidence=value("confidence"),
         expires_at=value("expires_at"))
     if request == UpdateMemory():
@@ -154,7 +154,7 @@ def unlink(context: Context) -> int:
     return ExitStatus.OK
 
 
-def _content(context: Context) -> str:
+def content_of(context: Context) -> str:
     """The text of --content; `-` is standard input, read no further than a memory can hold."""
     given: str = context.value("content")
     if given != "-":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aimem.cli.verbs import contradictions, curation, finding, interactive, memories, servers, transfer, upkeep
+from aimem.cli.verbs import agents, contradictions, curation, finding, interactive, memories, servers, transfer, upkeep
 from aimem.cli.verbs.table import Argument, Option, Verb
 
 VERBS: Final = (
@@ -32,6 +32,9 @@ VERBS: Final = (
     upkeep.NAMESPACES,
     upkeep.GC,
     upkeep.ARCHIVE,
+    agents.AGENTS,
+    agents.NOTIFY,
+    agents.INBOX,
     transfer.IMPORT,
     transfer.EXPORT,
     upkeep.REINDEX,

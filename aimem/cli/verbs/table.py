@@ -48,7 +48,7 @@ class Option(Struct, frozen=True, kw_only=True):
 
 
 class Verb(Struct, frozen=True, kw_only=True):
-    """A verb, or a group of verbs (`children`).
+    """A verb, or a group of verbs (`children`), which may do something by itself too (`run`).
 
     Attributes:
       prints: what `--json` prints.

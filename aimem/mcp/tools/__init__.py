@@ -8,7 +8,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from aimem.mcp.tools import curation, duplicates, entities, finding, graph, links, memories, taxonomy, thinking, upkeep
+from aimem.mcp.tools import (
+    agents,
+    curation,
+    duplicates,
+    entities,
+    finding,
+    graph,
+    links,
+    memories,
+    messages,
+    session,
+    taxonomy,
+    thinking,
+    upkeep,
+)
 from aimem.mcp.tools.tool import Call, Effect, Tool
 
 TOOLS: Final[Mapping[str, Tool]] = {
@@ -24,6 +38,9 @@ TOOLS: Final[Mapping[str, Tool]] = {
         duplicates.TOOLS,
         curation.TOOLS,
         upkeep.TOOLS,
+        agents.TOOLS,
+        messages.TOOLS,
+        session.TOOLS,
     )
     for tool in table
 }
