@@ -97,5 +97,21 @@ OUR_ROUTES: Final = {
     ("GET", "/api/v1/openapi.json"): "the surface describes itself",
     ("GET", "/api/v1/index"): "how far the indexer is",
     ("POST", "/api/v1/index"): "the verb reindex",
+    ("POST", "/api/v1/expand_query"): "the tool memory_expand_query: every door is a client of this surface",
+    ("POST", "/api/v1/memories/{memory_id}/auto_tag"): "the tool memory_auto_tag",
+    ("POST", "/api/v1/detect_contradiction"): "the tool memory_detect_contradiction",
+    ("POST", "/api/v1/resolve"): "the verb resolve",
+    ("POST", "/api/v1/auto_consolidate"): "the verb auto-consolidate",
+    ("POST", "/api/v1/curator"): "the verb curator --once",
+    ("GET", "/api/v1/curator/reports"): "what the curator of a daemon did",
+    ("POST", "/api/v1/curator/rollback"): "the verb curator --rollback",
+    ("DELETE", "/api/v1/agents/{agent_id}"): "a registration could never be taken back",
+    ("POST", "/api/v1/inbox/read"): "there was no way to mark a message as read",
+    ("DELETE", "/api/v1/inbox/{message_id}"): "the recipient alone may delete a message",
 }
-OUR_VERBS: Final = {"unlink": "takes a link back, which only HTTP could", "help": "people try it"}
+OUR_VERBS: Final = {
+    "unlink": "takes a link back, which only HTTP could",
+    "notify": "messages could not be sent from the command line",
+    "inbox": "nor read there",
+    "help": "people try it",
+}
