@@ -31,6 +31,9 @@ _INLINE_CHUNKS: Final = 2_000
 _SILENCE_S: Final = 30.0
 """A model elsewhere that failed is not asked about questions for so long: recall would wait for it each time."""
 
+_PIECES_A_HOP: Final = 128
+"""A thread cannot be stopped: the node's end waits for so many pieces, a second or two (some ten by a slow server)."""
+
 _SCANS_MAX_COUNT: Final = 2
 """A scan is bound by one core and its memory; more at once would only take time from each other."""
 
@@ -72,6 +75,7 @@ class Recaller:
         self._is_warming = False
         self._silence = ""
         self._silent_until = -math.inf
+        self._failure_count = 0
         self._keeper = None if folder is None else BaseKeeper(folder, threads)
         self._embedder = embedder
         self._threads = threads
@@ -162,7 +166,7 @@ class Recaller:
         await self._settled.wait()
         if self._embedder is None or trio.current_time() < self._silent_until:
             return None
-        embed = partial(_embed_question, self._embedder, text, " ".join(context_tokens))
+        embed = partial(self._embed_unless_silent, self._embedder, text, " ".join(context_tokens), self._failure_count)
         try:
             vector = await self._threads.run(embed, limiter=self._questions)
             read_vector(vector, self.index.dimension)
@@ -175,10 +179,17 @@ class Recaller:
         self._end_silence()
         return vector
 
+    def _embed_unless_silent(self, embedder: Embedder, text: str, context: str, failure_count: int) -> bytes:
+        """In the thread: whoever waited behind a question that failed does not wait for the model once more."""
+        if self._failure_count != failure_count:
+            raise ModelUnavailable(self._silence)
+        return _embed_question(embedder, text, context)
+
     def _note_silence(self, error: ModelUnavailable) -> None:
         if not self._silence:
             log.warning("recall.model_away", extra={"reason": error.message})
         self._silence, self._silent_until = error.message, trio.current_time() + _SILENCE_S
+        self._failure_count += 1
 
     def _end_silence(self) -> None:
         if self._silence:
@@ -192,13 +203,18 @@ class Recaller:
         """
         if self._embedder is None:
             return [[] for _ in texts]
+        embedder, run = self._embedder, partial(self._threads.run, limiter=self._documents)
+        chunks = await run(partial(_chunk_all, embedder, texts))
+        pieces, made = [piece for of_text in chunks for piece in of_text], list[bytes]()
         try:
-            made = await self._threads.run(partial(_embed_chunks, self._embedder, texts), limiter=self._documents)
+            for start in range(0, len(pieces), _PIECES_A_HOP):
+                made += await run(partial(embedder.embed, pieces[start:start + _PIECES_A_HOP]))
         except ModelUnavailable as error:
             self._note_silence(error)
             raise
         self._end_silence()
-        return made
+        vectors = iter(made)
+        return [[next(vectors) for _ in of_text] for of_text in chunks]
 
     async def nearest(
         self, vector: bytes, limit: int, allowed: Collection[int] | None = None
@@ -266,7 +282,5 @@ def _embed_question(embedder: Embedder, text: str, context: str) -> bytes:
     return bytes((mixed / np.linalg.norm(mixed)).astype("<f4").tobytes())
 
 
-def _embed_chunks(embedder: Embedder, texts: Sequence[str]) -> list[list[bytes]]:
-    chunks = [embedder.chunk(text) for text in texts]
-    vectors = iter(embedder.embed([piece for pieces in chunks for piece in pieces]))
-    return [[next(vectors) for _ in pieces] for pieces in chunks]
+def _chunk_all(embedder: Embedder, texts: Sequence[str]) -> list[list[str]]:
+    return [embedder.chunk(text) for text in texts]

@@ -184,3 +184,23 @@ async def test_documents_that_cannot_be_embedded_are_an_error_and_those_that_can
     embedder.is_away = False
     await recaller.embed_documents(["a"])
     assert recaller.mode is RecallMode.HYBRID
+
+
+async def test_questions_that_waited_behind_one_that_failed_do_not_wait_for_the_model_again() -> None:
+    embedder = Distant()
+    recaller = Recaller(threads=InlineThreads(), embedder=embedder)
+    embedder.is_away = True
+    async with trio.open_nursery() as nursery:
+        for _ in range(10):
+            nursery.start_soon(recaller.embed_query, "a")
+    assert embedder.asked == 1
+
+
+async def test_many_pieces_are_embedded_in_several_hops_and_come_back_to_their_texts() -> None:
+    threads = InlineThreads()
+    recaller = Recaller(threads=threads, embedder=LetterEmbedder())
+    texts = ["a" * 1_000, "b", "c" * 500]
+    made = await recaller.embed_documents(texts)
+    assert [len(vectors) for vectors in made] == [100, 1, 50]
+    assert [vectors[-1] for vectors in made] == LetterEmbedder().embed(["a" * 10, "b", "c" * 10])
+    assert len(threads.limits) == 3
