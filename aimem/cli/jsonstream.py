@@ -60,9 +60,11 @@ def pieces(stream: BinaryIO, *, max_bytes: int, head: bytes = b"") -> Iterator[P
 class _Reader:
     def __init__(self, stream: BinaryIO, max_bytes: int, head: bytes) -> None:
         self._stream, self._max_bytes = stream, max_bytes
-        self._data = head.removeprefix(BYTE_ORDER_MARK) if head else stream.read(3).removeprefix(BYTE_ORDER_MARK)
-        self._at = 0
-        self._passed = len(head) - len(self._data) if head else 0
+        self._data, self._at, self._passed = head, 0, 0
+        while len(self._data) < len(BYTE_ORDER_MARK) and self._read_more(0):
+            pass
+        if self._data.startswith(BYTE_ORDER_MARK):
+            self._at = len(BYTE_ORDER_MARK)
 
     def fault(self, what: str) -> InvalidRequest:
         return InvalidRequest(f"byte {self._passed + self._at}: {what}", field="file")

@@ -199,6 +199,10 @@ def _add_option(parser: argparse.ArgumentParser, option: Option) -> None:
     words = option.help + default_words(option)
     if option.read is None:
         parser.add_argument(*names, dest=option.name, action="store_true", help=words)
+    elif option.repeats:
+        parser.add_argument(
+            *names, dest=option.name, type=option.read, action="append", default=[], metavar=option_metavar(option),
+            help=words)
     else:
         parser.add_argument(
             *names, dest=option.name, type=option.read, default=option.default, required=option.required,

@@ -8,8 +8,14 @@ from aimem.wire import (
     AutoConsolidateRequest,
     Consolidated,
     ConsolidateRequest,
+    CurateRequest,
+    CurationReport,
     ForgetRequest,
     Forgotten,
+    ReportsPage,
+    ReportsQuery,
+    RollbackRequest,
+    RolledBack,
 )
 
 
@@ -31,3 +37,22 @@ class CurationCalls(Caller):
     ) -> AutoConsolidated:
         """Consolidate what shares a tag, namespace by namespace."""
         return await self.write("POST", "/auto_consolidate", AutoConsolidated, body=request, agent_id=agent_id, key=key)
+
+    async def curate(
+        self, request: CurateRequest | None = None, *, agent_id: str | None = None, key: str | None = None
+    ) -> CurationReport:
+        """Run one cycle of the curator; `more` of its report asks for another."""
+        return await self.write(
+            "POST", "/curator", CurationReport, body=request or CurateRequest(), agent_id=agent_id, key=key)
+
+    async def curation_reports(
+        self, query: ReportsQuery | None = None, *, agent_id: str | None = None
+    ) -> ReportsPage:
+        """Reports of cycles, the latest first."""
+        return await self.read("/curator/reports", ReportsPage, query=query or ReportsQuery(), agent_id=agent_id)
+
+    async def roll_back(
+        self, request: RollbackRequest, *, agent_id: str | None = None, key: str | None = None
+    ) -> RolledBack:
+        """Take back what the curator did: one act, or the last ones."""
+        return await self.write("POST", "/curator/rollback", RolledBack, body=request, agent_id=agent_id, key=key)

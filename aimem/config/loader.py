@@ -236,7 +236,9 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
         lifetimes=_lifetimes(given),
         curator=CuratorConfig(
             archive_on_gc=_get(given, "archive_on_gc", bool, True),
-            archive_max_days=_positive(given, "archive_max_days", None)),
+            archive_max_days=_positive(given, "archive_max_days", None),
+            cycle_interval_s=_positive(given, "curator.interval_secs", None),
+            max_ops=_get(given, "curator.max_ops", int, 100)),
         api=_api(given),
         mcp=McpConfig(profile=McpProfile(_get(given, "mcp_profile", str, McpProfile.CORE))),
         identity=IdentityConfig(

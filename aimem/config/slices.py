@@ -117,11 +117,21 @@ class LanguageConfig(Struct, frozen=True, kw_only=True):
 
 
 class CuratorConfig(Struct, frozen=True, kw_only=True):
-    """Expiry and the archive: keep what expires, purge archived rows after so many days (None: never), look often."""
+    """What the clock does: expiry and the archive, and the curator's cycles.
+
+    Attributes:
+      archive_on_gc: keep what expires.
+      archive_max_days: purge archived rows after so many days; None for never.
+      interval_s: between looks at what has expired.
+      cycle_interval_s: between cycles of the curator; None for no cycles.
+      max_ops: acts of one cycle, at most.
+    """
 
     archive_on_gc: bool = True
     archive_max_days: int | None = None
     interval_s: float = 1800
+    cycle_interval_s: float | None = None
+    max_ops: int = 100
 
 
 class ApiConfig(Struct, frozen=True, kw_only=True):

@@ -20,7 +20,7 @@ from aimem.service import acts
 from aimem.service.node import Node
 from aimem.service.records import system_entry
 from aimem.service.survey import REPORTS, Survey, survey
-from aimem.service.thinking import is_thinking, suggest_tags, summarise
+from aimem.service.thinking import is_thinking, look_for_language, suggest_tags, summarise
 from aimem.store import Transaction, curation
 from aimem.wire import ActName, ActOut, Autonomy, CurateRequest, CurationReport, ReportsPage, ReportsQuery
 
@@ -106,9 +106,16 @@ async def run_cycle(node: Node, cycle: Cycle) -> None:
             cycle.gone.add(older)
     for memory_id in seen.adjustable:
         await _try(node, cycle, "priority_adjust", (memory_id,), acts.adjust_priority, memory_id)
-    if is_thinking(node) and not cycle.request.dry_run:
+    if not cycle.request.dry_run and await _can_think(node):
         await _think(node, cycle)
     cycle.is_complete = True
+
+
+async def _can_think(node: Node) -> bool:
+    """Whether a language model is there now; one that nobody has looked for yet is looked for."""
+    if not is_thinking(node):
+        await look_for_language(node)
+    return is_thinking(node)
 
 
 async def _try(

@@ -79,17 +79,19 @@ def memory(row: Row) -> Memory:
 
 def candidate(row: Row) -> Candidate:
     """What ranking looks at, from CANDIDATE_COLUMNS."""
-    role = row[5]
+    # Called for hundreds at a time, so the columns are told their types once.
+    known = cast("tuple[str, str, str, int, float, object, int, int, int]", row[:CANDIDATE_WIDTH])
+    memory_id, namespace, tier, priority, confidence, role, created_at, updated_at, access_count = known
     return Candidate(
-        id=MemoryId(cast("str", row[0])),
-        namespace=Namespace(cast("str", row[1])),
-        tier=Tier(cast("str", row[2])),
-        priority=cast("int", row[3]),
-        confidence=cast("float", row[4]),
+        id=MemoryId(memory_id),
+        namespace=Namespace(namespace),
+        tier=Tier(tier),
+        priority=priority,
+        confidence=confidence,
         role=role if isinstance(role, str) else None,
-        created_at=_moment(row[6]),
-        updated_at=_moment(row[7]),
-        access_count=cast("int", row[8]),
+        created_at=Instant(created_at),
+        updated_at=Instant(updated_at),
+        access_count=access_count,
     )
 
 

@@ -14,7 +14,7 @@ import trio
 
 from aimem.api import make_app
 from aimem.config import Config, EmbeddingModel, FeatureTier
-from aimem.curator import run_curator
+from aimem.curator import run_curator, run_cycles
 from aimem.language import LanguageModel, OllamaModel
 from aimem.ports import Embedder
 from aimem.replication import merge_entry
@@ -79,6 +79,9 @@ async def _furnish(
     if extent.curates:
         run = partial(run_curator, node, config.curator.interval_s)
         children.append(Child(name="curator", run=run, on_failure=OnFailure.RESTART))
+    if extent.curates and config.curator.cycle_interval_s is not None:
+        run = partial(run_cycles, node, config.curator.cycle_interval_s, config.curator.max_ops)
+        children.append(Child(name="cycles", run=run, on_failure=OnFailure.RESTART))
     about = "keyword recall" if reason else "semantic recall"
     mcp = McpDoor(config, chance=ports.chance, threads=ports.threads, host=_node_name(config))
     app = make_app(node, config.api, is_stopping=control.stop.is_set, beside={PATH: mcp})

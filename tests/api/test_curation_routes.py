@@ -1,4 +1,4 @@
-"""Forgetting and consolidating over HTTP: both forms of the filters, statuses, and that bad input changes nothing."""
+"""Forgetting, consolidating, curating over HTTP: filters in both forms, statuses, and that bad input does nothing."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+import trio
 
+from aimem import service
 from tests.api.test_routes import client_of, state, store
-from tests.nodes import FakeClock, open_node
+from tests.nodes import FakeClock, InlineThreads, open_node
 
 JSON = {"Content-Type": "application/json"}
 
@@ -145,3 +147,89 @@ async def test_bad_auto_consolidation_is_refused(http: httpx.AsyncClient, body: 
     answer = await http.post("/auto_consolidate", json=body)
     assert answer.status_code in (400, 403, 422), answer.text
     assert answer.json()["field"]
+
+
+# --- curator
+
+TEXT = "We deploy the release on Friday evening, after the freeze of the week."
+
+
+async def duplicated(http: httpx.AsyncClient) -> list[str]:
+    return [
+        str((await store(http, title=title, content=TEXT))["id"]) for title in ("Deploy", "Deploy twice")
+    ]
+
+
+async def test_a_cycle_its_report_and_the_way_back(http: httpx.AsyncClient) -> None:
+    older, newer = await duplicated(http)
+    dry = (await http.post("/curator", json={"dry_run": True})).json()
+    assert [act["ids"] for act in dry["acts"]] == [[newer, older]]
+    assert "id" not in dry
+    report = (await http.post("/curator")).json()
+    assert (report["memories_scanned"], report["memories_eligible"], report["errors"]) == (2, 2, [])
+    assert report["autonomy"]["memories_consolidated"] == 1
+    [act] = report["acts"]
+    listed = (await http.get("/curator/reports")).json()
+    assert [one["id"] for one in listed["reports"]] == [report["id"]]
+    assert (await http.get(f"/memories/{older}")).status_code == 404
+    key = {"Idempotency-Key": "back"}
+    undone = await http.post("/curator/rollback", json={"id": act["rollback_id"]}, headers=key)
+    assert (undone.status_code, undone.json()["reversed"]) == (200, 1)
+    assert undone.json()["records"][0]["restored"] == [older]
+    assert (await http.post("/curator/rollback", json={"id": act["rollback_id"]}, headers=key)).json() == undone.json()
+    again = (await http.post("/curator/rollback", json={"id": act["rollback_id"]})).json()
+    assert (again["reversed"], again["records"][0]["already"]) == (0, True)
+    assert (await http.get(f"/memories/{older}")).status_code == 200
+
+
+async def test_a_taken_name_is_a_conflict(http: httpx.AsyncClient) -> None:
+    await duplicated(http)
+    [act] = (await http.post("/curator")).json()["acts"]
+    await store(http, title="Deploy", content="Another text.")
+    refused = await http.post("/curator/rollback", json={"id": act["rollback_id"]})
+    assert (refused.status_code, refused.json()["code"]) == (409, "name_taken")
+    several = (await http.post("/curator/rollback", json={"last": 5})).json()
+    assert (several["reversed"], several["records"][0]["code"]) == (0, "name_taken")
+
+
+async def test_a_cycle_ends_before_the_deadline_would_and_says_that_more_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, autojump_clock: object
+) -> None:
+    async def never(*_: object) -> None:
+        await trio.sleep_forever()
+
+    async with (
+        open_node(tmp_path / "slow.db", clock=FakeClock(), threads=InlineThreads()) as node,
+        client_of(node, request_deadline_s=10) as http,
+    ):
+        await duplicated(http)
+        monkeypatch.setattr(service, "run_cycle", never)
+        answer = await http.post("/curator")
+        assert (answer.status_code, answer.json()["more"], answer.json()["acts"]) == (200, True, [])
+
+
+@pytest.mark.parametrize(("path", "body"), [
+    ("/curator", {"max_ops": -1}), ("/curator", {"max_ops": 1001}), ("/curator", {"max_ops": "7"}),
+    ("/curator", {"max_ops": 10**30}), ("/curator", {"dry_run": "no"}), ("/curator", {"include_namespaces": "x"}),
+    ("/curator", {"include_namespaces": ["a//b"]}), ("/curator", {"exclude_namespaces": ["\0"]}),
+    ("/curator", {"exclude_namespaces": ["x"] * 101}), ("/curator", {"include_namespaces": [None]}),
+    ("/curator/rollback", {}), ("/curator/rollback", {"id": "x", "last": 1}), ("/curator/rollback", {"last": 0}),
+    ("/curator/rollback", {"last": 101}), ("/curator/rollback", {"last": 1.5}), ("/curator/rollback", {"id": ""}),
+    ("/curator/rollback", {"id": "x" * 129}), ("/curator/rollback", {"id": "\0"}), ("/curator/rollback", {"id": 5}),
+    ("/curator/rollback", {"id": "nothing"}),
+])
+async def test_bad_curation_is_refused_and_nothing_is_done(
+    http: httpx.AsyncClient, path: str, body: dict[str, object]
+) -> None:
+    await duplicated(http)
+    before = await state(http)
+    answer = await http.post(path, json=body)
+    assert answer.status_code in (400, 404, 422), answer.text
+    assert {"error", "code", "field"} == set(answer.json())
+    assert await state(http) == before
+
+
+@pytest.mark.parametrize("limit", ["0", "1001", "x", "-1"])
+async def test_a_bad_limit_of_reports_is_refused(http: httpx.AsyncClient, limit: str) -> None:
+    answer = await http.get(f"/curator/reports?limit={limit}")
+    assert (answer.status_code, answer.json()["field"]) == (400, "limit")

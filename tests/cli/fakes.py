@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import httpx
 import trio
+from trio.testing import MockClock
 
 from aimem.cli import Attached, Progress, Purpose, Surroundings, main
 from aimem.client import Client
@@ -53,6 +54,7 @@ class FakeRuntime:
         self.config: Config | None = None
         self.report: BenchReport | None = None
         self.benches: list[BenchRequest] = []
+        self.clock: trio.abc.Clock | None = None
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -83,7 +85,7 @@ class FakeRuntime:
         return self.report
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
-        return trio.run(async_fn, *args)
+        return trio.run(async_fn, *args, clock=self.clock)
 
 
 class Outcome:
@@ -123,11 +125,12 @@ class Machine:
 
     def run(
         self, *argv: str, answer: object = None, status: int = 200, handler: Handler | None = None, stdin: bytes = b"",
-        holder: bool = False, terminal: bool = False, environ: Mapping[str, str] | None = None,
+        holder: bool = False, terminal: bool = False, environ: Mapping[str, str] | None = None, autojump: bool = False,
     ) -> Outcome:
         """Run one command line; the node answers every request with `answer`, or by `handler`."""
         runtime = FakeRuntime(handler or (lambda request: httpx.Response(status, json=answer)), holder=holder)
         runtime.report = self.report
+        runtime.clock = MockClock(autojump_threshold=0) if autojump else None
         out, err = Stream(terminal=terminal), Stream(terminal=terminal)
         around = Surroundings(
             stdin=io.BytesIO(stdin), stdout=out, stderr=err, environ={**self.environ, **(environ or {})}, cwd=self.cwd,

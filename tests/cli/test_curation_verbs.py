@@ -1,14 +1,15 @@
-"""forget, consolidate and auto-consolidate: what they ask the node, and what they print."""
+"""forget, consolidate, auto-consolidate and curator: what they ask the node, and what they print."""
 
 from __future__ import annotations
 
 import io
 import json
+import signal
 
 import httpx
 import pytest
 
-from aimem.cli import ExitStatus
+from aimem.cli import ExitStatus, Purpose
 from tests.cli.fakes import Machine, Stream
 
 DONE = {"deleted": 2, "archived": True, "dry_run": False, "more": False, "forget_id": "f-1", "version": "s:1"}
@@ -33,6 +34,33 @@ GROUPS = {
     "consolidated": 3, "dry_run": False, "more": False, "groups": [
         {"namespace": "n", "tag": "ops", "count": 3, "titles": ["a", "b", "c"], "ids": ["1", "2", "3"], "id": "z"},
     ],
+}
+REPORT = {
+    "started_at": "2026-01-02T00:00:00.000000Z", "completed_at": "2026-01-02T00:00:01.000000Z",
+    "cycle_duration_ms": 1000, "memories_scanned": 7, "memories_eligible": 5, "auto_tagged": 0,
+    "contradictions_found": 0, "operations_attempted": 2, "operations_skipped_cap": 1,
+    "autonomy": {
+        "clusters_formed": 1, "memories_consolidated": 1, "memories_forgotten": 0, "priority_adjustments": 1,
+        "rollback_entries_written": 2, "errors": [],
+    },
+    "errors": [], "dry_run": False, "more": False, "id": "r-9", "acts": [
+        {"action": "consolidate", "ids": ["a", "b"], "rollback_id": "r-1"},
+        {"action": "priority_adjust", "ids": ["c"], "rollback_id": "r-2"},
+    ],
+}
+REPORT_LINES = """\
+looked at:    7 memories, 5 eligible
+put together: 1
+forgotten:    0
+priorities:   1
+tagged:       0
+left over:    1
+consolidate: a, b (undo: r-1)
+priority_adjust: c (undo: r-2)
+"""
+TAKEN_BACK = {
+    "reversed": 1, "records": [{"id": "r-1", "reversed": True, "action": "consolidate", "already": False,
+                                "restored": ["b"], "missing": [], "kept": [], "version": "s:3"}],
 }
 GROUP_TABLE = "COUNT  NAMESPACE  TAG  TITLES\n3      n          ops  a; b; c\n"
 
@@ -143,5 +171,80 @@ def test_a_warning_of_a_consolidation_is_said(machine: Machine) -> None:
     assert "warning: metadata was left out" in shown.err
 
 
+def test_a_summary_that_is_not_given_is_left_to_the_node(machine: Machine) -> None:
+    shown = machine.run("consolidate", "a,b", "-T", "T", answer={**MADE, "auto_summary": True, "summary_preview": "S"})
+    assert "summary" not in shown.body
+
+
 def test_more_groups_are_said(machine: Machine) -> None:
     assert "repeat the command" in machine.run("auto-consolidate", answer={**GROUPS, "more": True}).err
+
+
+# --- curator
+
+
+@pytest.mark.parametrize("line", [
+    "curator", "curator --once --daemon", "curator --rollback a --rollback-last 1", "curator --once --reports",
+    "curator --daemon --interval-secs 59", "curator --daemon --interval-secs 86401", "curator --dry-run",
+    "curator --once --max-ops x", "curator --rollback",
+])
+def test_a_curator_without_one_mode_or_within_no_range_is_a_usage_error(machine: Machine, line: str) -> None:
+    shown = machine.run(*line.split(), answer=REPORT)
+    assert shown.status == ExitStatus.INVALID
+    assert shown.runtime.requests == []
+
+
+def test_a_rollback_of_the_last_none_is_the_nodes_to_refuse(machine: Machine) -> None:
+    machine.run("curator", "--rollback-last", "0", answer=TAKEN_BACK)
+    shown = machine.run("curator", "--rollback", "", answer=TAKEN_BACK)
+    assert shown.body == {"id": ""}
+
+
+def test_a_dry_run_says_would(machine: Machine) -> None:
+    acts = [{"action": "forget", "ids": ["a"]}]
+    answer = {**REPORT, "acts": acts, "dry_run": True, "more": True}
+    shown = machine.run("curator", "--once", "--dry-run", answer=answer)
+    assert "would forget: a\n" in shown.out
+    assert "the next cycle goes on here" in shown.err
+
+
+def test_what_a_cycle_could_not_do_is_said(machine: Machine) -> None:
+    shown = machine.run("curator", "--once", answer={**REPORT, "errors": ["forget a: conflict"]})
+    assert (shown.status, "not done: forget a: conflict" in shown.err) == (ExitStatus.OK, True)
+
+
+def test_a_rollback_that_could_not_be_is_told_with_the_status_of_a_conflict(machine: Machine) -> None:
+    records = [
+        {"id": "r-1", "reversed": False, "code": "name_taken", "error": "somebody has the title"},
+        {"id": "r-2", "reversed": True, "action": "forget", "already": True, "missing": ["m"], "kept": ["k"]},
+    ]
+    shown = machine.run("curator", "--rollback-last", "2", answer={"reversed": 0, "records": records})
+    assert (shown.status, shown.out) == (ExitStatus.CONFLICT, "taken back: forget r-2 (it was before)\n")
+    assert "not taken back: r-1: somebody has the title" in shown.err
+    assert "m is no longer there" in shown.err
+    assert "k was changed since and stays" in shown.err
+
+
+def test_reports_are_a_table(machine: Machine) -> None:
+    answer = {"reports": [{**REPORT, "acts": []}], "count": 1}
+    shown = machine.run("curator", "--reports", answer=answer)
+    assert shown.request.url.path == "/api/v1/curator/reports"
+    assert shown.out.splitlines()[1].split() == ["2026-01-02T00:00:00.000000Z", "7", "1", "0", "1", "0", "0"]
+    assert machine.run("curator", "--reports", "--json", answer=answer).json == answer
+
+
+def test_the_daemon_runs_cycles_until_a_signal_and_outlives_a_node_that_is_busy(machine: Machine) -> None:
+    def node(request: httpx.Request) -> httpx.Response:
+        """Busy at first; at the second cycle the operator presses Ctrl-C."""
+        count.append(1)
+        if len(count) == 1:
+            return httpx.Response(503, json={"error": "busy", "code": "overloaded"})
+        signal.raise_signal(signal.SIGTERM if len(count) == 2 else signal.SIGINT)
+        return httpx.Response(200, json=REPORT)
+
+    count: list[int] = []
+    shown = machine.run("curator", "--daemon", "--interval-secs", "60", handler=node, autojump=True)
+    assert (shown.status, shown.out) == (ExitStatus.OK, REPORT_LINES)
+    assert len(count) == 2
+    assert "this cycle was skipped: busy" in shown.err
+    assert shown.runtime.purposes == [Purpose.SESSION]

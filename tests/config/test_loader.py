@@ -234,3 +234,15 @@ def test_every_setting_can_be_written_in_the_file_and_in_the_environment(place: 
 def test_the_table_names_each_key_variable_and_flag_once() -> None:
     for names in ([s.key for s in SETTINGS], [s.variable for s in SETTINGS], [s.flag for s in SETTINGS if s.flag]):
         assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize(("text", "interval_s", "max_ops"), [
+    ("", None, 100), ("[curator]\ninterval_secs = 0\n", None, 100),
+    ("[curator]\ninterval_secs = 3600\nmax_ops = 7\n", 3600, 7),
+])
+def test_cycles_of_the_curator_come_only_if_they_are_asked_for(
+    place: Place, text: str, interval_s: float | None, max_ops: int
+) -> None:
+    place.write(text)
+    curator = place.load().curator
+    assert (curator.cycle_interval_s, curator.max_ops) == (interval_s, max_ops)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from aimem.errors import Code
 from aimem.model import DAY_S, Instant, parse_instant
 from aimem.service import Node, Once
 from aimem.wire import ArchiveRequest, Consolidated, ConsolidateRequest, GetArchivedQuery, RecallRequest, RestoreQuery
-from tests.nodes import FakeClock
+from tests.languages import ScriptedModel
+from tests.nodes import FakeClock, InlineThreads, open_node, seeded_chance
 from tests.service.steps import ALICE, BOB, all_quiet, another_node, ids_listed, ops_of, put, refused, shown, tell
 
 
@@ -164,3 +166,73 @@ async def test_another_node_that_learns_of_it_shows_the_same(node: Node, tmp_pat
         await tell(other, node)
         assert await ids_listed(other) == {done.id}
         assert (await shown(other, done.id)).memory.content == "All of it."
+
+
+# --- a summary by the language model
+
+
+@pytest.fixture
+def model() -> ScriptedModel:
+    return ScriptedModel("Both say the same.")
+
+
+@pytest.fixture
+async def thinking(
+    anyio_backend: object, tmp_path: Path, clock: FakeClock, model: ScriptedModel
+) -> AsyncIterator[Node]:
+    async with open_node(
+        tmp_path / "thinking.db", clock=clock, chance=seeded_chance(5), threads=InlineThreads(), language=model
+    ) as node:
+        yield node
+
+
+async def test_without_a_summary_the_model_writes_one(thinking: Node, model: ScriptedModel) -> None:
+    one, two = await put(thinking, "a", "first text"), await put(thinking, "b", "second text")
+    done = await consolidate(thinking, one.id, two.id, summary=None)
+    assert (done.auto_summary, done.summary_preview) == (True, "Both say the same.")
+    assert (await shown(thinking, done.id)).memory.content == "Both say the same."
+    [(_, asked)] = model.asked
+    assert "first text" in asked
+    assert "second text" in asked
+
+
+async def test_without_a_model_it_is_needed(node: Node) -> None:
+    one, two = await put(node, "a"), await put(node, "b")
+    before = await ops_of(node.store)
+    await refused(Code.NEEDS_LLM, consolidate(node, one.id, two.id, summary=None))
+    assert await ops_of(node.store) == before
+
+
+async def test_a_useless_answer_stores_nothing(thinking: Node, model: ScriptedModel) -> None:
+    one, two = await put(thinking, "a"), await put(thinking, "b")
+    model.script = [""]
+    before = await ops_of(thinking.store)
+    await refused(Code.LLM_ANSWER_UNUSABLE, consolidate(thinking, one.id, two.id, summary=None))
+    assert await ops_of(thinking.store) == before
+
+
+async def test_an_unknown_id_is_told_before_the_model_is_asked(thinking: Node, model: ScriptedModel) -> None:
+    one = await put(thinking, "a")
+    await refused(Code.NOT_FOUND, consolidate(thinking, one.id, "nothing", summary=None))
+    assert model.asked == []
+
+
+async def test_a_source_that_changes_meanwhile_is_a_conflict(
+    thinking: Node, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def chat(system: str, user: str) -> str:
+        await put(thinking, "a", "changed")
+        return "A summary."
+
+    one, two = await put(thinking, "a", "first text"), await put(thinking, "b", "second text")
+    monkeypatch.setattr(model, "chat", chat)
+    await refused(Code.CONFLICT, consolidate(thinking, one.id, two.id, summary=None))
+    assert (await shown(thinking, two.id)).memory.content == "second text"
+
+
+async def test_a_retry_is_answered_without_asking_the_model(thinking: Node, model: ScriptedModel) -> None:
+    one, two = await put(thinking, "a"), await put(thinking, "b")
+    once = Once("key", b"hash")
+    first = await consolidate(thinking, one.id, two.id, summary=None, once=once)
+    model.is_down = True
+    assert await consolidate(thinking, one.id, two.id, summary=None, once=once) == first

@@ -37,9 +37,9 @@ _COUNTS: Final = (
 class Tally:
     """What an import has come to so far."""
 
-    def __init__(self, context: Context, *, trusted_source: bool, dry_run: bool) -> None:
+    def __init__(self, context: Context) -> None:
         self._context = context
-        self.sum = ImportResult(imported=0, errors=(), trusted_source=trusted_source, dry_run=dry_run)
+        self.sum = ImportResult(imported=0, errors=())
         self.errors: list[str] = []
 
     def refuse(self, reason: str) -> None:
@@ -50,7 +50,8 @@ class Tally:
     def add(self, result: ImportResult, batch: Batch) -> None:
         """Count what the node did with one batch."""
         counts = {name: getattr(self.sum, name) + getattr(result, name) for name in _COUNTS}
-        self.sum = msgspec.structs.replace(self.sum, **counts)
+        self.sum = msgspec.structs.replace(
+            self.sum, trusted_source=result.trusted_source, dry_run=result.dry_run, **counts)
         for one in result.refused:
             name = batch.places[one.position] if one.item.startswith("item ") else one.item
             self.refuse(f"{name}: {one.error}")
@@ -152,13 +153,15 @@ async def _digest(client: Client) -> tuple[str, int]:
 
 def import_memories(context: Context) -> int:
     """Take in exported memories, batch by batch. Refused rows are named; the others are kept."""
-    tally = Tally(context, trusted_source=context.value("trust_source"), dry_run=context.value("dry_run"))
+    tally = Tally(context)
+    request = ImportRequest(
+        memories=[], trust_source=context.value("trust_source"), dry_run=context.value("dry_run"))
     with ExitStack() as stack:
         source = read_source(_open(context, stack))
 
         async def act(attached: Attached, client: Client) -> str | None:
             with context.screen.progress("importing", source.total) as advance:
-                await send_all(client, source, tally, advance)
+                await send_all(client, source, request, tally, advance)
             return (await _digest(client))[0] if context.value("verify") else None
 
         try:
@@ -194,21 +197,17 @@ def _is_verified(context: Context, source: Source, found: str | None) -> bool:
     return True
 
 
-async def send_all(client: Client, source: Source, tally: Tally, advance: Advance) -> None:
-    """Send a source's rows batch by batch."""
+async def send_all(
+    client: Client, source: Source, manner: ImportRequest, tally: Tally, advance: Advance
+) -> None:
+    """Send a source's rows batch by batch, each in a request like `manner`."""
     for portion in batches(source.items):
         if isinstance(portion, Refused):
             tally.refuse(portion.reason)
         else:
-            tally.add(await client.import_memories(request_of(portion, tally.sum)), portion)
+            rows = {section: list(portion.values) if section == portion.section else [] for section in SECTIONS}
+            tally.add(await client.import_memories(msgspec.structs.replace(manner, **rows)), portion)
         advance(portion.weight)
-
-
-def request_of(batch: Batch, manner: ImportResult) -> ImportRequest:
-    """The request that carries a batch, in the manner (trust, dry run) of the whole."""
-    rows = {section: list(batch.values) if section == batch.section else [] for section in SECTIONS}
-    request = ImportRequest(memories=[], trust_source=manner.trusted_source, dry_run=manner.dry_run)
-    return msgspec.structs.replace(request, **rows)
 
 
 def _open(context: Context, stack: ExitStack) -> BinaryIO:

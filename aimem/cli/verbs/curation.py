@@ -37,7 +37,8 @@ CONSOLIDATE: Final = Verb(
           "highest of their priorities (at least 5), their metadata and the strictest of their scopes, and links of "
           "the relation derived_from to each, which show again when that one is restored.",
     options=(Option(flag="--title", short="-T", required=True, help="The new memory's title; one of theirs will do."),
-             Option(flag="--summary", short="-s", required=True, help="The new memory's text."),
+             Option(flag="--summary", short="-s", default_text="the language model writes one, if the node has one",
+                    help="The new memory's text."),
              Option(flag="--namespace", short="-n", default_text="the project's name",
                     help="Where the new memory belongs."),
              Option(flag="--tier", short="-t", choices=TIERS, default="long", help="How long it is meant to live.")),
@@ -57,4 +58,35 @@ AUTO_CONSOLIDATE: Final = Verb(
     prints='{"consolidated", "dry_run", "groups": [{"namespace", "tag", "count", "titles", "ids", "id"?, "title"?}], '
            '"more"}',
     examples=(("Show what would come together", "ai-memory auto-consolidate --dry-run --min-count 5"),),
+)
+CURATOR: Final = Verb(
+    name="curator", summary="look after memories by itself, and take that back", run="curating:curator",
+    about="Puts memories away that say nothing but what a newer one of the same author says, and memories that a "
+          "newer, no less certain one in the same namespace contradicts (by a link of the relation contradicts; a "
+          "language model's word is not enough); raises the priority of what is used much, and lowers that of what "
+          "never was for 30 days. If the node has a language model, it also sums up memories that are much alike, "
+          "and tags those that have no tags of its. It looks at mid- and long-tier memories of at least 50 bytes, "
+          "up to 2000 a cycle, in the order of their names, and goes on there the next time; namespaces that begin "
+          "with _ and entities are left alone. Nothing is deleted: what goes is in the archive, and each act has a "
+          "record in the namespace _curator/rollback that takes it back. What was taken back is not done again as "
+          "long as the memory is not changed. The daemon runs cycles by itself if curator.interval_secs is set, see "
+          "ai-memory-config(5).",
+    options=(Option(flag="--once", read=None, help="Run one cycle."),
+             Option(flag="--daemon", read=None, help="Run a cycle now and then, until SIGTERM or SIGINT."),
+             Option(flag="--rollback", help="Take the act with this record back; its id stands in the report."),
+             Option(flag="--rollback-last", read=integer,
+                    help="Take the last so many acts back that are not taken back yet, 1 to 100."),
+             Option(flag="--reports", read=None, help="Show the reports of the last cycles."),
+             Option(flag="--interval-secs", read=integer, default=3600,
+                    help="Seconds between the cycles of --daemon, 60 to 86400."),
+             Option(flag="--max-ops", read=integer, default=100, help="Acts of one cycle at most, 0 to 1000."),
+             Option(flag="--dry-run", read=None, help="Only tell what would be done."),
+             Option(flag="--include-namespace", repeats=True,
+                    help="Only this namespace; may be given several times."),
+             Option(flag="--exclude-namespace", repeats=True,
+                    help="Not this namespace; may be given several times.")),
+    prints="the report of the cycle (of --daemon, one after the other); with --rollback and --rollback-last "
+           '{"reversed", "records"}; with --reports {"reports", "count"}',
+    examples=(("See what a cycle would do", "ai-memory curator --once --dry-run"),
+              ("Take the last ten acts back", "ai-memory curator --rollback-last 10")),
 )

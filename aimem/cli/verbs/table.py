@@ -28,6 +28,7 @@ class Option(Struct, frozen=True, kw_only=True):
       default: without the option.
       default_text: the default in words, where it is not a value.
       is_file: whether the value names a file, which shells then complete.
+      repeats: whether it may be given several times; its value is then a list, empty without it.
     """
 
     flag: str
@@ -40,6 +41,7 @@ class Option(Struct, frozen=True, kw_only=True):
     required: bool = False
     choices: tuple[str, ...] = ()
     is_file: bool = False
+    repeats: bool = False
 
     @property
     def name(self) -> str:

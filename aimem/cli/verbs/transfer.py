@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from aimem.cli.values import integer
+from aimem.cli.verbs.common import TIERS
 from aimem.cli.verbs.table import Argument, Option, Verb
 
 TRUST: Final = Option(
@@ -41,4 +43,30 @@ EXPORT: Final = Verb(
     prints='{"schema", "exported_at", "memories", "archived", "links", "aliases", "agents", "count", "digest"}, with '
            'or without --json; with --digest-only {"digest", "count"}',
     examples=(("Save all memories", "ai-memory export > memories.json"),),
+)
+MINE: Final = Verb(
+    name="mine", summary="take in exported conversations", run="mining:mine", begins=True,
+    about="Takes in the conversations of an export of Claude, ChatGPT or Slack. Each becomes one memory with the lines "
+          "[role]: text, tagged mine-FORMAT and dated as the conversation is; one that is longer than 64 KiB becomes "
+          "several, which share metadata.conversation_id and count up metadata.part. Nothing is cut off. Of a tree of "
+          "answers the branch counts that was open last. Mining the same export again adds nothing, and mining a newer "
+          "one adds what is new: a conversation is known by its id, not by its title. A memory of it that was deleted "
+          "stays deleted.",
+    arguments=(Argument(name="path", is_file=True,
+                        help="The export: a file (JSON or JSON Lines), its folder, or the zip as it was delivered."),),
+    options=(Option(flag="--format", short="-f", choices=("claude", "chatgpt", "slack"), required=True,
+                    help="Whose export it is."),
+             Option(flag="--namespace", short="-n", default_text="FORMAT-export", help="Where the memories belong."),
+             Option(flag="--tier", short="-t", choices=TIERS, default="mid",
+                    help="How long they are meant to live, counted from now."),
+             Option(flag="--min-messages", read=integer, default=3, help="Leave shorter conversations out."),
+             Option(flag="--per-turn", read=None,
+                    help="Make each message a memory of its own, with metadata.role and metadata.turn: recall then "
+                         "answers with what was said, not with whole conversations."),
+             Option(flag="--dry-run", read=None, help="Only say what would be taken in.")),
+    prints='{"imported", "skipped", "errors", "total_conversations", "namespace", "tier", "updated", "unchanged", '
+           '"deleted_before", "refused"}, with --dry-run also {"dry_run", "filtered", "would_import", "memories"}; '
+           "skipped are those too short, memories the first 1,000",
+    examples=(("See what a ChatGPT export holds, then take it in for good",
+               "ai-memory mine --format chatgpt --dry-run export.zip\nai-memory mine -f chatgpt -t long export.zip"),),
 )
