@@ -1,8 +1,8 @@
 """The fields of v0.6.3, route by route, tool by tool and verb by verb: what is asked and what is answered.
 
-Written from the description of that version by hand, so that nothing of ours can hide a field that got lost. A dot leads
-into an item; a field with `?` is not in every answer; parameters of a path are left out. Fields that a later part owns
-stand in `LATER_FIELDS`, and move up with that part.
+Written from the description of that version by hand, so that nothing of ours can hide a field that got lost. A dot
+leads into an item; a field with `?` is not in every answer; parameters of a path are left out. Fields that a later part
+owns stand in `LATER_FIELDS`, and move up with that part.
 """
 
 from __future__ import annotations
@@ -233,8 +233,8 @@ VERBS: Final = {
 LATER_FIELDS: Final = {
     "POST /api/v1/memories": {"mesh": "quorum_acks"},
     "POST /api/v1/session/start": {"governance": "standard standards"},
-    "recall": {"governance": "standard standards"},
-    "session_start": {"governance": "standard standards"},
+    "memory_recall": {"governance": "standard standards"},
+    "memory_session_start": {"governance": "standard standards"},
     "serve": {
         "mesh": "--tls-cert --tls-key --mtls-allowlist --mtls-ca-cert --quorum-writes --quorum-peers "
                 "--quorum-timeout-ms --quorum-client-cert --quorum-client-key --quorum-ca-cert --catchup-interval-secs",
@@ -243,7 +243,7 @@ LATER_FIELDS: Final = {
 
 
 def lost_from(answer: object, fields: str) -> list[str]:
-    """Which of these fields an answer lacks; those with `?` may be absent. An empty list shows nothing, and lacks all."""
+    """Which of these fields an answer lacks; those with `?` may be absent. An empty list lacks all."""
     return [name for name in fields.split() if not name.endswith("?") and not _is_there(answer, name)]
 
 
