@@ -1,4 +1,4 @@
-"""What clients of v0.6.3 send and expect over HTTP: shapes of theirs that are tolerated, and defects that are mended."""
+"""What clients of v0.6.3 send and expect over HTTP: shapes of theirs that are tolerated, defects that are mended."""
 
 from __future__ import annotations
 
