@@ -8,14 +8,16 @@ from msgspec import Struct
 
 from aimem.model import Instant
 from aimem.service.node import Node
-from aimem.store import Clause, Filters, memories
+from aimem.store import Clause, Filters, memories, narrowing
 
-SMALL_MAX: Final = 20_000
-"""Namespaces of so many rows together get their exact best: the index scans just these rows."""
+SMALL_MAX: Final = narrowing.NARROW_MAX_COUNT
+"""Conditions that leave so many rows get their exact best: the index scans just these rows."""
 
 WIDEN_BY: Final = 4
-WIDEST: Final = 1_600
-"""A filter that leaves one row of ten has its hundred best among these; of one that leaves less, the rows are named."""
+SPARE: Final = 1.5
+WIDEST: Final = 25_600
+"""Conditions that leave one row of 250 have their hundred best among these; of those that leave less, what is there has
+to do. To look through all rows would take seconds among a million."""
 
 
 class Scope(Struct, frozen=True):
@@ -34,35 +36,27 @@ class Scope(Struct, frozen=True):
 async def nearest_in_scope(node: Node, vector: bytes, width: int, scope: Scope) -> dict[int, float]:
     """The `width` nearest rows that count, or all of them if they are fewer: cosine by row.
 
-    Rows of small namespaces are named to the index. Otherwise it is asked for plenty, of which those that count are
-    kept: the nearest among them are the nearest of all that count, and to name these would take longer than the search.
-    Only where too few are left they are named after all.
+    Rows of a small namespace, a rare tag, a short time are named to the index. Otherwise it is asked for plenty, of
+    which those that count are kept: the nearest among them are the nearest of all that count. Where it is one row of
+    many that counts, and no index says which, there may be too few among the nearest 25,600.
     """
-    if not await _is_small(node, scope):
-        found = await _nearest_of_plenty(node, vector, width, scope)
-        if found is not None:
-            return found
-    named = await node.store.read(memories.numbers_matching, scope.filters, scope.visible, scope.now)
-    return dict(await node.recaller.nearest(vector, width, named))
+    if not scope.is_open:
+        named = await node.store.read(narrowing.named, scope.filters, scope.visible, scope.now, SMALL_MAX)
+        if named is not None:
+            return dict(await node.recaller.nearest(vector, width, named)) if named else {}
+    return await _nearest_of_plenty(node, vector, width, scope)
 
 
-async def _is_small(node: Node, scope: Scope) -> bool:
-    namespaces = scope.filters.namespaces
-    if namespaces is None:
-        return False
-    return not await node.store.read(memories.have_more_than, namespaces, SMALL_MAX)
-
-
-async def _nearest_of_plenty(node: Node, vector: bytes, width: int, scope: Scope) -> dict[int, float] | None:
-    """Ask for more and more, until enough of it counts; None if so much would be needed that naming is better."""
+async def _nearest_of_plenty(node: Node, vector: bytes, width: int, scope: Scope) -> dict[int, float]:
+    """Ask for more and more, until enough of it counts, or it is all that may be asked for."""
     wide = width if scope.is_open else WIDEN_BY * width
-    while wide <= max(WIDEST, width):
+    while True:
         near = await node.recaller.nearest(vector, wide)
         counts = await node.store.read(
             memories.numbers_among, [no for no, _ in near], scope.filters, scope.visible, scope.now
         )
         found = [row for row in near if row[0] in counts]
-        if len(found) >= width or len(near) < wide:
+        if len(found) >= width or len(near) < wide or wide >= WIDEST:
             return dict(found[:width])
-        wide *= WIDEN_BY
-    return None
+        # As much as the share that counted calls for; of rows that are alike, more or none may count than of others.
+        wide = min(WIDEST, max(WIDEN_BY * wide, int(SPARE * wide * width / max(1, len(found)))))

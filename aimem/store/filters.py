@@ -72,8 +72,8 @@ def matching(filters: Filters) -> Clause:
     for name, value, condition in (
         ("tier", filters.tier, "m.tier = :tier"),
         ("min_priority", filters.min_priority, "m.priority >= :min_priority"),
-        ("since", filters.since, "m.created_at >= :since"),
-        ("until", filters.until, "m.created_at <= :until"),
+        ("since", filters.since, "v.created_at >= :since"),
+        ("until", filters.until, "v.created_at <= :until"),
         ("author", filters.author, "m.author = :author"),
         ("tag", filters.tag, "EXISTS (SELECT 1 FROM json_each(m.tags) AS t WHERE t.value = :tag)"),
     ):

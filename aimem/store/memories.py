@@ -33,16 +33,7 @@ _TOUCH = (
     "UPDATE memory_view SET access_count = min(access_count + 1, 1000000), last_accessed_at = :now "
     "WHERE id = :id AND state = 'live' RETURNING access_count"
 )
-_HAVE_MORE = (
-    "SELECT EXISTS (SELECT 1 FROM memory_view WHERE state = 'live' "
-    "AND namespace IN (SELECT value FROM json_each(:namespaces)) LIMIT 1 OFFSET :count)"
-)
-_NUMBERS = "SELECT v.no FROM memory_view v"
-_WITH_MEMORIES = "JOIN memories m ON m.id = v.id"
-_LIVE = (
-    "v.state = 'live' AND v.no NOT IN "
-    "(SELECT e.no FROM memory_view AS e WHERE e.state = 'live' AND e.expires_at <= :now)"
-)
+_WITH_MEMORIES = "CROSS JOIN memories m ON m.id = v.id"
 # From the named rows outwards: left to itself, SQLite prefers to walk along a namespace that holds nearly all rows.
 _OF_NUMBERS = "FROM json_each(:numbers) AS j CROSS JOIN memory_view v ON v.no = j.value"
 _AMONG = f"SELECT v.no {_OF_NUMBERS}"
@@ -218,33 +209,14 @@ def candidates(
     return {cast("int", row[rows.CANDIDATE_WIDTH]): rows.candidate(row) for row in found.fetchall()}
 
 
-def have_more_than(conn: Connection, namespaces: Sequence[Namespace], count: int) -> bool:
-    """Whether these namespaces have more live rows together, expired ones too: reads an index alone."""
-    asked = msgspec.json.encode(list(namespaces)).decode()
-    row = conn.execute(_HAVE_MORE, {"namespaces": asked, "count": count}).fetchone()
-    return row is not None and bool(row[0])
-
-
-def numbers_matching(conn: Connection, filters: Filters, visible: Clause, now: Instant) -> frozenset[int]:
-    """Numbers of all live, visible rows that match: what a filtered vector search looks among."""
-    # The few that have expired have an index of their own. So one of namespaces alone serves all that these ask for.
-    where = Clause(_LIVE, {"now": now}) & visible & matching(filters)
-    found = conn.execute(f"{_NUMBERS} {_join(where)} WHERE {where.sql}", where.parameters).fetchall()
-    return frozenset(cast("int", row[0]) for row in found)
-
-
 def numbers_among(
     conn: Connection, numbers: Sequence[int], filters: Filters, visible: Clause, now: Instant
 ) -> frozenset[int]:
     """Of these numbers, those of live, visible rows that match."""
     where = live_at(now) & visible & matching(filters)
-    sql = f"{_AMONG} {_join(where)} WHERE {where.sql}"
+    sql = f"{_AMONG} {'' if where.is_of_view else _WITH_MEMORIES} WHERE {where.sql}"
     found = conn.execute(sql, {**where.parameters, "numbers": _array(numbers)}).fetchall()
     return frozenset(cast("int", row[0]) for row in found)
-
-
-def _join(where: Clause) -> str:
-    return "" if where.is_of_view else _WITH_MEMORIES
 
 
 def _array(numbers: Sequence[int]) -> str:

@@ -6,30 +6,24 @@ part.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, cast
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from aimem.model import Instant, words
+from aimem.model import Instant
 from aimem.ports import Connection, SqlValue
-from aimem.store import bm25, scratch
+from aimem.store import bm25
 from aimem.store.bm25 import Term
-from aimem.store.expressions import quoted
 from aimem.store.filters import Clause, Filters, live_at, matching
+from aimem.store.narrowing import narrowest
 from aimem.store.parts import PART_BITS
 from aimem.store.textindex import IndexRow, index_rows
 
 SMALL_MAX_PARTS: Final = 300
 """So few rows can be ranked as a whole, whatever the query."""
-
-NARROW_MAX_COUNT: Final = 20_000
-"""So many rows of a namespace, a tag or a time are put into a set, by which others' rows are passed over cheaply."""
-
-EARLIEST: Final = -(2**62)
-LATEST: Final = 2**62
 
 LOOKED_UP_COST: Final = 3.0
 """What a row costs whose memory the conditions have to look at, in rows that are only ranked."""
@@ -48,14 +42,6 @@ _ORDER = "ORDER BY score DESC, f.rowid LIMIT :count"
 _ORDER_MEMORIES = "ORDER BY score DESC, m.priority DESC, m.updated_at DESC, m.id LIMIT :count"
 _IN_NUMBERS = f"f.rowid >> {PART_BITS} IN (SELECT value FROM json_each(:numbers))"
 _IS_PARTED = f"f.rowid >> {PART_BITS} IN (SELECT s.no FROM memory_view AS s WHERE s.part_count > 1)"
-_OF_SPACES = (
-    "SELECT s.no FROM memory_view AS s WHERE s.state = 'live' AND s.namespace IN (SELECT value FROM json_each(:spaces))"
-)
-_OF_TIME = (
-    "SELECT s.no FROM memory_view AS s WHERE s.state = 'live' AND s.created_at >= :earliest AND s.created_at <= :latest"
-)
-_OF_TAG = f"SELECT t.rowid >> {PART_BITS} FROM memory_fts AS t WHERE t.memory_fts MATCH :tagged"
-_COUNT_OF = "SELECT count(*) FROM ({subset} LIMIT :limit)"
 _PARTS_OF = "SELECT sum(s.part_count) FROM memory_view AS s WHERE s.no IN ({subset})"
 _LAST = "SELECT coalesce(max(no), 0) FROM memory_view"
 _ALLOWED = (
@@ -103,35 +89,15 @@ def field_of(conn: Connection, filters: Filters, visible: Clause, now: Instant) 
     where = live_at(now) & visible & matching(filters)
     if not filters.is_narrow and visible.sql == "1":
         return Field(where=where, is_open=True)
-    known = {"limit": NARROW_MAX_COUNT + 1}
-    sizes = [
-        (_number(conn, _COUNT_OF.format(subset=subset.sql), {**subset.parameters, **known}), subset)
-        for subset in _subsets(conn, filters)
-    ]
-    size, narrowest = min(sizes, key=lambda pair: pair[0], default=(NARROW_MAX_COUNT + 1, None))
-    if narrowest is None or size > NARROW_MAX_COUNT:
+    found = narrowest(conn, filters)
+    if found is None:
         return Field(where=where, is_open=False, share=LOOKED_UP_COST)
-    numbers = None
-    parts = _PARTS_OF.format(subset=narrowest.sql)
-    if size <= SMALL_MAX_PARTS and _number(conn, parts, narrowest.parameters) <= SMALL_MAX_PARTS:
-        numbers = tuple(cast("int", row[0]) for row in conn.execute(narrowest.sql, narrowest.parameters))
-    share = min(1.0, size / max(1, bm25.totals(conn).row_count))
-    return Field(where=where, is_open=False, subset=narrowest, share=share, numbers=numbers)
-
-
-def _subsets(conn: Connection, filters: Filters) -> Iterator[Clause]:
-    """Queries for the numbers that one condition leaves: what an index finds without looking at all rows."""
-    if filters.namespaces is not None:
-        yield Clause(_OF_SPACES, {"spaces": msgspec.json.encode(filters.namespaces).decode()})
-    if filters.since is not None or filters.until is not None:
-        earliest = EARLIEST if filters.since is None else filters.since
-        latest = LATEST if filters.until is None else filters.until
-        yield Clause(_OF_TIME, {"earliest": earliest, "latest": latest})
-    if filters.tag is not None:
-        tag = words.spaced(filters.tag)
-        # A tag of signs alone has no token: no row could be told from another by it.
-        if scratch.tokens_of(conn, [tag]) != [()]:
-            yield Clause(_OF_TAG, {"tagged": f"tags : {quoted(tag)}"})
+    numbers, subset = None, found.subset
+    parts = _PARTS_OF.format(subset=subset.sql)
+    if found.size <= SMALL_MAX_PARTS and _number(conn, parts, subset.parameters) <= SMALL_MAX_PARTS:
+        numbers = tuple(cast("int", row[0]) for row in conn.execute(subset.sql, subset.parameters))
+    share = min(1.0, found.size / max(1, bm25.totals(conn).row_count))
+    return Field(where=where, is_open=False, subset=subset, share=share, numbers=numbers)
 
 
 def rank_parts(conn: Connection, match: str, field: Field, count: int, floor: int = 0) -> list[tuple[int, float]]:

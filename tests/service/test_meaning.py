@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aimem import service
-from aimem.model import Namespace, after, format_instant
+from aimem.model import Namespace, Tier, after, format_instant
 from aimem.service import Node
 from aimem.service.meaning import Scope, nearest_in_scope
 from aimem.store import Filters, visible_to
@@ -52,7 +52,7 @@ async def expected(node: Node, width: int, scope: Scope) -> dict[int, float]:
     return dict([row for row in near if row[0] in counts][:width])
 
 
-WAYS = [(0, 0), (0, 40), (0, 1_000), (5, 40), (50, 1_000), (1_000, 0)]
+WAYS = [(0, 120), (0, 1_000), (5, 1_000), (50, 1_000), (1_000, 120)]
 """How many rows a small namespace has, and how far the search widens."""
 
 
@@ -70,3 +70,16 @@ async def test_the_nearest_that_count_are_found_by_every_way(
             for width in (3, 20, 200):
                 found = await nearest_in_scope(node, QUESTION, width, scope)
                 assert list(found.items()) == list((await expected(node, width, scope)).items())
+
+
+async def test_beyond_the_widest_search_the_nearest_that_count_are_given_though_they_be_few(
+    node: Node, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aimem.service.meaning.WIDEST", 60)
+    scope = Scope(Filters(min_priority=1, author=ALICE.agent_id), visible_to(ALICE), clock.now())
+    rare = Scope(Filters(tier=Tier.SHORT), visible_to(ALICE), clock.now())
+    nearest = list((await expected(node, 200, scope)).items())
+    for width in (3, 20, 60):
+        found = list((await nearest_in_scope(node, QUESTION, width, scope)).items())
+        assert found == nearest[:width]
+        assert await nearest_in_scope(node, QUESTION, width, rare) == {}

@@ -10,7 +10,7 @@ import pytest
 
 from aimem.model import Candidate, Instant, MemoryId, Namespace, Tier
 from aimem.ports import Connection
-from aimem.store import Filters, Store, memories, visible_to
+from aimem.store import Filters, Store, memories, narrowing, visible_to
 from tests.nodes import START, InlineThreads, open_store, principal
 from tests.store.texts import NOW, fields, put
 
@@ -56,17 +56,37 @@ async def test_named_rows_are_those_that_live_and_match(store: Store) -> None:
     assert (await store.read(memories.candidates, every, filters, EVERYBODY, NOW)).keys() == expected
     assert (await store.read(memories.by_numbers, every, filters, EVERYBODY, NOW)).keys() == expected
     assert await store.read(memories.numbers_among, every, filters, EVERYBODY, NOW) == expected
-    assert await store.read(memories.numbers_matching, filters, EVERYBODY, NOW) == expected
     by_tier = msgspec.structs.replace(filters, tier=Tier.LONG, min_priority=5)
-    assert await store.read(memories.numbers_matching, by_tier, EVERYBODY, NOW) == expected
-    assert await store.read(memories.numbers_among, every[:1], by_tier, EVERYBODY, NOW) <= expected
+    assert await store.read(memories.numbers_among, every, by_tier, EVERYBODY, NOW) == expected
 
 
-async def test_namespaces_are_compared_with_a_count(store: Store) -> None:
-    await store.write(put, {f"m{i}": fields(f"text {i}", namespace=f"n{i % 2}") for i in range(6)})
-    both = [Namespace("n0"), Namespace("n1")]
-    assert [await store.read(memories.have_more_than, both, count) for count in (0, 5, 6)] == [True, True, False]
-    assert not await store.read(memories.have_more_than, [Namespace("n2")], 0)
+def second(at: int) -> Instant:
+    return Instant(START + at * 1_000_000)
+
+
+@pytest.mark.parametrize(("filters", "expected"), [
+    (Filters(namespaces=(Namespace("ns"),)), {"a", "b"}),
+    (Filters(namespaces=(Namespace("ns"), Namespace("other"))), {"a", "b", "c"}),
+    (Filters(namespaces=(Namespace("nowhere"),)), set()),
+    (Filters(since=second(2)), {"b", "c"}), (Filters(since=second(2), until=second(2)), {"b"}),
+    (Filters(tag="red"), {"a", "c"}), (Filters(tag="red", namespaces=(Namespace("ns"),)), {"a"}),
+    (Filters(tag="blue"), set()), (Filters(tag="red", since=second(2), tier=Tier.LONG), {"c"}),
+    (Filters(tag="!"), None), (Filters(tier=Tier.LONG), None), (Filters(), None),
+])
+async def test_rows_are_named_where_an_index_says_that_they_are_few(
+    store: Store, filters: Filters, expected: set[str] | None
+) -> None:
+    await store.write(put, {
+        "a": fields("a", tags=("red", "!"), at=1), "b": fields("b", tags=("red wine",), at=2),
+        "c": fields("c", namespace="other", tags=("red",), at=3), "past": fields("past", tags=("red",), expires_at=NOW),
+    })
+    no = await numbers(store)
+    found = await store.read(narrowing.named, filters, EVERYBODY, NOW)
+    assert found == (None if expected is None else {no[key] for key in expected})
+    if expected is not None:
+        least = await store.read(lambda conn: narrowing.narrowest(conn, filters))
+        assert least is not None
+        assert await store.read(narrowing.named, filters, EVERYBODY, NOW, least.size - 1) is None
 
 
 @pytest.mark.parametrize("sql", [memories._CANDIDATES, memories._BY_NUMBERS, memories._AMONG])
