@@ -155,6 +155,8 @@ async def _by_meaning(node: Node, question: Question, vector: bytes | None, widt
 def _rows(
     conn: Connection, question: Question, numbers: Collection[int]
 ) -> tuple[dict[int, Candidate], tuple[linkage.Fact, ...]]:
-    rows = memories.candidates(conn, sorted(numbers), question.filters, question.visible, question.now)
+    # The arms go over all rows at their fastest; what the program keeps for itself is few, and left out here.
+    shown = question.filters.seen_by(question.visible)
+    rows = memories.candidates(conn, sorted(numbers), question.filters, shown, question.now)
     ids = [memory.id for memory in rows.values()]
     return rows, linkage.facts_about(conn, ids, question.now, question.visible)

@@ -162,7 +162,7 @@ async def search(node: Node, who: Principal, query: SearchQuery) -> SearchResult
     found: tuple[Memory, ...] = ()
     if words.terms and query.limit:
         found = await node.store.read(
-            fulltext.search, words, filters, visible_to(caller), node.clock.now(), query.limit
+            fulltext.search, words, filters, filters.seen_by(visible_to(caller)), node.clock.now(), query.limit
         )
     results = tuple(memory_out(memory) for memory in found)
     return SearchResult(results=results, count=len(results), query=query.q, memories=results)

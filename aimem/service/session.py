@@ -30,7 +30,7 @@ async def start_session(node: Node, who: Principal, request: SessionRequest) -> 
     limit = rules.bounded(request.limit, 1, SESSION_MAX, field="limit")
     filters = Filters(namespaces=None if not request.namespace else (rules.namespace(request.namespace),))
     found = await node.store.read(
-        memories.page, filters, visible_to(who), node.clock.now(), limit=limit, offset=0, after=None
+        memories.page, filters, filters.seen_by(visible_to(who)), node.clock.now(), limit=limit, offset=0, after=None
     )
     is_named = bool(request.agent_id) or not who.is_anonymous
     return Session(

@@ -33,6 +33,10 @@ ALL: Final = Clause("1", {})
 """No condition."""
 
 
+UNRESERVED: Final = Clause("v.namespace NOT GLOB '_*'", {})
+"""Not what the program itself keeps (`_curator/reports` and the like), which nobody means who names no namespace."""
+
+
 class Filters(Struct, frozen=True, kw_only=True):
     """What a reader narrows a query to; None means no condition.
 
@@ -49,6 +53,10 @@ class Filters(Struct, frozen=True, kw_only=True):
     until: Instant | None = None
     tag: str | None = None
     author: AgentId | None = None
+
+    def seen_by(self, visible: Clause) -> Clause:
+        """What a caller may see that sees so much, and does not name a namespace of the program's own."""
+        return visible & UNRESERVED if self.namespaces is None else visible
 
     @property
     def is_narrow(self) -> bool:
