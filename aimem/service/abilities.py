@@ -53,16 +53,20 @@ async def capabilities(node: Node) -> Capabilities:
         approval={"subscribers": 0, "pending_requests": 0, "default_timeout_seconds": None},
         transcripts={"enabled": False, "total_count": 0, "total_size_mb": 0},
         compatible_with=COMPATIBLE_WITH,
-        limits={
-            "body_bytes": node.policy.body_max_bytes,
-            "content_bytes": rules.CONTENT_MAX_BYTES,
-            "title_chars": rules.TITLE_MAX_CHARS,
-            "metadata_bytes": rules.METADATA_MAX_BYTES,
-            "tags": rules.TAGS_MAX_COUNT,
-            "idempotency_days": IDEMPOTENCY_KEPT_DAYS,
-        },
+        limits=_limits(node),
         warnings=(*node.warnings, *language_warnings(node)),
     )
+
+
+def _limits(node: Node) -> dict[str, int]:
+    return {
+        "body_bytes": node.policy.body_max_bytes,
+        "content_bytes": rules.CONTENT_MAX_BYTES,
+        "title_chars": rules.TITLE_MAX_CHARS,
+        "metadata_bytes": rules.METADATA_MAX_BYTES,
+        "tags": rules.TAGS_MAX_COUNT,
+        "idempotency_days": IDEMPOTENCY_KEPT_DAYS,
+    }
 
 
 async def _compaction(node: Node) -> dict[str, object]:

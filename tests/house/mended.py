@@ -89,6 +89,10 @@ MENDED: Final = {
                 "test_of_contradicting_facts_the_newer_comes_first_and_the_older_is_marked"
             ),
         ),
+        "Reserved namespaces in answers": (
+            "tests/service/test_reserved_reads.py::test_a_curators_report_is_in_no_answer_to_who_names_no_namespace",
+            "tests/service/test_reserved_reads.py::test_who_names_its_namespace_finds_a_report",
+        ),
         "Age in recall": (
             (
                 "tests/service/test_compatibility.py::"
@@ -512,6 +516,10 @@ MENDED: Final = {
     },
     "MCP": {
         "Protocol": ("tests/mcp/test_protocol.py::test_each_protocol_version_that_a_client_asks_for_is_negotiated",),
+        "A call before the handshake": (
+            "tests/mcp/test_protocol.py::test_a_call_before_the_handshake_is_refused",
+            "tests/mcp/test_protocol.py::test_the_protocol_without_a_handshake_is_served_to_who_speaks_it",
+        ),
         "Capabilities": ("tests/mcp/test_resources.py::test_a_page_of_memories_is_listed_with_importance_and_time",),
         "Transport": (
             (
