@@ -395,6 +395,9 @@ MENDED: Final = {
         "POST /memories/bulk: an item of another type": (
             "tests/service/test_bulk.py::test_a_refused_item_leaves_nothing_and_does_not_hinder_the_others",
         ),
+        "POST /session/start without a body": (
+            "tests/api/test_routes_agents.py::test_a_session_starts_with_and_without_a_body",
+        ),
         "POST /notify: priority": (
             "tests/service/test_messages.py::test_a_bad_message_is_refused_and_nothing_is_written",
         ),
