@@ -37,14 +37,18 @@ class Context:
         """The value of an option or argument of this verb."""
         return self.parsed.values[name]
 
+    def agent_id(self) -> str:
+        """The configured agent, or a new generated one."""
+        around = self.around
+        return writer_id(self.config.identity, host=around.host, pid=around.pid, rng=around.rng())
+
     def ask(self, question: Callable[[Client], Awaitable[T]], purpose: Purpose = Purpose.COMMAND) -> T:
         """Ask the node one question, as the configured or a generated agent. Raises: AimemError, or a group of it."""
         return self.visit(lambda attached, client: question(client), purpose)
 
     def visit(self, act: Callable[[Attached, Client], Awaitable[T]], purpose: Purpose = Purpose.COMMAND) -> T:
         """The same for what needs to know how the node is attached."""
-        around = self.around
-        agent_id = writer_id(self.config.identity, host=around.host, pid=around.pid, rng=around.rng())
+        agent_id = self.agent_id()
 
         async def session() -> T:
             async with self.runtime.open_client(self.config, purpose) as attached:

@@ -15,6 +15,7 @@ from aimem.model import (
     Namespace,
     Principal,
     format_instant,
+    is_inbox,
     parse_instant,
     rules,
 )
@@ -24,7 +25,6 @@ from aimem.wire import CreateMemory, ImportArchived, ImportMemory, ImportRequest
 
 ORIGINAL_AUTHOR = "imported_from_agent_id"
 EXPIRED = "ttl_expired"
-INBOXES = "_messages/"
 
 
 class Bringer(Struct, frozen=True, kw_only=True):
@@ -121,7 +121,7 @@ def _namespace(given: str | None, request: ImportRequest) -> Namespace:
     if not request.trust_source:
         return rules.writable_namespace(given)
     namespace = rules.namespace(given)
-    if namespace.startswith(INBOXES):
+    if is_inbox(namespace):
         raise Denied(
             "messages are no memories: they are neither exported nor imported", code=Code.RESERVED_NAMESPACE,
             field="namespace",

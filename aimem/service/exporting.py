@@ -11,7 +11,7 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from aimem.errors import Code, InvalidRequest
-from aimem.model import ArchivedMemory, Instant, Principal, format_instant, rules
+from aimem.model import Agent, ArchivedMemory, Instant, Principal, format_instant, rules
 from aimem.ports import Connection
 from aimem.service.node import Node
 from aimem.store import Clause, transfer, visible_to
@@ -20,12 +20,11 @@ from aimem.wire import (
     ExportDocument,
     ExportedAgent,
     ExportedAlias,
-    ExportedLink,
-    ExportedValidity,
     ExportQuery,
     MemoryOut,
     canonical_row,
     digest_rows,
+    link_out,
     memory_fields,
     memory_out,
 )
@@ -138,7 +137,7 @@ def _rows(
         case "archived", (int() as number,):
             return _shaped(_archived_out, transfer.archived_behind(conn, visible, number, newest))
         case "links", (str() as source, str() as target, str() as relation):
-            return _shaped(_link_out, transfer.links_behind(conn, visible, now, (source, target, relation), newest))
+            return _shaped(link_out, transfer.links_behind(conn, visible, now, (source, target, relation), newest))
         case "aliases", (str() as entity, str() as alias):
             return _shaped(_alias_out, transfer.aliases_behind(conn, visible, now, (entity, alias), newest))
         case "agents", (str() as agent,):
@@ -157,35 +156,17 @@ def _archived_out(item: ArchivedMemory) -> ArchivedOut:
         **memory_fields(item.memory), archived_at=format_instant(item.archived_at), archive_reason=item.reason)
 
 
-def _link_out(item: transfer.WholeLink) -> ExportedLink:
-    link = item.link
-    ended = item.ended
-    return ExportedLink(
-        source_id=link.source_id, target_id=link.target_id, relation=link.relation.value,
-        created_at=format_instant(link.created_at), valid_from=format_instant(link.valid_from),
-        valid_until=UNSET if link.valid_until is None else format_instant(link.valid_until),
-        observed_by=UNSET if link.observed_by is None else link.observed_by,
-        ended_by=UNSET if ended is None else ended[0], reason=UNSET if ended is None else ended[1] or UNSET,
-        ended_at=UNSET if ended is None else format_instant(Instant(ended[2])),
-        past=tuple(map(_validity_out, item.past)) or UNSET)
-
-
-def _validity_out(past: transfer.PastValidity) -> ExportedValidity:
-    return ExportedValidity(
-        valid_from=format_instant(Instant(past.valid_from)), valid_until=format_instant(Instant(past.valid_until)),
-        observed_by=past.observed_by or UNSET, ended_by=past.ended_by or UNSET, reason=past.reason or UNSET)
-
-
 def _alias_out(alias: transfer.Alias) -> ExportedAlias:
     return ExportedAlias(
         entity_id=alias.entity_id, alias=alias.alias, created_at=format_instant(alias.created_at),
         ordinal=alias.ordinal)
 
 
-def _agent_out(agent: transfer.Agent) -> ExportedAgent:
+def _agent_out(agent: Agent) -> ExportedAgent:
     return ExportedAgent(
         agent_id=agent.agent_id, agent_type=agent.agent_type, capabilities=agent.capabilities,
-        registered_at=format_instant(agent.registered_at), last_seen_at=format_instant(agent.last_seen_at))
+        registered_at=format_instant(agent.registered_at), last_seen_at=format_instant(agent.last_seen_at),
+        registered_by=agent.registered_by)
 
 
 def _document(gathered: _Gathered, now: Instant, rest: Mark | None) -> ExportDocument:

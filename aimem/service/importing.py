@@ -15,7 +15,7 @@ from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
 from aimem.service.taking import Taken, take
 from aimem.store import Transaction
-from aimem.wire import ImportMemory, ImportRefusal, ImportRequest, ImportResult
+from aimem.wire import ImportMemory, ImportRefusal, ImportRequest, ImportResult, translated
 
 IMPORT_MAX: Final = 1000
 SECTIONS: Final = ("memories", "archived", "links", "aliases", "agents")
@@ -45,6 +45,7 @@ class _Tally:
         self.request = checked.request
         self.taken = dict.fromkeys(Taken, 0)
         self.restamped = self.links = self.aliases = self.agents = self.skipped = 0
+        self.merged: dict[str, str] = {}
         self.refused = list(checked.refused)
 
     def refuse(self, section: str, position: int, item: str, error: AimemError) -> None:
@@ -58,7 +59,7 @@ class _Tally:
             imported=created + updated, updated=updated, unchanged=self.taken[Taken.UNCHANGED],
             archived_imported=self.taken[Taken.ARCHIVED], restamped=self.restamped, links_imported=self.links,
             aliases_imported=self.aliases, agents_imported=self.agents, trusted_source=self.request.trust_source,
-            dry_run=self.request.dry_run, skipped=self.skipped, refused=tuple(refused),
+            dry_run=self.request.dry_run, skipped=self.skipped, merged=self.merged, refused=tuple(refused),
             errors=tuple(f"{one.item}: {one.error}" for one in refused),
         )
 
@@ -122,15 +123,17 @@ def _take_memories(
         waiting: list[tuple[Arrival, AimemError]] = []
         for arrival in left:
             try:
-                taken = take(transaction, node, by, arrival, once)
+                outcome = take(transaction, node, by, arrival, once)
             except AimemError as error:
                 if error.code is Code.NAME_TAKEN:
                     waiting.append((arrival, error))
                 else:
                     tally.refuse(arrival.section, arrival.position, arrival.label, error)
                 continue
-            tally.taken[taken] += 1
-            tally.restamped += arrival.original is not None and taken is not Taken.UNCHANGED
+            tally.taken[outcome.taken] += 1
+            tally.restamped += arrival.original is not None and outcome.taken is not Taken.UNCHANGED
+            if arrival.memory_id not in (None, outcome.memory_id):
+                tally.merged[str(arrival.memory_id)] = outcome.memory_id
         if len(waiting) == len(left):
             for arrival, taken_by in waiting:
                 tally.refuse(arrival.section, arrival.position, arrival.label, taken_by)
@@ -140,6 +143,7 @@ def _take_memories(
 
 def _take_others(transaction: Transaction, by: Bringer, request: ImportRequest, tally: _Tally) -> None:
     """Take links, aliases and agents: each refers to memories, or to nothing."""
+    links, aliases = translated(request.links, tally.merged), translated(request.aliases, tally.merged)
 
     def each(section: str, names: list[str], take_at: Callable[[int], bool]) -> int:
         taken = 0
@@ -151,11 +155,11 @@ def _take_others(transaction: Transaction, by: Bringer, request: ImportRequest, 
         return taken
 
     tally.links = each(
-        "links", [f"{item.source_id} -> {item.target_id}" for item in request.links],
-        lambda at: take_link(transaction, by, request.links[at]))
+        "links", [f"{item.source_id} -> {item.target_id}" for item in links],
+        lambda at: take_link(transaction, by, links[at]))
     tally.aliases = each(
-        "aliases", [f"{item.entity_id} {item.alias}" for item in request.aliases],
-        lambda at: take_alias(transaction, by, request.aliases[at]))
+        "aliases", [f"{item.entity_id} {item.alias}" for item in aliases],
+        lambda at: take_alias(transaction, by, aliases[at]))
     if by.is_trusted:
         tally.agents = each(
             "agents", [item.agent_id for item in request.agents],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import UNSET, UnsetType
 
 from aimem.errors import InvalidRequest
-from aimem.model import AgentId, FieldValue, Instant, Memory, Principal, parse_instant, rules
+from aimem.model import AgentId, FieldValue, Instant, Memory, PastValidity, Principal, parse_instant, rules
 from aimem.service.arrivals import Bringer
 from aimem.service.edit import BEFORE_ALL_EXPIRY, link_fields
-from aimem.service.linking import between, key_of, validity_of
+from aimem.service.linking import PAST_KEPT, between, key_of, validity_of
 from aimem.service.lookup import missing
 from aimem.store import (
     AGENT,
@@ -18,13 +19,9 @@ from aimem.store import (
     alias_key_text,
     link_key_text,
     memories,
-    transfer,
     visible_to,
 )
 from aimem.wire import ExportedAgent, ExportedAlias, ExportedLink, ExportedValidity, LinkRequest
-
-PAST_MAX = 16
-"""So many earlier validities of a link are kept, the latest."""
 
 
 def take_link(transaction: Transaction, by: Bringer, item: ExportedLink) -> bool:
@@ -64,12 +61,20 @@ def _end(transaction: Transaction, who: Principal, memory_id: str) -> Memory:
     return away.memory
 
 
-def _said_at(fields: dict[str, FieldValue]) -> int:
-    """When a link's present statement was made: it was stated, or ended."""
-    ended = fields.get("ended")
-    at = ended[2] if isinstance(ended, tuple) and ended else 0
-    moments = (fields.get("valid_from"), fields.get("created_at"), at)
-    return max(moment for moment in moments if isinstance(moment, int))
+def _said_at(fields: dict[str, FieldValue]) -> tuple[int, int]:
+    """When a link's present statement was made: it was stated, ended, or stated anew after that; for comparing two."""
+    ended, text = fields.get("ended"), fields.get("past")
+    past = _past_of(text) if isinstance(text, str) else ()
+    moments = [fields.get("valid_from"), fields.get("created_at"), *(one.valid_until for one in past)]
+    moments += [ended[2]] if isinstance(ended, tuple) and ended else []
+    return max(moment for moment in moments if isinstance(moment, int)), len(past)
+
+
+def _past_of(text: str) -> tuple[PastValidity, ...]:
+    try:
+        return msgspec.json.decode(text, type=tuple[PastValidity, ...])
+    except msgspec.DecodeError:
+        return ()       # what another version may have written there otherwise
 
 
 def _link_fields(transaction: Transaction, by: Bringer, item: ExportedLink) -> dict[str, FieldValue]:
@@ -83,14 +88,14 @@ def _link_fields(transaction: Transaction, by: Bringer, item: ExportedLink) -> d
         reason = rules.title(item.reason or "", field="reason")[: rules.REASON_MAX_CHARS]
         fields["ended"] = (_named(item.ended_by, by, "ended_by") or by.who.agent_id, reason, ended_at)
     if item.past:
-        past = tuple(_past(one, by) for one in item.past[-PAST_MAX:])
-        fields["past"] = transfer.past_text(past)
+        past = tuple(_past(one, by) for one in item.past[-PAST_KEPT:])
+        fields["past"] = msgspec.json.encode(past).decode()
     return fields
 
 
-def _past(item: ExportedValidity, by: Bringer) -> transfer.PastValidity:
+def _past(item: ExportedValidity, by: Bringer) -> PastValidity:
     reason = rules.title(item.reason or "", field="past.reason")[: rules.REASON_MAX_CHARS]
-    return transfer.PastValidity(
+    return PastValidity(
         valid_from=parse_instant(item.valid_from, field="past.valid_from"),
         valid_until=parse_instant(item.valid_until, field="past.valid_until"),
         observed_by=_named(item.observed_by, by, "past.observed_by"),
@@ -118,9 +123,7 @@ def take_alias(transaction: Transaction, by: Bringer, item: ExportedAlias) -> bo
 
     Raises: InvalidRequest; NotFound if the entity is not here.
     """
-    entity, alias = _end(transaction, by.who, item.entity_id), rules.title(item.alias, field="alias")
-    if not alias:
-        raise InvalidRequest("alias is blank", field="alias")
+    entity, alias = _end(transaction, by.who, item.entity_id), rules.alias(item.alias)
     rules.bounded(item.ordinal, 0, 2**31, field="ordinal")
     key = alias_key_text(entity.id, alias)
     if transaction.load(ALIAS, key).born is not None:
@@ -143,14 +146,15 @@ def take_agent(transaction: Transaction, by: Bringer, item: ExportedAgent) -> bo
     now = transaction.now
     fields: dict[str, FieldValue] = {
         "present": True,
-        "agent_type": rules.tag(item.agent_type, field="agent_type"),
+        "agent_type": rules.agent_type(item.agent_type),
         "capabilities": rules.tags(item.capabilities, field="capabilities"),
         "registered_at": _past_moment(item.registered_at, "registered_at", now) or now,
         "last_seen_at": _past_moment(item.last_seen_at, "last_seen_at", now) or now,
     }
+    registrar = _named(item.registered_by, by, "registered_by") or by.who.agent_id
     state = transaction.load(AGENT, agent_id)
     if state.born is None:
-        transaction.emit("agent", [transaction.create(AGENT, agent_id, by.who.agent_id, fields)])
+        transaction.emit("agent", [transaction.create(AGENT, agent_id, registrar, fields)])
         return True
     stored = {name: cell.value for name, cell in state.fields.items()}
     seen, known = fields["last_seen_at"], stored.get("last_seen_at")

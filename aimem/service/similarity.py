@@ -28,17 +28,19 @@ class Duplicates(Struct, frozen=True, kw_only=True):
 
 
 class Words(Struct, frozen=True):
-    """The words of a memory: those by which it is compared, and all that it says, its title included."""
+    """The words of a memory: those by which it is compared, all that it says, its title included, and its text."""
 
     telling: frozenset[str]
     all: frozenset[str]
+    text: tuple[str, ...]
 
 
 def words_of(memory: Memory) -> Words:
     """Words in one case. A generated title says nothing of its own."""
     content = _WORD.findall(memory.content.casefold())
     title = [] if memory.title_generated else _WORD.findall(memory.title.casefold())
-    return Words(frozenset(word for word in content if len(word) >= LETTERS_MIN), frozenset([*content, *title]))
+    telling = frozenset(word for word in content if len(word) >= LETTERS_MIN)
+    return Words(telling, frozenset([*content, *title]), tuple(content))
 
 
 def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
@@ -48,12 +50,13 @@ def jaccard(one: frozenset[str], other: frozenset[str]) -> float:
 
 
 def decide_duplicates(rows: Sequence[Memory]) -> list[Duplicates]:
-    """Memories that lose nothing if only the newest of them stays: alike, of one author, every word in the newest.
+    """Memories that lose nothing if only the newest of them stays: alike, and every word of theirs is in the newest.
 
+    Of two authors only the same text is a duplicate: who adds a "not" may not have another's word put away for it.
     Deciding again without those that go finds nothing more. Each part has at most 8 members, the kept one included.
     """
     found: list[Duplicates] = []
-    for audience in _audiences(rows, lambda row: row.author):
+    for audience in _audiences(rows):
         known = {row.id: words_of(row) for row in audience}
         gone: set[MemoryId] = set()
         for kept, within in _contained(audience, known):
@@ -71,7 +74,7 @@ def decide_duplicates(rows: Sequence[Memory]) -> list[Duplicates]:
 def decide_clusters(rows: Sequence[Memory]) -> list[tuple[MemoryId, ...]]:
     """Groups of 2 to 8 memories that are like the newest of their group, which comes first; none is in two."""
     found: list[tuple[MemoryId, ...]] = []
-    for audience in _audiences(rows, _owner):
+    for audience in _audiences(rows):
         known = {row.id: words_of(row) for row in audience}
         taken: set[MemoryId] = set()
         for leader, alike in _alike(audience, known):
@@ -84,15 +87,11 @@ def decide_clusters(rows: Sequence[Memory]) -> list[tuple[MemoryId, ...]]:
     return found
 
 
-def _owner(row: Memory) -> str:
-    return row.author if row.scope is Scope.PRIVATE else ""
-
-
-def _audiences(rows: Iterable[Memory], whose: Callable[[Memory], str]) -> Iterator[list[Memory]]:
+def _audiences(rows: Iterable[Memory]) -> Iterator[list[Memory]]:
     """Memories that the same readers see, the newest first: nothing is put together across that border."""
     groups: defaultdict[tuple[str, str | None, str], list[Memory]] = defaultdict(list)
     for row in rows:
-        groups[row.namespace, row.scope, whose(row)].append(row)
+        groups[row.namespace, row.scope, row.author if row.scope is Scope.PRIVATE else ""].append(row)
     for group in groups.values():
         yield sorted(group, key=lambda row: (row.updated_at, row.created_at, row.id), reverse=True)
 
@@ -107,6 +106,7 @@ def _contained(rows: Sequence[Memory], known: Mapping[MemoryId, Words]) -> Itera
         yield row, [
             rows[other] for other in near
             if (its := known[rows[other].id]).all <= mine.all and len(its.telling) >= ALIKE * len(mine.telling)
+            and (rows[other].author == row.author or its.text == mine.text)
         ]
 
 

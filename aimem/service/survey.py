@@ -20,7 +20,7 @@ SCANNED_MAX: Final = 2_000
 """Memories that one cycle looks at: half a second of comparing."""
 
 SCANNED_MAX_BYTES: Final = 16 * 1024 * 1024
-CLUSTERED_MAX: Final = 1_000
+CLUSTERED_MAX: Final = 500
 """Of these, those whose likeness is weighed pair by pair, for the language model."""
 
 ELIGIBLE_MIN_BYTES: Final = 50

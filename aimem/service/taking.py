@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Final
 
 import msgspec
+from msgspec import Struct
 
 from aimem.errors import Code, Conflict, Gone, InvalidRequest
 from aimem.model import ArchivedMemory, Entry, FieldValue, Instant, Lifetimes, Memory, MemoryId, Principal, Scope
@@ -31,7 +32,14 @@ class Taken(Enum):
     UNCHANGED = auto()
 
 
-def take(transaction: Transaction, node: Node, by: Bringer, arrival: Arrival, once: Once | None) -> Taken:
+class Outcome(Struct, frozen=True):
+    """What became of a row, and the memory that it is here: another id's, if that one has its name."""
+
+    taken: Taken
+    memory_id: MemoryId
+
+
+def take(transaction: Transaction, node: Node, by: Bringer, arrival: Arrival, once: Once | None) -> Outcome:
     """Take one row in. Every check comes before the op, so a refusal leaves nothing behind.
 
     Raises: Gone if its id was deleted here; Conflict(name_taken); Denied(reserved_namespace); InvalidRequest.
@@ -44,15 +52,16 @@ def take(transaction: Transaction, node: Node, by: Bringer, arrival: Arrival, on
     if known is not None and not by.is_trusted:
         refuse_reserved(known)
     if arrival.away is not None:
-        return _take_archived(transaction, arrival, here, away)
+        taken, standing = _take_archived(transaction, arrival, here, away), known.id if known else memory_id
+        return Outcome(taken, standing or MemoryId(""))
     if away is not None:
-        return _bring_back(transaction, node, who, arrival, away)
+        return Outcome(_bring_back(transaction, node, who, arrival, away), away.memory.id)
     return _take_live(transaction, node, who, arrival, once, here)
 
 
 def _take_live(
     transaction: Transaction, node: Node, who: Principal, arrival: Arrival, once: Once | None, here: Memory | None
-) -> Taken:
+) -> Outcome:
     now, draft = transaction.now, arrival.draft
     holder = holder_of(transaction, who, draft)
     if _is_other(arrival, here, holder, now):
@@ -67,13 +76,14 @@ def _take_live(
     if known is not None:
         if here is None:
             _refuse_another_author(arrival, known)
-        return _bring_up_to_date(transaction, node, who, known, msgspec.structs.replace(arrival, draft=draft))
+        arrival = msgspec.structs.replace(arrival, draft=draft)
+        return Outcome(_bring_up_to_date(transaction, node, who, known, arrival), known.id)
     memory_id = arrival.memory_id or fresh_id(node, who, once, arrival.position)
     _refuse_known_id(transaction, memory_id)
     fields = creation_fields(draft, draft.title, now)
     fields |= {"created_at": arrival.created_at, "updated_at": arrival.updated_at}
     transaction.emit("store", [*entries, transaction.create(MEMORY, memory_id, draft.author, fields)])
-    return Taken.CREATED
+    return Outcome(Taken.CREATED, memory_id)
 
 
 def _lives(memory: Memory, now: Instant) -> bool:

@@ -6,14 +6,13 @@ was there at the beginning. What came after the beginning is left out, or links 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Final, cast
 
 import msgspec
 from msgspec import Struct
 
-from aimem.model import AgentId, ArchivedMemory, Instant, Link, Memory, MemoryId
+from aimem.model import Agent, AgentId, ArchivedMemory, Instant, Link, Memory, MemoryId
 from aimem.ports import Connection, SqlValue
 from aimem.store import rows
 from aimem.store.filters import Clause, live_at
@@ -30,8 +29,8 @@ _FROM_VIEW: Final = "FROM memory_view v CROSS JOIN memories m ON m.id = v.id WHE
 _LIVE: Final = f"SELECT {rows.MEMORY_COLUMNS}, v.no {_FROM_VIEW}"
 _ARCHIVED: Final = f"SELECT {rows.MEMORY_COLUMNS}, m.lifecycle, m.collected, v.no {_FROM_VIEW} AND v.state = 'archived'"
 _LINKS: Final = (
-    "SELECT l.source_id, l.target_id, l.relation, l.created_at, l.valid_from, l.valid_until, l.observed_by, l.ended, "
-    "l.past FROM links l CROSS JOIN memory_view vs ON vs.id = l.source_id CROSS JOIN memories ms ON ms.id = vs.id "
+    f"SELECT {rows.LINK_COLUMNS} FROM links l "
+    "CROSS JOIN memory_view vs ON vs.id = l.source_id CROSS JOIN memories ms ON ms.id = vs.id "
     "CROSS JOIN memory_view vt ON vt.id = l.target_id CROSS JOIN memories mt ON mt.id = vt.id "
     "WHERE l.present = 1 AND l.born IS NOT NULL "
     "AND (l.source_id, l.target_id, l.relation) > (:source_id, :target_id, :relation)"
@@ -44,32 +43,10 @@ _ALIASES: Final = (
     "AND a.ordinal IS NOT NULL AND (a.entity_id, a.alias_hash) > (:entity_id, :alias_hash)"
 )
 _AGENTS: Final = (
-    "SELECT agent_id, agent_type, capabilities, registered_at, last_seen_at FROM agents "
+    "SELECT agent_id, agent_type, capabilities, registered_at, last_seen_at, author FROM agents "
     "WHERE present = 1 AND born IS NOT NULL AND agent_type IS NOT NULL AND capabilities IS NOT NULL "
     "AND registered_at IS NOT NULL AND last_seen_at IS NOT NULL AND agent_id > :after ORDER BY agent_id"
 )
-
-
-class PastValidity(Struct, frozen=True, array_like=True):
-    """A time in which a link held before it was stated anew; stored as one JSON array in this order."""
-
-    valid_from: int
-    valid_until: int
-    observed_by: str | None = None
-    ended_by: str | None = None
-    reason: str | None = None
-
-
-class WholeLink(Struct, frozen=True, kw_only=True):
-    """A link with its history.
-
-    Attributes:
-      ended: who gave it its end, why, and when that was said.
-    """
-
-    link: Link
-    ended: tuple[str, str, int] | None
-    past: tuple[PastValidity, ...]
 
 
 class Alias(Struct, frozen=True, kw_only=True):
@@ -79,16 +56,6 @@ class Alias(Struct, frozen=True, kw_only=True):
     alias: str
     created_at: Instant
     ordinal: int
-
-
-class Agent(Struct, frozen=True, kw_only=True):
-    """A registered agent."""
-
-    agent_id: AgentId
-    agent_type: str
-    capabilities: tuple[str, ...]
-    registered_at: Instant
-    last_seen_at: Instant
 
 
 def newest_number(conn: Connection) -> int:
@@ -133,7 +100,7 @@ def _shown_or_archived(visible: Clause, now: Instant) -> Clause:
 
 def links_behind(
     conn: Connection, visible: Clause, now: Instant, after: tuple[str, str, str], newest: int
-) -> Iterator[tuple[Key, WholeLink]]:
+) -> Iterator[tuple[Key, Link]]:
     """Links whose ends may both be seen, live or archived."""
     end = _shown_or_archived(visible, now)
     both = " AND ".join(end.sql.replace("v.", f"v{side}.").replace("m.", f"m{side}.") for side in ("s", "t"))
@@ -142,8 +109,8 @@ def links_behind(
         f"{_LINKS} AND {both} ORDER BY {_LINK_KEY}",
         {**end.parameters, "newest": newest, "source_id": source_id, "target_id": target_id, "relation": relation})
     for row in found:
-        whole = WholeLink(link=rows.link(row), ended=_ended(row[7]), past=past_of(row[8]))
-        yield (whole.link.source_id, whole.link.target_id, whole.link.relation.value), whole
+        link = rows.link(row)
+        yield (link.source_id, link.target_id, link.relation.value), link
 
 
 def aliases_behind(
@@ -167,25 +134,6 @@ def agents_behind(conn: Connection, after: str) -> Iterator[tuple[Key, Agent]]:
         agent = Agent(
             agent_id=AgentId(cast("str", row[0])), agent_type=cast("str", row[1]),
             capabilities=tuple(msgspec.json.decode(cast("str", row[2]), type=list[str])),
-            registered_at=Instant(cast("int", row[3])), last_seen_at=Instant(cast("int", row[4])))
+            registered_at=Instant(cast("int", row[3])), last_seen_at=Instant(cast("int", row[4])),
+            registered_by=AgentId(cast("str", row[5])))
         yield (agent.agent_id,), agent
-
-
-def past_of(value: SqlValue) -> tuple[PastValidity, ...]:
-    """Earlier validities from the column `past`; what another version may have written there otherwise is none."""
-    if value is None:
-        return ()
-    try:
-        return msgspec.json.decode(cast("str", value), type=tuple[PastValidity, ...])
-    except msgspec.DecodeError:
-        return ()
-
-
-def past_text(past: tuple[PastValidity, ...]) -> str:
-    """Inverse of past_of: the value of a link's field `past`."""
-    return msgspec.json.encode(past).decode()
-
-
-def _ended(value: SqlValue) -> tuple[str, str, int] | None:
-    found = json.loads(cast("str", value)) if value is not None else []
-    return (found[0], found[1], found[2]) if len(found) == 3 else None

@@ -130,6 +130,7 @@ from aimem.wire.transfer import (
     canonical_row,
     digest_document,
     digest_rows,
+    translated,
 )
 
 __all__ = [
@@ -282,4 +283,5 @@ __all__ = [
     "memory_fields",
     "memory_out",
     "to_builtins",
+    "translated",
 ]

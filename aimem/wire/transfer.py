@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final, TypeVar
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
-from aimem.wire.responses import ArchivedOut, MemoryOut
+from aimem.wire.responses import ArchivedOut, LinkOut, MemoryOut
+
+T = TypeVar("T", bound=Struct)
 
 DOCUMENT_SCHEMA: Final = 1
 DIGEST_FORMAT: Final = 1
@@ -35,7 +37,7 @@ class ExportedValidity(Struct, kw_only=True):
 
 
 class ExportedLink(Struct, kw_only=True):
-    """A link with all its times: who ended it, and when it held before it was stated anew."""
+    """A link as `LinkOut` shows it: who ended it, and when it held before it was stated anew."""
 
     source_id: str
     target_id: str
@@ -67,6 +69,7 @@ class ExportedAgent(Struct, kw_only=True):
     capabilities: tuple[str, ...] = ()
     registered_at: str | None = None
     last_seen_at: str | None = None
+    registered_by: str | None = None
 
 
 class ExportDocument(Struct, kw_only=True):
@@ -82,7 +85,7 @@ class ExportDocument(Struct, kw_only=True):
     """
 
     memories: tuple[MemoryOut, ...]
-    links: tuple[ExportedLink, ...]
+    links: tuple[LinkOut, ...]
     count: int
     exported_at: str
     archived: tuple[ArchivedOut, ...] = ()
@@ -157,6 +160,8 @@ class ImportResult(Struct, kw_only=True):
       errors: `<id or title>: <reason>` per refused row; `refused` has the same with code and place.
       unchanged: memories that are here as new or newer already.
       archived_imported: memories that went into the archive.
+      merged: id of a row -> id of the memory here that has its name, and that it is taken for; what refers to the row
+        in a later request should name that (`translated`).
       skipped: registrations of agents that were left out because the source is not trusted.
     """
 
@@ -172,7 +177,20 @@ class ImportResult(Struct, kw_only=True):
     agents_imported: int = 0
     skipped: int = 0
     dry_run: bool = False
+    merged: dict[str, str] = {}
     refused: tuple[ImportRefusal, ...] = ()
+
+
+def translated(rows: Sequence[T], ids: Mapping[str, str]) -> list[T]:
+    """The rows with the ids of memories that they refer to replaced; those that refer to none as they are."""
+    if not ids:
+        return list(rows)
+    return [msgspec.structs.replace(row, **_references(row, ids)) for row in rows]
+
+
+def _references(row: Struct, ids: Mapping[str, str]) -> dict[str, str]:
+    named = {name: getattr(row, name, None) for name in ("source_id", "target_id", "entity_id")}
+    return {name: ids[known] for name, known in named.items() if isinstance(known, str) and known in ids}
 
 
 def canonical_row(kind: str, row: Struct) -> bytes:

@@ -373,3 +373,38 @@ async def test_import_above_its_count_is_refused_whole(http: httpx.AsyncClient) 
     answer = await http.post("/import", json=document)
     assert (answer.status_code, answer.json()["field"]) == (400, "memories")
     assert (await http.get("/stats")).json()["total"] == 0
+
+
+async def test_an_export_comes_in_pages_and_their_cursor_is_checked(http: httpx.AsyncClient) -> None:
+    for title in ("a", "b", "c"):
+        await http.post("/memories", json={"title": title, "content": "x"})
+    first = (await http.get("/export?limit=2")).json()
+    second = (await http.get("/export", params={"cursor": first["next_cursor"]})).json()
+    assert [memory["title"] for page in (first, second) for memory in page["memories"]] == ["a", "b", "c"]
+    assert "next_cursor" not in second
+    for query, field in (("limit=0", "limit"), ("limit=x", "limit"), ("cursor=x", "cursor"), ("limit=1e9", "limit")):
+        refused = await http.get(f"/export?{query}")
+        assert (refused.status_code, refused.json()["field"]) == (400, field)
+
+
+async def test_a_store_that_is_too_large_for_one_answer_says_how_to_read_it(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from aimem.service import exporting
+
+    monkeypatch.setattr(exporting, "WHOLE_MAX_ROWS", 1)
+    for title in ("a", "b", "c"):
+        await http.post("/memories", json={"title": title, "content": "x"})
+    refused = await http.get("/export")
+    assert (refused.status_code, refused.json()["code"], refused.json()["max_rows"]) == (413, "export_too_large", 1)
+
+
+@pytest.mark.parametrize("body", [
+    {"memories": [{"content": 5}]}, {"memories": 5}, {"links": []}, {"memories": [], "archived": [{}]},
+    {"memories": [], "aliases": [{"entity_id": 5, "alias": "x"}]}, {"memories": [], "dry_run": "yes"},
+    {"memories": [], "agents": [{"agent_id": "a"}]}, {"memories": [], "links": [{"source_id": "a"}]},
+])
+async def test_an_import_of_another_shape_is_refused_whole(http: httpx.AsyncClient, body: dict[str, object]) -> None:
+    refused = await http.post("/import", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (422, "schema_mismatch")
+    assert (await http.get("/export")).json()["count"] == 0

@@ -51,7 +51,7 @@ def test_an_export_document_is_imported_memories_first(machine: Machine) -> None
     assert done.json == {
         "imported": 2, "errors": [], "restamped": 2, "trusted_source": False, "unchanged": 0, "links_imported": 1,
         "updated": 0, "archived_imported": 0, "aliases_imported": 0, "agents_imported": 0, "skipped": 0,
-        "dry_run": False, "refused": []}
+        "dry_run": False, "merged": {}, "refused": []}
     assert json.loads(done.runtime.requests[0].content)["memories"][0]["metadata"] == MEMORY["metadata"]
 
 
@@ -269,3 +269,14 @@ def test_an_import_is_verified_by_the_digest(
     done = machine.run("import", "--verify", stdin=json.dumps(document).encode(), handler=exporting(*PAGES))
     assert done.status == status
     assert word in done.err
+
+
+def test_links_name_memories_as_they_are_known_there(machine: Machine) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        answer = json.loads(importing()(request).content)
+        return httpx.Response(200, json={**answer, "merged": {"a": "known"} if answer["imported"] else {}})
+
+    done = machine.run("import", stdin=json.dumps(DOCUMENT).encode(), handler=handler)
+    _, _, links, aliases, _ = [json.loads(request.content) for request in done.runtime.requests]
+    assert (links["links"][0]["source_id"], links["links"][0]["target_id"]) == ("known", "b")
+    assert aliases["aliases"][0]["entity_id"] == "known"

@@ -205,7 +205,7 @@ async def test_of_duplicates_the_newest_stays_and_lives_as_long_as_any(node: Nod
 
 async def test_what_says_more_or_is_another_authors_stays(node: Node) -> None:
     await put(node, "a", PLAN, by=BOB)
-    await put(node, "a (2)", PLAN)
+    await put(node, "a (2)", PLAN + " Not at all.")
     await put(node, "b", PLAN + " Bob does it.", namespace="x")
     await put(node, "b (2)", PLAN + " Alice does it.", namespace="x")
     report = await curate(node)

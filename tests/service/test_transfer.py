@@ -18,6 +18,7 @@ from aimem.wire import (
     GetArchivedQuery,
     ImportRequest,
     ImportResult,
+    InvalidateRequest,
     LinkRequest,
     UpdateMemory,
     decode_body,
@@ -411,6 +412,20 @@ async def test_private_memories_of_two_authors_are_not_mixed_by_restamping(
         assert (await bring(other, document(exported, trust=False))).unchanged == 1
 
 
+async def test_what_refers_to_a_row_that_is_taken_for_another_memory_goes_to_that(node: Node) -> None:
+    here = await put(node, "Maria")
+    rows = [{"id": "theirs", "title": "Maria", "content": "x", "updated_at": "2020-01-01T00:00:00Z"},
+            {"id": "friend", "title": "friend", "content": "x"}]
+    links = [{"source_id": "friend", "target_id": "theirs"}]
+    aliases = [{"entity_id": "theirs", "alias": "M."}]
+    result = await bring(node, {"memories": rows, "links": links, "aliases": aliases})
+    assert (result.links_imported, result.aliases_imported, result.errors) == (1, 1, ())
+    assert result.merged == {"theirs": here.id}
+    exported = await service.export(node, ALICE)
+    assert [(link.source_id, link.target_id) for link in exported.links] == [("friend", here.id)]
+    assert [alias.entity_id for alias in exported.aliases] == [here.id]
+
+
 async def test_rows_of_the_system_are_taken_from_a_trusted_source_only(node: Node) -> None:
     row = {"id": "report-1", "content": "x", "title": "t", "namespace": "_curator/reports"}
     assert (await bring(node, {"memories": [row]})).refused[0].code == Code.RESERVED_NAMESPACE
@@ -462,6 +477,27 @@ async def test_an_ending_comes_with_its_link_and_a_later_statement_wins(
         exported = await service.export(node, ALICE)
         assert (await bring(third, document(exported))).links_imported == 1
         assert (await service.export(third, ALICE)).digest == exported.digest
+
+
+async def test_a_link_that_was_stated_anew_is_newer_than_its_ending_in_both_directions(
+    node: Node, tmp_path: Path, clock: FakeClock
+) -> None:
+    one, other = await put(node, "one"), await put(node, "two")
+    await connect(node, one.id, other.id)
+    async with another_node(tmp_path, clock) as third:
+        await bring(third, document(await service.export(node, ALICE)))
+        clock.advance(60)
+        triple = {"source_id": one.id, "target_id": other.id, "relation": "related_to"}
+        await service.kg_invalidate(node, ALICE, msgspec.convert({**triple, "reason": "no"}, InvalidateRequest))
+        ended = await service.export(node, ALICE)
+        assert (await bring(third, document(ended))).links_imported == 1
+        clock.advance(60)
+        await connect(node, one.id, other.id, valid_from="2020-01-01T00:00:00Z")
+        anew = await service.export(node, ALICE)
+        assert (await bring(node, document(ended))).links_imported == 0
+        for imported in (1, 0):
+            assert (await bring(third, document(anew))).links_imported == imported
+        assert (await service.export(third, ALICE)).links == anew.links
 
 
 @pytest.mark.parametrize("section", ["memories", "archived", "links", "aliases", "agents"])

@@ -85,13 +85,13 @@ def mine(context: Context) -> int:
         min_messages=rules.bounded(value("min_messages"), 0, 1_000_000, field="min-messages"),
         shape=Shape.TURN if value("per_turn") else Shape.CONVERSATION, now=context.around.now())
     files = open_files(context.around.cwd / Path(value("path")).expanduser())
-    work, tally = _Mine(files, manner), _MineTally(context)
+    work = _Mine(files, manner)
     source = Source(items=work.items(), total=files.total_bytes)
-    request = ImportRequest(memories=[], conversations=True, dry_run=value("dry_run"))
+    tally = _MineTally(context, ImportRequest(memories=[], conversations=True, dry_run=value("dry_run")))
 
     async def act(attached: Attached, client: Client) -> None:
         with context.screen.progress("mining", source.total) as advance:
-            await send_all(client, source, request, tally, advance)
+            await send_all(client, source, tally, advance)
 
     try:
         context.visit(act)

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from aimem.cli.completing import Place, places
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
-from aimem.cli.identity import writer_id
 from aimem.cli.surroundings import Surroundings
 from aimem.cli.text import one_line
 from aimem.config import setting
@@ -157,8 +156,7 @@ def _settled(context: Context) -> Surroundings:
     for key, value in context.parsed.settings.items():
         name = "AI_MEMORY_CONFIG" if key == "config" else setting(key).variable
         environ[name] = "true" if value is True else str(value)
-    author = writer_id(context.config.identity, host=around.host, pid=around.pid, rng=around.rng())
-    return replace(around, environ={**environ, "AI_MEMORY_AGENT_ID": author})
+    return replace(around, environ={**environ, "AI_MEMORY_AGENT_ID": context.agent_id()})
 
 
 def _sentence(place: Place, words: Sequence[str]) -> list[str]:

@@ -23,6 +23,7 @@ from aimem.wire import (
     ImportResult,
     add_digests,
     encode,
+    translated,
 )
 
 if TYPE_CHECKING:
@@ -37,10 +38,12 @@ _COUNTS: Final = (
 class Tally:
     """What an import has come to so far."""
 
-    def __init__(self, context: Context) -> None:
-        self._context = context
-        self.sum = ImportResult(imported=0, errors=())
+    def __init__(self, context: Context, manner: ImportRequest) -> None:
+        self._context, self._manner = context, manner
+        self.sum = ImportResult(
+            imported=0, errors=(), trusted_source=manner.trust_source, dry_run=manner.dry_run)
         self.errors: list[str] = []
+        self._ids: dict[str, str] = {}
 
     def refuse(self, reason: str) -> None:
         """Note a refused row, and say so at once: an import may be long."""
@@ -50,11 +53,17 @@ class Tally:
     def add(self, result: ImportResult, batch: Batch) -> None:
         """Count what the node did with one batch."""
         counts = {name: getattr(self.sum, name) + getattr(result, name) for name in _COUNTS}
-        self.sum = msgspec.structs.replace(
-            self.sum, trusted_source=result.trusted_source, dry_run=result.dry_run, **counts)
+        self.sum = msgspec.structs.replace(self.sum, **counts)
+        self._ids |= result.merged
         for one in result.refused:
             name = batch.places[one.position] if one.item.startswith("item ") else one.item
             self.refuse(f"{name}: {one.error}")
+
+    def request(self, batch: Batch) -> ImportRequest:
+        """The request that carries a batch; what refers to memories names them as they are known there."""
+        values = translated(batch.values, self._ids) if batch.section in ("links", "aliases") else list(batch.values)
+        return msgspec.structs.replace(
+            self._manner, **{section: values if section == batch.section else [] for section in SECTIONS})
 
     def result(self) -> ImportResult:
         """The sum, in the shape of one answer."""
@@ -153,15 +162,14 @@ async def _digest(client: Client) -> tuple[str, int]:
 
 def import_memories(context: Context) -> int:
     """Take in exported memories, batch by batch. Refused rows are named; the others are kept."""
-    tally = Tally(context)
-    request = ImportRequest(
-        memories=[], trust_source=context.value("trust_source"), dry_run=context.value("dry_run"))
+    manner = ImportRequest(memories=[], trust_source=context.value("trust_source"), dry_run=context.value("dry_run"))
+    tally = Tally(context, manner)
     with ExitStack() as stack:
         source = read_source(_open(context, stack))
 
         async def act(attached: Attached, client: Client) -> str | None:
             with context.screen.progress("importing", source.total) as advance:
-                await send_all(client, source, request, tally, advance)
+                await send_all(client, source, tally, advance)
             return (await _digest(client))[0] if context.value("verify") else None
 
         try:
@@ -197,16 +205,13 @@ def _is_verified(context: Context, source: Source, found: str | None) -> bool:
     return True
 
 
-async def send_all(
-    client: Client, source: Source, manner: ImportRequest, tally: Tally, advance: Advance
-) -> None:
-    """Send a source's rows batch by batch, each in a request like `manner`."""
+async def send_all(client: Client, source: Source, tally: Tally, advance: Advance) -> None:
+    """Send a source's rows batch by batch."""
     for portion in batches(source.items):
         if isinstance(portion, Refused):
             tally.refuse(portion.reason)
         else:
-            rows = {section: list(portion.values) if section == portion.section else [] for section in SECTIONS}
-            tally.add(await client.import_memories(msgspec.structs.replace(manner, **rows)), portion)
+            tally.add(await client.import_memories(tally.request(portion)), portion)
         advance(portion.weight)
 
 

@@ -38,6 +38,7 @@ VERBS: Final = (
     agents.INBOX,
     transfer.IMPORT,
     transfer.EXPORT,
+    transfer.SYNC,
     transfer.MINE,
     upkeep.REINDEX,
     upkeep.STATUS,

@@ -61,16 +61,16 @@ AUTO_CONSOLIDATE: Final = Verb(
 )
 CURATOR: Final = Verb(
     name="curator", summary="look after memories by itself, and take that back", run="curating:curator",
-    about="Puts memories away that say nothing but what a newer one of the same author says, and memories that a "
-          "newer, no less certain one in the same namespace contradicts (by a link of the relation contradicts; a "
-          "language model's word is not enough); raises the priority of what is used much, and lowers that of what "
-          "never was for 30 days. If the node has a language model, it also sums up memories that are much alike, "
-          "and tags those that have no tags of its. It looks at mid- and long-tier memories of at least 50 bytes, "
-          "up to 2000 a cycle, in the order of their names, and goes on there the next time; namespaces that begin "
-          "with _ and entities are left alone. Nothing is deleted: what goes is in the archive, and each act has a "
-          "record in the namespace _curator/rollback that takes it back. What was taken back is not done again as "
-          "long as the memory is not changed. The daemon runs cycles by itself if curator.interval_secs is set, see "
-          "ai-memory-config(5).",
+    about="Puts memories away that say nothing but what a newer one says (of the same author, or in the same "
+          "words), and memories that a newer, no less certain one in the same namespace contradicts (by a link of "
+          "the relation contradicts; a language model's word is not enough); raises the priority of what is used "
+          "much, and lowers that of what never was for 30 days. If the node has a language model, it also sums up "
+          "memories that are much alike, and tags those that have no tags of its. It looks at mid- and long-tier "
+          "memories of at least 50 bytes, up to 2000 a cycle, in the order of their names, and goes on there the "
+          "next time; namespaces that begin with _ and entities are left alone. Nothing is deleted: what goes is in "
+          "the archive, and each act has a record in the namespace _curator/rollback that takes it back. What was "
+          "taken back is not done again as long as the memory is not changed. The daemon runs cycles by itself if "
+          "curator.interval_secs is set, see ai-memory-config(5).",
     options=(Option(flag="--once", read=None, help="Run one cycle."),
              Option(flag="--daemon", read=None, help="Run a cycle now and then, until SIGTERM or SIGINT."),
              Option(flag="--rollback", help="Take the act with this record back; its id stands in the report."),

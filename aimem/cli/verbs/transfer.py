@@ -70,3 +70,20 @@ MINE: Final = Verb(
     examples=(("See what a ChatGPT export holds, then take it in for good",
                "ai-memory mine --format chatgpt --dry-run export.zip\nai-memory mine -f chatgpt -t long export.zip"),),
 )
+SYNC: Final = Verb(
+    name="sync", summary="exchange memories with another database", run="syncing:sync", begins=True,
+    about="Carries memories, archive, links and other names of entities between this database and another file of "
+          "this machine, which may be in use. Of a memory that both have (by its id, or else its title and namespace), "
+          "the one that was changed later wins, whatever the direction. What was deleted at the receiving end stays "
+          "deleted; deletions themselves are not carried. Pulled memories get this agent as author, and the original "
+          "one is noted in metadata.imported_from_agent_id; pushed ones keep theirs.",
+    arguments=(Argument(name="file", is_file=True, help="The other database."),),
+    options=(Option(flag="--direction", short="-d", choices=("merge", "pull", "push"), default="merge",
+                    help="pull brings what the other has, push gives what is here, merge does both in this order."),
+             TRUST, Option(flag="--dry-run", read=None, help="Only say what would happen.")),
+    prints='{"direction"} with {"imported"} for pull, {"exported"} for push, {"pulled", "pushed"} for merge, and with '
+           '--dry-run {"dry_run"} instead; then for each direction "pull", "push": {"new", "update", "noop", "links", '
+           '"archived", "deleted_there", "refused"}',
+    examples=(("Bring two databases together",
+               "ai-memory --db other.db store -n demo -c \"Tests run on Mondays.\"\nai-memory sync other.db"),),
+)
