@@ -102,6 +102,9 @@ MENDED: Final = {
         "Extension by recall": (
             "tests/service/test_lifetimes.py::test_an_extension_never_shortens_and_gains_a_quarter_of_the_step",
         ),
+        "Promotion by recall": (
+            "tests/service/test_lifetimes.py::test_what_recalls_earn_is_no_change_of_the_text",
+        ),
         "context_tokens of recall": (
             "tests/search/test_engine.py::test_context_bends_a_question_and_the_sum_is_a_unit_vector",
             "tests/service/test_recall.py::test_a_context_moves_the_meaning_that_is_asked_for",
