@@ -78,6 +78,12 @@ class NodeLock:
                 raise InvalidRequest(f"{db} is a folder; name a file with --db", field="db")
             if db.exists() and not db.is_file():
                 raise InvalidRequest(f"{db} is a device, a pipe or a socket; name a file with --db", field="db")
+            if db.exists() and db.stat().st_nlink > 1:
+                # Lock and write-ahead log go by the name: a process on each of two names would write over the other.
+                raise InvalidRequest(
+                    f"{db} is a file of more than one name (a hard link), and is damaged if two processes open it by "
+                    "two of them; remove the other names, or copy the file", field="db",
+                )
             return cls(files.lock(db.with_name(db.name + LOCK_SUFFIX), hint))
         except FileNotFoundError as error:
             raise InvalidRequest(

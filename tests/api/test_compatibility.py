@@ -87,6 +87,23 @@ async def test_fields_that_a_body_does_not_have_are_read_over_and_null_is_absenc
     assert (await http.get(f"/memories/{stored['id']}")).json()["priority"] == 5
 
 
+@pytest.mark.parametrize(("path", "body"), [
+    ("/recall", {"context": "x", "limit": None, "namespace": None, "budget_tokens": None}),
+    ("/session/start", {"namespace": None, "limit": None, "agent_id": None}),
+    ("/check_duplicate", {"title": "Deploy", "content": "We deploy on Fridays.", "threshold": None, "namespace": None}),
+    ("/kg/query", {"source_id": "x", "max_depth": None, "valid_at": None, "limit": None}),
+    ("/import", {"memories": [], "links": None}),
+])
+async def test_null_is_absence_even_where_there_is_a_default(
+    http: httpx.AsyncClient, path: str, body: dict[str, object]
+) -> None:
+    await store(http)
+    given = {name: value for name, value in body.items() if value is not None}
+    answers = [(await http.post(path, json=sent)) for sent in (body, given)]
+    assert [answer.status_code for answer in answers] == [200, 200], answers[0].text
+    assert answers[0].json().keys() == answers[1].json().keys()
+
+
 # --- statuses that stay, and those that are mended
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +142,18 @@ def test_a_file_that_is_no_database_is_refused(machine: RealMachine) -> None:
     assert done.status != ExitStatus.OK
     assert "bug" not in done.err
     assert texts(machine) == {"t": "x"}
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_the_same_file_by_another_name_is_refused_before_it_is_opened(
+    machine: RealMachine, tmp_path: Path, link: Callable[[Path, Path], None]
+) -> None:
+    """By two hard links one file has two locks and two write-ahead logs: opening both destroyed it."""
+    store(machine, "kept", "x")
+    [here] = [path for path in tmp_path.rglob("*.db") if path.name != "other.db"]
+    link(here, tmp_path / "again.db")
+    refused = machine.run("sync", str(tmp_path / "again.db"))
+    assert refused.status is ExitStatus.INVALID
+    assert "is the database of this command" in refused.err
+    (tmp_path / "again.db").unlink()
+    assert texts(machine) == {"kept": "x"}

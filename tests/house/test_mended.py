@@ -20,7 +20,7 @@ def rows_of_the_page() -> dict[str, list[str]]:
         if macro == "Ss":
             page[words] = []
         else:
-            list(page.values())[-1].append(words.removeprefix("\\&"))  # a title may begin like a macro
+            list(page.values())[-1].append(words.removeprefix(r"\&"))     # keeps `No` from being a macro
     return {section: titles for section, titles in page.items() if titles}
 
 

@@ -325,6 +325,16 @@ def test_a_lock_file_that_is_a_link_is_named(tmp_path: Path) -> None:
         NodeLock.take(system_files(), tmp_path / "x.db", "")
 
 
+def test_a_file_of_two_names_is_refused_until_it_has_one(tmp_path: Path) -> None:
+    (tmp_path / "x.db").touch()
+    (tmp_path / "y.db").hardlink_to(tmp_path / "x.db")
+    for name in ("x.db", "y.db"):
+        with pytest.raises(InvalidRequest, match="a hard link"):
+            NodeLock.take(system_files(), tmp_path / name, "test")
+    (tmp_path / "y.db").unlink()
+    NodeLock.take(system_files(), tmp_path / "x.db", "test").release()
+
+
 def test_a_folder_or_a_missing_one_is_no_database(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match="is a folder"):
         NodeLock.take(system_files(), tmp_path, "")

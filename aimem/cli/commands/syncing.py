@@ -117,7 +117,8 @@ def _other_database(context: Context) -> Config:
     path = around.cwd / Path(context.value("file")).expanduser()
     if not path.exists():
         raise NotFound(f"no database at {path}; to copy everything into a new one, export and import", field="file")
-    if path.resolve() == config.store.db.resolve():
+    ours = config.store.db
+    if path.resolve() == ours.resolve() or (ours.exists() and path.samefile(ours)):
         raise InvalidRequest(f"{path} is the database of this command; name another one", field="file")
     return replace(config, store=replace(config.store, db=path))
 
