@@ -44,7 +44,8 @@ REPORT = {
         "rollback_entries_written": 2, "errors": [],
     },
     "errors": [], "dry_run": False, "more": False, "id": "r-9", "acts": [
-        {"action": "consolidate", "ids": ["a", "b"], "rollback_id": "r-1"},
+        {"action": "consolidate", "ids": ["a1234567-8", "b1234567-8", "c1"], "titles": ["Plan", "Old\nplan", ""],
+         "kept": "a1234567-8", "rollback_id": "r-1"},
         {"action": "priority_adjust", "ids": ["c"], "rollback_id": "r-2"},
     ],
 }
@@ -55,8 +56,8 @@ forgotten:    0
 priorities:   1
 tagged:       0
 left over:    1
-consolidate: a, b (undo: r-1)
-priority_adjust: c (undo: r-2)
+consolidate: keep "Plan" (a1234567), put away "Old plan" (b1234567), c1 (undo: ai-memory curator --rollback r-1)
+priority_adjust: c (undo: ai-memory curator --rollback r-2)
 """
 TAKEN_BACK = {
     "reversed": 1, "records": [{"id": "r-1", "reversed": True, "action": "consolidate", "already": False,
