@@ -11,6 +11,7 @@ import msgspec
 
 from aimem.cli.surroundings import Surroundings
 from aimem.cli.text import one_line, printable
+from aimem.model import SECOND_US, Instant
 from aimem.wire import encode
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 Advance = Callable[[int], None]
 """Called with how much more is done."""
 
-PLAIN_PROGRESS_LINES = 20
-"""Off a terminal a bar is lines: at most so many, so that a log stays readable."""
+PLAIN_PROGRESS_FIRST_S, PLAIN_PROGRESS_EVERY_S = 2, 10
+"""Off a terminal a bar is lines: none for what ends soon, and few for what lasts, so that a log stays readable."""
 
 ANSWER_MAX_BYTES = 256
 
@@ -38,7 +39,7 @@ class Screen:
     """The two output streams of a command."""
 
     def __init__(self, around: Surroundings) -> None:
-        self._out, self._err, self._environ = around.stdout, around.stderr, around.environ
+        self._out, self._err, self._environ, self._now = around.stdout, around.stderr, around.environ, around.now
 
     def json(self, value: object) -> None:
         """Print a wire value as JSON, indented."""
@@ -95,7 +96,7 @@ class Screen:
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> Iterator[Advance]:
-        """Show how far something is, on stderr: a bar on a terminal, else a few plain lines.
+        """Show how far something is, on stderr: a bar on a terminal, else now and then a plain line.
 
         Args:
           what: a gerund, such as `importing`.
@@ -105,7 +106,7 @@ class Screen:
             with self._bar(what, total) as advance:
                 yield advance
         else:
-            yield _lines(self._err, what, total)
+            yield _lines(self._err, self._now, what, total)
 
     @contextmanager
     def _bar(self, what: str, total: int | None) -> Iterator[Advance]:
@@ -125,18 +126,19 @@ class Screen:
             yield advance
 
 
-def _lines(stream: TextIO, what: str, total: int | None) -> Advance:
-    done, shown = 0, 0
+def _lines(stream: TextIO, now: Callable[[], Instant], what: str, total: int | None) -> Advance:
+    done, shown, due = 0, 0, now() + PLAIN_PROGRESS_FIRST_S * SECOND_US
 
     def advance(amount: int) -> None:
-        nonlocal done, shown
+        nonlocal done, shown, due
         done += amount
         if not total:
             return
-        step = min(done, total) * PLAIN_PROGRESS_LINES // total
-        if step > shown:
-            shown = step
-            stream.write(f"ai-memory: {what}: {min(100, done * 100 // total)} %\n")
+        percent, at = min(100, done * 100 // total), now()
+        # Whoever has read that it began is told that it ended.
+        if percent > shown and (at >= due or (shown and percent == 100)):
+            shown, due = percent, at + PLAIN_PROGRESS_EVERY_S * SECOND_US
+            stream.write(f"ai-memory: {what}: {percent} %\n")
             stream.flush()
 
     return advance

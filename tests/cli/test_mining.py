@@ -212,7 +212,6 @@ def test_bad_conversations_are_named_and_the_others_kept(machine: RealMachine) -
     report = json.loads(done.out)
     assert (done.status, report["imported"], report["errors"], report["skipped"]) == (ExitStatus.INVALID, 1, 5, 1)
     assert all("conversations.json: conversation " in reason for reason in report["refused"])
-    assert done.err.endswith("ai-memory: mining: 100 %\n")
 
 
 # Formats --------------------------------------------------------------------------------------------------------------

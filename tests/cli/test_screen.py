@@ -16,7 +16,7 @@ from aimem.cli.identity import writer_id
 from aimem.cli.screen import Screen, places_below
 from aimem.cli.text import age, counted, one_line, printable, size_words
 from aimem.config import IdentityConfig
-from aimem.model import rules
+from aimem.model import Instant, rules
 from tests.cli.fakes import MEMORY, NOW, Machine, Stream
 
 HOSTILE = "\x1b]0;owned\x07 \u202edrow \x9b31m [red]bold[/red] :smile:"
@@ -130,12 +130,19 @@ def test_the_widest_columns_leave_a_line_that_is_too_long(widths: list[int], ter
     assert all(widths[place] >= max(beside) for place in below)
 
 
-def test_plain_progress_says_a_hundred_once(tmp_path: Path) -> None:
-    log = Stream()
+@pytest.mark.parametrize(("moments_s", "percents"), [
+    ((1, 1, 1.9, 1.9), []),                         # done before anybody wonders
+    ((1, 2, 3, 3), [50, 100]),                      # what was begun to be told is told to its end, once
+    ((2, 11.9, 12, 30), [25, 75, 100]),
+])
+def test_plain_progress_is_told_after_two_seconds_and_every_ten(
+    tmp_path: Path, moments_s: tuple[float, ...], percents: list[int]
+) -> None:
+    log, moments = Stream(), iter([0.0, *moments_s, moments_s[-1]])
     around = Surroundings(
         stdin=io.BytesIO(), stdout=Stream(), stderr=log, environ={}, cwd=tmp_path, home=tmp_path, host="box", pid=1,
-        program=(), now=lambda: NOW, rng=random.Random)
-    with Screen(around).progress("pulling", 2) as advance:
-        advance(2)
-        advance(2)
-    assert log.getvalue() == "ai-memory: pulling: 100 %\n"
+        program=(), now=lambda: Instant(round(NOW + next(moments) * 1e6)), rng=random.Random)
+    with Screen(around).progress("pulling", 4) as advance:
+        for _ in range(5):
+            advance(1)
+    assert log.getvalue() == "".join(f"ai-memory: pulling: {percent} %\n" for percent in percents)

@@ -308,6 +308,7 @@ def test_recall_embeds_the_backlog_first_if_this_process_holds_the_database(mach
             return json_of({"mode": "hybrid", "model": "m", "embedding_backlog": left, "embedded": 1, "reason": ""})
         return json_of(RECALLED)
 
+    machine.pace_s = 11
     found = machine.run("recall", "which", handler=handler, holder=True)
     waits = [dict(request.url.params) for request in found.runtime.requests[:-1]]
     assert waits == [{}, {"wait_below": "38"}, {"wait_below": "36"}, {"wait_below": "18"}]
@@ -410,6 +411,7 @@ def test_reindex_orders_it_and_waits_until_it_is_done(machine: Machine) -> None:
             "index_backlog": index,
         })
 
+    machine.pace_s = 11
     found = machine.run("reindex", "--embeddings", handler=handler)
     assert (found.status, found.out) == (ExitStatus.OK, "vectors: 60 done, 0 to do\nwords:   0 to do\n")
     first, *waits = found.runtime.requests
