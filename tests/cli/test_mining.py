@@ -202,6 +202,13 @@ def test_what_cannot_be_mined_is_refused_with_a_sentence(machine: RealMachine, a
     assert "run the same command again" not in done.err
 
 
+def test_an_export_of_another_format_is_noted(machine: RealMachine) -> None:
+    path = write(machine.cwd, [chatgpt("c", talk(4))])
+    done = machine.run("mine", "-f", "claude", str(path))
+    assert "looks like an export of chatgpt, read as one of claude" in done.err
+    assert "looks like" not in machine.run("mine", "-f", "chatgpt", str(path)).err
+
+
 def test_bad_conversations_are_named_and_the_others_kept(machine: RealMachine) -> None:
     path = machine.cwd / "conversations.json"
     deep = "[" * 2000 + "]" * 2000

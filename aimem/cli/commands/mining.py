@@ -33,6 +33,7 @@ class _Mine:
     def __init__(self, files: Files, manner: Manner) -> None:
         self._files, self._manner = files, manner
         self.conversations = self.short = 0
+        self.other_format = ""
         self.shown: list[dict[str, object]] = []
 
     def items(self) -> Iterator[Item | Refused]:
@@ -44,6 +45,7 @@ class _Mine:
 
     def _of(self, conversation: Conversation, weight: int) -> Iterator[Item | Refused]:
         self.conversations += 1
+        self.other_format = self.other_format or conversation.looks_like
         memories = memories_of(conversation, self._manner)
         if memories is None:
             self.short += 1
@@ -102,6 +104,10 @@ def mine(context: Context) -> int:
             context.screen.say(f"{lead}: {_summary(work, tally)} before this; run the same command again to go on")
         raise
     _show(context, work, tally, manner)
+    if work.other_format:
+        context.screen.say(
+            f"note: this looks like an export of {work.other_format}, read as one of {kind}: titles and times may be "
+            f"missing; see `mine --format {work.other_format}`")
     return ExitStatus.INVALID if tally.errors else ExitStatus.OK
 
 
