@@ -112,7 +112,7 @@ BAD_CONSOLIDATIONS: tuple[dict[str, object], ...] = (
     {"ids": "a,b"}, {"ids": [1, 2]}, {"ids": ["a"]}, {"ids": ["a", "a"]}, {"ids": ["a", ""]}, {"ids": None},
     {"title": None}, {"title": 3}, {"title": " "}, {"title": "x" * 513}, {"title": "a\0"}, {"summary": " "},
     {"summary": 3}, {"summary": "x" * 65_537}, {"tier": "eternal"}, {"tier": 3}, {"namespace": "_x"},
-    {"namespace": None}, {"agent_id": "a b"}, {"source": "A"}, {"ids": [str(n) for n in range(101)]},
+    {"agent_id": "a b"}, {"source": "A"}, {"ids": [str(n) for n in range(101)]},
 )
 
 

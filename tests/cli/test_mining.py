@@ -199,6 +199,7 @@ def test_what_cannot_be_mined_is_refused_with_a_sentence(machine: RealMachine, a
     assert done.status == ExitStatus.INVALID, (done.out, done.err)
     assert "ai-memory: error: " in done.err
     assert "bug" not in done.err
+    assert "run the same command again" not in done.err
 
 
 def test_bad_conversations_are_named_and_the_others_kept(machine: RealMachine) -> None:
@@ -211,6 +212,7 @@ def test_bad_conversations_are_named_and_the_others_kept(machine: RealMachine) -
     report = json.loads(done.out)
     assert (done.status, report["imported"], report["errors"], report["skipped"]) == (ExitStatus.INVALID, 1, 5, 1)
     assert all("conversations.json: conversation " in reason for reason in report["refused"])
+    assert done.err.endswith("ai-memory: mining: 100 %\n")
 
 
 # Formats --------------------------------------------------------------------------------------------------------------

@@ -121,8 +121,8 @@ def test_the_lines_for_people_say_the_same(machine: RealMachine) -> None:
     two(machine)
     done = machine.run("sync", "other.db")
     assert done.out == (
-        "pulled: 2 memories, 0 links, 1 of them updated, 1 as new there\n"
-        "pushed: 2 memories, 0 links, 1 of them updated, 2 as new there\n")
+        "pulled: 2 memories, 0 links, 1 of them updated, 1 unchanged\n"
+        "pushed: 2 memories, 0 links, 1 of them updated, 2 unchanged\n")
 
 
 @pytest.mark.parametrize(("file", "status"), [

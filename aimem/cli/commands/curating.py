@@ -29,7 +29,7 @@ def curator(context: Context) -> int:
     chosen = [name for name in _MODES if value(name) is not None and value(name) is not False]
     if len(chosen) != 1:
         words = ", ".join("--" + name.replace("_", "-") for name in _MODES)
-        raise UsageError(f"curator needs one of {words}; see `ai-memory curator --help`")
+        raise UsageError(f"curator needs exactly one of {words}; see `ai-memory curator --help`")
     if value("rollback") is not None or value("rollback_last") is not None:
         return _roll_back(context, RollbackRequest(id=value("rollback"), last=value("rollback_last")))
     if value("reports"):

@@ -96,8 +96,10 @@ def mine(context: Context) -> int:
     try:
         context.visit(act)
     except (AimemError, BaseExceptionGroup, KeyboardInterrupt) as error:
-        lead = "interrupted" if is_interrupt(error) else "note"
-        context.screen.say(f"{lead}: {_summary(work, tally)} before this; run the same command again to go on")
+        # What cannot be read at all is not gone on with by running it again.
+        if is_interrupt(error) or work.conversations:
+            lead = "interrupted" if is_interrupt(error) else "note"
+            context.screen.say(f"{lead}: {_summary(work, tally)} before this; run the same command again to go on")
         raise
     _show(context, work, tally, manner)
     return ExitStatus.INVALID if tally.errors else ExitStatus.OK

@@ -161,6 +161,6 @@ def _show(context: Context, direction: str, courses: dict[str, Course]) -> None:
         verb = f"would {name}" if is_dry else f"{name}ed"
         parts = [f"{verb}: {counted(taken[name], 'memory')}", counted(course.links, "link")]
         parts += [f"{count} {word}" for count, word in (
-            (course.archived, "archived"), (course.update, "of them updated"), (course.noop, "as new there"),
+            (course.archived, "archived"), (course.update, "of them updated"), (course.noop, "unchanged"),
             (course.deleted_there, "of these deleted there"), (len(course.refused), "refused")) if count]
         context.screen.line(", ".join(parts))
