@@ -51,6 +51,13 @@ class Survey(Struct, frozen=True, kw_only=True):
     clusters: tuple[tuple[Memory, ...], ...]
     untagged: tuple[Memory, ...]
 
+    @property
+    def proposed(self) -> frozenset[MemoryId]:
+        """The memories that the acts would touch."""
+        plain = [i for plan in self.duplicates for i in (plan.kept, *plan.others)]
+        read = [row.id for cluster in (*self.clusters, self.untagged) for row in cluster]
+        return frozenset([*plain, *(older for older, _ in self.contradicted), *self.adjustable, *read])
+
 
 def survey(conn: Connection, request: CurateRequest, cursor: MemoryId | None, now: Instant) -> Survey:
     """Look at the next stretch of the store."""

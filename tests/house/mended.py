@@ -482,6 +482,10 @@ MENDED: Final = {
             "tests/cli/test_curation_verbs.py::test_on_a_terminal_it_shows_and_asks_first",
             "tests/cli/test_curation_verbs.py::test_it_does_not_ask_if_told_so_or_if_a_program_reads",
         ),
+        "auto-consolidate on a terminal": (
+            "tests/cli/test_curation_verbs.py::test_auto_consolidate_on_a_terminal_shows_and_asks_first",
+            "tests/cli/test_curation_verbs.py::test_auto_consolidate_does_not_ask_if_told_so_or_if_a_program_reads",
+        ),
         "auto-consolidate": (
             "tests/service/test_autoconsolidating.py::test_groups_are_disjoint_the_largest_first_and_of_one_audience",
             "tests/service/test_autoconsolidating.py::test_entities_and_the_systems_namespaces_are_left_alone",

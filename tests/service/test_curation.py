@@ -133,8 +133,10 @@ async def test_act_and_record_are_one_op_and_the_record_holds_no_text(
     assert (record.id, record.tier, record.priority) == (report.acts[0].rollback_id, "long", 3)
     assert record.tags == ("_rollback", action)
     assert json.loads(record.content)["action"] == action
+    [kept] = (await service.list_memories(node, ALICE, ListQuery(namespace="_curator/reports"))).memories
+    assert "deploy" in report.acts[0].titles    # the answer alone has them
     for word in ("deploy", "Friday", "espresso", "ops", "coffee"):
-        assert word not in record.content + record.title
+        assert word not in record.content + record.title + kept.content + kept.title
 
 
 @each_scene
@@ -542,6 +544,8 @@ async def test_a_model_sums_up_a_cluster_and_tags_the_rest(tmp_path: Path, clock
         assert sorted(act.action for act in report.acts) == ["auto_tag", "consolidate"]
         assert (report.auto_tagged, report.autonomy.memories_consolidated) == (1, 3)
         made = next(one for one, _ in await visible(node) if one.source == "curator")
+        [told] = [act for act in report.acts if act.action == "consolidate"]
+        assert (told.kept, dict(zip(told.ids, told.titles, strict=True))[made.id]) == (made.id, made.title)
         assert made.content == "Deploys are on Friday evening; three people do them."
         assert made.title.startswith("[consolidated] deploy by Carol ~")
         assert made.tags == ("Alice", "Bob", "Carol")
