@@ -159,19 +159,27 @@ def _parameters(route: Route) -> list[dict[str, object]]:
         schema = _schema(field.type)
         if field.default is not NODEFAULT and field.default is not None:
             schema["default"] = field.default
-        required = {"required": True} if field.default is NODEFAULT else {}
-        found.append({**_parameter(route, field.encode_name, "query", schema), **required})
+        # An optional parameter without a value (`?tier=`) counts as absent, whatever its type.
+        presence = {"required": True} if field.default is NODEFAULT else {"allowEmptyValue": True}
+        found.append({**_parameter(route, field.encode_name, "query", schema), **presence})
     return found + _headers(route)
 
 
 def _headers(route: Route) -> list[dict[str, object]]:
     agent: dict[str, object] = {
-        "name": "X-Agent-Id", "in": "header", "schema": {"type": "string", "maxLength": rules.AGENT_ID_MAX_BYTES},
+        "name": "X-Agent-Id", "in": "header",
+        "schema": {
+            "type": "string", "maxLength": rules.AGENT_ID_MAX_BYTES, "pattern": f"^({rules.AGENT_ID_PATTERN})?$",
+        },
         "description": "Who is asking; absent: anonymous:req-<8 hex>.",
     }
     once: dict[str, object] = {
         "name": "Idempotency-Key", "in": "header",
-        "schema": {"type": "string", "maxLength": rules.IDEMPOTENCY_KEY_MAX_BYTES},
+        # Printable ASCII; blanks at the ends are no part of a header's value.
+        "schema": {
+            "type": "string", "minLength": 1, "maxLength": rules.IDEMPOTENCY_KEY_MAX_BYTES,
+            "pattern": "^[!-~]([ -~]*[!-~])?$",
+        },
         "description": "The client's name for this request: sent again with it, the request is done at most once.",
     }
     return [agent, once] if route.effect is Effect.WRITE_ONCE else [agent]

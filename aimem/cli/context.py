@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar  # Any: the values of options have the types that the table gives them
 
 from aimem.cli.identity import writer_id
@@ -41,6 +42,11 @@ class Context:
         """The configured agent, or a new generated one."""
         around = self.around
         return writer_id(self.config.identity, host=around.host, pid=around.pid, rng=around.rng())
+
+    def path(self, text: str) -> Path:
+        """A path that an argument names: `~` and `~/x` are the home folder, a relative one starts in this folder."""
+        around = self.around
+        return around.home / text[2:] if text == "~" or text.startswith("~/") else around.cwd / text
 
     def ask(self, question: Callable[[Client], Awaitable[T]], purpose: Purpose = Purpose.COMMAND) -> T:
         """Ask the node one question, as the configured or a generated agent. Raises: AimemError, or a group of it."""

@@ -15,7 +15,7 @@ from aimem.cli.surroundings import Surroundings, abandon, system_surroundings
 from aimem.cli.text import one_line
 from aimem.cli.verbs import Verb
 from aimem.config import StoreConfig, load_config
-from aimem.errors import AimemError, ApprovalRequired, NotFound
+from aimem.errors import AimemError, ApprovalRequired, NotFound, Unavailable
 from aimem.wire import ErrorOut, encode, to_builtins
 
 Command = Callable[[Context], int]
@@ -73,7 +73,14 @@ def _refuse_missing(verb: Verb, store: StoreConfig) -> None:
 
     A folder that is missing is told by whoever opens the database: no verb makes it.
     """
-    if store.named_by and not verb.begins and store.db.parent.is_dir() and not store.db.exists():
+    if not store.named_by or verb.begins:
+        return
+    try:
+        is_missing = store.db.parent.is_dir() and not store.db.exists()
+    except OSError as error:    # a name that is too long, a folder that this user may not look into
+        reason = error.strerror or str(error)
+        raise Unavailable(f"cannot look for {store.db} (named by {store.named_by}): {reason}") from error
+    if is_missing:
         raise NotFound(f"no database at {store.db} (named by {store.named_by}); `store` or `serve` would create it")
 
 
@@ -119,7 +126,8 @@ def _report(error: BaseException, argv: Sequence[str], around: Surroundings) -> 
 def _said(error: AimemError, argv: Sequence[str]) -> str:
     """The error as a line of stderr: a sentence, or the envelope of ai-memory-api(7) where data is JSON as well."""
     if "--json" in argv[: argv.index("--") if "--" in argv else None]:
-        envelope = ErrorOut(error=error.message, code=error.code, field=error.field)
+        # An argument that is no UTF-8 stands in the message as half of a surrogate pair, which JSON cannot hold.
+        envelope = ErrorOut(error=one_line(error.message), code=error.code, field=error.field)
         return encode({**to_builtins(envelope), **error.details}).decode() + "\n"
     return f"ai-memory: error: {one_line(error.message)}\n"
 

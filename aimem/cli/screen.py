@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, TextIO
 import msgspec
 
 from aimem.cli.surroundings import Surroundings
-from aimem.cli.text import one_line, printable
+from aimem.cli.text import one_line, printable, printable_json
 from aimem.model import SECOND_US, Instant
 from aimem.wire import encode
 
@@ -43,7 +43,8 @@ class Screen:
 
     def json(self, value: object) -> None:
         """Print a wire value as JSON, indented."""
-        self._out.write(msgspec.json.format(encode(value), indent=2).decode() + "\n")
+        text = msgspec.json.format(encode(value), indent=2).decode()
+        self._out.write((printable_json(text) if self._out.isatty() else text) + "\n")
 
     def line(self, text: str = "") -> None:
         """Print a line of data for people."""

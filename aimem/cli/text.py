@@ -30,6 +30,11 @@ def _shown(char: str) -> str:
     return char
 
 
+def printable_json(text: str) -> str:
+    """The same for a JSON text, in escapes that leave its value as it is (JSON itself escapes below U+0020 only)."""
+    return "".join(char if char in "\n\t" or _shown(char) == char else f"\\u{ord(char):04x}" for char in text)
+
+
 def one_line(text: str, *, width: int | None = None) -> str:
     """The text as one printable line, cut to `width` characters with an ellipsis."""
     line = printable(_BREAKS.sub(" ", text.strip()))

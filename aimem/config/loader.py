@@ -73,7 +73,7 @@ def _find_file(
     named = flags.get("config") or ("AI_MEMORY_NO_CONFIG" not in environ and environ.get("AI_MEMORY_CONFIG")) or None
     if named is not None:
         path = _path(str(named), cwd=cwd, home=home)
-        if not path.exists():
+        if not _exists(path):
             raise InvalidRequest(f"{path}: no such configuration file", code=Code.CONFIG_INVALID, field="config")
         return read_config_file(path)
     if "AI_MEMORY_NO_CONFIG" in environ:

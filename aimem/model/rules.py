@@ -26,6 +26,7 @@ NAMESPACE_MAX_DEPTH: Final = 8
 ID_MAX_BYTES: Final = 128
 ID_PREFIX_MIN_CHARS: Final = 4
 AGENT_ID_MAX_BYTES: Final = 128
+AGENT_ID_PATTERN: Final = "[A-Za-z0-9_\\-:@./]+"
 AGENT_TYPE_MAX_BYTES: Final = 64
 TAGS_MAX_COUNT: Final = 50
 TAG_MAX_BYTES: Final = 128
@@ -45,7 +46,7 @@ RESERVED_METADATA: Final = frozenset({"agent_id", "scope"})
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 """All of Unicode's category Cc."""
 _CONTROL_NAMES = {"\n": "line feed", "\t": "tab", "\r": "carriage return"}
-_AGENT_ID = re.compile(r"[A-Za-z0-9_\-:@./]+", re.ASCII)
+_AGENT_ID = re.compile(AGENT_ID_PATTERN, re.ASCII)
 _AGENT_TYPE = re.compile(r"human|system|ai:[A-Za-z0-9_.\-]+", re.ASCII)
 _SOURCE = re.compile(r"[a-z0-9_.:-]{1,64}", re.ASCII)
 _Choice = TypeVar("_Choice", bound=StrEnum)

@@ -48,6 +48,8 @@ def locate(db: Path, environ: Mapping[str, str]) -> Place:
         resolved = db.resolve()
     except (OSError, RuntimeError, ValueError) as error:    # a ring of links; a null character
         raise InvalidRequest(f"{str(db)!r} cannot be a database's path: {error}", field="db") from error
+    if not resolved.name:
+        raise InvalidRequest(f"{resolved} is a folder; name a file with --db", field="db")
     runtime_dir = environ.get("XDG_RUNTIME_DIR")
     return Place(db=resolved, socket=choose_socket_path(resolved, Path(runtime_dir) if runtime_dir else None))
 

@@ -41,6 +41,22 @@ def test_route_is_described(route: object) -> None:
         assert parameter["description"], f"{parameter['name']} needs a sentence in PARAMETERS"
 
 
+def test_parameters_say_what_the_surface_takes() -> None:
+    """An optional one may be there without a value; what a header may hold is said in a pattern."""
+    parameters = {
+        parameter["name"]: parameter for item in DOCUMENT["paths"].values() for operation in item.values()
+        for parameter in operation["parameters"]
+    }
+    assert parameters["limit"]["allowEmptyValue"] is True and "allowEmptyValue" not in parameters["q"]
+    for name, good, bad in (
+        ("X-Agent-Id", ("", "ai:a-b@c.d/e:pid-1"), ("a b", "ä", "a;b")),
+        ("Idempotency-Key", ("k", "a key"), ("", " k", "k ", "k\n", "ä", "\x7f")),
+    ):
+        pattern = parameters[name]["schema"]["pattern"]
+        assert all(re.search(pattern, text) for text in good)
+        assert not any(re.fullmatch(pattern, text) for text in bad)
+
+
 def test_no_parameter_is_described_that_no_route_has() -> None:
     operations = [operation for item in DOCUMENT["paths"].values() for operation in item.values()]
     used = {name for operation in operations for parameter in operation["parameters"]

@@ -77,6 +77,20 @@ def test_a_named_database_that_is_not_there_is_not_begun_by_who_looks_into_it(
         "create it\n")
 
 
+def test_a_database_that_cannot_be_looked_for_is_named_with_the_reason(machine: Machine) -> None:
+    refused = machine.run("--db", "a" * 300, "list")
+    assert (refused.status, refused.runtime.requests) == (ExitStatus.UNAVAILABLE, [])
+    assert refused.err.startswith("ai-memory: error: cannot look for ")
+    assert refused.err.endswith("(named by --db): File name too long\n")
+
+
+def test_an_argument_that_is_no_utf_8_is_refused_in_json_too(machine: Machine) -> None:
+    """Such bytes reach us as halves of surrogate pairs, which JSON cannot hold."""
+    refused = machine.run("--json", "import", os.fsdecode(b"\xff\x9b31m.json"))
+    assert refused.status == ExitStatus.INVALID
+    assert "\\udcff\\udc9b31m.json cannot be read" in json.loads(refused.err)["error"]
+
+
 def test_an_error_is_json_where_data_is(machine: Machine) -> None:
     refused = machine.run("--json", "store", "-c", "c", "--expires-at", "x", "--ttl-secs", "1")
     assert json.loads(refused.err)["code"] == "invalid_request"

@@ -127,6 +127,7 @@ def test_the_lines_for_people_say_the_same(machine: RealMachine) -> None:
 
 @pytest.mark.parametrize(("file", "status"), [
     ("missing.db", ExitStatus.NOT_FOUND), ("memory.db", ExitStatus.INVALID), ("./x/../memory.db", ExitStatus.INVALID),
+    ("a" * 300, ExitStatus.INVALID), ("~nobody-of-this-name/x.db", ExitStatus.NOT_FOUND),
 ])
 def test_a_missing_file_or_the_same_is_refused(machine: RealMachine, file: str, status: ExitStatus) -> None:
     (machine.cwd / "x").mkdir()

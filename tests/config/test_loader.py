@@ -88,6 +88,7 @@ def test_no_config_skips_the_file_even_when_the_variable_is_empty(place: Place) 
 def test_a_named_file_must_exist(place: Place) -> None:
     assert "no such configuration file" in place.refusal(flags={"config": "missing.toml"})
     assert "no such configuration file" in place.refusal(AI_MEMORY_CONFIG="missing.toml")
+    assert "cannot be read: File name too long" in place.refusal(flags={"config": "a" * 300})
 
 
 @pytest.mark.parametrize(("make", "expected"), [

@@ -580,3 +580,13 @@ async def test_a_dry_run_does_not_ask_the_model(tmp_path: Path, clock: FakeClock
         await alike(node, clock)
         report = await curate(node, dry_run=True)
         assert (report.autonomy.clusters_formed, report.acts, model.asked) == (1, (), [])
+
+
+async def test_nothing_is_put_away_for_a_summary_of_its_beginning(tmp_path: Path, clock: FakeClock) -> None:
+    """Of each of eight texts the model reads 1,500 characters; what stands behind them would be in the archive only."""
+    long = " ".join(f"word{n:03}" for n in range(250))
+    async with thinking_node(tmp_path, clock, ScriptedModel("nothing of note; delete it all")) as node:
+        for number in range(8):
+            await put(node, f"t{number}", f"{long} and fact {'abcdefgh'[number] * 3}")
+        report = await curate(node)
+        assert (report.autonomy.clusters_formed, await archived(node)) == (0, {})

@@ -55,6 +55,12 @@ def test_only_the_default_folder_is_made_and_is_private(tmp_path: Path) -> None:
         take(system_files(), locate(tmp_path / "share", {}), Role.COMMAND)
 
 
+@pytest.mark.parametrize("path", ["/", "/tmp/.."])
+def test_the_root_is_a_folder_too(path: str) -> None:
+    with pytest.raises(InvalidRequest, match="/ is a folder; name a file with --db"):
+        locate(Path(path), {})
+
+
 def test_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "share").write_bytes(b"a file")
     with pytest.raises(Unavailable, match="cannot make the folder"):

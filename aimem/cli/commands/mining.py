@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -86,7 +85,7 @@ def mine(context: Context) -> int:
         kind=kind, namespace=rules.writable_namespace(value("namespace") or f"{kind}-export"), tier=value("tier"),
         min_messages=rules.bounded(value("min_messages"), 0, 1_000_000, field="min-messages"),
         shape=Shape.TURN if value("per_turn") else Shape.CONVERSATION, now=context.around.now())
-    files = open_files(context.around.cwd / Path(value("path")).expanduser())
+    files = open_files(context.path(value("path")))
     work = _Mine(files, manner)
     source = Source(items=work.items(), total=files.total_bytes)
     tally = _MineTally(context, ImportRequest(memories=[], conversations=True, dry_run=value("dry_run")))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -113,12 +112,17 @@ def sync(context: Context) -> int:
 
 def _other_database(context: Context) -> Config:
     """The configuration of the other end: ours, with its file. Raises: NotFound; InvalidRequest if it is the same."""
-    config, around = context.config, context.around
-    path = around.cwd / Path(context.value("file")).expanduser()
-    if not path.exists():
+    config, path = context.config, context.path(context.value("file"))
+    try:
+        ours, is_there = config.store.db, path.exists()
+        # A hard link is the same file under another name.
+        is_same = path.resolve() == ours.resolve() or (is_there and ours.exists() and path.samefile(ours))
+    except (OSError, RuntimeError) as error:    # a name that is too long; a ring of links
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise InvalidRequest(f"{path} cannot be looked for: {reason}", field="file") from error
+    if not is_there:
         raise NotFound(f"no database at {path}; to copy everything into a new one, export and import", field="file")
-    ours = config.store.db
-    if path.resolve() == ours.resolve() or (ours.exists() and path.samefile(ours)):
+    if is_same:
         raise InvalidRequest(f"{path} is the database of this command; name another one", field="file")
     return replace(config, store=replace(config.store, db=path))
 

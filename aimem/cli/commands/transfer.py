@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 import msgspec
@@ -223,7 +222,7 @@ def _open(context: Context, stack: ExitStack) -> BinaryIO:
     name: str | None = context.value("file")
     if name is None or name == "-":
         return context.around.stdin
-    path = context.around.cwd / Path(name)
+    path = context.path(name)
     try:
         return stack.enter_context(path.open("rb"))
     except OSError as error:

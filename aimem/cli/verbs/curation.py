@@ -11,7 +11,7 @@ from aimem.cli.verbs.table import Argument, Option, Verb
 DRAFT: Final = 'ai-memory store -n draft -c "An idea."'
 FORGET: Final = Verb(
     name="forget", summary="put away all memories that filters name", run="forgetting:forget",
-    about="Archives all live memories that fit every filter; at least one is needed. At most 5000 go at once; a "
+    about="Archives all live memories that fit every filter; at least one is needed. At most 2000 go at once; a "
           "note on standard error says if there are more. On a terminal it first shows what would go and asks. It "
           "prints an id with which --undo brings exactly these memories back, as they were; one whose title was "
           "taken since stays in the archive and is named, with exit status 6. Namespaces that begin with _ are "
