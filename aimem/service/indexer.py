@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import trio
@@ -89,7 +89,8 @@ async def _follow_commits(node: Node, base_due: trio.MemorySendChannel[None]) ->
         if changed is None:
             await _fill(node)
         else:
-            await follow(node, sorted(changed))
+            with _owing(node, len(changed)):
+                await follow(node, sorted(changed))
         await pulse(node)
 
 
@@ -138,6 +139,17 @@ async def _embed_backlog(node: Node, base_due: trio.MemorySendChannel[None]) -> 
     return True
 
 
+@contextlib.contextmanager
+def _owing(node: Node, count: int) -> Iterator[None]:
+    """Count rows as owed to the index while they are brought in: the database has them done a moment earlier."""
+    node.recaller.pending_count += count
+    try:
+        yield
+    finally:
+        # An order to make the index anew may have counted afresh meanwhile.
+        node.recaller.pending_count = max(0, node.recaller.pending_count - count)
+
+
 async def _embed_round(node: Node) -> bool:
     """Make the vectors of the next few texts. Returns: whether there were any."""
     waiting = await node.store.read(embeddings.backlog, TEXTS_A_ROUND)
@@ -147,10 +159,11 @@ async def _embed_round(node: Node) -> bool:
     vectors = await node.recaller.embed_documents(tuple(texts.values()))
     dimension = node.recaller.index.dimension
     made = [(digest, _usable(chunks, dimension)) for digest, chunks in zip(texts, vectors, strict=True)]
-    # Rows with the same text are done too, though they were not among those that waited here.
-    marked: tuple[int, ...] = (await node.store.write(embeddings.put, node.recaller.model, made)).value
-    node.counters.embedded += len(made)
-    await follow(node, marked)
+    with _owing(node, len(made)):
+        # Rows with the same text are done too, though they were not among those that waited here.
+        marked: tuple[int, ...] = (await node.store.write(embeddings.put, node.recaller.model, made)).value
+        node.counters.embedded += len(made)
+        await follow(node, marked)
     node.recaller.end_warming()
     await pulse(node)
     return True
@@ -206,8 +219,13 @@ async def _is_owed_more(node: Node, count: int) -> bool:
     """Whether more than that is owed; asked at each round of whoever pays it, so nothing is counted beyond."""
     owed = await node.store.read(fulltext.count_unindexed, count + 1)
     if not node.recaller.is_keyword_only:
-        owed += node.recaller.pending_count + await node.store.read(embeddings.count_backlog, count + 1)
+        owed += _owed_to_index(node) + await node.store.read(embeddings.count_backlog, count + 1)
     return owed > count
+
+
+def _owed_to_index(node: Node) -> int:
+    """Rows that are embedded and not in the index yet, those included that a commit touched just now."""
+    return 0 if node.recaller.is_keyword_only else node.recaller.pending_count + node.store.feed.pending_count
 
 
 async def _status(node: Node) -> IndexStatus:
@@ -217,5 +235,5 @@ async def _status(node: Node) -> IndexStatus:
     recaller = node.recaller
     return IndexStatus(
         mode=recaller.mode, model=recaller.model, embedding_backlog=backlog, embedded=embedded, reason=recaller.reason,
-        indexed=recaller.row_count, index_backlog=recaller.pending_count, text_backlog=texts,
+        indexed=recaller.row_count, index_backlog=_owed_to_index(node), text_backlog=texts,
     )

@@ -17,6 +17,11 @@ class ChangeFeed:
         self._is_overrun = False
         self._woken = trio.Event()
 
+    @property
+    def pending_count(self) -> int:
+        """Rows that the follower has not taken yet; 1 for "anything"."""
+        return len(self._rows) + self._is_overrun
+
     def publish_nowait(self, rows: Iterable[int]) -> None:
         """Note rows of a commit; never waits."""
         if not self._is_overrun:
