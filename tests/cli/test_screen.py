@@ -31,7 +31,7 @@ def test_a_terminal_gets_a_table_without_the_memory_s_control_characters(machine
 def test_a_terminal_gets_json_whose_value_is_the_same_without_control_characters(machine: Machine) -> None:
     shown = machine.run("list", "--json", answer=PAGE, terminal=True)
     assert shown.json == machine.run("list", "--json", answer=PAGE).json == PAGE
-    assert not [char for char in shown.out if unicodedata.category(char) == "Cc" and char != "\n" or char == "\u202e"]
+    assert not [char for char in shown.out if (unicodedata.category(char) == "Cc" and char != "\n") or char == "\u202e"]
 
 
 def test_no_color_is_honoured(machine: Machine) -> None:
