@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import math
 from collections.abc import Callable
@@ -24,6 +25,7 @@ LISTED = {
 SLOWLY = object()
 CLOSED = object()
 HUGE = object()
+BOMB = object()
 
 
 class FakeOllama:
@@ -32,7 +34,8 @@ class FakeOllama:
     Attributes:
       models: as /api/tags lists them.
       says: the content of the next answers, the last one for ever; a function is called with the request.
-      misbehaves: SLOWLY, CLOSED, HUGE, a status, or the bytes of an answer; None to behave.
+      misbehaves: SLOWLY, CLOSED, HUGE, BOMB (64 MiB of blanks, compressed), a status, or the bytes of an answer; None
+        to behave.
       requests: (path, decoded body) of each request.
       dimension: of embeddings.
     """
@@ -86,6 +89,11 @@ class FakeOllama:
             for _ in range(40):
                 await send({"type": "http.response.body", "body": b" " * 65_536, "more_body": True})
             await send({"type": "http.response.body", "body": b"{}"})
+        elif self.misbehaves is BOMB:
+            body = gzip.compress(b" " * 67_108_864, 1)
+            headers = [(b"content-encoding", b"gzip"), (b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
         elif isinstance(self.misbehaves, int):
             error = {"error": "model runner has unexpectedly stopped"}
             await _send(send, self.misbehaves, json.dumps(error).encode())

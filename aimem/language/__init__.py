@@ -10,6 +10,7 @@ from aimem.language.embedding import OllamaEmbedder, open_ollama_embedder
 from aimem.language.model import LanguageModel, ModelState, needs_llm
 from aimem.language.ollama import OllamaModel
 from aimem.language.prompts import (
+    TEXTS_MAX_CHARS,
     Passage,
     Prompt,
     contradiction_prompt,
@@ -19,6 +20,7 @@ from aimem.language.prompts import (
 )
 
 __all__ = [
+    "TEXTS_MAX_CHARS",
     "LanguageModel",
     "ModelState",
     "OllamaEmbedder",

@@ -14,6 +14,8 @@ SUMMARY_MAX_BYTES: Final = 4_096
 TERMS_MAX_COUNT: Final = 8
 TAGS_MAX_COUNT: Final = 8
 TAG_MAX_WORDS: Final = 4
+LINES_MAX_COUNT: Final = 64
+"""Of a list so many lines are read: a million empty ones would hold everybody up for seconds."""
 
 _THOUGHT: Final = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 """Some models think aloud first."""
@@ -75,7 +77,7 @@ def _listed(text: str, max_count: int, check: Callable[[str], str], problem: str
 
 def _fitting(text: str, check: Callable[[str], str]) -> Iterator[str]:
     lines = text.splitlines()
-    for line in lines if len(lines) > 1 else text.split(","):
+    for line in (lines if len(lines) > 1 else text.split(","))[:LINES_MAX_COUNT]:
         try:
             yield check(_BULLET.sub("", line).strip(_QUOTES))
         except InvalidRequest:

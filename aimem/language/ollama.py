@@ -81,7 +81,8 @@ class OllamaModel:
 
     async def _ask(self, method: str, path: str, body: Struct | None, deadline_s: float) -> bytes:
         content = None if body is None else msgspec.json.encode(body)
-        headers = {"Content-Type": "application/json"} if content else {}
+        # Nothing compressed: a few bytes of it could be as much as fits into memory before anybody counts.
+        headers = {"Accept-Encoding": "identity", **({"Content-Type": "application/json"} if content else {})}
         try:
             with trio.fail_after(deadline_s):
                 async with self._slots, self._http.stream(method, path, content=content, headers=headers) as answer:
@@ -100,7 +101,7 @@ async def _body(answer: httpx.Response, name: str) -> bytes:
         raise needs_llm(f"Ollama answered with the status {answer.status_code}; its log says why")
     received, size = bytearray(), 0
     # Read to its end, or to the deadline: httpx leaves generators behind where one stops in the middle.
-    async for part in answer.aiter_bytes():
+    async for part in answer.aiter_raw():
         size += len(part)
         received += part if size <= ANSWER_MAX_BYTES else b""
     if size > ANSWER_MAX_BYTES:

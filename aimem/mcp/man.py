@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aimem.mcp.asked import STREAM_TYPE
 from aimem.mcp.profile import CORE
-from aimem.mcp.prompts import PROMPTS
+from aimem.mcp.prompts import PROMPTS, Prompt
 from aimem.mcp.resources import PAGE_COUNT, TEMPLATES
 from aimem.mcp.schema import JsonSchema, describe
 from aimem.mcp.tools import TOOLS, Tool
@@ -125,11 +125,18 @@ What an answer has to add comes in columns behind these.
 def about_section() -> str:
     """Profiles, HTTP, resources, prompts and tables, in mdoc."""
     templates = "\n".join(f".It Li {one.uri}\n{one.description}" for one in TEMPLATES)
-    prompts = "\n".join(f".It Li {one.name}\n{one.description}" for one in PROMPTS.values())
+    prompts = "\n".join(map(_about_prompt, PROMPTS.values()))
     return _PROFILES.format(
         core=_list(CORE), templates=templates, prompts=prompts, compact=_list(COLUMNS[Format.TOON_COMPACT]),
         full=_list(COLUMNS[Format.TOON]),
     )
+
+
+def _about_prompt(prompt: Prompt) -> str:
+    lines = [f".It Li {prompt.name}", prompt.description]
+    for argument in prompt.arguments:
+        lines += ["Takes", f".Ar {argument.name} :", argument.description]
+    return "\n".join(lines)
 
 
 def _list(names: Sequence[str]) -> str:

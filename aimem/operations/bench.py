@@ -14,13 +14,13 @@ from aimem.operations.latency import Progress, large_recall, question_embedding,
 from aimem.operations.processes import Program, cold_starts, daemon_memory
 from aimem.operations.rates import store_rates
 from aimem.operations.timing import regressions
+from aimem.operations.walking import graph_operations
 from aimem.wire import BenchReport, BenchRequest
 
 ITERATIONS_MAX: Final = 100_000
 WARMUP_MAX: Final = 10_000
 ROWS_MAX: Final = 2_000_000
 
-_NO_GRAPH: Final = "the kg_* operations of v0.6.3 are left out: there is no knowledge graph yet"
 _NO_MODEL: Final = "embed_question, cold_recall_semantic and a daemon's memory are left out: there is no model"
 
 
@@ -45,11 +45,12 @@ async def run_bench(request: BenchRequest, ports: BenchPorts, program: Program, 
         has_model = any(result.operation == "cold_recall_semantic" for result in cold)
         sizes = await daemon_memory(folder, ports, program, request, progress) if has_model else ()
         small = await small_operations(folder, ports, request, progress)
+        graph = await graph_operations(folder, ports, request, progress)
         rates = await store_rates(folder, ports, request, progress)
         large, here = await large_recall(folder, ports, request, progress)
     asked = await question_embedding(ports, request, progress)
-    notes = (_NO_GRAPH,) if has_model else (_NO_GRAPH, _NO_MODEL)
-    results = (*small, *large, *asked, *cold)
+    notes = () if has_model else (_NO_MODEL,)
+    results = (*small, *graph, *large, *asked, *cold)
     before = request.baseline
     return BenchReport(
         iterations=request.iterations, warmup=request.warmup, results=results,

@@ -45,16 +45,16 @@ class Progress(Protocol):
 async def small_operations(
     folder: Path, ports: BenchPorts, request: BenchRequest, progress: Progress
 ) -> tuple[BenchResult, ...]:
-    """The operations of v0.6.3 that exist here, over as few rows."""
+    """Store, search and recall as v0.6.3 measures them, over as few rows."""
     corpus = Corpus()
     async with open_bench_node(folder / "words.db", ports, None) as node:
         await fill(node, corpus, FIXTURE_ROWS, _nothing)
-        stored = await _timed(_storing(node, corpus), "storing", request, progress)
-        searched = await _timed(_searching(node, corpus), "searching", request, progress)
+        stored = await timed(_storing(node, corpus), "storing", request, progress)
+        searched = await timed(_searching(node, corpus), "searching", request, progress)
     async with open_bench_node(folder / "meaning.db", ports, ClusteredEmbedder()) as node:
         await fill(node, corpus, FIXTURE_ROWS, _nothing)
         await embed_all(node, _nothing)
-        recalled = await _timed(_recalling(node, corpus, FIXTURE_ROWS), "recalling", request, progress)
+        recalled = await timed(_recalling(node, corpus, FIXTURE_ROWS), "recalling", request, progress)
     return (
         result_of("store_no_embedding", "store, no embedding", stored, target_p95_ms=_STORE_P95_MS),
         result_of("search_fts", "search, two words", searched, target_p95_ms=_SEARCH_P95_MS),
@@ -76,9 +76,9 @@ async def large_recall(
             await fill(node, Corpus(seed=2), SMALL_ROWS, _nothing, SMALL_NAMESPACE)
         with progress("embedding rows", rows) as advance:
             await embed_all(node, advance)
-        many = await _timed(_recalling(node, corpus, rows), "recalling", request, progress)
+        many = await timed(_recalling(node, corpus, rows), "recalling", request, progress)
         within = _recalling(node, corpus, rows, SMALL_NAMESPACE)
-        few = await _timed(within, "recalling in one namespace", request, progress)
+        few = await timed(within, "recalling in one namespace", request, progress)
         size = size_of("bench", f"this process, {rows:,} rows", resident_mb(), target_mb=None)
     target = next((target for most, target in _LARGE_P95_MS if rows <= most), None)
     results = (
@@ -103,7 +103,7 @@ async def question_embedding(
     async def act(number: int) -> object:
         return await ports.threads.run(partial(embedder.embed, [corpus.question(number, 1)]), limiter=limiter)
 
-    spent = await _timed(act, "embedding questions", request, progress)
+    spent = await timed(act, "embedding questions", request, progress)
     return (result_of("embed_question", "embedding a question", spent, target_p95_ms=None),)
 
 
@@ -115,7 +115,8 @@ def short(count: int) -> str:
     return str(count)
 
 
-async def _timed(act: Act, what: str, request: BenchRequest, progress: Progress) -> list[float]:
+async def timed(act: Act, what: str, request: BenchRequest, progress: Progress) -> list[float]:
+    """Milliseconds of each call that was asked for, shown as `what`; the warm-up is not among them."""
     with progress(what, request.iterations) as advance:
         return await timed_ms(act, request.iterations, request.warmup, advance)
 

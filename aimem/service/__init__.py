@@ -4,6 +4,7 @@ Owns the rules of the product: what a store, a recall, an archive does. Must nev
 line), hold SQL, or own a deadline.
 """
 
+from aimem.service.abilities import capabilities
 from aimem.service.agents import list_agents, register_agent, remove_agent
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.autoconsolidate import auto_consolidate
@@ -28,7 +29,6 @@ from aimem.service.messages import delete_message, inbox, mark_read, notify
 from aimem.service.node import Node, Once, Policy, Sample
 from aimem.service.overview import (
     NodeStatus,
-    capabilities,
     health,
     namespaces,
     standard_of,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from aimem.model import (
     DAY_S,
@@ -202,4 +202,5 @@ def _new_id(node: Node) -> MemoryId:
 
 
 def _act(record: Record, record_id: MemoryId) -> ActOut:
-    return ActOut(action=action_of(record), ids=record.ids, rollback_id=record_id)
+    kept = record.result_id if isinstance(record, Consolidation) else UNSET
+    return ActOut(action=action_of(record), ids=record.ids, kept=kept, rollback_id=record_id)

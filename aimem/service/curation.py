@@ -6,11 +6,11 @@ every row is born here. Whoever opened it may stop it between two acts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
 from aimem.errors import Code, Conflict, InvalidRequest, NotFound, Unavailable
@@ -21,7 +21,7 @@ from aimem.service.node import Node
 from aimem.service.records import system_entry
 from aimem.service.survey import REPORTS, Survey, survey
 from aimem.service.thinking import is_thinking, look_for_language, suggest_tags, summarise
-from aimem.store import Transaction, curation
+from aimem.store import Transaction, curation, memories, visible_to
 from aimem.wire import ActName, ActOut, Autonomy, CurateRequest, CurationReport, ReportsPage, ReportsQuery
 
 MAX_OPS: Final = 1_000
@@ -50,11 +50,17 @@ class SavedReport(Struct, frozen=True, kw_only=True):
     report: CurationReport
 
 
-class Cycle:
-    """One cycle in progress: what it saw, and what it did so far."""
+Titles: TypeAlias = dict[str, str]
+"""Id -> title of memories that the caller of a cycle may see. They go into its answer and are kept nowhere."""
 
-    def __init__(self, request: CurateRequest, seen: Survey, started_at: Instant) -> None:
-        self.request, self.seen, self.started_at = request, seen, started_at
+
+class Cycle:
+    """One cycle in progress: for whom, what it saw, and what it did so far."""
+
+    def __init__(
+        self, who: Principal, request: CurateRequest, seen: Survey, titles: Titles, started_at: Instant
+    ) -> None:
+        self.who, self.request, self.seen, self.titles, self.started_at = who, request, seen, titles, started_at
         self.done: list[ActOut] = []
         self.attempted = self.skipped = 0
         self.errors: list[str] = []
@@ -76,19 +82,27 @@ def check(request: CurateRequest) -> None:
             rules.namespace(name, field=f"{field}[{place}]")
 
 
-async def begin_cycle(node: Node, request: CurateRequest) -> Cycle:
+async def begin_cycle(node: Node, who: Principal, request: CurateRequest) -> Cycle:
     """Look at the next stretch and propose acts. Raises: InvalidRequest, Unavailable."""
     check(request)
     started_at = node.clock.now()
-    return Cycle(request, await node.store.read(_look, request, started_at), started_at)
+    seen, titles = await node.store.read(_look, who, request, started_at)
+    return Cycle(who, request, seen, titles, started_at)
 
 
-def _look(conn: Connection, request: CurateRequest, now: Instant) -> Survey:
+def _look(conn: Connection, who: Principal, request: CurateRequest, now: Instant) -> tuple[Survey, Titles]:
     cursor = None
     for row in curation.latest_titled(conn, REPORTS, now, 1):
         saved = _read(row)
         cursor = saved.cursor if saved else None
-    return survey(conn, request, None if cursor is None else MemoryId(cursor), now)
+    seen = survey(conn, request, None if cursor is None else MemoryId(cursor), now)
+    # Now, because what an act archives is not there any more when the cycle is told.
+    return seen, _titles(conn, seen.proposed, who, now)
+
+
+def _titles(conn: Connection, ids: Iterable[MemoryId], who: Principal, now: Instant) -> Titles:
+    found = ((memory_id, memories.find(conn, memory_id, now, visible_to(who))) for memory_id in ids)
+    return {memory_id: row.title for memory_id, row in found if row is not None}
 
 
 async def run_cycle(node: Node, cycle: Cycle) -> None:
@@ -133,7 +147,8 @@ async def _try(
         return
     cycle.attempted += 1
     if cycle.request.dry_run:
-        cycle.done.append(ActOut(action=action, ids=ids))
+        # An act that puts others away names the one that stays first.
+        cycle.done.append(ActOut(action=action, ids=ids, kept=ids[0] if action == "consolidate" else UNSET))
         return
     try:
         wrote = await node.store.write(act, node, *args)
@@ -173,6 +188,10 @@ def _has_room(cycle: Cycle) -> bool:
 
 async def end_cycle(node: Node, cycle: Cycle) -> CurationReport:
     """Report, and keep the report (not a dry run's). Raises: Unavailable."""
+    # What the language model wrote was not there when the cycle began.
+    new = dict.fromkeys(MemoryId(i) for act in cycle.done for i in act.ids if i not in cycle.titles)
+    if new:
+        cycle.titles |= await node.store.read(_titles, new, cycle.who, node.clock.now())
     report = _report(node, cycle)
     if cycle.request.dry_run:
         return report
@@ -202,7 +221,8 @@ def _report(node: Node, cycle: Cycle) -> CurationReport:
             memories_forgotten=cycle.count("forget"), priority_adjustments=cycle.count("priority_adjust"),
             rollback_entries_written=0 if cycle.request.dry_run else len(cycle.done), errors=tuple(cycle.errors),
         ),
-        errors=tuple(cycle.errors), dry_run=cycle.request.dry_run, acts=tuple(cycle.done),
+        errors=tuple(cycle.errors), dry_run=cycle.request.dry_run,
+        acts=tuple(replace(act, titles=tuple(cycle.titles.get(i, "") for i in act.ids)) for act in cycle.done),
         more=seen.end is not None or cycle.skipped > 0 or not cycle.is_complete,
     )
 
@@ -229,8 +249,8 @@ def _save(
 
 
 async def curate(node: Node, request: CurateRequest) -> CurationReport:
-    """One whole cycle. Raises: InvalidRequest naming the field, Unavailable."""
-    cycle = await begin_cycle(node, request)
+    """One whole cycle, of the node's own. Raises: InvalidRequest naming the field, Unavailable."""
+    cycle = await begin_cycle(node, SYSTEM, request)
     await run_cycle(node, cycle)
     return await end_cycle(node, cycle)
 

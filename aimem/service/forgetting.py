@@ -17,7 +17,7 @@ from aimem.service.once import answer_once, fresh_id
 from aimem.store import MEMORY, Filters, Transaction, forgetting, memories, visible_to
 from aimem.wire import ForgetRequest, Forgotten, ForgottenMemory, NotRestored
 
-FORGET_MAX: Final = 5_000
+FORGET_MAX: Final = 2_000
 """Memories that one request puts away: the other writers wait for them, at about 0.3 ms each."""
 
 SHOWN_MAX: Final = 1_000
@@ -55,7 +55,7 @@ def _words_of(pattern: str) -> Words:
 
 
 async def forget(node: Node, who: Principal, request: ForgetRequest, once: Once | None = None) -> Forgotten:
-    """Archive what matches, at most 5,000 memories in one transaction; count and name it (`dry_run`); or undo that.
+    """Archive what matches, at most 2,000 memories in one transaction; count and name it (`dry_run`); or undo that.
 
     Raises: InvalidRequest, Denied(reserved_namespace); NotFound for an unknown or wholly undone `undo`; Unavailable.
     """

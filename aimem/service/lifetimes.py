@@ -137,7 +137,8 @@ def apply_touch(transaction: Transaction, node: Node, touch: Touch) -> None:
 def _earned(transaction: Transaction, node: Node, memory: Memory, count: int, now: Instant) -> list[Entry]:
     fields: dict[str, FieldValue] = {}
     if memory.tier is Tier.MID and count >= PROMOTE_AT_ACCESSES:
-        fields |= {"tier": Tier.LONG.value, "expires_at": None, "updated_at": max(now, memory.updated_at)}
+        # Not updated_at: the text is as old as it was, and a read must not outdo an edit made elsewhere.
+        fields |= {"tier": Tier.LONG.value, "expires_at": None}
     if count % RAISE_EVERY_ACCESSES == 0 and memory.priority < PRIORITY_MAX:
         fields["priority"] = memory.priority + 1
     entries = [transaction.change(MEMORY, memory.id, fields)] if fields else []

@@ -15,9 +15,9 @@ SMALL_MAX: Final = narrowing.NARROW_MAX_COUNT
 
 WIDEN_BY: Final = 4
 SPARE: Final = 1.5
-WIDEST: Final = 25_600
-"""Conditions that leave one row of 250 have their hundred best among these; of those that leave less, what is there has
-to do. To look through all rows would take seconds among a million."""
+WIDEST: Final = 6_400
+"""Conditions that leave one row of 64 have their hundred best among these; of those that leave less, what is there has
+to do. To try so many takes 50 ms where their memories have to be looked at; all of a million would take seconds."""
 
 
 class Scope(Struct, frozen=True):
@@ -38,7 +38,7 @@ async def nearest_in_scope(node: Node, vector: bytes, width: int, scope: Scope) 
 
     Rows of a small namespace, a rare tag, a short time are named to the index. Otherwise it is asked for plenty, of
     which those that count are kept: the nearest among them are the nearest of all that count. Where it is one row of
-    many that counts, and no index says which, there may be too few among the nearest 25,600.
+    many that counts, and no index says which, there may be too few among the nearest 6,400.
     """
     if not scope.is_open:
         named = await node.store.read(narrowing.named, scope.filters, scope.visible, scope.now, SMALL_MAX)

@@ -30,6 +30,7 @@ class Policy(Struct, frozen=True, kw_only=True):
       body_max_bytes: of a request, for capabilities.
       tier: that was asked for.
       autonomous_hooks: whether the language model tags new memories and compares them with similar ones.
+      curator_interval_s: between cycles of the curator in this process; None if it runs none.
     """
 
     lifetimes: Lifetimes = Lifetimes()
@@ -40,6 +41,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     body_max_bytes: int = 2 * 1024 * 1024
     tier: str = "semantic"
     autonomous_hooks: bool = False
+    curator_interval_s: float | None = None
 
 
 class Sample(Struct, frozen=True, kw_only=True):

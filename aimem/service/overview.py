@@ -1,4 +1,4 @@
-"""What a node says of itself: counts, health, capabilities, and figures for metrics."""
+"""What a node says of itself: counts, health, and figures for metrics."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from msgspec import Struct
 from aimem import COMPATIBLE_WITH, __version__
 from aimem.errors import AimemError
 from aimem.model import SYSTEM, Principal, Tier, rules
-from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node, Sample
+from aimem.service.node import Node, Sample
 from aimem.service.thinking import is_thinking, language_samples, language_warnings
 from aimem.store import embeddings, live_at, statistics, visible_to
 from aimem.wire import (
-    Capabilities,
     Health,
     NamespaceCount,
     NamespacesOut,
@@ -98,56 +97,6 @@ async def health(node: Node) -> Health:
         llm="none" if node.language is None else node.language.name,
         llm_ready=is_thinking(node),
     )
-
-
-async def capabilities(node: Node) -> Capabilities:
-    """What this node can do now, not what its configuration wished for."""
-    is_semantic, thinks = node.recaller.mode != "keyword", is_thinking(node)
-    return Capabilities(
-        schema_version="2",
-        tier=_effective_tier(node),
-        version=__version__,
-        features={
-            "keyword_search": True,
-            "semantic_search": is_semantic,
-            "hybrid_recall": is_semantic,
-            "query_expansion": thinks,
-            "auto_consolidation": thinks,
-            "auto_tagging": thinks,
-            "contradiction_analysis": thinks,
-            "cross_encoder_reranking": False,
-            "memory_reflection": False,
-            "embedder_loaded": node.recaller.model != "none",
-        },
-        models={
-            "embedding": node.recaller.model,
-            "embedding_dim": node.recaller.index.dimension if node.recaller.model != "none" else 0,
-            "llm": node.language.name if node.language is not None and thinks else "none",
-            "cross_encoder": "none",
-        },
-        permissions={"mode": "open" if node.policy.open_access else "api_key", "active_rules": 0, "rule_summary": []},
-        hooks={"registered_count": 0, "by_event": {}},
-        compaction={"enabled": False, "interval_minutes": None, "last_run_at": None, "last_run_stats": None},
-        approval={"subscribers": 0, "pending_requests": 0, "default_timeout_seconds": None},
-        transcripts={"enabled": False, "total_count": 0, "total_size_mb": 0},
-        compatible_with=COMPATIBLE_WITH,
-        limits={
-            "body_bytes": node.policy.body_max_bytes,
-            "content_bytes": rules.CONTENT_MAX_BYTES,
-            "title_chars": rules.TITLE_MAX_CHARS,
-            "metadata_bytes": rules.METADATA_MAX_BYTES,
-            "tags": rules.TAGS_MAX_COUNT,
-            "idempotency_days": IDEMPOTENCY_KEPT_DAYS,
-        },
-        warnings=(*node.warnings, *language_warnings(node)),
-    )
-
-
-def _effective_tier(node: Node) -> str:
-    """What is there of the tier that was asked for: the upper ones are a model of language upon one of meaning."""
-    if node.recaller.mode == "keyword":
-        return "keyword"
-    return node.policy.tier if is_thinking(node) else "semantic"
 
 
 async def status(node: Node) -> NodeStatus:

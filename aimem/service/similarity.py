@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -17,6 +18,12 @@ ALIKE: Final = 0.55
 
 CLUSTER_MAX: Final = 8
 LETTERS_MIN: Final = 3
+VAIN_MAX_WORDS: Final = 20_000
+"""So many words of others a memory is compared with in vain, at most: 400 short texts, or 20 long ones.
+
+Without it two thousand long texts that share their rarest word, as templates do, would keep a thread busy for minutes.
+"""
+
 _WORD: Final = re.compile(r"\w+")
 
 
@@ -59,10 +66,10 @@ def decide_duplicates(rows: Sequence[Memory]) -> list[Duplicates]:
     for audience in _audiences(rows):
         known = {row.id: words_of(row) for row in audience}
         gone: set[MemoryId] = set()
-        for kept, within in _contained(audience, known):
+        for kept, near in _sharing_rarest(audience, known):
             if kept.id in gone:
                 continue
-            others = [row.id for row in within if row.id not in gone]
+            others = _contained(kept, (row for row in near if row.id not in gone), known)
             gone.update(others)
             found += [
                 Duplicates(kept=kept.id, others=tuple(others[at : at + CLUSTER_MAX - 1]))
@@ -77,10 +84,11 @@ def decide_clusters(rows: Sequence[Memory]) -> list[tuple[MemoryId, ...]]:
     for audience in _audiences(rows):
         known = {row.id: words_of(row) for row in audience}
         taken: set[MemoryId] = set()
-        for leader, alike in _alike(audience, known):
+        for leader, alike in _sharing_rare(audience, known):
             if leader.id in taken:
                 continue
-            members = (leader.id, *[row.id for row in alike if row.id not in taken][: CLUSTER_MAX - 1])
+            near = (row for row in alike if row.id not in taken)
+            members = (leader.id, *islice(_alike(leader, near, known), CLUSTER_MAX - 1))
             if len(members) > 1:
                 taken.update(members)
                 found.append(members)
@@ -96,32 +104,60 @@ def _audiences(rows: Iterable[Memory]) -> Iterator[list[Memory]]:
         yield sorted(group, key=lambda row: (row.updated_at, row.created_at, row.id), reverse=True)
 
 
-def _contained(rows: Sequence[Memory], known: Mapping[MemoryId, Words]) -> Iterator[tuple[Memory, list[Memory]]]:
-    """Each memory with the older ones that it contains and is like; looked up by the rarest word of each of these."""
-    rarest = _by_rarest(rows, known, lambda count: 1)
-    by_word = _places(rarest)
+def _sharing_rarest(
+    rows: Sequence[Memory], known: Mapping[MemoryId, Words]
+) -> Iterator[tuple[Memory, Iterator[Memory]]]:
+    """Each memory with the older ones that it may contain: it has the rarest word of each of these."""
+    by_word = _places(_by_rarest(rows, known, lambda count: 1))
     for place, row in enumerate(rows):
-        mine = known[row.id]
-        near = sorted(other for word in mine.telling for other in by_word.get(word, ()) if other > place)
-        yield row, [
-            rows[other] for other in near
-            if (its := known[rows[other].id]).all <= mine.all and len(its.telling) >= ALIKE * len(mine.telling)
-            and (rows[other].author == row.author or its.text == mine.text)
-        ]
+        near = sorted(other for word in known[row.id].telling for other in by_word.get(word, ()) if other > place)
+        yield row, (rows[other] for other in near)
 
 
-def _alike(rows: Sequence[Memory], known: Mapping[MemoryId, Words]) -> Iterator[tuple[Memory, list[Memory]]]:
-    """Each memory with the older ones that are like it.
+def _contained(mine: Memory, others: Iterable[Memory], known: Mapping[MemoryId, Words]) -> list[MemoryId]:
+    """Those of the others that a memory contains and is like, as far as the bound on vain work lets it look."""
+    words, found, vain = known[mine.id], [], 0
+    for row in others:
+        its = known[row.id]
+        if len(its.telling) < ALIKE * len(words.telling) or len(its.all) > len(words.all):
+            continue
+        if its.all <= words.all and (row.author == mine.author or its.text == words.text):
+            found.append(row.id)
+        elif (vain := vain + len(its.all)) > VAIN_MAX_WORDS:
+            break
+    return found
+
+
+def _sharing_rare(
+    rows: Sequence[Memory], known: Mapping[MemoryId, Words]
+) -> Iterator[tuple[Memory, Iterator[Memory]]]:
+    """Each memory with the older ones that may be like it.
 
     Two sets that share so much share one of their rarest words: each is looked up by these alone (Bayardo, Ma and
-    Srikant, WWW 2007).
+    Srikant, WWW 2007), the rarest first, and by no further ones once so many share them.
     """
     rarest = _by_rarest(rows, known, lambda count: count - math.ceil(ALIKE * count) + 1)
     by_word = _places(rarest)
     for place, row in enumerate(rows):
-        mine = known[row.id].telling
-        near = sorted({other for word in rarest[place] for other in by_word[word] if other > place})
-        yield row, [rows[other] for other in near if jaccard(mine, known[rows[other].id].telling) >= ALIKE]
+        near: set[int] = set()
+        looked = 0
+        for word in rarest[place]:
+            near.update(other for other in by_word[word] if other > place)
+            looked += len(by_word[word])
+            if looked > VAIN_MAX_WORDS:
+                break
+        yield row, (rows[other] for other in sorted(near))
+
+
+def _alike(mine: Memory, others: Iterable[Memory], known: Mapping[MemoryId, Words]) -> Iterator[MemoryId]:
+    """Those of the others that a memory is like, as far as the bound on vain work lets it look."""
+    words, vain = known[mine.id].telling, 0
+    for row in others:
+        its = known[row.id].telling
+        if jaccard(words, its) >= ALIKE:
+            yield row.id
+        elif (vain := vain + len(its)) > VAIN_MAX_WORDS:
+            return
 
 
 def _by_rarest(

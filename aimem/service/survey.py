@@ -6,12 +6,13 @@ from typing import Final
 
 from msgspec import Struct
 
+from aimem.language import TEXTS_MAX_CHARS
 from aimem.model import Instant, Memory, MemoryId, Namespace, Relation, after
 from aimem.ports import Connection
 from aimem.service.acts import EVERYTHING, decide_forget, decide_priority, rest_s
 from aimem.service.facts import judge_facts
 from aimem.service.records import SOURCE, past_of
-from aimem.service.similarity import Duplicates, decide_clusters, decide_duplicates
+from aimem.service.similarity import CLUSTER_MAX, Duplicates, decide_clusters, decide_duplicates
 from aimem.store import Filters, curation, linkage, memories
 from aimem.wire import CurateRequest
 
@@ -22,6 +23,9 @@ SCANNED_MAX: Final = 2_000
 SCANNED_MAX_BYTES: Final = 16 * 1024 * 1024
 CLUSTERED_MAX: Final = 500
 """Of these, those whose likeness is weighed pair by pair, for the language model."""
+
+READ_WHOLE_MAX_CHARS: Final = TEXTS_MAX_CHARS // CLUSTER_MAX - 1
+"""The model reads so much of each of 8 texts: what is longer would be put away for a summary of its beginning."""
 
 ELIGIBLE_MIN_BYTES: Final = 50
 
@@ -47,6 +51,13 @@ class Survey(Struct, frozen=True, kw_only=True):
     clusters: tuple[tuple[Memory, ...], ...]
     untagged: tuple[Memory, ...]
 
+    @property
+    def proposed(self) -> frozenset[MemoryId]:
+        """The memories that the acts would touch."""
+        plain = [i for plan in self.duplicates for i in (plan.kept, *plan.others)]
+        read = [row.id for cluster in (*self.clusters, self.untagged) for row in cluster]
+        return frozenset([*plain, *(older for older, _ in self.contradicted), *self.adjustable, *read])
+
 
 def survey(conn: Connection, request: CurateRequest, cursor: MemoryId | None, now: Instant) -> Survey:
     """Look at the next stretch of the store."""
@@ -59,7 +70,9 @@ def survey(conn: Connection, request: CurateRequest, cursor: MemoryId | None, no
     return Survey(
         scanned=len(scanned), eligible=len(rows), begin=cursor, end=end, contradictions=contradictions,
         duplicates=duplicates, contradicted=contradicted, adjustable=_adjustable(conn, rows, now),
-        clusters=_clusters(conn, [row for row in texts if row.id not in paired][:CLUSTERED_MAX]),
+        clusters=_clusters(
+            conn, [row for row in texts if row.id not in paired and _is_read_whole(row)][:CLUSTERED_MAX]
+        ),
         untagged=_untagged(conn, texts),
     )
 
@@ -117,6 +130,10 @@ def _adjustable(conn: Connection, rows: list[Memory], now: Instant) -> tuple[Mem
         row.id for row in wanted
         if not past.is_left_alone(row) and past.done_at.get(row.id, -(2**62)) <= after(now, -rest_s(row))
     )
+
+
+def _is_read_whole(row: Memory) -> bool:
+    return len(row.title) + len(row.content) <= READ_WHOLE_MAX_CHARS
 
 
 def _clusters(conn: Connection, rows: list[Memory]) -> tuple[tuple[Memory, ...], ...]:

@@ -154,6 +154,9 @@ def _differences(draft: Draft, known: Memory, now: Instant, lifetimes: Lifetimes
         draft = msgspec.structs.replace(draft, title=known.title, title_generated=known.title_generated)
     if not _lives(known, now):
         known = msgspec.structs.replace(known, expires_at=draft.expires_at)
+    if draft.tier.rank < known.tier.rank:
+        # The higher tier stays, and with it the life that it gives: the expiry of a lower one would take it away.
+        draft = msgspec.structs.replace(draft, is_expiry_given=False)
     decision = decide_remember(draft, known, now, lifetimes)
     fields = dict(decision.fields) if isinstance(decision, Rewrite) else {}
     for name in ("updated_at", "source"):

@@ -106,7 +106,8 @@ def _candidates(conn: Connection, terms: Sequence[Term], field: Field, count: in
     else:
         rows = ranking.rank_parts(conn, own(rare), field, count)
         if len(rows) < count and common:
-            rows += ranking.rank_parts(conn, own(f"{rare} OR {quoted(common[0])}"), field, count)
+            floor = ranking.newest_floor(conn, _cost(terms[: kept + 1], share), RANKED_MAX_COUNT)
+            rows += ranking.rank_parts(conn, own(f"{rare} OR {quoted(common[0])}"), field, count, floor)
     return [rowid for rowid, _ in rows]
 
 

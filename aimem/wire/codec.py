@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from types import UnionType
-from typing import Any, Final, TypeVar, overload  # Any: decoders of different types share one cache
+from types import NoneType, UnionType
+from typing import (  # Any: decoders of different types share one cache
+    Any,
+    Final,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    overload,
+)
 
 import msgspec
+from msgspec import Struct
 
 from aimem.errors import Code, InvalidRequest
 
@@ -16,6 +25,7 @@ T = TypeVar("T")
 _PATH = re.compile(r" - at `\$\.?(.*?)`$")
 _MISSING = re.compile(r"missing required field `(\w+)`")
 _MISMATCH = re.compile(r"Expected `([^`]+)`, got `([^`]+)`")
+_GOT_NULL = re.compile(r", got `null`")
 _REDUNDANT: Final = "JSON is malformed: "
 _KINDS: Final = {
     "str": "a text", "int": "an integer", "float": "a number", "bool": "true or false", "array": "a list",
@@ -47,7 +57,7 @@ def decode_body(kind: type[T] | UnionType, data: bytes) -> T | object:
       if a field is missing or of another type.
     """
     try:
-        value: T = _decoder(kind).decode(data)  # type: ignore[arg-type]  # classes are hashable; mypy does not see it
+        value: T = _decode(kind, data)
     except msgspec.ValidationError as error:
         message, field = split_path(str(error))
         raise InvalidRequest(message, code=Code.SCHEMA_MISMATCH, field=field) from None
@@ -61,6 +71,43 @@ def decode_body(kind: type[T] | UnionType, data: bytes) -> T | object:
         reason = str(error).removeprefix(_REDUNDANT)
         raise InvalidRequest(f"the body is not JSON: {reason}", code=Code.MALFORMED_JSON) from None
     return value
+
+
+def _decode(kind: Any, data: bytes) -> Any:
+    """Read a JSON text; once more without its nulls if one of them stands where only a default would be absence."""
+    try:
+        return _decoder(kind).decode(data)
+    except msgspec.ValidationError as error:
+        if not _GOT_NULL.search(str(error)):
+            raise
+    return _decoder(kind).decode(_encoder.encode(_without_nulls(kind, msgspec.json.decode(data))))
+
+
+def _without_nulls(kind: Any, value: Any) -> Any:
+    """The same JSON value without the fields that are null, have a default and may not be null."""
+    kinds = get_args(kind) if isinstance(kind, UnionType) or get_origin(kind) is Union else (kind,)
+    if isinstance(value, dict):
+        for one in kinds:
+            if isinstance(one, type) and issubclass(one, Struct):
+                return _fields_without_nulls(one, value)
+    if isinstance(value, list):
+        for one in kinds:
+            if get_origin(one) in (list, tuple):
+                return [_without_nulls(get_args(one)[0], item) for item in value]
+    return value
+
+
+def _fields_without_nulls(kind: type[Struct], value: dict[str, Any]) -> dict[str, Any]:
+    kept = dict(value)
+    for field in msgspec.structs.fields(kind):
+        name = field.encode_name
+        if name not in kept:
+            continue
+        if kept[name] is None and not field.required and NoneType not in get_args(field.type):
+            del kept[name]
+        else:
+            kept[name] = _without_nulls(field.type, kept[name])
+    return kept
 
 
 def split_path(text: str) -> tuple[str, str | None]:

@@ -20,10 +20,17 @@ class CurateRequest(Struct, kw_only=True):
 
 
 class ActOut(Struct, kw_only=True):
-    """One act of a cycle, by ids alone: the memories that it touches, and its record of rollback."""
+    """One act of a cycle: the memories that it touches, and its record of rollback. No text but titles.
+
+    Attributes:
+      titles: of `ids`, in their order; empty for one that the caller may not see, or that has lost its name.
+      kept: which of `ids` stays, if the others go to the archive for it.
+    """
 
     action: ActName
     ids: tuple[str, ...]
+    titles: tuple[str, ...] = ()
+    kept: str | UnsetType = UNSET
     rollback_id: str | UnsetType = UNSET
 
 

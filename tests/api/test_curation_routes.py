@@ -112,7 +112,7 @@ BAD_CONSOLIDATIONS: tuple[dict[str, object], ...] = (
     {"ids": "a,b"}, {"ids": [1, 2]}, {"ids": ["a"]}, {"ids": ["a", "a"]}, {"ids": ["a", ""]}, {"ids": None},
     {"title": None}, {"title": 3}, {"title": " "}, {"title": "x" * 513}, {"title": "a\0"}, {"summary": " "},
     {"summary": 3}, {"summary": "x" * 65_537}, {"tier": "eternal"}, {"tier": 3}, {"namespace": "_x"},
-    {"namespace": None}, {"agent_id": "a b"}, {"source": "A"}, {"ids": [str(n) for n in range(101)]},
+    {"agent_id": "a b"}, {"source": "A"}, {"ids": [str(n) for n in range(101)]},
 )
 
 
@@ -163,12 +163,14 @@ async def duplicated(http: httpx.AsyncClient) -> list[str]:
 async def test_a_cycle_its_report_and_the_way_back(http: httpx.AsyncClient) -> None:
     older, newer = await duplicated(http)
     dry = (await http.post("/curator", json={"dry_run": True})).json()
-    assert [act["ids"] for act in dry["acts"]] == [[newer, older]]
+    told = {"action": "consolidate", "ids": [newer, older], "titles": ["Deploy twice", "Deploy"], "kept": newer}
+    assert dry["acts"] == [told]
     assert "id" not in dry
     report = (await http.post("/curator")).json()
     assert (report["memories_scanned"], report["memories_eligible"], report["errors"]) == (2, 2, [])
     assert report["autonomy"]["memories_consolidated"] == 1
     [act] = report["acts"]
+    assert act == {**told, "rollback_id": act["rollback_id"]}
     listed = (await http.get("/curator/reports")).json()
     assert [one["id"] for one in listed["reports"]] == [report["id"]]
     assert (await http.get(f"/memories/{older}")).status_code == 404

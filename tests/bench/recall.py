@@ -22,9 +22,10 @@ import msgspec
 import trio
 from msgspec import Struct
 
+from aimem.model import Instant, format_instant
 from aimem.operations.benchnode import NAMESPACE, WHO, embed_all, fill, open_bench_node
 from aimem.operations.corpus import Corpus
-from aimem.ports import Threads
+from aimem.ports import Connection, Threads
 from aimem.search import ClusteredEmbedder, open_minilm
 from aimem.service import Node, index_status, recall, stats
 from aimem.wire import RecallRequest
@@ -104,11 +105,25 @@ async def measure(rows: int, questions: int, limit: int, db: Path) -> None:
         await prepare(node, corpus, rows)
         stages = Stages(node)
         asked = [corpus.question(number, rows) for number in range(questions + WARMUP)]
-        print("\n".join(await ask(node, stages, asked, f"{rows:,} rows", limit, None)), flush=True)
         few = asked[: WARMUP + max(1, questions // 5)]
-        print("\n".join(await ask(node, stages, few, f"{SMALL_ROWS} rows among them", limit, SMALL_NAMESPACE)))
-        print("\n".join(await ask(node, stages, few, "all of them, by a child's name", limit, CHILD_NAMESPACE)))
+        begin, end = await node.store.read(creation)
+        for title, some, narrowed in (
+            (f"{rows:,} rows", asked, {}),
+            (f"{SMALL_ROWS} rows among them", few, {"namespace": SMALL_NAMESPACE}),
+            ("all of them, by a child's name", few, {"namespace": CHILD_NAMESPACE}),
+            ("a twentieth of them, by time", few, {"since": format_instant(Instant(end - (end - begin) // 20))}),
+            ("none of them, by a tag", few, {"tags": "nothing"}),
+        ):
+            request = msgspec.convert({"context": "", "limit": limit, "touch": False, **narrowed}, RecallRequest)
+            print("\n".join(await ask(node, stages, some, title, request)), flush=True)
     await real_model(asked[:40])
+
+
+def creation(conn: Connection) -> tuple[int, int]:
+    """When the first row was created, and when the last."""
+    row = conn.execute("SELECT min(created_at), max(created_at) FROM memory_view WHERE state = 'live'").fetchone()
+    assert row is not None
+    return int(str(row[0])), int(str(row[1]))
 
 
 async def prepare(node: Node, corpus: Corpus, rows: int) -> None:
@@ -133,7 +148,7 @@ async def prepare(node: Node, corpus: Corpus, rows: int) -> None:
 
 
 async def ask(
-    node: Node, stages: Stages, questions: Sequence[str], title: str, limit: int, namespace: str | None
+    node: Node, stages: Stages, questions: Sequence[str], title: str, request: RecallRequest
 ) -> Iterator[str]:
     taken: defaultdict[str, list[Spent]] = defaultdict(list)
     for number, question in enumerate(questions):
@@ -141,7 +156,7 @@ async def ask(
         rest = Spent()
         _stage.set(rest)
         began, worked, looped = trio.current_time(), time.process_time(), time.thread_time()
-        await recall(node, WHO, RecallRequest(context=question, limit=limit, namespace=namespace, touch=False))
+        await recall(node, WHO, msgspec.structs.replace(request, context=question))
         whole = Spent(trio.current_time() - began, time.process_time() - worked)
         rest.processor += time.thread_time() - looped
         rest.wall = whole.wall - sum(spent.wall for spent in stages.now.values())

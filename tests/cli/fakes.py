@@ -18,7 +18,7 @@ from aimem.cli import Attached, Progress, Purpose, Surroundings, main
 from aimem.client import Client
 from aimem.config import Config
 from aimem.errors import AimemError
-from aimem.model import Instant
+from aimem.model import SECOND_US, Instant
 from aimem.wire import BenchReport, BenchRequest
 
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class Outcome:
 
 
 class Machine:
-    """Where command lines are run."""
+    """Where command lines are run. Each look at the clock is `pace_s` later than the one before."""
 
     def __init__(self, root: Path) -> None:
         self.cwd = root / "project"
@@ -121,7 +121,12 @@ class Machine:
         self.cwd.mkdir()
         self.home.mkdir()
         self.report: BenchReport | None = None
+        self.pace_s = self._looks = 0
         self.environ: dict[str, str] = {"AI_MEMORY_NO_CONFIG": "1"}
+
+    def _now(self) -> Instant:
+        self._looks += 1
+        return Instant(NOW + self._looks * self.pace_s * SECOND_US)
 
     def run(
         self, *argv: str, answer: object = None, status: int = 200, handler: Handler | None = None, stdin: bytes = b"",
@@ -134,7 +139,7 @@ class Machine:
         out, err = Stream(terminal=terminal), Stream(terminal=terminal)
         around = Surroundings(
             stdin=io.BytesIO(stdin), stdout=out, stderr=err, environ={**self.environ, **(environ or {})}, cwd=self.cwd,
-            home=self.home, host="box one", pid=42, program=("/bin/ai-memory",), now=lambda: NOW,
+            home=self.home, host="box one", pid=42, program=("/bin/ai-memory",), now=self._now,
             rng=lambda: random.Random(1))
         result = main(argv, runtime, around)
         return Outcome(result, out.getvalue(), err.getvalue(), runtime)

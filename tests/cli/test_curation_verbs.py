@@ -44,7 +44,8 @@ REPORT = {
         "rollback_entries_written": 2, "errors": [],
     },
     "errors": [], "dry_run": False, "more": False, "id": "r-9", "acts": [
-        {"action": "consolidate", "ids": ["a", "b"], "rollback_id": "r-1"},
+        {"action": "consolidate", "ids": ["a1234567-8", "b1234567-8", "c1"], "titles": ["Plan", "Old\nplan", ""],
+         "kept": "a1234567-8", "rollback_id": "r-1"},
         {"action": "priority_adjust", "ids": ["c"], "rollback_id": "r-2"},
     ],
 }
@@ -55,13 +56,19 @@ forgotten:    0
 priorities:   1
 tagged:       0
 left over:    1
-consolidate: a, b (undo: r-1)
-priority_adjust: c (undo: r-2)
+consolidate: keep "Plan" (a1234567), put away "Old plan" (b1234567), c1 (undo: ai-memory curator --rollback r-1)
+priority_adjust: c (undo: ai-memory curator --rollback r-2)
 """
 TAKEN_BACK = {
     "reversed": 1, "records": [{"id": "r-1", "reversed": True, "action": "consolidate", "already": False,
                                 "restored": ["b"], "missing": [], "kept": [], "version": "s:3"}],
 }
+PLANNED = {
+    "consolidated": 0, "dry_run": True, "groups": [
+        {"namespace": "n", "tag": "ops", "count": 3, "titles": ["a", "b", "c"], "ids": ["1", "2", "3"]},
+    ],
+}
+BACK = 'to take back: ai-memory delete {}; for id in {}; do ai-memory archive restore "$id"; done\n'
 GROUP_TABLE = "COUNT  NAMESPACE  TAG  TITLES\n3      n          ops  a; b; c\n"
 
 CASES: list[tuple[str, dict[str, object], str, dict[str, object], str]] = [
@@ -71,14 +78,14 @@ CASES: list[tuple[str, dict[str, object], str, dict[str, object], str]] = [
     ("forget --undo f-1", UNDONE, "/forget", {"undo": "f-1"}, "restored: 2 memories\n"),
     ("consolidate a,b -T T -s S", MADE, "/consolidate",
      {"ids": ["a", "b"], "title": "T", "summary": "S", "namespace": "project", "tier": "long", "source": "cli"},
-     "consolidated: 2 memories into y-1 [long] (ns=project)\n"),
+     "consolidated: 2 memories into y-1 [long] (ns=project)\n" + BACK.format("y-1", "a b")),
     ("consolidate a b,c -T T -s S -n n -t mid", MADE, "/consolidate",
      {"ids": ["a", "b", "c"], "namespace": "n", "tier": "mid"},
-     "consolidated: 2 memories into y-1 [long] (ns=project)\n"),
+     "consolidated: 2 memories into y-1 [long] (ns=project)\n" + BACK.format("y-1", "a b c")),
     ("auto-consolidate -n n --short-only --min-count 4", GROUPS, "/auto_consolidate",
      {"namespace": "n", "short_only": True, "min_count": 4, "dry_run": False},
-     GROUP_TABLE + "consolidated: 3 memories in 1 group\n"),
-    ("auto-consolidate --dry-run", {**GROUPS, "consolidated": 0, "dry_run": True}, "/auto_consolidate",
+     GROUP_TABLE + "consolidated: 3 memories in 1 group\n" + BACK.format("z", "1 2 3")),
+    ("auto-consolidate --dry-run", PLANNED, "/auto_consolidate",
      {"min_count": 3, "dry_run": True}, GROUP_TABLE + "would consolidate: 3 memories in 1 group\n"),
 ]
 
@@ -164,6 +171,36 @@ def test_it_does_not_ask_if_told_so_or_if_a_program_reads(machine: Machine, keyb
     shown = machine.run("forget", "-n", "x", flag, handler=node)
     assert "?" not in shown.err
     assert len(shown.runtime.requests) == 1
+
+
+def groups(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, json=PLANNED if json.loads(request.content)["dry_run"] else GROUPS)
+
+
+@pytest.mark.parametrize(("typed", "requests"), [(b"y\n", 2), (b"n\n", 1), (b"", 1)])
+def test_auto_consolidate_on_a_terminal_shows_and_asks_first(
+    machine: Machine, keyboard: None, typed: bytes, requests: int
+) -> None:
+    shown = machine.run("auto-consolidate", handler=groups, stdin=typed)
+    assert shown.status == ExitStatus.OK
+    assert "put 1 group together? [y/N]" in shown.err
+    assert len(shown.runtime.requests) == requests
+    assert ("nothing was consolidated" in shown.err) == (requests == 1)
+
+
+@pytest.mark.parametrize("flag", ["--yes", "--json", "--dry-run"])
+def test_auto_consolidate_does_not_ask_if_told_so_or_if_a_program_reads(
+    machine: Machine, keyboard: None, flag: str
+) -> None:
+    shown = machine.run("auto-consolidate", flag, handler=groups)
+    assert "?" not in shown.err
+    assert len(shown.runtime.requests) == 1
+
+
+def test_an_undo_beside_filters_is_refused_by_the_names_of_the_options(machine: Machine) -> None:
+    shown = machine.run("forget", "--undo", "f-1", "-n", "x", answer=UNDONE)
+    assert (shown.status, shown.runtime.requests) == (ExitStatus.INVALID, [])
+    assert "--undo goes alone; leave --namespace, --pattern, --tier and --dry-run out" in shown.err
 
 
 def test_a_warning_of_a_consolidation_is_said(machine: Machine) -> None:

@@ -39,6 +39,10 @@ def test_alone_and_with_help_it_prints_help(machine: Machine) -> None:
         assert f"    {verb.name} " in alone.out
 
 
+def test_the_help_fits_a_terminal_of_80_columns(machine: Machine) -> None:
+    assert max(len(line) for line in machine.run("--help", environ={"COLUMNS": "80"}).out.splitlines()) <= 80
+
+
 def test_every_verb_has_help(machine: Machine) -> None:
     for verb in VERBS:
         for words in [(verb.name,), *((verb.name, child.name) for child in verb.children)]:
@@ -122,7 +126,10 @@ def test_output_that_cannot_be_written_is_said_once(machine: Machine, argv: list
     ("store -T t -c c --confidence nan", "invalid number value: 'nan'"),
     ("store -T t", "required: --content/-c"),
     ("get", "required: id"),
-    ("get a b", "unknown argument b"),
+    ("get a b", "'b' is one argument too many; quotes keep words together; see `ai-memory get --help`"),
+    ("restore --from x", "error: restore of v0.6.3 is not there yet; see ai-memory-compat(7)"),
+    ("serve --tls-cert=c.pem", "error: --tls-cert of v0.6.3 is not there yet"),
+    ("--db-passphrase-file x list", "error: --db-passphrase-file of v0.6.3 is not there yet"),
     ("archive", "archive needs one of add, list, restore, purge, stats"),
     ("archive purge", "archive purge needs --older-than-days N or --all"),
     ("archive purge --all --older-than-days 1", "archive purge needs --older-than-days N or --all"),

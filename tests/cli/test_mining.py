@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -182,17 +183,30 @@ def test_a_dry_run_changes_nothing_and_says_what_would_come(machine: RealMachine
     ("mine", "-f", "claude", "--min-messages", "-1", "empty.json"), ("mine", "-f", "slack", "empty.json"),
     ("mine", "-f", "claude", "folder"), ("mine", "-f", "claude", "broken.zip"), ("mine", "-f", "claude", "number.json"),
     ("mine", "-f", "chatgpt", "cut.json"), ("mine", "-f", "claude", "empty.json"),
+    ("mine", "-f", "claude", "/dev/zero"), ("mine", "-f", "claude", "pipe"), ("mine", "-f", "claude", "leading-out"),
 ], ids=" ".join)
 def test_what_cannot_be_mined_is_refused_with_a_sentence(machine: RealMachine, argv: tuple[str, ...]) -> None:
     (machine.cwd / "empty.json").write_text("")
     (machine.cwd / "number.json").write_text("5")
     (machine.cwd / "cut.json").write_text('[{"mapping": {')
     (machine.cwd / "folder").mkdir()
+    (machine.cwd / "leading-out").mkdir()
+    (machine.cwd / "outside.json").write_text("[]")
+    (machine.cwd / "leading-out" / "conversations.json").symlink_to(machine.cwd / "outside.json")
+    os.mkfifo(machine.cwd / "pipe")
     (machine.cwd / "broken.zip").write_bytes(b"PK\x05\x06" + b"\x00" * 30)
     done = machine.run(*argv)
     assert done.status == ExitStatus.INVALID, (done.out, done.err)
     assert "ai-memory: error: " in done.err
     assert "bug" not in done.err
+    assert "run the same command again" not in done.err
+
+
+def test_an_export_of_another_format_is_noted(machine: RealMachine) -> None:
+    path = write(machine.cwd, [chatgpt("c", talk(4))])
+    done = machine.run("mine", "-f", "claude", str(path))
+    assert "looks like an export of chatgpt, read as one of claude" in done.err
+    assert "looks like" not in machine.run("mine", "-f", "chatgpt", str(path)).err
 
 
 def test_bad_conversations_are_named_and_the_others_kept(machine: RealMachine) -> None:

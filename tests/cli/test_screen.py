@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import unicodedata
 from pathlib import Path
@@ -10,11 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aimem.cli import Surroundings
 from aimem.cli.identity import writer_id
+from aimem.cli.screen import Screen, places_below
 from aimem.cli.text import age, counted, one_line, printable, size_words
 from aimem.config import IdentityConfig
-from aimem.model import rules
-from tests.cli.fakes import MEMORY, NOW, Machine
+from aimem.model import Instant, rules
+from tests.cli.fakes import MEMORY, NOW, Machine, Stream
 
 HOSTILE = "\x1b]0;owned\x07 \u202edrow \x9b31m [red]bold[/red] :smile:"
 PAGE = {"memories": [{**MEMORY, "title": HOSTILE, "content": HOSTILE + "\nsecond"}], "count": 1}
@@ -99,3 +102,53 @@ def test_a_made_agent_id_is_always_valid(host: str, pid: int) -> None:
 
 def test_the_documented_width_of_ids_is_a_prefix_that_get_takes(tmp_path: Path) -> None:
     assert rules.ID_PREFIX_MIN_CHARS <= 8
+
+
+ROW = {**MEMORY, "title": "Where the nightly builds are made, and by which server", "content": "In Berlin. " * 8}
+
+
+def test_a_narrow_terminal_cuts_no_cell(machine: Machine) -> None:
+    """A table squeezed into 80 columns would lose its content and the ends of its ids."""
+    page = {"memories": [{**ROW, "score": 0.5}], "count": 1, "mode": "hybrid", "tokens_used": 3}
+    shown = machine.run("recall", "builds", answer=page, terminal=True, environ={"COLUMNS": "80", "NO_COLOR": "1"}).out
+    assert [line.rstrip() for line in shown.splitlines()] == [
+        "\x1b[1mSCORE  ID        TIER  NAMESPACE  UPDATED\x1b[0m",
+        "0.500  3f2a9c1e  mid   project    3h ago",
+        "    title: Where the nightly builds are made, and by which server",
+        "    content: In Berlin. In Berlin. In Berlin. In Berlin. In Berlin. In Berlin.",
+        "    In Berlin. In Berlin.",
+    ]
+
+
+def test_what_is_below_a_row_is_wrapped_and_no_markup(machine: Machine) -> None:
+    page = {"memories": [{**ROW, "content": "[red]" + "word " * 18}], "count": 1}
+    shown = machine.run("list", answer=page, terminal=True, environ={"COLUMNS": "60", "NO_COLOR": "1"}).out
+    assert max(len(line) for line in shown.splitlines()[1:]) <= 60
+    assert "[red]" in shown
+    assert shown.count("word") == 18
+
+
+@given(st.lists(st.integers(1, 120), min_size=1, max_size=8), st.integers(20, 200))
+def test_the_widest_columns_leave_a_line_that_is_too_long(widths: list[int], terminal: int) -> None:
+    below = places_below(widths, terminal)
+    beside = [width for place, width in enumerate(widths) if place not in below]
+    assert len(beside) == 1 or sum(beside) + 2 * (len(beside) - 1) <= terminal
+    assert all(widths[place] >= max(beside) for place in below)
+
+
+@pytest.mark.parametrize(("moments_s", "percents"), [
+    ((1, 1, 1.9, 1.9), []),                         # done before anybody wonders
+    ((1, 2, 3, 3), [50, 100]),                      # what was begun to be told is told to its end, once
+    ((2, 11.9, 12, 30), [25, 75, 100]),
+])
+def test_plain_progress_is_told_after_two_seconds_and_every_ten(
+    tmp_path: Path, moments_s: tuple[float, ...], percents: list[int]
+) -> None:
+    log, moments = Stream(), iter([0.0, *moments_s, moments_s[-1]])
+    around = Surroundings(
+        stdin=io.BytesIO(), stdout=Stream(), stderr=log, environ={}, cwd=tmp_path, home=tmp_path, host="box", pid=1,
+        program=(), now=lambda: Instant(round(NOW + next(moments) * 1e6)), rng=random.Random)
+    with Screen(around).progress("pulling", 4) as advance:
+        for _ in range(5):
+            advance(1)
+    assert log.getvalue() == "".join(f"ai-memory: pulling: {percent} %\n" for percent in percents)

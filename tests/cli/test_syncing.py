@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -119,8 +121,8 @@ def test_the_lines_for_people_say_the_same(machine: RealMachine) -> None:
     two(machine)
     done = machine.run("sync", "other.db")
     assert done.out == (
-        "pulled: 2 memories, 0 links, 1 of them updated, 1 as new there\n"
-        "pushed: 2 memories, 0 links, 1 of them updated, 2 as new there\n")
+        "pulled: 2 memories, 0 links, 1 of them updated, 1 unchanged\n"
+        "pushed: 2 memories, 0 links, 1 of them updated, 2 unchanged\n")
 
 
 @pytest.mark.parametrize(("file", "status"), [
@@ -141,3 +143,18 @@ def test_a_file_that_is_no_database_is_refused(machine: RealMachine) -> None:
     assert done.status != ExitStatus.OK
     assert "bug" not in done.err
     assert texts(machine) == {"t": "x"}
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_the_same_file_by_another_name_is_refused_before_it_is_opened(
+    machine: RealMachine, tmp_path: Path, link: Callable[[Path, Path], None]
+) -> None:
+    """By two hard links one file has two locks and two write-ahead logs: opening both destroyed it."""
+    store(machine, "kept", "x")
+    [here] = [path for path in tmp_path.rglob("*.db") if path.name != "other.db"]
+    link(here, tmp_path / "again.db")
+    refused = machine.run("sync", str(tmp_path / "again.db"))
+    assert refused.status is ExitStatus.INVALID
+    assert "is the database of this command" in refused.err
+    (tmp_path / "again.db").unlink()
+    assert texts(machine) == {"kept": "x"}

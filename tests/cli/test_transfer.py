@@ -63,11 +63,12 @@ def test_the_keys_of_the_batches_differ(machine: Machine) -> None:
 
 def test_json_lines_of_a_file_are_sent_in_batches_with_progress(machine: Machine) -> None:
     (machine.cwd / "turns.jsonl").write_bytes(b"\n" + lines_of(1200))
+    machine.pace_s = 11
     done = machine.run("import", "turns.jsonl", "--trust-source", handler=importing())
     assert sent(done.runtime.requests) == [(500, 0), (500, 0), (200, 0)]
     assert done.out == "imported: 1200 memories, 0 links, 1200 restamped\n"
     assert json.loads(done.runtime.requests[0].content)["trust_source"] is True
-    assert done.err.splitlines()[-1] == "ai-memory: importing: 99 %"  # the blank line weighs nothing
+    assert done.err.splitlines()[-1] == "ai-memory: importing: 100 %"  # the blank line too
 
 
 def test_an_export_on_one_line_and_one_memory_alone_are_told_apart(machine: Machine) -> None:
@@ -235,6 +236,7 @@ PAGES: tuple[dict[str, object], ...] = (
 
 
 def test_an_export_is_printed_page_by_page_as_one_document(machine: Machine) -> None:
+    machine.pace_s = 11
     done = machine.run("export", handler=exporting(*PAGES))
     assert done.status == ExitStatus.OK, done.err
     assert done.json == {

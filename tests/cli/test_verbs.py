@@ -157,7 +157,7 @@ def test_store_sends_what_was_given_and_prints_the_whole_memory(machine: Machine
         "confidence": 0.5, "tier": "long", "source": "hook", "ttl_secs": 60, "scope": "team"}
     shown = machine.run(*line, handler=handler)
     assert shown.out == f"stored: {ID} [mid] (ns=project)\n"
-    assert shown.err == "ai-memory: note: 1 memory with similar titles in project: other\n"
+    assert shown.err == "ai-memory: note: 1 memory with a similar title in project: other\n"
     assert len(shown.runtime.requests) == 1
 
 
@@ -264,10 +264,17 @@ def status_node(status: str) -> Callable[[httpx.Request], httpx.Response]:
         503 if status == "error" and request.url.path.endswith("health") else 200, json=answers[request.url.path])
 
 
+@pytest.mark.parametrize("words", ["", "  "])
+def test_a_search_for_nothing_is_a_usage_error_and_asks_nobody(machine: Machine, words: str) -> None:
+    shown = machine.run("search", words)
+    assert (shown.status, shown.runtime.requests) == (ExitStatus.INVALID, [])
+    assert "search needs words to look for" in shown.err
+
+
 def test_status_tells_node_database_holder_and_backlog(machine: Machine) -> None:
     shown = machine.run("status", handler=status_node("ok"))
     assert shown.status == ExitStatus.OK
-    for line in ("node:       ok", "held by:    another process (pid 7)",
+    for line in ("node:       ok", "held by:    pid 7",
                  "size:       20.0 KiB, 3 memories, 4 archived",
                  "embeddings: 9 memories done, 6 to do", "stream:     abc", "access:     open", "recall:     hybrid"):
         assert line + "\n" in shown.out
@@ -280,6 +287,8 @@ def test_status_tells_node_database_holder_and_backlog(machine: Machine) -> None
 def test_status_without_a_daemon_does_not_load_the_model_to_say_so(machine: Machine) -> None:
     shown = machine.run("status", handler=status_node("ok"), holder=True)
     assert "recall:     not loaded by this command (tier semantic: by words and meaning)\n" in shown.out
+    assert "index:      not opened by this command\n" in shown.out
+    assert "index:      0 done, 0 to do\n" in machine.run("status", handler=status_node("ok")).out
     assert "recall:     hybrid" in machine.run(
         "status", handler=status_node("ok"), holder=True, environ={"AI_MEMORY_TIER": "keyword"}).out
 
@@ -299,6 +308,7 @@ def test_recall_embeds_the_backlog_first_if_this_process_holds_the_database(mach
             return json_of({"mode": "hybrid", "model": "m", "embedding_backlog": left, "embedded": 1, "reason": ""})
         return json_of(RECALLED)
 
+    machine.pace_s = 11
     found = machine.run("recall", "which", handler=handler, holder=True)
     waits = [dict(request.url.params) for request in found.runtime.requests[:-1]]
     assert waits == [{}, {"wait_below": "38"}, {"wait_below": "36"}, {"wait_below": "18"}]
@@ -401,6 +411,7 @@ def test_reindex_orders_it_and_waits_until_it_is_done(machine: Machine) -> None:
             "index_backlog": index,
         })
 
+    machine.pace_s = 11
     found = machine.run("reindex", "--embeddings", handler=handler)
     assert (found.status, found.out) == (ExitStatus.OK, "vectors: 60 done, 0 to do\nwords:   0 to do\n")
     first, *waits = found.runtime.requests

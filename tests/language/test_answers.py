@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 
 import pytest
 from hypothesis import given
@@ -51,6 +52,14 @@ def test_an_answer_without_a_tag_is_refused(answer: str) -> None:
     with pytest.raises(Unavailable) as caught:
         read_tags(answer, PROMPT)
     assert caught.value.code is Code.LLM_ANSWER_UNUSABLE
+
+
+@pytest.mark.parametrize("piece", ["\n", ",", "x" * 200 + "\n"])
+def test_a_mebibyte_of_nothing_is_refused_at_once(piece: str) -> None:
+    begin = time.process_time()
+    with pytest.raises(Unavailable):
+        read_tags("a sentence that is no tag" + piece * (1_048_576 // len(piece)), PROMPT)
+    assert time.process_time() - begin < 0.5
 
 
 def test_terms_keep_their_case_and_are_at_most_eight() -> None:

@@ -12,7 +12,7 @@ import trio.testing
 
 from aimem.errors import Code, Unavailable
 from aimem.language import OllamaModel
-from tests.ollama import CLOSED, HUGE, SLOWLY, FakeOllama
+from tests.ollama import BOMB, CLOSED, HUGE, SLOWLY, FakeOllama
 from tests.supervisor.serving import serving
 
 
@@ -81,6 +81,7 @@ async def test_who_comes_third_waits_within_the_same_deadline(autojump_clock: tr
     (500, "status 500"), (503, "status 503"), (404, "ollama pull gemma4:e2b"), (301, "status 301"),
     (b"not json", "not Ollama"), (b"{}", "not Ollama"), (b'{"message":{"content":7}}', "not Ollama"),
     (b'{"message":{"content":"\xff"}}', "not Ollama"), (b"[" * 100_000, "not Ollama"), (HUGE, "larger than"),
+    (BOMB, "not Ollama"),
 ])
 async def test_what_ollama_never_says_is_no_answer(trouble: object, words: str) -> None:
     fake = FakeOllama()

@@ -94,13 +94,14 @@ async def test_calls_carry_the_identity_made_from_the_name_of_the_client(serving
         (b'{"jsonrpc":"2.0","id":"a","method":"ping","params":[1]}', "a", -32600),
         (b"x" * (4 * 1024 * 1024 + 1), None, -32600),
         (b'{"jsonrpc":"2.0","id":8,"method":"memory/none"}', 8, -32601),
+        (b'{"jsonrpc":"2.0","id":8,"method":"notifications/initialized"}', 8, -32601),
         (b'{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":"memory_nope"}}', 8, -32601),
         (b'{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":""}}', 8, -32602),
         (b'{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{}}', 8, -32602),
         (b'{"jsonrpc":"2.0","id":8,"method":"tools/call","params":{"name":"memory_get","arguments":[]}}', 8, -32602),
         (b'{"jsonrpc":"2.0","id":8,"method":"prompts/get","params":{"name":"nope"}}', 8, -32602),
     ],
-    ids=range(21),
+    ids=range(22),
 )
 async def test_a_line_that_cannot_be_served_is_answered_and_the_session_goes_on(serving, line, id, code):
     async with serving() as peer:

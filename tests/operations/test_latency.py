@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from aimem.operations.benchnode import embed_all, fill, open_bench_node
 from aimem.operations.corpus import Corpus
 from aimem.operations.latency import large_recall, question_embedding, short, small_operations
+from aimem.operations.walking import graph_operations
 from aimem.ports import Embedder
 from aimem.search import ClusteredEmbedder, ModelUnavailable
 from aimem.service import index_status, stats
@@ -47,6 +48,16 @@ async def test_every_operation_is_timed_as_often_as_asked(tmp_path: Path) -> Non
     assert [result.target_p95_ms for result in (*small, *large)] == [20, 100, 50, 40, 40]
     assert size.measured_mb > 10
     assert {result.samples for result in (*small, *large)} == {2}
+
+
+async def test_the_graph_is_walked_as_v063_walks_it(tmp_path: Path) -> None:
+    results = await graph_operations(tmp_path, bench_ports(), REQUEST, silent)
+    assert [(result.operation, result.target_p95_ms, result.samples) for result in results] == [
+        ("kg_query_depth1", 100, 2), ("kg_query_depth3", 100, 2), ("kg_query_depth5", 250, 2), ("kg_timeline", 100, 2),
+    ]
+    async with open_bench_node(tmp_path / "graph.db", bench_ports(), None) as node:
+        counts = await stats(node, principal())
+    assert (counts.total, counts.links_count) == (50 * 5 + 50 * 6, 50 * 4 + 50 * 5)
 
 
 async def test_without_the_model_no_question_is_embedded() -> None:

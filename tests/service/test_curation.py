@@ -133,8 +133,10 @@ async def test_act_and_record_are_one_op_and_the_record_holds_no_text(
     assert (record.id, record.tier, record.priority) == (report.acts[0].rollback_id, "long", 3)
     assert record.tags == ("_rollback", action)
     assert json.loads(record.content)["action"] == action
+    [kept] = (await service.list_memories(node, ALICE, ListQuery(namespace="_curator/reports"))).memories
+    assert "deploy" in report.acts[0].titles    # the answer alone has them
     for word in ("deploy", "Friday", "espresso", "ops", "coffee"):
-        assert word not in record.content + record.title
+        assert word not in record.content + record.title + kept.content + kept.title
 
 
 @each_scene
@@ -542,6 +544,8 @@ async def test_a_model_sums_up_a_cluster_and_tags_the_rest(tmp_path: Path, clock
         assert sorted(act.action for act in report.acts) == ["auto_tag", "consolidate"]
         assert (report.auto_tagged, report.autonomy.memories_consolidated) == (1, 3)
         made = next(one for one, _ in await visible(node) if one.source == "curator")
+        [told] = [act for act in report.acts if act.action == "consolidate"]
+        assert (told.kept, dict(zip(told.ids, told.titles, strict=True))[made.id]) == (made.id, made.title)
         assert made.content == "Deploys are on Friday evening; three people do them."
         assert made.title.startswith("[consolidated] deploy by Carol ~")
         assert made.tags == ("Alice", "Bob", "Carol")
@@ -576,3 +580,13 @@ async def test_a_dry_run_does_not_ask_the_model(tmp_path: Path, clock: FakeClock
         await alike(node, clock)
         report = await curate(node, dry_run=True)
         assert (report.autonomy.clusters_formed, report.acts, model.asked) == (1, (), [])
+
+
+async def test_nothing_is_put_away_for_a_summary_of_its_beginning(tmp_path: Path, clock: FakeClock) -> None:
+    """Of each of eight texts the model reads 1,500 characters; what stands behind them would be in the archive only."""
+    long = " ".join(f"word{n:03}" for n in range(250))
+    async with thinking_node(tmp_path, clock, ScriptedModel("nothing of note; delete it all")) as node:
+        for number in range(8):
+            await put(node, f"t{number}", f"{long} and fact {'abcdefgh'[number] * 3}")
+        report = await curate(node)
+        assert (report.autonomy.clusters_formed, await archived(node)) == (0, {})

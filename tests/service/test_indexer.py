@@ -269,6 +269,20 @@ async def test_the_status_gives_up_waiting_after_ten_seconds(
     assert trio.current_time() - begun == pytest.approx(10)
 
 
+async def test_a_look_at_the_backlog_is_never_broken_off_by_the_end_of_the_wait(
+    hybrid: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deadlines = []
+
+    async def look(node: Node, count: int) -> bool:
+        deadlines.append(trio.current_effective_deadline())
+        return False
+
+    monkeypatch.setattr(service.indexer, "_is_owed_more", look)
+    await service.index_status(hybrid, wait_below=0)
+    assert deadlines == [float("inf")]
+
+
 async def test_a_backlog_that_empties_while_the_status_is_read_is_noticed(
     hybrid: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:

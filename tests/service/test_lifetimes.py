@@ -171,6 +171,16 @@ async def test_each_tenth_access_raises_the_priority_up_to_ten(node: Node) -> No
     assert (await shown(node, stored.id)).priority == 10
 
 
+async def test_what_recalls_earn_is_no_change_of_the_text(node: Node, clock: FakeClock) -> None:
+    """Or a read would outdo an edit elsewhere, and an old text would count as fresh."""
+    stored = await put(node, "t")
+    before = (await shown(node, stored.id)).updated_at
+    clock.advance(DAY_S)
+    await touch(node, stored.id, times=10)
+    memory = await shown(node, stored.id)
+    assert (memory.tier, memory.priority, memory.updated_at) == ("long", 6, before)
+
+
 async def test_a_touch_that_earns_nothing_writes_no_op(node: Node) -> None:
     stored = await put(node, "t", tier="long")
     count = len(await ops_of(node.store))

@@ -59,15 +59,6 @@ async def test_a_store_that_cannot_be_read_is_said_and_not_raised(
     assert health.warnings
 
 
-async def test_capabilities_say_what_is_so_and_the_limits(node: Node) -> None:
-    capabilities = await service.capabilities(node)
-    assert (capabilities.schema_version, capabilities.tier) == ("2", "keyword")
-    assert capabilities.features["keyword_search"]
-    assert not any(capabilities.features[name] for name in ("semantic_search", "hybrid_recall", "query_expansion"))
-    assert capabilities.models["embedding"] == "none"
-    assert capabilities.limits["content_bytes"] == 65_536
-
-
 async def test_the_figures_for_monitoring_name_each_metric_with_one_help(node: Node) -> None:
     await put(node, "t", tier="long")
     samples = (await service.status(node)).samples

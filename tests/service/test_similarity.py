@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -74,6 +76,19 @@ def test_what_is_private_to_two_is_not_put_together() -> None:
     assert decide_clusters(private) == []
     shared = [row(name, PLAN, author=AgentId(name)) for name in ("alice", "bob")]
     assert len(decide_clusters(shared)) == 1
+
+
+@pytest.mark.parametrize(("ending", "gone"), [("{high} {low}", 0), ("", 1_999)], ids=["template", "identical"])
+def test_two_thousand_long_texts_of_one_template_cost_seconds_and_not_minutes(ending: str, gone: int) -> None:
+    """They share every telling word, so each looks like each, and two short words decide, or nothing does."""
+    template = " ".join(f"word{n:03}" for n in range(600))
+    ends = [ending.format(high=f"{n // 26:02x}", low=chr(97 + n % 26)) for n in range(2_000)]
+    rows = [row(f"{n:04}", f"{template} {end}", n) for n, end in enumerate(ends)]
+    begin = time.process_time()
+    plans, clusters = decide_duplicates(rows), decide_clusters(rows[:500])
+    assert time.process_time() - begin < 15
+    assert sum(len(plan.others) for plan in plans) == gone
+    assert sum(len(cluster) for cluster in clusters) == 500
 
 
 WORDS = st.lists(st.sampled_from(["alpha", "beta", "gamma", "delta", "eps", "no", "9"]), min_size=1, max_size=6)

@@ -130,6 +130,18 @@ async def test_a_newer_item_brings_the_memory_up_to_date_and_an_older_one_does_n
     assert memory.updated_at == format_instant(after(Instant(clock.at), -60))[:19] + memory.updated_at[19:]
 
 
+async def test_a_newer_item_of_a_lower_tier_leaves_a_long_memory_its_life(node: Node, clock: FakeClock) -> None:
+    """Promoted here, corrected there: it keeps the tier, so it keeps the life of that tier too."""
+    stored = await put(node, "t", "old", tier="mid")
+    item = (await shown(node, stored.id)).memory
+    await service.promote(node, ALICE, stored.id)
+    clock.advance(60)
+    changed = replace(item, content="new", updated_at=format_instant(clock.now()))
+    assert (await bring(node, {"memories": [changed]})).updated == 1
+    now = (await shown(node, stored.id)).memory
+    assert (now.content, now.tier, now.expires_at) == ("new", "long", msgspec.UNSET)
+
+
 async def test_an_item_of_another_id_updates_the_memory_that_has_its_name_only_if_newer(
     node: Node, clock: FakeClock
 ) -> None:

@@ -19,7 +19,8 @@ from aimem.service import Node, Once
 from aimem.store import SCHEMA_VERSION, digest, oplog
 from aimem.wire import CreateMemory, UpdateMemory
 from tests.nodes import FakeClock, InlineThreads, WordEmbedder, open_node, principal, seeded_chance
-from tests.store.test_replay import Life, fold_all
+from tests.store.lives import Life
+from tests.store.test_replay import fold_all
 
 FIXTURES = Path(__file__).parent / "fixtures"
 SEED = 5

@@ -108,6 +108,23 @@ def garble_schema(db: Path) -> None:
         file.write(b"\xa5" * 3_000)
 
 
+def test_a_file_that_is_no_database_is_not_locked(tmp_path: Path) -> None:
+    db = tmp_path / "x.db"
+    write_text(db)
+    with pytest.raises(Corrupt) as caught:
+        NodeLock.take(system_files(), db, "pid=1")
+    assert caught.value.code is Code.NOT_A_DATABASE
+    assert [path.name for path in tmp_path.iterdir()] == ["x.db"]
+
+
+@pytest.mark.parametrize("beside", ["x.db.lock", "x.db-wal"])
+def test_a_damaged_file_that_was_opened_here_is_left_to_who_opens_it(tmp_path: Path, beside: str) -> None:
+    db = tmp_path / "x.db"
+    write_text(db)
+    (tmp_path / beside).touch()
+    NodeLock.take(system_files(), db, "pid=1").release()
+
+
 @pytest.mark.parametrize(("damage", "code", "words"), [
     (write_text, Code.NOT_A_DATABASE, "no SQLite database"),
     (of_another_program, Code.NOT_A_DATABASE, "another program"),
@@ -323,6 +340,16 @@ def test_a_lock_file_that_is_a_link_is_named(tmp_path: Path) -> None:
     (tmp_path / "x.db.lock").symlink_to(tmp_path / "elsewhere")
     with pytest.raises(Unavailable, match="it is a symbolic link"):
         NodeLock.take(system_files(), tmp_path / "x.db", "")
+
+
+def test_a_file_of_two_names_is_refused_until_it_has_one(tmp_path: Path) -> None:
+    (tmp_path / "x.db").touch()
+    (tmp_path / "y.db").hardlink_to(tmp_path / "x.db")
+    for name in ("x.db", "y.db"):
+        with pytest.raises(InvalidRequest, match="a hard link"):
+            NodeLock.take(system_files(), tmp_path / name, "test")
+    (tmp_path / "y.db").unlink()
+    NodeLock.take(system_files(), tmp_path / "x.db", "test").release()
 
 
 def test_a_folder_or_a_missing_one_is_no_database(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from hypothesis import strategies as st
 from aimem.errors import Code, InvalidRequest
 from aimem.wire import (
     ArchiveRequest,
+    BulkRequest,
     CreateMemory,
     ImportRequest,
     LinkRequest,
+    RecallRequest,
     UpdateMemory,
     decode_body,
     encode,
@@ -36,6 +38,11 @@ from aimem.wire import (
         (CreateMemory, b'{"content":"x","metadata":{"a":1e999}}', "metadata[...]"),
         (CreateMemory, b"[]", None),
         (CreateMemory, b"null", None),
+        (RecallRequest, b'{"context":null,"limit":null}', "context"),
+        (RecallRequest, b'{"context":"x","limit":null,"touch":3}', "touch"),
+        (ImportRequest, b'{"memories":[{"content":"x"},{"content":null}],"dry_run":null}', "memories[1].content"),
+        (ImportRequest, b'{"memories":null}', "memories"),
+        (BulkRequest, b'{"memories":null}', "memories"),
         (CreateMemory, b'"text"', None),
         (UpdateMemory, b'{"metadata":"x"}', "metadata"),
         (LinkRequest, b'{"source_id":"a"}', "target_id"),
@@ -74,6 +81,17 @@ def test_what_is_no_json_text_is_refused_as_malformed(body: bytes) -> None:
 
 def test_unknown_fields_are_ignored_and_null_is_absence() -> None:
     assert decode_body(UpdateMemory, b'{"title":null,"colour":"red","tags":["a"]}') == UpdateMemory(tags=["a"])
+
+
+def test_null_is_absence_where_there_is_a_default_too() -> None:
+    assert decode_body(RecallRequest, b'{"context":"x","limit":null,"touch":null,"tags":null}') == (
+        RecallRequest(context="x")
+    )
+    assert decode_body(LinkRequest, b'{"source_id":"a","target_id":"b","relation":null}').relation == "related_to"
+    rows = b'{"memories":[{"content":"x","title_generated":null}],"links":null,"trust_source":null}'
+    assert decode_body(ImportRequest, rows) == decode_body(ImportRequest, b'{"memories":[{"content":"x"}]}')
+    items = b'{"memories":[{"content":"x","priority":null}],"more":null}'
+    assert len(decode_body(BulkRequest, items).memories) == 1
 
 
 def test_an_empty_expiry_is_not_absence() -> None:

@@ -17,7 +17,7 @@ from aimem.wire import CurateRequest, CurationReport, ReportsPage, ReportsQuery,
 
 async def curate(call: Call[None, CurateRequest | None]) -> CurationReport:
     """Run a cycle for at most half of the request's time; what is left is told, and done by the next."""
-    cycle = await service.begin_cycle(call.node, call.body or CurateRequest())
+    cycle = await service.begin_cycle(call.node, call.who, call.body or CurateRequest())
     with trio.move_on_after(call.surface.settings.request_deadline_s / 2):
         await service.run_cycle(call.node, cycle)
     return await service.end_cycle(call.node, cycle)

@@ -11,9 +11,9 @@ from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
 from aimem.cli.parser import UsageError
 from aimem.cli.runtime import Attached, Purpose
-from aimem.cli.text import counted
+from aimem.cli.text import counted, one_line, short_id
 from aimem.errors import Unavailable
-from aimem.wire import CurateRequest, CurationReport, RollbackRequest, RolledBack
+from aimem.wire import ActOut, CurateRequest, CurationReport, RollbackRequest, RolledBack
 
 if TYPE_CHECKING:
     from aimem.client import Client
@@ -29,7 +29,7 @@ def curator(context: Context) -> int:
     chosen = [name for name in _MODES if value(name) is not None and value(name) is not False]
     if len(chosen) != 1:
         words = ", ".join("--" + name.replace("_", "-") for name in _MODES)
-        raise UsageError(f"curator needs one of {words}; see `ai-memory curator --help`")
+        raise UsageError(f"curator needs exactly one of {words}; see `ai-memory curator --help`")
     if value("rollback") is not None or value("rollback_last") is not None:
         return _roll_back(context, RollbackRequest(id=value("rollback"), last=value("rollback_last")))
     if value("reports"):
@@ -89,13 +89,23 @@ def _show(context: Context, report: CurationReport) -> int:
         for name, shown in lines.items():
             context.screen.line(f"{name + ':':<14}{shown}")
         for act in report.acts:
-            undo = "" if act.rollback_id is UNSET else f" (undo: {act.rollback_id})"
-            context.screen.line(f"{'would ' if report.dry_run else ''}{act.action}: {', '.join(act.ids)}{undo}")
+            undo = "" if act.rollback_id is UNSET else f" (undo: ai-memory curator --rollback {act.rollback_id})"
+            context.screen.line(f"{'would ' if report.dry_run else ''}{act.action}: {_acted_on(act)}{undo}")
     for error in report.errors:
         context.screen.say(f"not done: {error}")
     if report.more:
         context.screen.say("there is more to look at; the next cycle goes on here")
     return ExitStatus.OK
+
+
+def _acted_on(act: ActOut) -> str:
+    """What an act touches, by title as far as it is known; what stays first."""
+    titles = dict(zip(act.ids, act.titles, strict=False))
+    names = {i: f'"{one_line(titles[i], width=60)}" ({short_id(i)})' if titles.get(i) else i for i in act.ids}
+    if act.kept is UNSET:
+        return ", ".join(names.values())
+    away = ", ".join(name for i, name in names.items() if i != act.kept)
+    return f"keep {names.get(act.kept, act.kept)}, put away {away}"
 
 
 def _roll_back(context: Context, request: RollbackRequest) -> int:

@@ -11,6 +11,7 @@ from aimem.cli.commands.waiting import Backlog, wait_for_index
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus, is_interrupt
 from aimem.cli.explaining import explanation_lines
+from aimem.cli.parser import UsageError
 from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import age, counted, one_line, short_id
 from aimem.cli.values import comma_list
@@ -81,6 +82,8 @@ def _say_summary(context: Context, found: RecallResult) -> None:
 def search(context: Context) -> int:
     """Find memories that hold all words."""
     value = context.value
+    if not value("query").strip():
+        raise UsageError("search needs words to look for; `ai-memory list` shows all memories")
     query = SearchQuery(
         q=value("query"), namespace=value("namespace"), tier=value("tier"), limit=value("limit"), since=value("since"),
         until=value("until"), tags=value("tags"), agent_id=value("author"), as_agent=value("as_agent"))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from aimem.cli.commands.confirming import is_agreed, is_asked
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
 from aimem.cli.parser import UsageError
 from aimem.cli.text import counted, one_line
 from aimem.wire import ForgetRequest, Forgotten
-
-_YES = ("y", "yes")
 
 
 def forget(context: Context) -> int:
@@ -22,7 +21,9 @@ def forget(context: Context) -> int:
         undo=value("undo"))
     if request == ForgetRequest(dry_run=request.dry_run):
         raise UsageError("forget needs --namespace, --pattern or --tier, or --undo; see `ai-memory forget --help`")
-    if request.undo is None and not request.dry_run and _asks(context) and not _is_confirmed(context, request):
+    if request.undo is not None and request != ForgetRequest(undo=request.undo):
+        raise UsageError("--undo goes alone; leave --namespace, --pattern, --tier and --dry-run out")
+    if request.undo is None and not request.dry_run and is_asked(context) and not _is_confirmed(context, request):
         context.screen.say("nothing was forgotten")
         return ExitStatus.OK
     answer = context.ask(lambda client: client.forget(request))
@@ -39,19 +40,12 @@ def forget(context: Context) -> int:
     return ExitStatus.OK
 
 
-def _asks(context: Context) -> bool:
-    """Whether somebody sits there who can answer."""
-    around = context.around
-    return not (context.value("yes") or context.wants_json) and around.stdin.isatty() and around.stderr.isatty()
-
-
 def _is_confirmed(context: Context, request: ForgetRequest) -> bool:
     found = context.ask(lambda client: client.forget(replace(request, dry_run=True)))
     _show(context, found)
     if not found.would_delete:
         return False
-    answer = context.screen.question(f"forget {counted(found.would_delete, 'memory')}? [y/N]", context.around.stdin)
-    return answer.lower() in _YES
+    return is_agreed(context, f"forget {counted(found.would_delete, 'memory')}?")
 
 
 def _show(context: Context, answer: Forgotten) -> None:

@@ -49,8 +49,8 @@ def store(context: Context) -> int:
         word, whose = ("stored", "") if is_new else ("updated", f", author {stored.agent_id}")
         context.screen.line(f"{word}: {stored.id} [{stored.tier}] (ns={stored.namespace}{whose})")
     if similar:
-        what = counted(len(similar), "memory")
-        context.screen.say(f"note: {what} with similar titles in {stored.namespace}: {', '.join(similar)}")
+        what = "1 memory with a similar title" if len(similar) == 1 else f"{len(similar)} memories with similar titles"
+        context.screen.say(f"note: {what} in {stored.namespace}: {', '.join(similar)}")
     return ExitStatus.OK
 
 

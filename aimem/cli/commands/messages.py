@@ -112,7 +112,7 @@ def delete(context: Context) -> int:
 
 def _told_missing(context: Context, missing: tuple[str, ...]) -> int:
     for message_id in missing:
-        context.screen.say(f"not found: no message {message_id!r} is in this inbox; give whole ids")
+        context.screen.say(f"error: not found: no message {message_id!r} is in this inbox; give whole ids")
     return ExitStatus.NOT_FOUND if missing else ExitStatus.OK
 
 

@@ -32,6 +32,7 @@ class _Mine:
     def __init__(self, files: Files, manner: Manner) -> None:
         self._files, self._manner = files, manner
         self.conversations = self.short = 0
+        self.other_format = ""
         self.shown: list[dict[str, object]] = []
 
     def items(self) -> Iterator[Item | Refused]:
@@ -43,6 +44,7 @@ class _Mine:
 
     def _of(self, conversation: Conversation, weight: int) -> Iterator[Item | Refused]:
         self.conversations += 1
+        self.other_format = self.other_format or conversation.looks_like
         memories = memories_of(conversation, self._manner)
         if memories is None:
             self.short += 1
@@ -95,10 +97,16 @@ def mine(context: Context) -> int:
     try:
         context.visit(act)
     except (AimemError, BaseExceptionGroup, KeyboardInterrupt) as error:
-        lead = "interrupted" if is_interrupt(error) else "note"
-        context.screen.say(f"{lead}: {_summary(work, tally)} before this; run the same command again to go on")
+        # What cannot be read at all is not gone on with by running it again.
+        if is_interrupt(error) or work.conversations:
+            lead = "interrupted" if is_interrupt(error) else "note"
+            context.screen.say(f"{lead}: {_summary(work, tally)} before this; run the same command again to go on")
         raise
     _show(context, work, tally, manner)
+    if work.other_format:
+        context.screen.say(
+            f"note: this looks like an export of {work.other_format}, read as one of {kind}: titles and times may be "
+            f"missing; see `mine --format {work.other_format}`")
     return ExitStatus.INVALID if tally.errors else ExitStatus.OK
 
 

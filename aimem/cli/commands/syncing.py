@@ -114,7 +114,9 @@ def _other_database(context: Context) -> Config:
     """The configuration of the other end: ours, with its file. Raises: NotFound; InvalidRequest if it is the same."""
     config, path = context.config, context.path(context.value("file"))
     try:
-        is_there, is_same = path.exists(), path.resolve() == config.store.db.resolve()
+        ours, is_there = config.store.db, path.exists()
+        # A hard link is the same file under another name.
+        is_same = path.resolve() == ours.resolve() or (is_there and ours.exists() and path.samefile(ours))
     except (OSError, RuntimeError) as error:    # a name that is too long; a ring of links
         reason = error.strerror if isinstance(error, OSError) else error
         raise InvalidRequest(f"{path} cannot be looked for: {reason}", field="file") from error
@@ -163,6 +165,6 @@ def _show(context: Context, direction: str, courses: dict[str, Course]) -> None:
         verb = f"would {name}" if is_dry else f"{name}ed"
         parts = [f"{verb}: {counted(taken[name], 'memory')}", counted(course.links, "link")]
         parts += [f"{count} {word}" for count, word in (
-            (course.archived, "archived"), (course.update, "of them updated"), (course.noop, "as new there"),
+            (course.archived, "archived"), (course.update, "of them updated"), (course.noop, "unchanged"),
             (course.deleted_there, "of these deleted there"), (len(course.refused), "refused")) if count]
         context.screen.line(", ".join(parts))

@@ -206,12 +206,16 @@ def _is_verified(context: Context, source: Source, found: str | None) -> bool:
 
 async def send_all(client: Client, source: Source, tally: Tally, advance: Advance) -> None:
     """Send a source's rows batch by batch."""
+    done = 0
     for portion in batches(source.items):
         if isinstance(portion, Refused):
             tally.refuse(portion.reason)
         else:
             tally.add(await client.import_memories(tally.request(portion)), portion)
         advance(portion.weight)
+        done += portion.weight
+    if source.total and done < source.total:
+        advance(source.total - done)  # What stands between rows, or was passed over, is behind us as well.
 
 
 def _open(context: Context, stack: ExitStack) -> BinaryIO:

@@ -135,7 +135,10 @@ async def _report(attached: Attached, client: Client) -> StatusReport:
 
 
 def _show(context: Context, report: StatusReport) -> None:
-    holder = f" ({report.holder})" if report.holder else ""
+    index = f"{report.indexed} done, {report.index_backlog} to do"
+    if report.held_by == THIS_PROCESS and not report.indexed + report.index_backlog:
+        # Only a node that recalls opens it: its counts would read as if the embedded memories were missing there.
+        index = "not opened by this command"
     reason = f" ({report.reason})" if report.reason else ""
     recall = {"recall": report.mode + reason, "model": report.model}
     if report.held_by == THIS_PROCESS and context.config.search.tier is not FeatureTier.KEYWORD:
@@ -144,11 +147,11 @@ def _show(context: Context, report: StatusReport) -> None:
         recall = {"recall": f"not loaded by this command (tier {tier}: by words and meaning)"}
     lines = {
         "node": report.status, "version": f"{report.version} (compatible with {report.compatible_with})",
-        "database": report.db, "held by": report.held_by + holder,
+        "database": report.db, "held by": report.holder or report.held_by,
         "size": f"{size_words(report.db_size_bytes)}, {counted(report.memories, 'memory')}, {report.archived} archived",
         **recall, "language": _language_words(report),
         "embeddings": f"{counted(report.embedded, 'memory')} done, {report.embedding_backlog} to do",
-        "index": f"{report.indexed} done, {report.index_backlog} to do", "stream": report.stream,
+        "index": index, "stream": report.stream,
         "access": "open" if report.open_access else "by key",
     }
     for name, value in lines.items():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 BASH: Final = r"""# Completion for bash: put it into ~/.local/share/bash-completion/completions/ai-memory,
+# with a link aimem to it,
 # or have ~/.bashrc run  eval "$(ai-memory completions bash)"
 _ai_memory() {
     local word at="" option="" skip="" words="" i cur="${COMP_WORDS[COMP_CWORD]}"
@@ -81,6 +82,7 @@ if [[ $funcstack[1] == _ai-memory ]]; then _ai_memory "$@"; else compdef _ai_mem
 """
 
 FISH: Final = r"""# Completion for fish: put it into ~/.config/fish/completions/ai-memory.fish,
+# with a link aimem.fish to it,
 # or have config.fish run  ai-memory completions fish | source
 function __ai_memory_at
     set -l at

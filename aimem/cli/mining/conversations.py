@@ -46,12 +46,14 @@ class Conversation(Struct, frozen=True, kw_only=True):
     Attributes:
       id: the export's own, or else empty.
       messages: in order, those with a text; may be read as they are needed, once.
+      looks_like: the format whose marks it has, if that is another one than it was read as; else empty.
     """
 
     id: str
     title: str
     created_at: Instant | None
     messages: Iterable[Message]
+    looks_like: str = ""
 
 
 class Problem(Struct, frozen=True, kw_only=True):

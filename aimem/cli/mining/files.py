@@ -102,12 +102,15 @@ class _OneFile:
 
 class _Folder:
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._root = path, path.resolve()
 
     def sizes(self) -> dict[str, int]:
         found: dict[str, int] = {}
         for path in self._path.rglob("*.json*"):
             if path.is_file():
+                # An export comes from elsewhere; it may not name what else is on this disk.
+                if not path.resolve().is_relative_to(self._root):
+                    raise InvalidRequest(f"{path} is a link that leads out of the folder; remove it", field="path")
                 found[path.relative_to(self._path).as_posix()] = path.stat().st_size
             if len(found) > FILES_MAX_COUNT:
                 break
@@ -136,6 +139,8 @@ def open_files(path: Path) -> Files:
     try:
         if path.is_dir():
             return Files(_Folder(path))
+        if path.exists() and not path.is_file():
+            raise InvalidRequest(f"{path} is neither a file nor a folder", field="path")
         if zipfile.is_zipfile(path):
             return Files(_Zip(path))
         return Files(_OneFile(path))

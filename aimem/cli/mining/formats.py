@@ -55,6 +55,7 @@ class _Claude(Struct, kw_only=True):
     chat_messages: list[_ClaudeMessage] = []
     mapping: dict[str, Node] | None = None
     current_node: str | None = None
+    create_time: Any = None
 
 
 class _SlackMessage(Struct, kw_only=True):
@@ -115,13 +116,15 @@ def _chatgpt(raw: bytes) -> Conversation:
 
 def _claude(raw: bytes) -> Conversation:
     found = decoded(_Claude, raw)
+    looks_like = ""
     if found.mapping is not None and not found.chat_messages:
+        looks_like = "" if found.current_node is None and found.create_time is None else "chatgpt"
         said = list(map(message_of, active_branch(found.mapping, found.current_node)))
     else:
         said = list(map(_claude_message, found.chat_messages))
     return Conversation(
         id=found.uuid or "", title=found.name or "", created_at=moment(found.created_at),
-        messages=[message for message in said if message is not None])
+        messages=[message for message in said if message is not None], looks_like=looks_like)
 
 
 def _claude_message(found: _ClaudeMessage) -> Message | None:

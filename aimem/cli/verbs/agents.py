@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from aimem.cli.values import integer
-from aimem.cli.verbs.common import PRIORITY, TIERS, limit
+from aimem.cli.verbs.common import TIERS, limit
 from aimem.cli.verbs.table import Argument, Option, Verb
 
 _LIST: Final = Verb(
@@ -50,7 +50,7 @@ NOTIFY: Final = Verb(
     arguments=(Argument(name="target", help="The agent that it is for."),),
     options=(Option(flag="--title", short="-T", required=True, help="What it is about."),
              Option(flag="--content", short="-c", required=True, help="The text; - reads it from standard input."),
-             PRIORITY,
+             Option(flag="--priority", short="-p", read=integer, default_text="5", help="1 (least) to 10."),
              Option(flag="--tier", short="-t", choices=TIERS, default="mid", help="How long it is kept once read.")),
     prints='{"id", "from", "to", "namespace", "tier", "delivered_at", "version"}',
     examples=(("Tell another agent something",

@@ -11,7 +11,7 @@ from aimem.cli.verbs.table import Argument, Option, Verb
 DRAFT: Final = 'ai-memory store -n draft -c "An idea."'
 FORGET: Final = Verb(
     name="forget", summary="put away all memories that filters name", run="forgetting:forget",
-    about="Archives all live memories that fit every filter; at least one is needed. At most 5000 go at once; a "
+    about="Archives all live memories that fit every filter; at least one is needed. At most 2000 go at once; a "
           "note on standard error says if there are more. On a terminal it first shows what would go and asks. It "
           "prints an id with which --undo brings exactly these memories back, as they were; one whose title was "
           "taken since stays in the archive and is named, with exit status 6. Namespaces that begin with _ are "
@@ -35,7 +35,8 @@ CONSOLIDATE: Final = Verb(
                         help=f"The memories, 2 to 100, divided by commas or spaces: {WHOLE}."),),
     about="Stores a new memory and archives the ones that it was made of, in one step. It gets all their tags, the "
           "highest of their priorities (at least 5), their metadata and the strictest of their scopes, and links of "
-          "the relation derived_from to each, which show again when that one is restored.",
+          "the relation derived_from to each, which show again when that one is restored. It prints how to take "
+          "it back.",
     options=(Option(flag="--title", short="-T", required=True, help="The new memory's title; one of theirs will do."),
              Option(flag="--summary", short="-s", default_text="the language model writes one, if the node has one",
                     help="The new memory's text."),
@@ -51,10 +52,12 @@ AUTO_CONSOLIDATE: Final = Verb(
     about="In each namespace, makes one long-lived memory of those that share a tag (or have none) and the scope: "
           "the largest group first, a memory in one group only, at most 100 in a group and 100 groups at once. The "
           "new text has a line for each: its title and the first 200 bytes. The memories themselves go to the "
-          "archive. What an earlier run has made is left alone, and so are namespaces that begin with _.",
+          "archive. What an earlier run has made is left alone, and so are namespaces that begin with _. On a terminal "
+          "it first shows the groups and asks. For each group it prints how to take it back.",
     options=(NAMESPACE, Option(flag="--short-only", read=None, help="Only short-tier memories."),
              Option(flag="--min-count", read=integer, default=3, help="Only groups of at least so many, 2 to 100."),
-             Option(flag="--dry-run", read=None, help="Only show the groups.")),
+             Option(flag="--dry-run", read=None, help="Only show the groups."),
+             Option(flag="--yes", short="-y", read=None, help="Do not ask.")),
     prints='{"consolidated", "dry_run", "groups": [{"namespace", "tag", "count", "titles", "ids", "id"?, "title"?}], '
            '"more"}',
     examples=(("Show what would come together", "ai-memory auto-consolidate --dry-run --min-count 5"),),

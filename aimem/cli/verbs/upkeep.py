@@ -64,7 +64,7 @@ REINDEX: Final = Verb(
 )
 STATUS: Final = Verb(
     name="status", summary="show how the node is", run="upkeep:status",
-    about="Shows the node, the database and who holds it, and how recall works. The tier (keyword or semantic) is what "
+    about="Shows the node, the database and who holds it, and how recall works. The tier is what "
           "recall may use; the mode is what it does: hybrid, by words and meaning, or keyword, by words alone because "
           "the tier says so or the model cannot be loaded. Without a running daemon the command does not load the "
           "model just to say so. Embeddings are counted in memories.",
@@ -72,11 +72,11 @@ STATUS: Final = Verb(
 )
 BENCH: Final = Verb(
     name="bench", summary="measure this program on this machine", run="benching:bench", begins=True,
-    about="Times store, search and recall on databases in a temporary folder (not on yours), stores a second by one "
-          "caller and by 64, whole commands, and the memory of a daemon. The vectors of the timed recalls are made up, "
-          "so that embedding a question costs nothing; that is timed apart, if the model is installed. The kg_* "
-          "operations of v0.6.3 are left out. Exits with 1 if a 95th percentile or a process's memory is more than "
-          "10 % over its target, or a percentile regressed.",
+    about="Times store, search, recall, graph queries and timelines on databases in a temporary folder (not on yours), "
+          "stores a second by one caller and by 64, whole commands, and the memory of a daemon. The vectors of the "
+          "timed recalls are made up, so that embedding a question costs nothing; that is timed apart, if the model is "
+          "installed. Exits with 1 if a 95th percentile or a process's memory is more than 10 % over its target, or a "
+          "percentile regressed.",
     options=(Option(flag="--iterations", read=integer, default=200, help="Timed calls an operation, 1 to 100000."),
              Option(flag="--warmup", read=integer, default=20, help="Calls before those, 0 to 10000."),
              Option(flag="--rows", read=integer, default=10_000,

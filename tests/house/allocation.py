@@ -1,0 +1,117 @@
+"""What the surface of v0.6.3 is, entry by entry, and which part of this version's growth owns it.
+
+`LATER` names the parts that are still to come: what they own must not be there yet, everything else must. Whoever
+builds one of them takes it out of `LATER`, and the test then asks for all of it.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+LATER: Final = frozenset({"governance", "mesh", "service", "console"})
+
+# (method, path) of http-api.md §2, in its order -> owner. `{ns}` and `{id}` are written as the route table writes them.
+ROUTES: Final = {
+    ("GET", "/api/v1/health"): "house",
+    ("GET", "/metrics"): "house",
+    ("GET", "/api/v1/metrics"): "house",
+    ("GET", "/api/v1/memories"): "house",
+    ("POST", "/api/v1/memories"): "house",
+    ("POST", "/api/v1/memories/bulk"): "surface",
+    ("GET", "/api/v1/memories/{memory_id}"): "house",
+    ("PUT", "/api/v1/memories/{memory_id}"): "house",
+    ("DELETE", "/api/v1/memories/{memory_id}"): "house",
+    ("POST", "/api/v1/memories/{memory_id}/promote"): "house",
+    ("GET", "/api/v1/search"): "house",
+    ("GET", "/api/v1/recall"): "house",
+    ("POST", "/api/v1/recall"): "house",
+    ("POST", "/api/v1/forget"): "surface",
+    ("POST", "/api/v1/consolidate"): "surface",
+    ("GET", "/api/v1/contradictions"): "surface",
+    ("POST", "/api/v1/links"): "house",
+    ("DELETE", "/api/v1/links"): "house",
+    ("GET", "/api/v1/links/{memory_id}"): "house",
+    ("GET", "/api/v1/namespaces"): "surface",
+    ("POST", "/api/v1/namespaces"): "governance",
+    ("DELETE", "/api/v1/namespaces"): "governance",
+    ("POST", "/api/v1/namespaces/{namespace}/standard"): "governance",
+    ("GET", "/api/v1/namespaces/{namespace}/standard"): "governance",
+    ("DELETE", "/api/v1/namespaces/{namespace}/standard"): "governance",
+    ("GET", "/api/v1/taxonomy"): "surface",
+    ("POST", "/api/v1/check_duplicate"): "surface",
+    ("POST", "/api/v1/entities"): "surface",
+    ("GET", "/api/v1/entities/by_alias"): "surface",
+    ("GET", "/api/v1/kg/timeline"): "surface",
+    ("POST", "/api/v1/kg/invalidate"): "surface",
+    ("POST", "/api/v1/kg/query"): "surface",
+    ("GET", "/api/v1/stats"): "house",
+    ("POST", "/api/v1/gc"): "house",
+    ("GET", "/api/v1/export"): "surface",
+    ("POST", "/api/v1/import"): "surface",
+    ("GET", "/api/v1/archive"): "house",
+    ("POST", "/api/v1/archive"): "house",
+    ("DELETE", "/api/v1/archive"): "house",
+    ("POST", "/api/v1/archive/{memory_id}/restore"): "house",
+    ("GET", "/api/v1/archive/stats"): "house",
+    ("GET", "/api/v1/agents"): "surface",
+    ("POST", "/api/v1/agents"): "surface",
+    ("GET", "/api/v1/pending"): "governance",
+    ("POST", "/api/v1/pending/{pending_id}/approve"): "governance",
+    ("POST", "/api/v1/pending/{pending_id}/reject"): "governance",
+    ("POST", "/api/v1/sync/push"): "mesh",
+    ("GET", "/api/v1/sync/since"): "mesh",
+    ("GET", "/api/v1/capabilities"): "house",
+    ("POST", "/api/v1/notify"): "surface",
+    ("GET", "/api/v1/inbox"): "surface",
+    ("POST", "/api/v1/subscriptions"): "governance",
+    ("DELETE", "/api/v1/subscriptions"): "governance",
+    ("GET", "/api/v1/subscriptions"): "governance",
+    ("POST", "/api/v1/session/start"): "surface",
+}
+
+# The 43 tools of mcp-tools.md §2, without their `memory_`.
+TOOLS: Final = {
+    "house": "store recall search list get update delete promote link get_links stats gc archive_list archive_restore "
+    "archive_stats capabilities",
+    "surface": "forget kg_timeline kg_invalidate kg_query entity_register entity_get_by_alias get_taxonomy "
+    "check_duplicate consolidate expand_query auto_tag detect_contradiction archive_purge session_start "
+    "agent_register agent_list notify inbox",
+    "governance": "namespace_set_standard namespace_get_standard namespace_clear_standard pending_list "
+    "pending_approve pending_reject subscribe unsubscribe list_subscriptions",
+}
+
+# The verbs of cli.md §3 and design §11; `agents key` is a verb within a verb.
+VERBS: Final = {
+    "house": "serve mcp store update recall search get list delete promote link stats namespaces gc archive import "
+    "export status",
+    "recall": "bench reindex",
+    "surface": "forget resolve consolidate auto-consolidate completions man agents shell mine curator sync",
+    "governance": "namespace pending audit",
+    "mesh": "sync-daemon mesh pki demo",
+    "service": "backup restore verify doctor",
+    "console": "console",
+}
+
+# Additions of ours to v0.6.3's surface, each with the reason that it is there.
+OUR_ROUTES: Final = {
+    ("GET", "/api/v1/openapi.json"): "the surface describes itself",
+    ("GET", "/api/v1/index"): "how far the indexer is",
+    ("POST", "/api/v1/index"): "the verb reindex",
+    ("POST", "/api/v1/expand_query"): "the tool memory_expand_query: every door is a client of this surface",
+    ("POST", "/api/v1/memories/{memory_id}/auto_tag"): "the tool memory_auto_tag",
+    ("POST", "/api/v1/detect_contradiction"): "the tool memory_detect_contradiction",
+    ("POST", "/api/v1/resolve"): "the verb resolve",
+    ("POST", "/api/v1/auto_consolidate"): "the verb auto-consolidate",
+    ("POST", "/api/v1/curator"): "the verb curator --once",
+    ("GET", "/api/v1/curator/reports"): "what the curator of a daemon did",
+    ("POST", "/api/v1/curator/rollback"): "the verb curator --rollback",
+    ("DELETE", "/api/v1/agents/{agent_id}"): "a registration could never be taken back",
+    ("POST", "/api/v1/inbox/read"): "there was no way to mark a message as read",
+    ("DELETE", "/api/v1/inbox/{message_id}"): "the recipient alone may delete a message",
+}
+OUR_VERBS: Final = {
+    "unlink": "takes a link back, which only HTTP could",
+    "notify": "messages could not be sent from the command line",
+    "inbox": "nor read there",
+    "help": "people try it",
+}
