@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import STAGES_APART
+from tests.conftest import STAGES_APART, STAGES_DEEPER
 from tests.house.sources import ROOT
 
 pytest_plugins = ["pytester"]
@@ -25,7 +25,7 @@ def test_the_script_is_executable_bash_without_syntax_errors() -> None:
 
 def test_the_plain_command_comes_first_and_the_stages_apart_follow() -> None:
     assert STAGES[0][2] == ""
-    assert {folder.removeprefix("tests/") for _, _, folder in STAGES[1:]} == STAGES_APART
+    assert {folder.removeprefix("tests/") for _, _, folder in STAGES[1:]} == STAGES_APART | STAGES_DEEPER
 
 
 def test_the_budgets_keep_to_forty_minutes() -> None:

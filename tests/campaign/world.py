@@ -1,0 +1,224 @@
+"""A node with something in it, asked at its surface as any client could ask it; and what must not change in it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+import trio.testing
+from msgspec import Struct
+from msgspec.structs import replace
+
+from aimem.api import Transport, make_app
+from aimem.config import ApiConfig
+from aimem.errors import Code
+from aimem.model import AgentId, Credential, Principal, derived_memory_id
+from aimem.ports import Connection
+from aimem.service import Node
+from aimem.store import digest
+from tests.languages import ScriptedModel
+from tests.nodes import InlineThreads, WordEmbedder, open_node, seeded_chance
+
+Headers = Sequence[tuple[bytes, bytes]]
+JSON: Final[Headers] = ((b"content-type", b"application/json"),)
+AGENT: Final[Headers] = ((b"x-agent-id", b"alice"),)
+
+LIVE: Final = ("seed-one", "seed-two", "seed-three", "seed-entity")
+ARCHIVED: Final = "seed-archived"
+MESSAGE_KEY: Final = "seed-message"
+MESSAGE: Final = derived_memory_id(Principal(agent_id=AgentId("bob"), credential=Credential.OPEN).idempotency_scope,
+                                   MESSAGE_KEY, 0)
+NAMESPACE: Final = "team/app"
+SEEDS: Final[Mapping[str, object]] = {
+    "memories": [
+        {"id": memory_id, "title": f"Title of {memory_id}", "content": f"The words of {memory_id}: deploy on Friday.",
+         "namespace": NAMESPACE, "tags": ["ops"], "metadata": {"kind": "entity"} if memory_id == LIVE[3] else {"k": 1}}
+        for memory_id in LIVE
+    ],
+    "links": [{"source_id": LIVE[0], "target_id": LIVE[1], "relation": "related_to"}],
+    "archived": [{"id": ARCHIVED, "title": "Put away", "content": "An old text.", "namespace": NAMESPACE}],
+    "agents": [{"agent_id": "bob", "agent_type": "human"}],
+    "aliases": [{"entity_id": LIVE[3], "alias": "the entity"}],
+    "trust_source": True,
+}
+
+REFUSALS_OF_OURS: Final = frozenset({Code.NEEDS_LLM, Code.LLM_ANSWER_UNUSABLE, Code.EMBEDDER_UNAVAILABLE})
+"""Refusals of 5xx that a node owes to its callers where it has no model, or one that talks nonsense."""
+
+_TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+_USES = "SELECT coalesce(sum(access_count), 0) FROM memory_view"
+
+
+class Asked(Struct, frozen=True, kw_only=True):
+    """A request as it goes over the wire."""
+
+    method: str
+    path: bytes
+    query: bytes = b""
+    headers: Headers = ()
+    body: bytes = b""
+
+    def __str__(self) -> str:
+        shown = self.body if len(self.body) <= 2_000 else self.body[:2_000] + b"..."
+        return f"{self.method} {self.path[:500]!r}?{self.query[:500]!r} {list(self.headers)!r} {shown!r}"
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """What came back."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+class Contents(Struct, frozen=True, kw_only=True):
+    """What a node holds: the digest of what is replicated, the rows of every table, and how often they were used."""
+
+    digest: str
+    rows: Mapping[str, int]
+    uses: int
+
+    @property
+    def without_notes(self) -> Contents:
+        """The same but for the notes of which answers were given to which keys."""
+        return replace(self, rows={name: count for name, count in self.rows.items() if name != "idempotency"})
+
+
+class World:
+    """A node and its surface."""
+
+    def __init__(self, node: Node, app: Any) -> None:
+        self.node, self.app = node, app
+        self._known: Contents | None = None
+
+    async def ask(self, asked: Asked) -> Answer:
+        """Carry one request to the surface, as the connection layer does, and collect its answer."""
+        exchange = _Exchange(asked.body)
+        await self.app(_scope(asked), exchange.receive, exchange.send)
+        return exchange.answer
+
+    async def contents(self) -> Contents:
+        """What the node holds once all work is done."""
+        await trio.testing.wait_all_tasks_blocked()
+        return await self.node.store.read(_contents)
+
+    async def try_it(
+        self, asked: Asked, is_refused: Callable[[Answer], bool] = lambda answer: answer.status >= 400
+    ) -> Answer:
+        """Ask, and check what every answer owes: see `check`. A refused request has changed nothing."""
+        before, self._known = self._known or await self.contents(), None
+        try:
+            answer = await self.ask(asked)
+            check(answer)
+            if is_refused(answer):
+                self._known = await self.contents()
+                assert self._known == before, "a refused request wrote"
+        except Exception as error:
+            error.add_note(f"The request was: {asked}")
+            raise
+        return answer
+
+
+def check(answer: Answer) -> None:
+    """An answer is a success, or a refusal that the client can act on: a sentence, a known code, perhaps a field."""
+    if answer.status < 400:
+        assert answer.status in (200, 201, 202, 204), answer
+        return
+    refused = answer.json
+    assert isinstance(refused["error"], str) and refused["error"], answer
+    code = Code(refused["code"])
+    assert isinstance(refused.get("field", ""), str), answer
+    assert answer.status < 500 or code in REFUSALS_OF_OURS, answer
+
+
+class BriefEmbedder(WordEmbedder):
+    """Looks at the beginning of a text only, so that long ones cost little."""
+
+    def embed(self, texts: Sequence[str]) -> list[bytes]:
+        return super().embed([text[:64] for text in texts])
+
+
+@asynccontextmanager
+async def open_world(db: Path, **settings: object) -> AsyncIterator[World]:
+    """A node without threads, so that once all tasks wait nothing is under way any more; a new one holds the seeds."""
+    is_new = not db.exists()
+    async with open_node(
+        db, chance=seeded_chance(1), threads=InlineThreads(), embedder=BriefEmbedder(),
+        language=ScriptedModel("words, of, a, model"),
+    ) as node:
+        world = World(node, make_app(node, ApiConfig(**settings)))
+        if is_new:
+            await plant(world)
+        yield world
+
+
+async def plant(world: World) -> None:
+    """Put the seeds in."""
+    body = json.dumps(SEEDS).encode()
+    answer = await world.ask(Asked(method="POST", path=b"/api/v1/import", headers=(*JSON, *AGENT), body=body))
+    assert (answer.status, answer.json["errors"]) == (200, []), answer
+    headers = (*JSON, (b"x-agent-id", b"bob"), (b"idempotency-key", MESSAGE_KEY.encode()))
+    body = json.dumps({"target_agent_id": "alice", "title": "News", "content": "A message."}).encode()
+    answer = await world.ask(Asked(method="POST", path=b"/api/v1/notify", headers=headers, body=body))
+    assert (answer.status, answer.json["id"]) == (201, MESSAGE), answer
+
+
+def _contents(conn: Connection) -> Contents:
+    tables = [str(name) for (name,) in conn.execute(_TABLES)]
+    rows = {name: _number(conn, f'SELECT count(*) FROM "{name}"') for name in tables}
+    return Contents(digest=digest(conn), rows=rows, uses=_number(conn, _USES))
+
+
+def _number(conn: Connection, statement: str) -> int:
+    row = conn.execute(statement).fetchone()
+    assert row is not None and isinstance(row[0], int)
+    return row[0]
+
+
+def _scope(asked: Asked) -> dict[str, Any]:
+    headers = [(b"host", b"localhost:9077"), *asked.headers]
+    if asked.body:
+        headers.append((b"content-length", str(len(asked.body)).encode()))
+    return {
+        "type": "http", "asgi": {"spec_version": "2.1", "version": "3.0"}, "http_version": "1.1",
+        "method": asked.method, "scheme": "http", "path": asked.path.decode("latin-1"), "raw_path": asked.path,
+        "query_string": asked.query, "root_path": "", "headers": headers, "client": None, "server": None, "state": {},
+        "extensions": {"aimem.transport": str(Transport.TCP_LOOPBACK)},
+    }
+
+
+class _Exchange:
+    def __init__(self, body: bytes) -> None:
+        self._body: bytes | None = body
+        self._start: Any = None
+        self._sent = bytearray()
+        self._is_done = trio.Event()
+
+    async def receive(self) -> Any:
+        if self._body is not None:
+            body, self._body = self._body, None
+            return {"type": "http.request", "body": body, "more_body": False}
+        await self._is_done.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self._start = message
+        else:
+            self._sent += message.get("body", b"")
+            if not message.get("more_body", False):
+                self._is_done.set()
+
+    @property
+    def answer(self) -> Answer:
+        assert self._is_done.is_set(), "the app ended without an answer"
+        return Answer(status=self._start["status"], headers=tuple(self._start["headers"]), body=bytes(self._sent))
