@@ -23,7 +23,8 @@ async def test_the_verb_measures_everything_and_prints_the_older_systems_shape(t
     report = decode_body(BenchReport, done.stdout)
     assert done.returncode == (0 if report.is_passed else 1), done.stderr.decode()
     assert [result.operation for result in report.results] == [
-        "store_no_embedding", "search_fts", "recall_hot", "recall_40", "recall_namespace_40", "embed_question",
+        "store_no_embedding", "search_fts", "recall_hot", "kg_query_depth1", "kg_query_depth3",
+        "kg_query_depth5", "kg_timeline", "recall_40", "recall_namespace_40", "embed_question",
         "cold_help", "cold_recall_keyword", "cold_recall_semantic",
     ]
     assert [size.operation for size in report.sizes] == ["daemon_idle", "daemon_used", "bench"]
