@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from itertools import groupby
-from types import NoneType, UnionType
+from types import NoneType
 from typing import (  # Any: JSON Schema and annotations are open
     Any,
     Final,
@@ -15,12 +15,13 @@ from typing import (  # Any: JSON Schema and annotations are open
 )
 
 import msgspec
-from msgspec import NODEFAULT, Struct
+from msgspec import NODEFAULT
 
 from aimem import COMPATIBLE_WITH, __version__
 from aimem.api.guard import KEY_HEADER
 from aimem.api.refusals import JSON_TYPE, STATUS
 from aimem.api.route import Access, Effect, Route
+from aimem.api.shapes import Shape, shapes_of
 from aimem.errors import Code
 from aimem.model import rules
 from aimem.wire import ErrorOut
@@ -76,21 +77,16 @@ test finds what is missing."""
 
 _TEXT_ANSWER = {"text/plain": {"schema": {"type": "string"}}}
 _OPEN_ANSWER = {JSON_TYPE: {"schema": {"type": "object"}}}
-_REF = "#/components/schemas/{name}"
 
 
 def openapi_document(routes: Sequence[Route]) -> dict[str, object]:
     """The document as JSON values. Paths come in the order of the table."""
-    types = list(dict.fromkeys(
-        kind for route in routes for kind in (route.body, route.answer, *route.other_answers) if kind is not None
-    ))
-    if ErrorOut not in types:
-        types.append(ErrorOut)
-    refs, components = msgspec.json.schema_components(types, schema_hook=_any_json, ref_template=_REF)
-    ref_of = dict(zip(types, refs, strict=True))
+    bodies = [route.body for route in routes if route.body is not None]
+    answers = [kind for route in routes for kind in (route.answer, *route.other_answers) if kind is not None]
+    body_ref, answer_ref, components = shapes_of(bodies, [*answers, ErrorOut])
     paths: dict[str, dict[str, object]] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, ref_of)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, body_ref, answer_ref)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -117,23 +113,15 @@ def codes_of(route: Route) -> tuple[Code, ...]:
     return tuple(dict.fromkeys((*COMMON_ERRORS, *keyed, *body, *written, *repeated, *route.errors)))
 
 
-def _any_json(kind: type) -> dict[str, Any]:
-    """What msgspec asks about types that it does not know: `object` in a shape means any JSON value."""
-    if kind is not object:
-        raise NotImplementedError
-    # msgspec takes an empty schema for no answer.
-    return {"description": "Any JSON value."}
-
-
-def _operation(route: Route, ref_of: dict[type[Struct] | UnionType, dict[str, Any]]) -> dict[str, object]:
+def _operation(route: Route, body_ref: dict[Any, Shape], answer_ref: dict[Any, Shape]) -> dict[str, object]:
     operation: dict[str, object] = {"operationId": route.name, "summary": route.summary}
     if parameters := _parameters(route):
         operation["parameters"] = parameters
     if route.body is not None:
-        content = {JSON_TYPE: {"schema": ref_of[route.body]}}
+        content = {JSON_TYPE: {"schema": body_ref[route.body]}}
         operation["requestBody"] = {"required": route.body_required, "content": content}
     if route.answer is not None:
-        shapes = [ref_of[kind] for kind in (route.answer, *route.other_answers)]
+        shapes = [answer_ref[kind] for kind in (route.answer, *route.other_answers)]
         answer: dict[str, Any] = {JSON_TYPE: {"schema": shapes[0] if len(shapes) == 1 else {"anyOf": shapes}}}
     else:
         answer = _OPEN_ANSWER if route.path.endswith(".json") else _TEXT_ANSWER
@@ -142,7 +130,8 @@ def _operation(route: Route, ref_of: dict[type[Struct] | UnionType, dict[str, An
         responses[str(route.status_if_there)] = {"description": "It was there.", "content": answer}
     for status, codes in groupby(sorted(codes_of(route), key=STATUS.__getitem__), key=STATUS.__getitem__):
         responses[str(status)] = {
-            "description": "Refused: " + ", ".join(codes) + ".", "content": {JSON_TYPE: {"schema": ref_of[ErrorOut]}},
+            "description": "Refused: " + ", ".join(codes) + ".",
+            "content": {JSON_TYPE: {"schema": answer_ref[ErrorOut]}},
         }
     operation["responses"] = responses
     if route.access is Access.OPEN:

@@ -57,6 +57,18 @@ def test_parameters_say_what_the_surface_takes() -> None:
         assert not any(re.fullmatch(pattern, text) for text in bad)
 
 
+def test_a_body_may_have_null_for_every_field_that_need_not_be_there_and_an_answer_may_not() -> None:
+    schemas = DOCUMENT["components"]["schemas"]
+    assert schemas["ReindexRequest"]["properties"]["what"] == {
+        "anyOf": [{"enum": ["all", "text", "vectors"]}, {"type": "null"}], "default": "all",
+    }
+    assert schemas["CreateMemory"]["properties"]["content"] == {"type": "string"}
+    assert {"type": "null"} in schemas["ExportedAliasGiven"]["properties"]["ordinal"]["anyOf"]
+    assert schemas["ExportedAlias"]["properties"]["ordinal"] == {"type": "integer", "default": 0}
+    aliases = schemas["ImportRequest"]["properties"]["aliases"]["anyOf"][0]
+    assert aliases["items"] == {"$ref": "#/components/schemas/ExportedAliasGiven"}
+
+
 def test_no_parameter_is_described_that_no_route_has() -> None:
     operations = [operation for item in DOCUMENT["paths"].values() for operation in item.values()]
     used = {name for operation in operations for parameter in operation["parameters"]

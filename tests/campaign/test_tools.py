@@ -111,7 +111,7 @@ async def try_call(world: World, wire: Wire, name: str, arguments: object) -> No
 
 
 @pytest.mark.parametrize("name", TOOLS)
-@examples(brief=4, full=60)
+@examples(brief=4, full=50)
 @given(data=st.data())
 async def test_a_tool_answers_or_refuses_whatever_it_is_given(
     world: World, wire: Wire, name: str, data: st.DataObject

@@ -51,6 +51,8 @@ IN_PORTIONS = frozenset({"import", "mine", "sync", "shell", "curator"})
 """Verbs that make many requests: what the earlier ones wrote stays when a later one is refused."""
 BY_ITEM = frozenset({("archive", "add"), ("inbox", "read")})
 """Verbs that do what they can, and say with their status that something was not there."""
+ENDLESS = frozenset({"--daemon"})
+"""Options with which a verb runs until a signal."""
 
 
 class NodeRuntime:
@@ -163,7 +165,7 @@ def command_lines(draw: st.DrawFn, leaf: tuple[Verb, ...]) -> list[str]:
         values = _values(argument.name, argument.choices, is_file=argument.is_file)
         parts.append([draw(values) for _ in range(number)])
     for option in verb.options:
-        if option.required or draw(st.integers(0, 3)) == 0:
+        if option.flag not in ENDLESS and (option.required or draw(st.integers(0, 3)) == 0):
             parts.append(_given(draw, option))
     for setting in [*global_settings(), *server_settings(verb)]:
         if setting.flag and draw(st.integers(0, 11)) == 0:
@@ -190,7 +192,7 @@ def _values(name: str, choices: Sequence[str], *, is_file: bool) -> st.SearchStr
 
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: " ".join(verb.name for verb in leaf))
-@examples(brief=2, full=25)
+@examples(brief=2, full=20)
 @given(data=st.data())
 def test_a_verb_answers_or_refuses_whatever_it_is_given(
     desk: Desk, leaf: tuple[Verb, ...], data: st.DataObject
@@ -201,7 +203,7 @@ def test_a_verb_answers_or_refuses_whatever_it_is_given(
     check(argv, desk.run(argv, stdin, is_terminal=is_terminal), is_terminal=is_terminal)
 
 
-@examples(brief=40, full=400)
+@examples(brief=40, full=300)
 @given(argv=st.lists(words | st.sampled_from([verb.name for verb in VERBS]), max_size=4))
 def test_words_that_are_no_command_line_are_refused(desk: Desk, argv: list[str]) -> None:
     check(argv or ["help"], desk.run(argv, b"", is_terminal=False), is_terminal=False)

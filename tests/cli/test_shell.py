@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from aimem.cli import ExitStatus
+from aimem.cli.commands.shell import LINE_MAX_BYTES
 from tests.cli.fakes import MEMORY, NOW, FakeRuntime, Machine, Outcome, Stream
 
 ID = str(MEMORY["id"])
@@ -90,6 +91,19 @@ def test_a_failed_line_does_not_end_the_shell_and_is_its_exit_status(machine: Ma
     assert "'frobnicate' is no verb" in done.err
     assert "close the quotation" in done.err
     assert "serve is no verb of the shell" in done.err
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_a_line_that_is_too_long_is_left_out_whole(machine: Machine, end: str) -> None:
+    """Its rest is no line of its own: what stands there may be anything, such as a command in a quoted text."""
+    long = "store -c 'a" + " a" * LINE_MAX_BYTES + f"\u2028 delete {ID}" * 3
+    done = machine.run("shell", stdin=f"ls\n{long}{end}".encode(), handler=node)
+    assert (done.status, asked(done)) == (ExitStatus.INVALID, ["GET /memories"])
+    assert done.err.endswith("ai-memory: error: a line has more than 262144 bytes; it was left out\n")
+
+
+def test_a_quotation_that_stays_open_is_a_failure(machine: Machine) -> None:
+    assert piped(machine, "store -c 'open").status == ExitStatus.INVALID
 
 
 def test_help_is_its_own_and_each_verb_s(machine: Machine) -> None:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 PROMPT: Final = "ai-memory> "
-LINE_MAX_BYTES: Final = 1024 * 1024
+LINE_MAX_BYTES: Final = 256 * 1024
+"""Four times the longest text of a memory. shlex takes time with the square of a line: at this one second, at 1 MiB a
+quarter of a minute."""
+
 SHORT_FORMS: Final = {
     "r": "recall", "s": "search", "ls": "list", "ns": "namespaces", "del": "delete", "rm": "delete", "h": "help",
     "exit": "quit", "q": "quit",
@@ -58,6 +61,9 @@ class _Shell:
         last_failure = int(ExitStatus.OK)
         for line in self._lines():
             words = self._words(line)
+            if words is None:
+                last_failure = ExitStatus.INVALID
+                continue
             if words == ["quit"]:
                 break
             status = self._carry_out(words) if words else ExitStatus.OK
@@ -88,11 +94,18 @@ class _Shell:
     def _piped(self) -> Iterator[str]:
         stdin = self._context.around.stdin
         while line := stdin.readline(LINE_MAX_BYTES + 1):
+            rest = line
+            # The rest of a line that is too long is no line of its own: who knows what it would do.
+            while rest and not rest.endswith(b"\n"):
+                rest = stdin.readline(LINE_MAX_BYTES)
             # Broken bytes become lone surrogates, which every verb refuses by name.
             yield line.decode(errors="surrogateescape")
 
-    def _words(self, line: str) -> list[str]:
-        """The line as arguments; empty for a blank line, a comment, or one that cannot be read (then it was said)."""
+    def _words(self, line: str) -> list[str] | None:
+        """The line as arguments; empty for a blank line or a comment; None if it cannot be read, which was said."""
+        if len(line.encode(errors="surrogateescape")) > LINE_MAX_BYTES:
+            self._context.screen.say(f"error: a line has more than {LINE_MAX_BYTES} bytes; it was left out")
+            return None
         text = line.strip()
         if not text or text.startswith("#"):
             return []
@@ -103,7 +116,7 @@ class _Shell:
         except ValueError as error:
             if verb not in SENTENCES:
                 self._context.screen.say(f"error: {one_line(str(error))}; close the quotation, or write \\' for a mark")
-                return []
+                return None
             words = text.split()[1:]
         if verb in SENTENCES:
             return [verb, *_sentence(self._places[verb], words)]

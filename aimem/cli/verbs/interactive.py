@@ -16,7 +16,7 @@ SHELL: Final = Verb(
           "free for other processes. On a terminal delete also takes the beginning of an id, shows what it found and "
           "asks; lines come back by the up arrow as long as the shell runs, and are written nowhere; Ctrl-C gives up "
           "a line or ends what runs, Ctrl-D leaves. Elsewhere nothing is asked, and the exit status is that of the "
-          "last command that failed.",
+          "last command that failed. A line of more than 256 KiB is left out, as is one whose quotation stays open.",
     examples=(("Ask twice", "printf 'recall deploys\\nstats\\n' | ai-memory shell"),),
 )
 COMPLETIONS: Final = Verb(
