@@ -100,7 +100,7 @@ async def served(tmp_path: Path) -> AsyncIterator[Daemon]:
             assert word not in said, said
 
 
-@examples(brief=60, full=400)
+@examples(brief=30, full=400)
 @given(data=st.data())
 async def test_a_daemon_answers_as_its_document_says(served: Daemon, data: st.DataObject) -> None:
     route = data.draw(st.sampled_from(ROUTES))

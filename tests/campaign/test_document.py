@@ -21,7 +21,7 @@ async def test_the_document_is_the_one_that_is_served(world: World) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
-@examples(brief=3, full=24)
+@examples(brief=2, full=24)
 @given(data=st.data())
 async def test_answers_are_what_the_document_says(world: World, route: Route, data: st.DataObject) -> None:
     case = data.draw(DOCUMENT.cases(route))

@@ -203,7 +203,7 @@ def test_a_verb_answers_or_refuses_whatever_it_is_given(
     check(argv, desk.run(argv, stdin, is_terminal=is_terminal), is_terminal=is_terminal)
 
 
-@examples(brief=40, full=300)
+@examples(brief=20, full=300)
 @given(argv=st.lists(words | st.sampled_from([verb.name for verb in VERBS]), max_size=4))
 def test_words_that_are_no_command_line_are_refused(desk: Desk, argv: list[str]) -> None:
     check(argv or ["help"], desk.run(argv, b"", is_terminal=False), is_terminal=False)

@@ -19,6 +19,7 @@ from tests.system.test_bad_input import daemon, settled
 pytestmark = pytest.mark.slow
 
 QUESTIONS_COUNT = 50
+COMMANDS_COUNT = 20      # each is a process
 WORDS = [
     "harbour", "lights", "dawn", "engine", "deploy", "staging", "tea", "garden", "invoice", "königin", "東京", "v1.2.3",
     "schedule", "lamp", "river", "meeting", "notes", "coffee", "printer", "ladder",
@@ -101,7 +102,7 @@ async def test_over_http_and_mcp_each_score_is_the_sum_that_it_says(tmp_path: Pa
 async def test_on_the_command_line_too_in_json_and_in_words(tmp_path: Path) -> None:
     db, count = tmp_path / "node.db", 0
     async with filled(db):
-        for number, asked in enumerate(questions(QUESTIONS_COUNT)):
+        for number, asked in enumerate(questions(COMMANDS_COUNT)):
             words = ["recall", asked["context"], "--limit", str(asked["limit"]), "--explain"]
             words += ["--namespace", asked["namespace"]] if "namespace" in asked else []
             if number % 5:
@@ -110,7 +111,7 @@ async def test_on_the_command_line_too_in_json_and_in_words(tmp_path: Path) -> N
             done = await ask(db, *words)
             assert done.returncode == 0, done.stderr.decode()
             count += check_words(done.stdout.decode())
-        assert count > 5 * QUESTIONS_COUNT
+        assert count > 5 * COMMANDS_COUNT
 
 
 def check_words(shown: str) -> int:
