@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aimem.errors import InvalidRequest, Unavailable
+from aimem.errors import Code, InvalidRequest, Unavailable
 from aimem.model import Principal
 from aimem.service.indexer import index_status
 from aimem.service.node import Node
@@ -43,7 +43,10 @@ async def _reindex_vectors(node: Node, request: ReindexRequest) -> None:
     await recaller.wait_until_settled()
     if recaller.is_keyword_only:
         if request.what == "vectors":
-            raise Unavailable(f"there is no vector index to make anew: recall is by keyword ({recaller.reason})")
+            raise Unavailable(
+                f"there is no vector index to make anew: recall is by keyword ({recaller.reason})",
+                code=Code.EMBEDDER_UNAVAILABLE,
+            )
         return
     if request.embeddings:
         last = await node.store.read(embeddings.last_number)
