@@ -1,0 +1,184 @@
+"""What must hold once the weather is fine again and all have caught up; each check says what it found."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+
+from aimem.model import Blank, Dot, Entry, Vector, covers, decode_entry
+from aimem.ports import Connection
+from aimem.store import digest, oplog
+from tests.sim.history import Deed, dots_of
+from tests.sim.oracle import Model, lines_of
+from tests.sim.watch import Watcher, Written
+
+_VIEW = (
+    "SELECT v.id, v.state, v.holder, v.namespace, v.title, v.owner, v.expires_at FROM memory_view AS v ORDER BY v.id"
+)
+_WORDS = (
+    "SELECT DISTINCT v.id FROM memory_fts AS f JOIN memory_view AS v ON v.no = f.rowid >> 6 "
+    "WHERE memory_fts MATCH 'word' ORDER BY v.id"
+)
+_MARKED = "SELECT id FROM memories WHERE content LIKE ? OR metadata LIKE ?"
+_SHOWN = 3
+
+Nodes = Mapping[str, Connection]
+
+
+def vectors_of(nodes: Nodes) -> dict[str, Vector]:
+    """What each node knows."""
+    return {name: oplog.vector(conn) for name, conn in nodes.items()}
+
+
+def have_converged(nodes: Nodes) -> bool:
+    """Whether all know the same and are in the same state."""
+    vectors = list(vectors_of(nodes).values())
+    return all(vector == vectors[0] for vector in vectors) and len({digest(conn) for conn in nodes.values()}) == 1
+
+
+def state_of(conn: Connection) -> tuple[str, Vector, int]:
+    """All that a repeated message must leave as it is: state, vector and the length of the log."""
+    return digest(conn), oplog.vector(conn), oplog.count(conn)
+
+
+def check_convergence(nodes: Nodes, watcher: Watcher) -> None:
+    """Same vectors, digests, rows, view and index of words everywhere."""
+    names = sorted(nodes)
+    first = names[0]
+    for name in names[1:]:
+        for what, read in (("objects", lines_of), ("view", _view), ("index", _index), ("vector", _vector)):
+            one, other = read(nodes[first]), read(nodes[name])
+            watcher.checks += max(len(one), len(other))
+            for text in _differences(one, other):
+                watcher.find("convergence", f"{first} and {name} differ in their {what}: {text}")
+        watcher.checks += 1
+        if digest(nodes[first]) != digest(nodes[name]):
+            watcher.find("convergence", f"{first} and {name} have different digests")
+
+
+def check_model(nodes: Nodes, watcher: Watcher, rng: random.Random) -> None:
+    """Each node holds what the ops make that it knows, joined by a model that shares no code with the fold."""
+    for name, conn in sorted(nodes.items()):
+        vector, model = oplog.vector(conn), Model()
+        known = [written.op for dot, written in watcher.written.items() if covers(vector, dot)]
+        watcher.checks += len(known)
+        if len(known) < sum(vector.values()):
+            watcher.find("vector", f"{name} claims {sum(vector.values())} ops; {len(known)} of them were ever written")
+        model.take(known, rng)
+        for text in _differences(model.lines(), lines_of(conn)):
+            watcher.find("model", f"the model and {name} differ: {text}")
+
+
+def check_acknowledged(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) -> None:
+    """Every acknowledged write is known everywhere, and its effect stands or gave way to a later one."""
+    vectors = vectors_of(nodes)
+    for deed in deeds:
+        if deed.done is None:
+            continue
+        for dot in dots_of(deed.done.answer):
+            watcher.checks += len(vectors)
+            for name, vector in sorted(vectors.items()):
+                if not covers(vector, dot):
+                    watcher.find("acked", f"deed {deed.number} ({deed.kind}) got {_name(dot)}; {name} lacks it")
+            written = watcher.written.get(dot)
+            if written is None:
+                watcher.find("acked", f"deed {deed.number} ({deed.kind}) got {_name(dot)}, which nobody wrote")
+                continue
+            for text in _unkept(written, nodes, watcher):
+                watcher.find("acked", f"deed {deed.number} ({deed.kind}), {_name(dot)}: {text}")
+
+
+def _unkept(written: Written, nodes: Nodes, watcher: Watcher) -> Iterator[str]:
+    """Entries of an op that neither stand on a node nor gave way."""
+    from aimem.store.kinds import KINDS, load_object
+
+    dead_ids = {name: _dead(conn) for name, conn in nodes.items()}
+    stamp = written.op.stamp
+    for data in written.op.entries:
+        entry = decode_entry(data)
+        kind = KINDS.get(entry.kind)
+        if kind is None:
+            continue
+        ends = kind.split_key(entry.key)[: kind.end_count] if kind.end_count else ()
+        for name, conn in nodes.items():
+            watcher.checks += 1
+            state = load_object(conn, kind, entry.key)
+            if state.dead is not None or not dead_ids[name].isdisjoint(ends):
+                continue
+            if isinstance(entry, Blank) or entry.dead:
+                yield f"{entry.kind} {entry.key} is not dead on {name}"
+            elif state.born is None and entry.create is not None:
+                yield f"{entry.kind} {entry.key} does not exist on {name}"
+            else:
+                yield from (
+                    f"{field} of {entry.kind} {entry.key} is older on {name}" for field in _older(entry, state, stamp)
+                )
+
+
+def _older(entry: Entry, state: object, stamp: object) -> list[str]:
+    from aimem.store.kinds import KINDS
+
+    cells = state.fields  # type: ignore[attr-defined]
+    plain = [field for field in entry.fields if field not in KINDS[entry.kind].maxima]
+    return [field for field in plain if field not in cells or cells[field].stamp < stamp]
+
+
+def check_deletes(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) -> None:
+    """What somebody was told is deleted is dead on every node that knows of it."""
+    for deed in deeds:
+        if deed.done is None or deed.kind not in ("delete", "drop_message"):
+            continue
+        dots = dots_of(deed.done.answer)
+        for name, conn in sorted(nodes.items()):
+            watcher.checks += 1
+            if all(covers(oplog.vector(conn), dot) for dot in dots) and not set(deed.subjects) <= _dead(conn):
+                watcher.find("resurrection", f"deed {deed.number}: {deed.subjects[0]} is not dead on {name}")
+
+
+def check_refused(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) -> None:
+    """What somebody was told did not happen did not happen."""
+    marks = {deed.mark: deed for deed in deeds if deed.mark and deed.is_refused}
+    for written in watcher.written.values():
+        for data in written.op.entries:
+            for mark in marks:
+                watcher.checks += 1
+                if f"{mark}".encode() in data:
+                    watcher.find("refused", f"deed {marks[mark].number} was refused, and {_name(written.op.dot)} is it")
+    for name, conn in sorted(nodes.items()):
+        for mark, deed in marks.items():
+            if conn.execute(_MARKED, (f"%{mark}%", f"%{mark}%")).fetchone() is not None:
+                watcher.find("refused", f"deed {deed.number} was refused, and stands on {name}")
+
+
+def check_retries(deeds: Sequence[Deed], watcher: Watcher) -> None:
+    """One key, one object: all nodes that acknowledged a store under it name the same id."""
+    for deed in deeds:
+        ids = {str(attempt.answer.get("id")) for attempt in deed.attempts if 200 <= attempt.status < 300}
+        watcher.checks += 1
+        if deed.kind == "store" and len(ids) > 1:
+            watcher.find("idempotence", f"deed {deed.number} made {', '.join(sorted(ids))} under one key")
+
+
+def _dead(conn: Connection) -> set[str]:
+    return {str(row[0]) for row in conn.execute("SELECT key FROM tombstones WHERE kind = 'memory'")}
+
+
+def _view(conn: Connection) -> dict[str, str]:
+    return {str(row[0]): repr(row[1:]) for row in conn.execute(_VIEW)}
+
+
+def _index(conn: Connection) -> dict[str, str]:
+    return {str(row[0]): "indexed" for row in conn.execute(_WORDS)}
+
+
+def _vector(conn: Connection) -> dict[str, str]:
+    return {stream: str(head) for stream, head in oplog.vector(conn).items()}
+
+
+def _differences(one: Mapping[str, str], other: Mapping[str, str]) -> list[str]:
+    keys = sorted(key for key in one.keys() | other.keys() if one.get(key) != other.get(key))
+    return [f"{key}: {one.get(key, 'nothing')[:600]} | {other.get(key, 'nothing')[:600]}" for key in keys[:_SHOWN]]
+
+
+def _name(dot: Dot) -> str:
+    return f"{dot.stream[:6]}:{dot.seq}"

@@ -1,0 +1,249 @@
+"""A machine that runs one node: its files outlive the processes on it, its clock is its own.
+
+A process is a whole node as the supervisor composes it, without listeners: the network of the world hands it requests.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import shutil
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any  # ASGI messages
+
+import httpx
+import trio
+
+from aimem.config import Config, CuratorConfig, FeatureTier, IdentityConfig, SearchConfig, StoreConfig
+from aimem.errors import Bug
+from aimem.ports import Connection, Embedder, system_files
+from aimem.store import Store
+from aimem.supervisor.children import Child, run_child
+from aimem.supervisor.control import Control
+from aimem.supervisor.furnish import plan_node
+from aimem.supervisor.lifespan import open_lifespan
+from aimem.supervisor.outside import Extent, Ports
+from aimem.supervisor.place import Place
+from tests.disk import Disk
+from tests.nodes import seeded_chance
+from tests.sim.ports import Died, Power, SimClock, SimFiles, SimThreads
+from tests.sim.swarm import Fault, Swarm
+from tests.sim.trace import Trace
+
+DYING_S = 60.0
+Look = Callable[["Process"], None]
+
+
+class Process:
+    """One life of a node.
+
+    Attributes:
+      app: the ASGI app, once it serves.
+      ended: set when nothing of it is left.
+      failure: what ended it, if it ended by itself.
+    """
+
+    def __init__(self, machine: Machine, life: int) -> None:
+        self.machine, self.life = machine, life
+        self.name = machine.name
+        self.power = Power()
+        self.folder = machine.folder / str(life)
+        self.disk = Disk() if machine.has_faulty_disk else None
+        self.files = SimFiles(self.disk or system_files())
+        self.context = contextvars.Context()
+        self.app: Any = None
+        self.store: Store | None = None
+        self.nursery: trio.Nursery | None = None
+        self.ended = trio.Event()
+        self.failure: BaseException | None = None
+        self._rng = machine.swarm.rng(f"{machine.name}/{life}")
+
+    @property
+    def db(self) -> Path:
+        """Its database."""
+        return self.folder / "memory.db"
+
+    @property
+    def writer(self) -> Connection | None:
+        """The connection that writes, if it is there and between two transactions."""
+        conn = self.files.writer
+        return None if conn is None or self.power.is_dead or conn.in_transaction else conn
+
+    def spawn(self, fn: Callable[..., Any], *args: Any) -> bool:
+        """Start a task of this process, in its own context. Returns: whether there is a process to do it."""
+        if self.nursery is None or self.power.is_dead or self.nursery.cancel_scope.cancel_called:
+            return False
+        self.context.run(self.nursery.start_soon, fn, *args)
+        return True
+
+    async def live(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Run until it dies, or ends by itself."""
+        try:
+            async with trio.open_nursery() as self.nursery:
+                await self._serve(task_status)
+        except* Died:
+            pass
+        except* Exception as group:
+            self.failure = group
+        finally:
+            self.app = None
+            self.power.die()
+            self.files.close_all()
+            self.ended.set()
+
+    async def _serve(self, task_status: trio.TaskStatus[None]) -> None:
+        config, ports, control = self.machine.config(self.db), self._ports(), Control()
+        place = Place(db=self.db, socket=self.db.with_suffix(".sock"))
+        plan = plan_node(config, ports, place, Extent(embeds=False, curates=True), control)
+        self.store = plan.store.run.__self__  # type: ignore[attr-defined]
+        await self._start(plan.store, control)
+        inside = await plan.furnish()
+        for child in inside.children:
+            await self._start(child, control)
+        async with open_lifespan(inside.app):
+            self.app = self.machine.dress(self, inside.app)
+            task_status.started()
+            await trio.sleep_forever()
+
+    async def _start(self, child: Child, control: Control) -> None:
+        if self.nursery is None:
+            raise Bug("a child without a process")
+        await self.nursery.start(partial(run_child, child, tally=control.tally, rng=self._rng))
+
+    def _ports(self) -> Ports:
+        machine = self.machine
+        look = partial(machine.look, self)
+        return Ports(
+            clock=machine.clock, chance=seeded_chance(self._rng.getrandbits(64)), files=self.files,
+            threads=SimThreads(self.power, self._rng, machine.swarm.commit_s, look),
+            open_embedder=_no_model, open_remote_embedder=_no_model,
+            open_network=partial(machine.open_network, self), say=lambda _: None,
+        )
+
+
+def _no_model(_: object) -> Embedder:
+    raise Bug("a simulated node recalls by keyword")
+
+
+class Machine:
+    """One node's place in the world, from process to process.
+
+    Attributes:
+      process: the life that runs, or the last one.
+      peers: all nodes of the mesh, itself too.
+      dress: puts another app around a process's app (the stand-in).
+    """
+
+    def __init__(
+        self, name: str, swarm: Swarm, folder: Path, trace: Trace, look: Look,
+        open_network: Callable[[Process], httpx.AsyncBaseTransport], peers: tuple[str, ...],
+    ) -> None:
+        rng = swarm.rng(f"{name}/clock")
+        offset, drift = swarm.clock_offset_s, swarm.clock_drift
+        self.name, self.swarm, self.folder = name, swarm, folder
+        self.look, self.open_network, self.peers = look, open_network, peers
+        self.clock = SimClock(rng.uniform(-offset, offset), rng.uniform(-drift, drift))
+        self.dress: Callable[[Process, Any], Any] = lambda _, app: app
+        self.has_faulty_disk = not {Fault.POWER, Fault.FULL_DISK, Fault.SYNC_ERROR}.isdisjoint(swarm.faults)
+        self._trace, self._lives, self._rng = trace, 0, swarm.rng(f"{name}/loss")
+        self.process: Process | None = None
+        (folder / "1").mkdir(parents=True)
+
+    @property
+    def running(self) -> Process | None:
+        """The process, if it serves."""
+        process = self.process
+        return process if process is not None and process.app is not None and not process.power.is_dead else None
+
+    def config(self, db: Path) -> Config:
+        """The configuration of this node."""
+        return Config(
+            store=StoreConfig(db=db), search=SearchConfig(tier=FeatureTier.KEYWORD),
+            curator=CuratorConfig(interval_s=30.0), identity=IdentityConfig(anonymize=True),
+        )
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        """Start a process on the files that are there. It may fail, as any start may; then `running` is None."""
+        if self.process is not None and not self.process.ended.is_set():
+            return
+        self._lives += 1
+        process = self.process = Process(self, self._lives)
+        self._trace.note("start", self.name, self._lives)
+        up = trio.Event()
+
+        async def live() -> None:
+            await process.live(task_status=_Started(up))
+            up.set()
+            if process.failure is not None:
+                self._trace.note("ended", self.name, _shortly(process.failure))
+
+        nursery.start_soon(live)
+        await up.wait()
+
+    async def kill(self) -> None:
+        """End the process as SIGKILL does; all that it wrote is there."""
+        process = self.process
+        if process is None or process.ended.is_set():
+            return
+        self._trace.note("kill", self.name)
+        process.power.is_dead = True     # before the copy: nothing moves meanwhile
+        self._copy(process.folder)
+        await self._bury(process)
+
+    async def cut_power(self) -> None:
+        """End the machine; of what was not synced anything may be lost."""
+        process = self.process
+        if process is None or process.ended.is_set():
+            return
+        if process.disk is None:
+            await self.kill()
+            return
+        self._trace.note("power", self.name)
+        process.power.is_dead = True
+        after = self._next_folder()
+        process.disk.survivors(process.folder, after, self._rng)
+        await self._bury(process)
+
+    async def recover(self) -> None:
+        """After a process that ended by itself: the files as they are."""
+        process = self.process
+        if process is not None and process.ended.is_set() and process.folder.exists():
+            self._copy(process.folder)
+            shutil.rmtree(process.folder)
+
+    def _next_folder(self) -> Path:
+        after = self.folder / str(self._lives + 1)
+        after.mkdir(exist_ok=True)
+        return after
+
+    def _copy(self, folder: Path) -> None:
+        after = self._next_folder()
+        for path in sorted(folder.iterdir()):
+            if path.name.endswith((".db", ".db-wal", ".db.node")):
+                shutil.copyfile(path, after / path.name)
+
+    async def _bury(self, process: Process) -> None:
+        process.power.die()
+        if process.nursery is not None:
+            process.nursery.cancel_scope.cancel()
+        with trio.fail_after(DYING_S):
+            await process.ended.wait()
+        shutil.rmtree(process.folder)
+
+
+class _Started:
+    """What a task that is started says when it serves."""
+
+    def __init__(self, up: trio.Event) -> None:
+        self._up = up
+
+    def started(self, value: None = None) -> None:
+        """It serves."""
+        self._up.set()
+
+
+def _shortly(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"[:160]

@@ -1,0 +1,154 @@
+"""Who makes the weather: one fault after another, each for a while, as the swarm of the seed allows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+import apsw
+import trio
+
+from tests.sim.machine import Machine
+from tests.sim.network import Network, random_cuts
+from tests.sim.swarm import Fault, Swarm
+from tests.sim.trace import Trace
+
+RESTART_S = 0.5
+
+
+class Nemesis:
+    """Injects faults until a moment; `heal` takes them all back."""
+
+    def __init__(self, swarm: Swarm, machines: Mapping[str, Machine], network: Network, trace: Trace) -> None:
+        self._swarm, self._machines, self._network, self._trace = swarm, machines, network, trace
+        self._rng = swarm.rng("nemesis")
+        self._names = sorted(machines)
+        self._acts: dict[Fault, Callable[[], Awaitable[None]]] = {
+            Fault.PARTITION: self.partition, Fault.CLOG: self.clog, Fault.KILL: self.kill, Fault.POWER: self.power,
+            Fault.PAUSE: self.pause, Fault.STEP: self.step, Fault.FULL_DISK: self.full_disk,
+            Fault.SLOW_DISK: self.slow_disk, Fault.SYNC_ERROR: self.sync_error,
+        }
+
+    async def rage(self, until: float, nursery: trio.Nursery) -> None:
+        """Begin faults at random moments; several may last at once."""
+        if not self._swarm.faults:
+            return
+        while True:
+            await trio.sleep(self._rng.expovariate(1 / self._swarm.calm_s))
+            if trio.current_time() >= until:
+                return
+            fault = self._rng.choice(self._swarm.faults)
+            self._trace.note(f"fault.{fault.value}")
+            nursery.start_soon(self._acts[fault])
+
+    def _machine(self) -> Machine:
+        return self._machines[self._rng.choice(self._names)]
+
+    async def partition(self) -> None:
+        """Cut links, and mend them one by one in another order."""
+        cuts = random_cuts(self._rng, self._names)
+        self._network.cut |= cuts
+        await trio.sleep(self._rng.uniform(1, 15))
+        healing = sorted(cuts)
+        self._rng.shuffle(healing)
+        for cut in healing:
+            self._network.cut.discard(cut)
+            if self._rng.random() < 0.2:
+                await trio.sleep(self._rng.uniform(0, 1))
+
+    async def clog(self) -> None:
+        """Hold what travels on some links."""
+        pairs = [(a, b) for a in self._names for b in self._names if a != b]
+        until = trio.current_time() + self._rng.uniform(0.2, 5)
+        for pair in self._rng.sample(pairs, self._rng.randint(1, len(pairs))):
+            self._network.clogged[pair] = until
+        await trio.lowlevel.checkpoint()
+
+    async def kill(self) -> None:
+        """End a process, and start the next one."""
+        await self._machine().kill()
+
+    async def power(self) -> None:
+        """Take the power from one machine, or from several at once."""
+        for name in self._rng.sample(self._names, self._rng.choice([1, 1, 1, len(self._names)])):
+            await self._machines[name].cut_power()
+
+    async def pause(self) -> None:
+        """Stop a process for a while."""
+        process = self._machine().running
+        if process is not None:
+            process.power.pause()
+            await trio.sleep(self._rng.uniform(0.5, 20))
+            process.power.resume()
+
+    async def step(self) -> None:
+        """Set a clock wrong; mostly a little, seldom by an hour, and then back after a while."""
+        clock, rng = self._machine().clock, self._rng
+        seconds = rng.choice([-1, 1]) * rng.choice([rng.uniform(0, 0.5), rng.uniform(0.5, 4), rng.uniform(4, 3_600)])
+        clock.step(seconds)
+        if abs(seconds) > 4 or rng.random() < 0.5:
+            await trio.sleep(rng.uniform(1, 20))
+            clock.step(-seconds)
+
+    async def full_disk(self) -> None:
+        """Leave no room for a while."""
+        process = self._machine().running
+        if process is not None and process.disk is not None:
+            process.disk.writes_until_full = self._rng.randint(0, 20)
+            await trio.sleep(self._rng.uniform(0.5, 10))
+            process.disk.writes_until_full = None
+
+    async def slow_disk(self) -> None:
+        """Let each commit take long."""
+        process = self._machine().running
+        if process is not None:
+            process.power.slowness = self._rng.uniform(10, 200)
+            await trio.sleep(self._rng.uniform(1, 15))
+            process.power.slowness = 1.0
+
+    async def sync_error(self) -> None:
+        """Let one sync fail, after which nobody can say what is on the disk."""
+        process = self._machine().running
+        if process is not None and process.disk is not None:
+            disk = process.disk
+
+            def fail_once(_: str) -> None:
+                disk.on_sync = lambda _: None
+                raise apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
+
+            disk.on_sync = fail_once
+        await trio.lowlevel.checkpoint()
+
+    async def restart(self, until: float, nursery: trio.Nursery) -> None:
+        """What systemd does: start again, after a while, what has ended."""
+        rng = self._swarm.rng("restart")
+        while trio.current_time() < until:
+            await trio.sleep(RESTART_S)
+            for name in self._names:
+                machine = self._machines[name]
+                if machine.process is not None and machine.process.ended.is_set() and rng.random() < 0.25:
+                    await machine.recover()
+                    await machine.start(nursery)
+
+    async def heal(self, nursery: trio.Nursery) -> None:
+        """Take everything back: all links, all clocks within reason, all disks, all processes up."""
+        self._trace.note("heal")
+        self._network.is_calm = True
+        self._network.cut.clear()
+        self._network.clogged.clear()
+        for name in self._names:
+            machine = self._machines[name]
+            machine.clock.set_right(self._swarm.clock_offset_s)
+            process = machine.running
+            if process is not None:
+                process.power.resume()
+                process.power.slowness = 1.0
+                if process.disk is not None:
+                    process.disk.writes_until_full = None
+                    process.disk.on_sync = lambda _: None
+        for name in self._names:
+            machine = self._machines[name]
+            if machine.process is not None and machine.process.ended.is_set():
+                await machine.recover()
+            await machine.start(nursery)
+
+

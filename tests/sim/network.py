@@ -1,0 +1,236 @@
+"""The network between machines: messages are lost, late, doubled and cut off, each way on its own.
+
+The handler of a request runs in the destination's nursery, so that a caller who gives up does not stop it: on a real
+network the work goes on, and only its answer is lost.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from typing import Any  # ASGI messages
+
+import httpx
+import trio
+from msgspec import Struct
+
+from tests.sim.machine import Process
+from tests.sim.swarm import Swarm
+from tests.sim.trace import Trace
+
+PATIENCE_S = 75.0
+"""A connection on which nothing comes breaks after this, whatever its user thinks of it."""
+KEPT = 200
+"""Requests of peers that are kept for the replay."""
+
+
+class Parcel(Struct, frozen=True):
+    """A request on its way."""
+
+    source: str
+    target: str
+    method: str
+    path: str
+    raw_path: bytes
+    query: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+
+
+class _Call:
+    """One request that somebody waits for."""
+
+    def __init__(self) -> None:
+        self.done, self.hung_up = trio.Event(), trio.Event()
+        self.answer: tuple[int, list[tuple[bytes, bytes]], bytes] | None = None
+        self.is_reset = False
+
+
+class Network:
+    """Who reaches whom, and how.
+
+    Attributes:
+      cut: (source, target) pairs on which nothing passes.
+      clogged: pair -> until when messages wait.
+      is_calm: nothing is lost, doubled or late any more.
+    """
+
+    def __init__(self, swarm: Swarm, trace: Trace, machines: Mapping[str, Any]) -> None:
+        self.cut: set[tuple[str, str]] = set()
+        self.clogged: dict[tuple[str, str], float] = {}
+        self.is_calm = False
+        self.kept: list[Parcel] = []
+        self.nursery: trio.Nursery | None = None
+        self._swarm, self._trace, self._machines = swarm, trace, machines
+        self._rng = swarm.rng("network")
+        self._seen = 0
+
+    def transport(self, source: str, process: Process | None = None) -> httpx.AsyncBaseTransport:
+        """The way into the network for one client, or for one process of a node."""
+        return _Transport(self, source, process)
+
+    async def travel(self, source: str, target: str) -> bool:
+        """Wait as long as a message takes. Returns: whether it arrives."""
+        swarm, rng = self._swarm, self._rng
+        delay_s = swarm.delay_s * 0.2 + rng.expovariate(1 / swarm.delay_s)
+        if not self.is_calm and rng.random() < swarm.leaves_late:
+            delay_s += rng.uniform(0.5, 8.0)
+        is_lost = not self.is_calm and rng.random() < self._loss(source, target)
+        await trio.sleep(delay_s)
+        while (until := self.clogged.get((source, target), 0.0)) > trio.current_time():
+            await trio.sleep(until - trio.current_time() + rng.uniform(0, 0.1))
+        return not is_lost and (source, target) not in self.cut
+
+    def _loss(self, source: str, target: str) -> float:
+        # A client beside its node loses less than a peer far away.
+        return self._swarm.loss * (0.3 if source.startswith("c") or target.startswith("c") else 1.0)
+
+    def is_doubled(self) -> bool:
+        """Whether a message arrives twice."""
+        return not self.is_calm and self._rng.random() < self._swarm.duplicates
+
+    def keep(self, parcel: Parcel) -> None:
+        """Remember a fair sample of what nodes sent each other."""
+        self._seen += 1
+        if len(self.kept) < KEPT:
+            self.kept.append(parcel)
+        elif (at := self._rng.randrange(self._seen)) < KEPT:
+            self.kept[at] = parcel
+
+    def process(self, name: str) -> Process | None:
+        """Who serves under a name now."""
+        machine = self._machines.get(name)
+        return None if machine is None else machine.running
+
+    async def deliver(self, parcel: Parcel, call: _Call) -> bool:
+        """Hand a request to its destination; the answer travels back by itself. Returns: whether it got there."""
+        process = self.process(parcel.target)
+        if process is not None and process.power.is_paused:
+            await process.power.wait_going()
+            process = self.process(parcel.target)
+        return process is not None and process.spawn(self._handle, process, parcel, call)
+
+    async def deliver_again(self, parcel: Parcel) -> None:
+        """The doubled message, some time later; nobody waits for its answer."""
+        await trio.sleep(self._rng.expovariate(1 / 0.5) if self._rng.random() < 0.7 else self._rng.uniform(1, 20))
+        if (parcel.source, parcel.target) not in self.cut:
+            self._trace.note("again", parcel.source, parcel.target, parcel.path)
+            await self.deliver(parcel, _Call())
+
+    async def _handle(self, process: Process, parcel: Parcel, call: _Call) -> None:
+        parts: list[Any] = []
+        messages = [{"type": "http.request", "body": parcel.body, "more_body": False}]
+
+        async def receive() -> Any:
+            if messages:
+                return messages.pop()
+            await call.hung_up.wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message: Any) -> None:
+            parts.append(message)
+
+        try:
+            await process.app(_scope(parcel), receive, send)
+        except Exception as error:  # as the connection layer does: it breaks the connection, not the node
+            self._trace.note("broke", parcel.target, parcel.path, type(error).__name__)
+            parts.clear()
+        finally:
+            if process.power.is_dead and self.nursery is not None:
+                self.nursery.start_soon(self._reset, parcel, call)
+        await process.power.wait_going()
+        arrives = await self.travel(parcel.target, parcel.source) and bool(parts)
+        status = parts[0]["status"] if parts else 0
+        self._trace.note("answer", parcel.target, parcel.source, parcel.path, status, arrives)
+        if arrives and not process.power.is_dead:
+            body = b"".join(part.get("body", b"") for part in parts[1:])
+            call.answer = status, parts[0]["headers"], body
+            call.done.set()
+
+    async def _reset(self, parcel: Parcel, call: _Call) -> None:
+        """The kernel of a process that ended closes its connections; a machine that ended closes nothing."""
+        if await self.travel(parcel.target, parcel.source) and self._rng.random() < 0.6:
+            call.is_reset = True
+            call.done.set()
+
+    async def hang_up(self, parcel: Parcel, call: _Call) -> None:
+        """Tell the other side that the caller has gone."""
+        if await self.travel(parcel.source, parcel.target):
+            call.hung_up.set()
+
+    async def ask(self, parcel: Parcel, process: Process | None) -> _Call:
+        """Send a request and wait for its answer. Raises: httpx.TransportError."""
+        call = _Call()
+        if self.nursery is None or (process is not None and process.power.is_dead):
+            raise httpx.ConnectError("there is no network")
+        if process is not None:
+            await process.power.wait_going()
+            self.keep(parcel)
+        if self.is_doubled():
+            self.nursery.start_soon(self.deliver_again, parcel)
+        arrives = await self.travel(parcel.source, parcel.target)
+        self._trace.note("ask", parcel.source, parcel.target, parcel.method, parcel.path, len(parcel.body), arrives)
+        try:
+            with trio.fail_after(PATIENCE_S):
+                if not arrives:
+                    await trio.sleep_forever()
+                if not await self.deliver(parcel, call):
+                    raise httpx.ConnectError("connection refused")
+                await call.done.wait()
+        except trio.TooSlowError:
+            raise httpx.ReadTimeout("no answer") from None
+        except trio.Cancelled:
+            self.nursery.start_soon(self.hang_up, parcel, call)
+            raise
+        if process is not None:
+            await process.power.wait_going()
+        if call.is_reset:
+            raise httpx.ReadError("connection reset")
+        return call
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    def __init__(self, network: Network, source: str, process: Process | None) -> None:
+        self._network, self._source, self._process = network, source, process
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        parcel = Parcel(
+            source=self._source, target=request.url.host, method=request.method, path=request.url.path,
+            raw_path=request.url.raw_path.partition(b"?")[0], query=request.url.query,
+            headers=tuple((name.lower(), value) for name, value in request.headers.raw), body=await request.aread(),
+        )
+        call = await self._network.ask(parcel, self._process)
+        if call.answer is None:
+            raise httpx.RemoteProtocolError("no answer")
+        status, headers, body = call.answer
+        return httpx.Response(status, headers=headers, content=body, request=request)
+
+
+def _scope(parcel: Parcel) -> Any:
+    return {
+        "type": "http", "asgi": {"spec_version": "2.1", "version": "3.0"}, "http_version": "1.1",
+        "method": parcel.method, "scheme": "http", "path": parcel.path, "raw_path": parcel.raw_path,
+        "query_string": parcel.query, "root_path": "", "headers": list(parcel.headers),
+        "client": (parcel.source, 1), "server": (parcel.target, 80), "state": {}, "extensions": {},
+    }
+
+
+def random_cuts(rng: random.Random, names: list[str]) -> set[tuple[str, str]]:
+    """A partition: two sides, one node alone, or single links; each direction may be left open."""
+    if len(names) < 2:
+        return set()
+    match rng.choice(["sides", "sides", "alone", "links", "ring"]):
+        case "alone":
+            side = {rng.choice(names)}
+        case "links":
+            pairs = [(a, b) for a in names for b in names if a != b]
+            return set(rng.sample(pairs, rng.randint(1, len(pairs) // 2)))
+        case "ring":    # everybody hears only the next one
+            heard = {(name, names[(at + 1) % len(names)]) for at, name in enumerate(names)}
+            return {(a, b) for a in names for b in names if a != b and (a, b) not in heard}
+        case _:
+            side = set(rng.sample(names, rng.randint(1, len(names) - 1)))
+    is_whole = rng.random() < 0.6
+    return {
+        (a, b) for a in names for b in names if (a in side) != (b in side) and (is_whole or rng.random() < 0.7)
+    }

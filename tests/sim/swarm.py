@@ -1,0 +1,82 @@
+"""What a seed makes of a run: how many nodes, how bad the weather, which faults at all.
+
+Each seed draws its own rates, so that some runs have every fault at once and others one kind in plenty: a fault that
+is always present hides what happens without it (swarm testing, Groce et al., ISSTA 2012).
+"""
+
+from __future__ import annotations
+
+import random
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Fault(StrEnum):
+    """What the nemesis may do."""
+
+    PARTITION = "partition"
+    CLOG = "clog"
+    KILL = "kill"                # the process ends; what it wrote is there
+    POWER = "power"              # the machine ends; what it had not synced may be lost or torn
+    PAUSE = "pause"              # as by SIGSTOP
+    STEP = "step"                # the wall clock jumps
+    FULL_DISK = "full_disk"
+    SLOW_DISK = "slow_disk"
+    SYNC_ERROR = "sync_error"    # after which a node has to end
+
+
+class Swarm(Struct, frozen=True, kw_only=True):
+    """The conditions of one run; times in seconds, rates as probabilities of one message.
+
+    Attributes:
+      quorum: nodes that must have a write before it is acknowledged (W).
+      calm_s: mean time between faults.
+      clock_offset_s, clock_drift: most by which a wall clock is off at the start, and goes wrong.
+      leaves_late: rate of messages that take seconds, and so arrive behind later ones.
+    """
+
+    seed: int
+    nodes: int
+    quorum: int
+    clients: int
+    think_s: float
+    loss: float
+    duplicates: float
+    leaves_late: float
+    delay_s: float
+    commit_s: float
+    calm_s: float
+    clock_offset_s: float
+    clock_drift: float
+    faults: tuple[Fault, ...]
+
+    def rng(self, purpose: str) -> random.Random:
+        """A generator of its own for each purpose: one more draw here changes nothing there."""
+        return random.Random(f"{self.seed}/{purpose}")
+
+
+def roll(seed: int, *, nodes: int | None = None) -> Swarm:
+    """The conditions that a seed stands for."""
+    rng = random.Random(f"{seed}/swarm")
+    count = rng.choice([3, 3, 3, 4, 4, 5, 7])
+    if nodes is not None:
+        count = nodes
+    is_calm = rng.random() < 0.2
+    chosen = [fault for fault in Fault if rng.random() < 0.6]
+    return Swarm(
+        seed=seed,
+        nodes=count,
+        quorum=rng.randint(2, count // 2 + 1) if count > 1 else 1,
+        clients=rng.randint(2, 5),
+        think_s=rng.choice([0.3, 0.6, 1.2]),
+        loss=0.0 if is_calm else rng.choice([0.0, 0.02, 0.1, 0.3]),
+        duplicates=0.0 if is_calm else rng.choice([0.0, 0.05, 0.3]),
+        leaves_late=0.0 if is_calm else rng.choice([0.0, 0.02, 0.1]),
+        delay_s=rng.choice([0.0005, 0.005, 0.05]),
+        commit_s=rng.choice([0.0002, 0.002, 0.02]),
+        calm_s=rng.choice([2.0, 5.0, 12.0]),
+        clock_offset_s=rng.choice([0.0, 0.2, 2.0]),
+        clock_drift=rng.choice([0.0, 1e-4, 1e-2]),
+        faults=() if is_calm and rng.random() < 0.5 else tuple(chosen),
+    )

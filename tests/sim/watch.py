@@ -1,0 +1,177 @@
+"""What is looked at after every commit of every node: vectors, chains, causality, the dead.
+
+A finding is noted, not raised: it would come up inside the node, whose doors catch what they can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import trio
+from msgspec import Struct
+
+from aimem.model import Dot, Op, StreamId, Vector, chain_hash, dominates
+from aimem.ports import Connection, DatabaseError
+from aimem.store import oplog
+from tests.sim.machine import Process
+from tests.sim.trace import Trace
+
+_CHANGES = "SELECT total_changes()"
+_FIRST = "SELECT coalesce(max(position), 0) FROM ops"
+_TOMBSTONES = "SELECT kind, key FROM tombstones"
+_SHOWN_DEAD = (
+    "SELECT t.key FROM tombstones AS t WHERE t.kind = 'memory' AND "
+    "(EXISTS (SELECT 1 FROM memories AS m WHERE m.id = t.key) OR EXISTS (SELECT 1 FROM memory_view AS v "
+    "WHERE v.id = t.key))"
+)
+BATCH = 10_000
+
+
+class Violation(Struct, frozen=True):
+    """A promise that did not hold.
+
+    Attributes:
+      check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness.
+    """
+
+    check: str
+    text: str
+    at: float
+
+
+class Written(Struct, frozen=True):
+    """An op as its origin committed it, and what the origin knew then."""
+
+    op: Op
+    node: str
+    context: Vector
+
+
+class _Seen(Struct):
+    """What one machine's database held when it was last looked at."""
+
+    life: int
+    changes: int
+    position: int
+    vector: Vector
+
+
+class Watcher:
+    """Looks at databases from outside, by the connection of their writer, between two transactions.
+
+    Attributes:
+      written: every op of the run by its dot.
+      found: the violations, in the order in which they were seen; `failed` is set with the first.
+      checks: how many single comparisons were made.
+    """
+
+    def __init__(self, trace: Trace) -> None:
+        self.written: dict[Dot, Written] = {}
+        self.found: list[Violation] = []
+        self.failed = trio.Event()
+        self.checks = 0
+        self._trace = trace
+        self._seen: dict[str, _Seen] = {}
+        self._chain: dict[Dot, bytes] = {}
+        self._dead: dict[str, frozenset[tuple[str, str]]] = {}
+
+    def find(self, check: str, text: str) -> None:
+        """Note that a promise does not hold."""
+        self.found.append(Violation(check, text, trio.current_time()))
+        self._trace.note("violation", check, text)
+        self.failed.set()
+
+    def look(self, process: Process) -> None:
+        """After a transaction of this process: take up what it committed."""
+        conn = process.writer
+        if conn is None:
+            return
+        try:
+            self._look(process, conn)
+        except DatabaseError:
+            return      # a disk that fails says so to the node as well
+
+    def _look(self, process: Process, conn: Connection) -> None:
+        seen, changes = self._seen.get(process.name), _int(conn, _CHANGES)
+        if seen is not None and seen.life == process.life and seen.changes == changes:
+            return
+        vector = oplog.vector(conn)
+        position = seen.position if seen is not None else 0
+        if seen is not None and not self._rises(process, seen, vector):
+            return
+        known = dict(seen.vector) if seen is not None else {}
+        for at, op in oplog.read_after(conn, position, BATCH):
+            self._take(process, op, known, vector)
+            position = at
+        self.checks += 1
+        self._seen[process.name] = _Seen(process.life, changes, max(position, _int(conn, _FIRST)), vector)
+
+    def _rises(self, process: Process, seen: _Seen, vector: Vector) -> bool:
+        self.checks += 1
+        if dominates(vector, seen.vector):
+            return True
+        self.find("vector", f"{process.name} knew {_short(seen.vector)} and now {_short(vector)}")
+        return False
+
+    def _take(self, process: Process, op: Op, known: dict[StreamId, int], vector: Vector) -> None:
+        """One op of this node's log, in its order; `known` is what the node knew before it."""
+        dot, before = op.dot, known.get(op.dot.stream, 0)
+        chained = chain_hash(dot, op.stamp, op.kind, op.entries, op.previous)
+        self._trace.note("op", process.name, dot.stream[:6], dot.seq, op.kind, op.stamp.hlc, chained.hex()[:12])
+        written = self.written.get(dot)
+        if written is None:
+            # The first to have it is whoever wrote it: nobody else can know it before its commit.
+            self.written[dot] = Written(op, process.name, {k: v for k, v in known.items() if k != dot.stream})
+            self._chain[dot] = chained
+        else:
+            self._check_copy(process, written, chained, known)
+        if dot.seq > before + 1:
+            self.find("vector", f"{process.name} logged {_name(dot)} after {before} of its stream")
+        if vector.get(dot.stream, 0) < dot.seq:
+            self.find("vector", f"{process.name} logged {_name(dot)} and its head is {vector.get(dot.stream, 0)}")
+        known[dot.stream] = max(before, dot.seq)
+        self.checks += 2
+
+    def _check_copy(self, process: Process, written: Written, chained: bytes, known: Vector) -> None:
+        dot = written.op.dot
+        self.checks += 2
+        if self._chain[dot] != chained:
+            self.find("vector", f"{process.name} has another {_name(dot)} than its origin")
+        if not dominates(known, written.context):
+            self.find("causality", f"{process.name} took {_name(dot)} before what its writer had seen")
+
+    def joined(self, name: str) -> None:
+        """The files of this machine are others now (lost, restored): what they held before binds no more."""
+        self._seen.pop(name, None)
+        self._dead.pop(name, None)
+
+    def look_at_dead(self, process: Process) -> None:
+        """Nothing that is dead shows, and nothing that was dead is not."""
+        conn = process.writer
+        if conn is None:
+            return
+        dead = frozenset((str(kind), str(key)) for kind, key in conn.execute(_TOMBSTONES))
+        # A tombstone that came before the death of its entity leaves with it.
+        lost = {key for kind, key in self._dead.get(process.name, frozenset()) - dead if kind == "memory"}
+        shown = [str(row[0]) for row in conn.execute(_SHOWN_DEAD).fetchall()]
+        for key in sorted([*lost, *shown]):
+            self.find("resurrection", f"{key} is dead and shows on {process.name}")
+        self._dead[process.name] = dead
+        self.checks += len(dead)
+
+    def covered(self, dots: Iterable[Dot]) -> list[Written]:
+        """The ops of these dots, as far as they were seen."""
+        return [self.written[dot] for dot in dots if dot in self.written]
+
+
+def _int(conn: Connection, sql: str) -> int:
+    row = conn.execute(sql).fetchone()
+    return row[0] if row is not None and isinstance(row[0], int) else 0
+
+
+def _name(dot: Dot) -> str:
+    return f"{dot.stream[:6]}:{dot.seq}"
+
+
+def _short(vector: Vector) -> str:
+    return " ".join(f"{stream[:6]}:{head}" for stream, head in sorted(vector.items()))

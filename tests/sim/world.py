@@ -1,0 +1,210 @@
+"""A run: machines, network, clients and nemesis together; then fine weather, and all checks."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import httpx
+import trio
+from msgspec import Struct
+
+from aimem.ports import Connection
+from tests.sim import checks, standin
+from tests.sim.history import Outcome
+from tests.sim.machine import Machine, Process
+from tests.sim.nemesis import Nemesis
+from tests.sim.network import Network, Parcel
+from tests.sim.scheduler import run_seeded
+from tests.sim.swarm import Swarm
+from tests.sim.trace import Trace
+from tests.sim.watch import Violation, Watcher
+from tests.sim.workload import Clients
+
+CONVERGE_S = 90.0
+LOOK_S = 2.0
+FAST_FOLDER = Path("/dev/shm")
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """How a run went.
+
+    Attributes:
+      trace: hash over all that happened.
+      acked: deeds that were acknowledged; `unknown` those that nobody can tell.
+      converged_s: from fine weather to equal states.
+      violations: what did not hold; empty is the aim.
+    """
+
+    swarm: Swarm
+    trace: str
+    counts: dict[str, int]
+    deeds: int
+    acked: int
+    unknown: int
+    ops: int
+    checks: int
+    converged_s: float
+    virtual_s: float
+    violations: tuple[Violation, ...]
+
+
+class World:
+    """Everything of one run."""
+
+    def __init__(self, swarm: Swarm, seconds: float, folder: Path, trace: Trace) -> None:
+        self.swarm, self.seconds, self.trace = swarm, seconds, trace
+        self.watcher = Watcher(trace)
+        self.machines: dict[str, Machine] = {}
+        self.network = Network(swarm, trace, self.machines)
+        names = [f"n{number}" for number in range(swarm.nodes)]
+        for name in names:
+            self.machines[name] = Machine(
+                name, swarm, folder / name, trace, self.watcher.look, self._open_network, tuple(names)
+            )
+            self.machines[name].dress = standin.dress
+        self.clients = Clients(swarm, self.network, trace, names)
+        self.nemesis = Nemesis(swarm, self.machines, self.network, trace)
+        self.converged_s = -1.0
+
+    def _open_network(self, process: Process) -> httpx.AsyncBaseTransport:
+        return self.network.transport(process.name, process)
+
+    async def run(self) -> None:
+        """Live through it; the first violation ends it."""
+        async with trio.open_nursery() as nursery:
+            self.network.nursery = nursery
+            nursery.start_soon(self._end_at_violation, nursery.cancel_scope)
+            for machine in self.machines.values():
+                await machine.start(nursery)
+            await self._storm(nursery)
+            await self._calm(nursery)
+            nursery.cancel_scope.cancel()
+
+    async def _end_at_violation(self, scope: trio.CancelScope) -> None:
+        await self.watcher.failed.wait()
+        scope.cancel()
+
+    async def _storm(self, nursery: trio.Nursery) -> None:
+        """Everything happens at once."""
+        until = trio.current_time() + self.seconds
+        async with trio.open_nursery() as weather:
+            weather.start_soon(self.nemesis.restart, until, nursery)
+            weather.start_soon(self._look_at_dead, until)
+            async with trio.open_nursery() as faults:
+                faults.start_soon(self.nemesis.rage, until, faults)
+                for number in range(self.swarm.clients):
+                    weather.start_soon(self.clients.work, number, until)
+                await trio.sleep(self.seconds)
+                faults.cancel_scope.cancel()
+            await self.nemesis.heal(nursery)
+
+    async def _look_at_dead(self, until: float) -> None:
+        while trio.current_time() < until:
+            await trio.sleep(LOOK_S)
+            for machine in self.machines.values():
+                if machine.running is not None:
+                    self.watcher.look_at_dead(machine.running)
+
+    async def _calm(self, nursery: trio.Nursery) -> None:
+        """All are up and reach each other: they must agree before long, and stay so whatever is repeated."""
+        await self.nemesis.heal(nursery)
+        began = trio.current_time()
+        while not checks.have_converged(self.nodes()) or len(self.nodes()) < len(self.machines):
+            if trio.current_time() > began + CONVERGE_S:
+                self._say_why_not()
+                return
+            await trio.sleep(0.5)
+            await self.nemesis.heal(nursery)
+        self.converged_s = trio.current_time() - began
+        self.trace.note("converged")
+        self._check_all()
+        await self._replay()
+
+    def _say_why_not(self) -> None:
+        for name in sorted(self.machines.keys() - self.nodes().keys()):
+            process = self.machines[name].process
+            failure = None if process is None else process.failure
+            self.watcher.find("liveness", f"{name} does not serve, {CONVERGE_S:g} s after the storm ({failure!r})")
+        checks.check_convergence(self.nodes(), self.watcher)
+        if not self.watcher.found:
+            self.watcher.find("convergence", f"not within {CONVERGE_S:g} s")
+
+    def nodes(self) -> Mapping[str, Connection]:
+        """The databases of all nodes that serve, between two transactions."""
+        found = {}
+        for name, machine in self.machines.items():
+            conn = machine.running.writer if machine.running is not None else None
+            if conn is not None:
+                found[name] = conn
+        return found
+
+    def _check_all(self) -> None:
+        nodes, deeds, watcher = self.nodes(), self.clients.deeds, self.watcher
+        checks.check_convergence(nodes, watcher)
+        checks.check_model(nodes, watcher, self.swarm.rng("model"))
+        checks.check_acknowledged(deeds, nodes, watcher)
+        checks.check_deletes(deeds, nodes, watcher)
+        checks.check_refused(deeds, nodes, watcher)
+        checks.check_retries(deeds, watcher)
+        for machine in self.machines.values():
+            if machine.running is not None:
+                watcher.look_at_dead(machine.running)
+
+    async def _replay(self) -> None:
+        """Send what nodes sent each other once more, in any order: nothing may change."""
+        kept = list(self.network.kept)
+        self.swarm.rng("replay").shuffle(kept)
+        before = {name: checks.state_of(conn) for name, conn in self.nodes().items()}
+        async with trio.open_nursery() as senders:
+            for parcel in kept:
+                senders.start_soon(self._send_again, parcel)
+        await trio.sleep(3.0)
+        for name, conn in self.nodes().items():
+            self.watcher.checks += 1
+            if before.get(name) != checks.state_of(conn):
+                self.watcher.find("idempotence", f"{name} changed when {len(kept)} old messages came again")
+
+    async def _send_again(self, parcel: Parcel) -> None:
+        try:
+            with trio.move_on_after(30):
+                await self.network.ask(parcel, None)
+        except httpx.TransportError:
+            return
+
+    def report(self) -> Report:
+        """How it went."""
+        deeds = self.clients.deeds
+        tried = [deed for deed in deeds if deed.attempts]
+        return Report(
+            swarm=self.swarm, trace=self.trace.digest, counts=dict(self.trace.counts), deeds=len(deeds),
+            acked=sum(deed.done is not None for deed in deeds),
+            unknown=sum(all(at.outcome is Outcome.UNKNOWN for at in deed.attempts) for deed in tried),
+            ops=len(self.watcher.written), checks=self.watcher.checks, converged_s=self.converged_s,
+            virtual_s=trio.current_time(), violations=tuple(self.watcher.found),
+        )
+
+
+def simulate(
+    swarm: Swarm, seconds: float, *, tell: Callable[[str], None] | None = None,
+    prepare: Callable[[World], None] = lambda _: None,
+) -> Report:
+    """One run in a folder of its own.
+
+    Args:
+      prepare: may change the world before it begins; tests put faults of ours in by it.
+    """
+    base = FAST_FOLDER if FAST_FOLDER.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="aimem-sim-", dir=base) as folder:
+        return run_seeded(swarm.seed, partial(_simulate, swarm, seconds, Path(folder), Trace(tell), prepare))
+
+
+async def _simulate(
+    swarm: Swarm, seconds: float, folder: Path, trace: Trace, prepare: Callable[[World], None]
+) -> Report:
+    world = World(swarm, seconds, folder, trace)
+    prepare(world)
+    await world.run()
+    return world.report()
