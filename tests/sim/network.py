@@ -15,6 +15,7 @@ import trio
 from msgspec import Struct
 
 from tests.sim.machine import Process
+from tests.sim.ports import Died
 from tests.sim.swarm import Swarm
 from tests.sim.trace import Trace
 
@@ -106,8 +107,10 @@ class Network:
         """Hand a request to its destination; the answer travels back by itself. Returns: whether it got there."""
         process = self.process(parcel.target)
         if process is not None and process.power.is_paused:
-            await process.power.wait_going()
-            process = self.process(parcel.target)
+            try:
+                await process.power.wait_going()    # the kernel of its machine takes it meanwhile
+            except Died:
+                return False
         return process is not None and process.spawn(self._handle, process, parcel, call)
 
     async def deliver_again(self, parcel: Parcel) -> None:
