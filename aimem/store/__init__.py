@@ -29,7 +29,24 @@ from aimem.store.changes import ChangeFeed
 from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
-from aimem.store.kinds import AGENT, ALIAS, KINDS, LINK, LIVE, MEMORY, STREAM, alias_key_text, link_key_text
+from aimem.store.kinds import (
+    AGENT,
+    ALIAS,
+    KEY,
+    KINDS,
+    LINK,
+    LIVE,
+    MEMORY,
+    NAMESPACE,
+    PENDING,
+    REMARK,
+    STREAM,
+    SUBSCRIPTION,
+    VOTE,
+    alias_key_text,
+    link_key_text,
+    pair_key_text,
+)
 from aimem.store.schema import SCHEMA_VERSION
 from aimem.store.store import LOCK_SUFFIX, SOCKET_SUFFIX, NodeLock, Store, StorePorts, StoreSettings, Wrote
 from aimem.store.transaction import OP_MAX_BYTES, Transaction
@@ -38,15 +55,21 @@ from aimem.store.view import effective_expiry, expiry_judged, is_collected, stan
 __all__ = [
     "AGENT",
     "ALIAS",
+    "KEY",
     "KINDS",
     "LINK",
     "LIVE",
     "LOCK_SUFFIX",
     "MEMORY",
+    "NAMESPACE",
     "OP_MAX_BYTES",
+    "PENDING",
+    "REMARK",
     "SCHEMA_VERSION",
     "SOCKET_SUFFIX",
     "STREAM",
+    "SUBSCRIPTION",
+    "VOTE",
     "ChangeFeed",
     "Clause",
     "Filters",
@@ -82,6 +105,7 @@ __all__ = [
     "messages",
     "narrowing",
     "oplog",
+    "pair_key_text",
     "standing",
     "statistics",
     "taxonomy",

@@ -189,6 +189,18 @@ def _alias_key(key: str) -> tuple[str, ...]:
     return parts
 
 
+def pair_key_text(first: str, second: str) -> str:
+    """The object key of what belongs to another object: one canonical JSON array."""
+    return msgspec.json.encode([first, second]).decode()
+
+
+def _pair_key(key: str) -> tuple[str, ...]:
+    parts = msgspec.json.decode(key, type=tuple[str, str])
+    if key != pair_key_text(*parts):
+        raise ValueError("a key of two parts is not in its canonical form")
+    return parts
+
+
 LIVE: Final[FieldValue] = ("live",)
 """Value of `lifecycle` of a memory that is not archived; else ("archived", reason, when)."""
 
@@ -258,6 +270,91 @@ AGENT: Final = _kind(
     _scalar_field("registered_at", int),
     _scalar_field("last_seen_at", int),
 )
+_TEXT_OR_NONE: Final = (str, type(None))
+NAMESPACE: Final = _kind(
+    "namespace",
+    "namespaces",
+    ("namespace",),
+    _single_key,
+    lambda row: row[0],
+    _scalar_field("standard_id", _TEXT_OR_NONE),
+    _scalar_field("parent", _TEXT_OR_NONE),
+    _scalar_field("governance", _TEXT_OR_NONE),
+    _scalar_field("owner", _TEXT_OR_NONE),
+    _scalar_field("changed_by", str),
+    _scalar_field("changed_at", int),
+)
+KEY: Final = _kind(
+    "key",
+    "agent_keys",
+    ("key_id",),
+    _single_key,
+    lambda row: row[0],
+    _scalar_field("agent_id", str),
+    _scalar_field("secret_hash", str),
+    _scalar_field("role", str),
+    _scalar_field("home", _TEXT_OR_NONE),
+    _scalar_field("created_at", int),
+    _scalar_field("expires_at", (int, type(None))),
+    _scalar_field("revoked_at", (int, type(None))),
+)
+PENDING: Final = _kind(
+    "pending",
+    "pendings",
+    ("pending_id",),
+    _single_key,
+    lambda row: row[0],
+    _scalar_field("action", str),
+    _scalar_field("label", str),
+    _scalar_field("namespace", str),
+    _scalar_field("memory_id", _TEXT_OR_NONE),
+    _scalar_field("payload", str),
+    _scalar_field("policy", str),
+    _scalar_field("policy_namespace", str),
+    _scalar_field("policy_stamp", str),
+    _scalar_field("requested_by", str),
+    _scalar_field("requested_at", int),
+    _scalar_field("expires_at", int),
+    _scalar_field("home", str),
+    _scalar_field("asked_again_as", _TEXT_OR_NONE),
+    _list_field("outcome", [(str, str, int, str)], is_optional=True),
+)
+VOTE: Final = _kind(
+    "vote",
+    "votes",
+    ("pending_id", "voter_key"),
+    _pair_key,
+    lambda row: pair_key_text(row[0], row[1]),
+    _scalar_field("voter", str),
+    _scalar_field("vote", str),
+    _scalar_field("is_operator", bool),
+    _scalar_field("voted_at", int),
+    _scalar_field("comment", _TEXT_OR_NONE),
+)
+REMARK: Final = _kind(
+    "remark",
+    "remarks",
+    ("pending_id", "remark_id"),
+    _pair_key,
+    lambda row: pair_key_text(row[0], row[1]),
+    _scalar_field("text", str),
+    _scalar_field("made_at", int),
+)
+SUBSCRIPTION: Final = _kind(
+    "subscription",
+    "subscriptions",
+    ("subscription_id",),
+    _single_key,
+    lambda row: row[0],
+    _scalar_field("present", bool),
+    _scalar_field("url", str),
+    _list_field("events", []),
+    _scalar_field("signing_key", _TEXT_OR_NONE),
+    _scalar_field("namespace", _TEXT_OR_NONE),
+    _scalar_field("namespace_filter", _TEXT_OR_NONE),
+    _scalar_field("agent_filter", _TEXT_OR_NONE),
+    _scalar_field("created_at", int),
+)
 STREAM: Final = _kind(
     "stream",
     "stream_facts",
@@ -269,7 +366,12 @@ STREAM: Final = _kind(
     _scalar_field("predecessor", (str, type(None))),
     _scalar_field("certificate", (str, type(None))),
 )
-KINDS: Final = {kind.name: kind for kind in (MEMORY, LINK, ALIAS, AGENT, STREAM)}
+KINDS: Final = {
+    kind.name: kind
+    for kind in (
+        MEMORY, LINK, ALIAS, AGENT, NAMESPACE, KEY, PENDING, VOTE, REMARK, SUBSCRIPTION, STREAM,
+    )
+}
 """Every kind that this version can fold; ops of another kind are held."""
 
 
