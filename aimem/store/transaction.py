@@ -30,8 +30,9 @@ from aimem.model import (
 )
 from aimem.ports import Connection, Signer
 from aimem.store import oplog
+from aimem.store.fields import Kind
 from aimem.store.fold import Merge, fold_entries
-from aimem.store.kinds import KINDS, Kind, load_object
+from aimem.store.kinds import KINDS, load_object
 from aimem.store.view import Reindex, join_reindex
 
 OP_MAX_BYTES = 1_048_576
