@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -38,6 +39,23 @@ from aimem.store.view import Reindex, join_reindex
 OP_MAX_BYTES = 1_048_576
 
 
+_SAVEPOINT = "SAVEPOINT part"
+_ROLLBACK_TO = "ROLLBACK TO part"
+_RELEASE = "RELEASE part"
+
+
+class Gate(Protocol):
+    """Who judges ops before they are written: `service.Gate`. Without one, ops pass (repair, the stream's opening)."""
+
+    def judge(self, transaction: Transaction, label: str, entries: Sequence[Entry]) -> None:
+        """Let an op pass. Raises: Denied."""
+        ...
+
+    def note(self, transaction: Transaction, label: str, entries: Sequence[Entry], dot: Dot) -> None:
+        """Be told of an op that was written."""
+        ...
+
+
 class Tip(Struct, frozen=True, kw_only=True):
     """Where the writer stands: the end of its own stream and the clock that all ops so far have moved.
 
@@ -49,12 +67,22 @@ class Tip(Struct, frozen=True, kw_only=True):
     position: int = 0
 
 
+class Part(Struct, frozen=True):
+    """Where a part of a job began."""
+
+    tip: Tip
+    dot_count: int
+    changed: frozenset[int]
+    reindex: dict[int, Reindex]
+
+
 class Transaction:
     """One job's part of a group: reads see the group's earlier jobs; nothing is visible outside before COMMIT.
 
     Attributes:
       conn: for the store's queries; never used after the job.
       now: the wall clock when the job began.
+      gate: judges each op; None for what nobody asked for.
     """
 
     def __init__(self, conn: Connection, merge: Merge, signer: Signer, tip: Tip, now: Instant) -> None:
@@ -64,6 +92,7 @@ class Transaction:
         self.dots: list[Dot] = []
         self.changed: set[int] = set()
         self.reindex: dict[int, Reindex] = {}
+        self.gate: Gate | None = None
         self._merge = merge
         self._signer = signer
 
@@ -102,6 +131,8 @@ class Transaction:
                 f"one write may touch {MAX_OP_ENTRIES} objects and {OP_MAX_BYTES} bytes; "
                 f"this has {len(entries)} and {size}: split it"
             )
+        if self.gate is not None:
+            self.gate.judge(self, label, entries)
         head = self.tip.head
         clock = next_hlc(Hlc(self.tip.hlc), self.now)
         if clock > HLC_MAX:
@@ -124,7 +155,25 @@ class Transaction:
             position=position,
         )
         self.dots.append(dot)
+        if self.gate is not None:
+            self.gate.note(self, label, entries, dot)
         return dot
+
+    def begin_part(self) -> Part:
+        """Begin what may have to be taken back; `end_part` or `undo_part` follows."""
+        self.conn.execute(_SAVEPOINT)
+        return Part(self.tip, len(self.dots), frozenset(self.changed), dict(self.reindex))
+
+    def end_part(self) -> None:
+        """Keep what was done since `begin_part`."""
+        self.conn.execute(_RELEASE)
+
+    def undo_part(self, part: Part) -> None:
+        """Take back what was done since; as if it never was."""
+        self.conn.execute(_ROLLBACK_TO)
+        self.conn.execute(_RELEASE)
+        self.tip, self.changed, self.reindex = part.tip, set(part.changed), dict(part.reindex)
+        del self.dots[part.dot_count :]
 
     def fold(self, op: Op) -> None:
         """Join an op from elsewhere into the objects, without logging it: repair and replay, in any order."""
