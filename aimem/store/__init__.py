@@ -6,6 +6,7 @@ hand it plain functions, replication hands it the fold's rule.
 
 from aimem.store import (
     agents,
+    audit,
     curation,
     duplicates,
     embeddings,
@@ -83,6 +84,7 @@ __all__ = [
     "Wrote",
     "agents",
     "alias_key_text",
+    "audit",
     "curation",
     "digest",
     "duplicates",
