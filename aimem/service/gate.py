@@ -23,17 +23,17 @@ from aimem.store import (
     MEMORY,
     NAMESPACE,
     SUBSCRIPTION,
+    AuditRow,
     Transaction,
     agents,
+    audit,
     effective_expiry,
     namespaces,
     standing,
 )
-from aimem.store.audit import AuditRow
 
-ALLOWED: Final = "allowed"
-DENIED: Final = "denied"
-ASKED: Final = "asked"
+ALLOWED: Final = audit.ALLOWED
+DENIED: Final = audit.DENIED
 _OF_THE_SYSTEM: Final = "_curator"
 _COPIES: Final = frozenset({"promote", "consolidate", "curate", "restore", "rollback"})
 

@@ -26,6 +26,7 @@ from aimem.store import (
     topics,
     transfer,
 )
+from aimem.store.audit import AuditRow
 from aimem.store.changes import ChangeFeed
 from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
@@ -71,6 +72,7 @@ __all__ = [
     "STREAM",
     "SUBSCRIPTION",
     "VOTE",
+    "AuditRow",
     "ChangeFeed",
     "Clause",
     "Filters",
