@@ -58,7 +58,7 @@ class Gate:
     def __init__(self, who: Principal) -> None:
         self.who = who
         self.portion = Portion()
-        self.rows: list[AuditRow] = []
+        self.rows: list[audit.AuditRow] = []
         self.once: Once | None = None
         self._label = "write"
         self._is_open = False
@@ -123,8 +123,8 @@ class Gate:
     def _row(
         self, now: Instant, action: str, decision: str, namespace: str | None, target: str | None, version: str | None,
         count: int, rule: str | None = None,
-    ) -> AuditRow:
-        return AuditRow(
+    ) -> audit.AuditRow:
+        return audit.AuditRow(
             at=now, agent_id=self.who.agent_id, credential=self.who.credential.value, action=action, decision=decision,
             namespace=namespace, target=target, rule=rule, version=version, count=count, detail=None,
         )
