@@ -23,7 +23,6 @@ from aimem.store import (
     MEMORY,
     NAMESPACE,
     SUBSCRIPTION,
-    AuditRow,
     Transaction,
     agents,
     audit,

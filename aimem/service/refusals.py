@@ -42,6 +42,7 @@ class Refusals:
     def __init__(self) -> None:
         self.folding = Folding()
         self.arrived = trio.Event()
+        self.writing = trio.Lock()
         self.dropped_count = 0
         # Filled in the writer's thread and emptied in the loop's, which a deque allows.
         self._unfolded: deque[AuditRow] = deque()
@@ -150,20 +151,26 @@ async def _write_last(node: Node) -> None:
 
 
 async def _write_kept(node: Node) -> None:
-    while rows := node.refusals.take():
-        begun: list[bool] = []
-        try:
-            await node.store.write(_append, rows, begun)
-        except Unavailable:
+    # One at a time: who asks for all to be written must not pass rows that the task has taken and not written yet.
+    async with node.refusals.writing:
+        while rows := node.refusals.take():
+            await _write(node, rows)
+
+
+async def _write(node: Node, rows: Sequence[AuditRow]) -> None:
+    begun: list[bool] = []
+    try:
+        await node.store.write(_append_refusals, rows, begun)
+    except Unavailable:
+        node.refusals.give_back(rows)
+        raise
+    except BaseException:
+        # Cancelled: what the writer had begun it has also ended.
+        if not begun:
             node.refusals.give_back(rows)
-            raise
-        except BaseException:
-            # Cancelled: what the writer had begun it has also ended.
-            if not begun:
-                node.refusals.give_back(rows)
-            raise
+        raise
 
 
-def _append(transaction: Transaction, rows: Sequence[AuditRow], begun: list[bool]) -> None:
+def _append_refusals(transaction: Transaction, rows: Sequence[AuditRow], begun: list[bool]) -> None:
     begun.append(True)
     audit.append(transaction.conn, rows)
