@@ -27,6 +27,7 @@ from aimem.store import (
     topics,
     transfer,
 )
+from aimem.store.audit import AuditRow
 from aimem.store.changes import ChangeFeed
 from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
@@ -72,6 +73,7 @@ __all__ = [
     "STREAM",
     "SUBSCRIPTION",
     "VOTE",
+    "AuditRow",
     "ChangeFeed",
     "Clause",
     "Filters",
