@@ -5,7 +5,7 @@ errors, and never know how a value is stored or sent.
 """
 
 from aimem.model import rules, words
-from aimem.model.agent import Agent, Message, inbox_of, is_inbox
+from aimem.model.agent import Agent, Message, inbox_of, is_inbox, recipient_of
 from aimem.model.causality import (
     HLC_MAX,
     Dot,
@@ -22,6 +22,7 @@ from aimem.model.causality import (
     parse_stamp,
     unpack_stamp,
 )
+from aimem.model.event import Event, EventName, Exposure, event_for
 from aimem.model.governance import (
     AgentApprover,
     AgentKey,
@@ -107,6 +108,9 @@ __all__ = [
     "Dot",
     "Ending",
     "Entry",
+    "Event",
+    "EventName",
+    "Exposure",
     "FieldConflict",
     "FieldValue",
     "GovernancePolicy",
@@ -150,6 +154,7 @@ __all__ = [
     "dominates",
     "encode_entry",
     "entry_hash",
+    "event_for",
     "format_instant",
     "generated_title",
     "hlc_at",
@@ -164,6 +169,7 @@ __all__ = [
     "parse_dot",
     "parse_instant",
     "parse_stamp",
+    "recipient_of",
     "rules",
     "stream_id",
     "unpack_entries",
