@@ -5,7 +5,7 @@ errors, and never know how a value is stored or sent.
 """
 
 from aimem.model import rules, words
-from aimem.model.agent import Agent, Message, inbox_of, is_inbox
+from aimem.model.agent import Agent, Message, inbox_of, is_inbox, recipient_of
 from aimem.model.causality import (
     HLC_MAX,
     Dot,
@@ -21,6 +21,17 @@ from aimem.model.causality import (
     parse_dot,
     parse_stamp,
     unpack_stamp,
+)
+from aimem.model.event import Event, EventName, Exposure, event_for
+from aimem.model.governance import (
+    AgentKey,
+    Approver,
+    GovernancePolicy,
+    Level,
+    NamespaceRule,
+    PendingStatus,
+    Verb,
+    Vote,
 )
 from aimem.model.ids import (
     GLOBAL,
@@ -69,10 +80,12 @@ from aimem.model.op import (
     pack_entries,
     unpack_entries,
 )
-from aimem.model.principal import SYSTEM, Credential, Principal
+from aimem.model.principal import CURATOR, SYSTEM, Credential, Principal, Role
+from aimem.model.sight import Ground, Sight
 from aimem.model.words import Words
 
 __all__ = [
+    "CURATOR",
     "DAY_S",
     "GLOBAL",
     "HLC_MAX",
@@ -82,6 +95,8 @@ __all__ = [
     "SYSTEM_AGENT",
     "Agent",
     "AgentId",
+    "AgentKey",
+    "Approver",
     "ArchivedMemory",
     "Blank",
     "Candidate",
@@ -91,11 +106,17 @@ __all__ = [
     "Dot",
     "Ending",
     "Entry",
+    "Event",
+    "EventName",
+    "Exposure",
     "FieldConflict",
     "FieldValue",
+    "GovernancePolicy",
+    "Ground",
     "Hlc",
     "Instant",
     "JsonObject",
+    "Level",
     "Lifetimes",
     "Link",
     "LinkKey",
@@ -104,17 +125,23 @@ __all__ = [
     "Merged",
     "Message",
     "Namespace",
+    "NamespaceRule",
     "ObjectState",
     "Op",
     "PastValidity",
+    "PendingStatus",
     "Principal",
     "Relation",
+    "Role",
     "Scope",
+    "Sight",
     "Stamp",
     "StreamHead",
     "StreamId",
     "Tier",
     "Vector",
+    "Verb",
+    "Vote",
     "Words",
     "after",
     "blank_entry",
@@ -125,6 +152,7 @@ __all__ = [
     "dominates",
     "encode_entry",
     "entry_hash",
+    "event_for",
     "format_instant",
     "generated_title",
     "hlc_at",
@@ -139,6 +167,7 @@ __all__ = [
     "parse_dot",
     "parse_instant",
     "parse_stamp",
+    "recipient_of",
     "rules",
     "stream_id",
     "unpack_entries",

@@ -6,10 +6,12 @@ hand it plain functions, replication hands it the fold's rule.
 
 from aimem.store import (
     agents,
+    audit,
     curation,
     duplicates,
     embeddings,
     entities,
+    events,
     forgetting,
     fulltext,
     graph,
@@ -18,6 +20,7 @@ from aimem.store import (
     linkage,
     memories,
     messages,
+    namespaces,
     narrowing,
     oplog,
     statistics,
@@ -25,11 +28,29 @@ from aimem.store import (
     topics,
     transfer,
 )
-from aimem.store.changes import ChangeFeed
+from aimem.store.audit import AuditRow
+from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
-from aimem.store.kinds import AGENT, ALIAS, KINDS, LINK, LIVE, MEMORY, STREAM, alias_key_text, link_key_text
+from aimem.store.kinds import (
+    AGENT,
+    ALIAS,
+    KEY,
+    KINDS,
+    LINK,
+    LIVE,
+    MEMORY,
+    NAMESPACE,
+    PENDING,
+    REMARK,
+    STREAM,
+    SUBSCRIPTION,
+    VOTE,
+    alias_key_text,
+    link_key_text,
+    pair_key_text,
+)
 from aimem.store.schema import SCHEMA_VERSION
 from aimem.store.store import LOCK_SUFFIX, SOCKET_SUFFIX, NodeLock, Store, StorePorts, StoreSettings, Wrote
 from aimem.store.transaction import OP_MAX_BYTES, Transaction
@@ -38,20 +59,28 @@ from aimem.store.view import effective_expiry, expiry_judged, is_collected, stan
 __all__ = [
     "AGENT",
     "ALIAS",
+    "KEY",
     "KINDS",
     "LINK",
     "LIVE",
     "LOCK_SUFFIX",
     "MEMORY",
+    "NAMESPACE",
     "OP_MAX_BYTES",
+    "PENDING",
+    "REMARK",
     "SCHEMA_VERSION",
     "SOCKET_SUFFIX",
     "STREAM",
+    "SUBSCRIPTION",
+    "VOTE",
+    "AuditRow",
     "ChangeFeed",
     "Clause",
     "Filters",
     "Merge",
     "NodeLock",
+    "Pulse",
     "Store",
     "StorePorts",
     "StoreSettings",
@@ -60,12 +89,14 @@ __all__ = [
     "Wrote",
     "agents",
     "alias_key_text",
+    "audit",
     "curation",
     "digest",
     "duplicates",
     "effective_expiry",
     "embeddings",
     "entities",
+    "events",
     "expiry_judged",
     "fold_entries",
     "forgetting",
@@ -80,8 +111,10 @@ __all__ = [
     "matching",
     "memories",
     "messages",
+    "namespaces",
     "narrowing",
     "oplog",
+    "pair_key_text",
     "standing",
     "statistics",
     "taxonomy",

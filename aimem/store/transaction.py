@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -21,6 +22,7 @@ from aimem.model import (
     Instant,
     ObjectState,
     Op,
+    Principal,
     Stamp,
     StreamHead,
     chain_hash,
@@ -29,12 +31,35 @@ from aimem.model import (
     next_hlc,
 )
 from aimem.ports import Connection, Signer
-from aimem.store import oplog
+from aimem.store import events, oplog
+from aimem.store.fields import Kind
 from aimem.store.fold import Merge, fold_entries
-from aimem.store.kinds import KINDS, Kind, load_object
+from aimem.store.kinds import KINDS, load_object
 from aimem.store.view import Reindex, join_reindex
 
 OP_MAX_BYTES = 1_048_576
+
+
+_SAVEPOINT = "SAVEPOINT part"
+_ROLLBACK_TO = "ROLLBACK TO part"
+_RELEASE = "RELEASE part"
+
+
+class Gate(Protocol):
+    """Who judges ops before they are written: `service.Gate`. Without one, ops pass (repair, the stream's opening)."""
+
+    @property
+    def who(self) -> Principal:
+        """On whose behalf ops are written."""
+        ...
+
+    def judge(self, transaction: Transaction, label: str, entries: Sequence[Entry]) -> None:
+        """Let an op pass. Raises: Denied."""
+        ...
+
+    def note(self, transaction: Transaction, label: str, entries: Sequence[Entry], dot: Dot) -> None:
+        """Be told of an op that was written."""
+        ...
 
 
 class Tip(Struct, frozen=True, kw_only=True):
@@ -48,12 +73,23 @@ class Tip(Struct, frozen=True, kw_only=True):
     position: int = 0
 
 
+class Part(Struct, frozen=True):
+    """Where a part of a job began."""
+
+    tip: Tip
+    dot_count: int
+    changed: frozenset[int]
+    reindex: dict[int, Reindex]
+
+
 class Transaction:
     """One job's part of a group: reads see the group's earlier jobs; nothing is visible outside before COMMIT.
 
     Attributes:
       conn: for the store's queries; never used after the job.
       now: the wall clock when the job began.
+      gate: judges each op; None for what nobody asked for.
+      has_events: whether somebody who follows events has something to look for after the commit.
     """
 
     def __init__(self, conn: Connection, merge: Merge, signer: Signer, tip: Tip, now: Instant) -> None:
@@ -63,6 +99,8 @@ class Transaction:
         self.dots: list[Dot] = []
         self.changed: set[int] = set()
         self.reindex: dict[int, Reindex] = {}
+        self.gate: Gate | None = None
+        self.has_events = False
         self._merge = merge
         self._signer = signer
 
@@ -101,6 +139,8 @@ class Transaction:
                 f"one write may touch {MAX_OP_ENTRIES} objects and {OP_MAX_BYTES} bytes; "
                 f"this has {len(entries)} and {size}: split it"
             )
+        if self.gate is not None:
+            self.gate.judge(self, label, entries)
         head = self.tip.head
         clock = next_hlc(Hlc(self.tip.hlc), self.now)
         if clock > HLC_MAX:
@@ -116,22 +156,44 @@ class Transaction:
             signature=self._signer.sign(chained),
         )
         position = oplog.append(self.conn, op, tuple((entry.kind, entry.key) for entry in entries))
-        self._fold(stamp, entries)
+        self._fold(op, entries)
         self.tip = Tip(
             head=StreamHead(stream=head.stream, seq=dot.seq, hlc=clock, chain_hash=chained),
             hlc=clock,
             position=position,
         )
         self.dots.append(dot)
+        if self.gate is not None:
+            self.gate.note(self, label, entries, dot)
         return dot
+
+    def begin_part(self) -> Part:
+        """Begin what may have to be taken back; `end_part` or `undo_part` follows."""
+        self.conn.execute(_SAVEPOINT)
+        return Part(self.tip, len(self.dots), frozenset(self.changed), dict(self.reindex))
+
+    def end_part(self) -> None:
+        """Keep what was done since `begin_part`."""
+        self.conn.execute(_RELEASE)
+
+    def undo_part(self, part: Part) -> None:
+        """Take back what was done since; as if it never was."""
+        self.conn.execute(_ROLLBACK_TO)
+        self.conn.execute(_RELEASE)
+        self.tip, self.changed, self.reindex = part.tip, set(part.changed), dict(part.reindex)
+        del self.dots[part.dot_count :]
 
     def fold(self, op: Op) -> None:
         """Join an op from elsewhere into the objects, without logging it: repair and replay, in any order."""
         entries = [decode_entry(data) for data in op.entries]
-        self._fold(op.stamp, entries)
+        self._fold(op, entries)
         self.tip = msgspec.structs.replace(self.tip, hlc=max(self.tip.hlc, op.stamp.hlc))
 
-    def _fold(self, stamp: Stamp, entries: Sequence[Entry | Blank]) -> None:
-        viewed = fold_entries(self.conn, self._merge, stamp, entries, self.now)
-        self.changed |= viewed.changed
-        join_reindex(self.reindex, viewed.reindex)
+    def _fold(self, op: Op, entries: Sequence[Entry | Blank]) -> None:
+        folded = fold_entries(self.conn, self._merge, op.stamp, entries, self.now)
+        self.changed |= folded.viewed.changed
+        join_reindex(self.reindex, folded.viewed.reindex)
+        is_own = op.dot.stream == self.tip.head.stream
+        actor = self.gate.who.agent_id if is_own and self.gate is not None else None
+        source = events.Source(dot=op.dot, label=op.kind, agent_id=actor, is_own=is_own)
+        self.has_events = bool(events.note(self.conn, source, folded.changes, self.now)) or self.has_events
