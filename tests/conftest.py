@@ -15,10 +15,10 @@ import trio.testing
 
 IN_CI = bool(os.environ.get("CI"))
 TESTS = Path(__file__).resolve().parent
-STAGES_APART = frozenset({"bench", "quality", "sim"})
+STAGES_APART = frozenset({"bench", "quality"})
 """Folders that `.ci/run` runs as stages of their own."""
-STAGES_DEEPER = frozenset({"campaign"})
-"""Folders that a plain run takes in brief and `.ci/run`, which names them, as a whole (tests/campaign/conftest.py)."""
+STAGES_DEEPER = frozenset({"campaign", "sim"})
+"""Folders that a plain run takes in brief and `.ci/run`, which names them, as a whole (each by its conftest.py)."""
 
 WORKERS = 2
 """A plain run takes so many processes: two cores are what it has at least, and more of them wait for the disk."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 
 from aimem.model import Blank, Dot, Entry, Vector, covers, decode_entry
 from aimem.ports import Connection
@@ -135,15 +135,15 @@ def check_deletes(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) -> None
                 watcher.find("resurrection", f"deed {deed.number}: {deed.subjects[0]} is not dead on {name}")
 
 
-def check_refused(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) -> None:
-    """What somebody was told did not happen did not happen."""
-    marks = {deed.mark: deed for deed in deeds if deed.mark and deed.is_refused}
+def check_refused(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher, doubled: Set[str]) -> None:
+    """What somebody was told did not happen did not happen; but a copy of a request may still meet its chance."""
+    marks = {deed.mark: deed for deed in deeds if deed.mark and deed.is_refused and deed.key not in doubled}
     for written in watcher.written.values():
         for data in written.op.entries:
-            for mark in marks:
+            for mark, deed in marks.items():
                 watcher.checks += 1
-                if f"{mark}".encode() in data:
-                    watcher.find("refused", f"deed {marks[mark].number} was refused, and {_name(written.op.dot)} is it")
+                if mark.encode() in data:
+                    watcher.find("refused", f"deed {deed.number} was refused, and {_name(written.op.dot)} is it")
     for name, conn in sorted(nodes.items()):
         for mark, deed in marks.items():
             if conn.execute(_MARKED, (f"%{mark}%", f"%{mark}%")).fetchone() is not None:

@@ -54,12 +54,14 @@ class Network:
       cut: (source, target) pairs on which nothing passes.
       clogged: pair -> until when messages wait.
       is_calm: nothing is lost, doubled or late any more.
+      doubled: idempotency keys of requests of which a copy travels on, whatever the first was told.
     """
 
     def __init__(self, swarm: Swarm, trace: Trace, machines: Mapping[str, Any]) -> None:
         self.cut: set[tuple[str, str]] = set()
         self.clogged: dict[tuple[str, str], float] = {}
         self.is_calm = False
+        self.doubled: set[str] = set()
         self.kept: list[Parcel] = []
         self.nursery: trio.Nursery | None = None
         self._swarm, self._trace, self._machines = swarm, trace, machines
@@ -78,7 +80,8 @@ class Network:
             delay_s += rng.uniform(0.5, 8.0)
         is_lost = not self.is_calm and rng.random() < self._loss(source, target)
         await trio.sleep(delay_s)
-        while (until := self.clogged.get((source, target), 0.0)) > trio.current_time():
+        until = self.clogged.get((source, target), 0.0)
+        if until > trio.current_time():
             await trio.sleep(until - trio.current_time() + rng.uniform(0, 0.1))
         return not is_lost and (source, target) not in self.cut
 
@@ -170,6 +173,7 @@ class Network:
             await process.power.wait_going()
             self.keep(parcel)
         if self.is_doubled():
+            self.doubled.update(value.decode() for name, value in parcel.headers if name == b"idempotency-key")
             self.nursery.start_soon(self.deliver_again, parcel)
         arrives = await self.travel(parcel.source, parcel.target)
         self._trace.note("ask", parcel.source, parcel.target, parcel.method, parcel.path, len(parcel.body), arrives)

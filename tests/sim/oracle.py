@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from aimem.model import Blank, Op, Stamp, decode_entry
+from aimem.model import Blank, Entry, Op, Stamp, decode_entry
 from aimem.ports import Connection
 from aimem.store import KINDS
 from aimem.store.kinds import all_objects
@@ -37,19 +37,19 @@ class Model:
             for data in op.entries:
                 self._join(decode_entry(data), op.stamp)
 
-    def _join(self, entry: object, stamp: Stamp) -> None:
+    def _join(self, entry: Entry | Blank, stamp: Stamp) -> None:
         if isinstance(entry, Blank):
             self._bury((entry.kind, entry.key), entry.dead_since)
             return
-        key = (entry.kind, entry.key)  # type: ignore[attr-defined]
-        if entry.dead:  # type: ignore[attr-defined]
+        key = (entry.kind, entry.key)
+        if entry.dead:
             self._bury(key, stamp.text())
             return
         found = self.objects.setdefault(key, {"born": None, "author": None, "fields": {}})
-        if entry.create is not None and (found["born"] is None or stamp.text() < found["born"]):  # type: ignore
-            found["born"], found["author"] = stamp.text(), entry.create.author  # type: ignore[attr-defined]
+        if entry.create is not None and (found["born"] is None or stamp.text() < found["born"]):
+            found["born"], found["author"] = stamp.text(), entry.create.author
         fields: dict[str, tuple[str, object]] = found["fields"]  # type: ignore[assignment]
-        for name, value in entry.fields.items():  # type: ignore[attr-defined]
+        for name, value in entry.fields.items():
             known = fields.get(name)
             if known is None or self._wins(key[0], name, (stamp.text(), value), known):
                 fields[name] = (stamp.text(), value)

@@ -1,4 +1,4 @@
-"""Clients that do everything at once: each act is one HTTP request, retried under its idempotency key, here or there."""
+"""Clients that do everything at once: each act is an HTTP request, retried under its idempotency key, here or there."""
 
 from __future__ import annotations
 

@@ -158,7 +158,7 @@ class World:
         checks.check_model(nodes, watcher, self.swarm.rng("model"))
         checks.check_acknowledged(deeds, nodes, watcher)
         checks.check_deletes(deeds, nodes, watcher)
-        checks.check_refused(deeds, nodes, watcher)
+        checks.check_refused(deeds, nodes, watcher, self.network.doubled)
         checks.check_retries(deeds, watcher)
         for machine in self.machines.values():
             if machine.running is not None:

@@ -1,0 +1,51 @@
+"""Which seeds are run: fixed ones, those of a commit, and the ones that ever failed."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from pathlib import Path
+
+from msgspec import Struct
+
+HERE = Path(__file__).parent
+CORPUS = HERE / "corpus.txt"
+BRIEF_COUNT, BRIEF_S = 4, 20.0
+FULL_COUNT, FULL_S = 60, 60.0
+
+
+class Case(Struct, frozen=True):
+    """One run: the seed, how long its storm lasts, and how many nodes, if not what the seed says."""
+
+    seed: int
+    seconds: float
+    nodes: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.seed}x{self.seconds:g}s" + (f"x{self.nodes}" if self.nodes else "")
+
+
+def brief() -> list[Case]:
+    """The slice of a plain run: always the same seeds, so that it fails for whoever broke something."""
+    return [Case(seed, BRIEF_S, 3) for seed in range(1, BRIEF_COUNT + 1)]
+
+
+def full() -> list[Case]:
+    """Other seeds for each commit: in the long run they are many."""
+    first = int.from_bytes(hashlib.sha256(_commit()).digest()[:4], "big")
+    return [Case(first + number, FULL_S) for number in range(FULL_COUNT)]
+
+
+def corpus() -> list[Case]:
+    """The runs that ever failed, each line `seed seconds nodes|-  # what was found`."""
+    cases = []
+    for line in CORPUS.read_text().splitlines():
+        words = line.partition("#")[0].split()
+        if words:
+            cases.append(Case(int(words[0]), float(words[1]), None if words[2] == "-" else int(words[2])))
+    return cases
+
+
+def _commit() -> bytes:
+    asked = subprocess.run(["git", "rev-parse", "HEAD"], cwd=HERE, capture_output=True, check=False)
+    return asked.stdout.strip()

@@ -1,0 +1,52 @@
+"""Meshes of whole nodes under every fault at once keep what was promised."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.sim import seeds
+from tests.sim.__main__ import complaint_of, main
+from tests.sim.swarm import roll
+from tests.sim.world import simulate
+
+
+@pytest.mark.slow
+def test_all_promises_hold_under_this_seed(case: seeds.Case) -> None:
+    report = simulate(roll(case.seed, nodes=case.nodes), case.seconds)
+    assert not report.violations, complaint_of(report, case.seconds, case.nodes)
+    assert report.converged_s >= 0
+    assert report.acked
+    assert report.checks > 500
+
+
+@pytest.mark.slow
+def test_a_seed_makes_the_same_run_in_every_process() -> None:
+    def trace(hash_seed: str) -> str:
+        command = [sys.executable, "-m", "tests.sim", "--seeds", "6", "--seconds", "10", "--nodes", "3"]
+        ran = subprocess.run(
+            command, env={"PYTHONHASHSEED": hash_seed}, cwd=seeds.HERE.parents[1], capture_output=True, text=True,
+            check=True,
+        )
+        return ran.stdout.partition(" trace ")[2].partition(":")[0]
+
+    assert trace("1") == trace("2") != ""
+
+
+@pytest.mark.slow
+def test_a_run_prints_what_happened_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeds", "2:3", "--seconds", "3", "--nodes", "2"]) == 0
+    first, last = capsys.readouterr().out.splitlines()
+    for word in ("seed 2 ok trace ", "2 nodes", "faults: ", "checks"):
+        assert word in first
+    assert last.startswith("1 seeds, 0 failed")
+
+
+def test_the_corpus_can_be_read() -> None:
+    assert len(set(map(str, seeds.corpus()))) == len(seeds.corpus())
+
+
+def test_a_commit_has_its_own_seeds() -> None:
+    assert len({case.seed for case in seeds.full()}) == seeds.FULL_COUNT
