@@ -34,6 +34,7 @@ from aimem.model.ids import (
     stream_id,
 )
 from aimem.model.instant import DAY_S, SECOND_US, Instant, after, format_instant, parse_instant
+from aimem.model.intake import Intake, Stop, StopReason, Take
 from aimem.model.memory import (
     ArchivedMemory,
     Candidate,
@@ -95,6 +96,7 @@ __all__ = [
     "FieldValue",
     "Hlc",
     "Instant",
+    "Intake",
     "JsonObject",
     "Lifetimes",
     "Link",
@@ -111,8 +113,11 @@ __all__ = [
     "Relation",
     "Scope",
     "Stamp",
+    "Stop",
+    "StopReason",
     "StreamHead",
     "StreamId",
+    "Take",
     "Tier",
     "Vector",
     "Words",

@@ -5,7 +5,7 @@ anything: the simulation replaces each of them. The network port is the HTTP cli
 of it is here; the embedder's real maker needs fastembed and lives in `search`.
 """
 
-from aimem.ports.chance import Chance, Signer, system_chance
+from aimem.ports.chance import Chance, Signer, is_signed, system_chance
 from aimem.ports.clock import Clock, system_clock
 from aimem.ports.embedder import Embedder
 from aimem.ports.files import (
@@ -42,6 +42,7 @@ __all__ = [
     "SqlValue",
     "Threads",
     "delayed_threads",
+    "is_signed",
     "system_chance",
     "system_clock",
     "system_files",

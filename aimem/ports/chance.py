@@ -6,7 +6,8 @@ import random
 import secrets
 from typing import Protocol
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 
 class Signer(Protocol):
@@ -59,6 +60,15 @@ class Ed25519Signer:
     def sign(self, message: bytes) -> bytes:
         """Sign; deterministic for a given key and message."""
         return self._key.sign(message)
+
+
+def is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the holder of this raw public key signed the message; a key or a signature of another form did not."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
 
 
 class SeededChance:

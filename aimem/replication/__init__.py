@@ -4,6 +4,7 @@ Owns the fold and everything that decides what an op means for a node. Must neve
 handed these functions.
 """
 
+from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.merge import merge_entry
 
-__all__ = ["merge_entry"]
+__all__ = ["CLOCK_BOUND_S", "CLOCK_WARN_S", "examine", "is_ahead", "merge_entry"]

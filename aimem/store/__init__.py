@@ -14,12 +14,14 @@ from aimem.store import (
     fulltext,
     graph,
     idempotency,
+    inbound,
     likeness,
     linkage,
     memories,
     messages,
     narrowing,
     oplog,
+    outbound,
     statistics,
     taxonomy,
     topics,
@@ -29,9 +31,12 @@ from aimem.store.changes import ChangeFeed
 from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
+from aimem.store.inbound import Examine, LogBook, Received
 from aimem.store.kinds import AGENT, ALIAS, KINDS, LINK, LIVE, MEMORY, STREAM, alias_key_text, link_key_text
+from aimem.store.logfeed import LogFeed
+from aimem.store.outbound import HeldDots, LogPage
 from aimem.store.schema import SCHEMA_VERSION
-from aimem.store.store import LOCK_SUFFIX, SOCKET_SUFFIX, NodeLock, Store, StorePorts, StoreSettings, Wrote
+from aimem.store.store import LOCK_SUFFIX, SOCKET_SUFFIX, Assent, NodeLock, Store, StorePorts, StoreSettings, Wrote
 from aimem.store.transaction import OP_MAX_BYTES, Transaction
 from aimem.store.view import effective_expiry, expiry_judged, is_collected, standing
 
@@ -47,11 +52,18 @@ __all__ = [
     "SCHEMA_VERSION",
     "SOCKET_SUFFIX",
     "STREAM",
+    "Assent",
     "ChangeFeed",
     "Clause",
+    "Examine",
     "Filters",
+    "HeldDots",
+    "LogBook",
+    "LogFeed",
+    "LogPage",
     "Merge",
     "NodeLock",
+    "Received",
     "Store",
     "StorePorts",
     "StoreSettings",
@@ -72,6 +84,7 @@ __all__ = [
     "fulltext",
     "graph",
     "idempotency",
+    "inbound",
     "is_collected",
     "likeness",
     "link_key_text",
@@ -82,6 +95,7 @@ __all__ = [
     "messages",
     "narrowing",
     "oplog",
+    "outbound",
     "standing",
     "statistics",
     "taxonomy",

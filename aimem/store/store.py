@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar  # Any: see Store.write
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar  # Any: see Store.write
 
 import trio
 from msgspec import Struct
 
 from aimem.errors import AimemError, Bug, Corrupt, InvalidRequest, Unavailable
-from aimem.model import StreamId
+from aimem.model import Dot, StreamHead, StreamId
 from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, FileLock, Files, Mode, Threads
-from aimem.store import oplog, schema
+from aimem.store import inbound, oplog, outbound, schema
 from aimem.store.changes import ChangeFeed
 from aimem.store.faults import translate, translated
 from aimem.store.fold import Merge
 from aimem.store.identity import Identity, load_identity
+from aimem.store.logfeed import LogFeed
 from aimem.store.readers import Readers
 from aimem.store.transaction import Tip, Transaction
 from aimem.store.writer import Writer, WriterCounts, Written
@@ -30,6 +31,7 @@ LOCK_SUFFIX = ".lock"
 SOCKET_SUFFIX = ".sock"
 MAGIC = b"SQLite format 3\0"
 STOP_GRACE_S = 30.0
+REFOLD_BATCH = 500
 
 
 class StoreSettings(Struct, frozen=True, kw_only=True):
@@ -53,10 +55,26 @@ class StorePorts(Struct, frozen=True, kw_only=True):
 
 
 class Wrote(Struct, frozen=True):
-    """A committed write: what its function returned, and the version (`stream:seq`) of its last op, if it wrote one."""
+    """A committed write: what its function returned, and the version (`stream:seq`) of its last op, if it wrote one.
+
+    `acks` counts the nodes that have it, this one included; None where nobody was asked.
+    """
 
     value: Any
     version: str | None
+    acks: int | None = None
+
+
+class Assent(Protocol):
+    """What one write asks of other nodes: see `replication.Mesh`."""
+
+    def agree(self) -> None:
+        """Before the first op of the write, in the writer's thread. Raises: Unavailable(not_applied)."""
+        ...
+
+    async def wait(self, dots: Sequence[Dot]) -> int:
+        """After the commit: until enough nodes have these ops. Returns: how many. Raises: Unavailable."""
+        ...
 
 
 class NodeLock:
@@ -123,14 +141,16 @@ class Store:
 
     Two tasks follow its commits: `feed` is for whoever keeps vectors, `worded` for whoever keeps the indexes of words.
 
-    Every write is a plain function of a Transaction, every read one of a Connection; both run in one hop.
+    Every write is a plain function of a Transaction, every read one of a Connection; both run in one hop. `log` tells
+    how far the op log is known.
     """
 
     def __init__(
         self, settings: StoreSettings, ports: StorePorts, tell: Callable[[str], None] = lambda _: None
     ) -> None:
         self.settings = settings
-        self.feed, self.worded = ChangeFeed(), ChangeFeed()
+        self.feed, self.worded, self.log = ChangeFeed(), ChangeFeed(), LogFeed()
+        self._assent: Callable[[], Assent | None] = _nobody
         self._ports, self._tell = ports, tell
         self._writer = Writer(
             clock=ports.clock,
@@ -140,9 +160,11 @@ class Store:
             group_count=settings.group_count,
             translate=partial(translate, path=settings.db),
             publish=self._publish_nowait,
+            publish_heads=self.log.publish_nowait,
         )
         self._readers = Readers(files=ports.files, threads=ports.threads, path=settings.db, count=settings.reader_count)
         self._identity: Identity | None = None
+        self._holds_ops = False
 
     @property
     def stream(self) -> StreamId:
@@ -181,14 +203,17 @@ class Store:
         Raises: Corrupt (fatal), Unavailable, InvalidRequest if it cannot be opened; Corrupt if it cannot be trusted.
         """
         threads, limiter = self._ports.threads, self._writer.limiter
-        conn, identity, tip = await threads.run(self._open, limiter=limiter)
+        conn, identity, tip, heads = await threads.run(self._open, limiter=limiter)
         self._identity = identity
+        self.log.publish_nowait(heads)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._writer.run, conn, identity.signer, tip)
                 nursery.start_soon(self._readers.wait_corrupt)
                 if identity.opening:
-                    await self.write(_open_stream, identity)
+                    await self._writer.write(lambda transaction: _open_stream(transaction, identity))
+                if self._holds_ops:
+                    await self._refold_held()
                 task_status.started()
         except* (AimemError, OSError) as group:
             raise _single(group) from group
@@ -199,11 +224,37 @@ class Store:
     async def write(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Wrote:
         """Run `fn(transaction, …)` in the next group and wait for its commit.
 
+        Where other nodes are asked (`ask_others`), also for their assent to whatever ops it writes.
+
         Returns: its result (typed Any: a queue of jobs of all types lies between) and the version token.
         Raises: what `fn` raises, Unavailable, Corrupt.
         """
-        written: Written = await self._writer.write(lambda transaction: fn(transaction, *args, **kwargs))
-        return Wrote(written.value, str(written.dots[-1]) if written.dots else None)
+        assent = self._assent()
+
+        def run(transaction: Transaction) -> T:
+            if assent is not None:
+                transaction.agree_before_ops(assent.agree)
+            return fn(transaction, *args, **kwargs)
+
+        written: Written = await self._writer.write(run)
+        dots, acks = written.dots + written.stands_on, None
+        if assent is not None and dots:
+            acks = await assent.wait(dots)
+        return Wrote(written.value, str(written.dots[-1]) if written.dots else None, acks)
+
+    def ask_others(self, assent: Callable[[], Assent | None]) -> None:
+        """Have other nodes asked at each write; `assent` is called by the task that writes, and None asks nobody."""
+        self._assent = assent
+
+    async def _refold_held(self) -> None:
+        """Apply what an earlier version could not; this one may."""
+        position = 0
+        while True:
+            refold = partial(inbound.refold_held, after_position=position, limit=REFOLD_BATCH)
+            written = await self._writer.write(refold)
+            if written.value == 0:
+                return
+            position = written.value
 
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `fn(connection, …)` on one consistent snapshot, stopped at the caller's deadline.
@@ -212,7 +263,7 @@ class Store:
         """
         return await self._readers.read(lambda conn: fn(conn, *args, **kwargs))
 
-    def _open(self) -> tuple[Connection, Identity, Tip]:
+    def _open(self) -> tuple[Connection, Identity, Tip, Mapping[StreamId, StreamHead]]:
         db, ports = self.settings.db, self._ports
         with translated(db):
             conn = ports.files.connect(db, Mode.READ_WRITE_CREATE)
@@ -222,10 +273,12 @@ class Store:
                 schema.ensure_schema(conn, ports.files, db, version, self._tell)
                 identity = load_identity(conn, ports.files, ports.chance, db, self.settings.node)
                 tip = Tip(head=identity.head, hlc=max(identity.head.hlc, oplog.last_hlc(conn)))
+                heads = outbound.heads(conn)
+                self._holds_ops = outbound.held(conn, 1).count > 0
             except BaseException:
                 conn.close()
                 raise
-            return conn, identity, tip
+            return conn, identity, tip, heads
 
     def _close(self, conn: Connection) -> None:
         try:
@@ -252,6 +305,10 @@ def _recognised(conn: Connection, db: Path) -> int:
         raise Unavailable(
             f"{db} cannot be opened ({error}); check that its disk has room and is sound, and start again"
         ) from error
+
+
+def _nobody() -> None:
+    return None
 
 
 def _open_stream(transaction: Transaction, identity: Identity) -> None:
