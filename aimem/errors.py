@@ -41,6 +41,10 @@ class Code(StrEnum):
     FOREIGN_HOST = "foreign_host"
     FOREIGN_ORIGIN = "foreign_origin"
     INSECURE_BIND = "insecure_bind"
+    DENIED_BY_POLICY = "denied_by_policy"
+    OPERATOR_REQUIRED = "operator_required"
+    IDENTITY_MISMATCH = "identity_mismatch"
+    OUTSIDE_HOME = "outside_home"
     # Refinements of Conflict.
     NAME_TAKEN = "name_taken"
     ID_TAKEN = "id_taken"

@@ -22,6 +22,17 @@ from aimem.model.causality import (
     parse_stamp,
     unpack_stamp,
 )
+from aimem.model.governance import (
+    AgentApprover,
+    AgentKey,
+    Consensus,
+    GovernancePolicy,
+    Level,
+    NamespaceRule,
+    PendingStatus,
+    Verb,
+    Vote,
+)
 from aimem.model.ids import (
     GLOBAL,
     SYSTEM_AGENT,
@@ -70,10 +81,12 @@ from aimem.model.op import (
     pack_entries,
     unpack_entries,
 )
-from aimem.model.principal import SYSTEM, Credential, Principal
+from aimem.model.principal import CURATOR, SYSTEM, Credential, Principal, Role
+from aimem.model.sight import Ground, Sight
 from aimem.model.words import Words
 
 __all__ = [
+    "CURATOR",
     "DAY_S",
     "GLOBAL",
     "HLC_MAX",
@@ -82,11 +95,14 @@ __all__ = [
     "SYSTEM",
     "SYSTEM_AGENT",
     "Agent",
+    "AgentApprover",
     "AgentId",
+    "AgentKey",
     "ArchivedMemory",
     "Blank",
     "Candidate",
     "Cell",
+    "Consensus",
     "Create",
     "Credential",
     "Dot",
@@ -94,10 +110,13 @@ __all__ = [
     "Entry",
     "FieldConflict",
     "FieldValue",
+    "GovernancePolicy",
+    "Ground",
     "Hlc",
     "Instant",
     "Intake",
     "JsonObject",
+    "Level",
     "Lifetimes",
     "Link",
     "LinkKey",
@@ -106,12 +125,16 @@ __all__ = [
     "Merged",
     "Message",
     "Namespace",
+    "NamespaceRule",
     "ObjectState",
     "Op",
     "PastValidity",
+    "PendingStatus",
     "Principal",
     "Relation",
+    "Role",
     "Scope",
+    "Sight",
     "Stamp",
     "Stop",
     "StopReason",
@@ -120,6 +143,8 @@ __all__ = [
     "Take",
     "Tier",
     "Vector",
+    "Verb",
+    "Vote",
     "Words",
     "after",
     "blank_entry",

@@ -10,6 +10,7 @@ from aimem.errors import Bug, NotFound
 from aimem.model import Agent, AgentId, Entry, FieldValue, Principal, rules
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
+from aimem.service.writing import write_as
 from aimem.store import AGENT, Transaction, agents
 from aimem.wire import AgentRequest, AgentsOut, AgentsQuery, Deleted, Registered, agent_out
 
@@ -38,7 +39,7 @@ async def register_agent(node: Node, who: Principal, request: AgentRequest, once
     agent_id = rules.agent_id(request.agent_id)
     agent_type = rules.agent_type(request.agent_type)
     capabilities = rules.tags(request.capabilities or [], field="capabilities")
-    wrote = await node.store.write(_register, node, who, agent_id, agent_type, capabilities, once)
+    wrote = await write_as(node, who, _register, node, who, agent_id, agent_type, capabilities, once)
     answer: Registered = wrote.value
     return answer
 
@@ -99,7 +100,7 @@ def _entry(
 
 async def remove_agent(node: Node, who: Principal, agent_id: str, once: Once | None = None) -> Deleted:
     """Take a registration back; the agent may register again. Raises: NotFound, InvalidRequest, Unavailable."""
-    answer: Deleted = (await node.store.write(_remove, node, who, rules.agent_id(agent_id), once)).value
+    answer: Deleted = (await write_as(node, who, _remove, node, who, rules.agent_id(agent_id), once)).value
     return answer
 
 

@@ -29,6 +29,7 @@ from aimem.service.edit import free_name, refuse_reserved, rows_of
 from aimem.service.lifetimes import BATCH, purge_batch
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
+from aimem.service.writing import write_as
 from aimem.store import LIVE, MEMORY, Transaction, memories, statistics, visible_to
 from aimem.wire import (
     ArchivedOut,
@@ -79,7 +80,7 @@ async def archive(node: Node, who: Principal, request: ArchiveRequest, once: Onc
     rules.bounded(len(request.ids), 1, ARCHIVE_MAX_IDS, field="ids")
     ids = tuple(dict.fromkeys(rules.memory_id(text, field=f"ids[{i}]") for i, text in enumerate(request.ids)))
     reason = rules.title(request.reason, field="reason")[: rules.REASON_MAX_CHARS] or "archive"
-    answer: ArchiveResult = (await node.store.write(_archive, node, who, ids, reason, once)).value
+    answer: ArchiveResult = (await write_as(node, who, _archive, node, who, ids, reason, once)).value
     return answer
 
 
@@ -124,7 +125,7 @@ async def restore(
     Raises: NotFound, Conflict(name_taken, or id_taken if it is not archived), InvalidRequest, Unavailable.
     """
     whole = rules.memory_id(memory_id)
-    answer: Restored = (await node.store.write(_restore, node, who, whole, query, once)).value
+    answer: Restored = (await write_as(node, who, _restore, node, who, whole, query, once)).value
     return answer
 
 
@@ -217,7 +218,7 @@ async def purge_archive(node: Node, who: Principal, query: PurgeQuery) -> Purged
         raise InvalidRequest("give older_than_days, or all=true to purge the whole archive", field="older_than_days")
     total = 0
     while True:
-        purged: int = (await node.store.write(purge_batch, visible_to(who), before)).value
+        purged: int = (await write_as(node, who, purge_batch, visible_to(who), before)).value
         total += purged
         if purged < BATCH:
             return Purged(purged=total)

@@ -13,6 +13,7 @@ from aimem.service.consolidating import Recipe, replace_by_one
 from aimem.service.grouping import Group, decide_groups, digest_of, title_of
 from aimem.service.node import Node
 from aimem.service.once import fresh_id
+from aimem.service.writing import write_as
 from aimem.store import Clause, Filters, Transaction, curation, memories, visible_to
 from aimem.wire import AutoConsolidated, AutoConsolidateRequest, Consolidated, GroupOut
 
@@ -46,7 +47,7 @@ async def auto_consolidate(node: Node, who: Principal, request: AutoConsolidateR
     for item in found[:GROUPS_MAX]:
         made = None
         if not request.dry_run:
-            wrote = await node.store.write(_consolidate_group, node, who, item, tier, least)
+            wrote = await write_as(node, who, _consolidate_group, node, who, item, tier, least)
             made = wrote.value
             if made is None:
                 continue

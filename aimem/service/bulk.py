@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -15,6 +16,8 @@ from aimem.service.hooks import offer_hook
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
 from aimem.service.remember import store_draft
+from aimem.service.waiting import Waiting
+from aimem.service.writing import in_part, write_as
 from aimem.store import Transaction
 from aimem.wire import BulkAnswer, BulkMemories, BulkRequest, BulkResult, CreateMemory, decode_body
 
@@ -41,7 +44,7 @@ async def remember_many(
     rules.bounded(len(raw), 0, BULK_MAX, field="memories")
     now, lifetimes = node.clock.now(), node.policy.lifetimes
     items = [_checked(index, data, who, now, lifetimes) for index, data in enumerate(raw)]
-    wrote = await node.store.write(_remember_many, node, who, items, once)
+    wrote = await write_as(node, who, _remember_many, node, who, items, once)
     answer: BulkAnswer = wrote.value
     node.counters.stored += answer.created
     node.counters.updated += answer.updated
@@ -84,6 +87,7 @@ def _remember_many(
             updated=sum(result.action == "updated" for result in results),
             ids=tuple(dict.fromkeys(result.id for result in results if isinstance(result.id, str))),
             results=results,
+            pending=tuple(result.pending_id for result in results if isinstance(result.pending_id, str)) or UNSET,
         )
 
     return answer_once(transaction, node, who, once, BulkAnswer, run)
@@ -96,9 +100,12 @@ def _stored(
         return _refused(index, item.checked)
     try:
         refuse_past_expiry(item.checked, transaction.now)
-        stored = store_draft(transaction, node, who, item.checked, once, index)
+        run = partial(store_draft, transaction, node, who, item.checked, once, index)
+        stored = in_part(transaction, node, run, index=index)
     except _OF_THE_ITEM as error:  # every check comes before the op, so a refusal leaves nothing behind
         return _refused(index, error)
+    if isinstance(stored, Waiting):
+        return BulkResult(index=index, status=stored.status, pending_id=stored.pending_id, version=stored.version)
     return BulkResult(index=index, id=stored.id, action=stored.action, version=stored.version)
 
 

@@ -33,6 +33,7 @@ from aimem.service.merging import Merged, merge_memories
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.service.thinking import summarise
+from aimem.service.writing import write_as
 from aimem.store import LINK, LIVE, MEMORY, Transaction, idempotency, link_key_text, memories, visible_to
 from aimem.wire import Consolidated, ConsolidateRequest
 
@@ -101,7 +102,7 @@ async def consolidate(
     if not recipe.content and not await _is_answered(node, who, once):
         seen = await node.store.read(_sources, who, ids, node.clock.now())
         recipe, texts = replace(recipe, content=await summarise(node, who, seen)), _texts(seen)
-    answer: Consolidated = (await node.store.write(_consolidate, node, who, ids, recipe, texts, once)).value
+    answer: Consolidated = (await write_as(node, who, _consolidate, node, who, ids, recipe, texts, once)).value
     node.counters.stored += 1
     return answer
 

@@ -17,6 +17,7 @@ from aimem.service.linking import between, entry_of_statement
 from aimem.service.lookup import exact
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
+from aimem.service.writing import write_as
 from aimem.store import MEMORY, Transaction, linkage, topics, visible_to
 from aimem.wire import (
     ContradictionLink,
@@ -102,7 +103,7 @@ async def resolve(node: Node, who: Principal, request: ResolveRequest, once: Onc
     """
     winner = rules.memory_id(request.winner, field="winner")
     loser = rules.memory_id(request.loser, field="loser")
-    wrote = await node.store.write(_resolve, node, who, winner, loser, once)
+    wrote = await write_as(node, who, _resolve, node, who, winner, loser, once)
     answer: Resolved = wrote.value
     if wrote.version is not None:
         touch_nowait(node, (MemoryId(answer.winner),))

@@ -13,14 +13,26 @@ import msgspec
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from aimem.errors import Code, Conflict, InvalidRequest, NotFound, Unavailable
-from aimem.model import SYSTEM, Instant, Memory, MemoryId, Principal, Tier, format_instant, new_memory_id, rules
+from aimem.errors import Code, Conflict, Denied, InvalidRequest, NotFound, Unavailable
+from aimem.model import (
+    CURATOR,
+    SYSTEM,
+    Instant,
+    Memory,
+    MemoryId,
+    Principal,
+    Tier,
+    format_instant,
+    new_memory_id,
+    rules,
+)
 from aimem.ports import Connection
 from aimem.service import acts
 from aimem.service.node import Node
 from aimem.service.records import system_entry
 from aimem.service.survey import REPORTS, Survey, survey
 from aimem.service.thinking import is_thinking, look_for_language, suggest_tags, summarise
+from aimem.service.writing import write_as
 from aimem.store import Transaction, curation, memories, visible_to
 from aimem.wire import ActName, ActOut, Autonomy, CurateRequest, CurationReport, ReportsPage, ReportsQuery
 
@@ -151,8 +163,8 @@ async def _try(
         cycle.done.append(ActOut(action=action, ids=ids, kept=ids[0] if action == "consolidate" else UNSET))
         return
     try:
-        wrote = await node.store.write(act, node, *args)
-    except (Conflict, NotFound, InvalidRequest) as error:
+        wrote = await write_as(node, CURATOR, act, node, *args)
+    except (Conflict, Denied, NotFound, InvalidRequest) as error:
         # By ids and code alone: a message may quote a memory.
         cycle.errors.append(f"{action} {ids[0]}: {error.code}")
         return
@@ -196,7 +208,7 @@ async def end_cycle(node: Node, cycle: Cycle) -> CurationReport:
     if cycle.request.dry_run:
         return report
     report_id = new_memory_id(node.chance.rng)
-    await node.store.write(_save, node, report_id, report, _cursor(cycle))
+    await write_as(node, CURATOR, _save, node, report_id, report, _cursor(cycle))
     return replace(report, id=report_id)
 
 

@@ -27,6 +27,7 @@ from aimem.service.lifetimes import collect_entries
 from aimem.service.lookup import exact, resolve
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
+from aimem.service.writing import write_as
 from aimem.store import LINK, LIVE, MEMORY, Transaction, link_key_text, memories, visible_to
 from aimem.wire import Deleted, Promoted, UpdatedMemory, UpdateMemory, memory_fields
 
@@ -114,7 +115,7 @@ async def update(
 
     Raises: NotFound, Conflict(name_taken), InvalidRequest, Denied(reserved_namespace), Unavailable.
     """
-    wrote = await node.store.write(_update, node, who, memory_id, request, once)
+    wrote = await write_as(node, who, _update, node, who, memory_id, request, once)
     node.counters.updated += 1
     answer: UpdatedMemory = wrote.value
     return answer
@@ -190,7 +191,7 @@ def _updated(transaction: Transaction, who: Principal, memory: Memory, version: 
 
 async def delete(node: Node, who: Principal, memory_id: str, once: Once | None = None) -> Deleted:
     """Delete a memory for ever, on every node (the whole id is needed). Raises: NotFound, Denied, Unavailable."""
-    wrote = await node.store.write(_delete, node, who, memory_id, once)
+    wrote = await write_as(node, who, _delete, node, who, memory_id, once)
     node.counters.deleted += 1
     answer: Deleted = wrote.value
     return answer
@@ -220,7 +221,7 @@ async def promote(
     Raises: NotFound, InvalidRequest if the namespace is no ancestor, Conflict(name_taken), Denied, Unavailable.
     """
     fn = _promote_tier if to_namespace is None else _promote_up
-    wrote = await node.store.write(fn, node, who, memory_id, to_namespace or "", once)
+    wrote = await write_as(node, who, fn, node, who, memory_id, to_namespace or "", once)
     answer: Promoted = wrote.value
     return answer
 

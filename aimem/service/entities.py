@@ -15,6 +15,7 @@ from aimem.service.lifetimes import collect_entries
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.service.remember import holder_of
+from aimem.service.writing import write_as
 from aimem.store import ALIAS, MEMORY, Transaction, alias_key_text, entities, memories, visible_to
 from aimem.wire import AliasQuery, CreateMemory, EntityFound, EntityOut, EntityRequest
 
@@ -34,7 +35,7 @@ async def register_entity(
     """
     draft = entity_draft(request, who, node)
     aliases = rules.aliases(request.aliases or ())
-    wrote = await node.store.write(_register, node, who, draft, aliases, once)
+    wrote = await write_as(node, who, _register, node, who, draft, aliases, once)
     answer: EntityOut = wrote.value
     node.counters.stored += answer.created
     return answer

@@ -14,6 +14,7 @@ from aimem.service.archive import bring_back
 from aimem.service.lifetimes import BATCH
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id
+from aimem.service.writing import write_as
 from aimem.store import MEMORY, Filters, Transaction, forgetting, memories, visible_to
 from aimem.wire import ForgetRequest, Forgotten, ForgottenMemory, NotRestored
 
@@ -63,12 +64,12 @@ async def forget(node: Node, who: Principal, request: ForgetRequest, once: Once 
         if request != ForgetRequest(undo=request.undo):
             raise InvalidRequest("undo goes alone: it excludes filters and dry_run", field="undo")
         forget_id = rules.memory_id(request.undo, field="undo")
-        undone: Forgotten = (await node.store.write(_undo, node, who, forget_id, once)).value
+        undone: Forgotten = (await write_as(node, who, _undo, node, who, forget_id, once)).value
         return undone
     wanted = filter_of(request)
     if request.dry_run:
         return await node.store.read(_would_forget, node, who, wanted)
-    done: Forgotten = (await node.store.write(_forget, node, who, wanted, once)).value
+    done: Forgotten = (await write_as(node, who, _forget, node, who, wanted, once)).value
     return done
 
 

@@ -14,6 +14,7 @@ from aimem.service.linking import between, key_of
 from aimem.service.lookup import moment
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
+from aimem.service.writing import write_as
 from aimem.store import LINK, Clause, Transaction, graph, link_key_text, linkage, memories, visible_to
 from aimem.wire import (
     GraphQuery,
@@ -87,7 +88,7 @@ async def kg_invalidate(
     )
     end = moment(request.valid_until, "valid_until")
     reason = rules.title(request.reason or "", field="reason")
-    answer: Invalidated = (await node.store.write(_invalidate, node, who, key, end, reason, once)).value
+    answer: Invalidated = (await write_as(node, who, _invalidate, node, who, key, end, reason, once)).value
     return answer
 
 

@@ -20,6 +20,7 @@ from aimem.search import parse_query
 from aimem.service.drafts import metadata_value
 from aimem.service.node import Hook, Node
 from aimem.service.thinking import is_thinking, judge_contradiction, suggest_tags
+from aimem.service.writing import write_as
 from aimem.store import MEMORY, Transaction, likeness, memories, visible_to
 from aimem.wire import Stored
 
@@ -91,7 +92,7 @@ async def attend(node: Node, hook: Hook) -> None:
 
 async def _tag(node: Node, who: Principal, memory: Memory) -> None:
     tags = await suggest_tags(node, who, memory)
-    await node.store.write(note_metadata, who, memory, {AUTO_TAGS: tags})
+    await write_as(node, who, note_metadata, who, memory, {AUTO_TAGS: tags})
 
 
 async def _compare(node: Node, who: Principal, memory: Memory) -> None:
@@ -99,7 +100,7 @@ async def _compare(node: Node, who: Principal, memory: Memory) -> None:
     confirmed = [rival.id for rival in rivals if await judge_contradiction(node, who, memory, rival)]
     if confirmed:
         node.language_state.contradictions += len(confirmed)
-        await node.store.write(note_metadata, who, memory, {CONFIRMED: confirmed})
+        await write_as(node, who, note_metadata, who, memory, {CONFIRMED: confirmed})
 
 
 def _rivals(conn: Connection, memory: Memory, who: Principal, now: Instant) -> tuple[Memory, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from msgspec import Struct
@@ -14,6 +15,7 @@ from aimem.service.importlinks import take_agent, take_alias, take_link
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
 from aimem.service.taking import Taken, take
+from aimem.service.writing import in_sure_part, write_as
 from aimem.store import Transaction
 from aimem.wire import ImportMemory, ImportRefusal, ImportRequest, ImportResult, translated
 
@@ -77,7 +79,7 @@ async def import_memories(node: Node, who: Principal, request: ImportRequest, on
         rules.bounded(len(getattr(request, section)), 0, IMPORT_MAX, field=section)
     checked = _checked(node, who, request)
     try:
-        answer: ImportResult = (await node.store.write(_import, node, who, checked, once)).value
+        answer: ImportResult = (await write_as(node, who, _import, node, who, checked, once)).value
     except _DryRun as dry:
         return dry.answer
     node.counters.stored += answer.imported - answer.updated
@@ -123,7 +125,7 @@ def _take_memories(
         waiting: list[tuple[Arrival, AimemError]] = []
         for arrival in left:
             try:
-                outcome = take(transaction, node, by, arrival, once)
+                outcome = in_sure_part(transaction, partial(take, transaction, node, by, arrival, once))
             except AimemError as error:
                 if error.code is Code.NAME_TAKEN:
                     waiting.append((arrival, error))
@@ -149,7 +151,7 @@ def _take_others(transaction: Transaction, by: Bringer, request: ImportRequest, 
         taken = 0
         for position, name in enumerate(names):
             try:
-                taken += take_at(position)
+                taken += in_sure_part(transaction, partial(take_at, position))
             except AimemError as error:
                 tally.refuse(section, position, name, error)
         return taken

@@ -16,6 +16,7 @@ from aimem.service.lookup import exact
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
 from aimem.service.thinking import expand_query, judge_contradiction, suggest_tags
+from aimem.service.writing import write_as
 from aimem.store import MEMORY, Transaction, idempotency
 from aimem.wire import (
     AutoTagged,
@@ -52,7 +53,7 @@ async def auto_tag(node: Node, who: Principal, memory_id: str, once: Once | None
     """
     memory = await node.store.read(_to_tag, who, memory_id, once, node.clock.now())
     tags = () if memory is None else await suggest_tags(node, who, memory)
-    answer: AutoTagged = (await node.store.write(_add_tags, node, who, memory_id, tags, once)).value
+    answer: AutoTagged = (await write_as(node, who, _add_tags, node, who, memory_id, tags, once)).value
     return answer
 
 

@@ -8,9 +8,10 @@ from typing import Final
 import trio
 
 from aimem.errors import Unavailable
-from aimem.model import Entry, FieldValue, Instant, Memory, MemoryId, Principal, Tier, after
+from aimem.model import SYSTEM, Entry, FieldValue, Instant, Memory, MemoryId, Principal, Tier, after
 from aimem.ports import Connection
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node, Policy, Touch
+from aimem.service.writing import write_as
 from aimem.store import MEMORY, Clause, Transaction, effective_expiry, expiry_judged, idempotency, memories, messages
 from aimem.wire import GcQuery, GcResult
 
@@ -53,7 +54,7 @@ async def collect(node: Node, who: Principal, query: GcQuery) -> GcResult:
     total = 0
     for collect_batch in (_collect_batch, _collect_messages):
         while True:
-            wrote = await node.store.write(collect_batch, node)
+            wrote = await write_as(node, SYSTEM, collect_batch, node)
             total += wrote.value
             if wrote.value < BATCH:
                 break
@@ -83,7 +84,7 @@ async def tidy(node: Node) -> None:
     """What the curator's clock does besides collecting: old archive rows, old idempotency notes."""
     if node.policy.archive_max_days is not None:
         before = after(node.clock.now(), -86_400 * node.policy.archive_max_days)
-        while (await node.store.write(purge_batch, _EVERYTHING, before)).value == BATCH:
+        while (await write_as(node, SYSTEM, purge_batch, _EVERYTHING, before)).value == BATCH:
             pass
     before = after(node.clock.now(), -86_400 * IDEMPOTENCY_KEPT_DAYS)
     while (await node.store.write(idempotency.drop_older, before, BATCH)).value == BATCH:
@@ -107,7 +108,7 @@ async def run_touches(node: Node, *, task_status: trio.TaskStatus[None] = trio.T
     async with node.touches[1] as arriving:
         async for touch in arriving:
             try:
-                await node.store.write(apply_touch, node, touch)
+                await write_as(node, SYSTEM, apply_touch, node, touch)
             except Unavailable:
                 node.counters.touches_dropped += 1
 

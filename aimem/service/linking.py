@@ -13,6 +13,7 @@ from aimem.service.edit import link_fields
 from aimem.service.lookup import exact, moment
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
+from aimem.service.writing import write_as
 from aimem.store import LINK, Transaction, link_key_text, linkage, memories, visible_to
 from aimem.wire import Deleted, Linked, LinkRequest
 
@@ -59,7 +60,7 @@ async def link(node: Node, who: Principal, request: LinkRequest, once: Once | No
     Raises: NotFound if an end is missing, InvalidRequest, Unavailable.
     """
     key, validity = key_of(request), validity_of(request.valid_from, request.valid_until)
-    answer: Linked = (await node.store.write(_link, node, who, key, validity, once)).value
+    answer: Linked = (await write_as(node, who, _link, node, who, key, validity, once)).value
     return answer
 
 
@@ -165,7 +166,7 @@ def _begin_of(said: linkage.Statement | None, validity: Validity, now: Instant) 
 async def unlink(node: Node, who: Principal, request: LinkRequest, once: Once | None = None) -> Deleted:
     """Take back exactly this triple; `deleted` is false if it does not stand. Raises: InvalidRequest, Unavailable."""
     key = key_of(request)
-    answer: Deleted = (await node.store.write(_unlink, node, who, key, once)).value
+    answer: Deleted = (await write_as(node, who, _unlink, node, who, key, once)).value
     return answer
 
 

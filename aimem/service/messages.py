@@ -26,6 +26,7 @@ from aimem.service.callers import speaker
 from aimem.service.drafts import metadata_value, name_value
 from aimem.service.node import Node, Once, Policy
 from aimem.service.once import answer_once, fresh_id, refuse_taken
+from aimem.service.writing import write_as
 from aimem.store import LIVE, MEMORY, Transaction, messages
 from aimem.wire import (
     Deleted,
@@ -96,7 +97,7 @@ async def notify(node: Node, who: Principal, request: NotifyRequest, once: Once 
     Raises: InvalidRequest naming the field, Denied, QuotaExceeded if the inbox is full, Unavailable.
     """
     letter = letter_of(request, who)
-    answer: Notified = (await node.store.write(_notify, node, who, letter, once)).value
+    answer: Notified = (await write_as(node, who, _notify, node, who, letter, once)).value
     return answer
 
 
@@ -185,7 +186,7 @@ async def mark_read(node: Node, who: Principal, request: ReadRequest, once: Once
     agent_id = speaker(who, request.agent_id)
     rules.bounded(len(request.ids), 1, READ_MAX, field="ids")
     ids = tuple(dict.fromkeys(rules.memory_id(text, field=f"ids[{i}]") for i, text in enumerate(request.ids)))
-    answer: MarkedRead = (await node.store.write(_mark_read, node, who, agent_id, ids, once)).value
+    answer: MarkedRead = (await write_as(node, who, _mark_read, node, who, agent_id, ids, once)).value
     return answer
 
 
@@ -231,7 +232,7 @@ async def delete_message(
     Raises: NotFound, InvalidRequest, Denied for another agent's inbox, Unavailable.
     """
     agent_id, whole = speaker(who, named), rules.memory_id(message_id)
-    answer: Deleted = (await node.store.write(_delete, node, who, agent_id, whole, once)).value
+    answer: Deleted = (await write_as(node, who, _delete, node, who, agent_id, whole, once)).value
     return answer
 
 

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from aimem.config import ScoringConfig
 from aimem.language import LanguageModel, ModelState
-from aimem.model import Instant, Lifetimes, MemoryId, Principal
+from aimem.model import DAY_S, Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
 from aimem.store import Store
@@ -30,6 +30,7 @@ class Policy(Struct, frozen=True, kw_only=True):
       body_max_bytes: of a request, for capabilities.
       tier: that was asked for.
       autonomous_hooks: whether the language model tags new memories and compares them with similar ones.
+      pending_expiry_s: how long an action waits for its approval.
       curator_interval_s: between cycles of the curator in this process; None if it runs none.
     """
 
@@ -42,6 +43,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     tier: str = "semantic"
     autonomous_hooks: bool = False
     curator_interval_s: float | None = None
+    pending_expiry_s: float = 7 * DAY_S
 
 
 class Sample(Struct, frozen=True, kw_only=True):

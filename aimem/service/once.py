@@ -9,7 +9,9 @@ import msgspec
 
 from aimem.errors import Code, Conflict, InvalidRequest
 from aimem.model import MemoryId, Principal, derived_memory_id, new_memory_id
+from aimem.service.gate import Gate
 from aimem.service.node import Node, Once
+from aimem.service.waiting import waiting_in
 from aimem.store import Transaction, idempotency, memories
 
 T = TypeVar("T")
@@ -20,10 +22,13 @@ def answer_once(
 ) -> T:
     """Inside a write: answer a known key from its note, before any other check; else run and note the answer.
 
-    Raises: InvalidRequest(idempotency_mismatch) if the key stands for another request.
+    Raises: InvalidRequest(idempotency_mismatch) if the key stands for another request; ApprovalRequired, as before, if
+      what it asked for had to be approved first.
     """
     if once is None:
         return run()
+    if isinstance(transaction.gate, Gate):
+        transaction.gate.once = once
     scope = who.idempotency_scope
     earlier = idempotency.find(transaction.conn, scope, once.key)
     if earlier is None:
@@ -38,6 +43,9 @@ def answer_once(
             version=earlier.version,
         )
     node.counters.idempotent_replays += 1
+    waiting = waiting_in(earlier.answer)
+    if waiting is not None:
+        raise waiting.error()
     return msgspec.json.decode(earlier.answer, type=kind)
 
 

@@ -34,6 +34,7 @@ from aimem.service.hooks import offer_hooks
 from aimem.service.lifetimes import collect_entries
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
+from aimem.service.writing import write_as
 from aimem.store import MEMORY, Clause, Transaction, likeness, memories, visible_to
 from aimem.wire import CreateMemory, Stored
 
@@ -113,7 +114,7 @@ async def remember(node: Node, who: Principal, request: CreateMemory, once: Once
     """
     draft = draft_of(request, who, node.clock.now(), node.policy.lifetimes)
     similar = () if draft.title_generated else await node.store.read(_similar, draft, who, node.clock.now())
-    wrote = await node.store.write(_remember, node, who, draft, similar, once)
+    wrote = await write_as(node, who, _remember, node, who, draft, similar, once)
     stored: Stored = wrote.value
     if stored.action == "created":
         node.counters.stored += 1

@@ -31,6 +31,7 @@ from aimem.service.records import (
     read_record,
     reversed_entry,
 )
+from aimem.service.writing import write_as
 from aimem.store import MEMORY, Transaction, curation, memories, visible_to
 from aimem.wire import Reversal, RollbackRequest, RolledBack
 
@@ -57,7 +58,7 @@ async def roll_back(node: Node, who: Principal, request: RollbackRequest, once: 
     if request.last is not None:
         rules.bounded(request.last, 1, LAST_MAX, field="last")
     wanted = None if request.id is None else rules.memory_id(request.id)
-    answer: RolledBack = (await node.store.write(_roll_back, node, who, wanted, request.last or 0, once)).value
+    answer: RolledBack = (await write_as(node, who, _roll_back, node, who, wanted, request.last or 0, once)).value
     return answer
 
 

@@ -6,6 +6,7 @@ hand it plain functions, replication hands it the fold's rule.
 
 from aimem.store import (
     agents,
+    audit,
     curation,
     duplicates,
     embeddings,
@@ -32,7 +33,24 @@ from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
 from aimem.store.inbound import Examine, LogBook, Received
-from aimem.store.kinds import AGENT, ALIAS, KINDS, LINK, LIVE, MEMORY, STREAM, alias_key_text, link_key_text
+from aimem.store.kinds import (
+    AGENT,
+    ALIAS,
+    KEY,
+    KINDS,
+    LINK,
+    LIVE,
+    MEMORY,
+    NAMESPACE,
+    PENDING,
+    REMARK,
+    STREAM,
+    SUBSCRIPTION,
+    VOTE,
+    alias_key_text,
+    link_key_text,
+    pair_key_text,
+)
 from aimem.store.logfeed import LogFeed
 from aimem.store.outbound import HeldDots, LogPage
 from aimem.store.schema import SCHEMA_VERSION
@@ -43,15 +61,21 @@ from aimem.store.view import effective_expiry, expiry_judged, is_collected, stan
 __all__ = [
     "AGENT",
     "ALIAS",
+    "KEY",
     "KINDS",
     "LINK",
     "LIVE",
     "LOCK_SUFFIX",
     "MEMORY",
+    "NAMESPACE",
     "OP_MAX_BYTES",
+    "PENDING",
+    "REMARK",
     "SCHEMA_VERSION",
     "SOCKET_SUFFIX",
     "STREAM",
+    "SUBSCRIPTION",
+    "VOTE",
     "Assent",
     "ChangeFeed",
     "Clause",
@@ -72,6 +96,7 @@ __all__ = [
     "Wrote",
     "agents",
     "alias_key_text",
+    "audit",
     "curation",
     "digest",
     "duplicates",
@@ -96,6 +121,7 @@ __all__ = [
     "narrowing",
     "oplog",
     "outbound",
+    "pair_key_text",
     "standing",
     "statistics",
     "taxonomy",

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from aimem.model import AgentId, Instant, Namespace, Principal, Tier
+from aimem.model import AgentId, Instant, Namespace, Principal, Scope, Sight, Tier
 from aimem.ports import SqlValue
 
 
@@ -91,28 +91,29 @@ def matching(filters: Filters) -> Clause:
     return Clause(" AND ".join(parts), parameters)
 
 
-_LEVELS = (("private", 0), ("team", 1), ("unit", 2), ("org", 3))
-
-
 def visible_to(principal: Principal) -> Clause:
-    """What this caller may see. Identities do not restrict yet; `as_agent` narrows by v0.6.3's table.
+    """What this caller may see: the rule of `model.Sight`, as a condition."""
+    clause = ALL
+    for number, sight in enumerate(principal.sights):
+        clause = _seen_from(sight, f"sight{number}") if clause == ALL else clause & _seen_from(sight, f"sight{number}")
+    return clause
 
-    A row without a scope counts as private there. Private needs the path itself, team its parent or below, unit the
-    grandparent, org the great-grandparent; a level that does not exist hides.
-    """
-    path = principal.as_agent
-    if path is None:
-        return ALL
-    segments = path.split("/")
-    parts = ["m.scope = 'collective'", "(coalesce(m.scope, 'private') = 'private' AND v.namespace = :as_private)"]
-    parameters: dict[str, SqlValue] = {"as_private": path}
-    for scope, level in _LEVELS[1:]:
-        if len(segments) > level:
-            ancestor = "/".join(segments[: len(segments) - level])
-            # Below it: from "ancestor/" up to but not including "ancestor0", the character after the slash.
-            parts.append(
-                f"(m.scope = '{scope}' AND (v.namespace = :as_{scope} OR "
-                f"(v.namespace >= :as_{scope} || '/' AND v.namespace < :as_{scope} || '0')))"
-            )
-            parameters[f"as_{scope}"] = ancestor
+
+def _seen_from(sight: Sight, name: str) -> Clause:
+    parts = [f"m.author = :{name}_agent", "m.scope = 'collective'"]
+    parameters: dict[str, SqlValue] = {f"{name}_agent": sight.agent_id}
+    if sight.home is not None:
+        parts.append(f"(m.scope = 'private' AND v.namespace = :{name}_home)")
+        parameters[f"{name}_home"] = sight.home
+    for scope in (Scope.TEAM, Scope.UNIT, Scope.ORG):
+        ground = sight.ground(scope.value)
+        if ground is None:
+            continue
+        at = f"{name}_{scope.value}"
+        is_of_it = "(m.scope = 'team' OR m.scope IS NULL)" if scope is Scope.TEAM else f"m.scope = '{scope.value}'"
+        # Below it: from "path/" up to but not including "path0", the character after the slash.
+        parts.append(
+            f"({is_of_it} AND (v.namespace = :{at} OR (v.namespace >= :{at} || '/' AND v.namespace < :{at} || '0')))"
+        )
+        parameters[at] = ground.path
     return Clause(f"({' OR '.join(parts)})", parameters)

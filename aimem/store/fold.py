@@ -16,7 +16,8 @@ from msgspec import Struct
 from aimem.model import Blank, Entry, FieldConflict, Instant, Merged, ObjectState, Stamp
 from aimem.ports import Connection
 from aimem.store import oplog, view
-from aimem.store.kinds import ALIAS, KINDS, LINK, MEMORY, Kind, load_object, save_object
+from aimem.store.fields import Kind
+from aimem.store.kinds import ALIAS, KINDS, LINK, MEMORY, load_object, save_object
 
 CONFLICTS_PER_OBJECT = 8
 HISTORY_PER_MEMORY = 8

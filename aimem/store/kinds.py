@@ -1,146 +1,24 @@
 """The kinds of replicated objects: which fields each has and how they lie in its table.
 
-One generic road loads and saves them all; a kind is a table of fields, not a function. A field's codec checks the type
-of every value, because values come from other nodes: what it refuses makes the op held, never half applied.
+One generic road loads and saves them all; a kind is a table of fields, not a function.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
-from msgspec import Struct
 
 from aimem.model import Cell, FieldValue, LinkKey, MemoryId, ObjectState, Relation, Stamp, unpack_stamp
 from aimem.ports import Connection
-
-SqlValue = str | int | float | bytes | None
+from aimem.store.fields import Field, Kind, SqlValue, kind_of, list_field, scalar_field
 
 _ALIAS_HASH_CHARS: Final = 32
 
 _FIND_TOMBSTONE = "SELECT stamp FROM tombstones WHERE kind = ? AND key = ?"
 _BURY = "INSERT OR REPLACE INTO tombstones (kind, key, stamp) VALUES (?, ?, ?)"
-
-
-class Field(Struct, frozen=True, kw_only=True):
-    """One field: its columns, and the way between its value and theirs.
-
-    Attributes:
-      is_optional: a creation need not set it.
-      is_register: the greatest value wins instead of the latest write.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    to_columns: Callable[[FieldValue], tuple[SqlValue, ...]]
-    to_value: Callable[[tuple[SqlValue, ...]], FieldValue]
-    is_optional: bool = False
-    is_register: bool = False
-
-
-class Kind(Struct, frozen=True, kw_only=True):
-    """One kind of object.
-
-    Attributes:
-      split_key: the key's text -> the values of `key_columns`. Raises: ValueError for a key of another form.
-      join_key: the inverse.
-      maxima: names of the registers.
-      required: names of the fields without which an object is not complete, hence not shown.
-      end_count: how many of the key's first parts are ids of memories; with one of these dead the object is absent, on
-        every node that knows of the death, and nothing brings it back.
-      columns: all columns after the key, in the order in which rows are read and written.
-    """
-
-    name: str
-    table: str
-    key_columns: tuple[str, ...]
-    fields: tuple[Field, ...]
-    split_key: Callable[[str], tuple[str, ...]]
-    join_key: Callable[[tuple[str, ...]], str]
-    maxima: frozenset[str]
-    required: frozenset[str]
-    end_count: int
-    columns: tuple[str, ...]
-
-
-def _kind(
-    name: str,
-    table: str,
-    key_columns: tuple[str, ...],
-    split_key: Callable[[str], tuple[str, ...]],
-    join_key: Callable[[tuple[str, ...]], str],
-    *fields: Field,
-    end_count: int = 0,
-) -> Kind:
-    return Kind(
-        name=name,
-        table=table,
-        key_columns=key_columns,
-        fields=fields,
-        split_key=split_key,
-        join_key=join_key,
-        maxima=frozenset(field.name for field in fields if field.is_register),
-        required=frozenset(field.name for field in fields if not field.is_optional),
-        end_count=end_count,
-        columns=("born", "author", *(column for field in fields for column in field.columns), "stamps"),
-    )
-
-
-def _scalar(
-    column: str, kind: type | tuple[type, ...]
-) -> tuple[tuple[str, ...], Callable[[FieldValue], tuple[SqlValue, ...]], Callable[[tuple[SqlValue, ...]], FieldValue]]:
-    def to_columns(value: FieldValue) -> tuple[SqlValue, ...]:
-        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
-            raise ValueError(f"{column} cannot hold a {type(value).__name__}")
-        if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
-            raise ValueError(f"{column} cannot hold {value}: it has 64 bits")
-        return (int(value) if isinstance(value, bool) else value,)  # type: ignore[return-value]  # a list is no `kind`
-
-    def to_value(row: tuple[SqlValue, ...]) -> FieldValue:
-        found = row[0]
-        if isinstance(found, bytes):
-            raise ValueError(f"{column} holds bytes")
-        return bool(found) if kind is bool else found
-
-    return (column,), to_columns, to_value
-
-
-def _scalar_field(name: str, kind: type | tuple[type, ...], *, is_optional: bool = False) -> Field:
-    columns, to_columns, to_value = _scalar(name, kind)
-    return Field(name=name, columns=columns, to_columns=to_columns, to_value=to_value, is_optional=is_optional)
-
-
-def _list_field(
-    name: str, shapes: Sequence[tuple[type, ...]], *, is_register: bool = False, is_optional: bool = False
-) -> Field:
-    """A list of one of the given shapes; without any, a list of texts of any length."""
-
-    def fits(value: FieldValue) -> bool:
-        if not isinstance(value, tuple):
-            return False
-        return any(
-            len(value) == len(shape) and all(type(item) is kind for item, kind in zip(value, shape, strict=True))
-            for shape in shapes or [(str,) * len(value)]
-        )
-
-    def to_columns(value: FieldValue) -> tuple[SqlValue, ...]:
-        if not fits(value):
-            raise ValueError(f"{name} cannot hold {value!r:.80}")
-        return (msgspec.json.encode(value).decode(),)
-
-    def to_value(row: tuple[SqlValue, ...]) -> FieldValue:
-        return msgspec.json.decode(str(row[0]), type=tuple[str | int, ...])
-
-    return Field(
-        name=name,
-        columns=(name,),
-        to_columns=to_columns,
-        to_value=to_value,
-        is_optional=is_optional or is_register,
-        is_register=is_register,
-    )
 
 
 def _name_to_columns(value: FieldValue) -> tuple[SqlValue, ...]:
@@ -189,10 +67,22 @@ def _alias_key(key: str) -> tuple[str, ...]:
     return parts
 
 
+def pair_key_text(first: str, second: str) -> str:
+    """The object key of what belongs to another object: one canonical JSON array."""
+    return msgspec.json.encode([first, second]).decode()
+
+
+def _pair_key(key: str) -> tuple[str, ...]:
+    parts = msgspec.json.decode(key, type=tuple[str, str])
+    if key != pair_key_text(*parts):
+        raise ValueError("a key of two parts is not in its canonical form")
+    return parts
+
+
 LIVE: Final[FieldValue] = ("live",)
 """Value of `lifecycle` of a memory that is not archived; else ("archived", reason, when)."""
 
-MEMORY: Final = _kind(
+MEMORY: Final = kind_of(
     "memory",
     "memories",
     ("id",),
@@ -204,72 +94,162 @@ MEMORY: Final = _kind(
         to_columns=_name_to_columns,
         to_value=_name_to_value,
     ),
-    _scalar_field("content", str),
-    _list_field("tags", []),
-    _scalar_field("tier", str),
-    _scalar_field("priority", int),
-    _scalar_field("confidence", float),
-    _scalar_field("source", str),
-    _scalar_field("metadata", str),
-    _scalar_field("scope", (str, type(None))),
-    _scalar_field("created_at", int),
-    _scalar_field("updated_at", int),
-    _scalar_field("expires_at", (int, type(None))),
-    _list_field("lifecycle", [(str,), (str, str, int)]),
-    _list_field("extended", [(str, int)], is_register=True),
-    _list_field("collected", [(str, int, int)], is_register=True),
+    scalar_field("content", str),
+    list_field("tags", []),
+    scalar_field("tier", str),
+    scalar_field("priority", int),
+    scalar_field("confidence", float),
+    scalar_field("source", str),
+    scalar_field("metadata", str),
+    scalar_field("scope", (str, type(None))),
+    scalar_field("created_at", int),
+    scalar_field("updated_at", int),
+    scalar_field("expires_at", (int, type(None))),
+    list_field("lifecycle", [(str,), (str, str, int)]),
+    list_field("extended", [(str, int)], is_register=True),
+    list_field("collected", [(str, int, int)], is_register=True),
 )
-LINK: Final = _kind(
+LINK: Final = kind_of(
     "link",
     "links",
     ("source_id", "target_id", "relation"),
     _link_key,
     lambda row: link_key_text(LinkKey(MemoryId(row[0]), MemoryId(row[1]), Relation(row[2]))),
-    _scalar_field("present", bool),
-    _scalar_field("created_at", int),
-    _scalar_field("valid_from", int),
-    _scalar_field("valid_until", (int, type(None))),
-    _scalar_field("observed_by", (str, type(None))),
-    _list_field("ended", [(str, str, int), ()], is_optional=True),
-    _scalar_field("past", str, is_optional=True),
+    scalar_field("present", bool),
+    scalar_field("created_at", int),
+    scalar_field("valid_from", int),
+    scalar_field("valid_until", (int, type(None))),
+    scalar_field("observed_by", (str, type(None))),
+    list_field("ended", [(str, str, int), ()], is_optional=True),
+    scalar_field("past", str, is_optional=True),
     end_count=2,
 )
-ALIAS: Final = _kind(
+ALIAS: Final = kind_of(
     "alias",
     "aliases",
     ("entity_id", "alias_hash"),
     _alias_key,
     lambda row: msgspec.json.encode([row[0], row[1]]).decode(),
-    _scalar_field("alias", str),
-    _scalar_field("present", bool),
-    _scalar_field("created_at", int),
-    _scalar_field("ordinal", int),
+    scalar_field("alias", str),
+    scalar_field("present", bool),
+    scalar_field("created_at", int),
+    scalar_field("ordinal", int),
     end_count=1,
 )
-AGENT: Final = _kind(
+AGENT: Final = kind_of(
     "agent",
     "agents",
     ("agent_id",),
     _single_key,
     lambda row: row[0],
-    _scalar_field("present", bool),
-    _scalar_field("agent_type", str),
-    _list_field("capabilities", []),
-    _scalar_field("registered_at", int),
-    _scalar_field("last_seen_at", int),
+    scalar_field("present", bool),
+    scalar_field("agent_type", str),
+    list_field("capabilities", []),
+    scalar_field("registered_at", int),
+    scalar_field("last_seen_at", int),
 )
-STREAM: Final = _kind(
+_TEXT_OR_NONE: Final = (str, type(None))
+NAMESPACE: Final = kind_of(
+    "namespace",
+    "namespaces",
+    ("namespace",),
+    _single_key,
+    lambda row: row[0],
+    scalar_field("standard_id", _TEXT_OR_NONE),
+    scalar_field("parent", _TEXT_OR_NONE),
+    scalar_field("governance", _TEXT_OR_NONE),
+    scalar_field("owner", _TEXT_OR_NONE),
+    scalar_field("changed_by", str),
+    scalar_field("changed_at", int),
+)
+KEY: Final = kind_of(
+    "key",
+    "agent_keys",
+    ("key_id",),
+    _single_key,
+    lambda row: row[0],
+    scalar_field("agent_id", str),
+    scalar_field("secret_hash", str),
+    scalar_field("role", str),
+    scalar_field("home", _TEXT_OR_NONE),
+    scalar_field("created_at", int),
+    scalar_field("expires_at", (int, type(None))),
+    scalar_field("revoked_at", (int, type(None))),
+)
+PENDING: Final = kind_of(
+    "pending",
+    "pendings",
+    ("pending_id",),
+    _single_key,
+    lambda row: row[0],
+    scalar_field("action", str),
+    scalar_field("label", str),
+    scalar_field("namespace", str),
+    scalar_field("memory_id", _TEXT_OR_NONE),
+    scalar_field("payload", str),
+    scalar_field("policy", str),
+    scalar_field("policy_namespace", str),
+    scalar_field("policy_stamp", str),
+    scalar_field("requested_by", str),
+    scalar_field("requested_at", int),
+    scalar_field("expires_at", int),
+    scalar_field("home", str),
+    scalar_field("asked_again_as", _TEXT_OR_NONE),
+    list_field("outcome", [(str, str, int, str)], is_optional=True),
+)
+VOTE: Final = kind_of(
+    "vote",
+    "votes",
+    ("pending_id", "voter_key"),
+    _pair_key,
+    lambda row: pair_key_text(row[0], row[1]),
+    scalar_field("voter", str),
+    scalar_field("vote", str),
+    scalar_field("is_operator", bool),
+    scalar_field("voted_at", int),
+    scalar_field("comment", _TEXT_OR_NONE),
+)
+REMARK: Final = kind_of(
+    "remark",
+    "remarks",
+    ("pending_id", "remark_id"),
+    _pair_key,
+    lambda row: pair_key_text(row[0], row[1]),
+    scalar_field("text", str),
+    scalar_field("made_at", int),
+)
+SUBSCRIPTION: Final = kind_of(
+    "subscription",
+    "subscriptions",
+    ("subscription_id",),
+    _single_key,
+    lambda row: row[0],
+    scalar_field("present", bool),
+    scalar_field("url", str),
+    list_field("events", []),
+    scalar_field("signing_key", _TEXT_OR_NONE),
+    scalar_field("namespace", _TEXT_OR_NONE),
+    scalar_field("namespace_filter", _TEXT_OR_NONE),
+    scalar_field("agent_filter", _TEXT_OR_NONE),
+    scalar_field("created_at", int),
+)
+STREAM: Final = kind_of(
     "stream",
     "stream_facts",
     ("stream",),
     _single_key,
     lambda row: row[0],
-    _scalar_field("node", str),
-    _scalar_field("public_key", str),
-    _scalar_field("predecessor", (str, type(None))),
-    _scalar_field("certificate", (str, type(None))),
+    scalar_field("node", str),
+    scalar_field("public_key", str),
+    scalar_field("predecessor", (str, type(None))),
+    scalar_field("certificate", (str, type(None))),
 )
-KINDS: Final = {kind.name: kind for kind in (MEMORY, LINK, ALIAS, AGENT, STREAM)}
+KINDS: Final = {
+    kind.name: kind
+    for kind in (
+        MEMORY, LINK, ALIAS, AGENT, NAMESPACE, KEY, PENDING, VOTE, REMARK, SUBSCRIPTION, STREAM,
+    )
+}
 """Every kind that this version can fold; ops of another kind are held."""
 
 

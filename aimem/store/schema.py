@@ -11,7 +11,7 @@ from aimem.errors import Code, Corrupt, Unavailable
 from aimem.ports import Connection, Files
 from aimem.store import scratch
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 APPLICATION_ID = 0x61694D6D  # "aiMm": tells our files from other SQLite databases
 
 _READ_VERSION = "PRAGMA user_version"

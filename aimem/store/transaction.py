@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -31,11 +32,29 @@ from aimem.model import (
 )
 from aimem.ports import Connection, Signer
 from aimem.store import oplog
+from aimem.store.fields import Kind
 from aimem.store.fold import Merge, fold_entries
-from aimem.store.kinds import KINDS, Kind, load_object
+from aimem.store.kinds import KINDS, load_object
 from aimem.store.view import Reindex, join_reindex
 
 OP_MAX_BYTES = 1_048_576
+
+
+_SAVEPOINT = "SAVEPOINT part"
+_ROLLBACK_TO = "ROLLBACK TO part"
+_RELEASE = "RELEASE part"
+
+
+class Gate(Protocol):
+    """Who judges ops before they are written: `service.Gate`. Without one, ops pass (repair, the stream's opening)."""
+
+    def judge(self, transaction: Transaction, label: str, entries: Sequence[Entry]) -> None:
+        """Let an op pass. Raises: Denied."""
+        ...
+
+    def note(self, transaction: Transaction, label: str, entries: Sequence[Entry], dot: Dot) -> None:
+        """Be told of an op that was written."""
+        ...
 
 
 class Tip(Struct, frozen=True, kw_only=True):
@@ -49,6 +68,15 @@ class Tip(Struct, frozen=True, kw_only=True):
     position: int = 0
 
 
+class Part(Struct, frozen=True):
+    """Where a part of a job began."""
+
+    tip: Tip
+    dot_count: int
+    changed: frozenset[int]
+    reindex: dict[int, Reindex]
+
+
 class Transaction:
     """One job's part of a group: reads see the group's earlier jobs; nothing is visible outside before COMMIT.
 
@@ -58,6 +86,7 @@ class Transaction:
       dots: of the ops that this job wrote.
       stands_on: of ops written before, on which its answer stands (an answer that was given once already).
       heads: how far the streams of others are known after it, if it took any of their ops.
+      gate: judges each op; None for what nobody asked for.
     """
 
     def __init__(self, conn: Connection, merge: Merge, signer: Signer, tip: Tip, now: Instant) -> None:
@@ -69,6 +98,7 @@ class Transaction:
         self.heads: dict[StreamId, StreamHead] = {}
         self.changed: set[int] = set()
         self.reindex: dict[int, Reindex] = {}
+        self.gate: Gate | None = None
         self._merge = merge
         self._signer = signer
         self._agree: Callable[[], None] | None = None
@@ -108,8 +138,6 @@ class Transaction:
         Raises: InvalidRequest if it has too many entries or bytes for one op; Bug for none, or an unknown kind; what
           `agree_before_ops` was given raises.
         """
-        if self._agree is not None and not self.dots:
-            self._agree()
         data = tuple(encode_entry(entry) for entry in entries)
         if not entries or any(entry.kind not in KINDS for entry in entries):
             raise Bug(f"an op ({label}) without entries, or of a kind that is not in the table")
@@ -119,6 +147,10 @@ class Transaction:
                 f"one write may touch {MAX_OP_ENTRIES} objects and {OP_MAX_BYTES} bytes; "
                 f"this has {len(entries)} and {size}: split it"
             )
+        if self.gate is not None:
+            self.gate.judge(self, label, entries)
+        if self._agree is not None and not self.dots:
+            self._agree()
         head = self.tip.head
         clock = next_hlc(Hlc(self.tip.hlc), self.now)
         if clock > HLC_MAX:
@@ -141,7 +173,25 @@ class Transaction:
             position=position,
         )
         self.dots.append(dot)
+        if self.gate is not None:
+            self.gate.note(self, label, entries, dot)
         return dot
+
+    def begin_part(self) -> Part:
+        """Begin what may have to be taken back; `end_part` or `undo_part` follows."""
+        self.conn.execute(_SAVEPOINT)
+        return Part(self.tip, len(self.dots), frozenset(self.changed), dict(self.reindex))
+
+    def end_part(self) -> None:
+        """Keep what was done since `begin_part`."""
+        self.conn.execute(_RELEASE)
+
+    def undo_part(self, part: Part) -> None:
+        """Take back what was done since; as if it never was."""
+        self.conn.execute(_ROLLBACK_TO)
+        self.conn.execute(_RELEASE)
+        self.tip, self.changed, self.reindex = part.tip, set(part.changed), dict(part.reindex)
+        del self.dots[part.dot_count :]
 
     def fold(self, op: Op) -> None:
         """Join an op from elsewhere into the objects, without logging it: repair and replay, in any order."""

@@ -23,6 +23,8 @@ BulkRequest = BulkMemories | list[BulkItem]
 class BulkResult(Struct, kw_only=True):
     """What became of one item: `id`, `action` and `version`, or `error`, `code` and `field`. `index` counts from 0.
 
+    One that waits for approval has the `status` pending and its `pending_id`.
+
     `autonomy_hook_skipped` is as in the answer to a single store.
     """
 
@@ -31,6 +33,8 @@ class BulkResult(Struct, kw_only=True):
     action: str | UnsetType = UNSET
     version: str | UnsetType = UNSET
     autonomy_hook_skipped: str | UnsetType = UNSET
+    status: str | UnsetType = UNSET
+    pending_id: str | UnsetType = UNSET
     error: str | UnsetType = UNSET
     code: str | UnsetType = UNSET
     field: str | UnsetType = UNSET
@@ -51,3 +55,4 @@ class BulkAnswer(Struct, kw_only=True):
     updated: int
     ids: tuple[str, ...]
     results: tuple[BulkResult, ...]
+    pending: tuple[str, ...] | UnsetType = UNSET

@@ -20,7 +20,7 @@ from aimem.store import (
     digest,
     oplog,
 )
-from aimem.store.kinds import Kind
+from aimem.store.fields import Kind
 from aimem.wire import (
     CreateMemory,
 )

@@ -1,0 +1,24 @@
+"""Governance: policies, approvals and quotas. Facts in, a Decision out.
+
+Owns the rules by which an act is allowed, denied or has to wait. Must never read the store: services gather the facts
+inside the write's transaction and hand them in.
+"""
+
+from aimem.governance.acts import Act, acts_of
+from aimem.governance.decide import Allow, Ask, Decision, Deny, Ruling, decide
+from aimem.governance.policies import approver_text, chain, dump_policy, parse_policy
+
+__all__ = [
+    "Act",
+    "Allow",
+    "Ask",
+    "Decision",
+    "Deny",
+    "Ruling",
+    "acts_of",
+    "approver_text",
+    "chain",
+    "decide",
+    "dump_policy",
+    "parse_policy",
+]

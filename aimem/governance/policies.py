@@ -1,0 +1,85 @@
+"""Policies as text, and which namespaces' policies count for one."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from aimem.errors import InvalidRequest
+from aimem.model import AgentApprover, AgentId, Consensus, GovernancePolicy, Namespace, rules
+
+GLOBAL_RULE: Final = Namespace("*")
+HUMAN: Final = "human"
+CONSENSUS_MAX: Final = 100
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+def chain(namespace: str) -> tuple[Namespace, ...]:
+    """The namespaces whose policies count for one, nearest first: itself, its ancestors, then `*`."""
+    segments = namespace.split("/")
+    paths = tuple(Namespace("/".join(segments[:count])) for count in range(len(segments), 0, -1))
+    return paths if namespace == GLOBAL_RULE else (*paths, GLOBAL_RULE)
+
+
+class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A policy as people write it: approver is "human", {"agent": id} or {"consensus": n}."""
+
+    write: str
+    promote: str = "any"
+    delete: str = "owner"
+    policy: str = "owner"
+    approver: str | dict[str, str | int] = HUMAN
+
+
+def parse_policy(text: str | bytes, *, field: str = "governance") -> GovernancePolicy:
+    """Read a policy. Raises: InvalidRequest that says what is wrong with it."""
+    try:
+        raw = msgspec.json.decode(text, type=_Text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(
+            f"{field} is no policy: {error}; write it like "
+            '{"write": "any", "promote": "any", "delete": "owner", "policy": "owner", "approver": "human"}',
+            field=field,
+        ) from None
+    levels = {}
+    for name in ("write", "promote", "delete", "policy"):
+        value = getattr(raw, name)
+        if value not in ("any", "registered", "owner", "approve"):
+            raise InvalidRequest(
+                f"{field}.{name}: {value[:40]!r} is no level; allowed are any, registered, owner, approve",
+                field=f"{field}.{name}",
+            )
+        levels[name] = value
+    return msgspec.convert({**levels, "approver": _approver(raw.approver, field)}, GovernancePolicy, strict=False)
+
+
+def _approver(raw: str | dict[str, str | int], field: str) -> str | AgentApprover | Consensus:
+    at = f"{field}.approver"
+    if raw == HUMAN:
+        return HUMAN
+    if isinstance(raw, dict) and len(raw) == 1:
+        (name, value), = raw.items()
+        if name == "agent" and isinstance(value, str):
+            return AgentApprover(agent=rules.agent_id(value, field=f"{at}.agent"))
+        if name == "consensus" and isinstance(value, int):
+            return Consensus(consensus=rules.bounded(value, 1, CONSENSUS_MAX, field=f"{at}.consensus"))
+    raise InvalidRequest(
+        f'{at} is unknown; allowed are "human", {{"agent": "ID"}} and {{"consensus": N}}', field=at
+    )
+
+
+def dump_policy(policy: GovernancePolicy) -> str:
+    """The canonical JSON text of a policy, all levels written out."""
+    return _encoder.encode(policy).decode()
+
+
+def approver_text(policy: GovernancePolicy) -> str:
+    """Who has to approve, for sentences."""
+    match policy.approver:
+        case AgentApprover(agent=agent):
+            return f"the agent {AgentId(agent)}"
+        case Consensus(consensus=count):
+            return f"{count} registered agents"
+    return "a person (an operator)"

@@ -1,0 +1,183 @@
+"""The one road by which use cases write: with a gate on the transaction, an audit of what was done, and a way to wait.
+
+A job whose ops need approval is carried out, its ops are captured, and all of it is taken back; what stays is one
+pending action that holds those ops as they would have been written, with the ids that they would have made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Concatenate, ParamSpec, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from aimem.errors import AimemError, ApprovalRequired, Bug, Denied
+from aimem.governance import Ask, dump_policy
+from aimem.model import (
+    FieldValue,
+    Instant,
+    MemoryId,
+    Principal,
+    after,
+    derived_memory_id,
+    format_instant,
+    new_memory_id,
+)
+from aimem.service.gate import ASKED, Captured, Gate, Portion
+from aimem.service.node import Node, Once
+from aimem.service.waiting import ACTIONS, Waiting, note_waiting
+from aimem.store import PENDING, Transaction, Wrote, audit
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+class _Refused(Struct, frozen=True):
+    error: Denied
+
+
+class _Done(Struct, frozen=True):
+    value: object
+
+
+async def write_as(
+    node: Node, who: Principal, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+) -> Wrote:
+    """Run `fn(transaction, …)` on behalf of a caller, every op of it judged, and wait for its commit.
+
+    Returns: as `Store.write`.
+    Raises: what `fn` raises; Denied (which leaves a row in the audit); ApprovalRequired once the pending action that
+      stands for it is stored; Unavailable; Corrupt.
+    """
+    wrote = await node.store.write(_governed, node, who, lambda transaction: fn(transaction, *args, **kwargs))
+    match wrote.value:
+        case _Done(value):
+            return Wrote(value, wrote.version)
+        case _Refused(error):
+            raise error
+        case Waiting() as waiting:
+            raise waiting.error()
+    raise Bug("a governed write without an outcome")
+
+
+def _governed(
+    transaction: Transaction, node: Node, who: Principal, run: Callable[[Transaction], object]
+) -> _Done | _Refused | Waiting:
+    gate = Gate(who)
+    transaction.gate = gate
+    part = transaction.begin_part()
+    outcome: _Done | _Refused | Waiting
+    try:
+        value = run(transaction)
+    except Denied as error:
+        transaction.undo_part(part)
+        gate.forget_done()
+        gate.refuse(transaction.now, error)
+        outcome = _Refused(error)
+    else:
+        if gate.portion.asks:
+            transaction.undo_part(part)
+            gate.forget_done()
+            outcome = _queue(transaction, node, gate, gate.portion)
+            note_waiting(transaction, who, gate.once, outcome)
+        else:
+            transaction.end_part()
+            outcome = _Done(value)
+    audit.append(transaction.conn, gate.rows)
+    return outcome
+
+
+def in_part(transaction: Transaction, node: Node, run: Callable[[], T], *, index: int = 0) -> T | Waiting:
+    """Run one item of a job that takes many: it alone is refused or waits, and leaves nothing else behind.
+
+    Args:
+      index: its place in the request.
+    Raises: what `run` raises, after what the item wrote is taken back.
+    """
+    gate = transaction.gate
+    if not isinstance(gate, Gate) or not gate.is_governed(transaction):
+        return run()
+    value, inner = _tried(transaction, gate, run)
+    return value if inner is None else _queue(transaction, node, gate, inner, index=index)
+
+
+def in_sure_part(transaction: Transaction, run: Callable[[], T]) -> T:
+    """Run one item as `in_part` does, where none is to wait. Raises: ApprovalRequired for one that would have to."""
+    gate = transaction.gate
+    if not isinstance(gate, Gate) or not gate.is_governed(transaction):
+        return run()
+    value, inner = _tried(transaction, gate, run)
+    if inner is None:
+        return value
+    ask = inner.asks[0]
+    raise ApprovalRequired(
+        f"{ask.act.verb} in {ask.act.namespace!r} needs approval ({ask.rule}): ask for it by itself, or have the "
+        "policy changed first",
+        namespace=ask.act.namespace, rule=ask.rule,
+    )
+
+
+def _tried(transaction: Transaction, gate: Gate, run: Callable[[], T]) -> tuple[T, Portion | None]:
+    """Run an item. Returns: its value, and what it asks for, if it asks; then what it wrote is taken back."""
+    outer, done = gate.portion, list(gate.rows)
+    gate.portion = inner = Portion()
+    part = transaction.begin_part()
+    try:
+        value = run()
+    except AimemError as error:
+        transaction.undo_part(part)
+        gate.rows = done
+        if isinstance(error, Denied):
+            gate.refuse(transaction.now, error)
+        raise
+    finally:
+        gate.portion = outer
+    if inner.asks:
+        transaction.undo_part(part)
+        gate.rows = done
+        return value, inner
+    transaction.end_part()
+    outer.ops += inner.ops
+    return value, None
+
+
+def _queue(transaction: Transaction, node: Node, gate: Gate, portion: Portion, *, index: int = 0) -> Waiting:
+    """Write the pending action that stands for captured ops. Raises: InvalidRequest if they are too much for one op."""
+    ask, now = portion.asks[0], transaction.now
+    pending_id = _pending_id(node, gate.who, gate.once, index)
+    expires_at = after(now, node.policy.pending_expiry_s)
+    fields = _fields(node, gate.who, ask, portion, now, expires_at)
+    dot = gate.write_own(transaction, "pending", [transaction.create(PENDING, pending_id, gate.who.agent_id, fields)])
+    gate.tell(now, portion.ops[0].label, ASKED, ask.act.namespace, ask.act.target or pending_id, ask.rule)
+    return Waiting(
+        pending_id=pending_id, action=ACTIONS[ask.act.verb], namespace=ask.act.namespace,
+        memory_id=None if ask.act.target is None else MemoryId(ask.act.target), expires_at=format_instant(expires_at),
+        version=str(dot),
+    )
+
+
+def _pending_id(node: Node, who: Principal, once: Once | None, index: int) -> MemoryId:
+    if once is None:
+        return new_memory_id(node.chance.rng)
+    return derived_memory_id(who.idempotency_scope, f"pending:{once.key}", index)
+
+
+def _fields(
+    node: Node, who: Principal, ask: Ask, portion: Portion, now: Instant, expires_at: Instant
+) -> dict[str, FieldValue]:
+    return {
+        "action": ACTIONS[ask.act.verb], "label": portion.ops[0].label, "namespace": ask.act.namespace,
+        "memory_id": ask.act.target, "payload": dump_payload(portion.ops), "policy": dump_policy(ask.policy),
+        "policy_namespace": ask.rule_namespace, "policy_stamp": ask.stamp, "requested_by": who.agent_id,
+        "requested_at": now, "expires_at": expires_at, "home": node.store.stream, "asked_again_as": None,
+    }
+
+
+def dump_payload(ops: list[Captured]) -> str:
+    """The ops that an approval writes, as text."""
+    return msgspec.json.encode(ops).decode()
+
+
+def load_payload(text: str) -> list[Captured]:
+    """Inverse of dump_payload. Raises: msgspec.DecodeError, msgspec.ValidationError."""
+    return msgspec.json.decode(text, type=list[Captured])
