@@ -81,6 +81,7 @@ from aimem.wire.messages import (
     inbox_message,
 )
 from aimem.wire.namespaces import NamespacesQuery, NamespaceStandard, NamespaceStandards
+from aimem.wire.packing import gzipped, unzipped
 from aimem.wire.recalled import ArmScore, Explanation, PeriodOut, RankingOut, RecallResult, ScoredMemory
 from aimem.wire.requests import (
     ArchiveRequest,
@@ -325,6 +326,7 @@ __all__ = [
     "digest_document",
     "digest_rows",
     "encode",
+    "gzipped",
     "heads_in",
     "heads_out",
     "inbox_message",
@@ -337,5 +339,6 @@ __all__ = [
     "stream_in",
     "to_builtins",
     "translated",
+    "unzipped",
     "vector_in",
 ]

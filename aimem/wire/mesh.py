@@ -8,6 +8,7 @@ applying them takes a hundred times as long; and `curl` can read it. Bodies may 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -281,7 +282,7 @@ def stream_in(text: str) -> StreamId:
     return StreamId(text)
 
 
-def heads_out(heads: dict[StreamId, StreamHead]) -> dict[str, HeadOut]:
+def heads_out(heads: Mapping[StreamId, StreamHead]) -> dict[str, HeadOut]:
     """A vector in wire form."""
     return {stream: HeadOut(head.seq, head.hlc, head.chain_hash) for stream, head in heads.items()}
 
