@@ -30,7 +30,10 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
         Code.METHOD_NOT_ALLOWED, Code.AMBIGUOUS_ID, Code.IDEMPOTENCY_MISMATCH, Code.CONFIG_INVALID,
         Code.EXPORT_TOO_LARGE,
     ),
-    Denied: (Code.RESERVED_NAMESPACE, Code.FOREIGN_HOST, Code.FOREIGN_ORIGIN, Code.INSECURE_BIND),
+    Denied: (
+        Code.RESERVED_NAMESPACE, Code.FOREIGN_HOST, Code.FOREIGN_ORIGIN, Code.INSECURE_BIND,
+        Code.DENIED_BY_POLICY, Code.OPERATOR_REQUIRED, Code.IDENTITY_MISMATCH, Code.OUTSIDE_HOME,
+    ),
     Conflict: (Code.NAME_TAKEN, Code.ID_TAKEN),
     Unavailable: (
         Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.DATABASE_BUSY, Code.DEADLINE_EXCEEDED, Code.SHUTTING_DOWN,

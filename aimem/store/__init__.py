@@ -11,6 +11,7 @@ from aimem.store import (
     duplicates,
     embeddings,
     entities,
+    events,
     forgetting,
     fulltext,
     graph,
@@ -20,6 +21,7 @@ from aimem.store import (
     linkage,
     memories,
     messages,
+    namespaces,
     narrowing,
     oplog,
     outbound,
@@ -28,7 +30,8 @@ from aimem.store import (
     topics,
     transfer,
 )
-from aimem.store.changes import ChangeFeed
+from aimem.store.audit import AuditRow
+from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
@@ -77,6 +80,7 @@ __all__ = [
     "SUBSCRIPTION",
     "VOTE",
     "Assent",
+    "AuditRow",
     "ChangeFeed",
     "Clause",
     "Examine",
@@ -87,6 +91,7 @@ __all__ = [
     "LogPage",
     "Merge",
     "NodeLock",
+    "Pulse",
     "Received",
     "Store",
     "StorePorts",
@@ -103,6 +108,7 @@ __all__ = [
     "effective_expiry",
     "embeddings",
     "entities",
+    "events",
     "expiry_judged",
     "fold_entries",
     "forgetting",
@@ -118,6 +124,7 @@ __all__ = [
     "matching",
     "memories",
     "messages",
+    "namespaces",
     "narrowing",
     "oplog",
     "outbound",

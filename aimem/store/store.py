@@ -15,7 +15,7 @@ from aimem.errors import AimemError, Bug, Corrupt, InvalidRequest, Unavailable
 from aimem.model import Dot, StreamHead, StreamId
 from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, FileLock, Files, Mode, Threads
 from aimem.store import inbound, oplog, outbound, schema
-from aimem.store.changes import ChangeFeed
+from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.faults import translate, translated
 from aimem.store.fold import Merge
 from aimem.store.identity import Identity, load_identity
@@ -140,6 +140,7 @@ class Store:
     """Reads and writes of one database.
 
     Two tasks follow its commits: `feed` is for whoever keeps vectors, `worded` for whoever keeps the indexes of words.
+    Any number may follow `happened`, which beats after each commit that noted events.
 
     Every write is a plain function of a Transaction, every read one of a Connection; both run in one hop. `log` tells
     how far the op log is known.
@@ -149,8 +150,8 @@ class Store:
         self, settings: StoreSettings, ports: StorePorts, tell: Callable[[str], None] = lambda _: None
     ) -> None:
         self.settings = settings
-        self.feed, self.worded, self.log = ChangeFeed(), ChangeFeed(), LogFeed()
-        self._assent: Callable[[], Assent | None] = _nobody
+        self.feed, self.worded = ChangeFeed(), ChangeFeed()
+        self.happened, self.log = Pulse(), LogFeed()
         self._ports, self._tell = ports, tell
         self._writer = Writer(
             clock=ports.clock,
@@ -161,6 +162,7 @@ class Store:
             translate=partial(translate, path=settings.db),
             publish=self._publish_nowait,
             publish_heads=self.log.publish_nowait,
+            publish_events=self.happened.beat_nowait,
         )
         self._readers = Readers(files=ports.files, threads=ports.threads, path=settings.db, count=settings.reader_count)
         self._identity: Identity | None = None
@@ -224,27 +226,27 @@ class Store:
     async def write(self, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs) -> Wrote:
         """Run `fn(transaction, …)` in the next group and wait for its commit.
 
-        Where other nodes are asked (`ask_others`), also for their assent to whatever ops it writes.
-
         Returns: its result (typed Any: a queue of jobs of all types lies between) and the version token.
         Raises: what `fn` raises, Unavailable, Corrupt.
         """
-        assent = self._assent()
+        written: Written = await self._writer.write(lambda transaction: fn(transaction, *args, **kwargs))
+        return _wrote(written, None)
+
+    async def write_agreed(
+        self, assent: Assent, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Wrote:
+        """The same with the assent of other nodes: asked before its first op, and after the commit of its ops.
+
+        Raises: also what the assent raises; before the first op nothing is stored then, after the commit it is.
+        """
 
         def run(transaction: Transaction) -> T:
-            if assent is not None:
-                transaction.agree_before_ops(assent.agree)
+            transaction.agree_before_ops(assent.agree)
             return fn(transaction, *args, **kwargs)
 
         written: Written = await self._writer.write(run)
-        dots, acks = written.dots + written.stands_on, None
-        if assent is not None and dots:
-            acks = await assent.wait(dots)
-        return Wrote(written.value, str(written.dots[-1]) if written.dots else None, acks)
-
-    def ask_others(self, assent: Callable[[], Assent | None]) -> None:
-        """Have other nodes asked at each write; `assent` is called by the task that writes, and None asks nobody."""
-        self._assent = assent
+        dots = written.dots + written.stands_on
+        return _wrote(written, await assent.wait(dots) if dots else None)
 
     async def _refold_held(self) -> None:
         """Apply what an earlier version could not; this one may."""
@@ -307,8 +309,8 @@ def _recognised(conn: Connection, db: Path) -> int:
         ) from error
 
 
-def _nobody() -> None:
-    return None
+def _wrote(written: Written, acks: int | None) -> Wrote:
+    return Wrote(written.value, str(written.dots[-1]) if written.dots else None, acks)
 
 
 def _open_stream(transaction: Transaction, identity: Identity) -> None:

@@ -83,6 +83,7 @@ class _Group(Struct):
     changed: set[int]
     reindex: dict[int, Reindex]
     heads: dict[StreamId, StreamHead]
+    has_events: bool = False
     fatal: AimemError | None = None
 
 
@@ -103,12 +104,14 @@ class Writer:
         translate: Callable[[DatabaseError], AimemError],
         publish: Callable[[set[int]], None],
         publish_heads: Callable[[Mapping[StreamId, StreamHead]], None],
+        publish_events: Callable[[], None],
     ) -> None:
         self.counts = WriterCounts()
         self.limiter = trio.CapacityLimiter(1)
         self._clock, self._threads, self._merge = clock, threads, merge
         self._group_count = group_count
-        self._translate, self._publish, self._publish_heads = translate, publish, publish_heads
+        self._translate, self._publish = translate, publish
+        self._publish_heads, self._publish_events = publish_heads, publish_events
         self._queue_in, self._queue_out = trio.open_memory_channel[_Job](queue_count)
         self._waiting: dict[_Job, None] = {}
 
@@ -182,6 +185,8 @@ class Writer:
         # Before any caller runs again: who asks what is known after a write finds the write.
         self._publish_heads(done.heads)
         self._publish(done.changed)
+        if done.has_events:
+            self._publish_events()
         if done.fatal is not None:
             raise done.fatal
         return done.tip
@@ -232,6 +237,7 @@ class Writer:
         group.tip = transaction.tip
         group.changed |= transaction.changed
         group.heads |= transaction.heads
+        group.has_events = group.has_events or transaction.has_events
         join_reindex(group.reindex, transaction.reindex)
         written = Written(value, tuple(transaction.dots), tuple(transaction.stands_on))
         group.results.append(outcome.Value(written))
