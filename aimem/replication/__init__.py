@@ -4,7 +4,7 @@ Owns the fold, the judge of inbound ops, the state of each peer, the quorum, and
 Must never hold SQL, and never decide what an op means by anything that differs between nodes: clock, policy, settings.
 """
 
-from aimem.replication.driver import run_mesh
+from aimem.replication.driver import count_received, run_mesh
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.merge import merge_entry
 from aimem.replication.mesh import LATENCIES_S, Mesh, MeshSettings, Peer
@@ -22,7 +22,30 @@ from aimem.replication.quorum import (
 from aimem.replication.road import PeerRoad
 
 __all__ = [
-    "CLOCK_BOUND_S", "CLOCK_WARN_S", "LATENCIES_S", "Consistency", "Mesh", "MeshSettings", "Peer", "PeerRoad",
-    "PeerRules", "PeerState", "Report", "Rule", "Standing", "Tally", "breaker", "consistently", "count_acks", "examine",
-    "is_ahead", "is_reachable", "lag", "merge_entry", "middle_offset", "run_mesh", "wished_consistency",
+    "CLOCK_BOUND_S",
+    "CLOCK_WARN_S",
+    "LATENCIES_S",
+    "Consistency",
+    "Mesh",
+    "MeshSettings",
+    "Peer",
+    "PeerRoad",
+    "PeerRules",
+    "PeerState",
+    "Report",
+    "Rule",
+    "Standing",
+    "Tally",
+    "breaker",
+    "consistently",
+    "count_acks",
+    "count_received",
+    "examine",
+    "is_ahead",
+    "is_reachable",
+    "lag",
+    "merge_entry",
+    "middle_offset",
+    "run_mesh",
+    "wished_consistency",
 ]

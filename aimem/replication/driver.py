@@ -13,7 +13,6 @@ from aimem.model import Op, StopReason, StreamHead, StreamId, parse_dot
 from aimem.replication.intake import CLOCK_WARN_S, examine
 from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Answered, Ask, Failed, Rest
-from aimem.replication.road import PeerRoad
 from aimem.store import Received, inbound, outbound
 from aimem.wire import (
     EXCHANGE_MAX_BYTES,
@@ -33,13 +32,11 @@ EXCHANGE_DEADLINE_S: Final = 10.0
 """For one exchange as a whole: a peer that sends one byte a second ends here too."""
 
 
-async def run_mesh(
-    mesh: Mesh, road: PeerRoad, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
+async def run_mesh(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     """Exchange with all peers until cancelled."""
     async with trio.open_nursery() as nursery:
         for peer in mesh.peers:
-            nursery.start_soon(_run_sender, mesh, road, peer)
+            nursery.start_soon(_run_sender, mesh, peer)
         task_status.started()
         seen_count = 0
         while True:
@@ -47,17 +44,17 @@ async def run_mesh(
             mesh.ring()
 
 
-async def _run_sender(mesh: Mesh, road: PeerRoad, peer: Peer) -> None:
+async def _run_sender(mesh: Mesh, peer: Peer) -> None:
     """One exchange after the other: whatever was written meanwhile goes with the next."""
     while True:
         match mesh.look(peer, trio.current_time()):
             case Ask() as ask:
-                await _exchange(mesh, road, peer, ask)
+                await _exchange(mesh, peer, ask)
             case Rest(until):
                 await peer.wait_bell(until)
 
 
-async def _exchange(mesh: Mesh, road: PeerRoad, peer: Peer, ask: Ask) -> None:
+async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
     began = trio.current_time()
     reason = "timeout"
     own_head = mesh.own_head
@@ -65,7 +62,7 @@ async def _exchange(mesh: Mesh, road: PeerRoad, peer: Peer, ask: Ask) -> None:
         with trio.move_on_after(EXCHANGE_DEADLINE_S):
             request = await _request(mesh, ask)
             sent_at = mesh.clock.now()
-            answer = await road.exchange(peer.url, request)
+            answer = await mesh.road.exchange(peer.url, request)
             offset_us = answer.now - (sent_at + mesh.clock.now()) // 2
             event = _understood(answer, own_head, offset_us, peer.share())
             _note(peer, event)

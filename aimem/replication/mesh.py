@@ -22,17 +22,19 @@ from aimem.replication.peer import (
     PeerState,
     Rest,
     Standing,
+    Wanted,
     is_reachable,
     step,
 )
 from aimem.replication.quorum import (
+    Consistency,
     Report,
     Rule,
     Tally,
     count_acks,
     middle_offset,
-    wished_consistency,
 )
+from aimem.replication.road import PeerRoad
 from aimem.store import Assent, Store
 from aimem.wire import EXCHANGE_MAX_OPS
 
@@ -135,10 +137,16 @@ class Peer:
 
 
 class Mesh:
-    """All peers of a node. `run_mesh` keeps it going."""
+    """All peers of a node. `run_mesh` keeps it going.
 
-    def __init__(self, settings: MeshSettings, store: Store, *, clock: Clock, rng: random.Random) -> None:
-        self.settings, self.store, self.clock = settings, store, clock
+    Attributes:
+      road: the way to them; whoever made it closes it.
+    """
+
+    def __init__(
+        self, settings: MeshSettings, store: Store, *, clock: Clock, rng: random.Random, road: PeerRoad
+    ) -> None:
+        self.settings, self.store, self.clock, self.road = settings, store, clock, road
         self.rule = settings.rule
         rules = PeerRules(
             interval_s=settings.interval_s, patience_s=settings.timeout_s, batch_count=EXCHANGE_MAX_OPS,
@@ -179,6 +187,12 @@ class Mesh:
                 peer.apply(Heard(now=now, vector=vector))
                 if peer.state.failures:
                     peer.ring()
+
+    def ask_all(self, now: float) -> None:
+        """Have every peer asked at once, as somebody waits for what they may know."""
+        for peer in self.peers:
+            peer.apply(Wanted(now=now))
+            peer.ring()
 
     def look(self, peer: Peer, now: float) -> Ask | Rest:
         """What to do about a peer."""
@@ -224,9 +238,9 @@ class Mesh:
         offsets = [peer.state.offset_us for peer in self.peers if peer.state.standing is Standing.PEER]
         return middle_offset(offset for offset in offsets if offset is not None) / 1e6
 
-    def assent(self) -> Assent:
-        """What a write of the running task asks: see Store.ask_others."""
-        return QuorumScope(self, self.rule.needed(wished_consistency()))
+    def assent(self, wish: Consistency) -> Assent:
+        """What a write asks of the others, now: see Store.write_agreed."""
+        return QuorumScope(self, self.rule.needed(wish))
 
     async def wait_acks(self, dots: Sequence[Dot], needed: int) -> Tally:
         """Wait until so many nodes have these ops, or the time is up. Returns: who has them then."""

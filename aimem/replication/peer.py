@@ -134,6 +134,12 @@ class Heard(Struct, frozen=True, kw_only=True):
     vector: Vector
 
 
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Somebody waits for what the peer may know: it is asked next, unless it just failed."""
+
+    now: float
+
+
 class Ask(Struct, frozen=True, kw_only=True):
     """Exchange: with the ops that the peer lacks beyond `assumed` (at most `count`, 0 for none)."""
 
@@ -148,7 +154,7 @@ class Rest(Struct, frozen=True):
     until: float
 
 
-Event: TypeAlias = Look | Answered | Failed | Heard
+Event: TypeAlias = Look | Answered | Failed | Heard | Wanted
 Effect: TypeAlias = Ask | Rest
 
 
@@ -163,6 +169,8 @@ def step(state: PeerState, event: Event, rules: PeerRules) -> tuple[PeerState, E
             return _failed(state, event.reason, event.now, event.share, rules), None
         case Heard():
             return _heard(state, event), None
+        case Wanted(now=now):
+            return (state if state.failures else replace(state, due_at=now)), None
 
 
 def _look(state: PeerState, event: Look, rules: PeerRules) -> tuple[PeerState, Effect]:

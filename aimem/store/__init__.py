@@ -7,6 +7,7 @@ hand it plain functions, replication hands it the fold's rule.
 from aimem.store import (
     agents,
     audit,
+    conflicts,
     curation,
     duplicates,
     embeddings,
@@ -32,7 +33,7 @@ from aimem.store import (
 )
 from aimem.store.audit import AuditRow
 from aimem.store.changes import ChangeFeed, Pulse
-from aimem.store.digest import digest
+from aimem.store.digest import DigestAt, digest, digest_at
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
 from aimem.store.inbound import Examine, LogBook, Received
@@ -83,6 +84,7 @@ __all__ = [
     "AuditRow",
     "ChangeFeed",
     "Clause",
+    "DigestAt",
     "Examine",
     "Filters",
     "HeldDots",
@@ -102,8 +104,10 @@ __all__ = [
     "agents",
     "alias_key_text",
     "audit",
+    "conflicts",
     "curation",
     "digest",
+    "digest_at",
     "duplicates",
     "effective_expiry",
     "embeddings",

@@ -43,6 +43,10 @@ _PREVIOUS_OF = "SELECT previous FROM ops WHERE stream = ? AND seq = ?"
 _COUNT_STREAMS = "SELECT count(*) FROM streams"
 _HOLD = "UPDATE ops SET held = ? WHERE position = ?"
 _RELEASE_HELD = "UPDATE ops SET held = NULL WHERE position = ?"
+_COUNT_HELD = (
+    "INSERT INTO meta (name, value) VALUES ('held_count', CAST(:change AS TEXT)) "
+    "ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + :change AS TEXT)"
+)
 _HELD = (
     "SELECT position, stream, seq, hlc, kind FROM ops WHERE held IS NOT NULL AND position > ? ORDER BY position LIMIT ?"
 )
@@ -197,6 +201,7 @@ def refold_held(transaction: Transaction, after_position: int, limit: int) -> in
         )
         if not _fold(transaction, op):
             conn.execute(_RELEASE_HELD, (position,))
+            conn.execute(_COUNT_HELD, {"change": -1})
     return position
 
 
@@ -211,6 +216,7 @@ def _receive(transaction: Transaction, op: Op) -> bool:
     reason = _fold(transaction, op)
     if reason:
         conn.execute(_HOLD, (reason, position))
+        conn.execute(_COUNT_HELD, {"change": 1})
     return not reason
 
 

@@ -20,7 +20,7 @@ _HEADS = "SELECT stream, head_seq, head_hlc, head_hash FROM streams ORDER BY str
 _FIRST = "SELECT min(seq) FROM ops WHERE stream = ?"
 _ENDS = "SELECT coalesce(min(position), 0), coalesce(max(position), 0) FROM ops"
 _HELD = "SELECT stream, seq FROM ops WHERE held IS NOT NULL ORDER BY stream, seq LIMIT ?"
-_COUNT_HELD = "SELECT count(*) FROM ops WHERE held IS NOT NULL"
+_COUNT_HELD = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'held_count'"
 
 
 class LogPage(Struct, frozen=True, kw_only=True):
@@ -75,8 +75,11 @@ def after(conn: Connection, position: int, max_count: int, max_bytes: int) -> Lo
 def held(conn: Connection, limit: int) -> HeldDots:
     """The ops that wait for a version that can apply them."""
     counted = conn.execute(_COUNT_HELD).fetchone()
+    count = cast("int", counted[0]) if counted else 0
+    if not count:
+        return HeldDots(dots=(), count=0)       # nearly always; finding them means to look at the whole log
     dots = tuple(Dot(StreamId(str(row[0])), cast("int", row[1])) for row in conn.execute(_HELD, (limit,)))
-    return HeldDots(dots=dots, count=cast("int", counted[0]) if counted else 0)
+    return HeldDots(dots=dots, count=count)
 
 
 def _rows_of(conn: Connection, stream: StreamId, known: Vector, limit: int) -> Iterator[Row]:
