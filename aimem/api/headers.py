@@ -1,4 +1,4 @@
-"""Headers that say how a request is to be carried out, whatever its route: which version to wait for, and how many nodes."""
+"""Headers that say how a request is carried out, whatever its route: which version it waits for, and how many nodes."""
 
 from __future__ import annotations
 

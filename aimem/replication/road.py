@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Final, TypeVar, cast
 
 import httpx
 import msgspec
@@ -77,7 +77,8 @@ class PeerRoad:
         wanted = {"Accept": "application/json", "Accept-Encoding": "gzip", **headers}
         async with self._http.stream(method, url, content=body, headers=wanted) as answer:
             data = bytearray()
-            async for piece in answer.aiter_raw():
+            # As it came: httpx would unpack without a bound.
+            async for piece in cast("httpx.AsyncByteStream", answer.stream):
                 data += piece
                 if len(data) > SYNC_BODY_MAX_BYTES:
                     raise Unavailable("nonsense: its answer is too large")

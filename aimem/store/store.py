@@ -213,7 +213,7 @@ class Store:
                 nursery.start_soon(self._writer.run, conn, identity.signer, tip)
                 nursery.start_soon(self._readers.wait_corrupt)
                 if identity.opening:
-                    await self._writer.write(lambda transaction: _open_stream(transaction, identity))
+                    await self.write(_open_stream, identity)
                 if self._holds_ops:
                     await self._refold_held()
                 task_status.started()
@@ -252,11 +252,9 @@ class Store:
         """Apply what an earlier version could not; this one may."""
         position = 0
         while True:
-            refold = partial(inbound.refold_held, after_position=position, limit=REFOLD_BATCH)
-            written = await self._writer.write(refold)
-            if written.value == 0:
+            position = (await self.write(inbound.refold_held, position, REFOLD_BATCH)).value
+            if position == 0:
                 return
-            position = written.value
 
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `fn(connection, …)` on one consistent snapshot, stopped at the caller's deadline.
