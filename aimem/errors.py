@@ -28,6 +28,7 @@ class Code(StrEnum):
     INTERNAL = "internal"
     # Refinements of InvalidRequest.
     MALFORMED_JSON = "malformed_json"
+    PROTOCOL_MISMATCH = "protocol_mismatch"
     SCHEMA_MISMATCH = "schema_mismatch"
     BODY_TOO_LARGE = "body_too_large"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
@@ -55,6 +56,9 @@ class Code(StrEnum):
     DEADLINE_EXCEEDED = "deadline_exceeded"
     SHUTTING_DOWN = "shutting_down"
     QUORUM_NOT_MET = "quorum_not_met"
+    VERSION_NOT_REACHED = "version_not_reached"
+    CLOCK_SKEWED = "clock_skewed"
+    STREAM_FORKED = "stream_forked"
     OVERLOADED = "overloaded"
     EMBEDDER_UNAVAILABLE = "embedder_unavailable"
     NEEDS_LLM = "needs_llm"

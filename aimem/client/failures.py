@@ -28,7 +28,7 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
     InvalidRequest: (
         Code.MALFORMED_JSON, Code.SCHEMA_MISMATCH, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE,
         Code.METHOD_NOT_ALLOWED, Code.AMBIGUOUS_ID, Code.IDEMPOTENCY_MISMATCH, Code.CONFIG_INVALID,
-        Code.EXPORT_TOO_LARGE,
+        Code.EXPORT_TOO_LARGE, Code.PROTOCOL_MISMATCH,
     ),
     Denied: (
         Code.RESERVED_NAMESPACE, Code.FOREIGN_HOST, Code.FOREIGN_ORIGIN, Code.INSECURE_BIND,
@@ -38,6 +38,7 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
     Unavailable: (
         Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.DATABASE_BUSY, Code.DEADLINE_EXCEEDED, Code.SHUTTING_DOWN,
         Code.QUORUM_NOT_MET, Code.OVERLOADED, Code.EMBEDDER_UNAVAILABLE, Code.NEEDS_LLM, Code.LLM_ANSWER_UNUSABLE,
+        Code.VERSION_NOT_REACHED, Code.CLOCK_SKEWED, Code.STREAM_FORKED,
     ),
     Corrupt: (Code.NOT_A_DATABASE, Code.NEWER_SCHEMA),
 })

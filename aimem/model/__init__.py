@@ -45,6 +45,7 @@ from aimem.model.ids import (
     stream_id,
 )
 from aimem.model.instant import DAY_S, SECOND_US, Instant, after, format_instant, parse_instant
+from aimem.model.intake import Intake, Stop, StopReason, Take
 from aimem.model.memory import (
     ArchivedMemory,
     Candidate,
@@ -115,6 +116,7 @@ __all__ = [
     "Ground",
     "Hlc",
     "Instant",
+    "Intake",
     "JsonObject",
     "Level",
     "Lifetimes",
@@ -136,8 +138,11 @@ __all__ = [
     "Scope",
     "Sight",
     "Stamp",
+    "Stop",
+    "StopReason",
     "StreamHead",
     "StreamId",
+    "Take",
     "Tier",
     "Vector",
     "Verb",

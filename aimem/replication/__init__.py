@@ -1,9 +1,51 @@
-"""Replication: how ops merge, and (with the mesh) how they travel, are counted and caught up.
+"""Replication: how ops merge, and how they travel, are counted and caught up.
 
-Owns the fold and everything that decides what an op means for a node. Must never touch a connection: the store is
-handed these functions.
+Owns the fold, the judge of inbound ops, the state of each peer, the quorum, and the tasks that carry ops between nodes.
+Must never hold SQL, and never decide what an op means by anything that differs between nodes: clock, policy, settings.
 """
 
+from aimem.replication.driver import count_received, run_mesh
+from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.merge import merge_entry
+from aimem.replication.mesh import LATENCIES_S, Mesh, MeshSettings, Peer
+from aimem.replication.peer import PeerRules, PeerState, Standing, breaker, is_reachable, lag
+from aimem.replication.quorum import (
+    Consistency,
+    Report,
+    Rule,
+    Tally,
+    consistently,
+    count_acks,
+    middle_offset,
+    wished_consistency,
+)
+from aimem.replication.road import PeerRoad
 
-__all__ = ["merge_entry"]
+__all__ = [
+    "CLOCK_BOUND_S",
+    "CLOCK_WARN_S",
+    "LATENCIES_S",
+    "Consistency",
+    "Mesh",
+    "MeshSettings",
+    "Peer",
+    "PeerRoad",
+    "PeerRules",
+    "PeerState",
+    "Report",
+    "Rule",
+    "Standing",
+    "Tally",
+    "breaker",
+    "consistently",
+    "count_acks",
+    "count_received",
+    "examine",
+    "is_ahead",
+    "is_reachable",
+    "lag",
+    "merge_entry",
+    "middle_offset",
+    "run_mesh",
+    "wished_consistency",
+]

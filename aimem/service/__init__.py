@@ -25,6 +25,15 @@ from aimem.service.insight import auto_tag, detect_contradiction, expand
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
+from aimem.service.mesh import (
+    changes_for,
+    changes_since,
+    exchange,
+    mesh_alarms,
+    mesh_status,
+    wait_version,
+    write_outcome,
+)
 from aimem.service.messages import delete_message, inbox, mark_read, notify
 from aimem.service.node import Node, Once, Policy, Sample
 from aimem.service.overview import (
@@ -68,6 +77,8 @@ __all__ = [
     "auto_tag",
     "begin_cycle",
     "capabilities",
+    "changes_for",
+    "changes_since",
     "check_duplicate",
     "collect",
     "consolidate",
@@ -80,6 +91,7 @@ __all__ = [
     "drop_unused_vectors",
     "end_cycle",
     "entity_by_alias",
+    "exchange",
     "expand",
     "expand_query",
     "export",
@@ -102,6 +114,8 @@ __all__ = [
     "list_memories",
     "look_for_language",
     "mark_read",
+    "mesh_alarms",
+    "mesh_status",
     "namespaces",
     "note_metadata",
     "note_refusal",
@@ -138,5 +152,7 @@ __all__ = [
     "tidy",
     "unlink",
     "update",
+    "wait_version",
+    "write_outcome",
     "write_refusals",
 ]

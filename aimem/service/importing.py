@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from aimem.errors import AimemError, Code
+from aimem.errors import AimemError, Code, Unavailable
 from aimem.model import Principal, rules
 from aimem.service.arrivals import Arrival, Bringer, arrival_of, label_of
 from aimem.service.importlinks import take_agent, take_alias, take_link
@@ -126,6 +126,8 @@ def _take_memories(
         for arrival in left:
             try:
                 outcome = in_sure_part(transaction, partial(take, transaction, node, by, arrival, once))
+            except Unavailable:
+                raise       # the node's trouble, not the row's
             except AimemError as error:
                 if error.code is Code.NAME_TAKEN:
                     waiting.append((arrival, error))
@@ -152,6 +154,8 @@ def _take_others(transaction: Transaction, by: Bringer, request: ImportRequest, 
         for position, name in enumerate(names):
             try:
                 taken += in_sure_part(transaction, partial(take_at, position))
+            except Unavailable:
+                raise
             except AimemError as error:
                 tally.refuse(section, position, name, error)
         return taken

@@ -13,6 +13,7 @@ from aimem.config import ScoringConfig
 from aimem.language import LanguageModel, ModelState
 from aimem.model import DAY_S, Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
+from aimem.replication import Mesh
 from aimem.search import Recaller
 from aimem.service.refusals import Refusals
 from aimem.store import Store
@@ -99,6 +100,7 @@ class Node:
     Attributes:
       language: the language model, or None if the tier has none.
       language_state: what is known of it.
+      mesh: the peers; None for a node that stands alone.
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
       refusals: rows for the audit that no write of their own carries.
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
@@ -113,6 +115,7 @@ class Node:
     policy: Policy
     language: LanguageModel | None = None
     language_state: ModelState = field(default_factory=ModelState)
+    mesh: Mesh | None = None
     counters: Counters = field(default_factory=Counters)
     warnings: list[str] = field(default_factory=list)
     touches: tuple[trio.MemorySendChannel[Touch], trio.MemoryReceiveChannel[Touch]] = field(

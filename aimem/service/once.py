@@ -8,7 +8,7 @@ from typing import TypeVar
 import msgspec
 
 from aimem.errors import Code, Conflict, InvalidRequest
-from aimem.model import MemoryId, Principal, derived_memory_id, new_memory_id
+from aimem.model import MemoryId, Principal, derived_memory_id, new_memory_id, parse_dot
 from aimem.service.gate import Gate
 from aimem.service.node import Node, Once
 from aimem.service.waiting import waiting_in
@@ -43,6 +43,9 @@ def answer_once(
             version=earlier.version,
         )
     node.counters.idempotent_replays += 1
+    if earlier.version is not None:
+        # The answer is true once enough nodes have what it tells of, as the first time.
+        transaction.stands_on.append(parse_dot(earlier.version, field="version"))
     waiting = waiting_in(earlier.answer)
     if waiting is not None:
         raise waiting.error()

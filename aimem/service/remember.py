@@ -116,6 +116,8 @@ async def remember(node: Node, who: Principal, request: CreateMemory, once: Once
     similar = () if draft.title_generated else await node.store.read(_similar, draft, who, node.clock.now())
     wrote = await write_as(node, who, _remember, node, who, draft, similar, once)
     stored: Stored = wrote.value
+    if wrote.acks is not None:
+        stored = msgspec.structs.replace(stored, quorum_acks=wrote.acks)
     if stored.action == "created":
         node.counters.stored += 1
     else:

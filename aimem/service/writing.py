@@ -15,6 +15,7 @@ from msgspec import Struct
 from aimem.errors import AimemError, ApprovalRequired, Bug, Denied
 from aimem.governance import Ask, dump_policy
 from aimem.model import (
+    Credential,
     FieldValue,
     Instant,
     MemoryId,
@@ -24,6 +25,7 @@ from aimem.model import (
     format_instant,
     new_memory_id,
 )
+from aimem.replication import Consistency, wished_consistency
 from aimem.service.gate import Captured, Gate, Portion
 from aimem.service.node import Node, Once
 from aimem.service.waiting import ACTIONS, Waiting, note_waiting
@@ -33,7 +35,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 class _Refused(Struct, frozen=True):
-    error: Denied
+    error: Denied | ApprovalRequired
 
 
 class _Done(Struct, frozen=True):
@@ -50,17 +52,25 @@ async def write_as(
       stands for it is stored; Unavailable; Corrupt.
     """
     try:
-        wrote = await node.store.write(_governed, node, who, lambda transaction: fn(transaction, *args, **kwargs))
+        wrote = await _write(node, who, lambda transaction: fn(transaction, *args, **kwargs))
     finally:
         node.refusals.fold_nowait()
     match wrote.value:
         case _Done(value):
-            return Wrote(value, wrote.version)
+            return Wrote(value, wrote.version, wrote.acks)
         case _Refused(error):
             raise error
         case Waiting() as waiting:
             raise waiting.error()
     raise Bug("a governed write without an outcome")
+
+
+async def _write(node: Node, who: Principal, run: Callable[[Transaction], object]) -> Wrote:
+    """Write, and wait until enough nodes have what was written. What the node does by itself waits for nobody."""
+    if node.mesh is None:
+        return await node.store.write(_governed, node, who, run)
+    wish = Consistency.LOCAL if who.credential is Credential.SYSTEM else wished_consistency()
+    return await node.store.write_agreed(node.mesh.assent(wish), _governed, node, who, run)
 
 
 def _governed(
@@ -76,6 +86,12 @@ def _governed(
         transaction.undo_part(part)
         gate.forget_done()
         gate.refuse(transaction.now, error)
+        outcome = _Refused(error)
+    except ApprovalRequired as error:
+        if not transaction.stands_on:
+            raise
+        # It was queued before, under this key; that must be on enough nodes, too, before it is told again.
+        transaction.undo_part(part)
         outcome = _Refused(error)
     else:
         if gate.portion.asks:

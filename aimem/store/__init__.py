@@ -7,6 +7,7 @@ hand it plain functions, replication hands it the fold's rule.
 from aimem.store import (
     agents,
     audit,
+    conflicts,
     curation,
     duplicates,
     embeddings,
@@ -16,6 +17,7 @@ from aimem.store import (
     fulltext,
     graph,
     idempotency,
+    inbound,
     likeness,
     linkage,
     memories,
@@ -23,6 +25,7 @@ from aimem.store import (
     namespaces,
     narrowing,
     oplog,
+    outbound,
     statistics,
     taxonomy,
     topics,
@@ -30,9 +33,10 @@ from aimem.store import (
 )
 from aimem.store.audit import AuditRow
 from aimem.store.changes import ChangeFeed, Pulse
-from aimem.store.digest import digest
+from aimem.store.digest import DigestAt, digest, digest_at
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
+from aimem.store.inbound import Examine, LogBook, Received
 from aimem.store.kinds import (
     AGENT,
     ALIAS,
@@ -51,8 +55,10 @@ from aimem.store.kinds import (
     link_key_text,
     pair_key_text,
 )
+from aimem.store.logfeed import LogFeed
+from aimem.store.outbound import HeldDots, LogPage
 from aimem.store.schema import SCHEMA_VERSION
-from aimem.store.store import LOCK_SUFFIX, SOCKET_SUFFIX, NodeLock, Store, StorePorts, StoreSettings, Wrote
+from aimem.store.store import LOCK_SUFFIX, SOCKET_SUFFIX, Assent, NodeLock, Store, StorePorts, StoreSettings, Wrote
 from aimem.store.transaction import OP_MAX_BYTES, Transaction
 from aimem.store.view import effective_expiry, expiry_judged, is_collected, standing
 
@@ -74,13 +80,21 @@ __all__ = [
     "STREAM",
     "SUBSCRIPTION",
     "VOTE",
+    "Assent",
     "AuditRow",
     "ChangeFeed",
     "Clause",
+    "DigestAt",
+    "Examine",
     "Filters",
+    "HeldDots",
+    "LogBook",
+    "LogFeed",
+    "LogPage",
     "Merge",
     "NodeLock",
     "Pulse",
+    "Received",
     "Store",
     "StorePorts",
     "StoreSettings",
@@ -90,8 +104,10 @@ __all__ = [
     "agents",
     "alias_key_text",
     "audit",
+    "conflicts",
     "curation",
     "digest",
+    "digest_at",
     "duplicates",
     "effective_expiry",
     "embeddings",
@@ -103,6 +119,7 @@ __all__ = [
     "fulltext",
     "graph",
     "idempotency",
+    "inbound",
     "is_collected",
     "likeness",
     "link_key_text",
@@ -114,6 +131,7 @@ __all__ = [
     "namespaces",
     "narrowing",
     "oplog",
+    "outbound",
     "pair_key_text",
     "standing",
     "statistics",

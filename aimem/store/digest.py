@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 
 import msgspec
+from msgspec import Struct
 
-from aimem.model import ObjectState
+from aimem.model import ObjectState, Vector
 from aimem.ports import Connection
+from aimem.store import oplog
 from aimem.store.kinds import KINDS, all_objects
 
 DIGEST_FORMAT = 1
@@ -38,3 +40,15 @@ def _term(kind: str, key: str, state: ObjectState) -> int:
 
 def _hash(value: object) -> int:
     return int.from_bytes(hashlib.sha256(msgspec.json.encode(value)).digest()[:16], "big")
+
+
+class DigestAt(Struct, frozen=True, kw_only=True):
+    """A digest, and the vector of the same moment: two of them compare only if their vectors are equal."""
+
+    digest: str
+    vector: Vector
+
+
+def digest_at(conn: Connection) -> DigestAt:
+    """Digest and vector, read in one go."""
+    return DigestAt(digest=digest(conn), vector=oplog.vector(conn))

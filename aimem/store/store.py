@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from functools import partial
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, TypeVar  # Any: see Store.write
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar  # Any: see Store.write
 
 import trio
 from msgspec import Struct
 
 from aimem.errors import AimemError, Bug, Corrupt, InvalidRequest, Unavailable
-from aimem.model import StreamId
+from aimem.model import Dot, StreamHead, StreamId
 from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, FileLock, Files, Mode, Threads
-from aimem.store import oplog, schema
+from aimem.store import inbound, oplog, outbound, schema
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.faults import translate, translated
 from aimem.store.fold import Merge
 from aimem.store.identity import Identity, load_identity
+from aimem.store.logfeed import LogFeed
 from aimem.store.readers import Readers
 from aimem.store.transaction import Tip, Transaction
 from aimem.store.writer import Writer, WriterCounts, Written
@@ -30,6 +31,7 @@ LOCK_SUFFIX = ".lock"
 SOCKET_SUFFIX = ".sock"
 MAGIC = b"SQLite format 3\0"
 STOP_GRACE_S = 30.0
+REFOLD_BATCH = 500
 
 
 class StoreSettings(Struct, frozen=True, kw_only=True):
@@ -53,10 +55,26 @@ class StorePorts(Struct, frozen=True, kw_only=True):
 
 
 class Wrote(Struct, frozen=True):
-    """A committed write: what its function returned, and the version (`stream:seq`) of its last op, if it wrote one."""
+    """A committed write: what its function returned, and the version (`stream:seq`) of its last op, if it wrote one.
+
+    `acks` counts the nodes that have it, this one included; None where nobody was asked.
+    """
 
     value: Any
     version: str | None
+    acks: int | None = None
+
+
+class Assent(Protocol):
+    """What one write asks of other nodes: see `replication.Mesh`."""
+
+    def agree(self) -> None:
+        """Before the first op of the write, in the writer's thread. Raises: Unavailable(not_applied)."""
+        ...
+
+    async def wait(self, dots: Sequence[Dot]) -> int:
+        """After the commit: until enough nodes have these ops. Returns: how many. Raises: Unavailable."""
+        ...
 
 
 class NodeLock:
@@ -124,7 +142,8 @@ class Store:
     Two tasks follow its commits: `feed` is for whoever keeps vectors, `worded` for whoever keeps the indexes of words.
     Any number may follow `happened`, which beats after each commit that noted events.
 
-    Every write is a plain function of a Transaction, every read one of a Connection; both run in one hop.
+    Every write is a plain function of a Transaction, every read one of a Connection; both run in one hop. `log` tells
+    how far the op log is known.
     """
 
     def __init__(
@@ -132,7 +151,7 @@ class Store:
     ) -> None:
         self.settings = settings
         self.feed, self.worded = ChangeFeed(), ChangeFeed()
-        self.happened = Pulse()
+        self.happened, self.log = Pulse(), LogFeed()
         self._ports, self._tell = ports, tell
         self._writer = Writer(
             clock=ports.clock,
@@ -142,10 +161,12 @@ class Store:
             group_count=settings.group_count,
             translate=partial(translate, path=settings.db),
             publish=self._publish_nowait,
+            publish_heads=self.log.publish_nowait,
             publish_events=self.happened.beat_nowait,
         )
         self._readers = Readers(files=ports.files, threads=ports.threads, path=settings.db, count=settings.reader_count)
         self._identity: Identity | None = None
+        self._holds_ops = False
 
     @property
     def stream(self) -> StreamId:
@@ -184,14 +205,17 @@ class Store:
         Raises: Corrupt (fatal), Unavailable, InvalidRequest if it cannot be opened; Corrupt if it cannot be trusted.
         """
         threads, limiter = self._ports.threads, self._writer.limiter
-        conn, identity, tip = await threads.run(self._open, limiter=limiter)
+        conn, identity, tip, heads = await threads.run(self._open, limiter=limiter)
         self._identity = identity
+        self.log.publish_nowait(heads)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._writer.run, conn, identity.signer, tip)
                 nursery.start_soon(self._readers.wait_corrupt)
                 if identity.opening:
                     await self.write(_open_stream, identity)
+                if self._holds_ops:
+                    await self._refold_held()
                 task_status.started()
         except* (AimemError, OSError) as group:
             raise _single(group) from group
@@ -206,7 +230,31 @@ class Store:
         Raises: what `fn` raises, Unavailable, Corrupt.
         """
         written: Written = await self._writer.write(lambda transaction: fn(transaction, *args, **kwargs))
-        return Wrote(written.value, str(written.dots[-1]) if written.dots else None)
+        return _wrote(written, None)
+
+    async def write_agreed(
+        self, assent: Assent, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> Wrote:
+        """The same with the assent of other nodes: asked before its first op, and after the commit of its ops.
+
+        Raises: also what the assent raises; before the first op nothing is stored then, after the commit it is.
+        """
+
+        def run(transaction: Transaction) -> T:
+            transaction.agree_before_ops(assent.agree)
+            return fn(transaction, *args, **kwargs)
+
+        written: Written = await self._writer.write(run)
+        dots = written.dots + written.stands_on
+        return _wrote(written, await assent.wait(dots) if dots else None)
+
+    async def _refold_held(self) -> None:
+        """Apply what an earlier version could not; this one may."""
+        position = 0
+        while True:
+            position = (await self.write(inbound.refold_held, position, REFOLD_BATCH)).value
+            if position == 0:
+                return
 
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `fn(connection, …)` on one consistent snapshot, stopped at the caller's deadline.
@@ -215,7 +263,7 @@ class Store:
         """
         return await self._readers.read(lambda conn: fn(conn, *args, **kwargs))
 
-    def _open(self) -> tuple[Connection, Identity, Tip]:
+    def _open(self) -> tuple[Connection, Identity, Tip, Mapping[StreamId, StreamHead]]:
         db, ports = self.settings.db, self._ports
         with translated(db):
             conn = ports.files.connect(db, Mode.READ_WRITE_CREATE)
@@ -225,10 +273,12 @@ class Store:
                 schema.ensure_schema(conn, ports.files, db, version, self._tell)
                 identity = load_identity(conn, ports.files, ports.chance, db, self.settings.node)
                 tip = Tip(head=identity.head, hlc=max(identity.head.hlc, oplog.last_hlc(conn)))
+                heads = outbound.heads(conn)
+                self._holds_ops = outbound.held(conn, 1).count > 0
             except BaseException:
                 conn.close()
                 raise
-            return conn, identity, tip
+            return conn, identity, tip, heads
 
     def _close(self, conn: Connection) -> None:
         try:
@@ -255,6 +305,10 @@ def _recognised(conn: Connection, db: Path) -> int:
         raise Unavailable(
             f"{db} cannot be opened ({error}); check that its disk has room and is sound, and start again"
         ) from error
+
+
+def _wrote(written: Written, acks: int | None) -> Wrote:
+    return Wrote(written.value, str(written.dots[-1]) if written.dots else None, acks)
 
 
 def _open_stream(transaction: Transaction, identity: Identity) -> None:

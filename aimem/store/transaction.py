@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -25,6 +25,7 @@ from aimem.model import (
     Principal,
     Stamp,
     StreamHead,
+    StreamId,
     chain_hash,
     decode_entry,
     encode_entry,
@@ -88,6 +89,9 @@ class Transaction:
     Attributes:
       conn: for the store's queries; never used after the job.
       now: the wall clock when the job began.
+      dots: of the ops that this job wrote.
+      stands_on: of ops written before, on which its answer stands (an answer that was given once already).
+      heads: how far the streams of others are known after it, if it took any of their ops.
       gate: judges each op; None for what nobody asked for.
       has_events: whether somebody who follows events has something to look for after the commit.
     """
@@ -97,12 +101,15 @@ class Transaction:
         self.now = now
         self.tip = tip
         self.dots: list[Dot] = []
+        self.stands_on: list[Dot] = []
+        self.heads: dict[StreamId, StreamHead] = {}
         self.changed: set[int] = set()
         self.reindex: dict[int, Reindex] = {}
         self.gate: Gate | None = None
         self.has_events = False
         self._merge = merge
         self._signer = signer
+        self._agree: Callable[[], None] | None = None
 
     def load(self, kind: Kind, key: str) -> ObjectState:
         """The object as known now; `ObjectState()` if nothing is."""
@@ -125,10 +132,19 @@ class Transaction:
         """An entry that deletes an object for ever."""
         return Entry(kind=kind.name, key=key, dead=True)
 
+    def agree_before_ops(self, agree: Callable[[], None]) -> None:
+        """Have this asked before the first op is written; what it raises ends the job with nothing stored."""
+        self._agree = agree
+
+    def note_position(self, position: int) -> None:
+        """Say how far the log reaches."""
+        self.tip = msgspec.structs.replace(self.tip, position=position)
+
     def emit(self, label: str, entries: Sequence[Entry]) -> Dot:
         """Write one op: stamp it, log it, sign it, and fold it into the tables.
 
-        Raises: InvalidRequest if it has too many entries or bytes for one op; Bug for none, or an unknown kind.
+        Raises: InvalidRequest if it has too many entries or bytes for one op; Bug for none, or an unknown kind; what
+          `agree_before_ops` was given raises.
         """
         data = tuple(encode_entry(entry) for entry in entries)
         if not entries or any(entry.kind not in KINDS for entry in entries):
@@ -141,6 +157,8 @@ class Transaction:
             )
         if self.gate is not None:
             self.gate.judge(self, label, entries)
+        if self._agree is not None and not self.dots:
+            self._agree()
         head = self.tip.head
         clock = next_hlc(Hlc(self.tip.hlc), self.now)
         if clock > HLC_MAX:

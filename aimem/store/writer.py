@@ -8,7 +8,7 @@ caller that has left.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any  # a job's result has its caller's type; the queue holds jobs of all types
 
@@ -17,7 +17,7 @@ import trio
 from msgspec import Struct
 
 from aimem.errors import AimemError, Bug, Code, Corrupt, Unavailable
-from aimem.model import Dot
+from aimem.model import Dot, StreamHead, StreamId
 from aimem.ports import Clock, Connection, DatabaseError, DatabaseFault, Signer, Threads
 from aimem.store import oplog
 from aimem.store.fold import Merge
@@ -46,10 +46,11 @@ _WHOLE_GROUP = frozenset(
 
 
 class Written(Struct, frozen=True):
-    """A committed job: its result, and the dots of the ops that it wrote."""
+    """A committed job: its result, the dots of the ops that it wrote, and of those that its answer stands on."""
 
     value: Any
     dots: tuple[Dot, ...]
+    stands_on: tuple[Dot, ...] = ()
 
 
 class WriterCounts(Struct):
@@ -75,12 +76,13 @@ class _Job:
 
 
 class _Group(Struct):
-    """The result of one transaction: an outcome per job, the tip after it, and what changed."""
+    """The result of one transaction: an outcome per job, the tip after it, what changed, the heads that moved."""
 
     results: list[outcome.Outcome[Written]]
     tip: Tip
     changed: set[int]
     reindex: dict[int, Reindex]
+    heads: dict[StreamId, StreamHead]
     has_events: bool = False
     fatal: AimemError | None = None
 
@@ -101,13 +103,15 @@ class Writer:
         group_count: int,
         translate: Callable[[DatabaseError], AimemError],
         publish: Callable[[set[int]], None],
+        publish_heads: Callable[[Mapping[StreamId, StreamHead]], None],
         publish_events: Callable[[], None],
     ) -> None:
         self.counts = WriterCounts()
         self.limiter = trio.CapacityLimiter(1)
         self._clock, self._threads, self._merge = clock, threads, merge
         self._group_count = group_count
-        self._translate, self._publish, self._publish_events = translate, publish, publish_events
+        self._translate, self._publish = translate, publish
+        self._publish_heads, self._publish_events = publish_heads, publish_events
         self._queue_in, self._queue_out = trio.open_memory_channel[_Job](queue_count)
         self._waiting: dict[_Job, None] = {}
 
@@ -171,13 +175,15 @@ class Writer:
         if not jobs:
             return tip
         stopped: list[outcome.Outcome[Written]] = [outcome.Error(_stopped()) for _ in jobs]
-        done = _Group(results=stopped, tip=tip, changed=set(), reindex={})
+        done = _Group(results=stopped, tip=tip, changed=set(), reindex={}, heads={})
         try:
             run = partial(self._commit, conn, signer, tip, [job.run for job in jobs])
             done = await self._threads.run(run, limiter=self.limiter)
         finally:
             for job, result in zip(jobs, done.results, strict=True):
                 job.finish(result)
+        # Before any caller runs again: who asks what is known after a write finds the write.
+        self._publish_heads(done.heads)
         self._publish(done.changed)
         if done.has_events:
             self._publish_events()
@@ -189,7 +195,7 @@ class Writer:
         self, conn: Connection, signer: Signer, tip: Tip, runs: Sequence[Callable[[Transaction], Any]]
     ) -> _Group:
         """One transaction, in the writer's thread."""
-        group = _Group(results=[], tip=tip, changed=set(), reindex={})
+        group = _Group(results=[], tip=tip, changed=set(), reindex={}, heads={})
         is_committing = False
         try:
             conn.execute(_BEGIN)
@@ -198,6 +204,8 @@ class Writer:
             write_index(conn, group.reindex)
             if group.tip != tip:
                 oplog.set_head(conn, group.tip.head)
+            if group.tip.head != tip.head:
+                group.heads[group.tip.head.stream] = group.tip.head
             is_committing = True
             conn.execute(_COMMIT)
         except DatabaseError as error:
@@ -228,9 +236,11 @@ class Writer:
         conn.execute(_RELEASE)
         group.tip = transaction.tip
         group.changed |= transaction.changed
+        group.heads |= transaction.heads
         group.has_events = group.has_events or transaction.has_events
         join_reindex(group.reindex, transaction.reindex)
-        group.results.append(outcome.Value(Written(value, tuple(transaction.dots))))
+        written = Written(value, tuple(transaction.dots), tuple(transaction.stands_on))
+        group.results.append(outcome.Value(written))
 
     def _failed(self, conn: Connection, tip: Tip, count: int, error: DatabaseError, *, is_committing: bool) -> _Group:
         """Nothing of the group is stored, or (fatal) nobody can say."""
@@ -250,7 +260,7 @@ class Writer:
                 known = Corrupt(f"a failed write could not be rolled back ({again}); the process ends, start it again")
         fatal = known if isinstance(known, Corrupt) else None
         results: list[outcome.Outcome[Written]] = [outcome.Error(known) for _ in range(count)]
-        return _Group(results=results, tip=tip, changed=set(), reindex={}, fatal=fatal)
+        return _Group(results=results, tip=tip, changed=set(), reindex={}, heads={}, fatal=fatal)
 
 
 def _stopped() -> Unavailable:

@@ -72,7 +72,8 @@ class LinkOut(Struct, kw_only=True):
 class Stored(Struct, kw_only=True):
     """Answer to a store: the stored row's values. `version` is the write's dot.
 
-    `autonomy_hook_skipped` says why the language model will not look at a new memory, if it is configured to.
+    `autonomy_hook_skipped` says why the language model will not look at a new memory, if it is configured to;
+    `quorum_acks`, in a mesh, how many nodes have the write, this one included.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Stored(Struct, kw_only=True):
     agent_id: str
     action: str
     version: str
+    quorum_acks: int | UnsetType = UNSET
     potential_contradictions: tuple[str, ...] | UnsetType = UNSET
     expires_at: str | UnsetType = UNSET
     title_generated: bool | UnsetType = UNSET

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-LATER: Final = frozenset({"governance", "mesh", "service", "console"})
+LATER: Final = frozenset({"governance", "mesh", "trust", "service", "console"})
 
 # (method, path) of http-api.md §2, in its order -> owner. `{ns}` and `{id}` are written as the route table writes them.
 ROUTES: Final = {
@@ -87,7 +87,8 @@ VERBS: Final = {
     "recall": "bench reindex",
     "surface": "forget resolve consolidate auto-consolidate completions man agents shell mine curator sync",
     "governance": "namespace pending audit",
-    "mesh": "sync-daemon mesh pki demo",
+    "mesh": "sync-daemon mesh",
+    "trust": "pki demo",
     "service": "backup restore verify doctor",
     "console": "console",
 }

@@ -79,7 +79,8 @@ ROUTES: Final = {
     ("GET", "/api/v1/health"): Fields("", "status service version embedder_ready federation_enabled"),
     ("GET", "/api/v1/memories"): Fields(
         "namespace tier limit offset min_priority since until tags agent_id", MEMORIES),
-    ("POST", "/api/v1/memories"): Fields(CREATE, "id tier namespace title agent_id potential_contradictions?"),
+    ("POST", "/api/v1/memories"): Fields(
+        CREATE, "id tier namespace title agent_id potential_contradictions? quorum_acks?"),
     ("POST", "/api/v1/memories/bulk"): Fields(each("memories", CREATE), "created errors"),
     ("GET", "/api/v1/memories/{memory_id}"): Fields("", f"{each('memory', MEMORY)} {each('links', LINK)}"),
     ("PUT", "/api/v1/memories/{memory_id}"): Fields(
@@ -231,13 +232,13 @@ VERBS: Final = {
 
 # Entry -> owner -> fields of answers, or options, that are still to come.
 LATER_FIELDS: Final = {
-    "POST /api/v1/memories": {"mesh": "quorum_acks"},
     "POST /api/v1/session/start": {"governance": "standard standards"},
     "memory_recall": {"governance": "standard standards"},
     "memory_session_start": {"governance": "standard standards"},
     "serve": {
-        "mesh": "--tls-cert --tls-key --mtls-allowlist --mtls-ca-cert --quorum-writes --quorum-peers "
-                "--quorum-timeout-ms --quorum-client-cert --quorum-client-key --quorum-ca-cert --catchup-interval-secs",
+        "mesh": "--quorum-writes --quorum-peers --quorum-timeout-ms --catchup-interval-secs",
+        "trust": "--tls-cert --tls-key --mtls-allowlist --mtls-ca-cert --quorum-client-cert --quorum-client-key "
+                 "--quorum-ca-cert",
     },
 }
 

@@ -1,0 +1,150 @@
+"""The tasks of the mesh: one sender a peer, which carries out what the peer's state machine decides."""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import Final
+
+import trio
+
+from aimem.errors import AimemError, Corrupt
+from aimem.model import Op, StopReason, StreamHead, StreamId, parse_dot
+from aimem.replication.intake import CLOCK_WARN_S, examine
+from aimem.replication.mesh import Mesh, Peer
+from aimem.replication.peer import Answered, Ask, Failed, Rest
+from aimem.store import Received, inbound, outbound
+from aimem.wire import (
+    EXCHANGE_MAX_BYTES,
+    PROTOCOL,
+    ExchangeAnswer,
+    ExchangeRequest,
+    heads_in,
+    heads_out,
+    op_in,
+    op_out,
+    stream_in,
+)
+
+log = logging.getLogger(__name__)
+
+EXCHANGE_DEADLINE_S: Final = 10.0
+"""For one exchange as a whole: a peer that sends one byte a second ends here too."""
+
+
+async def run_mesh(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Exchange with all peers until cancelled."""
+    async with trio.open_nursery() as nursery:
+        for peer in mesh.peers:
+            nursery.start_soon(_run_sender, mesh, peer)
+        task_status.started()
+        seen_count = 0
+        while True:
+            seen_count = await mesh.store.log.wait_change(seen_count)
+            mesh.ring()
+
+
+async def _run_sender(mesh: Mesh, peer: Peer) -> None:
+    """One exchange after the other: whatever was written meanwhile goes with the next."""
+    while True:
+        match mesh.look(peer, trio.current_time()):
+            case Ask() as ask:
+                await _exchange(mesh, peer, ask)
+            case Rest(until):
+                await peer.wait_bell(until)
+
+
+async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
+    began = trio.current_time()
+    reason = "timeout"
+    own_head = mesh.own_head
+    try:
+        with trio.move_on_after(EXCHANGE_DEADLINE_S):
+            request = await _request(mesh, ask)
+            sent_at = mesh.clock.now()
+            answer = await mesh.road.exchange(peer.url, request)
+            offset_us = answer.now - (sent_at + mesh.clock.now()) // 2
+            event = _understood(answer, own_head, offset_us, peer.share())
+            _note(peer, event)
+            peer.apply(event)
+            if request.ops:
+                peer.latencies.note(trio.current_time() - began)
+            mesh.note_reported(peer)    # whoever waits for acks need not wait for what comes back
+            await _take(mesh, answer)
+            reason = ""
+    except Corrupt:
+        raise
+    except AimemError as error:
+        reason = error.message
+    if reason:
+        if not peer.state.failures:
+            log.warning("peer.lost", extra={"peer": peer.url, "reason": reason})
+        peer.apply(Failed(now=trio.current_time(), reason=reason, share=peer.share()))
+    mesh.note_reported(peer)
+
+
+async def _request(mesh: Mesh, ask: Ask) -> ExchangeRequest:
+    store = mesh.store
+    ops: tuple[Op, ...] = ()
+    if ask.count:
+        ops = (await store.read(outbound.lacking, ask.assumed, ask.count, EXCHANGE_MAX_BYTES)).ops
+    return ExchangeRequest(
+        protocol=PROTOCOL, node=store.node_name, stream=store.stream, vector=heads_out(store.log.heads),
+        assumed={str(stream): seq for stream, seq in ask.assumed.items()}, ops=tuple(map(op_out, ops)),
+        wants=ask.wants, now=mesh.clock.now(),
+    )
+
+
+def _understood(answer: ExchangeAnswer, own_head: StreamHead, offset_us: int, share: float) -> Answered:
+    """What an answer says. Raises: InvalidRequest for nonsense."""
+    is_whole = answer.held_count <= len(answer.held)
+    held = frozenset(parse_dot(text, field="held") for text in answer.held) if is_whole else None
+    return Answered(
+        now=trio.current_time(), node=answer.node[:128], stream=stream_in(answer.stream),
+        heads=heads_in(answer.vector), held=held, own_head=own_head, more=answer.more,
+        stopped=_reason(answer.stopped), offset_us=offset_us, share=share,
+    )
+
+
+def _reason(word: str) -> StopReason | None:
+    """A word that this version does not know stops as what nobody can do anything about."""
+    if not word:
+        return None
+    return StopReason(word) if word in set(StopReason) else StopReason.MALFORMED
+
+
+async def _take(mesh: Mesh, answer: ExchangeAnswer) -> None:
+    """Take the ops of an answer."""
+    if not answer.ops:
+        return
+    received = await take_ops(mesh, tuple(map(op_in, answer.ops)), stream_in(answer.stream))
+    if received.stop is not None:
+        log.warning("peer.ops_refused", extra={"reason": received.stop.reason.value, "dot": str(received.stop.dot)})
+
+
+async def take_ops(mesh: Mesh, ops: tuple[Op, ...], writer: StreamId) -> Received:
+    """Take ops that the writer of a stream handed over. Raises: Unavailable, Corrupt."""
+    received: Received = (await mesh.store.write(inbound.take, ops, partial(examine, writer=writer))).value
+    count_received(mesh, received)
+    return received
+
+
+def count_received(mesh: Mesh, received: Received) -> None:
+    """For metrics."""
+    counts = mesh.counts
+    counts.taken += received.taken
+    counts.skipped += received.skipped
+    if received.stop is not None:
+        reason = received.stop.reason.value
+        counts.stopped[reason] = counts.stopped.get(reason, 0) + 1
+
+
+def _note(peer: Peer, event: Answered) -> None:
+    """Tell a person what a person must see."""
+    state = peer.state
+    if state.failures and event.stopped is None:
+        log.info("peer.back", extra={"peer": peer.url, "node": event.node, "failures": state.failures})
+    if event.stopped is not None and state.last_error != f"refused: {event.stopped}":
+        log.warning("peer.refuses", extra={"peer": peer.url, "node": event.node, "reason": event.stopped.value})
+    if abs(event.offset_us) > CLOCK_WARN_S * 1e6:
+        log.debug("peer.clock", extra={"peer": peer.url, "offset_ms": event.offset_us // 1000})

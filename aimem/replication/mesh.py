@@ -1,0 +1,322 @@
+"""The mesh as one node has it: its peers, who has which write, and what a write asks of the others."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Collection, Sequence
+from typing import Final
+
+import trio
+from msgspec import Struct, field
+
+from aimem.errors import Code, Unavailable
+from aimem.model import Dot, StreamHead, StreamId, Vector
+from aimem.ports import Clock
+from aimem.replication.intake import CLOCK_BOUND_S
+from aimem.replication.peer import (
+    Ask,
+    Event,
+    Heard,
+    Look,
+    PeerRules,
+    PeerState,
+    Rest,
+    Standing,
+    Wanted,
+    is_reachable,
+    step,
+)
+from aimem.replication.quorum import (
+    Consistency,
+    Report,
+    Rule,
+    Tally,
+    count_acks,
+    middle_offset,
+)
+from aimem.replication.road import PeerRoad
+from aimem.store import Assent, Store
+from aimem.wire import EXCHANGE_MAX_OPS
+
+RETRY_AFTER_S: Final = 2
+LATENCIES_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Upper bounds of the histogram of ack latencies."""
+
+
+class MeshSettings(Struct, frozen=True, kw_only=True):
+    """What a node is told of its mesh; see ai-memory-mesh(7).
+
+    Attributes:
+      peers: their addresses, each once, without a slash at the end.
+      writes: W, the nodes that have a write before it is acknowledged, this one included.
+      timeout_s: how long a write waits for them.
+      interval_s: between exchanges with a peer where nothing is to be sent.
+      serves: whether senders run: a command that opened the database by itself has none.
+    """
+
+    peers: tuple[str, ...] = ()
+    writes: int = 1
+    timeout_s: float = 2.0
+    interval_s: float = 30.0
+    serves: bool = True
+
+    @property
+    def rule(self) -> Rule:
+        """N and W."""
+        return Rule(members=1 + len(self.peers), writes=max(1, self.writes))
+
+
+class MeshCounts(Struct):
+    """What writes came to, and how ops arrived."""
+
+    acknowledged: int = 0
+    not_applied: int = 0
+    indeterminate: int = 0
+    taken: int = 0
+    skipped: int = 0
+    stopped: dict[str, int] = {}
+
+
+class AckLatencies(Struct):
+    """A histogram: `counts[i]` acks within LATENCIES_S[i] seconds, the last beyond all."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCIES_S) + 1))
+    total_s: float = 0.0
+
+    def note(self, seconds: float) -> None:
+        """Add one."""
+        self.total_s += seconds
+        self.counts[next((i for i, bound in enumerate(LATENCIES_S) if seconds <= bound), -1)] += 1
+
+
+class Peer:
+    """One peer: its state, and a bell that makes its sender look."""
+
+    def __init__(self, url: str, rules: PeerRules, rng: random.Random) -> None:
+        self.url, self.rules = url, rules
+        self.state = PeerState(batch_count=rules.batch_count)
+        self.latencies = AckLatencies()
+        self.behind_since: float | None = None
+        self._rng = rng
+        self._bell = trio.Event()
+
+    @property
+    def name(self) -> str:
+        """What it is called in answers: its node's name and address once known."""
+        return self.url
+
+    def apply(self, event: Event) -> Ask | Rest | None:
+        """Let the state take a step."""
+        self.state, effect = step(self.state, event, self.rules)
+        return effect
+
+    def share(self) -> float:
+        """A draw for the jitter."""
+        return self._rng.random()
+
+    def ring(self) -> None:
+        """Have its sender look."""
+        self._bell.set()
+
+    async def wait_bell(self, until: float) -> None:
+        """Wait until somebody rings, or until then."""
+        with trio.move_on_at(until):
+            await self._bell.wait()
+        self._bell = trio.Event()
+
+    def report(self) -> Report:
+        """What it said, as far as it counts."""
+        state = self.state
+        reason = state.last_error if state.failures else ""
+        if state.standing is not Standing.PEER:
+            return Report(name=self.name, reason=state.standing.value)
+        if state.answered_at is None:
+            return Report(name=self.name, reason=reason or "unasked")
+        # What it said durably stays said, also while it is away.
+        return Report(name=self.name, stream=state.stream, vector=state.acked, held=state.held)
+
+
+class Mesh:
+    """All peers of a node. `run_mesh` keeps it going.
+
+    Attributes:
+      road: the way to them; whoever made it closes it.
+    """
+
+    def __init__(
+        self, settings: MeshSettings, store: Store, *, clock: Clock, rng: random.Random, road: PeerRoad
+    ) -> None:
+        self.settings, self.store, self.clock, self.road = settings, store, clock, road
+        self.rule = settings.rule
+        rules = PeerRules(
+            interval_s=settings.interval_s, patience_s=settings.timeout_s, batch_count=EXCHANGE_MAX_OPS,
+        )
+        self.peers = tuple(Peer(url, rules, rng) for url in settings.peers)
+        self.counts = MeshCounts()
+        self.draining: Peer | None = None
+        self._reported = trio.Event()
+
+    @property
+    def own_head(self) -> StreamHead:
+        """The end of this node's stream."""
+        return self.store.log.heads[self.store.stream]
+
+    def wants_of(self, peer: Peer) -> int:
+        """How many ops to take from a peer: while one is drained, none from the others; they hold the same."""
+        return EXCHANGE_MAX_OPS if self.draining in (None, peer) else 0
+
+    def note_reported(self, peer: Peer) -> None:
+        """A peer said what it knows, or failed: whoever waits for acks counts again."""
+        if peer.state.has_more and self.draining is None:
+            self.draining = peer
+        elif self.draining is peer and not peer.state.has_more:
+            self.draining = None
+            self.ring()
+        self._reported.set()
+        self._reported = trio.Event()
+
+    def ring(self) -> None:
+        """Have all senders look."""
+        for peer in self.peers:
+            peer.ring()
+
+    def hear(self, stream: StreamId, vector: Vector, now: float) -> None:
+        """A node asked us something, and said what it knows; if it is a peer, that is worth knowing."""
+        for peer in self.peers:
+            if peer.state.stream == stream:
+                peer.apply(Heard(now=now, vector=vector))
+                if peer.state.failures:
+                    peer.ring()
+
+    def ask_all(self, now: float) -> None:
+        """Have every peer asked at once, as somebody waits for what they may know."""
+        for peer in self.peers:
+            peer.apply(Wanted(now=now))
+            peer.ring()
+
+    def look(self, peer: Peer, now: float) -> Ask | Rest:
+        """What to do about a peer."""
+        mine = self.store.log.vector
+        event = Look(now=now, mine=mine, own=self.store.stream, wants=self.wants_of(peer), share=peer.share())
+        effect = peer.apply(event)
+        is_behind = any(seq > peer.state.acked.get(stream, 0) for stream, seq in mine.items())
+        peer.behind_since = (peer.behind_since or now) if is_behind else None
+        return effect or Rest(now)
+
+    def tally(self, dots: Collection[Dot]) -> Tally:
+        """Who has all of these ops, by what everybody last said."""
+        own = Report(
+            name=self.store.node_name, stream=self.store.stream, vector=self.store.log.vector,
+            reason="" if self.store.log.covers(dots) else "behind",
+        )
+        tally = count_acks(dots, own, (peer.report() for peer in self.peers))
+        errors = {
+            peer.name: peer.state.last_error or "hanging" for peer in self.peers
+            if peer.name in tally.waiting_for and not self.is_reachable(peer)
+            and peer.state.standing is Standing.PEER
+        }
+        return Tally(acked_by=tally.acked_by, waiting_for={**tally.waiting_for, **errors})
+
+    def is_reachable(self, peer: Peer) -> bool:
+        """Whether a write may count on a peer."""
+        return is_reachable(peer.state, self.store.log.vector, trio.current_time(), peer.rules)
+
+    def reachable_count(self) -> int:
+        """Nodes on which a write may count, this one included; two addresses of one node are one."""
+        reachable = [peer for peer in self.peers if self.is_reachable(peer)]
+        known = {peer.state.stream for peer in reachable if peer.state.stream is not None}
+        return 1 + len(known) + sum(peer.state.stream is None for peer in reachable)
+
+    @property
+    def is_forked(self) -> bool:
+        """Whether a peer knows another history of this node's stream, or more of it."""
+        return any(peer.state.standing is Standing.FORKED for peer in self.peers)
+
+    @property
+    def clock_offset_s(self) -> float:
+        """How far the clocks of the others agree to be ahead of this one, in seconds; 0 where they do not agree."""
+        offsets = [peer.state.offset_us for peer in self.peers if peer.state.standing is Standing.PEER]
+        return middle_offset(offset for offset in offsets if offset is not None) / 1e6
+
+    def assent(self, wish: Consistency) -> Assent:
+        """What a write asks of the others, now: see Store.write_agreed."""
+        return QuorumScope(self, self.rule.needed(wish))
+
+    async def wait_acks(self, dots: Sequence[Dot], needed: int) -> Tally:
+        """Wait until so many nodes have these ops, or the time is up. Returns: who has them then."""
+        with trio.move_on_after(self.settings.timeout_s):
+            while True:
+                reported = self._reported
+                if self.tally(dots).got >= needed:
+                    break
+                await reported.wait()
+        return self.tally(dots)
+
+
+class QuorumScope:
+    """What one write asks of the mesh: before its first op whether enough nodes are there, after its commit acks."""
+
+    def __init__(self, mesh: Mesh, needed: int) -> None:
+        self._mesh, self._needed = mesh, needed
+        # Asked here, on the event loop's thread and at the moment of the write; the writer has a thread of its own.
+        self._refusal = self._find_refusal()
+
+    def agree(self) -> None:
+        """Raises: Unavailable, with outcome not_applied."""
+        if self._refusal is not None:
+            self._mesh.counts.not_applied += 1
+            raise self._refusal
+
+    async def wait(self, dots: Sequence[Dot]) -> int:
+        """Returns: how many nodes have these ops. Raises: Unavailable(quorum_not_met), with outcome indeterminate."""
+        mesh = self._mesh
+        tally = await mesh.wait_acks(dots, self._needed) if self._needed > 1 else mesh.tally(dots)
+        if tally.got >= self._needed:
+            mesh.counts.acknowledged += 1
+            return tally.got
+        mesh.counts.indeterminate += 1
+        raise Unavailable(
+            f"{tally.got} of {self._needed} nodes have this write after {mesh.settings.timeout_s:g} s; it is stored "
+            "here and goes on replicating: ask for its version, or retry with the same Idempotency-Key",
+            code=Code.QUORUM_NOT_MET, outcome="indeterminate", got=tally.got, needed=self._needed,
+            version=str(dots[-1]), acked_by=list(tally.acked_by), waiting_for=dict(tally.waiting_for),
+        )
+
+    def _find_refusal(self) -> Unavailable | None:
+        mesh = self._mesh
+        if mesh.is_forked:
+            return Unavailable(
+                "peers know more of this node's writes than its database, or others: it was restored from a copy; move "
+                "the file that ends in .node away and start again", code=Code.STREAM_FORKED, outcome="not_applied",
+            )
+        offset_s = mesh.clock_offset_s
+        if abs(offset_s) > CLOCK_BOUND_S:
+            where = "behind" if offset_s > 0 else "ahead of"
+            return Unavailable(
+                f"the clock of this node is {abs(offset_s):.1f} s {where} its peers'; nothing was stored: set it",
+                code=Code.CLOCK_SKEWED, outcome="not_applied", offset_s=offset_s,
+            )
+        return self._too_few()
+
+    def _too_few(self) -> Unavailable | None:
+        mesh, needed = self._mesh, self._needed
+        if needed <= 1:
+            return None
+        if not mesh.settings.serves:
+            return Unavailable(
+                f"a write needs {needed} nodes, and no daemon runs on this database that could ask them; nothing was "
+                "stored: start ai-memory serve, or say --consistency local",
+                code=Code.QUORUM_NOT_MET, outcome="not_applied", got=0, needed=needed,
+            )
+        reachable = mesh.reachable_count()
+        if reachable >= needed:
+            return None
+        reasons = {
+            peer.name: peer.state.last_error or peer.state.standing.value for peer in mesh.peers
+            if not mesh.is_reachable(peer)
+        }
+        return Unavailable(
+            f"a write needs {needed} nodes and {reachable} can be reached; nothing was stored: retry",
+            code=Code.QUORUM_NOT_MET, outcome="not_applied", got=0, needed=needed, reachable=reachable,
+            waiting_for=reasons,
+        )

@@ -1,0 +1,269 @@
+"""One peer, as a state machine: when to ask it, with what, and what its answers mean. Pure; a driver performs it.
+
+One exchange is in flight at a time; whatever comes meanwhile goes with the next one, in one batch. Ops of this node go
+out at once. Those of others go out late and only if the peer still lacks them when asked, since their own writers send
+them too: else each op would reach each node N-1 times.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final, TypeAlias
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from aimem.model import Dot, StopReason, StreamHead, StreamId, Vector, dominates
+
+REBASES_MAX: Final = 3
+SMALLEST_BATCH: Final = 16
+
+
+class PeerRules(Struct, frozen=True, kw_only=True):
+    """How a peer is treated; times in seconds.
+
+    Attributes:
+      interval_s: between exchanges where nothing is to be sent.
+      relay_s: how long ops of others wait for their own writers to send them.
+      patience_s: how long an exchange may take before its peer no longer counts as reachable.
+      first_pause_s, longest_pause_s: between attempts after failures; doubling.
+      breaker_count: failures after which the breaker is open.
+      batch_count: ops in one exchange, at most; halved after each failure.
+    """
+
+    interval_s: float = 30.0
+    relay_s: float = 0.5
+    patience_s: float = 2.0
+    first_pause_s: float = 0.1
+    longest_pause_s: float = 5.0
+    breaker_count: int = 3
+    batch_count: int = 512
+
+
+class Standing(StrEnum):
+    """Whether a peer is one."""
+
+    PEER = "peer"
+    SELF = "self"            # its address leads to this node
+    FORKED = "forked"        # it knows another history of this node's stream, or more of it
+
+
+class PeerState(Struct, frozen=True, kw_only=True):
+    """What is known of a peer.
+
+    Attributes:
+      node, stream: its name and the stream that it writes, from its last answer.
+      assumed: what it is taken to know, for choosing what to send: its latest word, by whatever road.
+      acked, held: what it said in its last *answer*: only what was asked for at its own address counts for a quorum.
+        `held` is None if it could not name all.
+      asked_at: when the exchange in flight began; None if none is.
+      due_at: when to ask next if nothing else is to be done.
+      relay_at, relay_vector: when what of `relay_vector` the peer still lacks goes out.
+      has_more: whether it has more for us.
+      offset_us: its wall clock less ours.
+    """
+
+    node: str = ""
+    stream: StreamId | None = None
+    standing: Standing = Standing.PEER
+    assumed: Vector = {}
+    assumed_at: float | None = None
+    acked: Vector = {}
+    held: frozenset[Dot] | None = frozenset()
+    asked_at: float | None = None
+    answered_at: float | None = None
+    due_at: float = 0.0
+    relay_at: float | None = None
+    relay_vector: Vector = {}
+    has_more: bool = False
+    failures: int = 0
+    rebases: int = 0
+    batch_count: int = 512
+    last_error: str = ""
+    offset_us: int | None = None
+
+
+class Look(Struct, frozen=True, kw_only=True):
+    """Something may have changed: the log, the time. `share` in [0, 1) is drawn for the jitter.
+
+    Attributes:
+      mine, own: what this node knows, and the stream that it writes.
+      wants: ops that it would take in an answer; 0 while another peer is being drained.
+    """
+
+    now: float
+    mine: Vector
+    own: StreamId
+    wants: int
+    share: float
+
+
+class Answered(Struct, frozen=True, kw_only=True):
+    """The exchange ended with an answer.
+
+    Attributes:
+      own_head: of this node's stream, when it asked.
+      heads: the peer's vector.
+      stopped: why it did not take everything; None if it did.
+    """
+
+    now: float
+    node: str
+    stream: StreamId
+    heads: dict[StreamId, StreamHead]
+    held: frozenset[Dot] | None
+    own_head: StreamHead
+    more: bool
+    stopped: StopReason | None
+    offset_us: int
+    share: float
+
+
+class Failed(Struct, frozen=True, kw_only=True):
+    """The exchange ended without an answer that can be used."""
+
+    now: float
+    reason: str
+    share: float
+
+
+class Heard(Struct, frozen=True, kw_only=True):
+    """The peer asked us something, and said what it knows."""
+
+    now: float
+    vector: Vector
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """Somebody waits for what the peer may know: it is asked next, unless it just failed."""
+
+    now: float
+
+
+class Ask(Struct, frozen=True, kw_only=True):
+    """Exchange: with the ops that the peer lacks beyond `assumed` (at most `count`, 0 for none)."""
+
+    assumed: Vector
+    count: int
+    wants: int
+
+
+class Rest(Struct, frozen=True):
+    """Look again when something changed, or then."""
+
+    until: float
+
+
+Event: TypeAlias = Look | Answered | Failed | Heard | Wanted
+Effect: TypeAlias = Ask | Rest
+
+
+def step(state: PeerState, event: Event, rules: PeerRules) -> tuple[PeerState, Effect | None]:
+    """What an event makes of a peer, and what is to be done about it. Only a Look has an effect."""
+    match event:
+        case Look():
+            return _look(state, event, rules)
+        case Answered():
+            return _answered(state, event, rules), None
+        case Failed():
+            return _failed(state, event.reason, event.now, event.share, rules), None
+        case Heard():
+            return _heard(state, event), None
+        case Wanted(now=now):
+            return (state if state.failures else replace(state, due_at=now)), None
+
+
+def _look(state: PeerState, event: Look, rules: PeerRules) -> tuple[PeerState, Effect]:
+    now = event.now
+    if state.failures and now < state.due_at:
+        return state, Rest(state.due_at)
+    if state.assumed_at is None:
+        # What it knows comes before what it lacks: a node that starts must not send its whole log to each peer.
+        return _ask(state, event, 0)
+    if event.mine.get(event.own, 0) > state.assumed.get(event.own, 0) or (state.has_more and event.wants):
+        return _ask(state, event, state.batch_count)
+    if dominates(state.assumed, event.mine):
+        state = replace(state, relay_at=None)
+    elif state.relay_at is None or dominates(state.assumed, state.relay_vector):
+        delay_s = rules.relay_s * (0.5 + event.share / 2)
+        state = replace(state, relay_at=now + delay_s, relay_vector=event.mine)
+    relay_at = state.relay_at
+    if relay_at is not None and now >= relay_at:
+        # An older word may be stale by all that its writers sent it since: ask with nothing, then send what it lacks.
+        is_fresh = state.assumed_at is not None and state.assumed_at >= relay_at
+        return _ask(state, event, state.batch_count if is_fresh else 0)
+    if now >= state.due_at:
+        return _ask(state, event, state.batch_count if state.failures else 0)
+    return state, Rest(state.due_at if relay_at is None else min(state.due_at, relay_at))
+
+
+def _ask(state: PeerState, event: Look, count: int) -> tuple[PeerState, Effect]:
+    return replace(state, asked_at=event.now), Ask(assumed=state.assumed, count=count, wants=event.wants)
+
+
+def _answered(state: PeerState, event: Answered, rules: PeerRules) -> PeerState:
+    vector = {stream: head.seq for stream, head in event.heads.items()}
+    known = replace(
+        state, node=event.node, stream=event.stream, standing=_standing(event), assumed=vector, assumed_at=event.now,
+        acked=vector, held=event.held, asked_at=None, answered_at=event.now, has_more=event.more,
+        offset_us=event.offset_us,
+    )
+    if event.stopped in (StopReason.ASSUMED, StopReason.GAP) and state.rebases < REBASES_MAX:
+        return replace(known, rebases=state.rebases + 1)     # it knows less than was assumed: now we know what
+    if event.stopped is not None:
+        return _failed(known, f"refused: {event.stopped}", event.now, event.share, rules)
+    pause_s = rules.interval_s * (0.75 + event.share / 4)
+    return replace(
+        known, failures=0, rebases=0, last_error="", due_at=event.now + pause_s,
+        batch_count=min(rules.batch_count, state.batch_count * 2),
+    )
+
+
+def _standing(event: Answered) -> Standing:
+    if event.stream == event.own_head.stream:
+        return Standing.SELF
+    there = event.heads.get(event.own_head.stream)
+    if there is None or there.seq < event.own_head.seq:
+        return Standing.PEER
+    is_other = there.seq == event.own_head.seq and there.chain_hash != event.own_head.chain_hash
+    return Standing.FORKED if is_other or there.seq > event.own_head.seq else Standing.PEER
+
+
+def _failed(state: PeerState, reason: str, now: float, share: float, rules: PeerRules) -> PeerState:
+    failures = state.failures + 1
+    ceiling_s = min(rules.longest_pause_s, rules.first_pause_s * 2.0 ** min(failures - 1, 30))
+    return replace(
+        state, asked_at=None, failures=failures, rebases=0, last_error=reason, has_more=False,
+        due_at=now + ceiling_s * (0.5 + share / 2), batch_count=max(SMALLEST_BATCH, state.batch_count // 2),
+    )
+
+
+def _heard(state: PeerState, event: Heard) -> PeerState:
+    """It is there: a failed attempt is repeated at once, at most every so often."""
+    if state.asked_at is not None:
+        return state    # the answer under way is as fresh
+    due_at = min(state.due_at, event.now) if state.failures else state.due_at
+    return replace(state, assumed=event.vector, assumed_at=event.now, due_at=due_at)
+
+
+def is_reachable(state: PeerState, mine: Vector, now: float, rules: PeerRules) -> bool:
+    """Whether a write may count on this peer: its last exchange succeeded, and less than a batch is on its way to it.
+
+    One that was never asked counts: nothing speaks against it.
+    """
+    is_hanging = state.asked_at is not None and now - state.asked_at > rules.patience_s
+    if state.standing is not Standing.PEER or state.failures or is_hanging:
+        return False
+    return state.answered_at is None or lag(state, mine) < rules.batch_count
+
+
+def lag(state: PeerState, mine: Vector) -> int:
+    """Ops of this node's log that the peer has not said that it has."""
+    return sum(max(0, seq - state.acked.get(stream, 0)) for stream, seq in mine.items())
+
+
+def breaker(state: PeerState, rules: PeerRules) -> str:
+    """`closed`; after several failures `open` (asked now and then), or `half_open` while it is being asked."""
+    if state.failures < rules.breaker_count:
+        return "closed"
+    return "open" if state.asked_at is None else "half_open"

@@ -1,0 +1,128 @@
+"""Which nodes have a write: acks counted by member, from what each of them last said that it knows durably."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from aimem.model import Dot, StreamId, Vector, covers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Consistency(StrEnum):
+    """How many nodes a write waits for."""
+
+    LOCAL = "local"          # this one
+    QUORUM = "quorum"        # W, as configured
+    MAJORITY = "majority"    # more than half of the members, whatever W is
+    ALL = "all"
+
+
+_wished: Final[ContextVar[Consistency]] = ContextVar("aimem_consistency", default=Consistency.QUORUM)
+
+
+@contextmanager
+def consistently(wish: Consistency) -> Iterator[None]:
+    """Have the writes of this block, in this task and those that it starts, wait for so many nodes."""
+    token = _wished.set(wish)
+    try:
+        yield
+    finally:
+        _wished.reset(token)
+
+
+def wished_consistency() -> Consistency:
+    """What the running task wishes."""
+    return _wished.get()
+
+
+class Rule(Struct, frozen=True, kw_only=True):
+    """N and W: `members` includes this node, `writes` the local commit."""
+
+    members: int
+    writes: int
+
+    def needed(self, wish: Consistency) -> int:
+        """How many nodes must have a write."""
+        match wish:
+            case Consistency.LOCAL:
+                return 1
+            case Consistency.MAJORITY:
+                return max(self.writes, self.members // 2 + 1)
+            case Consistency.ALL:
+                return self.members
+        return self.writes
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """What a peer last said of itself, as far as it counts.
+
+    Attributes:
+      stream: which the peer writes: two addresses of one node are one member. None before its first answer.
+      vector: durable there. The latest report replaces the one before: a peer may have lost what it had.
+      held: logged there and not applied; such an op does not count. None if there are more than it could name.
+      reason: why nothing of it counts, or nothing yet; empty if it counts.
+    """
+
+    name: str
+    stream: StreamId | None = None
+    vector: Vector = {}
+    held: Collection[Dot] | None = ()
+    reason: str = ""
+
+    def lacks(self, dots: Iterable[Dot]) -> str:
+        """Why this peer does not count for these ops; empty if it does."""
+        if self.stream is None or self.reason:
+            return self.reason or "unasked"
+        for dot in dots:
+            if not covers(self.vector, dot):
+                return "behind"
+            if self.held is None or dot in self.held:
+                return "held"
+        return ""
+
+
+class Tally(Struct, frozen=True, kw_only=True):
+    """Who has a write. `waiting_for`: peer -> why it does not count."""
+
+    acked_by: tuple[str, ...]
+    waiting_for: Mapping[str, str]
+
+    @property
+    def got(self) -> int:
+        """How many nodes have it."""
+        return len(self.acked_by)
+
+
+def count_acks(dots: Collection[Dot], own: Report, peers: Iterable[Report]) -> Tally:
+    """Count the members that have all of these ops, each node once."""
+    seen: set[StreamId] = set()
+    acked: list[str] = []
+    waiting: dict[str, str] = {}
+    for report in (own, *peers):
+        reason = report.lacks(dots)
+        if not reason and report.stream in seen:
+            reason = "duplicate"
+        if reason:
+            waiting[report.name] = reason
+        elif report.stream is not None:
+            seen.add(report.stream)
+            acked.append(report.name)
+    return Tally(acked_by=tuple(acked), waiting_for=waiting)
+
+
+def middle_offset(offsets_us: Iterable[int]) -> int:
+    """The median of clocks as this node sees them (its own is 0): how far the others agree that it is off, negated.
+
+    Of two middles the one nearer to 0: where the others do not agree, nobody is told that it is wrong.
+    """
+    sorted_us = sorted((0, *offsets_us))
+    low, high = sorted_us[(len(sorted_us) - 1) // 2], sorted_us[len(sorted_us) // 2]
+    return min(low, high, key=abs)

@@ -1,0 +1,298 @@
+"""The mesh's use cases: answer an exchange, tell what is known, what became of a write, and wait for a version."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+import trio
+
+from aimem.errors import AimemError, Code, Denied, Gone, InvalidRequest, Unavailable
+from aimem.model import (
+    Principal,
+    Stop,
+    StopReason,
+    StreamId,
+    Vector,
+    dominates,
+    format_instant,
+    parse_dot,
+    rules,
+)
+from aimem.replication import Mesh, Peer, breaker, count_received, examine, is_reachable, lag
+from aimem.service.node import Node
+from aimem.store import LogPage, Received, conflicts, digest_at, inbound, oplog, outbound
+from aimem.wire import (
+    EXCHANGE_MAX_BYTES,
+    EXCHANGE_MAX_OPS,
+    HELD_MAX,
+    PROTOCOL,
+    ConflictOut,
+    ExchangeAnswer,
+    ExchangeRequest,
+    MeshDocument,
+    MeshQuery,
+    PeerStatus,
+    SinceAnswer,
+    SinceQuery,
+    SinceRequest,
+    VerifyOut,
+    WriteOutcome,
+    heads_in,
+    heads_out,
+    op_in,
+    op_out,
+    stream_in,
+    vector_in,
+)
+
+SINCE_LIMIT: Final = 500
+CONFLICTS_MAX: Final = 1000
+VERSIONS_MAX: Final = 256
+VERIFY_DEADLINE_S: Final = 20.0
+MIN_VERSION_WAIT_S: Final = 5.0
+"""How long a read waits for the version that it asked for."""
+STREAMS_WARN: Final = 256
+
+
+def refuse_stranger(who: Principal) -> None:
+    """The routes between nodes are for nodes and operators: they show everything. Raises: Denied(operator_required)."""
+    if not who.may_administer:
+        raise Denied(
+            "the mesh is for its nodes and for operators; an agent's key does not do", code=Code.OPERATOR_REQUIRED
+        )
+
+
+async def exchange(node: Node, who: Principal, request: ExchangeRequest) -> ExchangeAnswer:
+    """Take the ops that the asker hands over, durably, and answer with what this node knows then.
+
+    Raises: InvalidRequest(protocol_mismatch, schema_mismatch), Denied, Unavailable: nothing of the batch is taken.
+    """
+    refuse_stranger(who)
+    if request.protocol != PROTOCOL:
+        raise InvalidRequest(
+            f"this node speaks protocol {PROTOCOL} of the mesh, not {request.protocol}", code=Code.PROTOCOL_MISMATCH,
+            field="protocol", protocols=[PROTOCOL],
+        )
+    asker, theirs = stream_in(request.stream), heads_in(request.vector)
+    vector = {stream: head.seq for stream, head in theirs.items()}
+    rules.bounded(len(request.ops), 0, EXCHANGE_MAX_OPS, field="ops")
+    received = await _receive(node, asker, request)
+    if node.mesh is not None:
+        node.mesh.hear(asker, vector, trio.current_time())
+    page = await _lacking(node, vector, min(max(0, request.wants), EXCHANGE_MAX_OPS))
+    held = await node.store.read(outbound.held, HELD_MAX)
+    stop = received.stop
+    return ExchangeAnswer(
+        protocol=PROTOCOL, node=node.store.node_name, stream=node.store.stream, vector=heads_out(node.store.log.heads),
+        held=tuple(map(str, held.dots)), held_count=held.count, ops=tuple(map(op_out, page.ops)), more=page.more,
+        taken=received.taken, stopped="" if stop is None else stop.reason.value,
+        stopped_at="" if stop is None or stop.dot is None else str(stop.dot), now=node.clock.now(),
+    )
+
+
+async def _receive(node: Node, asker: StreamId, request: ExchangeRequest) -> Received:
+    nothing = Received(taken=0, skipped=0, held=(), stop=None)
+    if not dominates(node.store.log.vector, vector_in(request.assumed)):
+        received = Received(taken=0, skipped=0, held=(), stop=Stop(StopReason.ASSUMED))
+    elif not request.ops:
+        return nothing
+    else:
+        ops = tuple(map(op_in, request.ops))
+        received = (await node.store.write(inbound.take, ops, partial(examine, writer=asker))).value
+    if node.mesh is not None:
+        count_received(node.mesh, received)
+    return received
+
+
+async def _lacking(node: Node, known: Vector, count: int) -> LogPage:
+    if not count or dominates(known, node.store.log.vector):
+        return LogPage(ops=(), more=False, position=0)
+    return await node.store.read(outbound.lacking, known, count, EXCHANGE_MAX_BYTES)
+
+
+async def changes_since(node: Node, who: Principal, query: SinceQuery) -> SinceAnswer:
+    """The ops behind a position of this node's log.
+
+    Raises: Gone for a position that this log does not have, InvalidRequest, Denied, Unavailable.
+    """
+    refuse_stranger(who)
+    if query.log not in (None, "", node.store.stream):
+        raise Gone(
+            f"that position is of another log; this one is {node.store.stream}: ask with a vector",
+            log=node.store.stream,
+        )
+    clock = rules.bounded(query.clock or 0, 0, 2**62, field="clock")
+    page = await node.store.read(outbound.after, clock, _limit(query.limit), EXCHANGE_MAX_BYTES)
+    return _since(node, page, page.position)
+
+
+async def changes_for(node: Node, who: Principal, request: SinceRequest) -> SinceAnswer:
+    """The ops that somebody with a vector lacks. Raises: Gone if the log has some no longer, as `changes_since`."""
+    refuse_stranger(who)
+    known = vector_in(request.vector)
+    page = await node.store.read(outbound.lacking, known, _limit(request.limit), EXCHANGE_MAX_BYTES)
+    return _since(node, page, None)
+
+
+def _limit(asked: int | None) -> int:
+    return rules.bounded(SINCE_LIMIT if asked is None else asked, 1, EXCHANGE_MAX_OPS, field="limit")
+
+
+def _since(node: Node, page: LogPage, clock: int | None) -> SinceAnswer:
+    return SinceAnswer(
+        ops=tuple(map(op_out, page.ops)), count=len(page.ops), more=page.more, clock=clock, log=node.store.stream,
+        vector_clock={str(stream): seq for stream, seq in node.store.log.vector.items()},
+    )
+
+
+async def write_outcome(node: Node, version: str) -> WriteOutcome:
+    """What became of a write, by its version. Raises: InvalidRequest, Unavailable."""
+    dot = parse_dot(version, field="version")
+    needed = 1 if node.mesh is None else node.mesh.rule.writes
+    if not node.store.log.covers([dot]):
+        return WriteOutcome(
+            version=version, outcome="unknown", got=0, needed=needed, acked_by=(), waiting_for={"this node": "behind"}
+        )
+    held = await node.store.read(outbound.held, HELD_MAX)
+    if dot in held.dots:
+        return WriteOutcome(
+            version=version, outcome="held", got=0, needed=needed, acked_by=(), waiting_for={"this node": "held"}
+        )
+    if node.mesh is None:
+        return WriteOutcome(
+            version=version, outcome="applied", got=1, needed=1, acked_by=(node.store.node_name,), waiting_for={}
+        )
+    tally = node.mesh.tally([dot])
+    return WriteOutcome(
+        version=version, outcome="applied" if tally.got >= needed else "replicating", got=tally.got, needed=needed,
+        acked_by=tally.acked_by, waiting_for=dict(tally.waiting_for),
+    )
+
+
+async def wait_version(node: Node, text: str) -> None:
+    """Wait until this node knows the versions that a caller has seen (`stream:seq`, divided by commas).
+
+    Raises: InvalidRequest; Unavailable(version_not_reached) after a few seconds.
+    """
+    parts = text.split(",")
+    if len(parts) > VERSIONS_MAX:
+        raise InvalidRequest(
+            f"{len(parts)} versions; at most {VERSIONS_MAX} can be waited for", field="X-Min-Version"
+        )
+    dots = [parse_dot(part.strip(), field="X-Min-Version") for part in parts]
+    if node.store.log.covers(dots):
+        return
+    if node.mesh is not None:
+        node.mesh.ask_all(trio.current_time())
+    with trio.move_on_after(MIN_VERSION_WAIT_S):
+        await node.store.log.wait_covered(dots)
+        return
+    missing = [str(dot) for dot in dots if not node.store.log.covers([dot])]
+    raise Unavailable(
+        f"this node does not know {missing[0]} after {MIN_VERSION_WAIT_S:g} s; retry, or ask the node that wrote it",
+        code=Code.VERSION_NOT_REACHED, field="X-Min-Version", missing=missing,
+    )
+
+
+async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocument:
+    """The mesh as this node sees it. Raises: InvalidRequest, Denied, Unavailable."""
+    refuse_stranger(who)
+    store, mesh = node.store, node.mesh
+    limit = None if query.conflicts is None else rules.bounded(query.conflicts, 1, CONFLICTS_MAX, field="conflicts")
+    held = await store.read(outbound.held, HELD_MAX)
+    forks = await store.read(inbound.closed_streams)
+    document = MeshDocument(
+        node=store.node_name, stream=store.stream, protocol=PROTOCOL,
+        members=1 if mesh is None else mesh.rule.members, writes=1 if mesh is None else mesh.rule.writes,
+        peers=() if mesh is None else tuple(_peer_status(mesh, peer) for peer in mesh.peers),
+        vector={str(stream): seq for stream, seq in store.log.vector.items()}, hlc=store.log.hlc,
+        held=tuple(map(str, held.dots)), held_count=held.count, conflict_count=await store.read(conflicts.count),
+        forks=forks, alarms=tuple(mesh_alarms(node, forks, held.count)), op_log_count=await store.read(oplog.count),
+    )
+    if limit is not None:
+        document.conflicts = tuple(_conflict(lost) for lost in await store.read(conflicts.newest, limit))
+    if query.digest or query.verify:
+        at = await store.read(digest_at)
+        document.digest = at.digest
+        document.digest_vector = {str(stream): seq for stream, seq in at.vector.items()}
+    if query.verify:
+        document.verified = () if mesh is None else await _verify(mesh, document)
+    return document
+
+
+def _conflict(lost: conflicts.Lost) -> ConflictOut:
+    return ConflictOut(
+        kind=lost.kind, key=lost.key, field=lost.field, value=lost.value, version_hlc=lost.stamp.hlc,
+        stream=lost.stamp.stream, noted_at=format_instant(lost.noted_at),
+    )
+
+
+def _peer_status(mesh: Mesh, peer: Peer) -> PeerStatus:
+    state, now, mine = peer.state, trio.current_time(), mesh.store.log.vector
+    known = [other.state.stream for other in mesh.peers[: mesh.peers.index(peer)]]
+    if state.standing != "peer":
+        word = state.standing.value
+    elif state.stream is not None and state.stream in known:
+        word = "duplicate"
+    elif state.answered_at is None and not state.failures:
+        word = "unasked"
+    else:
+        word = "reachable" if is_reachable(state, mine, now, peer.rules) else "unreachable"
+    return PeerStatus(
+        url=peer.url, node=state.node, stream=state.stream or "", state=word, breaker=breaker(state, peer.rules),
+        in_flight=state.asked_at is not None, lag_ops=lag(state, mine),
+        lag_s=0.0 if peer.behind_since is None else round(now - peer.behind_since, 3), failures=state.failures,
+        clock_offset_ms=None if state.offset_us is None else state.offset_us / 1000,
+        last_ok_s=None if state.answered_at is None else round(now - state.answered_at, 3),
+        last_error=state.last_error, vector={str(stream): seq for stream, seq in state.acked.items()},
+        held=-1 if state.held is None else len(state.held),
+    )
+
+
+def mesh_alarms(node: Node, forks: tuple[StreamId, ...], held_count: int) -> list[str]:
+    """What a person must look at."""
+    mesh, alarms = node.mesh, []
+    if forks:
+        alarms.append(f"streams are closed because their nodes signed two histories: {', '.join(forks)}")
+    if held_count:
+        alarms.append(f"{held_count} ops are logged and cannot be applied by this version: install a newer one")
+    if len(node.store.log.heads) > STREAMS_WARN:
+        alarms.append(f"{len(node.store.log.heads)} streams are known: nodes are set up anew too often")
+    if mesh is None:
+        return alarms
+    if mesh.is_forked:
+        alarms.append("peers know more of this node's writes than its database: it was restored from a copy")
+    if abs(mesh.clock_offset_s) > 0.5:
+        alarms.append(f"the clock is {mesh.clock_offset_s:+.1f} s off its peers'")
+    strange = [one for one in (_peer_status(mesh, peer) for peer in mesh.peers) if one.state in ("self", "duplicate")]
+    return alarms + [f"{one.url} is no other node ({one.state}): it does not count" for one in strange]
+
+
+async def _verify(mesh: Mesh, own: MeshDocument) -> tuple[VerifyOut, ...]:
+    """Ask every peer for its digest, and compare."""
+    found: dict[str, VerifyOut] = {}
+
+    async def ask(peer: Peer) -> None:
+        found[peer.url] = await _verified(mesh, peer, own)
+
+    async with trio.open_nursery() as nursery:
+        for peer in mesh.peers:
+            nursery.start_soon(ask, peer)
+    return tuple(found[peer.url] for peer in mesh.peers)
+
+
+async def _verified(mesh: Mesh, peer: Peer, own: MeshDocument) -> VerifyOut:
+    url, name = peer.url, peer.state.node
+    try:
+        with trio.fail_after(VERIFY_DEADLINE_S):
+            there = await mesh.road.mesh(url)
+    except AimemError as error:
+        return VerifyOut(url=url, node=name, verdict="unreachable", digest="", reason=error.message)
+    except trio.TooSlowError:
+        return VerifyOut(url=url, node=name, verdict="unreachable", digest="", reason="timeout")
+    digest = there.digest if isinstance(there.digest, str) else ""
+    if there.digest_vector != own.digest_vector:
+        return VerifyOut(url=url, node=there.node, verdict="behind", digest=digest, reason="it knows other ops")
+    is_equal = digest == own.digest
+    return VerifyOut(url=url, node=there.node, verdict="equal" if is_equal else "differs", digest=digest)

@@ -1,0 +1,262 @@
+"""Taking ops of other nodes: one transaction for a batch, in the order in which the sender's log has them.
+
+What is taken is judged above (`replication.examine`), by the LogBook that is handed to it here. An op that cannot be
+folded is held: logged, so that the prefix goes on, and applied by a version that can. An error of SQLite is never the
+op's fault: the whole batch rolls back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol, cast
+
+import msgspec
+from msgspec import Struct
+
+from aimem.errors import AimemError
+from aimem.model import (
+    Blank,
+    Dot,
+    Entry,
+    Instant,
+    Intake,
+    Op,
+    Stamp,
+    Stop,
+    StopReason,
+    StreamHead,
+    StreamId,
+    blank_entry,
+    decode_entry,
+    is_blank,
+    unpack_stamp,
+)
+from aimem.ports import Connection
+from aimem.store import oplog
+from aimem.store.kinds import ALIAS, KINDS, STREAM, load_object
+from aimem.store.transaction import Transaction
+
+_SAVEPOINT = "SAVEPOINT op"
+_ROLLBACK_TO = "ROLLBACK TO op"
+_RELEASE = "RELEASE op"
+_PREVIOUS_OF = "SELECT previous FROM ops WHERE stream = ? AND seq = ?"
+_COUNT_STREAMS = "SELECT count(*) FROM streams"
+_HOLD = "UPDATE ops SET held = ? WHERE position = ?"
+_RELEASE_HELD = "UPDATE ops SET held = NULL WHERE position = ?"
+_COUNT_HELD = (
+    "INSERT INTO meta (name, value) VALUES ('held_count', CAST(:change AS TEXT)) "
+    "ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + :change AS TEXT)"
+)
+_HELD = (
+    "SELECT position, stream, seq, hlc, kind FROM ops WHERE held IS NOT NULL AND position > ? ORDER BY position LIMIT ?"
+)
+_ENTRIES = "SELECT data FROM op_entries WHERE position = ? ORDER BY ordinal"
+_TOMBSTONE = "SELECT stamp FROM tombstones WHERE kind = ? AND key = ?"
+_CLOSED = "SELECT value FROM meta WHERE name = ?"
+_CLOSE = "INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)"
+_ALL_CLOSED = "SELECT substr(name, 8) FROM meta WHERE name GLOB 'closed:*' ORDER BY name"
+
+_FOLD_FAULTS: Final = (
+    AimemError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, AssertionError, RecursionError,
+    msgspec.MsgspecError,
+)
+"""What a fold may raise over an op's contents. DatabaseError and MemoryError are not among them: no op's fault."""
+
+
+class LogBook(Protocol):
+    """What a judge of inbound ops may ask; all as of this transaction."""
+
+    @property
+    def now(self) -> Instant:
+        """This node's wall clock."""
+        ...
+
+    @property
+    def hlc(self) -> int:
+        """Past everything known."""
+        ...
+
+    @property
+    def own_stream(self) -> StreamId:
+        """The stream that this node writes."""
+        ...
+
+    @property
+    def stream_count(self) -> int:
+        """Streams known."""
+        ...
+
+    def head(self, stream: StreamId) -> StreamHead:
+        """The end of the known prefix; `seq` 0 for an unknown stream."""
+        ...
+
+    def hash_at(self, dot: Dot) -> bytes | None:
+        """The chain hash of a known op that is not its stream's head; None if the log no longer tells."""
+        ...
+
+    def public_key(self, stream: StreamId) -> bytes | None:
+        """The key that signs a stream, from its opening op."""
+        ...
+
+    def is_closed(self, stream: StreamId) -> bool:
+        """Whether the stream's writer is known to have signed two histories."""
+        ...
+
+
+class Examine(Protocol):
+    """The judge: `replication.examine`."""
+
+    def __call__(self, ops: Sequence[Op], book: LogBook) -> Intake:
+        """Decide how much of a batch may be taken."""
+        ...
+
+
+class Received(Struct, frozen=True, kw_only=True):
+    """What became of a batch.
+
+    Attributes:
+      taken: new ops.
+      held: those of them that are logged and not applied.
+    """
+
+    taken: int
+    skipped: int
+    held: tuple[Dot, ...]
+    stop: Stop | None
+
+
+class _Book:
+    """See LogBook."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._conn = transaction.conn
+        self.now = transaction.now
+        self.hlc = transaction.tip.hlc
+        self._own = transaction.tip.head
+        self.own_stream = self._own.stream
+        counted = self._conn.execute(_COUNT_STREAMS).fetchone()
+        self.stream_count = cast("int", counted[0]) if counted else 0
+
+    def head(self, stream: StreamId) -> StreamHead:
+        if stream == self.own_stream:
+            return self._own
+        known = oplog.head(self._conn, stream)
+        return known or StreamHead(stream=stream, seq=0, hlc=0, chain_hash=oplog.GENESIS)
+
+    def hash_at(self, dot: Dot) -> bytes | None:
+        row = self._conn.execute(_PREVIOUS_OF, (dot.stream, dot.seq + 1)).fetchone()
+        return cast("bytes", row[0]) if row else None
+
+    def public_key(self, stream: StreamId) -> bytes | None:
+        cell = load_object(self._conn, STREAM, stream).fields.get("public_key")
+        try:
+            return bytes.fromhex(str(cell.value)) if cell is not None else None
+        except ValueError:
+            return None
+
+    def is_closed(self, stream: StreamId) -> bool:
+        return self._conn.execute(_CLOSED, (f"closed:{stream}",)).fetchone() is not None
+
+
+def take(transaction: Transaction, ops: Sequence[Op], examine: Examine) -> Received:
+    """Log and fold a batch as far as the judge lets it in.
+
+    Raises: DatabaseError, and then nothing of it is taken.
+    """
+    intake = examine(ops, _Book(transaction))
+    held: list[Dot] = []
+    heads: dict[StreamId, StreamHead] = {}
+    for item in intake.takes:
+        if not _receive(transaction, item.op):
+            held.append(item.op.dot)
+        heads[item.head.stream] = item.head
+    for head in heads.values():
+        oplog.set_head(transaction.conn, head)
+    transaction.heads.update(heads)
+    stop = intake.stop
+    if stop is not None and stop.reason is StopReason.FORK and stop.dot is not None:
+        transaction.conn.execute(_CLOSE, (f"closed:{stop.dot.stream}", str(stop.dot)))
+    return Received(taken=len(intake.takes), skipped=intake.skipped, held=tuple(held), stop=stop)
+
+
+def closed_streams(conn: Connection) -> tuple[StreamId, ...]:
+    """Streams whose writers signed two histories."""
+    return tuple(StreamId(str(row[0])) for row in conn.execute(_ALL_CLOSED))
+
+
+def refold_held(transaction: Transaction, after_position: int, limit: int) -> int:
+    """Apply the held ops that this version can fold, whatever is known by now: order does not matter.
+
+    Returns: the position of the last one looked at; 0 when there are no more.
+    """
+    conn = transaction.conn
+    rows = conn.execute(_HELD, (after_position, limit)).fetchall()
+    position = 0
+    for row in rows:
+        position, stream, seq, hlc, kind = cast("tuple[int, str, int, int, str]", row)
+        entries = tuple(cast("bytes", data) for (data,) in conn.execute(_ENTRIES, (position,)))
+        owner = StreamId(stream)
+        op = Op(
+            dot=Dot(owner, seq), stamp=Stamp(hlc, owner), kind=kind, entries=entries, previous=b"", signature=b"",
+        )
+        if not _fold(transaction, op):
+            conn.execute(_RELEASE_HELD, (position,))
+            conn.execute(_COUNT_HELD, {"change": -1})
+    return position
+
+
+def _receive(transaction: Transaction, op: Op) -> bool:
+    """Log one op at the end and fold it. Returns: whether it is applied (else it is held)."""
+    conn = transaction.conn
+    logged = [_laid_out(conn, data) for data in op.entries]
+    position = oplog.append(
+        conn, msgspec.structs.replace(op, entries=tuple(data for _, data in logged)), tuple(key for key, _ in logged)
+    )
+    transaction.note_position(position)
+    reason = _fold(transaction, op)
+    if reason:
+        conn.execute(_HOLD, (reason, position))
+        conn.execute(_COUNT_HELD, {"change": 1})
+    return not reason
+
+
+def _fold(transaction: Transaction, op: Op) -> str:
+    """Fold an op, or nothing of it. Returns: why it cannot be folded, or an empty text."""
+    conn = transaction.conn
+    conn.execute(_SAVEPOINT)
+    try:
+        transaction.fold(op)
+    except _FOLD_FAULTS as error:
+        conn.execute(_ROLLBACK_TO)
+        conn.execute(_RELEASE)
+        # The kind of trouble, never the text: an error may quote what the op carries.
+        return type(error).__name__
+    conn.execute(_RELEASE)
+    return ""
+
+
+def _laid_out(conn: Connection, data: bytes) -> tuple[tuple[str, str], bytes]:
+    """What the log keeps of an entry: the object that it is about, and the bytes; a blank if that object is dead.
+
+    What cannot be read is kept as it came: the op is held then.
+    """
+    try:
+        entry = decode_entry(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return ("", ""), data
+    if isinstance(entry, Blank) or is_blank(data):
+        return (entry.kind, entry.key), data
+    dead = None if entry.dead else _dead_since(conn, entry)
+    return (entry.kind, entry.key), data if dead is None else blank_entry(data, entry, dead)
+
+
+def _dead_since(conn: Connection, entry: Entry) -> Stamp | None:
+    """Since when the object, or the entity of an alias, is dead: its texts have no place in the log then."""
+    row = conn.execute(_TOMBSTONE, (entry.kind, entry.key)).fetchone()
+    if row is None and entry.kind == ALIAS.name:
+        try:
+            entity = KINDS[entry.kind].split_key(entry.key)[0]
+        except (ValueError, msgspec.MsgspecError):
+            return None
+        row = conn.execute(_TOMBSTONE, ("memory", entity)).fetchone()
+    return None if row is None else unpack_stamp(cast("bytes", row[0]))

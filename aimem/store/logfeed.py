@@ -1,0 +1,54 @@
+"""How far the log is known, durably, and a way to wait for more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+
+import trio
+
+from aimem.model import Dot, StreamHead, StreamId, Vector
+
+
+class LogFeed:
+    """The heads of all streams after the last commit; read at any time, moved by the writer alone."""
+
+    def __init__(self) -> None:
+        self.heads: Mapping[StreamId, StreamHead] = MappingProxyType({})
+        self.change_count = 0
+        self._woken = trio.Event()
+
+    @property
+    def vector(self) -> Vector:
+        """What is known."""
+        return {stream: head.seq for stream, head in self.heads.items()}
+
+    @property
+    def hlc(self) -> int:
+        """The greatest clock value of any known op."""
+        return max((head.hlc for head in self.heads.values()), default=0)
+
+    def publish_nowait(self, moved: Mapping[StreamId, StreamHead]) -> None:
+        """Note the heads that a commit moved; never waits."""
+        if moved:
+            # A new mapping each time: whoever holds one may go on reading it.
+            self.heads = MappingProxyType({**self.heads, **moved})
+            self.change_count += 1
+            self._woken.set()
+            self._woken = trio.Event()
+
+    def covers(self, dots: Iterable[Dot]) -> bool:
+        """Whether all of these are known."""
+        return all(dot.stream in self.heads and self.heads[dot.stream].seq >= dot.seq for dot in dots)
+
+    async def wait_change(self, seen_count: int) -> int:
+        """Wait until something changed since `change_count` was `seen_count`. Returns: what it is now."""
+        while self.change_count == seen_count:
+            await self._woken.wait()
+        return self.change_count
+
+    async def wait_covered(self, dots: Iterable[Dot]) -> None:
+        """Wait until all of these are known."""
+        wanted = tuple(dots)
+        while not self.covers(wanted):
+            await self._woken.wait()

@@ -1,0 +1,136 @@
+"""Nodes joined in one process: real services and senders, over wires that a test cuts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import httpx
+import trio
+
+from aimem.errors import AimemError
+from aimem.model import Credential, Principal
+from aimem.replication import Mesh, MeshSettings, PeerRoad, run_mesh
+from aimem.service import Node, Policy, exchange, mesh_status
+from aimem.wire import ExchangeRequest, MeshQuery, decode_body, encode, unzipped
+from tests.nodes import FakeClock, InlineThreads, open_node, principal, seeded_chance
+
+OPERATOR = Principal(agent_id=principal("ops").agent_id, credential=Credential.SOCKET)
+BODY_MAX_BYTES = 4_194_304
+
+
+class World:
+    """Nodes by name, and what is wrong between them.
+
+    Attributes:
+      cut: (from, to): requests are lost.
+      mute: (from, to): requests arrive and their answers are lost.
+      hung: names of nodes that take requests and never answer.
+      garbled: names of nodes that answer nonsense.
+    """
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.nodes: dict[str, Node] = {}
+        self.clocks: dict[str, FakeClock] = {}
+        self.cut: set[tuple[str, str]] = set()
+        self.mute: set[tuple[str, str]] = set()
+        self.hung: set[str] = set()
+        self.garbled: set[str] = set()
+        self.asked: list[tuple[str, str, int]] = []
+        self.nursery = nursery
+
+    def isolate(self, name: str) -> None:
+        """Cut a node off, both ways."""
+        self.cut |= {(name, other) for other in self.nodes} | {(other, name) for other in self.nodes}
+
+    def heal(self) -> None:
+        """Mend everything."""
+        for faults in (self.cut, self.mute):
+            faults.clear()
+        self.hung.clear()
+        self.garbled.clear()
+
+    async def serve(self, name: str, request: httpx.Request) -> httpx.Response:
+        """Answer as a node's surface does, as far as peers are concerned."""
+        try:
+            if request.method == "GET":
+                document = await mesh_status(self.nodes[name], OPERATOR, MeshQuery(digest=True))
+                return httpx.Response(200, content=encode(document))
+            data = await request.aread()
+            if request.headers.get("content-encoding") == "gzip":
+                data = unzipped(data, BODY_MAX_BYTES)
+            answer = await exchange(self.nodes[name], OPERATOR, decode_body(ExchangeRequest, data))
+            return httpx.Response(200, content=encode(answer))
+        except AimemError as error:
+            return httpx.Response(503, content=encode({"error": error.message, "code": error.code}))
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """One node's way to the others; a request runs on in the world's nursery even when its caller gives up."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world, self._name = world, name
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        world, to = self._world, request.url.host
+        if (self._name, to) in world.cut or to not in world.nodes:
+            raise httpx.ConnectError("cut", request=request)
+        answers: list[httpx.Response] = []
+        done = trio.Event()
+
+        async def run() -> None:
+            answers.append(await world.serve(to, request))
+            done.set()
+
+        world.nursery.start_soon(run)
+        await done.wait()
+        if to in world.hung:
+            await trio.sleep_forever()
+        if (self._name, to) in world.mute:
+            raise httpx.ReadError("mute", request=request)
+        return httpx.Response(200, content=b'{"vector": 7}') if to in world.garbled else answers[0]
+
+
+@asynccontextmanager
+async def open_world(
+    folder: Path, count: int, *, writes: int, timeout_s: float = 2.0, interval_s: float = 30.0,
+    policy: Policy | None = None,
+) -> AsyncIterator[World]:
+    """So many nodes named n0, n1, … that know one another; to be used under a clock that jumps."""
+    names = [f"n{number}" for number in range(count)]
+    async with trio.open_nursery() as nursery:
+        world = World(nursery)
+        for number, name in enumerate(names):
+            world.clocks[name] = FakeClock()
+            world.nodes[name] = await nursery.start(_run_node, world, folder, number, policy)
+        for name in names:
+            peers = tuple(f"http://{other}" for other in names if other != name)
+            settings = MeshSettings(peers=peers, writes=writes, timeout_s=timeout_s, interval_s=interval_s)
+            await join(world, name, settings)
+        yield world
+        nursery.cancel_scope.cancel()
+
+
+async def join(world: World, name: str, settings: MeshSettings) -> None:
+    """Let a node's senders run."""
+    node = world.nodes[name]
+    mesh = Mesh(
+        settings, node.store, clock=node.clock, rng=random.Random(name), road=PeerRoad(Wire(world, name))
+    )
+    world.nodes[name] = replace(node, mesh=mesh)
+    await world.nursery.start(run_mesh, mesh)
+
+
+async def _run_node(
+    world: World, folder: Path, number: int, policy: Policy | None, *, task_status: trio.TaskStatus[Node]
+) -> None:
+    name = f"n{number}"
+    async with open_node(
+        folder / f"{name}.db", clock=world.clocks[name], chance=seeded_chance(1000 + number), threads=InlineThreads(),
+        policy=policy,
+    ) as node:
+        task_status.started(node)
+        await trio.sleep_forever()

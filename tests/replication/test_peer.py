@@ -1,0 +1,270 @@
+"""One peer as a state machine: what is asked when, told as little scripts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from aimem.model import Dot, StopReason, StreamHead, StreamId, Vector
+from aimem.replication import PeerRules, PeerState, Standing, breaker, is_reachable, lag
+from aimem.replication.peer import Answered, Ask, Failed, Heard, Look, Rest, step
+
+A, B, C = (StreamId(letter * 32) for letter in "abc")
+RULES = PeerRules(interval_s=30, relay_s=0.5, patience_s=2)
+HALF = 0.5
+
+
+def head(stream: StreamId, seq: int, mark: int = 0) -> StreamHead:
+    return StreamHead(stream=stream, seq=seq, hlc=seq, chain_hash=bytes([seq % 256, mark]) + bytes(30))
+
+
+class Script:
+    """A peer B of the node A."""
+
+    def __init__(self, **mine: int) -> None:
+        self.now = 0.0
+        self.mine: dict[StreamId, int] = {A: 1, **{StreamId(k * 32): v for k, v in mine.items()}}
+        self.state = PeerState()
+
+    def look(self, wants: int = 512) -> Ask | Rest:
+        event = Look(now=self.now, mine=self.mine, own=A, wants=wants, share=HALF)
+        self.state, effect = step(self.state, event, RULES)
+        assert effect is not None
+        return effect
+
+    def answer(
+        self, vector: Mapping[StreamId, int], *, stream: StreamId = B, more: bool = False,
+        stopped: StopReason | None = None, mark: int = 0,
+    ) -> None:
+        heads = {name: head(name, seq, mark) for name, seq in vector.items()}
+        event = Answered(
+            now=self.now, node="b", stream=stream, heads=heads, held=frozenset(), own_head=head(A, self.mine[A]),
+            more=more, stopped=stopped, offset_us=0, share=HALF,
+        )
+        self.state, _ = step(self.state, event, RULES)
+
+    def fail(self, reason: str = "timeout") -> None:
+        self.state, _ = step(self.state, Failed(now=self.now, reason=reason, share=HALF), RULES)
+
+    def hear(self, vector: Vector) -> None:
+        self.state, _ = step(self.state, Heard(now=self.now, vector=vector), RULES)
+
+    def met(self) -> Script:
+        """After a first exchange with a peer that knows what we know."""
+        self.look()
+        self.answer(dict(self.mine))
+        return self
+
+
+def test_a_peer_is_first_asked_what_it_knows_and_then_sent_what_it_lacks() -> None:
+    script = Script()
+    assert script.look() == Ask(assumed={}, count=0, wants=512)
+    script.answer({B: 1})
+    assert script.look() == Ask(assumed={B: 1}, count=512, wants=512)
+
+
+def test_what_this_node_writes_goes_out_at_once() -> None:
+    script = Script().met()
+    assert isinstance(script.look(), Rest)
+    script.mine[A] = 2
+    assert script.look() == Ask(assumed={A: 1}, count=512, wants=512)
+
+
+def test_what_others_write_goes_out_late_and_only_after_the_peer_was_asked() -> None:
+    script = Script().met()
+    script.mine[C] = 1
+    assert script.look() == Rest(0.375)
+    script.now = 0.375
+    assert script.look() == Ask(assumed={A: 1}, count=0, wants=512)
+    script.answer({A: 1, B: 1})
+    assert script.look() == Ask(assumed={A: 1, B: 1}, count=512, wants=512)
+
+
+def test_what_the_peer_has_by_then_does_not_go_out_at_all() -> None:
+    script = Script().met()
+    script.mine[C] = 1
+    script.look()
+    script.now = 0.2
+    script.hear({A: 1, C: 1})
+    assert script.look() == Rest(26.25)
+
+
+def test_a_peer_that_talks_all_the_time_gets_what_it_lacks_all_the_same() -> None:
+    script = Script().met()
+    script.mine[C] = 1
+    while script.now < 2:
+        script.hear({A: 1, B: int(script.now * 100)})
+        effect = script.look()
+        if isinstance(effect, Ask) and effect.count:
+            return
+        assert not isinstance(effect, Ask), "a fresh word need not be asked for"
+        script.now += 0.01
+    pytest.fail("it was never sent")
+
+
+def test_a_quiet_peer_is_asked_once_in_an_interval() -> None:
+    script = Script().met()
+    assert script.look() == Rest(26.25)
+    script.now = 26.25
+    assert script.look() == Ask(assumed={A: 1}, count=0, wants=512)
+
+
+def test_while_a_peer_has_more_it_is_asked_again_unless_another_is_being_drained() -> None:
+    script = Script().met()
+    script.answer(dict(script.mine), more=True)
+    assert isinstance(script.look(wants=0), Rest)
+    assert isinstance(script.look(), Ask)
+
+
+def test_failures_pause_for_longer_and_longer_and_a_success_ends_that() -> None:
+    script = Script().met()
+    script.mine[A] = 2
+    pauses = []
+    for _ in range(9):
+        assert isinstance(script.look(), Ask)
+        script.fail()
+        rest = script.look()
+        assert isinstance(rest, Rest)
+        pauses.append(round(rest.until - script.now, 4))
+        script.now = rest.until
+    assert pauses == [0.075, 0.15, 0.3, 0.6, 1.2, 2.4, 3.75, 3.75, 3.75]
+    assert (breaker(script.state, RULES), script.state.batch_count) == ("open", 16)
+    script.look()
+    assert breaker(script.state, RULES) == "half_open"
+    script.answer({A: 2})
+    assert (breaker(script.state, RULES), script.state.failures, script.state.batch_count) == ("closed", 0, 32)
+
+
+def test_a_peer_that_asks_us_is_tried_again_at_once() -> None:
+    script = Script().met()
+    for _ in range(5):
+        script.look()
+        script.fail()
+        script.now = script.state.due_at
+    script.look()
+    script.fail()
+    assert isinstance(script.look(), Rest)
+    script.hear({A: 1})
+    assert isinstance(script.look(), Ask)
+
+
+def test_a_peer_that_knows_less_than_was_assumed_is_sent_what_it_lacks() -> None:
+    script = Script(c=9).met()
+    script.mine[A] = 2
+    script.look()
+    script.answer({A: 1, C: 3}, stopped=StopReason.ASSUMED)
+    assert script.state.failures == 0
+    assert script.look() == Ask(assumed={A: 1, C: 3}, count=512, wants=512)
+
+
+def test_a_peer_that_forgets_at_every_answer_is_not_asked_without_end() -> None:
+    script = Script().met()
+    script.mine[A] = 2
+    for _ in range(4):
+        assert isinstance(script.look(), Ask)
+        script.answer({}, stopped=StopReason.ASSUMED)
+    assert isinstance(script.look(), Rest)
+
+
+def test_a_peer_that_refuses_is_no_place_for_a_quorum_but_what_it_has_counts() -> None:
+    script = Script().met()
+    script.mine[A] = 2
+    script.look()
+    script.answer({A: 1}, stopped=StopReason.CLOCK)
+    assert script.state.last_error == "refused: clock"
+    assert script.state.acked == {A: 1}
+    assert not is_reachable(script.state, script.mine, script.now, RULES)
+
+
+def test_the_latest_word_replaces_the_one_before() -> None:
+    script = Script().met()
+    assert script.state.acked == {A: 1}
+    script.answer({})
+    assert script.state.acked == {}
+
+
+def test_only_what_was_answered_counts_as_an_ack() -> None:
+    script = Script().met()
+    script.hear({A: 9})
+    assert (script.state.assumed, script.state.acked) == ({A: 9}, {A: 1})
+
+
+def test_a_peer_that_was_never_asked_counts_as_reachable_and_one_that_hangs_does_not() -> None:
+    script = Script()
+    assert is_reachable(script.state, script.mine, script.now, RULES)
+    script.look()
+    assert is_reachable(script.state, script.mine, 1.9, RULES)
+    assert not is_reachable(script.state, script.mine, 2.1, RULES)
+
+
+def test_a_peer_a_batch_behind_is_not_reachable() -> None:
+    script = Script().met()
+    script.mine[A] = 512
+    assert is_reachable(script.state, script.mine, 0, RULES)
+    script.mine[A] = 513
+    assert lag(script.state, script.mine) == 512
+    assert not is_reachable(script.state, script.mine, 0, RULES)
+
+
+@pytest.mark.parametrize(
+    ("stream", "vector", "mark", "standing"),
+    [
+        (A, {A: 1}, 0, Standing.SELF),
+        (B, {A: 2}, 0, Standing.FORKED),
+        (B, {A: 1}, 1, Standing.FORKED),
+        (B, {A: 1}, 0, Standing.PEER),
+        (B, {}, 1, Standing.PEER),
+    ],
+)
+def test_an_answer_tells_whether_it_is_a_peers(
+    stream: StreamId, vector: dict[StreamId, int], mark: int, standing: Standing
+) -> None:
+    script = Script()
+    script.look()
+    script.answer(vector, stream=stream, mark=mark)
+    assert script.state.standing is standing
+    counts = is_reachable(script.state, {}, script.now, RULES)
+    assert counts is (standing is Standing.PEER)
+
+
+@given(seed=st.integers(0, 2**32))
+@settings(max_examples=80, deadline=None)
+def test_whatever_happens_a_peer_that_comes_back_is_sent_everything_in_the_end(seed: int) -> None:
+    rng = random.Random(seed)
+    script = Script()
+    peer: dict[StreamId, int] = {}
+    for phase in ("trouble", "calm"):
+        for _ in range(200):
+            script.now += rng.choice([0, 0.01, 0.3, 5])
+            if phase == "trouble" and rng.random() < 0.3:
+                grown = rng.choice([A, C])
+                script.mine[grown] = script.mine.get(grown, 0) + rng.randint(1, 700)
+            if phase == "trouble" and rng.random() < 0.2:
+                script.hear({stream: rng.randint(0, seq) for stream, seq in peer.items()})
+            effect = script.look()
+            if isinstance(effect, Rest):
+                assert effect.until >= script.now, "it would spin"
+                script.now = max(script.now, effect.until) if phase == "calm" else script.now
+                continue
+            if phase == "trouble" and rng.random() < 0.4:
+                script.fail()
+                continue
+            is_above = all(peer.get(stream, 0) >= seq for stream, seq in effect.assumed.items())
+            if is_above:
+                room = effect.count
+                for stream, seq in script.mine.items():
+                    take = min(room, max(0, seq - peer.get(stream, 0)))
+                    peer[stream], room = peer.get(stream, 0) + take, room - take
+            script.answer(peer, stopped=None if is_above else StopReason.ASSUMED)
+    assert peer == script.mine
+    assert lag(script.state, script.mine) == 0
+
+
+def test_held_ops_are_remembered_with_the_word_that_named_them() -> None:
+    state = replace(PeerState(), held=frozenset({Dot(A, 1)}))
+    assert step(state, Heard(now=1, vector={}), RULES)[0].held == {Dot(A, 1)}

@@ -1,0 +1,70 @@
+"""Acks: who has a write, by what each node last said of itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from aimem.model import Dot, StreamId
+from aimem.replication import Consistency, Report, Rule, consistently, count_acks, middle_offset, wished_consistency
+
+A, B, C = (StreamId(letter * 32) for letter in "abc")
+DOT = Dot(A, 5)
+OWN = Report(name="own", stream=A, vector={A: 5})
+
+
+def report(name: str, stream: StreamId | None, seq: int, **more: object) -> Report:
+    return Report(name=name, stream=stream, vector={A: seq}, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("peer", "reason"),
+    [
+        (report("b", B, 5), ""),
+        (report("b", B, 9), ""),
+        (report("b", B, 4), "behind"),
+        (report("b", B, 5, held=frozenset({DOT})), "held"),
+        (report("b", B, 5, held=frozenset({Dot(A, 4)})), ""),
+        (report("b", B, 5, held=None), "held"),
+        (report("b", B, 5, reason="forked"), "forked"),
+        (Report(name="b"), "unasked"),
+        (report("b", A, 5), "duplicate"),
+    ],
+)
+def test_a_peer_counts_if_it_has_the_op_applied_and_says_so(peer: Report, reason: str) -> None:
+    tally = count_acks([DOT], OWN, [peer])
+    assert tally.waiting_for == ({"b": reason} if reason else {})
+    assert tally.got == (1 if reason else 2)
+
+
+def test_two_addresses_of_one_node_are_one_member() -> None:
+    tally = count_acks([DOT], OWN, [report("b", B, 5), report("b again", B, 5), report("c", C, 5)])
+    assert (tally.acked_by, tally.waiting_for) == (("own", "b", "c"), {"b again": "duplicate"})
+
+
+def test_all_ops_of_a_write_must_be_there() -> None:
+    assert count_acks([Dot(A, 4), Dot(A, 6)], OWN, [report("b", B, 5)]).got == 0
+
+
+@pytest.mark.parametrize(
+    ("wish", "members", "writes", "needed"),
+    [
+        (Consistency.LOCAL, 4, 3, 1), (Consistency.QUORUM, 4, 3, 3), (Consistency.MAJORITY, 4, 1, 3),
+        (Consistency.MAJORITY, 5, 4, 4), (Consistency.ALL, 4, 2, 4), (Consistency.MAJORITY, 1, 1, 1),
+    ],
+)
+def test_a_wish_says_how_many_nodes_a_write_needs(wish: Consistency, members: int, writes: int, needed: int) -> None:
+    assert Rule(members=members, writes=writes).needed(wish) == needed
+
+
+def test_a_wish_holds_in_its_block_alone() -> None:
+    with consistently(Consistency.ALL):
+        assert wished_consistency() is Consistency.ALL
+    assert wished_consistency() is Consistency.QUORUM
+
+
+@pytest.mark.parametrize(
+    ("offsets", "middle"),
+    [((), 0), ((9,), 0), ((0, 10), 0), ((-10, -10), -10), ((0, 0, 10), 0), ((-10, -10, -10), -10), ((8, 10), 8)],
+)
+def test_a_clock_is_off_only_where_the_others_agree(offsets: tuple[int, ...], middle: int) -> None:
+    assert middle_offset(offsets) == middle
