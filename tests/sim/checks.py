@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence, Set
 
-from aimem.model import Blank, Dot, Entry, Vector, covers, decode_entry
+from aimem.model import Blank, Dot, Entry, Vector, covers, decode_entry, parse_dot
 from aimem.ports import Connection
 from aimem.store import digest, oplog
+from aimem.store.inbound import closed_streams
 from tests.sim.history import Deed, dots_of
 from tests.sim.oracle import Model, lines_of
 from tests.sim.watch import Watcher, Written
@@ -67,6 +68,17 @@ def check_model(nodes: Nodes, watcher: Watcher, rng: random.Random) -> None:
         model.take(known, rng)
         for text in _differences(model.lines(), lines_of(conn)):
             watcher.find("model", f"the model and {name} differ: {text}")
+
+
+def check_quorum(deed: Deed, watcher: Watcher, needed: int) -> None:
+    """What is acknowledged is on as many disks as were to have it, the moment somebody is told."""
+    version = deed.done.answer.get("version") if deed.done is not None else None
+    if not isinstance(version, str):
+        return
+    watcher.checks += 1
+    holders = watcher.holders(parse_dot(version, field="version"))
+    if len(holders) < needed:
+        watcher.find("acked", f"deed {deed.number} ({deed.kind}) got {version} for {needed}; only {holders} have it")
 
 
 def check_acknowledged(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) -> None:
@@ -148,6 +160,17 @@ def check_refused(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher, doubled
         for mark, deed in marks.items():
             if conn.execute(_MARKED, (f"%{mark}%", f"%{mark}%")).fetchone() is not None:
                 watcher.find("refused", f"deed {deed.number} was refused, and stands on {name}")
+
+
+def check_forks(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) -> None:
+    """Nobody restored anything here: no node may take another for a liar, or be told that it lost its writes."""
+    for deed in deeds:
+        watcher.checks += 1
+        if any(attempt.answer.get("code") == "stream_forked" for attempt in deed.attempts):
+            watcher.find("fork", f"deed {deed.number} was refused by a node that takes itself for forked")
+    for name, conn in sorted(nodes.items()):
+        for stream in closed_streams(conn):
+            watcher.find("fork", f"{name} takes {stream[:6]} for forked")
 
 
 def check_retries(deeds: Sequence[Deed], watcher: Watcher) -> None:

@@ -17,7 +17,7 @@ import trio
 
 from aimem.config import Config, CuratorConfig, FeatureTier, IdentityConfig, SearchConfig, StoreConfig
 from aimem.errors import Bug
-from aimem.ports import Connection, Embedder, system_files
+from aimem.ports import Connection, DatabaseError, Embedder, system_files
 from aimem.store import Store
 from aimem.supervisor.children import Child, run_child
 from aimem.supervisor.control import Control
@@ -68,7 +68,10 @@ class Process:
     def writer(self) -> Connection | None:
         """The connection that writes, if it is there and between two transactions."""
         conn = self.files.writer
-        return None if conn is None or self.power.is_dead or conn.in_transaction else conn
+        try:
+            return None if conn is None or self.power.is_dead or conn.in_transaction else conn
+        except DatabaseError:
+            return None     # closed
 
     def spawn(self, fn: Callable[..., Any], *args: Any) -> bool:
         """Start a task of this process, in its own context. Returns: whether there is a process to do it."""
@@ -102,7 +105,7 @@ class Process:
         for child in inside.children:
             await self._start(child, control)
         async with open_lifespan(inside.app):
-            self.app = self.machine.dress(self, inside.app)
+            self.app = await self.machine.dress(self, inside.children[0].run.args[0], inside.app)
             task_status.started()
             await trio.sleep_forever()
 
@@ -132,6 +135,7 @@ class Machine:
     Attributes:
       process: the life that runs, or the last one.
       peers: all nodes of the mesh, itself too.
+      on_end: told why a process ended by itself.
       dress: puts another app around a process's app (the stand-in).
     """
 
@@ -144,7 +148,8 @@ class Machine:
         self.name, self.swarm, self.folder = name, swarm, folder
         self.look, self.open_network, self.peers = look, open_network, peers
         self.clock = SimClock(rng.uniform(-offset, offset), rng.uniform(-drift, drift))
-        self.dress: Callable[[Process, Any], Any] = lambda _, app: app
+        self.on_end: Callable[[BaseException], None] = lambda _: None
+        self.dress: Any = None
         self.has_faulty_disk = not {Fault.POWER, Fault.FULL_DISK, Fault.SYNC_ERROR}.isdisjoint(swarm.faults)
         self._trace, self._lives, self._rng = trace, 0, swarm.rng(f"{name}/loss")
         self.process: Process | None = None
@@ -177,6 +182,7 @@ class Machine:
             up.set()
             if process.failure is not None:
                 self._trace.note("ended", self.name, _shortly(process.failure))
+                self.on_end(process.failure)
 
         nursery.start_soon(live)
         await up.wait()

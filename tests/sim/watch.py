@@ -5,12 +5,10 @@ A finding is noted, not raised: it would come up inside the node, whose doors ca
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import trio
 from msgspec import Struct
 
-from aimem.model import Dot, Op, StreamId, Vector, chain_hash, dominates
+from aimem.model import Dot, Op, StreamId, Vector, chain_hash, covers, dominates
 from aimem.ports import Connection, DatabaseError
 from aimem.store import oplog
 from tests.sim.machine import Process
@@ -31,7 +29,8 @@ class Violation(Struct, frozen=True):
     """A promise that did not hold.
 
     Attributes:
-      check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness.
+      check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness,
+        fork, journal.
     """
 
     check: str
@@ -159,9 +158,9 @@ class Watcher:
         self._dead[process.name] = dead
         self.checks += len(dead)
 
-    def covered(self, dots: Iterable[Dot]) -> list[Written]:
-        """The ops of these dots, as far as they were seen."""
-        return [self.written[dot] for dot in dots if dot in self.written]
+    def holders(self, dot: Dot) -> list[str]:
+        """The machines whose database has an op, by what was last seen of it, running or not."""
+        return sorted(name for name, seen in self._seen.items() if covers(seen.vector, dot))
 
 
 def _int(conn: Connection, sql: str) -> int:

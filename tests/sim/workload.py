@@ -221,10 +221,13 @@ class Clients:
       deeds: the history.
     """
 
-    def __init__(self, swarm: Swarm, network: Network, trace: Trace, names: list[str]) -> None:
+    def __init__(
+        self, swarm: Swarm, network: Network, trace: Trace, names: list[str], on_ack: Callable[[Deed], None]
+    ) -> None:
         self.deeds: list[Deed] = []
         self.known = Known()
         self._swarm, self._network, self._trace, self._names = swarm, network, trace, names
+        self._on_ack = on_ack
 
     async def work(self, number: int, until: float) -> None:
         """Be one client until a moment, and finish what is begun."""
@@ -254,6 +257,7 @@ class Clients:
             self._trace.note("told", deed.number, deed.kind, at, attempt.status, attempt.answer.get("code", ""))
             if attempt.outcome is Outcome.DONE:
                 self.known.learn(deed, attempt.answer)
+                self._on_ack(deed)
                 break
             if 400 <= attempt.status < 500:
                 break

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,8 +13,9 @@ import trio
 from msgspec import Struct
 
 from aimem.ports import Connection
-from tests.sim import checks, standin
-from tests.sim.history import Outcome
+from tests.sim import checks, joining
+from tests.sim.history import Deed, Outcome
+from tests.sim.journal import is_of_the_world, read_journals
 from tests.sim.machine import Machine, Process
 from tests.sim.nemesis import Nemesis
 from tests.sim.network import Network, Parcel
@@ -66,13 +68,21 @@ class World:
             self.machines[name] = Machine(
                 name, swarm, folder / name, trace, self.watcher.look, self._open_network, tuple(names)
             )
-            self.machines[name].dress = standin.dress
-        self.clients = Clients(swarm, self.network, trace, names)
+            self.machines[name].dress = joining.dress
+            self.machines[name].on_end = partial(self._look_at_end, name)
+        self.clients = Clients(swarm, self.network, trace, names, self._look_at_ack)
         self.nemesis = Nemesis(swarm, self.machines, self.network, trace)
         self.converged_s = -1.0
 
     def _open_network(self, process: Process) -> httpx.AsyncBaseTransport:
         return self.network.transport(process.name, process)
+
+    def _look_at_ack(self, deed: Deed) -> None:
+        checks.check_quorum(deed, self.watcher, self.swarm.quorum)
+
+    def _look_at_end(self, name: str, error: BaseException) -> None:
+        if not is_of_the_world(error):
+            self.watcher.find("journal", f"{name} ended: {''.join(traceback.format_exception(error))}"[-4000:])
 
     async def run(self) -> None:
         """Live through it; the first violation ends it."""
@@ -160,6 +170,7 @@ class World:
         checks.check_deletes(deeds, nodes, watcher)
         checks.check_refused(deeds, nodes, watcher, self.network.doubled)
         checks.check_retries(deeds, watcher)
+        checks.check_forks(deeds, nodes, watcher)
         for machine in self.machines.values():
             if machine.running is not None:
                 watcher.look_at_dead(machine.running)
@@ -222,5 +233,6 @@ async def _simulate(
 ) -> Report:
     world = World(swarm, seconds, folder, trace)
     prepare(world)
-    await world.run()
+    with read_journals(world.watcher):
+        await world.run()
     return world.report()

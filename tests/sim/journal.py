@@ -1,0 +1,57 @@
+"""The nodes' own words: what a node reports as its fault, or ends of, is a finding, whatever else holds."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aimem.errors import Corrupt, Unavailable
+from tests.sim.ports import Died
+from tests.sim.watch import Watcher
+
+LOGGER = "aimem"
+UNKNOWN_COMMIT = "it is unknown whether"
+"""What a node says that ends after a sync which failed; nothing else may end it."""
+
+
+def is_of_the_world(error: BaseException) -> bool:
+    """Whether an error is what the simulation did to the node: it ended its process, or its disk."""
+    if isinstance(error, BaseExceptionGroup):
+        return all(is_of_the_world(one) for one in error.exceptions)
+    if isinstance(error, Corrupt):
+        return error.message.startswith(UNKNOWN_COMMIT)
+    return isinstance(error, Died | Unavailable)
+
+
+class _Journal(logging.Handler):
+    def __init__(self, watcher: Watcher) -> None:
+        super().__init__(logging.ERROR)
+        self._watcher = watcher
+
+    def emit(self, record: logging.LogRecord) -> None:
+        said = record.getMessage()
+        if record.exc_info is not None:
+            error = record.exc_info[1]
+            if error is None or is_of_the_world(error):
+                return
+            self._watcher.find("journal", f"{said} {''.join(traceback.format_exception(error))}"[-4000:])
+            return
+        name, reason = getattr(record, "error", ""), getattr(record, "reason", "")
+        if name != Died.__name__ and not (name == Corrupt.__name__ and reason.startswith(UNKNOWN_COMMIT)):
+            self._watcher.find("journal", f"{said} {name} {reason} {getattr(record, 'where', '')}"[-4000:])
+
+
+@contextmanager
+def read_journals(watcher: Watcher) -> Iterator[None]:
+    """Read what nodes log as errors, inside the block; warnings and less go nowhere."""
+    logger, handler = logging.getLogger(LOGGER), _Journal(watcher)
+    was_spreading = logger.propagate
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = was_spreading
