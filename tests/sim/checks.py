@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator, Mapping, Sequence, Set
 
 from aimem.model import Blank, Dot, Entry, Vector, covers, decode_entry, parse_dot
@@ -22,6 +23,9 @@ _WORDS = (
 )
 _MARKED = "SELECT id FROM memories WHERE content LIKE ? OR metadata LIKE ?"
 _SHOWN = 3
+_MARK = re.compile(rb"m\d+q")
+_MAKING_ONE = frozenset({"store", "notify", "consolidate"})
+"""Acts that make one memory; they are the labels of their ops as well."""
 
 Nodes = Mapping[str, Connection]
 
@@ -152,10 +156,9 @@ def check_refused(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher, doubled
     marks = {deed.mark: deed for deed in deeds if deed.mark and deed.is_refused and deed.key not in doubled}
     for written in watcher.written.values():
         for data in written.op.entries:
-            for mark, deed in marks.items():
-                watcher.checks += 1
-                if mark.encode() in data:
-                    watcher.find("refused", f"deed {deed.number} was refused, and {_name(written.op.dot)} is it")
+            watcher.checks += 1
+            for mark in marks.keys() & {found.decode() for found in _MARK.findall(data)}:
+                watcher.find("refused", f"deed {marks[mark].number} was refused, and {_name(written.op.dot)} is it")
     for name, conn in sorted(nodes.items()):
         for mark, deed in marks.items():
             if conn.execute(_MARKED, (f"%{mark}%", f"%{mark}%")).fetchone() is not None:
@@ -174,12 +177,22 @@ def check_forks(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) -> None:
 
 
 def check_retries(deeds: Sequence[Deed], watcher: Watcher) -> None:
-    """One key, one object: all nodes that acknowledged a store under it name the same id."""
-    for deed in deeds:
-        ids = {str(attempt.answer.get("id")) for attempt in deed.attempts if 200 <= attempt.status < 300}
-        watcher.checks += 1
-        if deed.kind == "store" and len(ids) > 1:
-            watcher.find("idempotence", f"deed {deed.number} made {', '.join(sorted(ids))} under one key")
+    """One key, one object: whatever was sent again, here or to another node, made no second one."""
+    marks = {deed.mark.encode(): deed for deed in deeds if deed.kind in _MAKING_ONE and deed.mark}
+    made: dict[bytes, set[str]] = {}
+    for written in watcher.written.values():
+        if written.op.kind not in _MAKING_ONE:
+            continue
+        for data in written.op.entries:
+            entry = decode_entry(data)
+            if isinstance(entry, Blank) or entry.create is None:
+                continue
+            for mark in marks.keys() & set(_MARK.findall(data)):
+                made.setdefault(mark, set()).add(entry.key)
+    watcher.checks += len(marks)
+    for mark, ids in sorted(made.items()):
+        if len(ids) > 1:
+            watcher.find("idempotence", f"deed {marks[mark].number} made {', '.join(sorted(ids))} under one key")
 
 
 def _dead(conn: Connection) -> set[str]:

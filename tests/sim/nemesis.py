@@ -81,9 +81,9 @@ class Nemesis:
             process.power.resume()
 
     async def step(self) -> None:
-        """Set a clock wrong; mostly a little, seldom by an hour, and then back after a while."""
+        """Set a clock wrong; mostly a little, seldom by minutes, and then back after a while."""
         clock, rng = self._machine().clock, self._rng
-        seconds = rng.choice([-1, 1]) * rng.choice([rng.uniform(0, 0.5), rng.uniform(0.5, 4), rng.uniform(4, 3_600)])
+        seconds = rng.choice([-1, 1]) * rng.choice([rng.uniform(0, 0.5), rng.uniform(0.5, 4), rng.uniform(4, 600)])
         clock.step(seconds)
         if abs(seconds) > 4 or rng.random() < 0.5:
             await trio.sleep(rng.uniform(1, 20))

@@ -7,7 +7,8 @@ network the work goes on, and only its answer is lost.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any  # ASGI messages
 
 import httpx
@@ -38,6 +39,11 @@ class Parcel(Struct, frozen=True):
     body: bytes
 
 
+def is_client(name: str) -> bool:
+    """Whether somebody is no node."""
+    return name.startswith("c")
+
+
 class _Call:
     """One request that somebody waits for."""
 
@@ -51,6 +57,7 @@ class Network:
     """Who reaches whom, and how.
 
     Attributes:
+      abroad: requests of clients that are worked on, or travel as copies.
       cut: (source, target) pairs on which nothing passes.
       clogged: pair -> until when messages wait.
       is_calm: nothing is lost, doubled or late any more.
@@ -62,6 +69,7 @@ class Network:
         self.clogged: dict[tuple[str, str], float] = {}
         self.is_calm = False
         self.doubled: set[str] = set()
+        self.abroad = 0
         self.kept: list[Parcel] = []
         self.nursery: trio.Nursery | None = None
         self._swarm, self._trace, self._machines = swarm, trace, machines
@@ -87,7 +95,7 @@ class Network:
 
     def _loss(self, source: str, target: str) -> float:
         # A client beside its node loses less than a peer far away.
-        return self._swarm.loss * (0.3 if source.startswith("c") or target.startswith("c") else 1.0)
+        return self._swarm.loss * (0.3 if is_client(source) or is_client(target) else 1.0)
 
     def is_doubled(self) -> bool:
         """Whether a message arrives twice."""
@@ -114,14 +122,29 @@ class Network:
                 await process.power.wait_going()    # the kernel of its machine takes it meanwhile
             except Died:
                 return False
-        return process is not None and process.spawn(self._handle, process, parcel, call)
+        return process is not None and process.spawn(self._serve, process, parcel, call)
 
     async def deliver_again(self, parcel: Parcel) -> None:
         """The doubled message, some time later; nobody waits for its answer."""
-        await trio.sleep(self._rng.expovariate(1 / 0.5) if self._rng.random() < 0.7 else self._rng.uniform(1, 20))
-        if (parcel.source, parcel.target) not in self.cut:
-            self._trace.note("again", parcel.source, parcel.target, parcel.path)
-            await self.deliver(parcel, _Call())
+        with self._abroad(parcel):
+            await trio.sleep(self._rng.expovariate(1 / 0.5) if self._rng.random() < 0.7 else self._rng.uniform(1, 20))
+            if (parcel.source, parcel.target) not in self.cut:
+                self._trace.note("again", parcel.source, parcel.target, parcel.path)
+                await self.deliver(parcel, _Call())
+
+    @contextmanager
+    def _abroad(self, parcel: Parcel) -> Iterator[None]:
+        """Count what clients asked for and what nobody waits for any more."""
+        weight = int(is_client(parcel.source))
+        self.abroad += weight
+        try:
+            yield
+        finally:
+            self.abroad -= weight
+
+    async def _serve(self, process: Process, parcel: Parcel, call: _Call) -> None:
+        with self._abroad(parcel):
+            await self._handle(process, parcel, call)
 
     async def _handle(self, process: Process, parcel: Parcel, call: _Call) -> None:
         parts: list[Any] = []

@@ -1,0 +1,170 @@
+"""Every check can fail: faults that we put into the nodes on purpose are found, each by the check that is for it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import msgspec
+import pytest
+
+from aimem.model import Blank, ObjectState
+from aimem.replication import Mesh, merge, peer, quorum
+from aimem.service import mesh as mesh_service
+from aimem.service import once
+from aimem.store import inbound, outbound
+from aimem.store.transaction import Transaction
+from aimem.supervisor import furnish
+from tests import disk
+from tests.sim.swarm import Fault, Swarm, roll
+from tests.sim.world import simulate
+
+SEEDS = range(1, 9)
+SECONDS = 20.0
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+pytestmark = pytest.mark.slow
+
+
+def stormy(seed: int, *faults: Fault) -> Swarm:
+    """Bad weather of which every seed has some."""
+    return msgspec.structs.replace(
+        roll(seed, nodes=3), loss=0.1, duplicates=0.1, clients=4, think_s=0.3, calm_s=3.0, commit_s=0.002,
+        faults=faults or (Fault.PARTITION, Fault.KILL),
+    )
+
+
+def acks_count_what_was_sent(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(quorum.Report, "lacks", lambda self, dots: "" if self.stream else "unasked")
+
+
+def the_first_write_wins_a_field(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(merge, "_latest", lambda known, new: known)
+
+
+def an_edit_revives_the_dead(patch: pytest.MonkeyPatch) -> None:
+    def join(state: ObjectState, entry: Any, stamp: Any, *, maxima: Any) -> Any:
+        if state.dead is not None and not isinstance(entry, Blank) and not entry.dead:
+            state = ObjectState(born=stamp, author="ann", fields={})
+        return merge.merge_entry(state, entry, stamp, maxima=maxima)
+
+    patch.setattr(furnish, "merge_entry", join)
+
+
+def streams_are_sent_one_by_one(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(outbound, "heapq", SimpleNamespace(merge=itertools.chain))
+
+
+def some_ops_are_lost_on_the_way(patch: pytest.MonkeyPatch) -> None:
+    count, receive = itertools.count(1), inbound._receive
+    patch.setattr(inbound, "_receive", lambda *args: next(count) % 7 == 0 or receive(*args))
+
+
+def some_ops_are_logged_and_not_applied(patch: pytest.MonkeyPatch) -> None:
+    count, fold = itertools.count(1), inbound._fold
+    patch.setattr(inbound, "_fold", lambda *args: "" if next(count) % 7 == 0 else fold(*args))
+
+
+def keys_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    numbers = itertools.count(1)
+    patch.setattr(once, "derived_memory_id", lambda *_: f"00000000-0000-4000-8000-{next(numbers):012x}")
+
+
+def disks_lie(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(disk._Image, "sync", lambda self: None)
+
+
+def what_was_stored_is_denied(patch: pytest.MonkeyPatch) -> None:
+    wait = quorum_scope_wait()
+
+    async def deny(self: Any, dots: Sequence[Any]) -> int:
+        try:
+            return await wait(self, dots)
+        except Exception as error:
+            error.details["outcome"] = "not_applied"  # type: ignore[attr-defined]
+            raise
+
+    patch.setattr("aimem.replication.mesh.QuorumScope.wait", deny)
+
+
+def quorum_scope_wait() -> Any:
+    from aimem.replication.mesh import QuorumScope
+
+    return QuorumScope.wait
+
+
+def a_sender_gives_up(patch: pytest.MonkeyPatch) -> None:
+    failed = peer._failed
+
+    def give_up(*args: Any) -> Any:
+        return msgspec.structs.replace(failed(*args), due_at=float("inf"))
+
+    patch.setattr(peer, "_failed", give_up)
+    patch.setattr(peer, "_heard", lambda state, event: state)
+
+
+def inbound_texts_are_not_indexed(patch: pytest.MonkeyPatch) -> None:
+    fold = Transaction.fold
+
+    def forget(self: Transaction, op: Any) -> None:
+        fold(self, op)
+        self.reindex.clear()
+
+    patch.setattr(Transaction, "fold", forget)
+
+
+def a_node_forgets_its_newest_write(patch: pytest.MonkeyPatch) -> None:
+    def stale(self: Mesh) -> Any:
+        head = self.store.log.heads[self.store.stream]
+        return msgspec.structs.replace(head, seq=max(1, head.seq - 1))
+
+    patch.setattr(Mesh, "own_head", property(stale))
+
+
+def an_exchange_breaks(patch: pytest.MonkeyPatch) -> None:
+    numbers: Iterator[int] = itertools.count(1)
+    lacking = mesh_service._lacking
+
+    async def break_down(*args: Any) -> Any:
+        if next(numbers) % 50 == 0:
+            raise RuntimeError("planted")
+        return await lacking(*args)
+
+    patch.setattr(mesh_service, "_lacking", break_down)
+
+
+PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
+    acks_count_what_was_sent: ({"acked"}, ()),
+    the_first_write_wins_a_field: ({"convergence", "model", "acked"}, ()),
+    an_edit_revives_the_dead: ({"resurrection", "model", "convergence"}, ()),
+    streams_are_sent_one_by_one: ({"causality"}, ()),
+    some_ops_are_lost_on_the_way: ({"vector"}, ()),
+    some_ops_are_logged_and_not_applied: ({"model", "convergence"}, ()),
+    keys_are_forgotten: ({"idempotence"}, ()),
+    disks_lie: ({"vector", "acked", "journal"}, (Fault.POWER,)),
+    what_was_stored_is_denied: ({"refused"}, ()),
+    a_sender_gives_up: ({"convergence", "acked"}, ()),
+    inbound_texts_are_not_indexed: ({"convergence"}, ()),
+    a_node_forgets_its_newest_write: ({"fork"}, ()),
+    an_exchange_breaks: ({"journal"}, ()),
+}
+
+
+@pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
+def test_a_planted_fault_is_found_by_its_check(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected, faults = PLANTS[plant]
+    plant(monkeypatch)
+    found: set[str] = set()
+    for seed in SEEDS:
+        found |= {violation.check for violation in simulate(stormy(seed, *faults), SECONDS).violations}
+        if found:
+            break
+    assert found
+    assert found <= expected
+
+
+def test_without_a_planted_fault_the_same_weather_finds_nothing() -> None:
+    assert not simulate(stormy(1), SECONDS).violations
+    assert not simulate(stormy(2, Fault.POWER), SECONDS).violations
