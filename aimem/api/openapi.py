@@ -81,7 +81,7 @@ _OPEN_ANSWER = {JSON_TYPE: {"schema": {"type": "object"}}}
 
 def openapi_document(routes: Sequence[Route]) -> dict[str, object]:
     """The document as JSON values. Paths come in the order of the table."""
-    bodies = [route.body for route in routes if route.body is not None]
+    bodies = [kind for route in routes for kind in (route.body, *route.other_bodies) if kind is not None]
     answers = [kind for route in routes for kind in (route.answer, *route.other_answers) if kind is not None]
     body_ref, answer_ref, components = shapes_of(bodies, [*answers, ErrorOut])
     paths: dict[str, dict[str, object]] = {}
@@ -118,7 +118,8 @@ def _operation(route: Route, body_ref: dict[Any, Shape], answer_ref: dict[Any, S
     if parameters := _parameters(route):
         operation["parameters"] = parameters
     if route.body is not None:
-        content = {JSON_TYPE: {"schema": body_ref[route.body]}}
+        asked = [body_ref[kind] for kind in (route.body, *route.other_bodies)]
+        content = {JSON_TYPE: {"schema": asked[0] if len(asked) == 1 else {"anyOf": asked}}}
         operation["requestBody"] = {"required": route.body_required, "content": content}
     if route.answer is not None:
         shapes = [answer_ref[kind] for kind in (route.answer, *route.other_answers)]

@@ -77,6 +77,8 @@ class Route(Struct, frozen=True, kw_only=True):
       query, body: the Struct that the query string or JSON body is read as; None if it is not read. A body may also be
         a union of a Struct and an array.
       body_required: whether the body may be absent.
+      other_bodies, read_as: further types of the body, and which of all a text is, if it is not plain.
+      body_limit_bytes: of a body, uncompressed, if the route has a limit of its own; such a body may come as gzip.
       answer: type of the JSON answer; None for other media types.
       other_answers: what it may be instead, for other parameters.
       status: of success.
@@ -91,6 +93,9 @@ class Route(Struct, frozen=True, kw_only=True):
     query: type[Struct] | None = None
     body: type[Struct] | UnionType | None = None
     body_required: bool = True
+    other_bodies: tuple[type[Struct], ...] = ()
+    read_as: Callable[[bytes], type[Struct]] | None = None
+    body_limit_bytes: int | None = None
     answer: type[Struct] | None
     other_answers: tuple[type[Struct], ...] = ()
     status: int = 200

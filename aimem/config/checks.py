@@ -106,14 +106,15 @@ def _check_text(setting: Setting, text: str, origin: str) -> None:
         problem = "is empty; leave it out or give a value"
     elif not text.isprintable():
         problem = f"is {text[:64]!r}; control characters are not allowed"
-    elif setting.kind is Kind.URL and not _is_server(text):
+    elif setting.kind is Kind.URL and not is_server(text):
         # Not shown: what was written may hold a password.
         problem = "is no address of a server; wanted is http://HOST:PORT or https://HOST:PORT, without a user's name"
     if problem:
         raise invalid(origin, setting.key, problem)
 
 
-def _is_server(text: str) -> bool:
+def is_server(text: str) -> bool:
+    """Whether this is the address of an HTTP server, without a name or a password in it."""
     try:
         parts = urlsplit(text)
         port = parts.port

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from aimem.config.checks import Given, check, did_you_mean, invalid, subject, typed
+from aimem.config.mesh import mesh_notices, mesh_of
 from aimem.config.models import embed_url_of, embedding_of, language_of, model_notices, tier_of
 from aimem.config.settings import SETTINGS, VARIABLES, Kind
 from aimem.config.slices import (
@@ -221,6 +222,8 @@ def _agent_id(given: Layer) -> str | None:
 
 def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, notices: tuple[str, ...]) -> Config:
     model_dir = _get(given, "model_dir", str, "")
+    api = _api(given)
+    mesh = mesh_of(given, api)
     return Config(
         store=StoreConfig(
             db=_database(given, environ, cwd=cwd, home=home),
@@ -239,14 +242,16 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
             archive_max_days=_positive(given, "archive_max_days", None),
             cycle_interval_s=_positive(given, "curator.interval_secs", None),
             max_ops=_get(given, "curator.max_ops", int, 100)),
-        api=_api(given),
+        api=api,
+        mesh=mesh,
+        consistency=_get(given, "consistency", str, "") or None,
         mcp=McpConfig(profile=McpProfile(_get(given, "mcp_profile", str, McpProfile.CORE))),
         identity=IdentityConfig(
             agent_id=_agent_id(given), anonymize=_get(given, "identity.anonymize_default", bool, False)),
         log=LogConfig(
             level=LogLevel(_get(given, "log_level", str, LogLevel.INFO)),
             format=LogFormat(_get(given, "log_format", str, LogFormat.TEXT))),
-        notices=notices,
+        notices=(*notices, *mesh_notices(given, mesh)),
     )
 
 

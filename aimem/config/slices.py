@@ -155,6 +155,24 @@ class ApiConfig(Struct, frozen=True, kw_only=True):
     shutdown_grace_s: float = 30
 
 
+class MeshConfig(Struct, frozen=True, kw_only=True):
+    """The other nodes; none is a node that stands alone.
+
+    Attributes:
+      peers: their addresses, without slashes at their ends.
+      writes: nodes that have a write when it is acknowledged, this one included.
+      timeout_s: how long a write waits for them.
+      interval_s: between exchanges with a peer where nothing is to be sent.
+      node_name: what this node is called; None for the host's name.
+    """
+
+    peers: tuple[str, ...] = ()
+    writes: int = 1
+    timeout_s: float = 2.0
+    interval_s: float = 30.0
+    node_name: str | None = None
+
+
 class McpConfig(Struct, frozen=True, kw_only=True):
     """The MCP door: which tools `tools/list` shows, unless the client asks for another profile."""
 
@@ -178,7 +196,8 @@ class LogConfig(Struct, frozen=True, kw_only=True):
 class Config(Struct, frozen=True, kw_only=True):
     """All slices; `language` is None for tiers without a language model.
 
-    `notices` are sentences for the operator: settings that are understood and have no effect, or one to know of.
+    `consistency` is how many nodes the writes of a command wait for, if not as many as is configured. `notices` are
+    sentences for the operator: settings that are understood and have no effect, or one to know of.
     """
 
     store: StoreConfig
@@ -187,6 +206,8 @@ class Config(Struct, frozen=True, kw_only=True):
     lifetimes: Lifetimes = Lifetimes()
     curator: CuratorConfig = CuratorConfig()
     api: ApiConfig = ApiConfig()
+    mesh: MeshConfig = MeshConfig()
+    consistency: str | None = None
     mcp: McpConfig = McpConfig()
     identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()

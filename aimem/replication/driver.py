@@ -57,14 +57,14 @@ async def _run_sender(mesh: Mesh, peer: Peer) -> None:
 async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
     began = trio.current_time()
     reason = "timeout"
-    own_head = mesh.own_head
     try:
         with trio.move_on_after(EXCHANGE_DEADLINE_S):
             request = await _request(mesh, ask)
             sent_at = mesh.clock.now()
             answer = await mesh.road.exchange(peer.url, request)
             offset_us = answer.now - (sent_at + mesh.clock.now()) // 2
-            event = _understood(answer, own_head, offset_us, peer.share())
+            # As of now: what was written since it was asked, it may have from another node already.
+            event = _understood(answer, mesh.own_head, offset_us, peer.share())
             _note(peer, event)
             peer.apply(event)
             if request.ops:

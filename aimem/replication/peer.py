@@ -102,7 +102,7 @@ class Answered(Struct, frozen=True, kw_only=True):
     """The exchange ended with an answer.
 
     Attributes:
-      own_head: of this node's stream, when it asked.
+      own_head: of this node's stream, when the answer came.
       heads: the peer's vector.
       stopped: why it did not take everything; None if it did.
     """

@@ -22,6 +22,7 @@ from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
 from aimem.service.importing import import_memories
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.insight import auto_tag, detect_contradiction, expand
+from aimem.service.legacy import rows_since, take_push
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
@@ -133,6 +134,7 @@ __all__ = [
     "resolve",
     "restore",
     "roll_back",
+    "rows_since",
     "run_cycle",
     "run_hooks",
     "run_indexer",
@@ -149,6 +151,7 @@ __all__ = [
     "status",
     "suggest_tags",
     "summarise",
+    "take_push",
     "tidy",
     "unlink",
     "update",

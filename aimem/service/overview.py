@@ -87,7 +87,7 @@ async def health(node: Node) -> Health:
         service=SERVICE,
         version=__version__,
         embedder_ready=node.recaller.model != "none",
-        federation_enabled=False,
+        federation_enabled=node.mesh is not None,
         compatible_with=COMPATIBLE_WITH,
         mode=node.recaller.mode,
         embedding_backlog=backlog,

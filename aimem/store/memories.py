@@ -132,6 +132,14 @@ def page(
     return tuple(rows.memory(row) for row in found)
 
 
+def updated_after(conn: Connection, since: Instant | None, where: Clause, limit: int) -> tuple[Memory, ...]:
+    """Memories that were changed after a moment, those that waited longest first."""
+    if since is not None:
+        where &= Clause("m.updated_at > :updated_after", {"updated_after": since})
+    sql = f"{_FROM_RANKED} WHERE {where.sql} ORDER BY m.updated_at, m.id LIMIT :limit"
+    return tuple(rows.memory(row) for row in conn.execute(sql, {**where.parameters, "limit": limit}))
+
+
 def in_order_of_creation(conn: Connection, visible: Clause, now: Instant) -> Iterator[Memory]:
     """All live memories, the oldest first; to be used up within the read."""
     where = live_at(now) & visible

@@ -17,7 +17,7 @@ from aimem.config import Config, EmbeddingModel, FeatureTier
 from aimem.curator import run_curator, run_cycles
 from aimem.language import LanguageModel, OllamaModel
 from aimem.ports import Embedder
-from aimem.replication import merge_entry
+from aimem.replication import Mesh, MeshSettings, PeerRoad, merge_entry, run_mesh
 from aimem.search import Recaller
 from aimem.service import (
     Node,
@@ -42,6 +42,8 @@ from aimem.supervisor.tree import Inside, Plan
 log = logging.getLogger(__name__)
 
 LANGUAGE_TIMEOUT_S: Final = 60.0    # the model's client bounds each call as a whole; this catches one that hangs
+
+CLOSE_GRACE_S: Final = 1.0
 
 VECTORS_SUFFIX: Final = ".vectors"
 """The folder of the vector index beside the database; it may be removed at any time and is made anew."""
@@ -72,13 +74,16 @@ async def _furnish(
     recaller = Recaller(threads=ports.threads, embedder=None, reason=reason, folder=vectors)
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
-        policy=_policy(config, extent), language=_language(config, ports),
+        policy=_policy(config, extent), language=_language(config, ports), mesh=_mesh(config, ports, store, extent),
     )
     children = [
         Child(name="refusals", run=partial(run_refusals, node), on_failure=OnFailure.RESTART),
         Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
         Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
     ]
+    if node.mesh is not None and extent.exchanges:
+        run = partial(_run_mesh, node.mesh, partial(_peer_road, config, ports))
+        children.append(Child(name="mesh", run=run, on_failure=OnFailure.RESTART))
     if not reason:
         run = partial(_run_indexer, node, _makers(config, ports), ports.say)
         children.append(Child(name="indexer", run=run, on_failure=OnFailure.RESTART))
@@ -94,7 +99,7 @@ async def _furnish(
         run = partial(run_cycles, node, config.curator.cycle_interval_s, config.curator.max_ops)
         children.append(Child(name="cycles", run=run, on_failure=OnFailure.RESTART))
     about = "keyword recall" if reason else "semantic recall"
-    mcp = McpDoor(config, chance=ports.chance, threads=ports.threads, host=_node_name(config))
+    mcp = McpDoor(config, chance=ports.chance, threads=ports.threads, host=_host_name(config))
     app = make_app(node, config.api, is_stopping=control.stop.is_set, beside={PATH: mcp})
     mcp.lead_to(app)
 
@@ -102,6 +107,33 @@ async def _furnish(
         node.figures.append(partial(_figures, server, control))
 
     return Inside(app=app, children=tuple(children), about=about, watch=watch)
+
+
+def _mesh(config: Config, ports: Ports, store: Store, extent: Extent) -> Mesh | None:
+    """The peers, also for a process that does not talk with them: its writes may need them all the same."""
+    if not config.mesh.peers:
+        return None
+    settings = MeshSettings(
+        peers=config.mesh.peers, writes=config.mesh.writes, timeout_s=config.mesh.timeout_s,
+        interval_s=config.mesh.interval_s, serves=extent.exchanges,
+    )
+    return Mesh(settings, store, clock=ports.clock, rng=ports.chance.rng, road=_peer_road(config, ports))
+
+
+def _peer_road(config: Config, ports: Ports) -> PeerRoad:
+    return PeerRoad(ports.open_peers(), api_key=config.api.api_key)
+
+
+async def _run_mesh(
+    mesh: Mesh, open_road: Callable[[], PeerRoad], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Exchange with all peers, over connections of its own each time that it is started."""
+    mesh.road = open_road()
+    try:
+        await run_mesh(mesh, task_status=task_status)
+    finally:
+        with trio.move_on_after(CLOSE_GRACE_S, shield=True):
+            await mesh.road.aclose()
 
 
 def _figures(server: HttpServer, control: Control) -> tuple[Sample, ...]:
@@ -169,4 +201,8 @@ def _policy(config: Config, extent: Extent) -> Policy:
 
 
 def _node_name(config: Config) -> str:
+    return config.mesh.node_name or _host_name(config)
+
+
+def _host_name(config: Config) -> str:
     return "node" if config.identity.anonymize else os.uname().nodename or "node"

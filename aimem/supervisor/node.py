@@ -39,10 +39,12 @@ log = logging.getLogger(__name__)
 LEAVE_GRACE_S: Final = 5.0      # for requests of other processes when this one, the holder, leaves
 CLIENT_TIMEOUT: Final = httpx.Timeout(120.0, connect=5.0)   # the node bounds a request; this catches one that hangs
 
+CONSISTENCY_HEADER: Final = "X-Consistency"
+
 _EXTENTS: Final = {
     Purpose.COMMAND: Extent(embeds=False, curates=False),
     Purpose.RECALL: Extent(embeds=True, curates=False),
-    Purpose.SESSION: Extent(embeds=True, curates=True),
+    Purpose.SESSION: Extent(embeds=True, curates=True, exchanges=True),
 }
 
 
@@ -63,10 +65,17 @@ async def open_client(
             rng=ports.chance.rng, start_node=local.start,
         )
         transport = NodeTransport(attachment)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=CLIENT_TIMEOUT) as http:
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://localhost", timeout=CLIENT_TIMEOUT, headers=_wishes(config)
+        ) as http:
             await attachment.road()     # so that trouble is told before the first request
             client = Client(http, new_key=partial(new_memory_id, ports.chance.rng))
             yield Attached(client=client, holder=attachment.is_holder, db=place.db, hint=attachment.hint)
+
+
+def _wishes(config: Config) -> dict[str, str]:
+    """What holds for every request of this process."""
+    return {} if config.consistency is None else {CONSISTENCY_HEADER: config.consistency}
 
 
 class _Local:
@@ -128,7 +137,7 @@ async def run_daemon(config: Config, *, ports: Ports, environ: Mapping[str, str]
         async with trio.open_nursery() as nursery:
             await nursery.start(run_signals, control.stop, control.hurry)
             lock = await _take_patiently(ports, place)
-            plan = plan_node(config, ports, place, Extent(embeds=True, curates=True), control)
+            plan = plan_node(config, ports, place, Extent(embeds=True, curates=True, exchanges=True), control)
             running: Running = await nursery.start(partial(
                 run_node, plan, lock=lock, place=place, tcp=config.api, grace_s=grace_s, control=control,
                 rng=ports.chance.rng,

@@ -41,6 +41,7 @@ from aimem.wire.graph import (
     TimelineEvent,
     TimelineQuery,
 )
+from aimem.wire.legacy import LegacyClock, LegacyPush, LegacyPushed, LegacySince
 from aimem.wire.mesh import (
     EXCHANGE_MAX_BYTES,
     EXCHANGE_MAX_OPS,
@@ -252,6 +253,10 @@ __all__ = [
     "IndexStatus",
     "InvalidateRequest",
     "Invalidated",
+    "LegacyClock",
+    "LegacyPush",
+    "LegacyPushed",
+    "LegacySince",
     "LinkOut",
     "LinkRequest",
     "Linked",

@@ -21,6 +21,7 @@ from aimem.api.routes import (
     graph,
     links,
     memories,
+    mesh,
     messages,
     node,
     session,
@@ -50,5 +51,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *agents.ROUTES,
     *messages.ROUTES,
     *session.ROUTES,
+    *mesh.ROUTES,
 )
 """Every route of this surface; `{memory_id}` takes one segment, a slash inside an id is sent as %2F."""
