@@ -9,6 +9,7 @@ from aimem.client.duplicates import DuplicateCalls
 from aimem.client.entities import EntityCalls
 from aimem.client.graph import GraphCalls
 from aimem.client.memories import MemoryCalls
+from aimem.client.mesh import MeshCalls
 from aimem.client.taxonomy import TaxonomyCalls
 from aimem.client.thinking import ThinkingCalls
 from aimem.client.transfer import TransferCalls
@@ -27,6 +28,7 @@ class Client(
     CurationCalls,
     TransferCalls,
     UpkeepCalls,
+    MeshCalls,
 ):
     """One node, as seen by one caller. Works on any event loop that httpx knows.
 

@@ -6,6 +6,7 @@ understand is an error that names the place, because a setting that silently fal
 
 from aimem.config.checks import kind_words
 from aimem.config.loader import load_config, system_environ
+from aimem.config.mesh import peers_in
 from aimem.config.settings import EVERY_VERB, SETTINGS, VARIABLES, Kind, Setting, Variable, setting
 from aimem.config.slices import (
     ApiConfig,
@@ -51,6 +52,7 @@ __all__ = [
     "Variable",
     "kind_words",
     "load_config",
+    "peers_in",
     "setting",
     "system_environ",
 ]

@@ -134,6 +134,7 @@ def kind_words(setting: Setting) -> str:
     words = {
         Kind.INTEGER: "an integer", Kind.NUMBER: "a number", Kind.SWITCH: "true or false", Kind.ADDRESS: "HOST:PORT",
         Kind.PATH: "a path", Kind.URL: "an address, like http://localhost:11434",
+        Kind.URLS: "addresses divided by commas, like http://10.0.0.2:9077,http://10.0.0.3:9077",
         Kind.SECRET: "a text of 1 to 1024 printable ASCII characters",
     }
     if setting.choices:

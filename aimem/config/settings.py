@@ -28,6 +28,7 @@ class Kind(Enum):
     SECRET = "secret text"
     PATH = "path"
     URL = "http(s) address"
+    URLS = "http(s) addresses, divided by commas"
     ADDRESS = "HOST:PORT"
     INTEGER = "integer"
     NUMBER = "number"
@@ -105,7 +106,7 @@ SETTINGS: Final = (
             high=3600, default="30", help="Seconds that one request may take."),
     Setting(key="body_max_bytes", variable="AI_MEMORY_BODY_MAX_BYTES", kind=Kind.INTEGER, low=1024,
             high=64 * 1024 * 1024, default="2097152", help="Largest request body, in bytes."),
-    Setting(key="mesh.quorum_peers", variable="AI_MEMORY_QUORUM_PEERS", kind=Kind.TEXT, flag="--quorum-peers",
+    Setting(key="mesh.quorum_peers", variable="AI_MEMORY_QUORUM_PEERS", kind=Kind.URLS, flag="--quorum-peers",
             flag_of=("serve",), default="none",
             help="The other nodes of the mesh, ai-memory-mesh(7): addresses, divided by commas, without this one."),
     Setting(key="mesh.quorum_writes", variable="AI_MEMORY_QUORUM_WRITES", kind=Kind.INTEGER, low=0, high=33,

@@ -27,6 +27,7 @@ from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
 from aimem.service.mesh import (
+    catch_up,
     changes_for,
     changes_since,
     exchange,
@@ -78,6 +79,7 @@ __all__ = [
     "auto_tag",
     "begin_cycle",
     "capabilities",
+    "catch_up",
     "changes_for",
     "changes_since",
     "check_duplicate",

@@ -22,6 +22,7 @@ from aimem.service.node import Node
 from aimem.store import live_at, memories, visible_to
 from aimem.wire import (
     ArchiveRequest,
+    ExportedLink,
     ImportRequest,
     LegacyPush,
     LegacyPushed,
@@ -88,7 +89,10 @@ async def take_push(node: Node, who: Principal, request: LegacyPush) -> LegacyPu
 async def _take_rows(node: Node, who: Principal, request: LegacyPush, done: _Done) -> None:
     taken = await import_memories(
         node, who,
-        ImportRequest(memories=request.memories, links=request.links, trust_source=True, dry_run=request.dry_run),
+        ImportRequest(
+            memories=request.memories, links=[_dated(link) for link in request.links], trust_source=True,
+            dry_run=request.dry_run,
+        ),
     )
     done.refused += taken.errors
     if request.dry_run:
@@ -96,6 +100,11 @@ async def _take_rows(node: Node, who: Principal, request: LegacyPush, done: _Don
         return
     done.applied, done.links = taken.imported + taken.archived_imported, taken.links_imported
     done.noop += len(request.memories) + len(request.links) - done.applied - done.links - len(taken.errors)
+
+
+def _dated(link: ExportedLink) -> ExportedLink:
+    """A link as it was made there: v0.6.3 gave it the moment at which it arrived, another one on every node."""
+    return link if link.valid_from else msgspec.structs.replace(link, valid_from=link.created_at)
 
 
 async def _take_ids(node: Node, who: Principal, request: LegacyPush, done: _Done) -> None:

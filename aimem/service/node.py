@@ -49,13 +49,14 @@ class Policy(Struct, frozen=True, kw_only=True):
 
 
 class Sample(Struct, frozen=True, kw_only=True):
-    """One figure for monitoring."""
+    """One figure for monitoring; of a histogram `value` is the sum, and `buckets` are upper bound -> count up to it."""
 
     name: str
     help: str
-    kind: Literal["counter", "gauge"]
+    kind: Literal["counter", "gauge", "histogram"]
     value: float
     labels: tuple[tuple[str, str], ...] = ()
+    buckets: tuple[tuple[str, float], ...] = ()
 
 
 class Touch(Struct, frozen=True):

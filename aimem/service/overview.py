@@ -9,6 +9,7 @@ from msgspec import Struct
 from aimem import COMPATIBLE_WITH, __version__
 from aimem.errors import AimemError
 from aimem.model import SYSTEM, Principal, Tier, rules
+from aimem.service.meshfigures import mesh_samples
 from aimem.service.node import Node, Sample
 from aimem.service.thinking import is_thinking, language_samples, language_warnings
 from aimem.store import embeddings, live_at, statistics, visible_to
@@ -129,7 +130,7 @@ async def status(node: Node) -> NodeStatus:
         ),
     ]
     more = [sample for source in node.figures for sample in source()]
-    return NodeStatus(samples=(*samples, *_counters(node), *language_samples(node), *more))
+    return NodeStatus(samples=(*samples, *_counters(node), *language_samples(node), *mesh_samples(node), *more))
 
 
 def _counters(node: Node) -> list[Sample]:

@@ -222,7 +222,7 @@ def test_a_key_in_a_file_that_everybody_reads_is_a_notice(place: Place) -> None:
 
 def test_every_setting_can_be_written_in_the_file_and_in_the_environment(place: Place) -> None:
     samples = {Kind.TEXT: "x", Kind.SECRET: "k", Kind.PATH: "/p", Kind.ADDRESS: "h:1", Kind.SWITCH: "true",
-               Kind.URL: "http://h:1"}
+               Kind.URL: "http://h:1", Kind.URLS: "http://h:1"}
     for setting in SETTINGS:
         number = str(int(max(setting.low or 0, 1)) if setting.low != 1024 else 1024)
         text = setting.choices[0] if setting.choices else samples.get(setting.kind, number)

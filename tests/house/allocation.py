@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-LATER: Final = frozenset({"governance", "mesh", "trust", "service", "console"})
+LATER: Final = frozenset({"governance", "trust", "service", "console"})
 
 # (method, path) of http-api.md §2, in its order -> owner. `{ns}` and `{id}` are written as the route table writes them.
 ROUTES: Final = {
@@ -87,7 +87,7 @@ VERBS: Final = {
     "recall": "bench reindex",
     "surface": "forget resolve consolidate auto-consolidate completions man agents shell mine curator sync",
     "governance": "namespace pending audit",
-    "mesh": "sync-daemon mesh",
+    "mesh": "sync-daemon",
     "trust": "pki demo",
     "service": "backup restore verify doctor",
     "console": "console",
@@ -107,10 +107,15 @@ OUR_ROUTES: Final = {
     ("GET", "/api/v1/curator/reports"): "what the curator of a daemon did",
     ("POST", "/api/v1/curator/rollback"): "the verb curator --rollback",
     ("DELETE", "/api/v1/agents/{agent_id}"): "a registration could never be taken back",
+    ("POST", "/api/v1/sync/since"): "what a vector lacks; a position is of one node's log",
+    ("GET", "/api/v1/mesh"): "the mesh as one node sees it",
+    ("POST", "/api/v1/mesh"): "the verb sync-daemon, where a daemon holds the database",
+    ("GET", "/api/v1/writes/{version}"): "what became of a write that was not acknowledged",
     ("POST", "/api/v1/inbox/read"): "there was no way to mark a message as read",
     ("DELETE", "/api/v1/inbox/{message_id}"): "the recipient alone may delete a message",
 }
 OUR_VERBS: Final = {
+    "mesh": "who is behind, what lost, whether all copies are equal",
     "unlink": "takes a link back, which only HTTP could",
     "notify": "messages could not be sent from the command line",
     "inbox": "nor read there",

@@ -617,4 +617,80 @@ MENDED: Final = {
             "tests/mcp/test_schema.py::test_a_wrong_argument_is_named_with_what_was_given_and_what_is_allowed",
         ),
     },
+    "Quorum": {
+        "W greater than N": (
+            "tests/config/test_mesh.py::test_what_cannot_be_a_mesh_is_refused_at_the_start",
+        ),
+        "This node among its peers": (
+            "tests/config/test_mesh.py::test_what_cannot_be_a_mesh_is_refused_at_the_start",
+            "tests/service/test_mesh.py::test_a_peer_that_is_this_node_or_another_peer_does_not_count",
+        ),
+        "An acknowledgement": (
+            "tests/service/test_mesh.py::test_a_write_is_on_w_nodes_when_it_is_acknowledged",
+            "tests/replication/test_quorum.py::test_a_peer_counts_if_it_has_the_op_applied_and_says_so",
+        ),
+        "quorum_not_met": (
+            "tests/service/test_mesh.py::test_a_write_that_cannot_reach_enough_nodes_stores_nothing",
+            (
+                "tests/service/test_mesh.py::"
+                "test_a_write_whose_answers_are_lost_is_indeterminate_and_its_retry_makes_nothing_new"
+            ),
+        ),
+        "Too few nodes in reach": (
+            "tests/service/test_mesh.py::test_a_write_that_cannot_reach_enough_nodes_stores_nothing",
+        ),
+        "A retry after it": (
+            (
+                "tests/service/test_mesh.py::"
+                "test_a_write_whose_answers_are_lost_is_indeterminate_and_its_retry_makes_nothing_new"
+            ),
+            "tests/service/test_mesh.py::test_a_retry_on_another_node_makes_the_same_memory",
+        ),
+        "Writes of other doors": (
+            (
+                "tests/api/test_routes_mesh.py::"
+                "test_what_follows_a_position_has_ops_of_every_kind_and_without_one_memories"
+            ),
+            "tests/house/test_one_road.py::test_nothing_writes_ops_but_by_the_road_that_judges_them",
+        ),
+    },
+    "Other nodes": {
+        "Deletes": (
+            "tests/service/test_mesh.py::test_every_write_reaches_every_node_whoever_was_away",
+            "tests/api/test_routes_mesh.py::test_a_deleted_memory_does_not_come_back_from_a_node_of_v063",
+        ),
+        "Catching up": (
+            "tests/service/test_mesh.py::test_every_write_reaches_every_node_whoever_was_away",
+            (
+                "tests/replication/test_peer.py::"
+                "test_whatever_happens_a_peer_that_comes_back_is_sent_everything_in_the_end"
+            ),
+        ),
+        "Two edits at once": (
+            "tests/service/test_mesh.py::test_edits_of_different_fields_on_two_sides_both_survive",
+            "tests/service/test_mesh.py::test_a_lost_edit_is_kept_as_a_conflict_and_shown",
+        ),
+        "A clock that is wrong": (
+            "tests/service/test_mesh.py::test_a_node_whose_clock_is_off_refuses_to_write",
+            "tests/replication/test_intake.py::test_a_writer_whose_clock_leaps_is_refused_at_first_hand_only",
+        ),
+        "Key": (
+            "tests/replication/test_road.py::test_the_key_of_the_mesh_is_sent",
+        ),
+        "POST /sync/push": (
+            "tests/api/test_routes_mesh.py::test_a_body_of_v063_becomes_writes_of_this_node",
+        ),
+        "POST /sync/push: links": (
+            "tests/api/test_routes_mesh.py::test_a_body_of_v063_becomes_writes_of_this_node",
+        ),
+        "GET /sync/since": (
+            (
+                "tests/api/test_routes_mesh.py::"
+                "test_what_follows_a_position_has_ops_of_every_kind_and_without_one_memories"
+            ),
+        ),
+        "sync-daemon": (
+            "tests/cli/test_meshing.py::test_the_daemon_that_holds_the_database_is_asked",
+        ),
+    },
 }

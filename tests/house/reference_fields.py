@@ -126,6 +126,15 @@ ROUTES: Final = {
     ("GET", "/api/v1/capabilities"): Fields("", CAPABILITIES),
     ("POST", "/api/v1/notify"): Fields("target_agent_id title payload content priority tier agent_id", NOTIFIED),
     ("GET", "/api/v1/inbox"): Fields("agent_id unread_only limit", INBOX),
+    ("POST", "/api/v1/sync/push"): Fields(
+        f"sender_agent_id sender_clock.entries {each('memories', 'id title content updated_at')} deletions archives "
+        f"restores {each('links', 'source_id target_id relation created_at')} pendings pending_decisions "
+        "namespace_meta namespace_meta_clears dry_run",
+        "applied deleted archived restored links_applied pendings_applied pending_decisions_applied "
+        "namespace_meta_applied namespace_meta_cleared noop skipped dry_run receiver_agent_id receiver_clock.entries"),
+    ("GET", "/api/v1/sync/since"): Fields(
+        "since limit peer",
+        f"count limit updated_since earliest_updated_at latest_updated_at {each('memories', MEMORY)}"),
     ("POST", "/api/v1/session/start"): Fields("namespace limit agent_id", f"{SCORED} mode session_id agent_id?"),
 }
 
@@ -227,7 +236,9 @@ VERBS: Final = {
     "agents list": Fields("", f"count {each('agents', AGENT)}"),
     "agents register": Fields("--agent-id --agent-type --capabilities", REGISTERED),
     "mcp": Fields("--tier"),
-    "serve": Fields("--host --port"),
+    "serve": Fields(
+        "--host --port --quorum-writes --quorum-peers --quorum-timeout-ms --catchup-interval-secs"),
+    "sync-daemon": Fields("--peers --interval --api-key --batch-size"),
 }
 
 # Entry -> owner -> fields of answers, or options, that are still to come.
@@ -236,7 +247,6 @@ LATER_FIELDS: Final = {
     "memory_recall": {"governance": "standard standards"},
     "memory_session_start": {"governance": "standard standards"},
     "serve": {
-        "mesh": "--quorum-writes --quorum-peers --quorum-timeout-ms --catchup-interval-secs",
         "trust": "--tls-cert --tls-key --mtls-allowlist --mtls-ca-cert --quorum-client-cert --quorum-client-key "
                  "--quorum-ca-cert",
     },

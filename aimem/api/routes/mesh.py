@@ -14,6 +14,7 @@ from aimem.api.route import Call, Effect, Route
 from aimem.errors import Code
 from aimem.wire import (
     SYNC_BODY_MAX_BYTES,
+    CatchUpRequest,
     ExchangeAnswer,
     ExchangeRequest,
     LegacyPush,
@@ -58,6 +59,11 @@ async def mesh(call: Call[MeshQuery, None]) -> MeshDocument:
     return await service.mesh_status(call.node, call.who, call.query)
 
 
+async def catch_up(call: Call[None, CatchUpRequest | None]) -> MeshDocument:
+    """Exchange with the peers now."""
+    return await service.catch_up(call.node, call.who, call.body or CatchUpRequest())
+
+
 async def outcome(call: Call[None, None]) -> WriteOutcome:
     """What became of a write."""
     return await service.write_outcome(call.node, call.path["version"])
@@ -85,6 +91,11 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="GET", path="/api/v1/mesh", name="mesh", handler=mesh, query=MeshQuery, answer=MeshDocument,
         summary="The mesh as this node sees it: peers, vectors, lag, conflicts, digests.",
         errors=(Code.OPERATOR_REQUIRED,),
+    ),
+    Route(
+        method="POST", path="/api/v1/mesh", name="catch_up", handler=catch_up, body=CatchUpRequest,
+        body_required=False, answer=MeshDocument, summary="Exchange with all peers now, and wait for what they have.",
+        errors=(Code.OPERATOR_REQUIRED,), effect=Effect.WRITE,
     ),
     Route(
         method="GET", path="/api/v1/writes/{version}", name="write_outcome", handler=outcome, answer=WriteOutcome,

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from aimem.cli.verbs import agents, contradictions, curation, finding, interactive, memories, servers, transfer, upkeep
+from aimem.cli.verbs import (
+    agents,
+    contradictions,
+    curation,
+    finding,
+    interactive,
+    memories,
+    meshing,
+    servers,
+    transfer,
+    upkeep,
+)
 from aimem.cli.verbs.table import Argument, Option, Verb
 
 VERBS: Final = (
@@ -39,6 +50,8 @@ VERBS: Final = (
     transfer.IMPORT,
     transfer.EXPORT,
     transfer.SYNC,
+    meshing.SYNC_DAEMON,
+    meshing.MESH,
     transfer.MINE,
     upkeep.REINDEX,
     upkeep.STATUS,
