@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aimem.client.agentkeys import AgentKeyCalls
 from aimem.client.agents import AgentCalls
 from aimem.client.contradictions import ContradictionCalls
 from aimem.client.curation import CurationCalls
@@ -17,6 +18,7 @@ from aimem.client.upkeep import UpkeepCalls
 
 class Client(
     AgentCalls,
+    AgentKeyCalls,
     MemoryCalls,
     ThinkingCalls,
     GraphCalls,

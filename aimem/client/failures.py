@@ -30,8 +30,9 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
         Code.METHOD_NOT_ALLOWED, Code.AMBIGUOUS_ID, Code.IDEMPOTENCY_MISMATCH, Code.CONFIG_INVALID,
         Code.EXPORT_TOO_LARGE,
     ),
+    Unauthenticated: (Code.KEY_EXPIRED, Code.KEY_REVOKED),
     Denied: (Code.RESERVED_NAMESPACE, Code.FOREIGN_HOST, Code.FOREIGN_ORIGIN, Code.INSECURE_BIND),
-    Conflict: (Code.NAME_TAKEN, Code.ID_TAKEN),
+    Conflict: (Code.NAME_TAKEN, Code.ID_TAKEN, Code.KEY_ENDED),
     Unavailable: (
         Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.DATABASE_BUSY, Code.DEADLINE_EXCEEDED, Code.SHUTTING_DOWN,
         Code.QUORUM_NOT_MET, Code.OVERLOADED, Code.EMBEDDER_UNAVAILABLE, Code.NEEDS_LLM, Code.LLM_ANSWER_UNUSABLE,

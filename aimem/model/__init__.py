@@ -6,6 +6,7 @@ errors, and never know how a value is stored or sent.
 
 from aimem.model import rules, words
 from aimem.model.agent import Agent, Message, inbox_of, is_inbox
+from aimem.model.agentkey import KEY_ID_BYTES, SECRET_BYTES, is_key_id, key_hash, key_id_of, key_text
 from aimem.model.causality import (
     HLC_MAX,
     Dot,
@@ -80,7 +81,7 @@ from aimem.model.op import (
     pack_entries,
     unpack_entries,
 )
-from aimem.model.principal import CURATOR, SYSTEM, Credential, Principal, Role
+from aimem.model.principal import CURATOR, SHARED_KEY_AGENT, SYSTEM, Caller, Credential, Principal, Role
 from aimem.model.sight import Ground, Sight
 from aimem.model.words import Words
 
@@ -89,8 +90,11 @@ __all__ = [
     "DAY_S",
     "GLOBAL",
     "HLC_MAX",
+    "KEY_ID_BYTES",
     "MAX_OP_ENTRIES",
     "SECOND_US",
+    "SECRET_BYTES",
+    "SHARED_KEY_AGENT",
     "SYSTEM",
     "SYSTEM_AGENT",
     "Agent",
@@ -99,6 +103,7 @@ __all__ = [
     "AgentKey",
     "ArchivedMemory",
     "Blank",
+    "Caller",
     "Candidate",
     "Cell",
     "Consensus",
@@ -157,7 +162,11 @@ __all__ = [
     "instant_of",
     "is_blank",
     "is_inbox",
+    "is_key_id",
     "join",
+    "key_hash",
+    "key_id_of",
+    "key_text",
     "new_memory_id",
     "next_hlc",
     "pack_entries",

@@ -5,6 +5,7 @@ line), hold SQL, or own a deadline.
 """
 
 from aimem.service.abilities import capabilities
+from aimem.service.agentkeys import add_key, list_keys, revoke_key, revoke_keys, rotate_key
 from aimem.service.agents import list_agents, register_agent, remove_agent
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.autoconsolidate import auto_consolidate
@@ -22,6 +23,7 @@ from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
 from aimem.service.importing import import_memories
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.insight import auto_tag, detect_contradiction, expand
+from aimem.service.keyring import keyring
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
@@ -37,6 +39,7 @@ from aimem.service.overview import (
     status,
 )
 from aimem.service.recall import recall
+from aimem.service.refusals import note_refusal
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
@@ -60,6 +63,7 @@ __all__ = [
     "Once",
     "Policy",
     "Sample",
+    "add_key",
     "archive",
     "archive_stats",
     "auto_consolidate",
@@ -90,6 +94,7 @@ __all__ = [
     "index_status",
     "is_thinking",
     "judge_contradiction",
+    "keyring",
     "kg_invalidate",
     "kg_query",
     "kg_timeline",
@@ -97,11 +102,13 @@ __all__ = [
     "links_of",
     "list_agents",
     "list_archive",
+    "list_keys",
     "list_memories",
     "look_for_language",
     "mark_read",
     "namespaces",
     "note_metadata",
+    "note_refusal",
     "notify",
     "offer_hooks",
     "promote",
@@ -115,7 +122,10 @@ __all__ = [
     "remove_agent",
     "resolve",
     "restore",
+    "revoke_key",
+    "revoke_keys",
     "roll_back",
+    "rotate_key",
     "run_cycle",
     "run_hooks",
     "run_indexer",

@@ -14,6 +14,7 @@ from aimem.language import LanguageModel, ModelState
 from aimem.model import DAY_S, Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
+from aimem.service.keyring import HeldKeyring
 from aimem.store import Store
 
 TOUCHES_QUEUED = 256
@@ -26,7 +27,7 @@ class Policy(Struct, frozen=True, kw_only=True):
 
     Attributes:
       archive_max_days: archived memories older than this are purged; None keeps them.
-      open_access: whether no key is configured (health says so).
+      open_access: whether no shared key is configured.
       body_max_bytes: of a request, for capabilities.
       tier: that was asked for.
       autonomous_hooks: whether the language model tags new memories and compares them with similar ones.
@@ -89,6 +90,7 @@ class Counters(Struct):
     embedded: int = 0
     collected: int = 0
     idempotent_replays: int = 0
+    refused: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +100,7 @@ class Node:
     Attributes:
       language: the language model, or None if the tier has none.
       language_state: what is known of it.
+      held_keyring: the keys of agents; ask `service.keyring`, which brings them up to date.
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
       warnings: sentences for health and capabilities (why recall is by keyword, what is open).
@@ -112,6 +115,7 @@ class Node:
     language: LanguageModel | None = None
     language_state: ModelState = field(default_factory=ModelState)
     counters: Counters = field(default_factory=Counters)
+    held_keyring: HeldKeyring = field(default_factory=HeldKeyring)
     warnings: list[str] = field(default_factory=list)
     touches: tuple[trio.MemorySendChannel[Touch], trio.MemoryReceiveChannel[Touch]] = field(
         default_factory=lambda: trio.open_memory_channel[Touch](TOUCHES_QUEUED)

@@ -147,6 +147,7 @@ def _counters(node: Node) -> list[Sample]:
         ("ai_memory_collected", "Expired memories collected.", did.collected),
         ("ai_memory_touches_dropped", "Touches dropped because their queue was full.", did.touches_dropped),
         ("ai_memory_idempotent_replays", "Requests answered from an earlier answer.", did.idempotent_replays),
+        ("ai_memory_refused", "Requests refused for who asked.", did.refused),
     )
     return [Sample(name=name, help=text, kind="counter", value=float(value)) for name, text, value in table]
 

@@ -82,6 +82,7 @@ class Transaction:
     Attributes:
       conn: for the store's queries; never used after the job.
       now: the wall clock when the job began.
+      kinds: names of the kinds of objects that its ops touched, those taken back included.
       gate: judges each op; None for what nobody asked for.
     """
 
@@ -91,6 +92,7 @@ class Transaction:
         self.tip = tip
         self.dots: list[Dot] = []
         self.changed: set[int] = set()
+        self.kinds: set[str] = set()
         self.reindex: dict[int, Reindex] = {}
         self.gate: Gate | None = None
         self._merge = merge
@@ -182,6 +184,7 @@ class Transaction:
         self.tip = msgspec.structs.replace(self.tip, hlc=max(self.tip.hlc, op.stamp.hlc))
 
     def _fold(self, stamp: Stamp, entries: Sequence[Entry | Blank]) -> None:
+        self.kinds.update(entry.kind for entry in entries)
         viewed = fold_entries(self.conn, self._merge, stamp, entries, self.now)
         self.changed |= viewed.changed
         join_reindex(self.reindex, viewed.reindex)

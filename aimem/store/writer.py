@@ -81,6 +81,7 @@ class _Group(Struct):
     tip: Tip
     changed: set[int]
     reindex: dict[int, Reindex]
+    kinds: set[str]
     fatal: AimemError | None = None
 
 
@@ -99,7 +100,7 @@ class Writer:
         queue_count: int,
         group_count: int,
         translate: Callable[[DatabaseError], AimemError],
-        publish: Callable[[set[int]], None],
+        publish: Callable[[set[int], set[str]], None],
     ) -> None:
         self.counts = WriterCounts()
         self.limiter = trio.CapacityLimiter(1)
@@ -169,14 +170,15 @@ class Writer:
         if not jobs:
             return tip
         stopped: list[outcome.Outcome[Written]] = [outcome.Error(_stopped()) for _ in jobs]
-        done = _Group(results=stopped, tip=tip, changed=set(), reindex={})
+        done = _Group(results=stopped, tip=tip, changed=set(), reindex={}, kinds=set())
         try:
             run = partial(self._commit, conn, signer, tip, [job.run for job in jobs])
             done = await self._threads.run(run, limiter=self.limiter)
         finally:
             for job, result in zip(jobs, done.results, strict=True):
                 job.finish(result)
-        self._publish(done.changed)
+        # No checkpoint since the callers were told: they run after whoever follows has heard of it.
+        self._publish(done.changed, done.kinds)
         if done.fatal is not None:
             raise done.fatal
         return done.tip
@@ -185,7 +187,7 @@ class Writer:
         self, conn: Connection, signer: Signer, tip: Tip, runs: Sequence[Callable[[Transaction], Any]]
     ) -> _Group:
         """One transaction, in the writer's thread."""
-        group = _Group(results=[], tip=tip, changed=set(), reindex={})
+        group = _Group(results=[], tip=tip, changed=set(), reindex={}, kinds=set())
         is_committing = False
         try:
             conn.execute(_BEGIN)
@@ -224,6 +226,7 @@ class Writer:
         conn.execute(_RELEASE)
         group.tip = transaction.tip
         group.changed |= transaction.changed
+        group.kinds |= transaction.kinds
         join_reindex(group.reindex, transaction.reindex)
         group.results.append(outcome.Value(Written(value, tuple(transaction.dots))))
 
@@ -245,7 +248,7 @@ class Writer:
                 known = Corrupt(f"a failed write could not be rolled back ({again}); the process ends, start it again")
         fatal = known if isinstance(known, Corrupt) else None
         results: list[outcome.Outcome[Written]] = [outcome.Error(known) for _ in range(count)]
-        return _Group(results=results, tip=tip, changed=set(), reindex={}, fatal=fatal)
+        return _Group(results=results, tip=tip, changed=set(), reindex={}, kinds=set(), fatal=fatal)
 
 
 def _stopped() -> Unavailable:

@@ -4,6 +4,17 @@ Owns field names and optional fields as v0.6.3 has them (answers only gain field
 may be written, `model.rules` says what is allowed.
 """
 
+from aimem.wire.agentkeys import (
+    IssuedKey,
+    KeyOut,
+    KeyRequest,
+    KeysOut,
+    KeysQuery,
+    RevokedKeys,
+    RevokeQuery,
+    RotateRequest,
+    key_out,
+)
 from aimem.wire.agents import AgentOut, AgentRequest, AgentsOut, AgentsQuery, Registered, agent_out
 from aimem.wire.bench import BenchRate, BenchRecord, BenchRegression, BenchReport, BenchRequest, BenchResult, BenchSize
 from aimem.wire.bulk import BulkAnswer, BulkMemories, BulkRequest, BulkResult
@@ -213,6 +224,11 @@ __all__ = [
     "IndexStatus",
     "InvalidateRequest",
     "Invalidated",
+    "IssuedKey",
+    "KeyOut",
+    "KeyRequest",
+    "KeysOut",
+    "KeysQuery",
     "LinkOut",
     "LinkRequest",
     "Linked",
@@ -253,8 +269,11 @@ __all__ = [
     "RestoreQuery",
     "Restored",
     "Reversal",
+    "RevokeQuery",
+    "RevokedKeys",
     "RollbackRequest",
     "RolledBack",
+    "RotateRequest",
     "ScoredMemory",
     "SearchQuery",
     "SearchResult",
@@ -279,6 +298,7 @@ __all__ = [
     "digest_rows",
     "encode",
     "inbox_message",
+    "key_out",
     "link_out",
     "memory_fields",
     "memory_out",

@@ -9,6 +9,7 @@ from typing import Final
 
 from aimem.api.route import Route
 from aimem.api.routes import (
+    agentkeys,
     agents,
     archive,
     consolidating,
@@ -48,6 +49,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *transfer.ROUTES,
     *archive.ROUTES,
     *agents.ROUTES,
+    *agentkeys.ROUTES,
     *messages.ROUTES,
     *session.ROUTES,
 )
