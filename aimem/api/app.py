@@ -134,7 +134,7 @@ async def _handled(route: Route, call: Call[object, object]) -> object:
     except Denied as error:
         # What the gate refused inside a write it noted itself; this is what was refused before.
         if not error.is_noted:
-            await note_refusal(call.node, call.who, error.code)
+            note_refusal(call.node, call.who, action=route.name, rule=error.code)
         raise
 
 

@@ -17,10 +17,10 @@ from urllib.parse import quote, unquote_to_bytes
 
 from msgspec import Struct
 
-from aimem.errors import Code, Denied, InvalidRequest, Unauthenticated
+from aimem.errors import AimemError, Code, Denied, InvalidRequest, Unauthenticated
 from aimem.governance import Keyring
-from aimem.model import SHARED_KEY_AGENT, AgentId, Caller, Credential, Instant, Role, key_id_of
-from aimem.service import Node, keyring, note_refusal
+from aimem.model import SHARED_KEY_AGENT, Caller, Credential, Instant, Role, key_id_of
+from aimem.service import Claim, Node, keyring, note_refusal
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -39,6 +39,7 @@ NOBODY: Final = Caller(credential=Credential.OPEN, role=Role.AGENT)
 """Who asks for what needs no key: it may see that, and nothing else."""
 
 CLAIM_KEPT_CHARS: Final = 128
+PATH_KEPT_CHARS: Final = 128
 MISSING_KEY_TEXT: Final = "missing or invalid API key"
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)(?::[0-9]{0,5})?", re.ASCII)
@@ -96,8 +97,8 @@ def admit(attempt: Attempt, policy: GuardPolicy, ring: Keyring, now: Instant) ->
     caller = _caller(attempt, policy, ring, now)
     if caller.agent_id is not None and any(claim != caller.agent_id for claim in attempt.claims):
         raise Denied(
-            f"{AGENT_HEADER} claims another agent, and the caller's key is of {caller.agent_id!r}: a key speaks for its "
-            "agent alone; leave the header out",
+            f"{AGENT_HEADER} claims another agent, and the caller's key is of {caller.agent_id!r}: a key speaks for "
+            "its agent alone; leave the header out",
             code=Code.IDENTITY_MISMATCH, field=AGENT_HEADER, agent_id=caller.agent_id,
         )
     return caller
@@ -264,10 +265,14 @@ async def _admit_noting(attempt: Attempt, policy: GuardPolicy, node: Node) -> Ca
     try:
         return admit(attempt, policy, ring, node.clock.now())
     except (Denied, Unauthenticated) as error:
-        known = error.details.get("agent_id")
-        stranger = Caller(
-            credential=Credential.AGENT_KEY if known else Credential.OPEN, role=Role.AGENT,
-            agent_id=AgentId(str(known)) if known else None,
-        )
-        await note_refusal(node, stranger, error.code, attempt.claims[0][:CLAIM_KEPT_CHARS] if attempt.claims else None)
+        _note(node, attempt, error)
         raise
+
+
+def _note(node: Node, attempt: Attempt, error: AimemError) -> None:
+    """Tell the audit who did not get in: the agent whose key it was, if it was one, else who it said it was."""
+    proven, claim = error.details.get("agent_id"), "".join(attempt.claims[:1])[:CLAIM_KEPT_CHARS]
+    stranger = Claim(agent_id=str(proven), credential=Credential.AGENT_KEY) if proven else Claim()
+    detail = f"claimed {claim!r}" if claim else None
+    path = attempt.path[:PATH_KEPT_CHARS]
+    note_refusal(node, stranger, action="request", rule=error.code, target=path, detail=detail)

@@ -39,6 +39,6 @@ class Client(
     what cannot be sent at all.
     """
 
-    def for_agent(self, agent_id: str) -> Client:
-        """The same node, asked by this agent."""
+    def for_agent(self, agent_id: str | None) -> Client:
+        """The same node, asked by this agent; with None by whoever its credential says."""
         return Client(self._http, new_key=self._new_key, agent_id=agent_id)

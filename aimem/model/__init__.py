@@ -5,8 +5,8 @@ errors, and never know how a value is stored or sent.
 """
 
 from aimem.model import rules, words
-from aimem.model.agent import Agent, Message, inbox_of, is_inbox
-from aimem.model.agentkey import KEY_ID_BYTES, SECRET_BYTES, is_key_id, key_hash, key_id_of, key_text
+from aimem.model.agent import Agent, Message, inbox_of, is_inbox, recipient_of
+from aimem.model.agentkey import AGENT_KEY_PREFIX, KEY_ID_BYTES, SECRET_BYTES, is_key_id, key_hash, key_id_of, key_text
 from aimem.model.causality import (
     HLC_MAX,
     Dot,
@@ -23,10 +23,10 @@ from aimem.model.causality import (
     parse_stamp,
     unpack_stamp,
 )
+from aimem.model.event import Event, EventName, Exposure, event_for
 from aimem.model.governance import (
-    AgentApprover,
     AgentKey,
-    Consensus,
+    Approver,
     GovernancePolicy,
     Level,
     NamespaceRule,
@@ -86,6 +86,7 @@ from aimem.model.sight import Ground, Sight
 from aimem.model.words import Words
 
 __all__ = [
+    "AGENT_KEY_PREFIX",
     "CURATOR",
     "DAY_S",
     "GLOBAL",
@@ -98,20 +99,22 @@ __all__ = [
     "SYSTEM",
     "SYSTEM_AGENT",
     "Agent",
-    "AgentApprover",
     "AgentId",
     "AgentKey",
+    "Approver",
     "ArchivedMemory",
     "Blank",
     "Caller",
     "Candidate",
     "Cell",
-    "Consensus",
     "Create",
     "Credential",
     "Dot",
     "Ending",
     "Entry",
+    "Event",
+    "EventName",
+    "Exposure",
     "FieldConflict",
     "FieldValue",
     "GovernancePolicy",
@@ -155,6 +158,7 @@ __all__ = [
     "dominates",
     "encode_entry",
     "entry_hash",
+    "event_for",
     "format_instant",
     "generated_title",
     "hlc_at",
@@ -173,6 +177,7 @@ __all__ = [
     "parse_dot",
     "parse_instant",
     "parse_stamp",
+    "recipient_of",
     "rules",
     "stream_id",
     "unpack_entries",

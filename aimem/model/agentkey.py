@@ -7,6 +7,7 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Final
 
+AGENT_KEY_PREFIX: Final = "aim_"
 KEY_ID_BYTES: Final = 8
 SECRET_BYTES: Final = 32
 _KEY = re.compile(r"aim_([0-9a-f]{16})_[A-Za-z0-9_-]{43}", re.ASCII)
@@ -15,7 +16,7 @@ _KEY_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
 
 def key_text(key_id: str, secret: bytes) -> str:
     """The text that an agent presents: `aim_<key id>_<the secret in base64url>`."""
-    return f"aim_{key_id}_{urlsafe_b64encode(secret).decode().rstrip('=')}"
+    return f"{AGENT_KEY_PREFIX}{key_id}_{urlsafe_b64encode(secret).decode().rstrip('=')}"
 
 
 def key_id_of(text: str) -> str | None:

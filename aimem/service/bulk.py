@@ -47,7 +47,7 @@ async def remember_many(
     items = [_checked(index, data, who, now, lifetimes) for index, data in enumerate(raw)]
     # The gate notes what it refuses; what was refused before it is noted here, once a request.
     if forged := next((item.checked for item in items if isinstance(item.checked, Denied)), None):
-        await note_refusal(node, who, forged.code)
+        note_refusal(node, who, action="bulk", rule=forged.code)
     wrote = await write_as(node, who, _remember_many, node, who, items, once)
     answer: BulkAnswer = wrote.value
     node.counters.stored += answer.created

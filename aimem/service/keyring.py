@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import trio
@@ -16,6 +17,14 @@ if TYPE_CHECKING:
 
 ENDED_KEPT_S: Final = 30 * DAY_S
 """So long a key that ended is told that it did; after that it is like one that never was."""
+
+
+class AccessMode(StrEnum):
+    """What callers over TCP are asked for."""
+
+    OPEN = "open"
+    API_KEY = "api_key"
+    AGENT_KEYS = "agent_keys"
 
 
 class HeldKeyring:
@@ -39,6 +48,13 @@ async def keyring(node: Node) -> Keyring:
             held.ring = await node.store.read(_read, node.clock.now())
             held.revision = revision
         return held.ring
+
+
+async def access_mode(node: Node) -> AccessMode:
+    """What callers over TCP are asked for now. Raises: Unavailable, Corrupt."""
+    if (await keyring(node)).is_closed:
+        return AccessMode.AGENT_KEYS
+    return AccessMode.OPEN if node.policy.open_access else AccessMode.API_KEY
 
 
 def _read(conn: Connection, now: Instant) -> Keyring:

@@ -15,6 +15,7 @@ from aimem.model import DAY_S, Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
 from aimem.service.keyring import HeldKeyring
+from aimem.service.refusals import Refusals
 from aimem.store import Store
 
 TOUCHES_QUEUED = 256
@@ -90,7 +91,6 @@ class Counters(Struct):
     embedded: int = 0
     collected: int = 0
     idempotent_replays: int = 0
-    refused: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +102,7 @@ class Node:
       language_state: what is known of it.
       held_keyring: the keys of agents; ask `service.keyring`, which brings them up to date.
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
+      refusals: rows for the audit that no write of their own carries.
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
       warnings: sentences for health and capabilities (why recall is by keyword, what is open).
     """
@@ -123,5 +124,6 @@ class Node:
     hooks: tuple[trio.MemorySendChannel[Hook], trio.MemoryReceiveChannel[Hook]] = field(
         default_factory=lambda: trio.open_memory_channel[Hook](HOOKS_QUEUED)
     )
+    refusals: Refusals = field(default_factory=Refusals)
     figures: list[Callable[[], tuple[Sample, ...]]] = field(default_factory=list)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

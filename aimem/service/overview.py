@@ -9,6 +9,8 @@ from msgspec import Struct
 from aimem import COMPATIBLE_WITH, __version__
 from aimem.errors import AimemError
 from aimem.model import SYSTEM, Principal, Tier, rules
+from aimem.service.callers import require_operator
+from aimem.service.keyring import AccessMode, access_mode
 from aimem.service.node import Node, Sample
 from aimem.service.thinking import is_thinking, language_samples, language_warnings
 from aimem.store import embeddings, live_at, statistics, visible_to
@@ -77,8 +79,10 @@ async def standards_for(node: Node, who: Principal, namespace: str) -> Namespace
 async def health(node: Node) -> Health:
     """Cheap liveness: one read that touches an index only; an error becomes `status: error`, not an exception."""
     status, backlog, warnings = "ok", 0, (*node.warnings, *language_warnings(node))
+    access = AccessMode.AGENT_KEYS
     try:
         backlog = await node.store.read(embeddings.count_backlog)
+        access = await access_mode(node)
     except AimemError as error:
         # By its code alone: who asks for health needs no key, and messages name paths.
         status, warnings = "error", (f"the store cannot be read: {error.code}", *warnings)
@@ -91,7 +95,8 @@ async def health(node: Node) -> Health:
         compatible_with=COMPATIBLE_WITH,
         mode=node.recaller.mode,
         embedding_backlog=backlog,
-        open_access=node.policy.open_access,
+        open_access=access is AccessMode.OPEN,
+        access=access.value,
         stream=node.store.stream,
         warnings=warnings,
         llm="none" if node.language is None else node.language.name,
@@ -99,8 +104,9 @@ async def health(node: Node) -> Health:
     )
 
 
-async def status(node: Node) -> NodeStatus:
-    """Figures for monitoring, over everything (they name no memory). Raises: Unavailable."""
+async def status(node: Node, who: Principal) -> NodeStatus:
+    """Figures for monitoring, over everything (they name no memory). Raises: Denied(operator_required), Unavailable."""
+    require_operator(who, "reading the metrics")
     found = await node.store.read(statistics.counts, visible_to(SYSTEM), node.clock.now())
     backlog = await node.store.read(embeddings.count_backlog)
     by_tier = dict(found.by_tier)
@@ -123,6 +129,7 @@ async def status(node: Node) -> NodeStatus:
             "Recalls whose touch is not written yet.",
             node.touches[0].statistics().current_buffer_used,
         ),
+        _gauge("ai_memory_audit_queue", "Audit rows that wait for the store.", node.refusals.unwritten_count),
         _gauge(
             "ai_memory_semantic", "1 if recall uses vectors, 0 if it is by keyword.", node.recaller.mode != "keyword"
         ),
@@ -132,7 +139,7 @@ async def status(node: Node) -> NodeStatus:
 
 
 def _counters(node: Node) -> list[Sample]:
-    writer, did = node.store.counts, node.counters
+    writer, did, refused = node.store.counts, node.counters, node.refusals.folding
     table: tuple[tuple[str, str, float], ...] = (
         ("ai_memory_commits", "Transactions committed.", writer.groups),
         ("ai_memory_writes", "Write jobs committed or rolled back alone.", writer.jobs),
@@ -146,8 +153,10 @@ def _counters(node: Node) -> list[Sample]:
         ("ai_memory_embedded_texts", "Texts embedded.", did.embedded),
         ("ai_memory_collected", "Expired memories collected.", did.collected),
         ("ai_memory_touches_dropped", "Touches dropped because their queue was full.", did.touches_dropped),
+        ("ai_memory_refusals", "Requests that were refused and that the audit tells of.", refused.noted_count),
+        ("ai_memory_refusals_folded", "Refusals that are counted in the row of another.", refused.folded_count),
+        ("ai_memory_audit_dropped", "Audit rows lost: the store took none for too long.", node.refusals.dropped_count),
         ("ai_memory_idempotent_replays", "Requests answered from an earlier answer.", did.idempotent_replays),
-        ("ai_memory_refused", "Requests refused for who asked.", did.refused),
     )
     return [Sample(name=name, help=text, kind="counter", value=float(value)) for name, text, value in table]
 

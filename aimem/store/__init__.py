@@ -12,6 +12,7 @@ from aimem.store import (
     duplicates,
     embeddings,
     entities,
+    events,
     forgetting,
     fulltext,
     graph,
@@ -20,6 +21,7 @@ from aimem.store import (
     linkage,
     memories,
     messages,
+    namespaces,
     narrowing,
     oplog,
     statistics,
@@ -27,7 +29,8 @@ from aimem.store import (
     topics,
     transfer,
 )
-from aimem.store.changes import ChangeFeed
+from aimem.store.audit import AuditRow
+from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
@@ -72,11 +75,13 @@ __all__ = [
     "STREAM",
     "SUBSCRIPTION",
     "VOTE",
+    "AuditRow",
     "ChangeFeed",
     "Clause",
     "Filters",
     "Merge",
     "NodeLock",
+    "Pulse",
     "Store",
     "StorePorts",
     "StoreSettings",
@@ -93,6 +98,7 @@ __all__ = [
     "effective_expiry",
     "embeddings",
     "entities",
+    "events",
     "expiry_judged",
     "fold_entries",
     "forgetting",
@@ -107,6 +113,7 @@ __all__ = [
     "matching",
     "memories",
     "messages",
+    "namespaces",
     "narrowing",
     "oplog",
     "pair_key_text",

@@ -82,6 +82,7 @@ class _Group(Struct):
     changed: set[int]
     reindex: dict[int, Reindex]
     kinds: set[str]
+    has_events: bool = False
     fatal: AimemError | None = None
 
 
@@ -101,12 +102,13 @@ class Writer:
         group_count: int,
         translate: Callable[[DatabaseError], AimemError],
         publish: Callable[[set[int], set[str]], None],
+        publish_events: Callable[[], None],
     ) -> None:
         self.counts = WriterCounts()
         self.limiter = trio.CapacityLimiter(1)
         self._clock, self._threads, self._merge = clock, threads, merge
         self._group_count = group_count
-        self._translate, self._publish = translate, publish
+        self._translate, self._publish, self._publish_events = translate, publish, publish_events
         self._queue_in, self._queue_out = trio.open_memory_channel[_Job](queue_count)
         self._waiting: dict[_Job, None] = {}
 
@@ -179,6 +181,8 @@ class Writer:
                 job.finish(result)
         # No checkpoint since the callers were told: they run after whoever follows has heard of it.
         self._publish(done.changed, done.kinds)
+        if done.has_events:
+            self._publish_events()
         if done.fatal is not None:
             raise done.fatal
         return done.tip
@@ -227,6 +231,7 @@ class Writer:
         group.tip = transaction.tip
         group.changed |= transaction.changed
         group.kinds |= transaction.kinds
+        group.has_events = group.has_events or transaction.has_events
         join_reindex(group.reindex, transaction.reindex)
         group.results.append(outcome.Value(Written(value, tuple(transaction.dots))))
 

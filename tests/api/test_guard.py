@@ -16,10 +16,12 @@ from aimem.api.guard import (
 )
 from aimem.config import ApiConfig
 from aimem.errors import AimemError, Code
-from aimem.model import Credential
+from aimem.governance import Keyring
+from aimem.model import Credential, Instant
 from tests.api.conftest import Dial, TinyNode, arriving_by
 from tests.api.tiny import NOTE, NOTES
 
+NOW = Instant(1_800_000_000_000_000)
 OPEN = make_policy(None, ["/health"])
 KEYED = make_policy("secret", ["/health"])
 
@@ -28,7 +30,7 @@ def verdict(policy: object, **fields: object) -> str:
     """The credential, or the code of the refusal."""
     attempt = Attempt(**{"transport": Transport.TCP_LOOPBACK, "path": "/x", "hosts": ("localhost:9077",), **fields})
     try:
-        return str(admit(attempt, policy))  # type: ignore[arg-type]
+        return str(admit(attempt, policy, Keyring(), NOW).credential)  # type: ignore[arg-type]
     except AimemError as error:
         return str(error.code)
 
@@ -56,7 +58,7 @@ def test_key_in_the_url_is_refused_with_a_reason() -> None:
         transport=Transport.TCP, path="/x", parameters=frozenset({"api_key"}), hosts=("h",), api_keys=("secret",)
     )
     with pytest.raises(AimemError, match="X-API-Key header") as caught:
-        admit(attempt, KEYED)
+        admit(attempt, KEYED, Keyring(), NOW)
     assert caught.value.code is Code.UNAUTHENTICATED
 
 
