@@ -23,7 +23,7 @@ from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
 from aimem.service.importing import import_memories
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.insight import auto_tag, detect_contradiction, expand
-from aimem.service.keyring import keyring
+from aimem.service.keyring import AccessMode, access_mode, keyring
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
@@ -57,6 +57,7 @@ from aimem.service.thinking import (
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
+    "AccessMode",
     "Claim",
     "Cycle",
     "Node",
@@ -64,6 +65,7 @@ __all__ = [
     "Once",
     "Policy",
     "Sample",
+    "access_mode",
     "add_key",
     "archive",
     "archive_stats",
