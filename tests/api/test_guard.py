@@ -201,7 +201,8 @@ async def test_what_the_guard_refuses_is_noted_with_the_agent_whose_key_it_was()
     assert codes == ["identity_mismatch", "key_expired", "unauthenticated"]
     rows = [(row.agent_id, row.rule, row.detail) for row in node.refusals.take()]
     assert rows == [
-        ("bot", "identity_mismatch", "claimed 'ann'"), ("old", "key_expired", None), ("unknown", "unauthenticated", None)
+        ("bot", "identity_mismatch", "claimed 'ann'"), ("old", "key_expired", None),
+        ("unknown", "unauthenticated", None),
     ]
 
 

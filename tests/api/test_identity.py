@@ -28,8 +28,9 @@ CLAIMS = [
 ]
 FOR_OPERATORS = [
     ("POST", "/curator", {}, {}), ("GET", "/curator/reports", None, {}),
-    ("POST", "/curator/rollback", {"last": 1}, {}), ("POST", "/gc", None, {}), ("POST", "/gc", None, {"dry_run": "true"}),
-    ("POST", "/index", {"what": "text"}, {}), ("DELETE", "/archive", None, {"all": "true"}), ("GET", "/metrics", None, {}),
+    ("POST", "/curator/rollback", {"last": 1}, {}), ("POST", "/gc", None, {}),
+    ("POST", "/gc", None, {"dry_run": "true"}), ("POST", "/index", {"what": "text"}, {}),
+    ("DELETE", "/archive", None, {"all": "true"}), ("GET", "/metrics", None, {}),
     ("POST", "/import", {"memories": [], "trust_source": True}, {}), ("GET", "/agents/keys", None, {}),
     ("POST", "/agents/keys", {"agent_id": "bot"}, {}), ("POST", "/agents/keys/0000000000000000/rotate", {}, {}),
     ("DELETE", "/agents/keys/0000000000000000", None, {}), ("DELETE", "/agents/keys", None, {"agent_id": "bot"}),
@@ -45,13 +46,13 @@ class Door:
         self.keys: dict[str, str] = {}
 
     async def ask(
-        self, who: str | None, method: str, path: str, json: Any = None, *, transport: Transport = Transport.TCP_LOOPBACK,
-        headers: dict[str, str] | None = None, **params: str,
+        self, who: str | None, method: str, path: str, json: Any = None, *,
+        transport: Transport = Transport.TCP_LOOPBACK, headers: dict[str, str] | None = None, **params: str,
     ) -> httpx.Response:
         key = {} if who is None else {"X-API-Key": self.keys[who]}
-        app = arriving_by(make_app(self._node, ApiConfig()), transport)
+        app = httpx.ASGITransport(arriving_by(make_app(self._node, ApiConfig()), transport))
         async with httpx.AsyncClient(
-            transport=httpx.ASGITransport(app), base_url="http://localhost:9077/api/v1", headers={**key, **(headers or {})}
+            transport=app, base_url="http://localhost:9077/api/v1", headers={**key, **(headers or {})}
         ) as http:
             return await http.request(method, path, json=json, params=params)
 

@@ -106,6 +106,11 @@ OUR_ROUTES: Final = {
     ("GET", "/api/v1/curator/reports"): "what the curator of a daemon did",
     ("POST", "/api/v1/curator/rollback"): "the verb curator --rollback",
     ("DELETE", "/api/v1/agents/{agent_id}"): "a registration could never be taken back",
+    ("GET", "/api/v1/agents/keys"): "the verb agents key list: nothing proved who an agent is",
+    ("POST", "/api/v1/agents/keys"): "the verb agents key add",
+    ("DELETE", "/api/v1/agents/keys"): "the verb agents key revoke --all-of",
+    ("DELETE", "/api/v1/agents/keys/{key_id}"): "the verb agents key revoke",
+    ("POST", "/api/v1/agents/keys/{key_id}/rotate"): "the verb agents key rotate",
     ("POST", "/api/v1/inbox/read"): "there was no way to mark a message as read",
     ("DELETE", "/api/v1/inbox/{message_id}"): "the recipient alone may delete a message",
 }

@@ -275,6 +275,13 @@ MENDED: Final = {
         "Inbox of another agent": ("tests/service/test_messages.py::test_only_the_recipient_reads_marks_and_deletes",),
         "Unread messages only": ("tests/service/test_messages.py::test_what_is_unread_is_picked_before_the_limit",),
         "A full inbox": ("tests/service/test_messages.py::test_a_full_inbox_takes_no_more_until_something_is_read",),
+        "Who is asking": (
+            "tests/api/test_identity.py::test_a_claim_of_another_agent_is_refused_and_writes_nothing",
+            "tests/api/test_identity.py::test_without_a_key_nobody_gets_in_over_tcp_but_health_answers",
+            "tests/api/test_guard.py::test_once_agents_have_keys_each_caller_is_whom_its_key_says",
+        ),
+        "What concerns the node": ("tests/api/test_identity.py::test_administration_is_for_operators",),
+        "as_agent": ("tests/api/test_identity.py::test_a_view_is_narrowed_to_a_place_at_or_below_the_home",),
         "Registrations of agents": (
             "tests/service/test_agents.py::test_a_registration_is_no_memory",
             "tests/service/test_agents.py::test_a_registered_agent_is_listed_with_who_registered_it",

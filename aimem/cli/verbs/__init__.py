@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from aimem.cli.verbs import agents, contradictions, curation, finding, interactive, memories, servers, transfer, upkeep
-from aimem.cli.verbs.table import Argument, Option, Verb
+from aimem.cli.verbs.table import Argument, Option, Verb, within
 
 VERBS: Final = (
     servers.SERVE,
@@ -49,4 +49,4 @@ VERBS: Final = (
     servers.HELP,
 )
 
-__all__ = ["VERBS", "Argument", "Option", "Verb"]
+__all__ = ["VERBS", "Argument", "Option", "Verb", "within"]

@@ -86,7 +86,7 @@ AGENTS: Final = Verb(
                ("ai-memory agents register --agent-id ai:planner --agent-type ai:claude-opus-4.7 "
                "--capabilities plan,review\nai-memory agents")),
               ("Give an agent a key, and work as that agent",
-               ("key=$(ai-memory agents key add ai:planner --home acme/planning --expires 90d --json | jq -r .key)\n"
+               ("key=$(ai-memory agents key add ai:planner --home acme/planning --expires 90d)\n"
                 'AI_MEMORY_API_KEY=$key ai-memory store -c "Begin with the store." -n acme/planning'))),
 )
 NOTIFY: Final = Verb(
