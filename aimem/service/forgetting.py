@@ -86,8 +86,8 @@ def _would_forget(conn: Connection, node: Node, who: Principal, wanted: Filter) 
 
 def _forget(transaction: Transaction, node: Node, who: Principal, wanted: Filter, once: Once | None) -> Forgotten:
     def run() -> Forgotten:
-        conn, now = transaction.conn, transaction.now
-        count, found = forgetting.to_forget(conn, wanted.filters, wanted.words, visible_to(who), now, FORGET_MAX)
+        conn, now, visible = transaction.conn, transaction.now, visible_to(who)
+        count, found = forgetting.to_forget(conn, wanted.filters, wanted.words, visible, now, FORGET_MAX)
         if not found:
             return Forgotten(deleted=0, archived=True, dry_run=False)
         forget_id = fresh_id(node, who, once)
@@ -95,7 +95,7 @@ def _forget(transaction: Transaction, node: Node, who: Principal, wanted: Filter
         entries: list[Entry] = []
         for one in found:
             # All rows of the name: a shadow left behind would come to light.
-            rows = memories.ids_of_name(conn, one.namespace, one.title, one.owner)
+            rows = memories.ids_of_name(conn, one.namespace, one.title, one.owner, visible)
             entries += [transaction.change(MEMORY, row, {"lifecycle": away}) for row in rows]
         return Forgotten(
             deleted=len(found), archived=True, dry_run=False, more=count > len(found), forget_id=forget_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from aimem import COMPATIBLE_WITH, __version__
 from aimem.errors import AimemError
@@ -34,9 +34,10 @@ class NodeStatus(Struct, frozen=True, kw_only=True):
 
 
 async def stats(node: Node, who: Principal) -> Stats:
-    """Counts of what the caller may see. Raises: Unavailable."""
-    found = await node.store.read(statistics.counts, visible_to(who), node.clock.now())
-    backlog = await node.store.read(embeddings.count_backlog)
+    """Counts of what the caller may see; what others write shows in none but the size. Raises: Unavailable."""
+    visible, now = visible_to(who), node.clock.now()
+    found = await node.store.read(statistics.counts, visible, now)
+    backlog = await node.store.read(embeddings.count_backlog_seen, visible, now)
     return Stats(
         total=sum(count for _, count in found.by_tier),
         by_tier=tuple(TierCount(tier=tier, count=count) for tier, count in found.by_tier),
@@ -45,9 +46,9 @@ async def stats(node: Node, who: Principal) -> Stats:
         links_count=found.links,
         db_size_bytes=node.store.file_bytes(),
         archived=found.archived,
-        tombstones=found.tombstones,
+        tombstones=UNSET if who.sights else found.tombstones,
         embedding_backlog=backlog,
-        op_log_count=found.ops,
+        op_log_count=UNSET if who.sights else found.ops,
     )
 
 
