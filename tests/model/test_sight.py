@@ -63,7 +63,8 @@ def test_operators_and_everybody_without_keys_see_all_until_they_narrow(role: Ro
     narrowed = operator(role=role, as_agent="x/bot")
     assert narrowed.sees(namespace="x/y", scope=None, author="another")
     assert not narrowed.sees(namespace="z", scope=None, author="another")
-    assert not narrowed.sees(namespace="z", scope="private", author="root"), "as_agent alone decides: nothing is its own"
+    # as_agent alone decides: nothing is its own
+    assert not narrowed.sees(namespace="z", scope="private", author="root")
 
 
 def test_an_unknown_scope_is_seen_by_its_author_alone() -> None:
