@@ -37,6 +37,7 @@ from aimem.service.overview import (
     status,
 )
 from aimem.service.recall import recall
+from aimem.service.refusals import Claim, note_refusal, run_refusals, write_refusals
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
@@ -54,6 +55,7 @@ from aimem.service.thinking import (
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
+    "Claim",
     "Cycle",
     "Node",
     "NodeStatus",
@@ -102,6 +104,7 @@ __all__ = [
     "mark_read",
     "namespaces",
     "note_metadata",
+    "note_refusal",
     "notify",
     "offer_hooks",
     "promote",
@@ -120,6 +123,7 @@ __all__ = [
     "run_hooks",
     "run_indexer",
     "run_language",
+    "run_refusals",
     "run_touches",
     "run_words",
     "search",
@@ -134,4 +138,5 @@ __all__ = [
     "tidy",
     "unlink",
     "update",
+    "write_refusals",
 ]

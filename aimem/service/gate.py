@@ -31,9 +31,8 @@ from aimem.store import (
     standing,
 )
 
-ALLOWED: Final = "allowed"
-DENIED: Final = "denied"
-ASKED: Final = "asked"
+ALLOWED: Final = audit.ALLOWED
+DENIED: Final = audit.DENIED
 _OF_THE_SYSTEM: Final = "_curator"
 _COPIES: Final = frozenset({"promote", "consolidate", "curate", "restore", "rollback"})
 

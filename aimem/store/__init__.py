@@ -11,6 +11,7 @@ from aimem.store import (
     duplicates,
     embeddings,
     entities,
+    events,
     forgetting,
     fulltext,
     graph,
@@ -27,7 +28,8 @@ from aimem.store import (
     topics,
     transfer,
 )
-from aimem.store.changes import ChangeFeed
+from aimem.store.audit import AuditRow
+from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
@@ -72,11 +74,13 @@ __all__ = [
     "STREAM",
     "SUBSCRIPTION",
     "VOTE",
+    "AuditRow",
     "ChangeFeed",
     "Clause",
     "Filters",
     "Merge",
     "NodeLock",
+    "Pulse",
     "Store",
     "StorePorts",
     "StoreSettings",
@@ -92,6 +96,7 @@ __all__ = [
     "effective_expiry",
     "embeddings",
     "entities",
+    "events",
     "expiry_judged",
     "fold_entries",
     "forgetting",

@@ -65,6 +65,7 @@ async def test_the_nearest_policy_denies_whoever_is_not_the_owner(node: Node, go
         await service.remember(node, BOB, memory(), None)
     assert denied.value.details == {"namespace": "acme/team", "rule": f"{governed}: write=owner"}
     assert await node.store.read(digest) == before
+    await service.write_refusals(node)
     assert await node.store.read(audit_rows) == [("bob", "store", "denied", "acme/team", f"{governed}: write=owner", 1)]
     await service.remember(node, ALICE, memory(), None)
 
