@@ -29,6 +29,7 @@ from aimem.service.edit import free_name, refuse_reserved, rows_of
 from aimem.service.lifetimes import BATCH, purge_batch
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
+from aimem.service.standards import standing_for
 from aimem.service.writing import write_as
 from aimem.store import LIVE, MEMORY, Transaction, memories, statistics, visible_to
 from aimem.wire import (
@@ -95,6 +96,7 @@ def _archive(
         for memory in {memory.id: memory for memory in present}.values():
             refuse_reserved(memory)
             entries += [transaction.change(MEMORY, row, {"lifecycle": away}) for row in rows_of(transaction, memory)]
+        warning = standing_for(transaction.conn, (MemoryId(entry.key) for entry in entries))
         version = None
         for begin in range(0, len(entries), BATCH):
             version = str(transaction.emit("archive", entries[begin : begin + BATCH]))
@@ -104,6 +106,7 @@ def _archive(
             count=len(present),
             reason=reason,
             version=version or UNSET,
+            warning=warning or UNSET,
         )
 
     return answer_once(transaction, node, who, once, ArchiveResult, run)

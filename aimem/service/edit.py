@@ -27,6 +27,7 @@ from aimem.service.lifetimes import collect_entries
 from aimem.service.lookup import exact, resolve
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
+from aimem.service.standards import standing_for
 from aimem.service.writing import write_as
 from aimem.store import LINK, LIVE, MEMORY, Transaction, link_key_text, memories, visible_to
 from aimem.wire import Deleted, Promoted, UpdatedMemory, UpdateMemory, memory_fields
@@ -201,8 +202,10 @@ def _delete(transaction: Transaction, node: Node, who: Principal, memory_id: str
     def run() -> Deleted:
         memory = exact(transaction.conn, memory_id, who, transaction.now)
         refuse_reserved(memory)
-        dot = transaction.emit("delete", [transaction.bury(MEMORY, each) for each in rows_of(transaction, memory)])
-        return Deleted(deleted=True, id=memory.id, version=str(dot))
+        rows = rows_of(transaction, memory)
+        warning = standing_for(transaction.conn, rows)
+        dot = transaction.emit("delete", [transaction.bury(MEMORY, each) for each in rows])
+        return Deleted(deleted=True, id=memory.id, version=str(dot), warning=warning or UNSET)
 
     return answer_once(transaction, node, who, once, Deleted, run)
 
