@@ -8,7 +8,18 @@ from msgspec import UNSET
 
 from aimem.errors import Code, Denied
 from aimem.governance import Act, Allow, Ask, Deny, Ruling, approver_text, chain, decide
-from aimem.model import AgentId, Credential, Instant, Namespace, NamespaceRule, Principal, Role, Verb, format_instant, rules
+from aimem.model import (
+    AgentId,
+    Credential,
+    Instant,
+    Namespace,
+    NamespaceRule,
+    Principal,
+    Role,
+    Verb,
+    format_instant,
+    rules,
+)
 from aimem.ports import Connection
 from aimem.service.node import Node
 from aimem.service.standards import why_unreadable

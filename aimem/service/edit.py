@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import UNSET
+
 from aimem.errors import Code, Conflict, Denied, InvalidRequest
 from aimem.model import (
     AgentId,

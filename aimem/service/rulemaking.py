@@ -276,7 +276,8 @@ def _hidden(transaction: Transaction, who: Principal, rule: NamespaceRule | None
         return None
     conn, now = transaction.conn, transaction.now
     is_there = memories.find(conn, rule.standard_id, now, EVERYTHING) is not None
-    return rule.standard_id if is_there and memories.find(conn, rule.standard_id, now, visible_to(who)) is None else None
+    is_seen = memories.find(conn, rule.standard_id, now, visible_to(who)) is not None
+    return rule.standard_id if is_there and not is_seen else None
 
 
 def _named(transaction: Transaction, who: Principal, memory_id: MemoryId) -> Memory:
