@@ -5,6 +5,7 @@ line), hold SQL, or own a deadline.
 """
 
 from aimem.service.abilities import capabilities
+from aimem.service.access import access, namespace_history
 from aimem.service.agents import list_agents, register_agent, remove_agent
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.autoconsolidate import auto_consolidate
@@ -31,8 +32,6 @@ from aimem.service.overview import (
     NodeStatus,
     health,
     namespaces,
-    standard_of,
-    standards_for,
     stats,
     status,
 )
@@ -41,7 +40,9 @@ from aimem.service.refusals import Claim, note_refusal, run_refusals, write_refu
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
+from aimem.service.rulemaking import clear_standard, set_standard
 from aimem.service.session import start_session
+from aimem.service.standards import standard_of, standards_for
 from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
     expand_query,
@@ -62,6 +63,7 @@ __all__ = [
     "Once",
     "Policy",
     "Sample",
+    "access",
     "archive",
     "archive_stats",
     "auto_consolidate",
@@ -69,6 +71,7 @@ __all__ = [
     "begin_cycle",
     "capabilities",
     "check_duplicate",
+    "clear_standard",
     "collect",
     "consolidate",
     "contradictions",
@@ -102,6 +105,7 @@ __all__ = [
     "list_memories",
     "look_for_language",
     "mark_read",
+    "namespace_history",
     "namespaces",
     "note_metadata",
     "note_refusal",
@@ -127,6 +131,7 @@ __all__ = [
     "run_touches",
     "run_words",
     "search",
+    "set_standard",
     "settle_words",
     "standard_of",
     "standards_for",

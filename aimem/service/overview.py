@@ -8,7 +8,7 @@ from msgspec import UNSET, Struct
 
 from aimem import COMPATIBLE_WITH, __version__
 from aimem.errors import AimemError
-from aimem.model import SYSTEM, Principal, Tier, rules
+from aimem.model import SYSTEM, Principal, Tier
 from aimem.service.node import Node, Sample
 from aimem.service.thinking import is_thinking, language_samples, language_warnings
 from aimem.store import embeddings, live_at, statistics, visible_to
@@ -16,15 +16,11 @@ from aimem.wire import (
     Health,
     NamespaceCount,
     NamespacesOut,
-    NamespaceStandard,
-    NamespaceStandards,
     Stats,
     TierCount,
 )
 
 SERVICE: Final = "ai-memory"
-EVERYWHERE: Final = "*"
-"""The namespace whose standard holds in all others."""
 
 
 class NodeStatus(Struct, frozen=True, kw_only=True):
@@ -57,22 +53,6 @@ async def namespaces(node: Node, who: Principal) -> NamespacesOut:
     where = live_at(node.clock.now()) & visible_to(who)
     found = await node.store.read(statistics.by_namespace, where)
     return NamespacesOut(namespaces=tuple(NamespaceCount(namespace=name, count=count) for name, count in found))
-
-
-async def standard_of(node: Node, who: Principal, namespace: str) -> NamespaceStandard:
-    """The standard of a namespace: none, for none can be set yet. Raises: InvalidRequest."""
-    del node, who
-    return NamespaceStandard(namespace=rules.namespace(namespace), standard_id=None)
-
-
-async def standards_for(node: Node, who: Principal, namespace: str) -> NamespaceStandards:
-    """The standards that a namespace inherits: none, for none can be set yet. Raises: InvalidRequest."""
-    del node, who
-    checked = rules.namespace(namespace)
-    segments = checked.split("/")
-    paths = ("/".join(segments[: depth + 1]) for depth in range(len(segments)))
-    chain = tuple(dict.fromkeys((EVERYWHERE, *paths)))
-    return NamespaceStandards(namespace=checked, chain=chain, standards=(), count=0)
 
 
 async def health(node: Node) -> Health:
