@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from msgspec import Struct
@@ -67,6 +68,16 @@ class Reply(Struct, frozen=True, kw_only=True):
     content: bytes
     media_type: str = JSON_TYPE
     headers: tuple[tuple[str, str], ...] = ()
+
+
+class Stream(Struct, frozen=True, kw_only=True):
+    """An answer that is sent piece by piece as it comes about. The request's deadline ends where it begins.
+
+    `pieces` has to be an async generator: Quart closes no other iterator.
+    """
+
+    pieces: AsyncGenerator[bytes, None]
+    media_type: str
 
 
 def status_of(error: AimemError) -> int:

@@ -19,7 +19,7 @@ from aimem.language import LanguageModel, OllamaModel
 from aimem.ports import Embedder
 from aimem.replication import merge_entry
 from aimem.search import Recaller
-from aimem.service import Node, Policy, Sample, run_hooks, run_indexer, run_language, run_touches, run_words
+from aimem.service import Node, Policy, Sample, run_events, run_hooks, run_indexer, run_language, run_touches, run_words
 from aimem.store import Store, StorePorts, StoreSettings
 from aimem.supervisor.children import Child, OnFailure
 from aimem.supervisor.control import Control
@@ -67,6 +67,7 @@ async def _furnish(
     children = [
         Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
         Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
+        Child(name="events", run=partial(run_events, node, control.stop), on_failure=OnFailure.RESTART),
     ]
     if not reason:
         run = partial(_run_indexer, node, _makers(config, ports), ports.say)
