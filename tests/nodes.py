@@ -19,7 +19,7 @@ from aimem.ports import Chance, Clock, Embedder, Files, Threads, system_chance, 
 from aimem.ports.chance import SeededChance
 from aimem.replication import merge_entry
 from aimem.search import Bounds, Recaller
-from aimem.service import Node, Policy, look_for_language, run_indexer, run_touches, run_words
+from aimem.service import Node, Policy, look_for_language, run_indexer, run_refusals, run_touches, run_words
 from aimem.store import Store, StorePorts, StoreSettings
 
 T = TypeVar("T")
@@ -138,6 +138,7 @@ async def open_node(
         )
         await look_for_language(node)
         async with trio.open_nursery() as nursery:
+            await nursery.start(run_refusals, node)
             await nursery.start(run_touches, node)
             await nursery.start(run_words, node)
             if embedder is not None:

@@ -20,6 +20,7 @@ STATUS: Final[dict[Code, int]] = {
     Code.MALFORMED_JSON: 400,
     Code.AMBIGUOUS_ID: 400,
     Code.CONFIG_INVALID: 400,
+    Code.WEBHOOK_URL: 400,
     Code.UNAUTHENTICATED: 401,
     Code.DENIED: 403,
     Code.RESERVED_NAMESPACE: 403,

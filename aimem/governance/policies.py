@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 
 from aimem.errors import InvalidRequest
-from aimem.model import AgentApprover, AgentId, Consensus, GovernancePolicy, Namespace, rules
+from aimem.model import Approver, GovernancePolicy, Namespace, rules
 
 GLOBAL_RULE: Final = Namespace("*")
 HUMAN: Final = "human"
@@ -55,16 +55,16 @@ def parse_policy(text: str | bytes, *, field: str = "governance") -> GovernanceP
     return msgspec.convert({**levels, "approver": _approver(raw.approver, field)}, GovernancePolicy, strict=False)
 
 
-def _approver(raw: str | dict[str, str | int], field: str) -> str | AgentApprover | Consensus:
+def _approver(raw: str | dict[str, str | int], field: str) -> Approver | str:
     at = f"{field}.approver"
     if raw == HUMAN:
         return HUMAN
     if isinstance(raw, dict) and len(raw) == 1:
         (name, value), = raw.items()
         if name == "agent" and isinstance(value, str):
-            return AgentApprover(agent=rules.agent_id(value, field=f"{at}.agent"))
+            return Approver(agent=rules.agent_id(value, field=f"{at}.agent"))
         if name == "consensus" and isinstance(value, int):
-            return Consensus(consensus=rules.bounded(value, 1, CONSENSUS_MAX, field=f"{at}.consensus"))
+            return Approver(consensus=rules.bounded(value, 1, CONSENSUS_MAX, field=f"{at}.consensus"))
     raise InvalidRequest(
         f'{at} is unknown; allowed are "human", {{"agent": "ID"}} and {{"consensus": N}}', field=at
     )
@@ -78,8 +78,8 @@ def dump_policy(policy: GovernancePolicy) -> str:
 def approver_text(policy: GovernancePolicy) -> str:
     """Who has to approve, for sentences."""
     match policy.approver:
-        case AgentApprover(agent=agent):
-            return f"the agent {AgentId(agent)}"
-        case Consensus(consensus=count):
+        case Approver(agent=str(agent)):
+            return f"the agent {agent}"
+        case Approver(consensus=int(count)):
             return f"{count} registered agents"
     return "a person (an operator)"

@@ -24,9 +24,8 @@ from aimem.model.causality import (
 )
 from aimem.model.event import Event, EventName, Exposure, event_for
 from aimem.model.governance import (
-    AgentApprover,
     AgentKey,
-    Consensus,
+    Approver,
     GovernancePolicy,
     Level,
     NamespaceRule,
@@ -95,14 +94,13 @@ __all__ = [
     "SYSTEM",
     "SYSTEM_AGENT",
     "Agent",
-    "AgentApprover",
     "AgentId",
     "AgentKey",
+    "Approver",
     "ArchivedMemory",
     "Blank",
     "Candidate",
     "Cell",
-    "Consensus",
     "Create",
     "Credential",
     "Dot",

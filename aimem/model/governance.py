@@ -29,26 +29,25 @@ class Level(StrEnum):
     APPROVE = "approve"
 
 
-class AgentApprover(Struct, frozen=True, forbid_unknown_fields=True):
-    """One agent approves."""
+class Approver(Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
+    """Who approves besides people: one agent, or so many registered agents. Exactly one of the two is set."""
 
-    agent: AgentId
-
-
-class Consensus(Struct, frozen=True, forbid_unknown_fields=True):
-    """So many registered agents approve."""
-
-    consensus: int
+    agent: AgentId | None = None
+    consensus: int | None = None
 
 
 class GovernancePolicy(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The policy of a namespace and all below it that have none of their own. `write` is required (v0.6.3)."""
+    """The policy of a namespace and all below it that have none of their own. `write` is required (v0.6.3).
+
+    Attributes:
+      approver: "human" (an operator), or who else.
+    """
 
     write: Level
     promote: Level = Level.ANY
     delete: Level = Level.OWNER
     policy: Level = Level.OWNER
-    approver: str | AgentApprover | Consensus = "human"
+    approver: Approver | str = "human"
 
     def level(self, verb: Verb) -> Level:
         """The level of a verb."""

@@ -65,8 +65,9 @@ class Principal(Struct, frozen=True, kw_only=True):
 
         `as_agent` narrows and never widens: its sight stands beside the credential's own.
         """
-        own = (Sight(agent_id=self.agent_id, home=self.home),) if self.role is Role.AGENT else ()
-        narrowed = () if self.as_agent is None else (Sight(agent_id=self.agent_id, home=self.as_agent),)
+        proven = self.agent_id if self.role is Role.AGENT else None
+        own = () if proven is None else (Sight(agent_id=proven, home=self.home),)
+        narrowed = () if self.as_agent is None else (Sight(agent_id=proven, home=self.as_agent),)
         return own + narrowed
 
     def sees(self, *, namespace: str, scope: str | None, author: str | None) -> bool:

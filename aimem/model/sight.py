@@ -23,11 +23,11 @@ class Sight(Struct, frozen=True, kw_only=True):
     """What the table of design §8 lets one home see; `as_agent` gives a second one, and a row must pass both.
 
     Attributes:
-      agent_id: the caller; its own rows are always seen.
+      agent_id: the caller, if it is proven; its own rows are always seen.
       home: the namespace that it lives in; None if its credential names none.
     """
 
-    agent_id: AgentId
+    agent_id: AgentId | None = None
     home: Namespace | None = None
 
     def ground(self, scope: str | None) -> Ground | None:
@@ -52,7 +52,7 @@ class Sight(Struct, frozen=True, kw_only=True):
 
     def sees(self, *, namespace: str, scope: str | None, author: str | None) -> bool:
         """Whether a row with these fields exists for this caller."""
-        if author == self.agent_id or scope == "collective":
+        if (author is not None and author == self.agent_id) or scope == "collective":
             return True
         if scope == "private":
             return self.home is not None and namespace == self.home

@@ -38,6 +38,7 @@ from aimem.service.overview import (
     status,
 )
 from aimem.service.recall import recall
+from aimem.service.refusals import Claim, note_refusal, run_refusals, write_refusals
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
@@ -55,6 +56,7 @@ from aimem.service.thinking import (
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
+    "Claim",
     "Cycle",
     "Follower",
     "Node",
@@ -104,6 +106,7 @@ __all__ = [
     "mark_read",
     "namespaces",
     "note_metadata",
+    "note_refusal",
     "notify",
     "offer_hooks",
     "promote",
@@ -123,6 +126,7 @@ __all__ = [
     "run_hooks",
     "run_indexer",
     "run_language",
+    "run_refusals",
     "run_touches",
     "run_words",
     "search",
@@ -137,4 +141,5 @@ __all__ = [
     "tidy",
     "unlink",
     "update",
+    "write_refusals",
 ]

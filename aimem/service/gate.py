@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from aimem.errors import Code, Denied
 from aimem.governance import Act, Allow, Ask, Deny, Ruling, acts_of, chain, decide
-from aimem.model import AgentId, Dot, Entry, Instant, ObjectState, Principal, Role, Verb
+from aimem.model import CURATOR, AgentId, Dot, Entry, Instant, ObjectState, Principal, Role, Verb
 from aimem.service.node import Once
 from aimem.store import (
     AGENT,
@@ -25,15 +25,14 @@ from aimem.store import (
     SUBSCRIPTION,
     Transaction,
     agents,
+    audit,
     effective_expiry,
     namespaces,
     standing,
 )
-from aimem.store.audit import AuditRow
 
-ALLOWED: Final = "allowed"
-DENIED: Final = "denied"
-ASKED: Final = "asked"
+ALLOWED: Final = audit.ALLOWED
+DENIED: Final = audit.DENIED
 _OF_THE_SYSTEM: Final = "_curator"
 _COPIES: Final = frozenset({"promote", "consolidate", "curate", "restore", "rollback"})
 
@@ -58,7 +57,7 @@ class Gate:
     def __init__(self, who: Principal) -> None:
         self.who = who
         self.portion = Portion()
-        self.rows: list[AuditRow] = []
+        self.rows: list[audit.AuditRow] = []
         self.once: Once | None = None
         self._label = "write"
         self._is_open = False
@@ -98,7 +97,8 @@ class Gate:
 
     def note(self, transaction: Transaction, label: str, entries: Sequence[Entry], dot: Dot) -> None:
         """Keep for the audit that an op was written."""
-        if self._is_open:
+        is_upkeep = self.who.role is Role.LIFETIMES and label == "extend"     # what recalls earn: nobody's act
+        if self._is_open or is_upkeep:
             return
         namespace, target = _place(transaction, entries)
         last = self.rows[-1] if self.rows else None
@@ -123,8 +123,8 @@ class Gate:
     def _row(
         self, now: Instant, action: str, decision: str, namespace: str | None, target: str | None, version: str | None,
         count: int, rule: str | None = None,
-    ) -> AuditRow:
-        return AuditRow(
+    ) -> audit.AuditRow:
+        return audit.AuditRow(
             at=now, agent_id=self.who.agent_id, credential=self.who.credential.value, action=action, decision=decision,
             namespace=namespace, target=target, rule=rule, version=version, count=count, detail=None,
         )
@@ -200,6 +200,17 @@ class Gate:
             owner = entry.create.author if entry.create else transaction.load(SUBSCRIPTION, entry.key).author
             if owner != self.who.agent_id:
                 raise _operator_required("a subscription is changed by whoever made it")
+
+
+def lets_anybody(transaction: Transaction, verb: Verb, namespace: str) -> bool:
+    """Whether no policy stands against it, so that the node may do it by itself."""
+    if not namespaces.has_policy(transaction.conn):
+        return True
+    rule = namespaces.nearest_policy(transaction.conn, chain(namespace))
+    decision = decide(
+        Act(verb=verb, namespace=namespace), CURATOR, None if rule is None else Ruling.of(rule), registered=False
+    )
+    return isinstance(decision, Allow)
 
 
 def _operator_required(why: str) -> Denied:

@@ -15,6 +15,7 @@ from aimem.model import DAY_S, Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
 from aimem.service.happenings import Happenings
+from aimem.service.refusals import Refusals
 from aimem.store import Store
 
 TOUCHES_QUEUED = 256
@@ -106,6 +107,7 @@ class Node:
       language_state: what is known of it.
       happenings: the latest events, for those who follow them.
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
+      refusals: rows for the audit that no write of their own carries.
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
       warnings: sentences for health and capabilities (why recall is by keyword, what is open).
     """
@@ -126,6 +128,7 @@ class Node:
     hooks: tuple[trio.MemorySendChannel[Hook], trio.MemoryReceiveChannel[Hook]] = field(
         default_factory=lambda: trio.open_memory_channel[Hook](HOOKS_QUEUED)
     )
+    refusals: Refusals = field(default_factory=Refusals)
     figures: list[Callable[[], tuple[Sample, ...]]] = field(default_factory=list)
     happenings: Happenings = field(default_factory=Happenings)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

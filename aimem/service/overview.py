@@ -123,6 +123,7 @@ async def status(node: Node) -> NodeStatus:
             "Recalls whose touch is not written yet.",
             node.touches[0].statistics().current_buffer_used,
         ),
+        _gauge("ai_memory_audit_queue", "Audit rows that wait for the store.", node.refusals.unwritten_count),
         _gauge(
             "ai_memory_semantic", "1 if recall uses vectors, 0 if it is by keyword.", node.recaller.mode != "keyword"
         ),
@@ -132,7 +133,7 @@ async def status(node: Node) -> NodeStatus:
 
 
 def _counters(node: Node) -> list[Sample]:
-    writer, did = node.store.counts, node.counters
+    writer, did, refused = node.store.counts, node.counters, node.refusals.folding
     table: tuple[tuple[str, str, float], ...] = (
         ("ai_memory_commits", "Transactions committed.", writer.groups),
         ("ai_memory_writes", "Write jobs committed or rolled back alone.", writer.jobs),
@@ -146,6 +147,9 @@ def _counters(node: Node) -> list[Sample]:
         ("ai_memory_embedded_texts", "Texts embedded.", did.embedded),
         ("ai_memory_collected", "Expired memories collected.", did.collected),
         ("ai_memory_touches_dropped", "Touches dropped because their queue was full.", did.touches_dropped),
+        ("ai_memory_refusals", "Requests that were refused and that the audit tells of.", refused.noted_count),
+        ("ai_memory_refusals_folded", "Refusals that are counted in the row of another.", refused.folded_count),
+        ("ai_memory_audit_dropped", "Audit rows lost: the store took none for too long.", node.refusals.dropped_count),
         ("ai_memory_idempotent_replays", "Requests answered from an earlier answer.", did.idempotent_replays),
     )
     return [Sample(name=name, help=text, kind="counter", value=float(value)) for name, text, value in table]

@@ -24,7 +24,7 @@ from aimem.model import (
     format_instant,
     new_memory_id,
 )
-from aimem.service.gate import ASKED, Captured, Gate, Portion
+from aimem.service.gate import Captured, Gate, Portion
 from aimem.service.node import Node, Once
 from aimem.service.waiting import ACTIONS, Waiting, note_waiting
 from aimem.store import PENDING, Transaction, Wrote, audit
@@ -49,7 +49,10 @@ async def write_as(
     Raises: what `fn` raises; Denied (which leaves a row in the audit); ApprovalRequired once the pending action that
       stands for it is stored; Unavailable; Corrupt.
     """
-    wrote = await node.store.write(_governed, node, who, lambda transaction: fn(transaction, *args, **kwargs))
+    try:
+        wrote = await node.store.write(_governed, node, who, lambda transaction: fn(transaction, *args, **kwargs))
+    finally:
+        node.refusals.fold_nowait()
     match wrote.value:
         case _Done(value):
             return Wrote(value, wrote.version)
@@ -83,7 +86,7 @@ def _governed(
         else:
             transaction.end_part()
             outcome = _Done(value)
-    audit.append(transaction.conn, gate.rows)
+    audit.append(transaction.conn, node.refusals.leave(gate.rows))
     return outcome
 
 
@@ -148,7 +151,7 @@ def _queue(transaction: Transaction, node: Node, gate: Gate, portion: Portion, *
     expires_at = after(now, node.policy.pending_expiry_s)
     fields = _fields(node, gate.who, ask, portion, now, expires_at)
     dot = gate.write_own(transaction, "pending", [transaction.create(PENDING, pending_id, gate.who.agent_id, fields)])
-    gate.tell(now, portion.ops[0].label, ASKED, ask.act.namespace, ask.act.target or pending_id, ask.rule)
+    gate.tell(now, portion.ops[0].label, audit.ASKED, ask.act.namespace, ask.act.target or pending_id, ask.rule)
     return Waiting(
         pending_id=pending_id, action=ACTIONS[ask.act.verb], namespace=ask.act.namespace,
         memory_id=None if ask.act.target is None else MemoryId(ask.act.target), expires_at=format_instant(expires_at),

@@ -20,6 +20,7 @@ from aimem.store import (
     linkage,
     memories,
     messages,
+    namespaces,
     narrowing,
     oplog,
     statistics,
@@ -27,6 +28,7 @@ from aimem.store import (
     topics,
     transfer,
 )
+from aimem.store.audit import AuditRow
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
@@ -72,6 +74,7 @@ __all__ = [
     "STREAM",
     "SUBSCRIPTION",
     "VOTE",
+    "AuditRow",
     "ChangeFeed",
     "Clause",
     "Filters",
@@ -108,6 +111,7 @@ __all__ = [
     "matching",
     "memories",
     "messages",
+    "namespaces",
     "narrowing",
     "oplog",
     "pair_key_text",

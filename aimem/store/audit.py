@@ -19,6 +19,11 @@ from aimem.ports import Connection, Row
 GENESIS: Final = bytes(32)
 """What the first row's hash is bound to."""
 
+ALLOWED: Final = "allowed"
+DENIED: Final = "denied"
+ASKED: Final = "asked"
+"""Decisions."""
+
 ROW_FORMAT: Final = "aimem.audit.1"
 _COLUMNS: Final = "at, agent_id, credential, action, decision, namespace, target, rule, version, count, detail"
 _LAST = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"

@@ -100,8 +100,11 @@ def visible_to(principal: Principal) -> Clause:
 
 
 def _seen_from(sight: Sight, name: str) -> Clause:
-    parts = [f"m.author = :{name}_agent", "m.scope = 'collective'"]
-    parameters: dict[str, SqlValue] = {f"{name}_agent": sight.agent_id}
+    parts = ["m.scope = 'collective'"]
+    parameters: dict[str, SqlValue] = {}
+    if sight.agent_id is not None:
+        parts.append(f"m.author = :{name}_agent")
+        parameters[f"{name}_agent"] = sight.agent_id
     if sight.home is not None:
         parts.append(f"(m.scope = 'private' AND v.namespace = :{name}_home)")
         parameters[f"{name}_home"] = sight.home

@@ -19,7 +19,18 @@ from aimem.language import LanguageModel, OllamaModel
 from aimem.ports import Embedder
 from aimem.replication import merge_entry
 from aimem.search import Recaller
-from aimem.service import Node, Policy, Sample, run_events, run_hooks, run_indexer, run_language, run_touches, run_words
+from aimem.service import (
+    Node,
+    Policy,
+    Sample,
+    run_events,
+    run_hooks,
+    run_indexer,
+    run_language,
+    run_refusals,
+    run_touches,
+    run_words,
+)
 from aimem.store import Store, StorePorts, StoreSettings
 from aimem.supervisor.children import Child, OnFailure
 from aimem.supervisor.control import Control
@@ -65,6 +76,7 @@ async def _furnish(
         policy=_policy(config, extent), language=_language(config, ports),
     )
     children = [
+        Child(name="refusals", run=partial(run_refusals, node), on_failure=OnFailure.RESTART),
         Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
         Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
         Child(name="events", run=partial(run_events, node, control.stop), on_failure=OnFailure.RESTART),

@@ -1,0 +1,32 @@
+"""Use cases write by one road: `service.write_as`, which judges every op. What writes no op may go past it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+SERVICE = Path(__file__).parents[2] / "aimem"
+WITHOUT_OPS = {
+    "embeddings.use_model", "embeddings.put", "embeddings.drop_unused", "embeddings.forget",
+    "embeddings.forget_between", "fulltext.clear", "fulltext.rebuild", "fulltext.index_grams", "fulltext.keep_terms",
+    "idempotency.drop_older", "_append_refusals",
+}
+OF_THE_ROAD = {"_governed", "_open_stream"}
+
+
+def written_past_the_road() -> set[str]:
+    found = set()
+    for path in SERVICE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or not node.args:
+                continue
+            target = ast.unparse(node.func)
+            if target.endswith("store.write") or (path.name == "store.py" and target == "self.write"):
+                found.add(ast.unparse(node.args[0]))
+    return found
+
+
+def test_nothing_writes_ops_but_by_the_road_that_judges_them() -> None:
+    found = written_past_the_road()
+    assert found - WITHOUT_OPS == OF_THE_ROAD
+    assert found >= WITHOUT_OPS, "a name here that nothing uses any more"
