@@ -175,7 +175,7 @@ async def run_events(
             page = await node.store.read(events.after, node.happenings.position, PAGE)
             node.happenings.add_nowait(page)
             if node.happenings.position - trimmed_at >= node.policy.events_count + TRIM_EVERY:
-                await node.store.write(_trim, node.policy.events_count)
+                await node.store.write(_trim_events, node.policy.events_count)
                 trimmed_at = node.happenings.position - node.policy.events_count
             if not page:
                 await beat.wait()
@@ -186,5 +186,5 @@ async def _close(node: Node, stop: trio.Event) -> None:
     node.happenings.close_nowait()
 
 
-def _trim(transaction: Transaction, keep_count: int) -> None:
+def _trim_events(transaction: Transaction, keep_count: int) -> None:
     events.trim_to_count(transaction.conn, keep_count)
