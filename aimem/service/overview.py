@@ -105,6 +105,7 @@ async def status(node: Node) -> NodeStatus:
             node.touches[0].statistics().current_buffer_used,
         ),
         _gauge("ai_memory_audit_queue", "Audit rows that wait for the store.", node.refusals.unwritten_count),
+        _gauge("ai_memory_event_readers", "Readers that follow the events.", node.happenings.reader_count),
         _gauge(
             "ai_memory_semantic", "1 if recall uses vectors, 0 if it is by keyword.", node.recaller.mode != "keyword"
         ),
@@ -115,6 +116,7 @@ async def status(node: Node) -> NodeStatus:
 
 def _counters(node: Node) -> list[Sample]:
     writer, did, refused = node.store.counts, node.counters, node.refusals.folding
+    follow = node.happenings
     table: tuple[tuple[str, str, float], ...] = (
         ("ai_memory_commits", "Transactions committed.", writer.groups),
         ("ai_memory_writes", "Write jobs committed or rolled back alone.", writer.jobs),
@@ -131,6 +133,8 @@ def _counters(node: Node) -> list[Sample]:
         ("ai_memory_refusals", "Requests that were refused and that the audit tells of.", refused.noted_count),
         ("ai_memory_refusals_folded", "Refusals that are counted in the row of another.", refused.folded_count),
         ("ai_memory_audit_dropped", "Audit rows lost: the store took none for too long.", node.refusals.dropped_count),
+        ("ai_memory_event_readers_dropped", "Readers cut off because they did not read.", follow.dropped_count),
+        ("ai_memory_event_readers_refused", "Readers refused because too many follow.", follow.refused_count),
         ("ai_memory_idempotent_replays", "Requests answered from an earlier answer.", did.idempotent_replays),
     )
     return [Sample(name=name, help=text, kind="counter", value=float(value)) for name, text, value in table]
