@@ -39,6 +39,7 @@ class Code(StrEnum):
     # Refinements of Unauthenticated.
     KEY_EXPIRED = "key_expired"
     KEY_REVOKED = "key_revoked"
+    WEBHOOK_URL = "webhook_url"
     # Refinements of Denied.
     RESERVED_NAMESPACE = "reserved_namespace"
     FOREIGN_HOST = "foreign_host"
@@ -52,6 +53,8 @@ class Code(StrEnum):
     NAME_TAKEN = "name_taken"
     ID_TAKEN = "id_taken"
     KEY_ENDED = "key_ended"
+    LOCKS_OUT = "locks_out"
+    IS_STANDARD = "is_standard"
     # Refinements of Unavailable.
     STORAGE_FULL = "storage_full"
     STORAGE_READ_ONLY = "storage_read_only"

@@ -41,6 +41,7 @@ from aimem.wire.curation import (
 )
 from aimem.wire.duplicates import DuplicateCheck, DuplicateResult, NearestMemory
 from aimem.wire.entities import AliasQuery, EntityFound, EntityOut, EntityRequest
+from aimem.wire.events import EventOut, EventsQuery, ResetOut, event_id, event_out
 from aimem.wire.forgetting import ForgetRequest, Forgotten, ForgottenMemory, NotRestored
 from aimem.wire.graph import (
     GraphQuery,
@@ -63,7 +64,26 @@ from aimem.wire.messages import (
     ReadRequest,
     inbox_message,
 )
-from aimem.wire.namespaces import NamespacesQuery, NamespaceStandard, NamespaceStandards
+from aimem.wire.namespaces import (
+    AccessOut,
+    AccessQuery,
+    AccessRow,
+    HistoryOut,
+    HistoryQuery,
+    InjectedStandard,
+    NamespaceQuery,
+    NamespacesQuery,
+    NamespaceStandard,
+    NamespaceStandards,
+    PastStandard,
+    PolicyOut,
+    StandardCleared,
+    StandardFields,
+    StandardQuery,
+    StandardRequest,
+    StandardSet,
+    policy_out,
+)
 from aimem.wire.recalled import ArmScore, Explanation, PeriodOut, RankingOut, RecallResult, ScoredMemory
 from aimem.wire.requests import (
     ArchiveRequest,
@@ -146,6 +166,9 @@ from aimem.wire.transfer import (
 
 __all__ = [
     "DOCUMENT_SCHEMA",
+    "AccessOut",
+    "AccessQuery",
+    "AccessRow",
     "ActName",
     "ActOut",
     "AgentOut",
@@ -192,6 +215,8 @@ __all__ = [
     "EntityOut",
     "EntityRequest",
     "ErrorOut",
+    "EventOut",
+    "EventsQuery",
     "ExpandRequest",
     "ExpandedQuery",
     "Explanation",
@@ -212,6 +237,8 @@ __all__ = [
     "GraphRow",
     "GroupOut",
     "Health",
+    "HistoryOut",
+    "HistoryQuery",
     "ImportArchived",
     "ImportMemory",
     "ImportRefusal",
@@ -222,6 +249,7 @@ __all__ = [
     "InboxQuery",
     "IndexQuery",
     "IndexStatus",
+    "InjectedStandard",
     "InvalidateRequest",
     "Invalidated",
     "IssuedKey",
@@ -241,6 +269,7 @@ __all__ = [
     "MemoryWithLinks",
     "MessageQuery",
     "NamespaceCount",
+    "NamespaceQuery",
     "NamespaceStandard",
     "NamespaceStandards",
     "NamespacesOut",
@@ -249,8 +278,10 @@ __all__ = [
     "NotRestored",
     "Notified",
     "NotifyRequest",
+    "PastStandard",
     "PastValidityOut",
     "PeriodOut",
+    "PolicyOut",
     "PromoteRequest",
     "Promoted",
     "PurgeQuery",
@@ -264,6 +295,7 @@ __all__ = [
     "ReindexRequest",
     "ReportsPage",
     "ReportsQuery",
+    "ResetOut",
     "ResolveRequest",
     "Resolved",
     "RestoreQuery",
@@ -279,6 +311,11 @@ __all__ = [
     "SearchResult",
     "Session",
     "SessionRequest",
+    "StandardCleared",
+    "StandardFields",
+    "StandardQuery",
+    "StandardRequest",
+    "StandardSet",
     "Stats",
     "Stored",
     "Taxonomy",
@@ -297,11 +334,14 @@ __all__ = [
     "digest_document",
     "digest_rows",
     "encode",
+    "event_id",
+    "event_out",
     "inbox_message",
     "key_out",
     "link_out",
     "memory_fields",
     "memory_out",
+    "policy_out",
     "to_builtins",
     "translated",
 ]
