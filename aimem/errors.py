@@ -36,6 +36,7 @@ class Code(StrEnum):
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     CONFIG_INVALID = "config_invalid"
     EXPORT_TOO_LARGE = "export_too_large"
+    WEBHOOK_URL = "webhook_url"
     # Refinements of Denied.
     RESERVED_NAMESPACE = "reserved_namespace"
     FOREIGN_HOST = "foreign_host"

@@ -17,6 +17,7 @@ from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
 from aimem.service.entities import entity_by_alias, register_entity
 from aimem.service.exporting import export
+from aimem.service.following import Follower, run_events
 from aimem.service.forgetting import forget
 from aimem.service.graph import kg_invalidate, kg_query, kg_timeline
 from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
@@ -58,6 +59,7 @@ from aimem.service.words import run_words, settle_words
 __all__ = [
     "Claim",
     "Cycle",
+    "Follower",
     "Node",
     "NodeStatus",
     "Once",
@@ -124,6 +126,7 @@ __all__ = [
     "restore",
     "roll_back",
     "run_cycle",
+    "run_events",
     "run_hooks",
     "run_indexer",
     "run_language",

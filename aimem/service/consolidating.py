@@ -27,9 +27,10 @@ from aimem.model import (
 )
 from aimem.ports import Connection
 from aimem.service.drafts import metadata_value, name_value
-from aimem.service.edit import free_name, link_fields, refuse_reserved, rows_of
+from aimem.service.edit import link_fields, refuse_reserved
 from aimem.service.lookup import exact
 from aimem.service.merging import Merged, merge_memories
+from aimem.service.names import free_name, rows_of
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.service.thinking import summarise
@@ -180,7 +181,7 @@ def replace_by_one(
     refuse_taken(transaction, memory_id)
     merged = merge_memories(sources)
     owner = recipe.author if merged.scope is Scope.PRIVATE else ""
-    away = archive_entries(transaction, sources, REASON + memory_id)
+    away = archive_entries(transaction, who, sources, REASON + memory_id)
     # The sources leave their names in this op: a title of theirs is free.
     leaving = {entry.key for entry in away}
     holder = memories.find_holder(transaction.conn, recipe.namespace, recipe.title, owner, visible_to(who))
@@ -206,10 +207,12 @@ def replace_by_one(
     )
 
 
-def archive_entries(transaction: Transaction, sources: Sequence[Memory], reason: str) -> list[Entry]:
+def archive_entries(
+    transaction: Transaction, who: Principal, sources: Sequence[Memory], reason: str
+) -> list[Entry]:
     """Entries that put memories away, each with all rows of its name."""
     away: FieldValue = ("archived", reason, transaction.now)
-    rows = dict.fromkeys(row for memory in sources for row in rows_of(transaction, memory))
+    rows = dict.fromkeys(row for memory in sources for row in rows_of(transaction, who, memory))
     return [transaction.change(MEMORY, row, {"lifecycle": away}) for row in rows]
 
 

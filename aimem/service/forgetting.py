@@ -99,7 +99,7 @@ def _forget(transaction: Transaction, node: Node, who: Principal, wanted: Filter
         entries: list[Entry] = []
         for one in found:
             # All rows of the name: a shadow left behind would come to light.
-            rows = memories.ids_of_name(conn, one.namespace, one.title, one.owner)
+            rows = memories.ids_of_name(conn, one.namespace, one.title, one.owner, visible)
             entries += [transaction.change(MEMORY, row, {"lifecycle": away}) for row in rows]
         return Forgotten(
             deleted=len(found), archived=True, dry_run=False, more=count > len(found), forget_id=forget_id,

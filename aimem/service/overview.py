@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from aimem import COMPATIBLE_WITH, __version__
 from aimem.errors import AimemError
@@ -30,9 +30,10 @@ class NodeStatus(Struct, frozen=True, kw_only=True):
 
 
 async def stats(node: Node, who: Principal) -> Stats:
-    """Counts of what the caller may see. Raises: Unavailable."""
-    found = await node.store.read(statistics.counts, visible_to(who), node.clock.now())
-    backlog = await node.store.read(embeddings.count_backlog)
+    """Counts of what the caller may see; what others write shows in none but the size. Raises: Unavailable."""
+    visible, now = visible_to(who), node.clock.now()
+    found = await node.store.read(statistics.counts, visible, now)
+    backlog = await node.store.read(embeddings.count_backlog_seen, visible, now)
     return Stats(
         total=sum(count for _, count in found.by_tier),
         by_tier=tuple(TierCount(tier=tier, count=count) for tier, count in found.by_tier),
@@ -41,9 +42,9 @@ async def stats(node: Node, who: Principal) -> Stats:
         links_count=found.links,
         db_size_bytes=node.store.file_bytes(),
         archived=found.archived,
-        tombstones=found.tombstones,
+        tombstones=UNSET if who.sights else found.tombstones,
         embedding_backlog=backlog,
-        op_log_count=found.ops,
+        op_log_count=UNSET if who.sights else found.ops,
     )
 
 
@@ -104,6 +105,7 @@ async def status(node: Node) -> NodeStatus:
             node.touches[0].statistics().current_buffer_used,
         ),
         _gauge("ai_memory_audit_queue", "Audit rows that wait for the store.", node.refusals.unwritten_count),
+        _gauge("ai_memory_event_readers", "Readers that follow the events.", node.happenings.reader_count),
         _gauge(
             "ai_memory_semantic", "1 if recall uses vectors, 0 if it is by keyword.", node.recaller.mode != "keyword"
         ),
@@ -114,6 +116,7 @@ async def status(node: Node) -> NodeStatus:
 
 def _counters(node: Node) -> list[Sample]:
     writer, did, refused = node.store.counts, node.counters, node.refusals.folding
+    follow = node.happenings
     table: tuple[tuple[str, str, float], ...] = (
         ("ai_memory_commits", "Transactions committed.", writer.groups),
         ("ai_memory_writes", "Write jobs committed or rolled back alone.", writer.jobs),
@@ -130,6 +133,8 @@ def _counters(node: Node) -> list[Sample]:
         ("ai_memory_refusals", "Requests that were refused and that the audit tells of.", refused.noted_count),
         ("ai_memory_refusals_folded", "Refusals that are counted in the row of another.", refused.folded_count),
         ("ai_memory_audit_dropped", "Audit rows lost: the store took none for too long.", node.refusals.dropped_count),
+        ("ai_memory_event_readers_dropped", "Readers cut off because they did not read.", follow.dropped_count),
+        ("ai_memory_event_readers_refused", "Readers refused because too many follow.", follow.refused_count),
         ("ai_memory_idempotent_replays", "Requests answered from an earlier answer.", did.idempotent_replays),
     )
     return [Sample(name=name, help=text, kind="counter", value=float(value)) for name, text, value in table]

@@ -66,7 +66,7 @@ async def recall(node: Node, who: Principal, request: RecallRequest) -> RecallRe
     if request.touch:
         touch_nowait(node, tuple(rows[i].id for i in kept))
     return RecallResult(
-        memories=tuple(_shown(found, ranked[i], rows[i], request) for i in kept),
+        memories=tuple(_shown(who, found, ranked[i], rows[i], request) for i in kept),
         count=len(kept),
         tokens_used=beside.tokens + sum(sizes[i] for i in kept),
         mode=found.mode,
@@ -132,10 +132,12 @@ async def _irrelevant(node: Node, question: Question, found: Candidates, wish: W
     return frozenset(no for no in fallen if nearness(wish.periods, evidence.rows[no].created_at) < 1.0)
 
 
-def _shown(found: Candidates, row: Ranked, memory: Memory, request: RecallRequest) -> ScoredMemory:
+def _shown(
+    who: Principal, found: Candidates, row: Ranked, memory: Memory, request: RecallRequest
+) -> ScoredMemory:
     return ScoredMemory(
         **memory_fields(memory),
         score=round(row.score, 3),
         contradicted_by=found.contradicted.get(memory.id, UNSET),
-        explanation=explanation_of(row, found.evidence) if request.explain else UNSET,
+        explanation=explanation_of(row, found.evidence, who) if request.explain else UNSET,
     )

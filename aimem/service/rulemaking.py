@@ -26,9 +26,10 @@ from aimem.model import (
     rules,
 )
 from aimem.service.drafts import metadata_value, name_value
-from aimem.service.edit import free_name, refuse_reserved
+from aimem.service.edit import refuse_reserved
 from aimem.service.gate import Gate
 from aimem.service.lookup import exact
+from aimem.service.names import free_name
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.service.standards import EMPTY, EVERYWHERE, TAG, shown_id

@@ -30,6 +30,7 @@ from aimem.wire.curation import (
 )
 from aimem.wire.duplicates import DuplicateCheck, DuplicateResult, NearestMemory
 from aimem.wire.entities import AliasQuery, EntityFound, EntityOut, EntityRequest
+from aimem.wire.events import EventOut, EventsQuery, ResetOut, event_id, event_out
 from aimem.wire.forgetting import ForgetRequest, Forgotten, ForgottenMemory, NotRestored
 from aimem.wire.graph import (
     GraphQuery,
@@ -205,6 +206,8 @@ __all__ = [
     "EntityOut",
     "EntityRequest",
     "ErrorOut",
+    "EventOut",
+    "EventsQuery",
     "ExpandRequest",
     "ExpandedQuery",
     "Explanation",
@@ -278,6 +281,7 @@ __all__ = [
     "ReindexRequest",
     "ReportsPage",
     "ReportsQuery",
+    "ResetOut",
     "ResolveRequest",
     "Resolved",
     "RestoreQuery",
@@ -313,6 +317,8 @@ __all__ = [
     "digest_document",
     "digest_rows",
     "encode",
+    "event_id",
+    "event_out",
     "inbox_message",
     "link_out",
     "memory_fields",

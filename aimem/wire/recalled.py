@@ -12,12 +12,13 @@ class ArmScore(Struct, kw_only=True):
     """What one arm of recall says of a memory.
 
     Attributes:
-      raw: BM25 (0 or more) or cosine (-1 to 1).
+      raw: BM25 (0 or more) or cosine (-1 to 1). BM25 is left out for who does not see everything: it would tell in
+        how many memories a word stands, hidden ones among them.
       scaled: the same between the worst (0) and the best (1) of the candidates that the arm knows.
       rank: place among these, from 1.
     """
 
-    raw: float
+    raw: float | UnsetType = UNSET
     scaled: float
     rank: int
 

@@ -190,7 +190,10 @@ class TierCount(Struct, kw_only=True):
 
 
 class Stats(Struct, kw_only=True):
-    """Counts of live rows; `expiring_soon` is within an hour; the size includes the write-ahead log."""
+    """Counts of live rows; `expiring_soon` is within an hour; the size includes the write-ahead log.
+
+    `tombstones` and `op_log_count` are the whole node's: they are left out for who does not see everything.
+    """
 
     total: int
     by_tier: tuple[TierCount, ...]
@@ -199,9 +202,9 @@ class Stats(Struct, kw_only=True):
     links_count: int
     db_size_bytes: int
     archived: int
-    tombstones: int
+    tombstones: int | UnsetType = UNSET
     embedding_backlog: int
-    op_log_count: int
+    op_log_count: int | UnsetType = UNSET
 
 
 class ArchivedOut(MemoryOut, kw_only=True):
