@@ -46,6 +46,10 @@ PARAMETERS: Final[dict[str, str]] = {
     "cursor": "Continue after a page: its next_cursor. Excludes offset.",
     "depth": "How many levels below the root are shown, 0 to 8; what lies deeper is counted where it is cut off.",
     "dry_run": "Only count.",
+    "after": "Id of the last event that is known; only what follows it. The header Last-Event-ID goes before it.",
+    "event": "Only these events: names between commas.",
+    "events.namespace": "Only what happens in this namespace and below it.",
+    "kind": "Only what happens to objects of these kinds: names between commas.",
     "explain": "Whether each memory comes with what its score is made of.",
     "floor": "Whether memories that have nothing to do with the context are left out (and counted in below_floor).",
     "limit": "At most this many.",
@@ -123,6 +127,8 @@ def _operation(route: Route, body_ref: dict[Any, Shape], answer_ref: dict[Any, S
     if route.answer is not None:
         shapes = [answer_ref[kind] for kind in (route.answer, *route.other_answers)]
         answer: dict[str, Any] = {JSON_TYPE: {"schema": shapes[0] if len(shapes) == 1 else {"anyOf": shapes}}}
+    elif route.media_type is not None:
+        answer = {route.media_type: {"schema": {"type": "string"}}}
     else:
         answer = _OPEN_ANSWER if route.path.endswith(".json") else _TEXT_ANSWER
     responses: dict[str, object] = {str(route.status): {"description": "Done.", "content": answer}}

@@ -43,7 +43,7 @@ from aimem.service.records import (
     record_entry,
 )
 from aimem.service.similarity import Duplicates, decide_duplicates
-from aimem.store import MEMORY, Clause, Transaction, linkage, memories
+from aimem.store import MEMORY, NO_STANDARD, Clause, Transaction, linkage, memories
 from aimem.wire import ActOut
 
 EVERYTHING: Final = Clause("1", {})
@@ -194,7 +194,7 @@ def set_tags(transaction: Transaction, node: Node, seen: Memory, tags: Sequence[
 
 
 def _live(transaction: Transaction, ids: Sequence[MemoryId]) -> list[Memory]:
-    found = [memories.find(transaction.conn, memory_id, transaction.now, EVERYTHING) for memory_id in ids]
+    found = [memories.find(transaction.conn, memory_id, transaction.now, NO_STANDARD) for memory_id in ids]
     return [row for row, memory_id in zip(found, ids, strict=True) if row is not None and row.id == memory_id]
 
 

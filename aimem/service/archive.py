@@ -29,6 +29,7 @@ from aimem.service.lifetimes import BATCH, purge_batch
 from aimem.service.names import free_name, owner_of, rows_of
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
+from aimem.service.standards import standing_for
 from aimem.service.writing import write_as
 from aimem.store import LIVE, MEMORY, Transaction, memories, statistics, visible_to
 from aimem.wire import (
@@ -96,6 +97,7 @@ def _archive(
             refuse_reserved(memory)
             rows = rows_of(transaction, who, memory)
             entries += [transaction.change(MEMORY, row, {"lifecycle": away}) for row in rows]
+        warning = standing_for(transaction.conn, (MemoryId(entry.key) for entry in entries))
         version = None
         for begin in range(0, len(entries), BATCH):
             version = str(transaction.emit("archive", entries[begin : begin + BATCH]))
@@ -105,6 +107,7 @@ def _archive(
             count=len(present),
             reason=reason,
             version=version or UNSET,
+            warning=warning or UNSET,
         )
 
     return answer_once(transaction, node, who, once, ArchiveResult, run)

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from aimem.errors import Conflict, InvalidRequest
+from aimem.errors import Code, Conflict, InvalidRequest
 from aimem.model import (
     AgentId,
     Entry,
@@ -35,7 +35,7 @@ from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.service.thinking import summarise
 from aimem.service.writing import write_as
-from aimem.store import LINK, LIVE, MEMORY, Transaction, idempotency, link_key_text, memories, visible_to
+from aimem.store import LINK, LIVE, MEMORY, Transaction, idempotency, link_key_text, memories, namespaces, visible_to
 from aimem.wire import Consolidated, ConsolidateRequest
 
 SOURCES_MIN: Final = 2
@@ -95,7 +95,8 @@ async def consolidate(
     """Store a new memory made of 2 to 100 others, and archive these, linked as what it is derived from.
 
     Without a summary the language model writes one, before the write and not within it.
-    Raises: NotFound for an unknown id, Conflict(name_taken) unless a source has the name, InvalidRequest, Denied,
+    Raises: NotFound for an unknown id, Conflict(name_taken) unless a source has the name, Conflict(is_standard) for
+      the standard of a namespace, InvalidRequest, Denied,
       Unavailable (needs_llm, llm_answer_unusable for a summary that has to be written).
     """
     ids, recipe = ids_of(request), recipe_of(request, who)
@@ -120,7 +121,18 @@ def _sources(conn: Connection, who: Principal, ids: Sequence[MemoryId], now: Ins
     _refuse_twice([memory.id for memory in sources])
     for memory in sources:
         refuse_reserved(memory)
+        _refuse_standard(conn, memory)
     return sources
+
+
+def _refuse_standard(conn: Connection, memory: Memory) -> None:
+    standing = namespaces.with_standard(conn, [memory.id], 1)
+    if standing:
+        raise Conflict(
+            f"{memory.id} is the standard of the namespace {standing[0]!r} and is not consolidated; set another "
+            "standard there first, or clear it",
+            code=Code.IS_STANDARD, field="ids", id=memory.id, namespace=standing[0],
+        )
 
 
 def _texts(sources: Sequence[Memory]) -> tuple[str, ...]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from msgspec import UNSET
+
 from aimem.errors import Code, Denied, InvalidRequest
 from aimem.model import (
     AgentId,
@@ -26,6 +28,7 @@ from aimem.service.lookup import exact, resolve
 from aimem.service.names import free_name, owner_of, rows_of
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
+from aimem.service.standards import standing_for
 from aimem.service.writing import write_as
 from aimem.store import LINK, LIVE, MEMORY, Transaction, link_key_text, memories, visible_to
 from aimem.wire import Deleted, Promoted, UpdatedMemory, UpdateMemory, memory_fields
@@ -175,8 +178,10 @@ def _delete(transaction: Transaction, node: Node, who: Principal, memory_id: str
     def run() -> Deleted:
         memory = exact(transaction.conn, memory_id, who, transaction.now)
         refuse_reserved(memory)
-        dot = transaction.emit("delete", [transaction.bury(MEMORY, each) for each in rows_of(transaction, who, memory)])
-        return Deleted(deleted=True, id=memory.id, version=str(dot))
+        rows = rows_of(transaction, who, memory)
+        warning = standing_for(transaction.conn, rows)
+        dot = transaction.emit("delete", [transaction.bury(MEMORY, each) for each in rows])
+        return Deleted(deleted=True, id=memory.id, version=str(dot), warning=warning or UNSET)
 
     return answer_once(transaction, node, who, once, Deleted, run)
 

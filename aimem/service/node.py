@@ -14,6 +14,7 @@ from aimem.language import LanguageModel, ModelState
 from aimem.model import DAY_S, Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
+from aimem.service.happenings import Happenings
 from aimem.service.refusals import Refusals
 from aimem.store import Store
 
@@ -31,6 +32,8 @@ class Policy(Struct, frozen=True, kw_only=True):
       body_max_bytes: of a request, for capabilities.
       tier: that was asked for.
       autonomous_hooks: whether the language model tags new memories and compares them with similar ones.
+      events_count: so many events are kept for those who follow them; and none for more than `events_days`.
+      webhooks_private: whether webhooks may lead to private addresses.
       pending_expiry_s: how long an action waits for its approval.
       curator_interval_s: between cycles of the curator in this process; None if it runs none.
     """
@@ -45,6 +48,9 @@ class Policy(Struct, frozen=True, kw_only=True):
     autonomous_hooks: bool = False
     curator_interval_s: float | None = None
     pending_expiry_s: float = 7 * DAY_S
+    events_count: int = 100_000
+    events_days: int = 7
+    webhooks_private: bool = False
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -99,6 +105,7 @@ class Node:
     Attributes:
       language: the language model, or None if the tier has none.
       language_state: what is known of it.
+      happenings: the latest events, for those who follow them.
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
       refusals: rows for the audit that no write of their own carries.
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
@@ -123,4 +130,5 @@ class Node:
     )
     refusals: Refusals = field(default_factory=Refusals)
     figures: list[Callable[[], tuple[Sample, ...]]] = field(default_factory=list)
+    happenings: Happenings = field(default_factory=Happenings)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

@@ -9,6 +9,7 @@ from aimem.store import (
     audit,
     curation,
     duplicates,
+    electorate,
     embeddings,
     entities,
     events,
@@ -31,7 +32,7 @@ from aimem.store import (
 from aimem.store.audit import AuditRow
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.digest import digest
-from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
+from aimem.store.filters import NO_STANDARD, Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
 from aimem.store.kinds import (
     AGENT,
@@ -66,6 +67,7 @@ __all__ = [
     "LOCK_SUFFIX",
     "MEMORY",
     "NAMESPACE",
+    "NO_STANDARD",
     "OP_MAX_BYTES",
     "PENDING",
     "REMARK",
@@ -94,6 +96,7 @@ __all__ = [
     "digest",
     "duplicates",
     "effective_expiry",
+    "electorate",
     "embeddings",
     "entities",
     "events",

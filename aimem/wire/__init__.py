@@ -30,6 +30,7 @@ from aimem.wire.curation import (
 )
 from aimem.wire.duplicates import DuplicateCheck, DuplicateResult, NearestMemory
 from aimem.wire.entities import AliasQuery, EntityFound, EntityOut, EntityRequest
+from aimem.wire.events import EventOut, EventsQuery, ResetOut, event_id, event_out
 from aimem.wire.forgetting import ForgetRequest, Forgotten, ForgottenMemory, NotRestored
 from aimem.wire.graph import (
     GraphQuery,
@@ -52,7 +53,26 @@ from aimem.wire.messages import (
     ReadRequest,
     inbox_message,
 )
-from aimem.wire.namespaces import NamespacesQuery, NamespaceStandard, NamespaceStandards
+from aimem.wire.namespaces import (
+    AccessOut,
+    AccessQuery,
+    AccessRow,
+    HistoryOut,
+    HistoryQuery,
+    InjectedStandard,
+    NamespaceQuery,
+    NamespacesQuery,
+    NamespaceStandard,
+    NamespaceStandards,
+    PastStandard,
+    PolicyOut,
+    StandardCleared,
+    StandardFields,
+    StandardQuery,
+    StandardRequest,
+    StandardSet,
+    policy_out,
+)
 from aimem.wire.recalled import ArmScore, Explanation, PeriodOut, RankingOut, RecallResult, ScoredMemory
 from aimem.wire.requests import (
     ArchiveRequest,
@@ -135,6 +155,9 @@ from aimem.wire.transfer import (
 
 __all__ = [
     "DOCUMENT_SCHEMA",
+    "AccessOut",
+    "AccessQuery",
+    "AccessRow",
     "ActName",
     "ActOut",
     "AgentOut",
@@ -181,6 +204,8 @@ __all__ = [
     "EntityOut",
     "EntityRequest",
     "ErrorOut",
+    "EventOut",
+    "EventsQuery",
     "ExpandRequest",
     "ExpandedQuery",
     "Explanation",
@@ -201,6 +226,8 @@ __all__ = [
     "GraphRow",
     "GroupOut",
     "Health",
+    "HistoryOut",
+    "HistoryQuery",
     "ImportArchived",
     "ImportMemory",
     "ImportRefusal",
@@ -211,6 +238,7 @@ __all__ = [
     "InboxQuery",
     "IndexQuery",
     "IndexStatus",
+    "InjectedStandard",
     "InvalidateRequest",
     "Invalidated",
     "LinkOut",
@@ -225,6 +253,7 @@ __all__ = [
     "MemoryWithLinks",
     "MessageQuery",
     "NamespaceCount",
+    "NamespaceQuery",
     "NamespaceStandard",
     "NamespaceStandards",
     "NamespacesOut",
@@ -233,8 +262,10 @@ __all__ = [
     "NotRestored",
     "Notified",
     "NotifyRequest",
+    "PastStandard",
     "PastValidityOut",
     "PeriodOut",
+    "PolicyOut",
     "PromoteRequest",
     "Promoted",
     "PurgeQuery",
@@ -248,6 +279,7 @@ __all__ = [
     "ReindexRequest",
     "ReportsPage",
     "ReportsQuery",
+    "ResetOut",
     "ResolveRequest",
     "Resolved",
     "RestoreQuery",
@@ -260,6 +292,11 @@ __all__ = [
     "SearchResult",
     "Session",
     "SessionRequest",
+    "StandardCleared",
+    "StandardFields",
+    "StandardQuery",
+    "StandardRequest",
+    "StandardSet",
     "Stats",
     "Stored",
     "Taxonomy",
@@ -278,10 +315,13 @@ __all__ = [
     "digest_document",
     "digest_rows",
     "encode",
+    "event_id",
+    "event_out",
     "inbox_message",
     "link_out",
     "memory_fields",
     "memory_out",
+    "policy_out",
     "to_builtins",
     "translated",
 ]

@@ -119,11 +119,12 @@ class SearchResult(Struct, kw_only=True):
 
 
 class Deleted(Struct, kw_only=True):
-    """Answer to a delete (of a memory or a link)."""
+    """Answer to a delete (of a memory or a link); `warning` if the memory was the standard of a namespace."""
 
     deleted: bool
     id: str | UnsetType = UNSET
     version: str | UnsetType = UNSET
+    warning: str | UnsetType = UNSET
 
 
 class Promoted(Struct, kw_only=True):
@@ -216,13 +217,14 @@ class ArchivedPage(Struct, kw_only=True):
 
 
 class ArchiveResult(Struct, kw_only=True):
-    """Answer to archiving by ids."""
+    """Answer to archiving by ids; `warning` if one of the memories was the standard of a namespace."""
 
     archived: tuple[str, ...]
     missing: tuple[str, ...]
     count: int
     reason: str
     version: str | UnsetType = UNSET
+    warning: str | UnsetType = UNSET
 
 
 class Restored(Struct, kw_only=True):
