@@ -25,6 +25,9 @@ UNREADABLE: Final = "unreadable"
 REFUSED: Final = ((Level.REGISTERED, STRANGER), (Level.OWNER, MEMBER), (UNREADABLE, OWNER))
 ASKED: Final = ((Level.APPROVE, OWNER),)
 GRANTED: Final = ((Level.ANY, STRANGER), (Level.REGISTERED, MEMBER), (Level.OWNER, OWNER))
+MAKING: Final = frozenset({"remember", "remember_many", "import_memories", "register_entity"})
+"""They make something new, wherever their caller looks."""
+
 ROWS_A_REQUEST: Final = 500
 
 
@@ -205,6 +208,10 @@ async def test_no_door_changes_what_its_caller_may_not_see(node: Node) -> None:
         after = await node.store.read(lambda conn, ids=rows: [load_object(conn, MEMORY, row) for row in ids])
         assert after == before, f"{one}: {answer.text}"
         assert "The words of" not in answer.text, one
+        if one.case.route not in MAKING:
+            nowhere = Place(one.place.label[::-1])
+            other = await knock(node, one.case.route, stranger, one.case.ask(nowhere))
+            assert other.text.replace(nowhere.label, one.place.label) == answer.text, one
     links = await node.store.read(
         lambda conn: conn.execute("SELECT count(*) FROM links WHERE present = 1 AND valid_until IS NULL").fetchone())
     assert links == (len(asked),)
