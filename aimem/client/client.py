@@ -9,6 +9,7 @@ from aimem.client.duplicates import DuplicateCalls
 from aimem.client.entities import EntityCalls
 from aimem.client.graph import GraphCalls
 from aimem.client.memories import MemoryCalls
+from aimem.client.subscriptions import SubscriptionCalls
 from aimem.client.taxonomy import TaxonomyCalls
 from aimem.client.thinking import ThinkingCalls
 from aimem.client.transfer import TransferCalls
@@ -25,6 +26,7 @@ class Client(
     DuplicateCalls,
     EntityCalls,
     CurationCalls,
+    SubscriptionCalls,
     TransferCalls,
     UpkeepCalls,
 ):

@@ -81,15 +81,19 @@ from aimem.model.op import (
     unpack_entries,
 )
 from aimem.model.principal import CURATOR, SYSTEM, Credential, Principal, Role
-from aimem.model.sight import Ground, Sight
+from aimem.model.sight import Ground, Sight, Spot
+from aimem.model.subscription import EVENT_PREFIX, EVERY_EVENT, NOWHERE, Subscription
 from aimem.model.words import Words
 
 __all__ = [
     "CURATOR",
     "DAY_S",
+    "EVENT_PREFIX",
+    "EVERY_EVENT",
     "GLOBAL",
     "HLC_MAX",
     "MAX_OP_ENTRIES",
+    "NOWHERE",
     "SECOND_US",
     "SYSTEM",
     "SYSTEM_AGENT",
@@ -135,9 +139,11 @@ __all__ = [
     "Role",
     "Scope",
     "Sight",
+    "Spot",
     "Stamp",
     "StreamHead",
     "StreamId",
+    "Subscription",
     "Tier",
     "Vector",
     "Verb",

@@ -12,6 +12,7 @@ from aimem.service.bulk import remember_many
 from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
 from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
+from aimem.service.delivering import run_webhooks
 from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
 from aimem.service.entities import entity_by_alias, register_entity
@@ -43,6 +44,7 @@ from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
 from aimem.service.session import start_session
+from aimem.service.subscriptions import list_deliveries, list_subscriptions, redeliver, subscribe, unsubscribe
 from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
     expand_query,
@@ -101,7 +103,9 @@ __all__ = [
     "links_of",
     "list_agents",
     "list_archive",
+    "list_deliveries",
     "list_memories",
+    "list_subscriptions",
     "look_for_language",
     "mark_read",
     "namespaces",
@@ -112,6 +116,7 @@ __all__ = [
     "promote",
     "purge_archive",
     "recall",
+    "redeliver",
     "register_agent",
     "register_entity",
     "reindex",
@@ -128,6 +133,7 @@ __all__ = [
     "run_language",
     "run_refusals",
     "run_touches",
+    "run_webhooks",
     "run_words",
     "search",
     "settle_words",
@@ -136,10 +142,12 @@ __all__ = [
     "start_session",
     "stats",
     "status",
+    "subscribe",
     "suggest_tags",
     "summarise",
     "tidy",
     "unlink",
+    "unsubscribe",
     "update",
     "write_refusals",
 ]

@@ -15,6 +15,7 @@ from aimem.model import DAY_S, Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
 from aimem.service.happenings import Happenings
+from aimem.service.post import Post
 from aimem.service.refusals import Refusals
 from aimem.store import Store
 
@@ -106,6 +107,7 @@ class Node:
       language: the language model, or None if the tier has none.
       language_state: what is known of it.
       happenings: the latest events, for those who follow them.
+      post: what waits to be sent to subscribers.
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
       refusals: rows for the audit that no write of their own carries.
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
@@ -131,4 +133,5 @@ class Node:
     refusals: Refusals = field(default_factory=Refusals)
     figures: list[Callable[[], tuple[Sample, ...]]] = field(default_factory=list)
     happenings: Happenings = field(default_factory=Happenings)
+    post: Post = field(default_factory=Post)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

@@ -25,6 +25,7 @@ from aimem.api.routes import (
     messages,
     node,
     session,
+    subscriptions,
     taxonomy,
     thinking,
     transfer,
@@ -52,5 +53,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *messages.ROUTES,
     *session.ROUTES,
     *events.ROUTES,
+    *subscriptions.ROUTES,
 )
 """Every route of this surface; `{memory_id}` takes one segment, a slash inside an id is sent as %2F."""

@@ -19,6 +19,7 @@ from aimem.mcp.tools import (
     memories,
     messages,
     session,
+    subscriptions,
     taxonomy,
     thinking,
     upkeep,
@@ -40,6 +41,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
         upkeep.TOOLS,
         agents.TOOLS,
         messages.TOOLS,
+        subscriptions.TOOLS,
         session.TOOLS,
     )
     for tool in table
