@@ -49,6 +49,8 @@ class Code(StrEnum):
     # Refinements of Conflict.
     NAME_TAKEN = "name_taken"
     ID_TAKEN = "id_taken"
+    LOCKS_OUT = "locks_out"
+    IS_STANDARD = "is_standard"
     # Refinements of Unavailable.
     STORAGE_FULL = "storage_full"
     STORAGE_READ_ONLY = "storage_read_only"

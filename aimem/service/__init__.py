@@ -5,6 +5,7 @@ line), hold SQL, or own a deadline.
 """
 
 from aimem.service.abilities import capabilities
+from aimem.service.access import access, namespace_history
 from aimem.service.agents import list_agents, register_agent, remove_agent
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.autoconsolidate import auto_consolidate
@@ -33,8 +34,6 @@ from aimem.service.overview import (
     NodeStatus,
     health,
     namespaces,
-    standard_of,
-    standards_for,
     stats,
     status,
 )
@@ -43,7 +42,9 @@ from aimem.service.refusals import Claim, note_refusal, run_refusals, write_refu
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
+from aimem.service.rulemaking import clear_standard, set_standard
 from aimem.service.session import start_session
+from aimem.service.standards import standard_of, standards_for
 from aimem.service.subscriptions import list_deliveries, list_subscriptions, redeliver, subscribe, unsubscribe
 from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
@@ -66,6 +67,7 @@ __all__ = [
     "Once",
     "Policy",
     "Sample",
+    "access",
     "archive",
     "archive_stats",
     "auto_consolidate",
@@ -73,6 +75,7 @@ __all__ = [
     "begin_cycle",
     "capabilities",
     "check_duplicate",
+    "clear_standard",
     "collect",
     "consolidate",
     "contradictions",
@@ -108,6 +111,7 @@ __all__ = [
     "list_subscriptions",
     "look_for_language",
     "mark_read",
+    "namespace_history",
     "namespaces",
     "note_metadata",
     "note_refusal",
@@ -136,6 +140,7 @@ __all__ = [
     "run_webhooks",
     "run_words",
     "search",
+    "set_standard",
     "settle_words",
     "standard_of",
     "standards_for",
