@@ -20,8 +20,6 @@ from aimem.ports import Connection
 from aimem.service.following import memory_of
 from aimem.service.node import Node
 from aimem.store import KEY, SUBSCRIPTION, deliveries, events, subscriptions
-from aimem.store.deliveries import Delivery
-from aimem.store.subscriptions import Subscriber
 from aimem.webhooks import Letter, Sender
 from aimem.wire import WebhookBody, encode, event_id, event_out
 
@@ -81,7 +79,7 @@ async def _spread(node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_
         no = end
 
 
-def _where_it_was_left(conn: Connection) -> tuple[int, list[Subscriber]]:
+def _where_it_was_left(conn: Connection) -> tuple[int, list[subscriptions.Subscriber]]:
     audience = subscriptions.subscribers(conn)
     # What happened before anybody subscribed concerns nobody.
     return deliveries.cursor(conn) if audience else events.bounds(conn).last, audience
@@ -98,7 +96,7 @@ async def _wait_beyond(node: Node, no: int) -> None:
     await node.happenings.wait_beyond(no)
 
 
-async def _note(node: Node, found: Sequence[Delivery], end: int) -> None:
+async def _note(node: Node, found: Sequence[deliveries.Delivery], end: int) -> None:
     while True:
         try:
             dropped = (await node.store.write(deliveries.add, found, end)).value
@@ -120,20 +118,22 @@ async def _forget_gone(node: Node) -> None:
             log.warning("webhooks.wait", extra={"reason": error.code.value})
 
 
-def _deliveries_of(node: Node, event: Event, audience: Sequence[Subscriber]) -> Iterator[Delivery]:
+def _deliveries_of(
+    node: Node, event: Event, audience: Sequence[subscriptions.Subscriber]
+) -> Iterator[deliveries.Delivery]:
     now = node.clock.now()
     for subscriber in audience:
         name = _told(subscriber, event, now)
         if name is not None:
             delivery_id = new_memory_id(node.chance.rng)
             body = _body(node, event, name, subscriber.subscription.id, delivery_id)
-            yield Delivery(
+            yield deliveries.Delivery(
                 id=delivery_id, subscription_id=subscriber.subscription.id, event_no=event.no, body=encode(body),
                 next_at=now, made_at=now,
             )
 
 
-def _told(subscriber: Subscriber, event: Event, now: Instant) -> EventName | None:
+def _told(subscriber: subscriptions.Subscriber, event: Event, now: Instant) -> EventName | None:
     names = (subscriber.subscription.told_of(event, who) for who in subscriber.principals(now))
     return next((name for name in names if name is not None), None)
 
@@ -165,7 +165,7 @@ async def _serve(node: Node, sender: Sender, subscription_id: str) -> None:
         node.post.end_nowait(subscription_id)
 
 
-async def _is_due(node: Node, delivery: Delivery) -> bool:
+async def _is_due(node: Node, delivery: deliveries.Delivery) -> bool:
     """Wait for the moment of a delivery. Returns: false if meanwhile something else may come before it."""
     if delivery.next_at is None:
         return False
@@ -178,7 +178,7 @@ async def _is_due(node: Node, delivery: Delivery) -> bool:
     return True
 
 
-async def _try(node: Node, sender: Sender, delivery: Delivery) -> None:
+async def _try(node: Node, sender: Sender, delivery: deliveries.Delivery) -> None:
     now = node.clock.now()
     subscriber = await node.store.read(_still, delivery, now)
     try:
@@ -202,7 +202,7 @@ async def _try(node: Node, sender: Sender, delivery: Delivery) -> None:
         await trio.sleep(STORE_PAUSE_S)
 
 
-def _still(conn: Connection, delivery: Delivery, now: Instant) -> Subscriber | None:
+def _still(conn: Connection, delivery: deliveries.Delivery, now: Instant) -> subscriptions.Subscriber | None:
     """The subscriber, if it is still there and may still be told of the event."""
     found = subscriptions.subscriber(conn, delivery.subscription_id)
     if found is None or next(found.principals(now), None) is None:
@@ -213,7 +213,7 @@ def _still(conn: Connection, delivery: Delivery, now: Instant) -> Subscriber | N
     return found
 
 
-def _letter(node: Node, subscriber: Subscriber, delivery: Delivery, now: Instant) -> Letter:
+def _letter(node: Node, subscriber: subscriptions.Subscriber, delivery: deliveries.Delivery, now: Instant) -> Letter:
     body = msgspec.structs.replace(
         msgspec.json.decode(delivery.body, type=WebhookBody), delivered_at=format_instant(now),
         attempt=delivery.attempt_count + 1,

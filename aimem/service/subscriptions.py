@@ -27,8 +27,6 @@ from aimem.service.once import answer_once, fresh_id
 from aimem.service.refusals import note_refusal
 from aimem.service.writing import write_as
 from aimem.store import SUBSCRIPTION, Transaction, deliveries, subscriptions
-from aimem.store.deliveries import Delivery, DeliveryState
-from aimem.store.subscriptions import Fare
 from aimem.webhooks import Reach, parse_target, signing_key
 from aimem.wire import (
     DeliveriesOut,
@@ -196,21 +194,21 @@ async def list_subscriptions(node: Node, who: Principal, query: SubscriptionsQue
         fares = subscriptions.fares(conn, [one.id for one in page])
         return SubscriptionsOut(
             count=len(page), total=subscriptions.count(conn, maker)[1],
-            subscriptions=tuple(_shown(conn, one, fares.get(one.id, Fare())) for one in page),
+            subscriptions=tuple(_shown(conn, one, fares.get(one.id, subscriptions.Fare())) for one in page),
         )
 
     return await node.store.read(read)
 
 
-def _shown(conn: Connection, one: Subscription, fare: Fare) -> SubscriptionOut:
+def _shown(conn: Connection, one: Subscription, fare: subscriptions.Fare) -> SubscriptionOut:
     sent_at = fare.last_dispatched_at
     return SubscriptionOut(
         id=one.id, url=one.url, events=events_text(one), namespace=one.namespace,
         namespace_filter=one.namespace_filter, agent_filter=one.agent_filter, agent_id=one.created_by,
         created_by=one.created_by, created_at=format_instant(one.created_at), dispatch_count=fare.dispatch_count,
         failure_count=fare.failure_count, dropped_count=fare.dropped_count,
-        waiting_count=deliveries.count(conn, one.id, DeliveryState.WAITING),
-        dead_count=deliveries.count(conn, one.id, DeliveryState.DEAD),
+        waiting_count=deliveries.count(conn, one.id, deliveries.DeliveryState.WAITING),
+        dead_count=deliveries.count(conn, one.id, deliveries.DeliveryState.DEAD),
         last_dispatched_at=None if sent_at is None else format_instant(sent_at), last_error=fare.last_error,
         signed=one.signing_key is not None, sent=one.is_sent,
     )
@@ -220,7 +218,7 @@ async def list_deliveries(
     node: Node, who: Principal, subscription_id: str, query: DeliveriesQuery
 ) -> DeliveriesOut:
     """Deliveries of a subscription that wait or were given up. Raises: InvalidRequest, NotFound, Unavailable."""
-    state = rules.choice(DeliveryState, query.state, field="state")
+    state = rules.choice(deliveries.DeliveryState, query.state, field="state")
     limit = rules.bounded(query.limit, 0, PAGE_MAX, field="limit")
     offset = rules.bounded(query.offset, 0, 2**31, field="offset")
     whole = rules.memory_id(subscription_id)
@@ -235,11 +233,12 @@ async def list_deliveries(
     return await node.store.read(read)
 
 
-def _delivery(node: Node, one: Delivery) -> DeliveryOut:
+def _delivery(node: Node, one: deliveries.Delivery) -> DeliveryOut:
     body = msgspec.json.decode(one.body, type=WebhookBody)
+    state = deliveries.DeliveryState.DEAD if one.next_at is None else deliveries.DeliveryState.WAITING
     return DeliveryOut(
         id=one.id, event_id=event_id(node.store.stream, one.event_no), event=body.event, memory_id=body.memory_id,
-        namespace=body.namespace, state=(DeliveryState.DEAD if one.next_at is None else DeliveryState.WAITING).value,
+        namespace=body.namespace, state=state.value,
         attempts=one.attempt_count, next_attempt_at=UNSET if one.next_at is None else format_instant(one.next_at),
         last_error=one.last_error or UNSET, made_at=format_instant(one.made_at),
     )

@@ -53,6 +53,12 @@ class UnsubscribeQuery(Struct, kw_only=True):
     namespace: str | None = None
 
 
+class OneSubscriptionQuery(Struct, kw_only=True):
+    """Query of DELETE /subscriptions/{id}: `agent_id` is the caller."""
+
+    agent_id: str | None = None
+
+
 class Unsubscribed(Struct, kw_only=True):
     """Answer to it; `count` subscriptions were taken back, `id` is the first of them, or what was asked for."""
 

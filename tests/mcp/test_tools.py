@@ -18,7 +18,10 @@ HOUSE = (
     "archive_list", "archive_purge", "archive_restore", "archive_stats", "capabilities", "forget", "consolidate",
     "expand_query", "auto_tag", "detect_contradiction",
 )
-AGENTS = ("agent_register", "agent_list", "notify", "inbox", "session_start")
+AGENTS = (
+    "agent_register", "agent_list", "notify", "inbox", "session_start", "subscribe", "unsubscribe",
+    "list_subscriptions",
+)
 GRAPH = (
     "kg_timeline", "kg_invalidate", "kg_query", "entity_register", "entity_get_by_alias", "get_taxonomy",
     "check_duplicate",

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec.structs import replace
-
 from aimem import service
 from aimem.api.route import Call, Effect, Route
 from aimem.errors import Code
 from aimem.wire import (
     DeliveriesOut,
     DeliveriesQuery,
+    OneSubscriptionQuery,
     Redelivered,
     RedeliverRequest,
     Subscribed,
@@ -36,9 +35,9 @@ async def unsubscribe(call: Call[UnsubscribeQuery, None]) -> Unsubscribed:
     return await service.unsubscribe(call.node, call.who, call.query, call.once)
 
 
-async def unsubscribe_one(call: Call[UnsubscribeQuery, None]) -> Unsubscribed:
+async def unsubscribe_one(call: Call[OneSubscriptionQuery, None]) -> Unsubscribed:
     """The same, the id in the path."""
-    query = replace(call.query, id=call.path["subscription_id"], namespace=None)
+    query = UnsubscribeQuery(id=call.path["subscription_id"], agent_id=call.query.agent_id)
     return await service.unsubscribe(call.node, call.who, query, call.once)
 
 
@@ -76,7 +75,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         method="DELETE", path="/api/v1/subscriptions/{subscription_id}", name="unsubscribe_one",
-        handler=unsubscribe_one, query=UnsubscribeQuery, answer=Unsubscribed,
+        handler=unsubscribe_one, query=OneSubscriptionQuery, answer=Unsubscribed,
         summary="Take a subscription back; the id is in the path.", effect=Effect.WRITE_ONCE, errors=(Code.DENIED,),
     ),
     Route(
