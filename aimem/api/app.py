@@ -21,20 +21,20 @@ from werkzeug.exceptions import (
 )
 
 from aimem.api.exchange import EXCHANGE_KEY, log_failure, rimmed
-from aimem.api.guard import CREDENTIAL_KEY, AsgiApp, Receive, Scope, Send, guarded, make_policy
+from aimem.api.guard import AGENT_HEADER, CALLER_KEY, AsgiApp, Receive, Scope, Send, guarded, make_policy
 from aimem.api.headers import heeded, packed, request_class, unpacked
 from aimem.api.metrics import Metrics
 from aimem.api.openapi import openapi_document
 from aimem.api.queries import decode_query, parse_query, percent_decoded
-from aimem.api.refusals import JSON_TYPE, Reply, refusal
+from aimem.api.refusals import JSON_TYPE, Reply, Stream, refusal, status_of
 from aimem.api.route import Access, Call, Effect, Route, Surface
 from aimem.api.routes import ROUTES
 from aimem.api.single import single
 from aimem.config import ApiConfig
-from aimem.errors import AimemError, Bug, Code, InvalidRequest, Unavailable
+from aimem.errors import AimemError, Bug, Code, Denied, InvalidRequest, Unavailable
 from aimem.errors import NotFound as NoSuchThing
-from aimem.model import AgentId, Credential, Principal, rules
-from aimem.service import Node, Once
+from aimem.model import AgentId, Caller, Principal, rules
+from aimem.service import Node, Once, note_refusal
 from aimem.wire import decode_body, encode
 
 
@@ -74,7 +74,7 @@ def make_app(
     app.register_error_handler(HTTPException, _framework_refusal)
     policy = make_policy(settings.api_key, (route.path for route in table if route.access is Access.OPEN))
     # hypercorn's TypedDicts stand against open mappings.
-    behind = guarded(_beside(app.asgi_app, beside or {}), policy)  # type: ignore[arg-type]
+    behind = guarded(_beside(app.asgi_app, beside or {}), policy, node)  # type: ignore[arg-type]
     # Replacing asgi_app is Quart's documented way to put a middleware before it.
     app.asgi_app = rimmed(  # type: ignore[method-assign,assignment]
         behind, metrics=metrics, rng=node.chance.rng, is_stopping=is_stopping
@@ -95,23 +95,26 @@ def _beside(app: AsgiApp, others: Mapping[str, AsgiApp]) -> AsgiApp:
 def _view(route: Route, node: Node, surface: Surface) -> Callable[..., Awaitable[Response]]:
     async def view(**encoded: str) -> Response:
         request.scope[EXCHANGE_KEY].route = route.path  # type: ignore[typeddict-item]  # the rim's own key
+        reply: Reply | Stream
         try:
             reply = await _within_deadline(route, node, surface, encoded)
         except AimemError as error:
             reply = refusal(error)
-            if reply.status == 500:
+            if status_of(error) == 500:
                 log_failure(error, route=route.path)
         except RequestEntityTooLarge:
             reply = refusal(_too_large(route.body_limit_bytes or surface.settings.body_max_bytes))
         except Exception as error:  # noqa: BLE001  # a door's last line
             log_failure(error, route=route.path)
             reply = refusal(Bug("internal error"))
-        return _response(reply) if route.body_limit_bytes is None else _packed_response(reply)
+        if route.body_limit_bytes is not None and isinstance(reply, Reply):
+            reply = _packed(reply)
+        return _response(reply)
 
     return view
 
 
-async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: dict[str, str]) -> Reply:
+async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: dict[str, str]) -> Reply | Stream:
     deadline_s = surface.settings.request_deadline_s
     outcome = {} if route.effect is Effect.READ else {"outcome": "not_applied"}
     try:
@@ -121,13 +124,23 @@ async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: 
                 # From here on a write may be on its way: whether the deadline came before its commit is not known here.
                 outcome = {"outcome": "indeterminate"}
             async with heeded(request, node):
-                answer = await route.handler(call)
+                answer = await _handled(route, call)
     except trio.TooSlowError:
         raise Unavailable(
             f"no answer within {deadline_s:g} s; try again, a write with the same Idempotency-Key",
             code=Code.DEADLINE_EXCEEDED, **outcome,
         ) from None
-    return answer if isinstance(answer, Reply) else Reply(status=route.status, content=encode(answer))
+    return answer if isinstance(answer, Reply | Stream) else Reply(status=route.status, content=encode(answer))
+
+
+async def _handled(route: Route, call: Call[object, object]) -> object:
+    try:
+        return await route.handler(call)
+    except Denied as error:
+        # What the gate refused inside a write it noted itself; this is what was refused before.
+        if not error.is_noted:
+            note_refusal(call.node, call.who, action=route.name, rule=error.code)
+        raise
 
 
 async def _read_call(
@@ -143,17 +156,21 @@ async def _read_call(
     data = unpacked(request, data, own_limit_bytes=route.body_limit_bytes)
     body = None if route.body is None or (not data and not route.body_required) else _body(request, route, data)
     once = _once(request, data) if route.effect is Effect.WRITE_ONCE else None
-    return Call(node=node, who=who, query=query, body=body, path=path, once=once, surface=surface)
+    return Call(
+        node=node, who=who, query=query, body=body, path=path, once=once, surface=surface,
+        last_event_id=single(request, "Last-Event-ID") or "",
+    )
 
 
 def _principal(incoming: Request, node: Node) -> Principal:
-    claimed = (single(incoming, "X-Agent-Id") or "").strip()
-    agent = (
-        rules.agent_id(claimed, field="X-Agent-Id") if claimed
-        else AgentId(f"anonymous:req-{node.chance.rng.getrandbits(32):08x}")
+    claimed = (single(incoming, AGENT_HEADER) or "").strip()
+    caller: Caller = incoming.scope[CALLER_KEY]  # type: ignore[typeddict-item]  # the guard's own key
+    named = caller.agent_id or (rules.agent_id(claimed, field=AGENT_HEADER) if claimed else None)
+    return Principal(
+        agent_id=named or AgentId(f"anonymous:req-{node.chance.rng.getrandbits(32):08x}"),
+        credential=caller.credential, role=caller.role, home=caller.home, key_id=caller.key_id,
+        is_anonymous=named is None,
     )
-    credential: Credential = incoming.scope[CREDENTIAL_KEY]  # type: ignore[typeddict-item]  # the guard's own key
-    return Principal(agent_id=agent, credential=credential, is_anonymous=not claimed)
 
 
 def _body(incoming: Request, route: Route, data: bytes) -> object:
@@ -185,15 +202,19 @@ def _once(incoming: Request, data: bytes) -> Once | None:
     return Once(key=rules.idempotency_key(key), request_hash=sha256(head + data).digest())
 
 
-def _response(reply: Reply) -> Response:
+def _response(reply: Reply | Stream) -> Response:
+    if isinstance(reply, Stream):
+        # A HEAD is answered by the same view, and has no body to wait for.
+        pieces = b"" if request.method == "HEAD" else reply.pieces
+        return Response(pieces, 200, content_type=reply.media_type)
     return Response(reply.content, reply.status, dict(reply.headers), content_type=reply.media_type)
 
 
-def _packed_response(reply: Reply) -> Response:
+def _packed(reply: Reply) -> Reply:
     small = packed(request, reply.content)
     if small is None:
-        return _response(reply)
-    return _response(replace(reply, content=small, headers=(*reply.headers, ("Content-Encoding", "gzip"))))
+        return reply
+    return replace(reply, content=small, headers=(*reply.headers, ("Content-Encoding", "gzip")))
 
 
 def _too_large(limit_bytes: int) -> InvalidRequest:
