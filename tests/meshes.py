@@ -37,6 +37,7 @@ class World:
       mute: (from, to): requests arrive and their answers are lost.
       hung: names of nodes that take requests and never answer.
       garbled: names of nodes that answer nonsense.
+      late: name -> seconds before its requests are looked at, with what is known by then.
     """
 
     def __init__(self, nursery: trio.Nursery) -> None:
@@ -46,6 +47,7 @@ class World:
         self.mute: set[tuple[str, str]] = set()
         self.hung: set[str] = set()
         self.garbled: set[str] = set()
+        self.late: dict[str, float] = {}
         self.asked: list[tuple[str, str, int]] = []
         self.nursery = nursery
 
@@ -59,6 +61,7 @@ class World:
             faults.clear()
         self.hung.clear()
         self.garbled.clear()
+        self.late.clear()
 
     async def serve(self, name: str, request: httpx.Request) -> httpx.Response:
         """Answer as a node's surface does, as far as peers are concerned."""
@@ -92,6 +95,7 @@ class Wire(httpx.AsyncBaseTransport):
             answers.append(await world.serve(to, request))
             done.set()
 
+        await trio.sleep(world.late.get(to, 0.0))
         world.nursery.start_soon(run)
         await done.wait()
         if to in world.hung:

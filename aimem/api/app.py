@@ -8,10 +8,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import cache
 from hashlib import sha256
-from types import UnionType
 
 import trio
-from msgspec import Struct
 from msgspec.structs import replace
 from quart import Request, Response, request
 from quart_trio import QuartTrio
@@ -23,18 +21,20 @@ from werkzeug.exceptions import (
 )
 
 from aimem.api.exchange import EXCHANGE_KEY, log_failure, rimmed
-from aimem.api.guard import CREDENTIAL_KEY, AsgiApp, Receive, Scope, Send, guarded, make_policy
+from aimem.api.guard import AGENT_HEADER, CALLER_KEY, AsgiApp, Receive, Scope, Send, guarded, make_policy
+from aimem.api.headers import heeded, packed, request_class, unpacked
 from aimem.api.metrics import Metrics
 from aimem.api.openapi import openapi_document
 from aimem.api.queries import decode_query, parse_query, percent_decoded
-from aimem.api.refusals import JSON_TYPE, Reply, refusal
+from aimem.api.refusals import JSON_TYPE, Reply, Stream, refusal, status_of
 from aimem.api.route import Access, Call, Effect, Route, Surface
 from aimem.api.routes import ROUTES
+from aimem.api.single import single
 from aimem.config import ApiConfig
-from aimem.errors import AimemError, Bug, Code, InvalidRequest, Unavailable
+from aimem.errors import AimemError, Bug, Code, Denied, InvalidRequest, Unavailable
 from aimem.errors import NotFound as NoSuchThing
-from aimem.model import AgentId, Credential, Principal, rules
-from aimem.service import Node, Once
+from aimem.model import AgentId, Caller, Principal, rules
+from aimem.service import Node, Once, note_refusal
 from aimem.wire import decode_body, encode
 
 
@@ -67,13 +67,14 @@ def make_app(
     app.url_map.merge_slashes = False
     # Deadlines are ours (below) and the connection layer's (sends); Quart's would cut an answer without a word.
     app.config.update(MAX_CONTENT_LENGTH=settings.body_max_bytes, BODY_TIMEOUT=None, RESPONSE_TIMEOUT=None)
+    app.request_class = request_class({route.path: route.body_limit_bytes for route in table if route.body_limit_bytes})
     for route in table:
         rule = route.path.replace("{", "<").replace("}", ">")
         app.add_url_rule(rule, route.name, _view(route, node, surface), methods=[route.method])
     app.register_error_handler(HTTPException, _framework_refusal)
     policy = make_policy(settings.api_key, (route.path for route in table if route.access is Access.OPEN))
     # hypercorn's TypedDicts stand against open mappings.
-    behind = guarded(_beside(app.asgi_app, beside or {}), policy)  # type: ignore[arg-type]
+    behind = guarded(_beside(app.asgi_app, beside or {}), policy, node)  # type: ignore[arg-type]
     # Replacing asgi_app is Quart's documented way to put a middleware before it.
     app.asgi_app = rimmed(  # type: ignore[method-assign,assignment]
         behind, metrics=metrics, rng=node.chance.rng, is_stopping=is_stopping
@@ -94,23 +95,26 @@ def _beside(app: AsgiApp, others: Mapping[str, AsgiApp]) -> AsgiApp:
 def _view(route: Route, node: Node, surface: Surface) -> Callable[..., Awaitable[Response]]:
     async def view(**encoded: str) -> Response:
         request.scope[EXCHANGE_KEY].route = route.path  # type: ignore[typeddict-item]  # the rim's own key
+        reply: Reply | Stream
         try:
             reply = await _within_deadline(route, node, surface, encoded)
         except AimemError as error:
             reply = refusal(error)
-            if reply.status == 500:
+            if status_of(error) == 500:
                 log_failure(error, route=route.path)
         except RequestEntityTooLarge:
-            reply = refusal(_too_large(surface.settings.body_max_bytes))
+            reply = refusal(_too_large(route.body_limit_bytes or surface.settings.body_max_bytes))
         except Exception as error:  # noqa: BLE001  # a door's last line
             log_failure(error, route=route.path)
             reply = refusal(Bug("internal error"))
+        if route.body_limit_bytes is not None and isinstance(reply, Reply):
+            reply = _packed(reply)
         return _response(reply)
 
     return view
 
 
-async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: dict[str, str]) -> Reply:
+async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: dict[str, str]) -> Reply | Stream:
     deadline_s = surface.settings.request_deadline_s
     outcome = {} if route.effect is Effect.READ else {"outcome": "not_applied"}
     try:
@@ -119,13 +123,24 @@ async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: 
             if outcome:
                 # From here on a write may be on its way: whether the deadline came before its commit is not known here.
                 outcome = {"outcome": "indeterminate"}
-            answer = await route.handler(call)
+            async with heeded(request, node):
+                answer = await _handled(route, call)
     except trio.TooSlowError:
         raise Unavailable(
             f"no answer within {deadline_s:g} s; try again, a write with the same Idempotency-Key",
             code=Code.DEADLINE_EXCEEDED, **outcome,
         ) from None
-    return answer if isinstance(answer, Reply) else Reply(status=route.status, content=encode(answer))
+    return answer if isinstance(answer, Reply | Stream) else Reply(status=route.status, content=encode(answer))
+
+
+async def _handled(route: Route, call: Call[object, object]) -> object:
+    try:
+        return await route.handler(call)
+    except Denied as error:
+        # What the gate refused inside a write it noted itself; this is what was refused before.
+        if not error.is_noted:
+            note_refusal(call.node, call.who, action=route.name, rule=error.code)
+        raise
 
 
 async def _read_call(
@@ -138,43 +153,35 @@ async def _read_call(
     query = None if route.query is None else decode_query(route.query, parameters)
     # A GET's body means nothing; of the others it is read even where unused, for an Idempotency-Key is bound to it.
     data = b"" if route.method == "GET" else await request.get_data(cache=False, as_text=False, parse_form_data=False)
-    body = None if route.body is None or (not data and not route.body_required) else _body(request, route.body, data)
+    data = unpacked(request, data, own_limit_bytes=route.body_limit_bytes)
+    body = None if route.body is None or (not data and not route.body_required) else _body(request, route, data)
     once = _once(request, data) if route.effect is Effect.WRITE_ONCE else None
-    return Call(node=node, who=who, query=query, body=body, path=path, once=once, surface=surface)
+    return Call(
+        node=node, who=who, query=query, body=body, path=path, once=once, surface=surface,
+        last_event_id=single(request, "Last-Event-ID") or "",
+    )
 
 
 def _principal(incoming: Request, node: Node) -> Principal:
-    claimed = (_single(incoming, "X-Agent-Id") or "").strip()
-    agent = (
-        rules.agent_id(claimed, field="X-Agent-Id") if claimed
-        else AgentId(f"anonymous:req-{node.chance.rng.getrandbits(32):08x}")
+    claimed = (single(incoming, AGENT_HEADER) or "").strip()
+    caller: Caller = incoming.scope[CALLER_KEY]  # type: ignore[typeddict-item]  # the guard's own key
+    named = caller.agent_id or (rules.agent_id(claimed, field=AGENT_HEADER) if claimed else None)
+    return Principal(
+        agent_id=named or AgentId(f"anonymous:req-{node.chance.rng.getrandbits(32):08x}"),
+        credential=caller.credential, role=caller.role, home=caller.home, key_id=caller.key_id,
+        is_anonymous=named is None,
     )
-    credential: Credential = incoming.scope[CREDENTIAL_KEY]  # type: ignore[typeddict-item]  # the guard's own key
-    return Principal(agent_id=agent, credential=credential, is_anonymous=not claimed)
 
 
-def _single(incoming: Request, name: str) -> str | None:
-    """A header that decides what a request means: of two, another reader on the way might have taken the other."""
-    values = incoming.headers.getlist(name)
-    if len(values) > 1:
-        raise InvalidRequest(f"the header {name} is given {len(values)} times; give it once", field=name)
-    return values[0] if values else None
-
-
-def _body(incoming: Request, kind: type[Struct] | UnionType, data: bytes) -> object:
-    if not data:
+def _body(incoming: Request, route: Route, data: bytes) -> object:
+    if not data or route.body is None:
         raise InvalidRequest("this route needs a JSON body", code=Code.MALFORMED_JSON)
-    _single(incoming, "Content-Type")
+    single(incoming, "Content-Type")
     if incoming.mimetype != JSON_TYPE:
         shown = incoming.mimetype[:64] or "none"
         raise InvalidRequest(
             f"the Content-Type is {shown}; allowed is {JSON_TYPE}",
             code=Code.UNSUPPORTED_MEDIA_TYPE, field="Content-Type",
-        )
-    if incoming.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise InvalidRequest(
-            "compressed bodies are not read; send the JSON as it is",
-            code=Code.UNSUPPORTED_MEDIA_TYPE, field="Content-Encoding",
         )
     try:
         # The decoder passes over fields that the type does not have without looking whether they are UTF-8.
@@ -183,11 +190,11 @@ def _body(incoming: Request, kind: type[Struct] | UnionType, data: bytes) -> obj
         raise InvalidRequest(
             f"the body is not UTF-8: {error.reason} at byte {error.start}", code=Code.MALFORMED_JSON
         ) from None
-    return decode_body(kind, data)
+    return decode_body(route.body if route.read_as is None else route.read_as(data), data)
 
 
 def _once(incoming: Request, data: bytes) -> Once | None:
-    key = _single(incoming, "Idempotency-Key")
+    key = single(incoming, "Idempotency-Key")
     if key is None:
         return None
     # No method or encoded path holds a blank, no path a `?`, no query a line feed: the parts cannot run together.
@@ -195,8 +202,19 @@ def _once(incoming: Request, data: bytes) -> Once | None:
     return Once(key=rules.idempotency_key(key), request_hash=sha256(head + data).digest())
 
 
-def _response(reply: Reply) -> Response:
+def _response(reply: Reply | Stream) -> Response:
+    if isinstance(reply, Stream):
+        # A HEAD is answered by the same view, and has no body to wait for.
+        pieces = b"" if request.method == "HEAD" else reply.pieces
+        return Response(pieces, 200, content_type=reply.media_type)
     return Response(reply.content, reply.status, dict(reply.headers), content_type=reply.media_type)
+
+
+def _packed(reply: Reply) -> Reply:
+    small = packed(request, reply.content)
+    if small is None:
+        return reply
+    return replace(reply, content=small, headers=(*reply.headers, ("Content-Encoding", "gzip")))
 
 
 def _too_large(limit_bytes: int) -> InvalidRequest:

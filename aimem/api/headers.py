@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Any, Final  # Any: Quart's request takes what its server gives it
 
 from quart import Request
+from quart_trio.wrappers import TrioRequest
 
 from aimem import service
 from aimem.api.single import single
@@ -19,6 +20,17 @@ from aimem.wire import gzipped, unzipped
 MIN_VERSION: Final = "X-Min-Version"
 CONSISTENCY: Final = "X-Consistency"
 _GZIP: Final = "gzip"
+
+
+def request_class(limits_bytes: Mapping[str, int]) -> type[TrioRequest]:
+    """Requests whose bodies are cut at the limit of their route, where it has one of its own."""
+
+    class LimitedRequest(TrioRequest):
+        def __init__(self, method: str, scheme: str, path: str, *args: Any, **options: Any) -> None:
+            options["max_content_length"] = limits_bytes.get(path, options.get("max_content_length"))
+            super().__init__(method, scheme, path, *args, **options)
+
+    return LimitedRequest
 
 
 @asynccontextmanager
@@ -35,19 +47,13 @@ async def heeded(incoming: Request, node: Node) -> AsyncIterator[None]:
         yield
 
 
-def unpacked(incoming: Request, data: bytes, limit_bytes: int, *, own_limit_bytes: int | None) -> bytes:
+def unpacked(incoming: Request, data: bytes, *, own_limit_bytes: int | None) -> bytes:
     """The body as it was meant.
 
     Args:
-      limit_bytes: of a request.
       own_limit_bytes: of this route, if it has one; its bodies may be gzip.
     Raises: InvalidRequest(body_too_large, unsupported_media_type, malformed_json).
     """
-    limit = own_limit_bytes or limit_bytes
-    if len(data) > limit:
-        raise InvalidRequest(
-            f"the body is larger than {limit} bytes; split it", code=Code.BODY_TOO_LARGE, limit_bytes=limit
-        )
     coding = incoming.headers.get("Content-Encoding", "identity").strip().lower()
     if coding == "identity" or not data:
         return data

@@ -17,7 +17,7 @@ from prometheus_client import (
     Histogram,
     disable_created_metrics,
 )
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from aimem.service import Sample
@@ -83,10 +83,17 @@ def families(samples: Iterable[Sample]) -> tuple[Metric, ...]:
 
     All samples of one name must have the same label names in the same order.
     """
-    found: dict[str, GaugeMetricFamily | CounterMetricFamily] = {}
+    found: dict[str, GaugeMetricFamily | CounterMetricFamily | HistogramMetricFamily] = {}
     for sample in samples:
-        if sample.name not in found:
-            kind = CounterMetricFamily if sample.kind == "counter" else GaugeMetricFamily
-            found[sample.name] = kind(sample.name, sample.help, labels=[name for name, _ in sample.labels])
-        found[sample.name].add_metric([value for _, value in sample.labels], sample.value)
+        names, values = [name for name, _ in sample.labels], [value for _, value in sample.labels]
+        family = found.get(sample.name)
+        if family is None:
+            family = found[sample.name] = _KINDS[sample.kind](sample.name, sample.help, labels=names)
+        if isinstance(family, HistogramMetricFamily):
+            family.add_metric(values, buckets=sample.buckets, sum_value=sample.value)
+        else:
+            family.add_metric(values, sample.value)
     return tuple(found.values())
+
+
+_KINDS: Final = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily, "histogram": HistogramMetricFamily}

@@ -33,43 +33,75 @@ COMMON_ERRORS: Final = (
 BODY_ERRORS: Final = (Code.MALFORMED_JSON, Code.SCHEMA_MISMATCH, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
 WRITE_ERRORS: Final = (Code.STORAGE_FULL, Code.STORAGE_READ_ONLY)
 
+_IN_QUESTION: Final = "The namespace in question; in a path a slash is sent as %2F."
 PARAMETERS: Final[dict[str, str]] = {
     "agent_id": "Only memories of this author.",
+    "access.agent_id": "The agent in question; by default the caller.",
     "delete_message.agent_id": "The caller; another agent's inbox is refused.",
     "inbox.agent_id": "The caller; another agent's inbox is refused.",
+    "list_keys.agent_id": "Only keys of this agent.",
+    "list_subscriptions.agent_id": "Only this agent's.",
+    "unsubscribe.agent_id": "With namespace: the agent that made them.",
+    "unsubscribe.namespace": "Instead of an id: all that an agent made for this namespace.",
+    "unsubscribe_one.agent_id": "The caller.",
     "remove_agent.agent_id": "Id of an agent.",
+    "revoke_keys.agent_id": "The agent whose keys end.",
     "alias": "The name, in its own spelling.",
     "all": "Purge the whole archive; required if older_than_days is absent.",
     "as_agent": "Narrow the view to what an agent living in this namespace may see.",
     "budget_tokens": "Stop before the returned memories hold more tokens than this.",
+    "clock": "A position of the answering node's log, as an answer of this route gave it; 0 for its beginning.",
+    "conflicts": "Show at most so many writes that lost to one that did not know of them.",
     "context": "What to recall memories for, in plain words.",
     "cursor": "Continue after a page: its next_cursor. Excludes offset.",
     "depth": "How many levels below the root are shown, 0 to 8; what lies deeper is counted where it is cut off.",
+    "digest": "Whether the digest over all rows is made, which reads them all.",
     "dry_run": "Only count.",
+    "after": "Id of the last event that is known; only what follows it. The header Last-Event-ID goes before it.",
+    "event": "Only these events: names between commas.",
+    "events.namespace": "Only what happens in this namespace and below it.",
+    "kind": "Only what happens to objects of these kinds: names between commas.",
     "explain": "Whether each memory comes with what its score is made of.",
     "floor": "Whether memories that have nothing to do with the context are left out (and counted in below_floor).",
+    "log": "Which log the position is of, as the answer that gave it said; another node's is refused.",
+    "key_id": "Id of a key: the middle part of its text, aim_ID_SECRET.",
     "limit": "At most this many.",
+    "id": "Id of a subscription.",
     "inherit": "With namespace: the standards that it inherits, too.",
     "memory_id": "Id of a memory; get and update also take a unique prefix of at least 4 characters.",
     "message_id": "Id of a message.",
     "min_priority": "Only memories of at least this priority.",
     "mode": "keep: tier and expiry as they were; long: tier long, no expiry.",
     "namespace": "Only memories of exactly this namespace.",
-    "namespaces.namespace": "Answer the standard of this namespace instead of the list.",
+    "namespaces.namespace": "Answer what is set for this namespace instead of the list.",
+    "standard.namespace": _IN_QUESTION,
+    "set_standard_at.namespace": _IN_QUESTION,
+    "clear_standard.namespace": _IN_QUESTION,
+    "clear_standard_at.namespace": _IN_QUESTION,
+    "access.namespace": _IN_QUESTION,
+    "namespace_history.namespace": _IN_QUESTION,
     "offset": "Skip this many.",
     "older_than_days": "Purge what was archived longer ago than this.",
+    "peer": "Read over; v0.6.3 noted it.",
     "pattern": "Only memories that hold at least one of these words.",
     "prefix": "Only the tree below this namespace; a slash at its end is read over.",
     "q": "Words that must all occur.",
     "since": "Only what was created, or began, at or after this moment (RFC 3339).",
+    "sync_since.limit": "At most so many: up to 512 ops, up to 10,000 memories (1,000 come at once).",
+    "sync_since.since": "Without clock: memories updated after this moment (RFC 3339).",
     "source_id": "Id of the memory that the links begin at.",
+    "state": "Only deliveries that are waiting, or dead (given up); or all.",
+    "subscription_id": "Id of a subscription.",
     "tags": "Only memories with this tag.",
     "tier": "Only memories of this tier: short, mid or long.",
+    "standards": "Whether the standards that hold in the namespace come with it.",
     "touch": "Whether recalled memories count as accessed, which extends their life.",
     "unread_only": "Only messages that were not read yet.",
     "topic": "What the memories are about: their title or metadata.topic.",
     "undo": "Bring back what the call with this forget_id put away; excludes every filter.",
     "until": "Only what was created, or began, at or before this moment (RFC 3339).",
+    "verify": "Whether every peer's digest is compared with this node's.",
+    "version": "Version of a write, as its answer gave it.",
     "wait_below": "Wait up to 10 s for the backlog of embeddings to be at most this.",
 }
 """A sentence for every query and path parameter, or for that of one route (`route.parameter`), which goes before it; a
@@ -81,7 +113,7 @@ _OPEN_ANSWER = {JSON_TYPE: {"schema": {"type": "object"}}}
 
 def openapi_document(routes: Sequence[Route]) -> dict[str, object]:
     """The document as JSON values. Paths come in the order of the table."""
-    bodies = [route.body for route in routes if route.body is not None]
+    bodies = [kind for route in routes for kind in (route.body, *route.other_bodies) if kind is not None]
     answers = [kind for route in routes for kind in (route.answer, *route.other_answers) if kind is not None]
     body_ref, answer_ref, components = shapes_of(bodies, [*answers, ErrorOut])
     paths: dict[str, dict[str, object]] = {}
@@ -118,11 +150,14 @@ def _operation(route: Route, body_ref: dict[Any, Shape], answer_ref: dict[Any, S
     if parameters := _parameters(route):
         operation["parameters"] = parameters
     if route.body is not None:
-        content = {JSON_TYPE: {"schema": body_ref[route.body]}}
+        asked = [body_ref[kind] for kind in (route.body, *route.other_bodies)]
+        content = {JSON_TYPE: {"schema": asked[0] if len(asked) == 1 else {"anyOf": asked}}}
         operation["requestBody"] = {"required": route.body_required, "content": content}
     if route.answer is not None:
         shapes = [answer_ref[kind] for kind in (route.answer, *route.other_answers)]
         answer: dict[str, Any] = {JSON_TYPE: {"schema": shapes[0] if len(shapes) == 1 else {"anyOf": shapes}}}
+    elif route.media_type is not None:
+        answer = {route.media_type: {"schema": {"type": "string"}}}
     else:
         answer = _OPEN_ANSWER if route.path.endswith(".json") else _TEXT_ANSWER
     responses: dict[str, object] = {str(route.status): {"description": "Done.", "content": answer}}

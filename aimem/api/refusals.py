@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from msgspec import Struct
@@ -20,7 +21,10 @@ STATUS: Final[dict[Code, int]] = {
     Code.PROTOCOL_MISMATCH: 400,
     Code.AMBIGUOUS_ID: 400,
     Code.CONFIG_INVALID: 400,
+    Code.WEBHOOK_URL: 400,
     Code.UNAUTHENTICATED: 401,
+    Code.KEY_EXPIRED: 401,
+    Code.KEY_REVOKED: 401,
     Code.DENIED: 403,
     Code.RESERVED_NAMESPACE: 403,
     Code.FOREIGN_HOST: 403,
@@ -35,6 +39,9 @@ STATUS: Final[dict[Code, int]] = {
     Code.CONFLICT: 409,
     Code.NAME_TAKEN: 409,
     Code.ID_TAKEN: 409,
+    Code.KEY_ENDED: 409,
+    Code.LOCKS_OUT: 409,
+    Code.IS_STANDARD: 409,
     Code.GONE: 410,
     Code.VERSION_NOT_REACHED: 412,
     Code.BODY_TOO_LARGE: 413,
@@ -71,6 +78,16 @@ class Reply(Struct, frozen=True, kw_only=True):
     content: bytes
     media_type: str = JSON_TYPE
     headers: tuple[tuple[str, str], ...] = ()
+
+
+class Stream(Struct, frozen=True, kw_only=True):
+    """An answer that is sent piece by piece as it comes about. The request's deadline ends where it begins.
+
+    `pieces` has to be an async generator: Quart closes no other iterator.
+    """
+
+    pieces: AsyncGenerator[bytes, None]
+    media_type: str
 
 
 def status_of(error: AimemError) -> int:

@@ -53,6 +53,7 @@ class Call(Struct, Generic[Query, Body], frozen=True, kw_only=True):
       query, body: of the types that the route names; None where it names none, or where an optional body is absent.
       path: the variable parts of the path by name, percent-decoded.
       once: the Idempotency-Key and what it is bound to, if the client sent one.
+      last_event_id: the header Last-Event-ID, which only streams of events read.
     """
 
     node: Node
@@ -62,10 +63,11 @@ class Call(Struct, Generic[Query, Body], frozen=True, kw_only=True):
     path: Mapping[str, str]
     once: Once | None
     surface: Surface
+    last_event_id: str = ""
 
 
 Handler = Callable[[Call[Any, Any]], Awaitable[object]]
-"""Returns a value of the route's answer type, or a Reply where status or media type vary."""
+"""Returns a value of the route's answer type; a Reply where status or media type vary; a Stream that has no end."""
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -77,7 +79,10 @@ class Route(Struct, frozen=True, kw_only=True):
       query, body: the Struct that the query string or JSON body is read as; None if it is not read. A body may also be
         a union of a Struct and an array.
       body_required: whether the body may be absent.
+      other_bodies, read_as: further types of the body, and which of all a text is, if it is not plain.
+      body_limit_bytes: of a body, uncompressed, if the route has a limit of its own; such a body may come as gzip.
       answer: type of the JSON answer; None for other media types.
+      media_type: of an answer that is neither JSON nor plain text.
       other_answers: what it may be instead, for other parameters.
       status: of success.
       status_if_there: of success where nothing new was made, if it is another one.
@@ -91,7 +96,11 @@ class Route(Struct, frozen=True, kw_only=True):
     query: type[Struct] | None = None
     body: type[Struct] | UnionType | None = None
     body_required: bool = True
+    other_bodies: tuple[type[Struct], ...] = ()
+    read_as: Callable[[bytes], type[Struct]] | None = None
+    body_limit_bytes: int | None = None
     answer: type[Struct] | None
+    media_type: str | None = None
     other_answers: tuple[type[Struct], ...] = ()
     status: int = 200
     status_if_there: int | None = None

@@ -32,13 +32,12 @@ GLOBAL_HELP = {
 _EPILOG = """\
 A verb's help: ai-memory help VERB. The manual: man ai-memory, or where it is
 not installed, ai-memory man | man -l -; its pages are ai-memory(1),
-ai-memory-VERB(1), ai-memory-config(5), ai-memory-api(7), ai-memory-compat(7)
-and ai-memory-glossary(7)."""
+ai-memory-VERB(1), ai-memory-config(5), ai-memory-api(7),
+ai-memory-governance(7), ai-memory-compat(7) and ai-memory-glossary(7)."""
 
 _NOT_THERE_YET = frozenset((
-    "backup", "restore", "pending", "migrate", "sync-daemon", "--db-passphrase-file", "--tls-cert", "--tls-key",
-    "--mtls-allowlist", "--quorum-writes", "--quorum-peers", "--quorum-timeout-ms", "--quorum-client-cert",
-    "--quorum-client-key", "--quorum-ca-cert", "--catchup-interval-secs"))
+    "backup", "restore", "pending", "migrate", "--db-passphrase-file", "--tls-cert", "--tls-key", "--mtls-allowlist",
+    "--quorum-client-cert", "--quorum-client-key", "--quorum-ca-cert"))
 """Verbs and options of v0.6.3 that this version has not: who comes from there is told so, not that it is a typo."""
 
 

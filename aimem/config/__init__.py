@@ -6,12 +6,14 @@ understand is an error that names the place, because a setting that silently fal
 
 from aimem.config.checks import kind_words
 from aimem.config.loader import load_config, system_environ
+from aimem.config.mesh import peers_in
 from aimem.config.settings import EVERY_VERB, SETTINGS, VARIABLES, Kind, Setting, Variable, setting
 from aimem.config.slices import (
     ApiConfig,
     Config,
     CuratorConfig,
     EmbeddingModel,
+    EventsConfig,
     FeatureTier,
     IdentityConfig,
     LanguageConfig,
@@ -20,6 +22,7 @@ from aimem.config.slices import (
     LogLevel,
     McpConfig,
     McpProfile,
+    MeshConfig,
     ScoringConfig,
     SearchConfig,
     StoreConfig,
@@ -33,6 +36,7 @@ __all__ = [
     "Config",
     "CuratorConfig",
     "EmbeddingModel",
+    "EventsConfig",
     "FeatureTier",
     "IdentityConfig",
     "Kind",
@@ -42,6 +46,7 @@ __all__ = [
     "LogLevel",
     "McpConfig",
     "McpProfile",
+    "MeshConfig",
     "ScoringConfig",
     "SearchConfig",
     "Setting",
@@ -49,6 +54,7 @@ __all__ = [
     "Variable",
     "kind_words",
     "load_config",
+    "peers_in",
     "setting",
     "system_environ",
 ]

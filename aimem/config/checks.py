@@ -106,14 +106,15 @@ def _check_text(setting: Setting, text: str, origin: str) -> None:
         problem = "is empty; leave it out or give a value"
     elif not text.isprintable():
         problem = f"is {text[:64]!r}; control characters are not allowed"
-    elif setting.kind is Kind.URL and not _is_server(text):
+    elif setting.kind is Kind.URL and not is_server(text):
         # Not shown: what was written may hold a password.
         problem = "is no address of a server; wanted is http://HOST:PORT or https://HOST:PORT, without a user's name"
     if problem:
         raise invalid(origin, setting.key, problem)
 
 
-def _is_server(text: str) -> bool:
+def is_server(text: str) -> bool:
+    """Whether this is the address of an HTTP server, without a name or a password in it."""
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -133,6 +134,7 @@ def kind_words(setting: Setting) -> str:
     words = {
         Kind.INTEGER: "an integer", Kind.NUMBER: "a number", Kind.SWITCH: "true or false", Kind.ADDRESS: "HOST:PORT",
         Kind.PATH: "a path", Kind.URL: "an address, like http://localhost:11434",
+        Kind.URLS: "addresses divided by commas, like http://10.0.0.2:9077,http://10.0.0.3:9077",
         Kind.SECRET: "a text of 1 to 1024 printable ASCII characters",
     }
     if setting.choices:

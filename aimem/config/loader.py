@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from aimem.config.checks import Given, check, did_you_mean, invalid, subject, typed
+from aimem.config.mesh import mesh_notices, mesh_of
 from aimem.config.models import embed_url_of, embedding_of, language_of, model_notices, tier_of
 from aimem.config.settings import SETTINGS, VARIABLES, Kind
 from aimem.config.slices import (
     ApiConfig,
     Config,
     CuratorConfig,
+    EventsConfig,
     IdentityConfig,
     LogConfig,
     LogFormat,
@@ -27,7 +29,7 @@ from aimem.config.slices import (
 )
 from aimem.config.tomlfile import ConfigFile, read_config_file
 from aimem.errors import Bug, Code, InvalidRequest
-from aimem.model import Lifetimes, rules
+from aimem.model import AGENT_KEY_PREFIX, Lifetimes, key_id_of, rules
 
 T = TypeVar("T")
 Layer = dict[str, Given]
@@ -221,6 +223,8 @@ def _agent_id(given: Layer) -> str | None:
 
 def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, notices: tuple[str, ...]) -> Config:
     model_dir = _get(given, "model_dir", str, "")
+    api = _api(given)
+    mesh = mesh_of(given, api)
     return Config(
         store=StoreConfig(
             db=_database(given, environ, cwd=cwd, home=home),
@@ -239,14 +243,18 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
             archive_max_days=_positive(given, "archive_max_days", None),
             cycle_interval_s=_positive(given, "curator.interval_secs", None),
             max_ops=_get(given, "curator.max_ops", int, 100)),
-        api=_api(given),
+        api=api,
+        mesh=mesh,
+        consistency=_get(given, "consistency", str, "") or None,
+        events=_events(given),
         mcp=McpConfig(profile=McpProfile(_get(given, "mcp_profile", str, McpProfile.CORE))),
         identity=IdentityConfig(
-            agent_id=_agent_id(given), anonymize=_get(given, "identity.anonymize_default", bool, False)),
+            agent_id=_agent_id(given), anonymize=_get(given, "identity.anonymize_default", bool, False),
+            agent_key=key if (key := _get(given, "api_key", str, "")) and key_id_of(key) else None),
         log=LogConfig(
             level=LogLevel(_get(given, "log_level", str, LogLevel.INFO)),
             format=LogFormat(_get(given, "log_format", str, LogFormat.TEXT))),
-        notices=notices,
+        notices=(*notices, *mesh_notices(given, mesh)),
     )
 
 
@@ -271,12 +279,26 @@ def _scoring(given: Layer) -> ScoringConfig:
     )
 
 
+def _events(given: Layer) -> EventsConfig:
+    plain = EventsConfig()
+    return EventsConfig(
+        keep_count=_get(given, "events.keep_count", int, plain.keep_count),
+        keep_days=_get(given, "events.keep_days", int, plain.keep_days),
+        private_webhooks=_get(given, "webhooks.allow_private", bool, plain.private_webhooks),
+    )
+
+
 def _api(given: Layer) -> ApiConfig:
-    plain = ApiConfig()
+    plain, key = ApiConfig(), _get(given, "api_key", str, "")
+    if key.startswith(AGENT_KEY_PREFIX) and key_id_of(key) is None:
+        # Taken for a shared key it would open what it was meant to close.
+        raise invalid(
+            given["api_key"].origin, "api_key", "begins like an agent's key (aim_...) and is not a whole one; copy it "
+            "anew (the value is not shown)")
     return ApiConfig(
         host=_get(given, "host", str, plain.host), port=_get(given, "port", int, plain.port),
         insecure=_get(given, "insecure", bool, plain.insecure),
-        api_key=_get(given, "api_key", str, "") or None,
+        api_key=None if not key or key_id_of(key) else key,
         body_max_bytes=_get(given, "body_max_bytes", int, plain.body_max_bytes),
         request_deadline_s=_get(given, "request_deadline_secs", float, float(plain.request_deadline_s)),
         shutdown_grace_s=_get(given, "shutdown_grace_secs", float, float(plain.shutdown_grace_s)),

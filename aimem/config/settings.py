@@ -28,6 +28,7 @@ class Kind(Enum):
     SECRET = "secret text"
     PATH = "path"
     URL = "http(s) address"
+    URLS = "http(s) addresses, divided by commas"
     ADDRESS = "HOST:PORT"
     INTEGER = "integer"
     NUMBER = "number"
@@ -100,11 +101,31 @@ SETTINGS: Final = (
             default="30", flag="--shutdown-grace-secs", flag_of=("serve",),
             help="Seconds that requests in progress may go on at shutdown."),
     Setting(key="api_key", variable="AI_MEMORY_API_KEY", kind=Kind.SECRET,
-            help="The key that callers over TCP must send in the header X-API-Key; without it access is open."),
+            help="The shared key that callers over TCP must send in the header X-API-Key; or, for a command and an MCP "
+                 "session, the key of an agent (aim_...), to act as that agent."),
     Setting(key="request_deadline_secs", variable="AI_MEMORY_REQUEST_DEADLINE_SECS", kind=Kind.NUMBER, low=0.1,
             high=3600, default="30", help="Seconds that one request may take."),
     Setting(key="body_max_bytes", variable="AI_MEMORY_BODY_MAX_BYTES", kind=Kind.INTEGER, low=1024,
             high=64 * 1024 * 1024, default="2097152", help="Largest request body, in bytes."),
+    Setting(key="mesh.quorum_peers", variable="AI_MEMORY_QUORUM_PEERS", kind=Kind.URLS, flag="--quorum-peers",
+            flag_of=("serve",), default="none",
+            help="The other nodes of the mesh, ai-memory-mesh(7): addresses, divided by commas, without this one."),
+    Setting(key="mesh.quorum_writes", variable="AI_MEMORY_QUORUM_WRITES", kind=Kind.INTEGER, low=0, high=33,
+            default="0", flag="--quorum-writes", flag_of=("serve",),
+            help="Nodes that have a write when it is acknowledged, this one included; 0 and 1 wait for no other."),
+    Setting(key="mesh.quorum_timeout_ms", variable="AI_MEMORY_QUORUM_TIMEOUT_MS", kind=Kind.INTEGER, low=50,
+            high=60_000, default="2000", flag="--quorum-timeout-ms", flag_of=("serve",),
+            help="Milliseconds that a write waits for them."),
+    Setting(key="mesh.catchup_interval_secs", variable="AI_MEMORY_CATCHUP_INTERVAL_SECS", kind=Kind.NUMBER, low=0,
+            high=3600, default="30", flag="--catchup-interval-secs", flag_of=("serve",),
+            help="Seconds between exchanges with a peer when nothing is to be sent; 0 leaves it to the peers to ask."),
+    Setting(key="mesh.node_name", variable="AI_MEMORY_NODE_NAME", kind=Kind.TEXT, default="the host's name",
+            flag="--node-name", flag_of=("serve",), help="What this node is called in the mesh."),
+    Setting(key="consistency", variable="AI_MEMORY_CONSISTENCY", kind=Kind.CHOICE,
+            choices=("local", "quorum", "majority", "all"), default="quorum", flag="--consistency",
+            flag_of=EVERY_VERB,
+            help="How many nodes the writes of this command wait for: this one, as many as is configured, more than "
+                 "half, or all."),
     Setting(key="mcp_profile", variable="AI_MEMORY_MCP_PROFILE", kind=Kind.CHOICE, choices=_words(McpProfile),
             default="core", flag="--profile", flag_of=("mcp",),
             help="The tools that an MCP client is shown: core, the few that most work needs, or full, all; each works "
@@ -120,6 +141,14 @@ SETTINGS: Final = (
             help="Seconds between cycles of the curator in the daemon, ai-memory-curator(1); 0 means none."),
     Setting(key="curator.max_ops", variable="AI_MEMORY_CURATOR_MAX_OPS", kind=Kind.INTEGER, low=1, high=1000,
             default="100", help="Acts of one such cycle, at most."),
+    Setting(key="events.keep_count", variable="AI_MEMORY_EVENTS_KEEP_COUNT", kind=Kind.INTEGER, low=1000,
+            high=10_000_000, default="100000", help="Events that are kept for those who follow them."),
+    Setting(key="events.keep_days", variable="AI_MEMORY_EVENTS_KEEP_DAYS", kind=Kind.INTEGER, low=1, high=3650,
+            default="7", help="Days that an event is kept, and a delivery of a webhook that was given up."),
+    Setting(key="webhooks.allow_private", variable="AI_MEMORY_WEBHOOKS_ALLOW_PRIVATE", kind=Kind.SWITCH,
+            default="false",
+            help="Let webhooks lead to this machine (also by http) and to private addresses; anybody who may subscribe "
+                 "can then have requests sent there."),
     Setting(key="ttl.short_ttl_secs", variable="AI_MEMORY_SHORT_TTL_SECS", kind=Kind.INTEGER, high=TTL_MAX_S,
             default="21600", help="Seconds that a new short-tier memory lives; 0 or less means for ever."),
     Setting(key="ttl.mid_ttl_secs", variable="AI_MEMORY_MID_TTL_SECS", kind=Kind.INTEGER, high=TTL_MAX_S,

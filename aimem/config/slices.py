@@ -134,13 +134,27 @@ class CuratorConfig(Struct, frozen=True, kw_only=True):
     max_ops: int = 100
 
 
+class EventsConfig(Struct, frozen=True, kw_only=True):
+    """What happened, and who is told.
+
+    Attributes:
+      keep_count: so many events are kept for those who follow them.
+      keep_days: and none of them longer.
+      private_webhooks: whether webhooks may lead to loopback and private addresses.
+    """
+
+    keep_count: int = 100_000
+    keep_days: int = 7
+    private_webhooks: bool = False
+
+
 class ApiConfig(Struct, frozen=True, kw_only=True):
     """The HTTP door.
 
     Attributes:
       host, port: where to listen; port 0 takes a free one.
       insecure: whether a public address without TLS is meant.
-      api_key: the key that callers over TCP must send, or None for open access.
+      api_key: the shared key that callers over TCP must send, or None if there is none; never an agent's.
       body_max_bytes: largest request body.
       request_deadline_s: how long one request may take.
       shutdown_grace_s: how long requests in progress may go on at shutdown.
@@ -155,6 +169,24 @@ class ApiConfig(Struct, frozen=True, kw_only=True):
     shutdown_grace_s: float = 30
 
 
+class MeshConfig(Struct, frozen=True, kw_only=True):
+    """The other nodes; none is a node that stands alone.
+
+    Attributes:
+      peers: their addresses, without slashes at their ends.
+      writes: nodes that have a write when it is acknowledged, this one included.
+      timeout_s: how long a write waits for them.
+      interval_s: between exchanges with a peer where nothing is to be sent.
+      node_name: what this node is called; None for the host's name.
+    """
+
+    peers: tuple[str, ...] = ()
+    writes: int = 1
+    timeout_s: float = 2.0
+    interval_s: float = 30.0
+    node_name: str | None = None
+
+
 class McpConfig(Struct, frozen=True, kw_only=True):
     """The MCP door: which tools `tools/list` shows, unless the client asks for another profile."""
 
@@ -162,10 +194,15 @@ class McpConfig(Struct, frozen=True, kw_only=True):
 
 
 class IdentityConfig(Struct, frozen=True, kw_only=True):
-    """Whom writes are attributed to: an id, or None for one made of host and process (no host if `anonymize`)."""
+    """Whom writes are attributed to: an id, or None for one made of host and process (no host if `anonymize`).
+
+    Attributes:
+      agent_key: the key with which a client proves to be its agent; the agent need not be named then.
+    """
 
     agent_id: str | None = None
     anonymize: bool = False
+    agent_key: str | None = None
 
 
 class LogConfig(Struct, frozen=True, kw_only=True):
@@ -178,7 +215,8 @@ class LogConfig(Struct, frozen=True, kw_only=True):
 class Config(Struct, frozen=True, kw_only=True):
     """All slices; `language` is None for tiers without a language model.
 
-    `notices` are sentences for the operator: settings that are understood and have no effect, or one to know of.
+    `consistency` is how many nodes the writes of a command wait for, if not as many as is configured. `notices` are
+    sentences for the operator: settings that are understood and have no effect, or one to know of.
     """
 
     store: StoreConfig
@@ -186,7 +224,10 @@ class Config(Struct, frozen=True, kw_only=True):
     language: LanguageConfig | None = None
     lifetimes: Lifetimes = Lifetimes()
     curator: CuratorConfig = CuratorConfig()
+    events: EventsConfig = EventsConfig()
     api: ApiConfig = ApiConfig()
+    mesh: MeshConfig = MeshConfig()
+    consistency: str | None = None
     mcp: McpConfig = McpConfig()
     identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()

@@ -125,6 +125,13 @@ class Peer:
             await self._bell.wait()
         self._bell = trio.Event()
 
+    def is_awaited(self, since: float) -> bool:
+        """Whether an answer of it is still to come that was asked for since then, or more of what it has."""
+        state = self.state
+        if state.failures or state.standing is not Standing.PEER:
+            return False
+        return state.answered_at is None or state.answered_at < since or state.has_more
+
     def report(self) -> Report:
         """What it said, as far as it counts."""
         state = self.state
@@ -195,6 +202,11 @@ class Mesh:
         for peer in self.peers:
             peer.apply(Wanted(now=now))
             peer.ring()
+
+    async def wait_answered(self, since: float) -> None:
+        """Wait until every peer has answered, or failed, since then, and none has more for this node."""
+        while any(peer.is_awaited(since) for peer in self.peers):
+            await self._reported.wait()
 
     def look(self, peer: Peer, now: float) -> Ask | Rest:
         """What to do about a peer."""

@@ -76,12 +76,14 @@ class PeerRoad:
     async def _send(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
         wanted = {"Accept": "application/json", "Accept-Encoding": "gzip", **headers}
         async with self._http.stream(method, url, content=body, headers=wanted) as answer:
-            data = bytearray()
+            data, size_bytes = bytearray(), 0
             # As it came: httpx would unpack without a bound.
             async for piece in cast("httpx.AsyncByteStream", answer.stream):
-                data += piece
-                if len(data) > SYNC_BODY_MAX_BYTES:
-                    raise Unavailable("nonsense: its answer is too large")
+                size_bytes += len(piece)
+                # What is too much is read and dropped, within the caller's deadline: a stream must be read to its end.
+                data += piece if size_bytes <= SYNC_BODY_MAX_BYTES else b""
+            if size_bytes > SYNC_BODY_MAX_BYTES:
+                raise Unavailable("nonsense: its answer is too large")
             plain = _plain(bytes(data), answer.headers.get("content-encoding", "identity"))
         if answer.status_code != httpx.codes.OK:
             raise Unavailable(f"it answered {answer.status_code}{_code_of(plain)}")

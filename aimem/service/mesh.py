@@ -27,6 +27,7 @@ from aimem.wire import (
     EXCHANGE_MAX_OPS,
     HELD_MAX,
     PROTOCOL,
+    CatchUpRequest,
     ConflictOut,
     ExchangeAnswer,
     ExchangeRequest,
@@ -53,6 +54,7 @@ VERIFY_DEADLINE_S: Final = 20.0
 MIN_VERSION_WAIT_S: Final = 5.0
 """How long a read waits for the version that it asked for."""
 STREAMS_WARN: Final = 256
+CATCH_UP_WAIT_S: Final = 10.0
 
 
 def refuse_stranger(who: Principal) -> None:
@@ -219,6 +221,27 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
     if query.verify:
         document.verified = () if mesh is None else await _verify(mesh, document)
     return document
+
+
+async def catch_up(node: Node, who: Principal, request: CatchUpRequest) -> MeshDocument:
+    """Exchange with all peers now, and wait a while for what they have. Returns: the mesh then.
+
+    Raises: InvalidRequest if this node has no peers, or not those; Denied; Unavailable.
+    """
+    refuse_stranger(who)
+    mesh = node.mesh
+    own = set() if mesh is None else {peer.url for peer in mesh.peers}
+    strange = [url[:200] for url in request.peers if url.rstrip("/") not in own]
+    if mesh is None or strange:
+        raise InvalidRequest(
+            f"this node does not exchange with {', '.join(strange) or 'anybody'}; its peers are "
+            f"{', '.join(sorted(own)) or 'none'}: start it with --quorum-peers", field="peers", peers=sorted(own),
+        )
+    began = trio.current_time()
+    mesh.ask_all(began)
+    with trio.move_on_after(CATCH_UP_WAIT_S):
+        await mesh.wait_answered(began)
+    return await mesh_status(node, who, MeshQuery())
 
 
 def _conflict(lost: conflicts.Lost) -> ConflictOut:

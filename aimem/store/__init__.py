@@ -5,11 +5,14 @@ hand it plain functions, replication hands it the fold's rule.
 """
 
 from aimem.store import (
+    agentkeys,
     agents,
     audit,
     conflicts,
     curation,
+    deliveries,
     duplicates,
+    electorate,
     embeddings,
     entities,
     events,
@@ -27,6 +30,7 @@ from aimem.store import (
     oplog,
     outbound,
     statistics,
+    subscriptions,
     taxonomy,
     topics,
     transfer,
@@ -34,7 +38,7 @@ from aimem.store import (
 from aimem.store.audit import AuditRow
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.digest import DigestAt, digest, digest_at
-from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
+from aimem.store.filters import NO_STANDARD, Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
 from aimem.store.inbound import Examine, LogBook, Received
 from aimem.store.kinds import (
@@ -72,6 +76,7 @@ __all__ = [
     "LOCK_SUFFIX",
     "MEMORY",
     "NAMESPACE",
+    "NO_STANDARD",
     "OP_MAX_BYTES",
     "PENDING",
     "REMARK",
@@ -101,15 +106,18 @@ __all__ = [
     "Transaction",
     "UnknownKind",
     "Wrote",
+    "agentkeys",
     "agents",
     "alias_key_text",
     "audit",
     "conflicts",
     "curation",
+    "deliveries",
     "digest",
     "digest_at",
     "duplicates",
     "effective_expiry",
+    "electorate",
     "embeddings",
     "entities",
     "events",
@@ -135,6 +143,7 @@ __all__ = [
     "pair_key_text",
     "standing",
     "statistics",
+    "subscriptions",
     "taxonomy",
     "topics",
     "transfer",

@@ -92,6 +92,7 @@ class Transaction:
       dots: of the ops that this job wrote.
       stands_on: of ops written before, on which its answer stands (an answer that was given once already).
       heads: how far the streams of others are known after it, if it took any of their ops.
+      kinds: names of the kinds of objects that its ops touched, those taken back included.
       gate: judges each op; None for what nobody asked for.
       has_events: whether somebody who follows events has something to look for after the commit.
     """
@@ -104,6 +105,7 @@ class Transaction:
         self.stands_on: list[Dot] = []
         self.heads: dict[StreamId, StreamHead] = {}
         self.changed: set[int] = set()
+        self.kinds: set[str] = set()
         self.reindex: dict[int, Reindex] = {}
         self.gate: Gate | None = None
         self.has_events = False
@@ -208,6 +210,7 @@ class Transaction:
         self.tip = msgspec.structs.replace(self.tip, hlc=max(self.tip.hlc, op.stamp.hlc))
 
     def _fold(self, op: Op, entries: Sequence[Entry | Blank]) -> None:
+        self.kinds.update(entry.kind for entry in entries)
         folded = fold_entries(self.conn, self._merge, op.stamp, entries, self.now)
         self.changed |= folded.viewed.changed
         join_reindex(self.reindex, folded.viewed.reindex)

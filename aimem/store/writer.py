@@ -83,6 +83,7 @@ class _Group(Struct):
     changed: set[int]
     reindex: dict[int, Reindex]
     heads: dict[StreamId, StreamHead]
+    kinds: set[str]
     has_events: bool = False
     fatal: AimemError | None = None
 
@@ -102,8 +103,8 @@ class Writer:
         queue_count: int,
         group_count: int,
         translate: Callable[[DatabaseError], AimemError],
-        publish: Callable[[set[int]], None],
         publish_heads: Callable[[Mapping[StreamId, StreamHead]], None],
+        publish: Callable[[set[int], set[str]], None],
         publish_events: Callable[[], None],
     ) -> None:
         self.counts = WriterCounts()
@@ -175,16 +176,16 @@ class Writer:
         if not jobs:
             return tip
         stopped: list[outcome.Outcome[Written]] = [outcome.Error(_stopped()) for _ in jobs]
-        done = _Group(results=stopped, tip=tip, changed=set(), reindex={}, heads={})
+        done = _Group(results=stopped, tip=tip, changed=set(), reindex={}, heads={}, kinds=set())
         try:
             run = partial(self._commit, conn, signer, tip, [job.run for job in jobs])
             done = await self._threads.run(run, limiter=self.limiter)
         finally:
             for job, result in zip(jobs, done.results, strict=True):
                 job.finish(result)
-        # Before any caller runs again: who asks what is known after a write finds the write.
         self._publish_heads(done.heads)
-        self._publish(done.changed)
+        # No checkpoint since the callers were told: they run after whoever follows has heard of it.
+        self._publish(done.changed, done.kinds)
         if done.has_events:
             self._publish_events()
         if done.fatal is not None:
@@ -195,7 +196,7 @@ class Writer:
         self, conn: Connection, signer: Signer, tip: Tip, runs: Sequence[Callable[[Transaction], Any]]
     ) -> _Group:
         """One transaction, in the writer's thread."""
-        group = _Group(results=[], tip=tip, changed=set(), reindex={}, heads={})
+        group = _Group(results=[], tip=tip, changed=set(), reindex={}, heads={}, kinds=set())
         is_committing = False
         try:
             conn.execute(_BEGIN)
@@ -237,6 +238,7 @@ class Writer:
         group.tip = transaction.tip
         group.changed |= transaction.changed
         group.heads |= transaction.heads
+        group.kinds |= transaction.kinds
         group.has_events = group.has_events or transaction.has_events
         join_reindex(group.reindex, transaction.reindex)
         written = Written(value, tuple(transaction.dots), tuple(transaction.stands_on))
@@ -260,7 +262,7 @@ class Writer:
                 known = Corrupt(f"a failed write could not be rolled back ({again}); the process ends, start it again")
         fatal = known if isinstance(known, Corrupt) else None
         results: list[outcome.Outcome[Written]] = [outcome.Error(known) for _ in range(count)]
-        return _Group(results=results, tip=tip, changed=set(), reindex={}, heads={}, fatal=fatal)
+        return _Group(results=results, tip=tip, changed=set(), reindex={}, heads={}, kinds=set(), fatal=fatal)
 
 
 def _stopped() -> Unavailable:

@@ -10,10 +10,27 @@ from typing import Final
 import httpx
 from msgspec import Struct
 
-from aimem.ports import Chance, Clock, Embedder, Files, Threads, system_chance, system_clock, system_files, trio_threads
+from aimem.ports import (
+    Chance,
+    Clock,
+    Embedder,
+    Files,
+    Resolver,
+    Threads,
+    system_chance,
+    system_clock,
+    system_files,
+    system_resolver,
+    trio_threads,
+)
 
 NOTHING_KEPT: Final = httpx.Limits(max_connections=8, max_keepalive_connections=0)
 """A call of a model takes seconds, a new connection to it next to nothing; so nothing has to be closed at the end."""
+PEERS_KEPT: Final = httpx.Limits(max_connections=128, max_keepalive_connections=64, keepalive_expiry=300.0)
+
+
+def _open_peers() -> httpx.AsyncBaseTransport:
+    return httpx.AsyncHTTPTransport(trust_env=False, limits=PEERS_KEPT)
 
 
 class Ports(Struct, frozen=True, kw_only=True):
@@ -23,6 +40,8 @@ class Ports(Struct, frozen=True, kw_only=True):
       open_embedder: loads the embedding model of a folder (None: the installed package); blocks.
       open_remote_embedder: finds the embedding model of the Ollama server at an address; blocks.
       open_network: the way of HTTP requests that this node makes of itself.
+      open_peers: the way of exchanges with other nodes, which keeps their connections.
+      resolve: which addresses a host has.
       say: one line for the operator, as it is.
     """
 
@@ -33,7 +52,9 @@ class Ports(Struct, frozen=True, kw_only=True):
     open_embedder: Callable[[Path | None], Embedder]
     open_remote_embedder: Callable[[str], Embedder]
     open_network: Callable[[], httpx.AsyncBaseTransport]
+    resolve: Resolver
     say: Callable[[str], None]
+    open_peers: Callable[[], httpx.AsyncBaseTransport] = _open_peers
 
 
 class Extent(Struct, frozen=True, kw_only=True):
@@ -42,17 +63,20 @@ class Extent(Struct, frozen=True, kw_only=True):
     Attributes:
       embeds: whether the model is loaded and the backlog embedded.
       curates: whether expired rows are collected as time goes by.
+      exchanges: whether it talks with its peers.
     """
 
     embeds: bool
     curates: bool
+    exchanges: bool = False
 
 
 def system_ports() -> Ports:
     """The machine's."""
     return Ports(
         clock=system_clock(), chance=system_chance(), threads=trio_threads(), files=system_files(),
-        open_embedder=_open_minilm, open_remote_embedder=_open_ollama, open_network=_open_network, say=_say,
+        open_embedder=_open_minilm, open_remote_embedder=_open_ollama, open_network=_open_network,
+        resolve=system_resolver(), say=_say,
     )
 
 

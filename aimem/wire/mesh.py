@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Struct, UnsetType, field
 
 from aimem.errors import Code, InvalidRequest
 from aimem.model import HLC_MAX, Dot, Op, Stamp, StreamHead, StreamId
@@ -197,6 +197,16 @@ class MeshQuery(Struct, kw_only=True):
     digest: bool = False
     verify: bool = False
     conflicts: int | None = None
+
+
+class CatchUpRequest(Struct, kw_only=True):
+    """Exchange with all peers now.
+
+    Attributes:
+      peers: those that the caller expects the node to have; others than the node's own are refused.
+    """
+
+    peers: list[str] = field(default_factory=list)
 
 
 class MeshDocument(Struct, kw_only=True):

@@ -44,7 +44,7 @@ def test_routes_of_the_page_are_those_of_the_table() -> None:
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 def test_parameters_and_body_fields_are_in_the_page(route: Route) -> None:
-    kinds = [kind for whole in (route.query, route.body) for kind in shapes(whole)]
+    kinds = [kind for whole in (route.query, route.body, *route.other_bodies) for kind in shapes(whole)]
     names = {field.encode_name for kind in kinds for field in msgspec.structs.fields(kind)}
     inner = {"content", "id", "title", "tier", "namespace", "tags", "priority", "confidence", "source", "expires_at",
              "created_at", "updated_at", "metadata", "title_generated", "archived_at",

@@ -47,7 +47,7 @@ LINES: Final = {
     "agents list": ("agents register --agent-id a --agent-type human", "agents list"),
     "agents register": ("agents register --agent-id a --agent-type human --capabilities b",),
 }
-SAY_NOTHING: Final = {"shell", "completions", "man", "mcp", "serve"}
+SAY_NOTHING: Final = {"shell", "completions", "man", "mcp", "serve", "sync-daemon"}
 """Verbs that print no data."""
 
 

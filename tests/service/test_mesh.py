@@ -10,7 +10,7 @@ import trio
 
 from aimem import service
 from aimem.errors import AimemError, Code
-from aimem.model import Credential, Dot, Principal, Role, StopReason
+from aimem.model import Credential, Dot, Principal, Role, StopReason, parse_dot
 from aimem.replication import Consistency, Mesh, MeshSettings, consistently
 from aimem.service import Node, Once
 from aimem.store import digest
@@ -342,3 +342,18 @@ async def test_a_peer_that_answers_nonsense_counts_as_failed(tmp_path: Path) -> 
         world.heal()
         await trio.sleep(20)
         assert mesh.is_reachable(mesh.peers[0])
+
+
+async def test_a_peer_that_has_a_write_from_another_before_it_answers_is_no_fork(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 3, writes=1) as world:
+        n0 = world.nodes["n0"]
+        await settled(world)
+        # n1 takes the write and answers late; meanwhile it hears of the next one from n2.
+        world.late["n1"] = 1.0
+        await put(n0, "t", "text")
+        await trio.sleep(0.1)
+        second = await put(n0, "u", "text")
+        await world.nodes["n1"].store.log.wait_covered([parse_dot(second.version, field="version")])
+        await trio.sleep(5)
+        assert not mesh_of(n0).is_forked
+        await put(n0, "v", "text")

@@ -11,6 +11,7 @@ from tests.sim.swarm import roll
 from tests.sim.world import Report, simulate
 
 SECONDS = 60.0
+TEXT_MAX = 1500
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,7 +48,7 @@ def line_of(report: Report, spent_s: float) -> str:
 
 def complaint_of(report: Report, seconds: float, nodes: int | None) -> str:
     """What did not hold, and how to see it again."""
-    lines = [f"  {found.at:10.3f} {found.check}: {found.text}" for found in report.violations[:10]]
+    lines = [f"  {found.at:10.3f} {found.check}: {found.text[:TEXT_MAX]}" for found in report.violations[:10]]
     again = f"python -m tests.sim --seeds {report.swarm.seed} --seconds {seconds:g}"
     return "\n".join([*lines, f"  again: {again}{f' --nodes {nodes}' if nodes else ''} [--trace]"])
 

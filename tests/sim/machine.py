@@ -15,7 +15,15 @@ from typing import Any  # ASGI messages
 import httpx
 import trio
 
-from aimem.config import Config, CuratorConfig, FeatureTier, IdentityConfig, SearchConfig, StoreConfig
+from aimem.config import (
+    Config,
+    CuratorConfig,
+    FeatureTier,
+    IdentityConfig,
+    MeshConfig,
+    SearchConfig,
+    StoreConfig,
+)
 from aimem.errors import Bug
 from aimem.ports import Connection, DatabaseError, Embedder, system_files
 from aimem.store import Store
@@ -98,14 +106,14 @@ class Process:
     async def _serve(self, task_status: trio.TaskStatus[None]) -> None:
         config, ports, control = self.machine.config(self.db), self._ports(), Control()
         place = Place(db=self.db, socket=self.db.with_suffix(".sock"))
-        plan = plan_node(config, ports, place, Extent(embeds=False, curates=True), control)
+        plan = plan_node(config, ports, place, Extent(embeds=False, curates=True, exchanges=True), control)
         self.store = plan.store.run.__self__  # type: ignore[attr-defined]
         await self._start(plan.store, control)
         inside = await plan.furnish()
         for child in inside.children:
             await self._start(child, control)
         async with open_lifespan(inside.app):
-            self.app = await self.machine.dress(self, inside.children[0].run.args[0], inside.app)
+            self.app = inside.app
             task_status.started()
             await trio.sleep_forever()
 
@@ -121,12 +129,17 @@ class Process:
             clock=machine.clock, chance=seeded_chance(self._rng.getrandbits(64)), files=self.files,
             threads=SimThreads(self.power, self._rng, machine.swarm.commit_s, look),
             open_embedder=_no_model, open_remote_embedder=_no_model,
-            open_network=partial(machine.open_network, self), say=lambda _: None,
+            open_network=partial(machine.open_network, self), open_peers=partial(machine.open_network, self),
+            resolve=_no_names, say=lambda _: None,
         )
 
 
 def _no_model(_: object) -> Embedder:
     raise Bug("a simulated node recalls by keyword")
+
+
+async def _no_names(host: str, port: int) -> tuple[str, ...]:
+    raise Bug(f"nobody asks for {host}:{port} here")
 
 
 class Machine:
@@ -136,7 +149,6 @@ class Machine:
       process: the life that runs, or the last one.
       peers: all nodes of the mesh, itself too.
       on_end: told why a process ended by itself.
-      dress: puts another app around a process's app (the stand-in).
     """
 
     def __init__(
@@ -149,7 +161,6 @@ class Machine:
         self.look, self.open_network, self.peers = look, open_network, peers
         self.clock = SimClock(rng.uniform(-offset, offset), rng.uniform(-drift, drift))
         self.on_end: Callable[[BaseException], None] = lambda _: None
-        self.dress: Any = None
         self.has_faulty_disk = not {Fault.POWER, Fault.FULL_DISK, Fault.SYNC_ERROR}.isdisjoint(swarm.faults)
         self._trace, self._lives, self._rng = trace, 0, swarm.rng(f"{name}/loss")
         self.process: Process | None = None
@@ -165,7 +176,10 @@ class Machine:
         """The configuration of this node."""
         return Config(
             store=StoreConfig(db=db), search=SearchConfig(tier=FeatureTier.KEYWORD),
-            curator=CuratorConfig(interval_s=30.0), identity=IdentityConfig(anonymize=True),
+            curator=CuratorConfig(interval_s=30.0), identity=IdentityConfig(anonymize=True), mesh=MeshConfig(
+                peers=tuple(f"http://{peer}" for peer in self.peers if peer != self.name),
+                writes=self.swarm.quorum, timeout_s=2.0, interval_s=5.0, node_name=self.name,
+            ),
         )
 
     async def start(self, nursery: trio.Nursery) -> None:

@@ -22,6 +22,7 @@ NAMESPACES: Final = ("a", "a/b", "c")
 TITLES: Final = ("one", "two", "three", "four", "five", "six")
 RELATIONS: Final = ("related_to", "contradicts", "supersedes", "derived_from")
 KNOWN_MAX: Final = 60
+HOT: Final = 6
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -87,7 +88,10 @@ class Acts:
         return act.__name__, act(mark)
 
     def _id(self) -> str:
-        return self.rng.choice(self.known.memories) if self.known.memories else "0" * 36
+        """Often one that others have in hand as well."""
+        if not self.known.memories:
+            return "0" * 36
+        return self.rng.choice(self.known.memories[-HOT:] if self.rng.random() < 0.5 else self.known.memories)
 
     def _memory(self, mark: str) -> dict[str, object]:
         rng = self.rng

@@ -15,7 +15,7 @@ from msgspec import Struct
 from aimem.model import Hlc, instant_of
 from aimem.ports import Connection
 from tests.nodes import START
-from tests.sim import checks, joining
+from tests.sim import checks
 from tests.sim.history import Deed, Outcome
 from tests.sim.journal import is_of_the_world, read_journals
 from tests.sim.machine import Machine, Process
@@ -70,7 +70,6 @@ class World:
             self.machines[name] = Machine(
                 name, swarm, folder / name, trace, self.watcher.look, self._open_network, tuple(names)
             )
-            self.machines[name].dress = joining.dress
             self.machines[name].on_end = partial(self._look_at_end, name)
         self.clients = Clients(swarm, self.network, trace, names, self._look_at_ack)
         self.nemesis = Nemesis(swarm, self.machines, self.network, trace)

@@ -1,0 +1,104 @@
+"""The mesh: what nodes say to each other, and what the mesh says of itself.
+
+Each handler calls one service function and decides nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct
+
+from aimem import service
+from aimem.api.route import Call, Effect, Route
+from aimem.errors import Code
+from aimem.wire import (
+    SYNC_BODY_MAX_BYTES,
+    CatchUpRequest,
+    ExchangeAnswer,
+    ExchangeRequest,
+    LegacyPush,
+    LegacyPushed,
+    LegacySince,
+    MeshDocument,
+    MeshQuery,
+    SinceAnswer,
+    SinceQuery,
+    SinceRequest,
+    WriteOutcome,
+    protocol_of,
+)
+
+
+def _spoken(data: bytes) -> type[Struct]:
+    """What a body is: an exchange names its protocol, which v0.6.3 never did."""
+    return ExchangeRequest if protocol_of(data) else LegacyPush
+
+
+async def push(call: Call[None, ExchangeRequest | LegacyPush]) -> ExchangeAnswer | LegacyPushed:
+    """One exchange with a node, or the rows of a node of v0.6.3."""
+    if isinstance(call.body, LegacyPush):
+        return await service.take_push(call.node, call.who, call.body)
+    return await service.exchange(call.node, call.who, call.body)
+
+
+async def since(call: Call[SinceQuery, None]) -> SinceAnswer | LegacySince:
+    """What follows a position of the log, or a moment."""
+    if call.query.clock is None:
+        return await service.rows_since(call.node, call.who, call.query)
+    return await service.changes_since(call.node, call.who, call.query)
+
+
+async def lacking(call: Call[None, SinceRequest]) -> SinceAnswer:
+    """What somebody with a vector lacks."""
+    return await service.changes_for(call.node, call.who, call.body)
+
+
+async def mesh(call: Call[MeshQuery, None]) -> MeshDocument:
+    """The mesh as this node sees it."""
+    return await service.mesh_status(call.node, call.who, call.query)
+
+
+async def catch_up(call: Call[None, CatchUpRequest | None]) -> MeshDocument:
+    """Exchange with the peers now."""
+    return await service.catch_up(call.node, call.who, call.body or CatchUpRequest())
+
+
+async def outcome(call: Call[None, None]) -> WriteOutcome:
+    """What became of a write."""
+    return await service.write_outcome(call.node, call.path["version"])
+
+
+ROUTES: Final[tuple[Route, ...]] = (
+    Route(
+        method="POST", path="/api/v1/sync/push", name="sync_push", handler=push, body=ExchangeRequest,
+        other_bodies=(LegacyPush,), read_as=_spoken, body_limit_bytes=SYNC_BODY_MAX_BYTES, answer=ExchangeAnswer,
+        other_answers=(LegacyPushed,), summary="One exchange between nodes; bodies of v0.6.3 are understood.",
+        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH, Code.GONE), effect=Effect.WRITE,
+    ),
+    Route(
+        method="GET", path="/api/v1/sync/since", name="sync_since", handler=since, query=SinceQuery,
+        answer=SinceAnswer, other_answers=(LegacySince,),
+        summary="What follows a position of this node's log; without one, memories updated after a moment.",
+        errors=(Code.OPERATOR_REQUIRED, Code.GONE),
+    ),
+    Route(
+        method="POST", path="/api/v1/sync/since", name="sync_since_vector", handler=lacking, body=SinceRequest,
+        answer=SinceAnswer, summary="What a vector lacks, in the order of this node's log.",
+        errors=(Code.OPERATOR_REQUIRED, Code.GONE),
+    ),
+    Route(
+        method="GET", path="/api/v1/mesh", name="mesh", handler=mesh, query=MeshQuery, answer=MeshDocument,
+        summary="The mesh as this node sees it: peers, vectors, lag, conflicts, digests.",
+        errors=(Code.OPERATOR_REQUIRED,),
+    ),
+    Route(
+        method="POST", path="/api/v1/mesh", name="catch_up", handler=catch_up, body=CatchUpRequest,
+        body_required=False, answer=MeshDocument, summary="Exchange with all peers now, and wait for what they have.",
+        errors=(Code.OPERATOR_REQUIRED,), effect=Effect.WRITE,
+    ),
+    Route(
+        method="GET", path="/api/v1/writes/{version}", name="write_outcome", handler=outcome, answer=WriteOutcome,
+        summary="What became of a write, by its version.",
+    ),
+)

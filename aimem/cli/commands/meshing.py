@@ -1,0 +1,172 @@
+"""Verbs about the mesh: sync-daemon, and what the mesh looks like."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from aimem.cli.context import Context
+from aimem.cli.exits import ExitStatus
+from aimem.cli.parser import UsageError
+from aimem.cli.runtime import Attached, Purpose
+from aimem.cli.text import counted, short_id
+from aimem.config import MeshConfig, peers_in
+from aimem.errors import Unavailable
+from aimem.wire import CatchUpRequest, MeshDocument, MeshQuery
+
+if TYPE_CHECKING:
+    import trio
+
+    from aimem.client import Client
+
+INTERVAL_MAX_S: Final = 3600
+
+
+def sync_daemon(context: Context) -> int:
+    """Exchange with peers until a signal."""
+    value = context.value
+    interval_s = value("interval")
+    if not 1 <= interval_s <= INTERVAL_MAX_S:
+        raise UsageError(f"--interval is {interval_s}; allowed are 1 to {INTERVAL_MAX_S}")
+    peers = peers_in(value("peers"), "--peers")
+    mesh = MeshConfig(peers=peers, interval_s=float(interval_s), node_name=context.config.mesh.node_name)
+    context.config = msgspec.structs.replace(context.config, mesh=mesh)
+    if value("api_key"):
+        api = msgspec.structs.replace(context.config.api, api_key=value("api_key"))
+        context.config = msgspec.structs.replace(context.config, api=api)
+    return context.visit(
+        lambda attached, client: _run(context, attached, client, peers, float(interval_s)), Purpose.SESSION
+    )
+
+
+async def _run(
+    context: Context, attached: Attached, client: Client, peers: tuple[str, ...], interval_s: float
+) -> int:
+    """A round after the other, until a signal."""
+    import signal
+
+    import trio
+
+    doer = "this process" if attached.holder else attached.hint or "another process"
+    context.screen.say(f"{doer} exchanges {attached.db} with {', '.join(peers)}")
+    stop = trio.Event()
+
+    async def wait_for_signal(signals: AsyncIterator[int]) -> None:
+        async for _ in signals:
+            stop.set()
+
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(wait_for_signal, signals)
+            await _rounds(context, client, peers, interval_s, stop)
+            nursery.cancel_scope.cancel()
+    return ExitStatus.OK
+
+
+async def _rounds(
+    context: Context, client: Client, peers: tuple[str, ...], interval_s: float, stop: trio.Event
+) -> None:
+    import trio
+
+    seen: tuple[object, ...] = ()
+    while not stop.is_set():
+        with trio.move_on_after(interval_s):
+            try:
+                document = await client.catch_up(CatchUpRequest(peers=list(peers)))
+            except Unavailable as error:
+                context.screen.say(f"this round was skipped: {error.message}")
+            else:
+                now = (document.vector, tuple((peer.state, peer.lag_ops) for peer in document.peers))
+                if now != seen:
+                    seen = now
+                    _show_round(context, document)
+            await stop.wait()
+
+
+def _show_round(context: Context, document: MeshDocument) -> None:
+    if context.wants_json:
+        context.screen.json(document)
+    else:
+        known = sum(document.vector.values())
+        told = "; ".join(f"{peer.url} is {_state(peer.state, peer.lag_ops)}" for peer in document.peers)
+        context.screen.line(f"{counted(known, 'write')} known here; {told}")
+    context.around.stdout.flush()
+
+
+def _state(state: str, lag_ops: int) -> str:
+    return f"{state}, {counted(lag_ops, 'write')} behind" if lag_ops else state
+
+
+def status(context: Context) -> int:
+    """Show the mesh as this node sees it."""
+    document = context.ask(lambda client: client.mesh(MeshQuery(digest=True)))
+    if context.wants_json:
+        context.screen.json(document)
+        return ExitStatus.OK
+    lines = {
+        "node": document.node or "-", "stream": document.stream, "members": str(document.members),
+        "writes wait for": counted(document.writes, "node"), "writes known": str(sum(document.vector.values())),
+        "held": str(document.held_count), "conflicts": str(document.conflict_count), "digest": str(document.digest),
+    }
+    for name, value in lines.items():
+        context.screen.line(f"{name + ':':<18}{value}")
+    if document.peers:
+        context.screen.line()
+        _table(context, document)
+    for alarm in document.alarms:
+        context.screen.say(f"warning: {alarm}")
+    return ExitStatus.OK
+
+
+def peers(context: Context) -> int:
+    """List the peers."""
+    document = context.ask(lambda client: client.mesh())
+    if context.wants_json:
+        context.screen.json(document.peers)
+    else:
+        _table(context, document)
+    return ExitStatus.OK
+
+
+def _table(context: Context, document: MeshDocument) -> None:
+    rows = [
+        (peer.state, peer.node or "-", peer.url, str(peer.lag_ops), f"{peer.lag_s:.1f}",
+         "-" if peer.clock_offset_ms is None else f"{peer.clock_offset_ms:+.0f}", peer.last_error or "-")
+        for peer in document.peers
+    ]
+    context.screen.table(("state", "node", "address", "behind", "for s", "clock ms", "last error"), rows)
+
+
+def conflicts(context: Context) -> int:
+    """List writes that lost."""
+    limit = context.value("limit")
+    document = context.ask(lambda client: client.mesh(MeshQuery(conflicts=limit)))
+    found = document.conflicts if isinstance(document.conflicts, tuple) else ()
+    if context.wants_json:
+        context.screen.json(found)
+        return ExitStatus.OK
+    rows = [(lost.noted_at, lost.kind, short_id(lost.key), lost.field, _value(lost.value)) for lost in found]
+    context.screen.table(("noted", "kind", "object", "field", "value that lost"), rows)
+    return ExitStatus.OK
+
+
+def _value(value: object) -> str:
+    return msgspec.json.encode(value).decode()[:80]
+
+
+def verify(context: Context) -> int:
+    """Compare with every peer."""
+    document = context.ask(lambda client: client.mesh(MeshQuery(verify=True)))
+    found = document.verified if isinstance(document.verified, tuple) else ()
+    if context.wants_json:
+        context.screen.json(found)
+    else:
+        rows = [(one.verdict, one.node or "-", one.url, one.digest or "-", one.reason or "-") for one in found]
+        context.screen.line(f"this node: {document.digest}")
+        context.screen.table(("verdict", "node", "address", "digest", "reason"), rows)
+    verdicts = {one.verdict for one in found}
+    if "differs" in verdicts:
+        return ExitStatus.CONFLICT
+    return ExitStatus.UNAVAILABLE if verdicts - {"equal"} else ExitStatus.OK

@@ -1,0 +1,43 @@
+"""Verbs about the mesh."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from aimem.cli.values import integer
+from aimem.cli.verbs.table import Option, Verb
+
+_DOCUMENT: Final = "the mesh, as GET /api/v1/mesh"
+
+SYNC_DAEMON: Final = Verb(
+    name="sync-daemon", summary="exchange with other nodes", run="meshing:sync_daemon", begins=True,
+    about="Exchanges everything with the peers again and again, until a signal. Where a daemon holds the database it "
+          "is asked to do so, and has to have these peers; else this process does it. A daemon that is started with "
+          "--quorum-peers needs none of this.",
+    options=(
+        Option(flag="--peers", required=True, help="The addresses of the other nodes, divided by commas."),
+        Option(flag="--interval", read=integer, default=2, help="Seconds between rounds, 1 to 3600."),
+        Option(flag="--api-key", help="The key that they want, if it is not the configured one."),
+        Option(flag="--batch-size", read=integer, default=500,
+               help="Has no effect: batches are bounded by bytes and count."),
+    ),
+    prints=f"after each round that brought or sent something, {_DOCUMENT}",
+    examples=(("Follow another node", "ai-memory sync-daemon --peers http://127.0.0.1:9078 --interval 5"),),
+)
+MESH: Final = Verb(
+    name="mesh", summary="look at the mesh",
+    children=(
+        Verb(name="status", summary="show this node's view of the mesh", run="meshing:status", prints=_DOCUMENT),
+        Verb(name="peers", summary="list the peers", run="meshing:peers", prints="the peers of that document"),
+        Verb(name="conflicts", summary="list writes that lost to one that did not know of them",
+             run="meshing:conflicts",
+             options=(Option(flag="--limit", read=integer, default=50, help="At most so many, 1 to 1000."),),
+             prints="the conflicts of that document, the newest first"),
+        Verb(name="verify", summary="compare this node's memories with every peer's", run="meshing:verify",
+             about="Exits with 6 if a peer that knows the same writes shows something else, with 7 if a peer cannot "
+                   "be compared now.",
+             prints="the verdicts of that document"),
+    ),
+    about="See ai-memory-mesh(7).",
+    examples=(("Who is behind?", "ai-memory mesh status"), ("Are all copies equal?", "ai-memory mesh verify")),
+)

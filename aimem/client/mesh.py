@@ -1,0 +1,22 @@
+"""The mesh."""
+
+from __future__ import annotations
+
+from aimem.client.calls import Caller, decoded, segment
+from aimem.wire import CatchUpRequest, MeshDocument, MeshQuery, WriteOutcome
+
+
+class MeshCalls(Caller):
+    """The mesh."""
+
+    async def mesh(self, query: MeshQuery | None = None, *, agent_id: str | None = None) -> MeshDocument:
+        """The mesh as the node sees it."""
+        return await self.read("/mesh", MeshDocument, query=query or MeshQuery(), agent_id=agent_id)
+
+    async def catch_up(self, request: CatchUpRequest, *, agent_id: str | None = None) -> MeshDocument:
+        """Have the node exchange with its peers now, until it has all that they have."""
+        return decoded(await self.send("POST", "/mesh", body=request, agent_id=agent_id), MeshDocument)
+
+    async def write_outcome(self, version: str, *, agent_id: str | None = None) -> WriteOutcome:
+        """What became of a write."""
+        return await self.read(f"/writes/{segment(version)}", WriteOutcome, agent_id=agent_id)

@@ -1,0 +1,98 @@
+"""The peers of a node, and how many nodes a write is on before it is acknowledged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+from aimem.config.checks import Given, invalid, is_server
+from aimem.config.slices import ApiConfig, MeshConfig
+
+PEERS_MAX: Final = 32
+NAME_MAX_CHARS: Final = 128
+_PORTS: Final = {"http": 80, "https": 443}
+_SELDOM_S: Final = 86_400.0
+
+
+def mesh_of(given: Mapping[str, Given], api: ApiConfig) -> MeshConfig:
+    """Read and check the mesh. Raises: InvalidRequest(config_invalid)."""
+    peers = _peers(given["mesh.quorum_peers"], api) if "mesh.quorum_peers" in given else ()
+    interval_s = _number(given, "mesh.catchup_interval_secs", 30.0)
+    return MeshConfig(
+        peers=peers, writes=_writes(given, len(peers)), timeout_s=_number(given, "mesh.quorum_timeout_ms", 2000) / 1000,
+        interval_s=interval_s or _SELDOM_S, node_name=_name(given),
+    )
+
+
+def peers_in(text: str, origin: str) -> tuple[str, ...]:
+    """The addresses of a list divided by commas, as they are compared: without slashes at their ends.
+
+    Raises: InvalidRequest(config_invalid) for what is no address, and for one that is there twice.
+    """
+    peers = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    if not 0 < len(peers) <= PEERS_MAX:
+        raise invalid(origin, "quorum_peers", f"names {len(peers)} peers; allowed are 1 to {PEERS_MAX}")
+    seen: set[tuple[str, str, int | None, str]] = set()
+    for peer in peers:
+        if not is_server(peer):
+            # Not shown: what was written may hold a password.
+            raise invalid(origin, "quorum_peers", "holds something that is no address; wanted is a list like "
+                          "http://10.0.0.2:9077,http://10.0.0.3:9077")
+        if _place(peer) in seen:
+            raise invalid(origin, "quorum_peers", f"names {peer} twice")
+        seen.add(_place(peer))
+    return peers
+
+
+def _peers(item: Given, api: ApiConfig) -> tuple[str, ...]:
+    peers = peers_in(str(item.value), item.origin)
+    for peer in peers:
+        scheme, host, port, path = _place(peer)
+        if (scheme, host, port, path) == ("http", api.host.lower(), api.port, ""):
+            raise invalid(item.origin, "quorum_peers", f"names this node itself ({peer}); list the others alone")
+    return peers
+
+
+def _place(url: str) -> tuple[str, str, int | None, str]:
+    parts = urlsplit(url)
+    return parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme), parts.path.rstrip("/")
+
+
+def _writes(given: Mapping[str, Given], peer_count: int) -> int:
+    writes = int(_number(given, "mesh.quorum_writes", 0))
+    members = 1 + peer_count
+    if peer_count and writes > members:
+        raise invalid(
+            given["mesh.quorum_writes"].origin, "quorum_writes",
+            f"is {writes}, and there are {members} nodes, this one and its peers; allowed is 0 to {members}",
+        )
+    return max(1, writes) if peer_count else 1
+
+
+def mesh_notices(given: Mapping[str, Given], config: MeshConfig) -> Iterator[str]:
+    """What an operator should know."""
+    asked = int(_number(given, "mesh.quorum_writes", 0))
+    if asked > 1 and not config.peers:
+        yield "quorum_writes has no effect: no peers are named (quorum_peers)"
+    members = 1 + len(config.peers)
+    if config.peers and config.writes <= members // 2:
+        yield (
+            f"a write is acknowledged by {config.writes} of {members} nodes, which is no majority: two halves of the "
+            "mesh that do not see each other both go on acknowledging writes; they join when they meet again"
+        )
+
+
+def _name(given: Mapping[str, Given]) -> str | None:
+    if "mesh.node_name" not in given:
+        return None
+    item = given["mesh.node_name"]
+    name = str(item.value).strip()
+    if len(name) > NAME_MAX_CHARS:
+        raise invalid(item.origin, "node_name", f"has {len(name)} characters; at most {NAME_MAX_CHARS} are allowed")
+    return name
+
+
+def _number(given: Mapping[str, Given], key: str, default: float) -> float:
+    value = given[key].value if key in given else default
+    return float(value) if isinstance(value, (int, float)) else default

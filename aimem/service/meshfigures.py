@@ -1,0 +1,65 @@
+"""Figures of the mesh, for metrics: of each peer, of what writes came to, and of ops that arrived."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import trio
+
+from aimem.replication import LATENCIES_S, Mesh, Peer, breaker, lag
+from aimem.service.node import Node, Sample
+
+
+def mesh_samples(node: Node) -> tuple[Sample, ...]:
+    """All figures; none of a node without peers."""
+    mesh = node.mesh
+    if mesh is None:
+        return ()
+    counts = mesh.counts
+    samples = [sample for peer in mesh.peers for sample in _of_peer(mesh, peer)]
+    samples += [
+        _counter("ai_memory_mesh_writes", "Writes that other nodes were to have.", value, outcome=outcome)
+        for outcome, value in (
+            ("acknowledged", counts.acknowledged), ("not_applied", counts.not_applied),
+            ("indeterminate", counts.indeterminate),
+        )
+    ]
+    samples += [
+        _counter("ai_memory_mesh_ops_received", "Ops that other nodes handed over.", value, result=result)
+        for result, value in (("taken", counts.taken), ("known", counts.skipped))
+    ]
+    samples += [
+        _counter("ai_memory_mesh_batches_stopped", "Batches that were not taken whole.", value, reason=reason)
+        for reason, value in sorted(counts.stopped.items())
+    ]
+    return tuple(samples)
+
+
+def _of_peer(mesh: Mesh, peer: Peer) -> Iterator[Sample]:
+    state, now = peer.state, trio.current_time()
+    known = mesh.store.log.vector
+    behind_s = 0.0 if peer.behind_since is None else now - peer.behind_since
+    gauges = (
+        ("ai_memory_mesh_lag_ops", "Ops of this node's log that the peer has not reported.", lag(state, known)),
+        ("ai_memory_mesh_lag_seconds", "How long the peer has been behind.", behind_s),
+        ("ai_memory_mesh_reachable", "1 if a write may count on the peer.", mesh.is_reachable(peer)),
+        ("ai_memory_mesh_in_flight", "Exchanges on their way to the peer.", state.asked_at is not None),
+        ("ai_memory_mesh_failures", "Exchanges that failed since the last one that did not.", state.failures),
+        ("ai_memory_mesh_breaker_open", "1 if the peer is asked only now and then.",
+         breaker(state, peer.rules) != "closed"),
+        ("ai_memory_mesh_clock_offset_seconds", "The peer's clock less this node's.", (state.offset_us or 0) / 1e6),
+    )
+    for name, text, value in gauges:
+        yield Sample(name=name, help=text, kind="gauge", value=float(value), labels=(("peer", peer.url),))
+    sums = tuple(itertools.accumulate(peer.latencies.counts))
+    bounds = (*(f"{bound:g}" for bound in LATENCIES_S), "+Inf")
+    yield Sample(
+        name="ai_memory_mesh_ack_seconds", help="From sending ops to a peer until it reported them.", kind="histogram",
+        value=peer.latencies.total_s, labels=(("peer", peer.url),),
+        buckets=tuple((bound, float(value)) for bound, value in zip(bounds, sums, strict=True)),
+    )
+
+
+def _counter(name: str, text: str, value: int, **labels: str) -> Sample:
+    return Sample(name=name, help=text, kind="counter", value=value, labels=tuple(labels.items()))

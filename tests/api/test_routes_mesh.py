@@ -1,0 +1,165 @@
+"""The mesh over HTTP: exchanges, bodies of v0.6.3, bad bodies, and the headers that have to do with other nodes."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from aimem.service import Node
+from aimem.store import digest
+from aimem.wire import PROTOCOL, SYNC_BODY_MAX_BYTES, ExchangeRequest, encode, op_out
+from tests.api.test_routes import client_of
+from tests.nodes import FakeClock, open_node
+from tests.streams import Author
+
+JSON = {"Content-Type": "application/json"}
+PACKED = {**JSON, "Content-Encoding": "gzip"}
+ROW = {"title": "Tide", "content": "High water at noon.", "tier": "long", "namespace": "sea"}
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[Node]:
+    async with open_node(tmp_path / "memory.db", clock=FakeClock()) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def http(node: Node) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(node) as client:
+        yield client
+
+
+def exchange_of(author: Author, **fields: object) -> bytes:
+    request = ExchangeRequest(
+        protocol=PROTOCOL, node="x", stream=author.stream, ops=tuple(map(op_out, author.ops)),
+        **fields,  # type: ignore[arg-type]
+    )
+    return encode(request)
+
+
+async def test_an_exchange_is_taken_plain_or_packed_and_answered_with_what_is_known(http: httpx.AsyncClient) -> None:
+    other = Author(5)
+    other.memory("m1")
+    answer = await http.post("/sync/push", content=exchange_of(other), headers=JSON)
+    assert answer.status_code == 200
+    assert answer.json()["taken"] == 2
+    assert answer.json()["vector"][other.stream][0] == 2
+    again = await http.post("/sync/push", content=gzip.compress(exchange_of(other)), headers=PACKED)
+    assert (again.status_code, again.json()["taken"]) == (200, 0)
+
+
+@pytest.mark.parametrize(("body", "headers", "status", "code"), [
+    (b"{", JSON, 400, "malformed_json"),
+    (b'{"protocol": 2, "node": "x", "stream": "x"}', JSON, 400, "protocol_mismatch"),
+    (b'{"protocol": 1, "node": "x", "stream": "x"}', JSON, 422, "schema_mismatch"),
+    (b'{"protocol": 1, "stream": "x"}', JSON, 422, "schema_mismatch"),
+    (b'{"sender_agent_id": "x"}', JSON, 422, "schema_mismatch"),
+    (b'{"sender_agent_id": "a b", "memories": []}', JSON, 400, "invalid_request"),
+    (b"not gzip", PACKED, 400, "malformed_json"),
+    (gzip.compress(b"{}")[:-3], PACKED, 400, "malformed_json"),
+    (gzip.compress(bytes(SYNC_BODY_MAX_BYTES + 1)), PACKED, 413, "body_too_large"),
+    (b"x", {**JSON, "Content-Encoding": "br"}, 415, "unsupported_media_type"),
+    (bytes(SYNC_BODY_MAX_BYTES + 1), JSON, 413, "body_too_large"),
+])
+async def test_a_bad_body_has_its_answer_and_changes_nothing(
+    http: httpx.AsyncClient, node: Node, body: bytes, headers: dict[str, str], status: int, code: str
+) -> None:
+    before = await node.store.read(digest)
+    answer = await http.post("/sync/push", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert await node.store.read(digest) == before
+
+
+async def test_a_body_of_v063_becomes_writes_of_this_node(http: httpx.AsyncClient, node: Node) -> None:
+    kept = (await http.post("/memories", json=ROW)).json()["id"]
+    gone = (await http.post("/memories", json={**ROW, "title": "Ebb"})).json()["id"]
+    row = {**ROW, "id": "00000000-0000-4000-8000-000000000001", "title": "Flood", "metadata": {"agent_id": "bob"},
+           "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
+    body = {
+        "sender_agent_id": "host:n1", "sender_clock": {"entries": {}}, "memories": [row],
+        "deletions": [gone, "unknown-id"],
+        "links": [
+            {"source_id": row["id"], "target_id": kept, "relation": "related_to", "created_at": "2026-01-01T00:00:00Z"}
+        ],
+        "pendings": [{"id": "p"}], "pending_decisions": [{"id": "p", "approved": True, "decider": "eve"}],
+    }
+    answer = (await http.post("/sync/push", json=body)).json()
+    assert {name: answer[name] for name in ("applied", "deleted", "noop", "skipped", "links_applied")} == {
+        "applied": 1, "deleted": 1, "noop": 1, "skipped": 2, "links_applied": 1,
+    }
+    shown = (await http.get(f"/memories/{row['id']}")).json()
+    assert (shown["title"], shown["metadata"]["agent_id"]) == ("Flood", "bob")
+    assert (await http.get(f"/memories/{gone}")).status_code == 404
+    again = (await http.post("/sync/push", json={**body, "deletions": []})).json()
+    assert (again["applied"], again["noop"]) == (0, 2)
+
+
+async def test_a_deleted_memory_does_not_come_back_from_a_node_of_v063(http: httpx.AsyncClient) -> None:
+    stored = (await http.post("/memories", json=ROW)).json()
+    await http.delete(f"/memories/{stored['id']}")
+    row = {**ROW, "id": stored["id"], "updated_at": "2027-01-15T08:00:00Z", "created_at": "2026-01-01T00:00:00Z"}
+    answer = (await http.post("/sync/push", json={"sender_agent_id": "x", "memories": [row]})).json()
+    assert (answer["applied"], answer["skipped"]) == (0, 1)
+    assert (await http.get("/memories")).json()["count"] == 0
+
+
+async def test_a_dry_run_of_v063_changes_nothing(http: httpx.AsyncClient, node: Node) -> None:
+    before = await node.store.read(digest)
+    body = {"sender_agent_id": "x", "memories": [ROW], "deletions": ["some-id"], "dry_run": True}
+    answer = (await http.post("/sync/push", json=body)).json()
+    assert (answer["applied"], answer["noop"], answer["dry_run"]) == (0, 2, True)
+    assert await node.store.read(digest) == before
+
+
+async def test_what_follows_a_position_has_ops_of_every_kind_and_without_one_memories(http: httpx.AsyncClient) -> None:
+    for title in ("a", "b", "c"):
+        stored = (await http.post("/memories", json={**ROW, "title": title})).json()
+    await http.delete(f"/memories/{stored['id']}")
+    page = (await http.get("/sync/since", params={"clock": 1, "limit": 2})).json()
+    rest = (await http.get("/sync/since", params={"clock": page["clock"], "log": page["log"]})).json()
+    assert [op["kind"] for op in (*page["ops"], *rest["ops"])] == ["store", "store", "store", "delete"]
+    assert (page["more"], rest["more"]) == (True, False)
+    assert (await http.get("/sync/since", params={"clock": 99})).status_code == 410
+    rows = (await http.get("/sync/since", params={"since": "2020-01-01T00:00:00Z", "limit": 1})).json()
+    assert ([row["title"] for row in rows["memories"]], rows["count"], rows["limit"]) == (["a"], 1, 1)
+    assert rows["earliest_updated_at"] == rows["latest_updated_at"] == rows["memories"][0]["updated_at"]
+    after = (await http.get("/sync/since", params={"since": rows["latest_updated_at"]})).json()
+    assert [row["title"] for row in after["memories"]] == ["b"]
+    assert (await http.get("/sync/since", params={"since": "yesterday"})).status_code == 400
+    lacking = (await http.post("/sync/since", json={"vector": {page["log"]: 4}})).json()
+    assert [op["kind"] for op in lacking["ops"]] == ["delete"]
+
+
+async def test_a_read_waits_for_a_version_and_a_write_says_how_many_nodes_it_waits_for(http: httpx.AsyncClient) -> None:
+    stored = (await http.post("/memories", json=ROW, headers={"X-Consistency": "all"})).json()
+    seen = {"X-Min-Version": stored["version"]}
+    assert (await http.get("/memories", headers=seen)).json()["count"] == 1
+    assert (await http.get("/memories", headers={"X-Min-Version": "nonsense"})).status_code == 400
+    assert (await http.post("/memories", json=ROW, headers={"X-Consistency": "most"})).status_code == 400
+    outcome = (await http.get(f"/writes/{stored['version']}")).json()
+    assert (outcome["outcome"], outcome["got"], outcome["needed"]) == ("applied", 1, 1)
+    stream, _, seq = stored["version"].partition(":")
+    assert (await http.get(f"/writes/{stream}:{int(seq) + 1}")).json()["outcome"] == "unknown"
+
+
+async def test_a_node_alone_is_a_mesh_of_one(http: httpx.AsyncClient) -> None:
+    document = (await http.get("/mesh", params={"digest": "true", "verify": "true", "conflicts": 5})).json()
+    assert (document["members"], document["writes"], document["peers"]) == (1, 1, [])
+    assert (document["verified"], document["conflicts"], document["alarms"]) == ([], [], [])
+    refused = await http.post("/mesh", json={"peers": ["http://n1"]})
+    assert (refused.status_code, refused.json()["field"]) == (400, "peers")
+    assert not [line for line in (await http.get("/metrics")).text.splitlines() if "ai_memory_mesh" in line]
+
+
+async def test_an_exchange_says_which_ops_are_lacking_and_large_answers_come_packed(http: httpx.AsyncClient) -> None:
+    for number in range(30):
+        await http.post("/memories", json={**ROW, "title": f"t{number}", "content": "x" * 2000})
+    other = Author(5)
+    answer = await http.post("/sync/push", content=exchange_of(other, wants=512), headers=JSON)
+    assert answer.headers["content-encoding"] == "gzip"
+    assert len(json.loads(answer.content)["ops"]) == 32

@@ -1,0 +1,115 @@
+"""mesh and sync-daemon: what they ask the node, what they print, and how they end."""
+
+from __future__ import annotations
+
+import signal
+
+import httpx
+import pytest
+
+from aimem.cli import ExitStatus, Purpose
+from tests.cli.fakes import Machine
+
+PEER = {
+    "url": "http://n1:1", "node": "n1", "stream": "a" * 32, "state": "reachable", "breaker": "closed",
+    "in_flight": False, "lag_ops": 0, "lag_s": 0.0, "failures": 0, "clock_offset_ms": 1.5, "last_ok_s": 0.2,
+    "last_error": "", "vector": {"a" * 32: 3}, "held": 0,
+}
+AWAY = {**PEER, "url": "http://n2:1", "node": "", "state": "unreachable", "lag_ops": 4, "lag_s": 12.25,
+        "clock_offset_ms": None, "last_ok_s": None, "last_error": "timeout"}
+DOCUMENT = {
+    "node": "n0", "stream": "b" * 32, "protocol": 1, "members": 3, "writes": 2, "peers": [PEER, AWAY],
+    "vector": {"a" * 32: 3, "b" * 32: 4}, "hlc": 7, "held": [], "held_count": 0, "conflict_count": 1,
+    "digest": "d" * 32, "digest_vector": {}, "forks": [], "alarms": ["the clock is +0.7 s off its peers'"],
+    "op_log_count": 7,
+}
+LOST = {"kind": "memory", "key": "3f2a9c1e-5b0d-4c8e-9f57-0a1b2c3d4e5f", "field": "content", "value": "old text",
+        "version_hlc": 5, "stream": "a" * 32, "noted_at": "2026-01-02T00:00:00.000000Z"}
+
+
+def verdict(word: str) -> dict[str, object]:
+    found = {"url": "http://n1:1", "node": "n1", "verdict": word, "digest": "d", "reason": ""}
+    return {**DOCUMENT, "verified": [found]}
+
+
+def test_status_shows_who_is_behind_for_how_long_and_why(machine: Machine) -> None:
+    shown = machine.run("mesh", "status", answer=DOCUMENT)
+    assert shown.status == ExitStatus.OK
+    assert dict(shown.request.url.params) == {"digest": "true", "verify": "false"}
+    [row] = [line for line in shown.out.splitlines() if "http://n2:1" in line]
+    assert row.split() == ["unreachable", "-", "http://n2:1", "4", "12.2", "-", "timeout"]
+    assert "writes wait for:  2 nodes" in shown.out
+    assert shown.err == "ai-memory: warning: the clock is +0.7 s off its peers'\n"
+
+
+def test_data_of_each_verb_is_printed_as_json(machine: Machine) -> None:
+    assert machine.run("mesh", "status", "--json", answer=DOCUMENT).json == DOCUMENT
+    assert machine.run("mesh", "peers", "--json", answer=DOCUMENT).json == [PEER, AWAY]
+    assert machine.run("mesh", "conflicts", "--json", answer={**DOCUMENT, "conflicts": [LOST]}).json == [LOST]
+
+
+def test_conflicts_show_the_value_that_lost(machine: Machine) -> None:
+    shown = machine.run("mesh", "conflicts", "--limit", "5", answer={**DOCUMENT, "conflicts": [LOST]})
+    assert shown.request.url.params["conflicts"] == "5"
+    assert '"old text"' in shown.out
+
+
+@pytest.mark.parametrize(("word", "status"), [
+    ("equal", ExitStatus.OK), ("differs", ExitStatus.CONFLICT), ("behind", ExitStatus.UNAVAILABLE),
+    ("unreachable", ExitStatus.UNAVAILABLE),
+])
+def test_verify_ends_with_what_it_found(machine: Machine, word: str, status: ExitStatus) -> None:
+    assert machine.run("mesh", "verify", answer=verdict(word)).status == status
+
+
+def test_the_daemon_that_holds_the_database_is_asked(machine: Machine) -> None:
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        if len(asked) == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return httpx.Response(200, json=DOCUMENT)
+
+    shown = machine.run(
+        "sync-daemon", "--peers", "http://n1:1/,http://n2:1", "--interval", "5", handler=answer, autojump=True
+    )
+    assert shown.status == ExitStatus.OK
+    assert {(request.method, request.url.path, request.content) for request in asked} == {
+        ("POST", "/api/v1/mesh", b'{"peers":["http://n1:1","http://n2:1"]}')
+    }
+    assert shown.out == (
+        "7 writes known here; http://n1:1 is reachable; http://n2:1 is unreachable, 4 writes behind\n"
+    )
+    assert shown.err.startswith("ai-memory: pid 7 exchanges ")
+    assert shown.runtime.purposes == [Purpose.SESSION]
+    config = shown.runtime.config
+    assert config is not None
+    assert (config.mesh.peers, config.mesh.writes, config.mesh.interval_s) == (("http://n1:1", "http://n2:1"), 1, 5.0)
+
+
+def test_without_a_daemon_this_process_exchanges_with_the_key_that_it_was_given(machine: Machine) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        signal.raise_signal(signal.SIGINT)
+        return httpx.Response(503, json={"error": "busy", "code": "unavailable"})
+
+    shown = machine.run(
+        "sync-daemon", "--peers", "http://n1:1", "--api-key", "k", handler=answer, autojump=True, holder=True
+    )
+    assert "this process exchanges" in shown.err
+    assert "this round was skipped: busy" in shown.err
+    assert shown.runtime.config is not None
+    assert shown.runtime.config.api.api_key == "k"
+
+
+@pytest.mark.parametrize("argv", [
+    ("--peers", "n1"), ("--peers", "http://a,http://a"), ("--peers", "http://a", "--interval", "0"), (),
+])
+def test_what_cannot_be_meant_is_a_usage_error(machine: Machine, argv: tuple[str, ...]) -> None:
+    assert machine.run("sync-daemon", *argv).status == ExitStatus.INVALID
+
+
+def test_a_command_may_wait_for_this_node_alone(machine: Machine) -> None:
+    shown = machine.run("stats", "--consistency", "local", answer=None, status=503)
+    assert shown.runtime.config is not None
+    assert shown.runtime.config.consistency == "local"

@@ -1,0 +1,98 @@
+"""The way to a peer: what is sent, what is understood, and that nothing that comes back is trusted."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from aimem.errors import Unavailable
+from aimem.replication import PeerRoad
+from aimem.wire import PROTOCOL, SYNC_BODY_MAX_BYTES, ExchangeAnswer, ExchangeRequest, encode, op_out
+from aimem.wire.packing import GZIP_FROM_BYTES
+from tests.streams import Author
+
+OTHER = Author(5)
+ASK = ExchangeRequest(protocol=PROTOCOL, node="x", stream=OTHER.stream)
+ANSWER = ExchangeAnswer(protocol=PROTOCOL, node="y", stream=OTHER.stream, vector={})
+
+
+class Peer(httpx.AsyncBaseTransport):
+    """Answers as a test says, one after the other; notes what it was asked."""
+
+    def __init__(self, *answers: Callable[[httpx.Request], httpx.Response]) -> None:
+        self.answers = list(answers)
+        self.asked: list[httpx.Request] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        self.asked.append(request)
+        return self.answers.pop(0)(request)
+
+
+def good(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(200, content=encode(ANSWER))
+
+
+def answering(content: bytes, status: int = 200, **headers: str) -> Callable[[httpx.Request], httpx.Response]:
+    # As a network gives it: not read yet.
+    return lambda request: httpx.Response(status, stream=httpx.ByteStream(content), headers=headers)
+
+
+def failing(error: type[httpx.HTTPError]) -> Callable[[httpx.Request], httpx.Response]:
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise error("broken")
+
+    return fail
+
+
+async def test_the_key_of_the_mesh_is_sent() -> None:
+    peer = Peer(good)
+    assert await PeerRoad(peer, api_key="secret").exchange("http://n1/x", ASK) == ANSWER
+    [asked] = peer.asked
+    assert (asked.method, str(asked.url)) == ("POST", "http://n1/x/api/v1/sync/push")
+    assert asked.headers["x-api-key"] == "secret"
+
+
+async def test_large_exchanges_travel_packed_both_ways() -> None:
+    OTHER.memory("m1", content="x" * GZIP_FROM_BYTES)
+    peer = Peer(answering(gzip.compress(encode(ANSWER)), **{"content-encoding": "gzip"}))
+    request = ExchangeRequest(
+        protocol=PROTOCOL, node="x", stream=OTHER.stream, ops=tuple(map(op_out, OTHER.ops)),
+    )
+    assert await PeerRoad(peer).exchange("http://n1", request) == ANSWER
+    assert peer.asked[0].headers["content-encoding"] == "gzip"
+    assert gzip.decompress(peer.asked[0].content) == encode(request)
+
+
+async def test_a_kept_connection_that_broke_is_replaced_once() -> None:
+    assert await PeerRoad(Peer(failing(httpx.RemoteProtocolError), good)).exchange("http://n1", ASK) == ANSWER
+    with pytest.raises(Unavailable, match="broke"):
+        await PeerRoad(Peer(failing(httpx.ReadError), failing(httpx.ReadError))).exchange("http://n1", ASK)
+
+
+@pytest.mark.parametrize(("answer", "reason"), [
+    (answering(b"{}"), "nonsense"),
+    (answering(b"\xff"), "nonsense"),
+    (answering(b"[" * 5000), "nonsense"),
+    (answering(bytes(SYNC_BODY_MAX_BYTES + 1)), "too large"),
+    (answering(gzip.compress(bytes(SYNC_BODY_MAX_BYTES + 1)), **{"content-encoding": "gzip"}), "larger than"),
+    (answering(b"no gzip", **{"content-encoding": "gzip"}), "not gzip"),
+    (answering(b'{"error": "x", "code": "unauthenticated"}', 401), "it answered 401 unauthenticated"),
+    (answering(b"<html>", 502), "it answered 502"),
+    (answering(b'{"code": "a b; c"}', 503), "it answered 503$"),
+    (failing(httpx.ConnectError), "unreachable: broken"),
+    (failing(httpx.ConnectTimeout), "timeout"),
+])
+async def test_what_goes_wrong_has_a_reason_in_few_words(
+    answer: Callable[[httpx.Request], httpx.Response], reason: str
+) -> None:
+    with pytest.raises(Unavailable, match=reason):
+        await PeerRoad(Peer(answer)).exchange("http://n1", ASK)
+
+
+async def test_an_address_that_is_none_is_a_reason_too() -> None:
+    with pytest.raises(Unavailable):
+        await PeerRoad(Peer(good)).exchange("http://[::1", ASK)
