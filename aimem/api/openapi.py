@@ -33,8 +33,10 @@ COMMON_ERRORS: Final = (
 BODY_ERRORS: Final = (Code.MALFORMED_JSON, Code.SCHEMA_MISMATCH, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
 WRITE_ERRORS: Final = (Code.STORAGE_FULL, Code.STORAGE_READ_ONLY)
 
+_IN_QUESTION: Final = "The namespace in question; in a path a slash is sent as %2F."
 PARAMETERS: Final[dict[str, str]] = {
     "agent_id": "Only memories of this author.",
+    "access.agent_id": "The agent in question; by default the caller.",
     "delete_message.agent_id": "The caller; another agent's inbox is refused.",
     "inbox.agent_id": "The caller; another agent's inbox is refused.",
     "list_keys.agent_id": "Only keys of this agent.",
@@ -56,13 +58,19 @@ PARAMETERS: Final[dict[str, str]] = {
     "floor": "Whether memories that have nothing to do with the context are left out (and counted in below_floor).",
     "key_id": "Id of a key: the middle part of its text, aim_ID_SECRET.",
     "limit": "At most this many.",
-    "inherit": "With namespace: the standards that it inherits, too.",
+    "inherit": "Of a namespace, also the standards that it inherits.",
     "memory_id": "Id of a memory; get and update also take a unique prefix of at least 4 characters.",
     "message_id": "Id of a message.",
     "min_priority": "Only memories of at least this priority.",
     "mode": "keep: tier and expiry as they were; long: tier long, no expiry.",
     "namespace": "Only memories of exactly this namespace.",
-    "namespaces.namespace": "Answer the standard of this namespace instead of the list.",
+    "namespaces.namespace": "Answer what is set for this namespace instead of the list.",
+    "standard.namespace": _IN_QUESTION,
+    "set_standard_at.namespace": _IN_QUESTION,
+    "clear_standard.namespace": _IN_QUESTION,
+    "clear_standard_at.namespace": _IN_QUESTION,
+    "access.namespace": _IN_QUESTION,
+    "namespace_history.namespace": _IN_QUESTION,
     "offset": "Skip this many.",
     "older_than_days": "Purge what was archived longer ago than this.",
     "pattern": "Only memories that hold at least one of these words.",
@@ -72,6 +80,7 @@ PARAMETERS: Final[dict[str, str]] = {
     "source_id": "Id of the memory that the links begin at.",
     "tags": "Only memories with this tag.",
     "tier": "Only memories of this tier: short, mid or long.",
+    "standards": "Whether the standards that hold in the namespace come with it.",
     "touch": "Whether recalled memories count as accessed, which extends their life.",
     "unread_only": "Only messages that were not read yet.",
     "topic": "What the memories are about: their title or metadata.topic.",

@@ -39,6 +39,8 @@ STATUS: Final[dict[Code, int]] = {
     Code.NAME_TAKEN: 409,
     Code.ID_TAKEN: 409,
     Code.KEY_ENDED: 409,
+    Code.LOCKS_OUT: 409,
+    Code.IS_STANDARD: 409,
     Code.GONE: 410,
     Code.BODY_TOO_LARGE: 413,
     Code.EXPORT_TOO_LARGE: 413,

@@ -10,6 +10,7 @@ from aimem.client.duplicates import DuplicateCalls
 from aimem.client.entities import EntityCalls
 from aimem.client.graph import GraphCalls
 from aimem.client.memories import MemoryCalls
+from aimem.client.namespaces import NamespaceCalls
 from aimem.client.taxonomy import TaxonomyCalls
 from aimem.client.thinking import ThinkingCalls
 from aimem.client.transfer import TransferCalls
@@ -27,6 +28,7 @@ class Client(
     DuplicateCalls,
     EntityCalls,
     CurationCalls,
+    NamespaceCalls,
     TransferCalls,
     UpkeepCalls,
 ):

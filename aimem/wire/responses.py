@@ -119,11 +119,16 @@ class SearchResult(Struct, kw_only=True):
 
 
 class Deleted(Struct, kw_only=True):
-    """Answer to a delete (of a memory or a link); `warning` if the memory was the standard of a namespace."""
+    """Answer to a delete (of a link, a message, a registration)."""
 
     deleted: bool
     id: str | UnsetType = UNSET
     version: str | UnsetType = UNSET
+
+
+class DeletedMemory(Deleted, kw_only=True):
+    """Answer to the delete of a memory; `warning` if it was the standard of a namespace."""
+
     warning: str | UnsetType = UNSET
 
 
