@@ -11,6 +11,7 @@ from aimem.client.entities import EntityCalls
 from aimem.client.graph import GraphCalls
 from aimem.client.memories import MemoryCalls
 from aimem.client.namespaces import NamespaceCalls
+from aimem.client.subscriptions import SubscriptionCalls
 from aimem.client.taxonomy import TaxonomyCalls
 from aimem.client.thinking import ThinkingCalls
 from aimem.client.transfer import TransferCalls
@@ -29,6 +30,7 @@ class Client(
     EntityCalls,
     CurationCalls,
     NamespaceCalls,
+    SubscriptionCalls,
     TransferCalls,
     UpkeepCalls,
 ):

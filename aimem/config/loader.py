@@ -15,6 +15,7 @@ from aimem.config.slices import (
     ApiConfig,
     Config,
     CuratorConfig,
+    EventsConfig,
     IdentityConfig,
     LogConfig,
     LogFormat,
@@ -239,6 +240,7 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
             archive_max_days=_positive(given, "archive_max_days", None),
             cycle_interval_s=_positive(given, "curator.interval_secs", None),
             max_ops=_get(given, "curator.max_ops", int, 100)),
+        events=_events(given),
         api=_api(given),
         mcp=McpConfig(profile=McpProfile(_get(given, "mcp_profile", str, McpProfile.CORE))),
         identity=IdentityConfig(
@@ -269,6 +271,15 @@ def _scoring(given: Layer) -> ScoringConfig:
         half_life_mid_days=_get(given, "scoring.half_life_days_mid", float, plain.half_life_mid_days),
         half_life_long_days=_get(given, "scoring.half_life_days_long", float, plain.half_life_long_days),
         decays=not _get(given, "scoring.legacy_scoring", bool, False),
+    )
+
+
+def _events(given: Layer) -> EventsConfig:
+    plain = EventsConfig()
+    return EventsConfig(
+        keep_count=_get(given, "events.keep_count", int, plain.keep_count),
+        keep_days=_get(given, "events.keep_days", int, plain.keep_days),
+        private_webhooks=_get(given, "webhooks.allow_private", bool, plain.private_webhooks),
     )
 
 

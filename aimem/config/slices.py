@@ -134,6 +134,20 @@ class CuratorConfig(Struct, frozen=True, kw_only=True):
     max_ops: int = 100
 
 
+class EventsConfig(Struct, frozen=True, kw_only=True):
+    """What happened, and who is told.
+
+    Attributes:
+      keep_count: so many events are kept for those who follow them.
+      keep_days: and none of them longer.
+      private_webhooks: whether webhooks may lead to loopback and private addresses.
+    """
+
+    keep_count: int = 100_000
+    keep_days: int = 7
+    private_webhooks: bool = False
+
+
 class ApiConfig(Struct, frozen=True, kw_only=True):
     """The HTTP door.
 
@@ -191,6 +205,7 @@ class Config(Struct, frozen=True, kw_only=True):
     language: LanguageConfig | None = None
     lifetimes: Lifetimes = Lifetimes()
     curator: CuratorConfig = CuratorConfig()
+    events: EventsConfig = EventsConfig()
     api: ApiConfig = ApiConfig()
     mcp: McpConfig = McpConfig()
     identity: IdentityConfig = IdentityConfig()

@@ -82,17 +82,21 @@ from aimem.model.op import (
     unpack_entries,
 )
 from aimem.model.principal import CURATOR, SHARED_KEY_AGENT, SYSTEM, Caller, Credential, Principal, Role
-from aimem.model.sight import Ground, Sight
+from aimem.model.sight import Ground, Sight, Spot
+from aimem.model.subscription import EVENT_PREFIX, EVERY_EVENT, NOWHERE, Subscription
 from aimem.model.words import Words
 
 __all__ = [
     "AGENT_KEY_PREFIX",
     "CURATOR",
     "DAY_S",
+    "EVENT_PREFIX",
+    "EVERY_EVENT",
     "GLOBAL",
     "HLC_MAX",
     "KEY_ID_BYTES",
     "MAX_OP_ENTRIES",
+    "NOWHERE",
     "SECOND_US",
     "SECRET_BYTES",
     "SHARED_KEY_AGENT",
@@ -141,9 +145,11 @@ __all__ = [
     "Role",
     "Scope",
     "Sight",
+    "Spot",
     "Stamp",
     "StreamHead",
     "StreamId",
+    "Subscription",
     "Tier",
     "Vector",
     "Verb",

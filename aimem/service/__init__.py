@@ -14,6 +14,7 @@ from aimem.service.bulk import remember_many
 from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
 from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
+from aimem.service.delivering import run_webhooks
 from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
 from aimem.service.entities import entity_by_alias, register_entity
@@ -46,6 +47,7 @@ from aimem.service.rollback import roll_back
 from aimem.service.rulemaking import clear_standard, set_standard
 from aimem.service.session import start_session
 from aimem.service.standards import standard_of, standards_for
+from aimem.service.subscriptions import list_deliveries, list_subscriptions, redeliver, subscribe, unsubscribe
 from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
     expand_query,
@@ -110,8 +112,10 @@ __all__ = [
     "links_of",
     "list_agents",
     "list_archive",
+    "list_deliveries",
     "list_keys",
     "list_memories",
+    "list_subscriptions",
     "look_for_language",
     "mark_read",
     "namespace_history",
@@ -123,6 +127,7 @@ __all__ = [
     "promote",
     "purge_archive",
     "recall",
+    "redeliver",
     "register_agent",
     "register_entity",
     "reindex",
@@ -142,6 +147,7 @@ __all__ = [
     "run_language",
     "run_refusals",
     "run_touches",
+    "run_webhooks",
     "run_words",
     "search",
     "set_standard",
@@ -151,10 +157,12 @@ __all__ = [
     "start_session",
     "stats",
     "status",
+    "subscribe",
     "suggest_tags",
     "summarise",
     "tidy",
     "unlink",
+    "unsubscribe",
     "update",
     "write_refusals",
 ]

@@ -18,6 +18,7 @@ from aimem.store import (
     MEMORY,
     Clause,
     Transaction,
+    deliveries,
     effective_expiry,
     events,
     expiry_judged,
@@ -95,7 +96,7 @@ def _count_expired(conn: Connection, now: Instant) -> int:
 
 
 async def tidy(node: Node) -> None:
-    """What the curator's clock does besides collecting: old archive rows, idempotency notes and events."""
+    """What the curator's clock does besides collecting: old archive rows, idempotency notes, events, dead letters."""
     if node.policy.archive_max_days is not None:
         before = after(node.clock.now(), -86_400 * node.policy.archive_max_days)
         while (await write_as(node, SYSTEM, purge_batch, _EVERYTHING, before)).value == BATCH:
@@ -105,6 +106,8 @@ async def tidy(node: Node) -> None:
         pass
     before = after(node.clock.now(), -86_400 * node.policy.events_days)
     while (await node.store.write(_forget_events, before)).value == BATCH:
+        pass
+    while (await node.store.write(deliveries.trim_dead, before, BATCH)).value == BATCH:
         pass
 
 

@@ -16,6 +16,7 @@ from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
 from aimem.service.happenings import Happenings
 from aimem.service.keyring import HeldKeyring
+from aimem.service.post import Post
 from aimem.service.refusals import Refusals
 from aimem.store import Store
 
@@ -108,6 +109,7 @@ class Node:
       language_state: what is known of it.
       held_keyring: the keys of agents; ask `service.keyring`, which brings them up to date.
       happenings: the latest events, for those who follow them.
+      post: what waits to be sent to subscribers.
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
       refusals: rows for the audit that no write of their own carries.
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
@@ -134,4 +136,5 @@ class Node:
     refusals: Refusals = field(default_factory=Refusals)
     figures: list[Callable[[], tuple[Sample, ...]]] = field(default_factory=list)
     happenings: Happenings = field(default_factory=Happenings)
+    post: Post = field(default_factory=Post)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

@@ -27,6 +27,7 @@ from aimem.api.routes import (
     namespaces,
     node,
     session,
+    subscriptions,
     taxonomy,
     thinking,
     transfer,
@@ -56,5 +57,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *messages.ROUTES,
     *session.ROUTES,
     *events.ROUTES,
+    *subscriptions.ROUTES,
 )
 """Every route of this surface; `{memory_id}` takes one segment, a slash inside an id is sent as %2F."""
