@@ -6,6 +6,7 @@ inside the write's transaction and hand them in.
 
 from aimem.governance.acts import Act, acts_of
 from aimem.governance.decide import Allow, Ask, Decision, Deny, Ruling, decide
+from aimem.governance.keyring import Keyring
 from aimem.governance.lockout import Electorate, cautions, lasts, lockouts
 from aimem.governance.policies import PARENTS_MAX, approver_text, chain, dump_policy, lineage, parse_policy
 
@@ -17,6 +18,7 @@ __all__ = [
     "Decision",
     "Deny",
     "Electorate",
+    "Keyring",
     "Ruling",
     "acts_of",
     "approver_text",

@@ -281,7 +281,12 @@ class GcResult(Struct, kw_only=True):
 
 
 class Health(Struct, kw_only=True):
-    """Cheap liveness: no query over rows. `llm` is the language model that is configured, or `none`."""
+    """Cheap liveness: no query over rows. `llm` is the language model that is configured, or `none`.
+
+    Attributes:
+      open_access: whether callers over TCP are asked for no key.
+      access: `open`, `api_key` (one shared key) or `agent_keys` (each agent proves who it is).
+    """
 
     status: str
     service: str
@@ -296,6 +301,7 @@ class Health(Struct, kw_only=True):
     warnings: tuple[str, ...] = ()
     llm: str = "none"
     llm_ready: bool = False
+    access: str = "open"
 
 
 class Capabilities(Struct, kw_only=True):

@@ -63,9 +63,9 @@ ROUTES: Final = {
     ("GET", "/api/v1/capabilities"): "house",
     ("POST", "/api/v1/notify"): "surface",
     ("GET", "/api/v1/inbox"): "surface",
-    ("POST", "/api/v1/subscriptions"): "governance",
-    ("DELETE", "/api/v1/subscriptions"): "governance",
-    ("GET", "/api/v1/subscriptions"): "governance",
+    ("POST", "/api/v1/subscriptions"): "webhooks",
+    ("DELETE", "/api/v1/subscriptions"): "webhooks",
+    ("GET", "/api/v1/subscriptions"): "webhooks",
     ("POST", "/api/v1/session/start"): "surface",
 }
 
@@ -77,7 +77,8 @@ TOOLS: Final = {
     "check_duplicate consolidate expand_query auto_tag detect_contradiction archive_purge session_start "
     "agent_register agent_list notify inbox",
     "policies": "namespace_set_standard namespace_get_standard namespace_clear_standard",
-    "governance": "pending_list pending_approve pending_reject subscribe unsubscribe list_subscriptions",
+    "governance": "pending_list pending_approve pending_reject",
+    "webhooks": "subscribe unsubscribe list_subscriptions",
 }
 
 # The verbs of cli.md §3 and design §11; `agents key` is a verb within a verb.
@@ -95,6 +96,9 @@ VERBS: Final = {
 # Additions of ours to v0.6.3's surface, each with the reason that it is there.
 OUR_ROUTES: Final = {
     ("GET", "/api/v1/openapi.json"): "the surface describes itself",
+    ("DELETE", "/api/v1/subscriptions/{subscription_id}"): "v0.6.3's own Python client unsubscribes so",
+    ("GET", "/api/v1/subscriptions/{subscription_id}/deliveries"): "what waits and what was given up",
+    ("POST", "/api/v1/subscriptions/{subscription_id}/deliveries"): "what was given up may be tried anew",
     ("GET", "/api/v1/events"): "what happens could only be asked for",
     ("GET", "/api/v1/index"): "how far the indexer is",
     ("POST", "/api/v1/index"): "the verb reindex",
@@ -109,6 +113,11 @@ OUR_ROUTES: Final = {
     ("GET", "/api/v1/namespaces/{namespace}/access"): "who could do what under a policy, before anybody tries",
     ("GET", "/api/v1/namespaces/{namespace}/history"): "which policy held when, and who set it",
     ("DELETE", "/api/v1/agents/{agent_id}"): "a registration could never be taken back",
+    ("GET", "/api/v1/agents/keys"): "the verb agents key list: nothing proved who an agent is",
+    ("POST", "/api/v1/agents/keys"): "the verb agents key add",
+    ("DELETE", "/api/v1/agents/keys"): "the verb agents key revoke --all-of",
+    ("DELETE", "/api/v1/agents/keys/{key_id}"): "the verb agents key revoke",
+    ("POST", "/api/v1/agents/keys/{key_id}/rotate"): "the verb agents key rotate",
     ("POST", "/api/v1/inbox/read"): "there was no way to mark a message as read",
     ("DELETE", "/api/v1/inbox/{message_id}"): "the recipient alone may delete a message",
 }

@@ -60,6 +60,9 @@ FOUND_ENTITY: Final = "found entity_id canonical_name namespace aliases"
 ENTITY: Final = "entity_id canonical_name namespace aliases created"
 REGISTERED: Final = "registered id agent_id agent_type capabilities"
 NOTIFIED: Final = "id from to namespace tier delivered_at"
+SUBSCRIBED: Final = "id url events namespace_filter agent_filter created_by"
+SUBSCRIPTION: Final = f"{SUBSCRIBED} created_at dispatch_count failure_count"
+SUBSCRIPTIONS: Final = "count " + each("subscriptions", SUBSCRIPTION)
 INBOX: Final = f"agent_id namespace count unread_only {each('messages', MESSAGE)}"
 ARCHIVED: Final = each("archived", MEMORY + " archived_at archive_reason") + " count"
 ARCHIVE_STATS: Final = "archived_total " + each("by_namespace", NAMED)
@@ -133,11 +136,19 @@ ROUTES: Final = {
     ("GET", "/api/v1/capabilities"): Fields("", CAPABILITIES),
     ("POST", "/api/v1/notify"): Fields("target_agent_id title payload content priority tier agent_id", NOTIFIED),
     ("GET", "/api/v1/inbox"): Fields("agent_id unread_only limit", INBOX),
+    ("POST", "/api/v1/subscriptions"): Fields(
+        "url events secret namespace_filter agent_filter namespace agent_id", f"{SUBSCRIBED} namespace? agent_id"),
+    ("DELETE", "/api/v1/subscriptions"): Fields("id agent_id namespace", "id removed"),
+    ("GET", "/api/v1/subscriptions"): Fields(
+        "agent_id", f"{SUBSCRIPTIONS} {each('subscriptions', 'namespace agent_id')}"),
     ("POST", "/api/v1/session/start"): Fields(
         "namespace limit agent_id", f"{SCORED} mode session_id agent_id? standard? standards?"),
 }
 
 TOOLS: Final = {
+    "subscribe": Fields("url events secret namespace_filter agent_filter", SUBSCRIBED),
+    "unsubscribe": Fields("id", "id removed"),
+    "list_subscriptions": Fields("", SUBSCRIPTIONS),
     "store": Fields(
         "title content tier namespace tags priority confidence source metadata agent_id scope",
         "id tier title namespace agent_id potential_contradictions? duplicate? action autonomy_hook_skipped?"),

@@ -19,7 +19,10 @@ HOUSE = (
     "expand_query", "auto_tag", "detect_contradiction",
 )
 NAMESPACES = ("namespace_set_standard", "namespace_get_standard", "namespace_clear_standard")
-AGENTS = ("agent_register", "agent_list", "notify", "inbox", "session_start")
+AGENTS = (
+    "agent_register", "agent_list", "notify", "inbox", "session_start", "subscribe", "unsubscribe",
+    "list_subscriptions",
+)
 GRAPH = (
     "kg_timeline", "kg_invalidate", "kg_query", "entity_register", "entity_get_by_alias", "get_taxonomy",
     "check_duplicate",

@@ -9,6 +9,7 @@ from typing import Final
 
 from aimem.api.route import Route
 from aimem.api.routes import (
+    agentkeys,
     agents,
     archive,
     consolidating,
@@ -26,6 +27,7 @@ from aimem.api.routes import (
     namespaces,
     node,
     session,
+    subscriptions,
     taxonomy,
     thinking,
     transfer,
@@ -51,8 +53,10 @@ ROUTES: Final[tuple[Route, ...]] = (
     *transfer.ROUTES,
     *archive.ROUTES,
     *agents.ROUTES,
+    *agentkeys.ROUTES,
     *messages.ROUTES,
     *session.ROUTES,
     *events.ROUTES,
+    *subscriptions.ROUTES,
 )
 """Every route of this surface; `{memory_id}` takes one segment, a slash inside an id is sent as %2F."""

@@ -20,7 +20,7 @@ from aimem.cli.verbs import (
     transfer,
     upkeep,
 )
-from aimem.cli.verbs.table import Argument, Option, Verb
+from aimem.cli.verbs.table import Argument, Option, Verb, within
 
 VERBS: Final = (
     servers.SERVE,
@@ -61,4 +61,4 @@ VERBS: Final = (
     servers.HELP,
 )
 
-__all__ = ["VERBS", "Argument", "Option", "Verb"]
+__all__ = ["VERBS", "Argument", "Option", "Verb", "within"]

@@ -20,6 +20,7 @@ from aimem.mcp.tools import (
     messages,
     namespaces,
     session,
+    subscriptions,
     taxonomy,
     thinking,
     upkeep,
@@ -42,6 +43,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
         namespaces.TOOLS,
         agents.TOOLS,
         messages.TOOLS,
+        subscriptions.TOOLS,
         session.TOOLS,
     )
     for tool in table
