@@ -16,6 +16,7 @@ from aimem.config.slices import (
     Config,
     CuratorConfig,
     EventsConfig,
+    GovernanceConfig,
     IdentityConfig,
     LogConfig,
     LogFormat,
@@ -28,7 +29,7 @@ from aimem.config.slices import (
 )
 from aimem.config.tomlfile import ConfigFile, read_config_file
 from aimem.errors import Bug, Code, InvalidRequest
-from aimem.model import AGENT_KEY_PREFIX, Lifetimes, key_id_of, rules
+from aimem.model import AGENT_KEY_PREFIX, DAY_S, Lifetimes, key_id_of, rules
 
 T = TypeVar("T")
 Layer = dict[str, Given]
@@ -235,6 +236,7 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
             embedding=embedding_of(given), embed_url=embed_url_of(given)),
         language=language_of(given),
         lifetimes=_lifetimes(given),
+        governance=GovernanceConfig(pending_expiry_s=_get(given, "governance.pending_expiry_days", float, 7.0) * DAY_S),
         curator=CuratorConfig(
             archive_on_gc=_get(given, "archive_on_gc", bool, True),
             archive_max_days=_positive(given, "archive_max_days", None),

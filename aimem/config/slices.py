@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from aimem.model import Lifetimes, Tier
+from aimem.model import DAY_S, Lifetimes, Tier
 
 OLLAMA_URL: Final = "http://localhost:11434"
 """Where Ollama listens by itself."""
@@ -134,6 +134,16 @@ class CuratorConfig(Struct, frozen=True, kw_only=True):
     max_ops: int = 100
 
 
+class GovernanceConfig(Struct, frozen=True, kw_only=True):
+    """Approvals.
+
+    Attributes:
+      pending_expiry_s: how long an action waits for its approval.
+    """
+
+    pending_expiry_s: float = 7 * DAY_S
+
+
 class EventsConfig(Struct, frozen=True, kw_only=True):
     """What happened, and who is told.
 
@@ -204,6 +214,7 @@ class Config(Struct, frozen=True, kw_only=True):
     search: SearchConfig = SearchConfig()
     language: LanguageConfig | None = None
     lifetimes: Lifetimes = Lifetimes()
+    governance: GovernanceConfig = GovernanceConfig()
     curator: CuratorConfig = CuratorConfig()
     events: EventsConfig = EventsConfig()
     api: ApiConfig = ApiConfig()
