@@ -7,6 +7,7 @@ hand it plain functions, replication hands it the fold's rule.
 from aimem.store import (
     agents,
     audit,
+    auditcheck,
     curation,
     duplicates,
     embeddings,
@@ -88,6 +89,7 @@ __all__ = [
     "agents",
     "alias_key_text",
     "audit",
+    "auditcheck",
     "curation",
     "digest",
     "duplicates",

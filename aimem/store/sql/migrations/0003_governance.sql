@@ -122,6 +122,7 @@ CREATE TABLE audit (
     detail     TEXT,
     hash       BLOB NOT NULL
 ) STRICT;
+CREATE INDEX audit_agent ON audit (agent_id);
 
 -- Where the audit was cut: the last row that is gone, signed. The chain goes on from its hash.
 CREATE TABLE audit_checkpoints (
