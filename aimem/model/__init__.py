@@ -5,7 +5,7 @@ errors, and never know how a value is stored or sent.
 """
 
 from aimem.model import rules, words
-from aimem.model.agent import Agent, Message, inbox_of, is_inbox
+from aimem.model.agent import Agent, Message, inbox_of, is_inbox, recipient_of
 from aimem.model.causality import (
     HLC_MAX,
     Dot,
@@ -22,6 +22,7 @@ from aimem.model.causality import (
     parse_stamp,
     unpack_stamp,
 )
+from aimem.model.event import Event, EventName, Exposure, event_for
 from aimem.model.governance import (
     AgentKey,
     Approver,
@@ -105,6 +106,9 @@ __all__ = [
     "Dot",
     "Ending",
     "Entry",
+    "Event",
+    "EventName",
+    "Exposure",
     "FieldConflict",
     "FieldValue",
     "GovernancePolicy",
@@ -148,6 +152,7 @@ __all__ = [
     "dominates",
     "encode_entry",
     "entry_hash",
+    "event_for",
     "format_instant",
     "generated_title",
     "hlc_at",
@@ -162,6 +167,7 @@ __all__ = [
     "parse_dot",
     "parse_instant",
     "parse_stamp",
+    "recipient_of",
     "rules",
     "stream_id",
     "unpack_entries",

@@ -56,3 +56,8 @@ def inbox_of(agent_id: AgentId) -> Namespace:
 def is_inbox(namespace: str) -> bool:
     """Whether a namespace is some agent's inbox."""
     return namespace.startswith(_INBOXES)
+
+
+def recipient_of(inbox: str) -> AgentId:
+    """Whose inbox a namespace is; the inverse of `inbox_of`."""
+    return AgentId(inbox.removeprefix(_INBOXES))

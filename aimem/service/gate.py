@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from aimem.errors import Code, Denied
 from aimem.governance import Act, Allow, Ask, Deny, Ruling, acts_of, chain, decide
-from aimem.model import AgentId, Dot, Entry, Instant, ObjectState, Principal, Role, Verb
+from aimem.model import CURATOR, AgentId, Dot, Entry, Instant, ObjectState, Principal, Role, Verb
 from aimem.service.node import Once
 from aimem.store import (
     AGENT,
@@ -97,7 +97,8 @@ class Gate:
 
     def note(self, transaction: Transaction, label: str, entries: Sequence[Entry], dot: Dot) -> None:
         """Keep for the audit that an op was written."""
-        if self._is_open:
+        is_upkeep = self.who.role is Role.LIFETIMES and label == "extend"     # what recalls earn: nobody's act
+        if self._is_open or is_upkeep:
             return
         namespace, target = _place(transaction, entries)
         last = self.rows[-1] if self.rows else None
@@ -199,6 +200,17 @@ class Gate:
             owner = entry.create.author if entry.create else transaction.load(SUBSCRIPTION, entry.key).author
             if owner != self.who.agent_id:
                 raise _operator_required("a subscription is changed by whoever made it")
+
+
+def lets_anybody(transaction: Transaction, verb: Verb, namespace: str) -> bool:
+    """Whether no policy stands against it, so that the node may do it by itself."""
+    if not namespaces.has_policy(transaction.conn):
+        return True
+    rule = namespaces.nearest_policy(transaction.conn, chain(namespace))
+    decision = decide(
+        Act(verb=verb, namespace=namespace), CURATOR, None if rule is None else Ruling.of(rule), registered=False
+    )
+    return isinstance(decision, Allow)
 
 
 def _operator_required(why: str) -> Denied:

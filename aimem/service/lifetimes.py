@@ -8,8 +8,9 @@ from typing import Final
 import trio
 
 from aimem.errors import Unavailable
-from aimem.model import SYSTEM, Entry, FieldValue, Instant, Memory, MemoryId, Principal, Tier, after
+from aimem.model import SYSTEM, Entry, FieldValue, Instant, Memory, MemoryId, Principal, Tier, Verb, after
 from aimem.ports import Connection
+from aimem.service.gate import lets_anybody
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node, Policy, Touch
 from aimem.service.writing import write_as
 from aimem.store import MEMORY, Clause, Transaction, effective_expiry, expiry_judged, idempotency, memories, messages
@@ -137,7 +138,8 @@ def apply_touch(transaction: Transaction, node: Node, touch: Touch) -> None:
 
 def _earned(transaction: Transaction, node: Node, memory: Memory, count: int, now: Instant) -> list[Entry]:
     fields: dict[str, FieldValue] = {}
-    if memory.tier is Tier.MID and count >= PROMOTE_AT_ACCESSES:
+    is_earned = memory.tier is Tier.MID and count >= PROMOTE_AT_ACCESSES
+    if is_earned and lets_anybody(transaction, Verb.PROMOTE, memory.namespace):
         # Not updated_at: the text is as old as it was, and a read must not outdo an edit made elsewhere.
         fields |= {"tier": Tier.LONG.value, "expires_at": None}
     if count % RAISE_EVERY_ACCESSES == 0 and memory.priority < PRIORITY_MAX:

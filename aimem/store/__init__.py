@@ -12,6 +12,7 @@ from aimem.store import (
     duplicates,
     embeddings,
     entities,
+    events,
     forgetting,
     fulltext,
     graph,
@@ -29,7 +30,7 @@ from aimem.store import (
     transfer,
 )
 from aimem.store.audit import AuditRow
-from aimem.store.changes import ChangeFeed
+from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.digest import digest
 from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
@@ -80,6 +81,7 @@ __all__ = [
     "Filters",
     "Merge",
     "NodeLock",
+    "Pulse",
     "Store",
     "StorePorts",
     "StoreSettings",
@@ -96,6 +98,7 @@ __all__ = [
     "effective_expiry",
     "embeddings",
     "entities",
+    "events",
     "expiry_judged",
     "fold_entries",
     "forgetting",

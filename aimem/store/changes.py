@@ -46,3 +46,15 @@ class ChangeFeed:
         self._rows.clear()
         self._is_overrun = False
         return None if is_overrun else rows
+
+
+class Pulse:
+    """Wakes any number of followers at once; each takes `next_beat` before it looks, and waits for it afterwards."""
+
+    def __init__(self) -> None:
+        self.next_beat = trio.Event()
+
+    def beat_nowait(self) -> None:
+        """Wake all who wait; never waits."""
+        self.next_beat.set()
+        self.next_beat = trio.Event()

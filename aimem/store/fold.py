@@ -57,32 +57,50 @@ class UnknownKind(ValueError):
     """The op names a kind that this version cannot fold: it is held, not dropped."""
 
 
+class Change(Struct, frozen=True, kw_only=True):
+    """What one entry changed in one object; `creator` is set if the entry created it."""
+
+    kind: Kind
+    key: str
+    before: ObjectState
+    after: ObjectState
+    creator: str | None
+
+
+class Folded(Struct, frozen=True):
+    """What the fold of one op did: to the view, and to objects."""
+
+    viewed: view.Viewed
+    changes: tuple[Change, ...]
+
+
 class _Touched(Struct):
-    """Collects, over the entries of one op, what the view has to look at again."""
+    """Collects, over the entries of one op, what changed, and what the view has to look at again."""
 
     names: set[view.Name]
     states: dict[str, ObjectState]
     rewritten: set[str]
     numbers: set[int]
     reindex: dict[int, view.Reindex]
+    changes: list[Change]
 
 
 def fold_entries(
     conn: Connection, merge: Merge, stamp: Stamp, entries: Sequence[Entry | Blank], noted_at: Instant
-) -> view.Viewed:
+) -> Folded:
     """Join the entries of one op into the objects, and bring the view up to them.
 
-    Returns: the rows of the view that changed, and what the full-text index owes (`view.write_index`).
+    Returns: the rows of the view that changed, what the full-text index owes (`view.write_index`), and the changes.
     Raises: UnknownKind, ValueError for an entry that no origin of ours can have made; DatabaseError.
     """
-    touched = _Touched(names=set(), states={}, rewritten=set(), numbers=set(), reindex={})
+    touched = _Touched(names=set(), states={}, rewritten=set(), numbers=set(), reindex={}, changes=[])
     for entry in entries:
         kind = KINDS.get(entry.kind)
         if kind is None:
             raise UnknownKind(entry.kind)
         _fold_one(conn, merge, kind, entry, stamp, noted_at, touched)
     _note(touched, view.refresh(conn, touched.names, touched.states, touched.rewritten))
-    return view.Viewed(frozenset(touched.numbers), touched.reindex)
+    return Folded(view.Viewed(frozenset(touched.numbers), touched.reindex), tuple(touched.changes))
 
 
 def _note(touched: _Touched, viewed: view.Viewed) -> None:
@@ -100,6 +118,8 @@ def _fold_one(
     _note_conflicts(conn, kind, entry.key, merged.conflicts, noted_at)
     if merged.state == old:
         return
+    creator = entry.create.author if isinstance(entry, Entry) and entry.create is not None else None
+    touched.changes.append(Change(kind=kind, key=entry.key, before=old, after=merged.state, creator=creator))
     is_death = merged.state.dead is not None and old.dead is None
     if is_death:
         _bury(conn, kind, entry.key, merged.state, touched)

@@ -231,6 +231,7 @@ SUBSCRIPTION: Final = kind_of(
     scalar_field("namespace", _TEXT_OR_NONE),
     scalar_field("namespace_filter", _TEXT_OR_NONE),
     scalar_field("agent_filter", _TEXT_OR_NONE),
+    scalar_field("by_operator", bool),
     scalar_field("created_at", int),
 )
 STREAM: Final = kind_of(

@@ -15,7 +15,7 @@ from aimem.errors import AimemError, Bug, Corrupt, InvalidRequest, Unavailable
 from aimem.model import StreamId
 from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, FileLock, Files, Mode, Threads
 from aimem.store import oplog, schema
-from aimem.store.changes import ChangeFeed
+from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.faults import translate, translated
 from aimem.store.fold import Merge
 from aimem.store.identity import Identity, load_identity
@@ -122,6 +122,7 @@ class Store:
     """Reads and writes of one database.
 
     Two tasks follow its commits: `feed` is for whoever keeps vectors, `worded` for whoever keeps the indexes of words.
+    Any number may follow `happened`, which beats after each commit that noted events.
 
     Every write is a plain function of a Transaction, every read one of a Connection; both run in one hop.
     """
@@ -131,6 +132,7 @@ class Store:
     ) -> None:
         self.settings = settings
         self.feed, self.worded = ChangeFeed(), ChangeFeed()
+        self.happened = Pulse()
         self._ports, self._tell = ports, tell
         self._writer = Writer(
             clock=ports.clock,
@@ -140,6 +142,7 @@ class Store:
             group_count=settings.group_count,
             translate=partial(translate, path=settings.db),
             publish=self._publish_nowait,
+            publish_events=self.happened.beat_nowait,
         )
         self._readers = Readers(files=ports.files, threads=ports.threads, path=settings.db, count=settings.reader_count)
         self._identity: Identity | None = None

@@ -22,6 +22,7 @@ from aimem.model import (
     Instant,
     ObjectState,
     Op,
+    Principal,
     Stamp,
     StreamHead,
     chain_hash,
@@ -30,7 +31,7 @@ from aimem.model import (
     next_hlc,
 )
 from aimem.ports import Connection, Signer
-from aimem.store import oplog
+from aimem.store import events, oplog
 from aimem.store.fields import Kind
 from aimem.store.fold import Merge, fold_entries
 from aimem.store.kinds import KINDS, load_object
@@ -46,6 +47,11 @@ _RELEASE = "RELEASE part"
 
 class Gate(Protocol):
     """Who judges ops before they are written: `service.Gate`. Without one, ops pass (repair, the stream's opening)."""
+
+    @property
+    def who(self) -> Principal:
+        """On whose behalf ops are written."""
+        ...
 
     def judge(self, transaction: Transaction, label: str, entries: Sequence[Entry]) -> None:
         """Let an op pass. Raises: Denied."""
@@ -83,6 +89,7 @@ class Transaction:
       conn: for the store's queries; never used after the job.
       now: the wall clock when the job began.
       gate: judges each op; None for what nobody asked for.
+      has_events: whether somebody who follows events has something to look for after the commit.
     """
 
     def __init__(self, conn: Connection, merge: Merge, signer: Signer, tip: Tip, now: Instant) -> None:
@@ -93,6 +100,7 @@ class Transaction:
         self.changed: set[int] = set()
         self.reindex: dict[int, Reindex] = {}
         self.gate: Gate | None = None
+        self.has_events = False
         self._merge = merge
         self._signer = signer
 
@@ -153,7 +161,7 @@ class Transaction:
             signature=self._signer.sign(chained),
         )
         position = oplog.append(self.conn, op, tuple((entry.kind, entry.key) for entry in entries))
-        self._fold(stamp, entries)
+        self._fold(op, entries)
         self.tip = Tip(
             head=StreamHead(stream=head.stream, seq=dot.seq, hlc=clock, chain_hash=chained),
             hlc=clock,
@@ -183,10 +191,14 @@ class Transaction:
     def fold(self, op: Op) -> None:
         """Join an op from elsewhere into the objects, without logging it: repair and replay, in any order."""
         entries = [decode_entry(data) for data in op.entries]
-        self._fold(op.stamp, entries)
+        self._fold(op, entries)
         self.tip = msgspec.structs.replace(self.tip, hlc=max(self.tip.hlc, op.stamp.hlc))
 
-    def _fold(self, stamp: Stamp, entries: Sequence[Entry | Blank]) -> None:
-        viewed = fold_entries(self.conn, self._merge, stamp, entries, self.now)
-        self.changed |= viewed.changed
-        join_reindex(self.reindex, viewed.reindex)
+    def _fold(self, op: Op, entries: Sequence[Entry | Blank]) -> None:
+        folded = fold_entries(self.conn, self._merge, op.stamp, entries, self.now)
+        self.changed |= folded.viewed.changed
+        join_reindex(self.reindex, folded.viewed.reindex)
+        is_own = op.dot.stream == self.tip.head.stream
+        actor = self.gate.who.agent_id if is_own and self.gate is not None else None
+        source = events.Source(dot=op.dot, label=op.kind, agent_id=actor, is_own=is_own)
+        self.has_events = bool(events.note(self.conn, source, folded.changes, self.now)) or self.has_events

@@ -81,6 +81,7 @@ class _Group(Struct):
     tip: Tip
     changed: set[int]
     reindex: dict[int, Reindex]
+    has_events: bool = False
     fatal: AimemError | None = None
 
 
@@ -100,12 +101,13 @@ class Writer:
         group_count: int,
         translate: Callable[[DatabaseError], AimemError],
         publish: Callable[[set[int]], None],
+        publish_events: Callable[[], None],
     ) -> None:
         self.counts = WriterCounts()
         self.limiter = trio.CapacityLimiter(1)
         self._clock, self._threads, self._merge = clock, threads, merge
         self._group_count = group_count
-        self._translate, self._publish = translate, publish
+        self._translate, self._publish, self._publish_events = translate, publish, publish_events
         self._queue_in, self._queue_out = trio.open_memory_channel[_Job](queue_count)
         self._waiting: dict[_Job, None] = {}
 
@@ -177,6 +179,8 @@ class Writer:
             for job, result in zip(jobs, done.results, strict=True):
                 job.finish(result)
         self._publish(done.changed)
+        if done.has_events:
+            self._publish_events()
         if done.fatal is not None:
             raise done.fatal
         return done.tip
@@ -224,6 +228,7 @@ class Writer:
         conn.execute(_RELEASE)
         group.tip = transaction.tip
         group.changed |= transaction.changed
+        group.has_events = group.has_events or transaction.has_events
         join_reindex(group.reindex, transaction.reindex)
         group.results.append(outcome.Value(Written(value, tuple(transaction.dots))))
 

@@ -89,6 +89,7 @@ CREATE TABLE subscriptions (
     namespace        TEXT,
     namespace_filter TEXT,
     agent_filter     TEXT,
+    by_operator      INTEGER,
     created_at       INTEGER,
     stamps           BLOB
 ) STRICT;
@@ -142,9 +143,11 @@ CREATE TABLE events (
     event     TEXT NOT NULL,
     kind      TEXT NOT NULL,
     key       TEXT NOT NULL,
-    namespace TEXT,
+    namespace TEXT,                                         -- with scope and author: who may be told of it
     scope     TEXT,
     author    TEXT,
+    was       TEXT,                                         -- the three before, if it moved: a JSON array
+    other     TEXT,                                         -- the three of a link's target
     agent_id  TEXT,
     version   TEXT NOT NULL,
     is_own    INTEGER NOT NULL
@@ -155,6 +158,7 @@ CREATE TABLE webhook_state (
     subscription_id    TEXT PRIMARY KEY NOT NULL,
     dispatch_count     INTEGER NOT NULL DEFAULT 0,
     failure_count      INTEGER NOT NULL DEFAULT 0,
+    dropped_count      INTEGER NOT NULL DEFAULT 0,
     last_dispatched_at INTEGER,
     last_error         TEXT
 ) STRICT, WITHOUT ROWID;
@@ -168,5 +172,5 @@ CREATE TABLE deliveries (
     last_error      TEXT,
     made_at         INTEGER NOT NULL
 ) STRICT;
-CREATE INDEX deliveries_due ON deliveries (next_at) WHERE next_at IS NOT NULL;
-CREATE INDEX deliveries_of ON deliveries (subscription_id, made_at);
+CREATE INDEX deliveries_due ON deliveries (subscription_id, event_no) WHERE next_at IS NOT NULL;
+CREATE INDEX deliveries_of ON deliveries (subscription_id, event_no);
