@@ -48,6 +48,7 @@ class Code(StrEnum):
     # Refinements of Conflict.
     NAME_TAKEN = "name_taken"
     ID_TAKEN = "id_taken"
+    AUDIT_DAMAGED = "audit_damaged"
     # Refinements of Unavailable.
     STORAGE_FULL = "storage_full"
     STORAGE_READ_ONLY = "storage_read_only"

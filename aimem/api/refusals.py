@@ -34,6 +34,7 @@ STATUS: Final[dict[Code, int]] = {
     Code.CONFLICT: 409,
     Code.NAME_TAKEN: 409,
     Code.ID_TAKEN: 409,
+    Code.AUDIT_DAMAGED: 409,
     Code.GONE: 410,
     Code.BODY_TOO_LARGE: 413,
     Code.EXPORT_TOO_LARGE: 413,

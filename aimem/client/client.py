@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aimem.client.agents import AgentCalls
+from aimem.client.audit import AuditCalls
 from aimem.client.contradictions import ContradictionCalls
 from aimem.client.curation import CurationCalls
 from aimem.client.duplicates import DuplicateCalls
@@ -27,6 +28,7 @@ class Client(
     CurationCalls,
     TransferCalls,
     UpkeepCalls,
+    AuditCalls,
 ):
     """One node, as seen by one caller. Works on any event loop that httpx knows.
 

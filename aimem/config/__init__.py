@@ -9,6 +9,7 @@ from aimem.config.loader import load_config, system_environ
 from aimem.config.settings import EVERY_VERB, SETTINGS, VARIABLES, Kind, Setting, Variable, setting
 from aimem.config.slices import (
     ApiConfig,
+    AuditConfig,
     Config,
     CuratorConfig,
     EmbeddingModel,
@@ -30,6 +31,7 @@ __all__ = [
     "SETTINGS",
     "VARIABLES",
     "ApiConfig",
+    "AuditConfig",
     "Config",
     "CuratorConfig",
     "EmbeddingModel",

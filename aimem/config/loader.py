@@ -13,6 +13,7 @@ from aimem.config.models import embed_url_of, embedding_of, language_of, model_n
 from aimem.config.settings import SETTINGS, VARIABLES, Kind
 from aimem.config.slices import (
     ApiConfig,
+    AuditConfig,
     Config,
     CuratorConfig,
     IdentityConfig,
@@ -239,6 +240,7 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
             archive_max_days=_positive(given, "archive_max_days", None),
             cycle_interval_s=_positive(given, "curator.interval_secs", None),
             max_ops=_get(given, "curator.max_ops", int, 100)),
+        audit=AuditConfig(keep_days=_positive(given, "audit.keep_days", AuditConfig().keep_days)),
         api=_api(given),
         mcp=McpConfig(profile=McpProfile(_get(given, "mcp_profile", str, McpProfile.CORE))),
         identity=IdentityConfig(

@@ -120,6 +120,8 @@ SETTINGS: Final = (
             help="Seconds between cycles of the curator in the daemon, ai-memory-curator(1); 0 means none."),
     Setting(key="curator.max_ops", variable="AI_MEMORY_CURATOR_MAX_OPS", kind=Kind.INTEGER, low=1, high=1000,
             default="100", help="Acts of one such cycle, at most."),
+    Setting(key="audit.keep_days", variable="AI_MEMORY_AUDIT_KEEP_DAYS", kind=Kind.INTEGER, low=0, high=36_500,
+            default="365", help="Days that rows of the audit are kept, ai-memory-audit(1); 0 keeps them for ever."),
     Setting(key="ttl.short_ttl_secs", variable="AI_MEMORY_SHORT_TTL_SECS", kind=Kind.INTEGER, high=TTL_MAX_S,
             default="21600", help="Seconds that a new short-tier memory lives; 0 or less means for ever."),
     Setting(key="ttl.mid_ttl_secs", variable="AI_MEMORY_MID_TTL_SECS", kind=Kind.INTEGER, high=TTL_MAX_S,

@@ -134,6 +134,12 @@ class CuratorConfig(Struct, frozen=True, kw_only=True):
     max_ops: int = 100
 
 
+class AuditConfig(Struct, frozen=True, kw_only=True):
+    """The audit: for how many days its rows are kept; None for ever."""
+
+    keep_days: int | None = 365
+
+
 class ApiConfig(Struct, frozen=True, kw_only=True):
     """The HTTP door.
 
@@ -186,6 +192,7 @@ class Config(Struct, frozen=True, kw_only=True):
     language: LanguageConfig | None = None
     lifetimes: Lifetimes = Lifetimes()
     curator: CuratorConfig = CuratorConfig()
+    audit: AuditConfig = AuditConfig()
     api: ApiConfig = ApiConfig()
     mcp: McpConfig = McpConfig()
     identity: IdentityConfig = IdentityConfig()

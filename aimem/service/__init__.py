@@ -7,6 +7,7 @@ line), hold SQL, or own a deadline.
 from aimem.service.abilities import capabilities
 from aimem.service.agents import list_agents, register_agent, remove_agent
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
+from aimem.service.auditing import expire_audit, list_audit, prune_audit, verify_audit
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.bulk import remember_many
 from aimem.service.consolidating import consolidate
@@ -82,6 +83,7 @@ __all__ = [
     "entity_by_alias",
     "expand",
     "expand_query",
+    "expire_audit",
     "export",
     "forget",
     "get",
@@ -99,6 +101,7 @@ __all__ = [
     "links_of",
     "list_agents",
     "list_archive",
+    "list_audit",
     "list_memories",
     "look_for_language",
     "mark_read",
@@ -108,6 +111,7 @@ __all__ = [
     "notify",
     "offer_hooks",
     "promote",
+    "prune_audit",
     "purge_archive",
     "recall",
     "register_agent",
@@ -138,5 +142,6 @@ __all__ = [
     "tidy",
     "unlink",
     "update",
+    "verify_audit",
     "write_refusals",
 ]

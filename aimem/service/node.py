@@ -32,6 +32,7 @@ class Policy(Struct, frozen=True, kw_only=True):
       tier: that was asked for.
       autonomous_hooks: whether the language model tags new memories and compares them with similar ones.
       pending_expiry_s: how long an action waits for its approval.
+      audit_keep_days: rows of the audit that are older go; None keeps them.
       curator_interval_s: between cycles of the curator in this process; None if it runs none.
     """
 
@@ -45,6 +46,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     autonomous_hooks: bool = False
     curator_interval_s: float | None = None
     pending_expiry_s: float = 7 * DAY_S
+    audit_keep_days: int | None = 365
 
 
 class Sample(Struct, frozen=True, kw_only=True):

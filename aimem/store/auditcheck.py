@@ -193,8 +193,9 @@ def prune(
     found = check(conn, stream, None, limit)
     sound = after(conn, found.first.seq, found.row_count) if found.row_count else ()
     gone = list(_old(sound, before, before_seq))
+    stopped = found.finding if len(gone) == len(sound) else None
     if not gone:
-        return Pruned(0, more=False, finding=found.finding)
+        return Pruned(0, more=False, finding=stopped)
     cut, end = checkpoint(conn), gone[-1].mark
     earlier_count = 0 if cut is None else cut.row_count
     signed = Checkpoint(
@@ -208,7 +209,7 @@ def prune(
     ))
     append(conn, [msgspec.structs.replace(by, at=transaction.now, count=len(gone), detail=f"up to row {end}")])
     conn.execute(_DROP_ROWS, (end.seq,))
-    return Pruned(len(gone), more=len(gone) == limit, finding=found.finding)
+    return Pruned(len(gone), more=len(gone) == limit, finding=stopped)
 
 
 def _old(rows: Sequence[Entry], before: Instant | None, before_seq: int | None) -> Iterator[Entry]:

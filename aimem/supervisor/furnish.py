@@ -160,7 +160,7 @@ def _language(config: Config, ports: Ports) -> LanguageModel | None:
 def _policy(config: Config, extent: Extent) -> Policy:
     return Policy(
         lifetimes=config.lifetimes, archive_on_gc=config.curator.archive_on_gc,
-        archive_max_days=config.curator.archive_max_days,
+        archive_max_days=config.curator.archive_max_days, audit_keep_days=config.audit.keep_days,
         scoring=config.search.scoring,
         open_access=config.api.api_key is None, body_max_bytes=config.api.body_max_bytes, tier=config.search.tier.value,
         autonomous_hooks=extent.curates and config.language is not None and config.language.hooks,

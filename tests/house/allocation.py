@@ -86,7 +86,7 @@ VERBS: Final = {
     "export status",
     "recall": "bench reindex",
     "surface": "forget resolve consolidate auto-consolidate completions man agents shell mine curator sync",
-    "governance": "namespace pending audit",
+    "governance": "namespace pending",
     "mesh": "sync-daemon mesh pki demo",
     "service": "backup restore verify doctor",
     "console": "console",
@@ -108,10 +108,14 @@ OUR_ROUTES: Final = {
     ("DELETE", "/api/v1/agents/{agent_id}"): "a registration could never be taken back",
     ("POST", "/api/v1/inbox/read"): "there was no way to mark a message as read",
     ("DELETE", "/api/v1/inbox/{message_id}"): "the recipient alone may delete a message",
+    ("GET", "/api/v1/audit"): "the verb audit list",
+    ("GET", "/api/v1/audit/verify"): "the verb audit verify",
+    ("DELETE", "/api/v1/audit"): "the verb audit prune",
 }
 OUR_VERBS: Final = {
     "unlink": "takes a link back, which only HTTP could",
     "notify": "messages could not be sent from the command line",
     "inbox": "nor read there",
     "help": "people try it",
+    "audit": "who did what here, and whether that is still as it was written",
 }

@@ -9,7 +9,7 @@ SERVICE = Path(__file__).parents[2] / "aimem"
 WITHOUT_OPS = {
     "embeddings.use_model", "embeddings.put", "embeddings.drop_unused", "embeddings.forget",
     "embeddings.forget_between", "fulltext.clear", "fulltext.rebuild", "fulltext.index_grams", "fulltext.keep_terms",
-    "idempotency.drop_older", "_append_refusals",
+    "idempotency.drop_older", "_append_refusals", "auditcheck.prune",
 }
 OF_THE_ROAD = {"_governed", "_open_stream"}
 

@@ -11,6 +11,7 @@ from aimem.api.route import Route
 from aimem.api.routes import (
     agents,
     archive,
+    audit,
     consolidating,
     contradictions,
     curation,
@@ -47,6 +48,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *upkeep.ROUTES,
     *transfer.ROUTES,
     *archive.ROUTES,
+    *audit.ROUTES,
     *agents.ROUTES,
     *messages.ROUTES,
     *session.ROUTES,
