@@ -34,7 +34,7 @@ from aimem.config import ApiConfig
 from aimem.errors import AimemError, Bug, Code, InvalidRequest, Unavailable
 from aimem.errors import NotFound as NoSuchThing
 from aimem.model import AgentId, Credential, Principal, rules
-from aimem.service import Node, Once
+from aimem.service import Node, Once, admit_request, admit_write
 from aimem.wire import decode_body, encode
 
 
@@ -134,6 +134,7 @@ async def _read_call(
     """Decode what the client sent, in the order: path, identity, query, body."""
     path = {name: percent_decoded(value, field=name) for name, value in encoded.items()}
     who = _principal(request, node)
+    _admit(route, node, who, surface)
     parameters = parse_query(request.query_string)
     query = None if route.query is None else decode_query(route.query, parameters)
     # A GET's body means nothing; of the others it is read even where unused, for an Idempotency-Key is bound to it.
@@ -141,6 +142,15 @@ async def _read_call(
     body = None if route.body is None or (not data and not route.body_required) else _body(request, route.body, data)
     once = _once(request, data) if route.effect is Effect.WRITE_ONCE else None
     return Call(node=node, who=who, query=query, body=body, path=path, once=once, surface=surface)
+
+
+def _admit(route: Route, node: Node, who: Principal, surface: Surface) -> None:
+    """Before the body is read. Raises: QuotaExceeded; Unavailable(writer_busy)."""
+    if route.access is Access.OPEN:
+        return
+    admit_request(node, who, route.name)
+    if route.effect is not Effect.READ:
+        admit_write(node, who, route.name, surface.settings.request_deadline_s)
 
 
 def _principal(incoming: Request, node: Node) -> Principal:

@@ -31,9 +31,12 @@ COMMON_ERRORS: Final = (
     Code.SHUTTING_DOWN, Code.OVERLOADED, Code.DATABASE_BUSY, Code.CORRUPT, Code.INTERNAL,
 )
 BODY_ERRORS: Final = (Code.MALFORMED_JSON, Code.SCHEMA_MISMATCH, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
-WRITE_ERRORS: Final = (Code.STORAGE_FULL, Code.STORAGE_READ_ONLY)
+WRITE_ERRORS: Final = (Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.WRITER_BUSY, Code.QUOTA_EXCEEDED)
 
 PARAMETERS: Final[dict[str, str]] = {
+    "action": "Only this act: the label of an op (store, delete, ...), or what was asked for where it was refused.",
+    "after": "Begin behind this row, seq:hash, which must still stand there.",
+    "agent": "Only what was done in this agent's name.",
     "agent_id": "Only memories of this author.",
     "delete_message.agent_id": "The caller; another agent's inbox is refused.",
     "inbox.agent_id": "The caller; another agent's inbox is refused.",
@@ -41,9 +44,12 @@ PARAMETERS: Final[dict[str, str]] = {
     "alias": "The name, in its own spelling.",
     "all": "Purge the whole archive; required if older_than_days is absent.",
     "as_agent": "Narrow the view to what an agent living in this namespace may see.",
+    "before": "Only rows with a smaller number.",
+    "before_seq": "Rows with smaller numbers than this. Excludes before.",
     "budget_tokens": "Stop before the returned memories hold more tokens than this.",
     "context": "What to recall memories for, in plain words.",
     "cursor": "Continue after a page: its next_cursor. Excludes offset.",
+    "decision": "Only what was allowed, denied or asked.",
     "depth": "How many levels below the root are shown, 0 to 8; what lies deeper is counted where it is cut off.",
     "dry_run": "Only count.",
     "explain": "Whether each memory comes with what its score is made of.",
@@ -58,6 +64,10 @@ PARAMETERS: Final[dict[str, str]] = {
     "namespaces.namespace": "Answer the standard of this namespace instead of the list.",
     "offset": "Skip this many.",
     "older_than_days": "Purge what was archived longer ago than this.",
+    "prune_audit.before": "Rows of before this moment (RFC 3339).",
+    "list_audit.namespace": "Only this namespace and what lies below it.",
+    "list_audit.since": "Only at or after this moment (RFC 3339).",
+    "list_audit.until": "Only at or before this moment (RFC 3339).",
     "pattern": "Only memories that hold at least one of these words.",
     "prefix": "Only the tree below this namespace; a slash at its end is read over.",
     "q": "Words that must all occur.",
@@ -106,7 +116,7 @@ def openapi_document(routes: Sequence[Route]) -> dict[str, object]:
 
 def codes_of(route: Route) -> tuple[Code, ...]:
     """Every error code that a route may answer."""
-    keyed = () if route.access is Access.OPEN else (Code.UNAUTHENTICATED,)
+    keyed = () if route.access is Access.OPEN else (Code.UNAUTHENTICATED, Code.RATE_LIMITED)
     body = () if route.body is None else BODY_ERRORS
     written = () if route.effect is Effect.READ else WRITE_ERRORS
     repeated = (Code.IDEMPOTENCY_MISMATCH,) if route.effect is Effect.WRITE_ONCE else ()

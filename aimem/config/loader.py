@@ -17,6 +17,7 @@ from aimem.config.slices import (
     Config,
     CuratorConfig,
     IdentityConfig,
+    LimitsConfig,
     LogConfig,
     LogFormat,
     LogLevel,
@@ -241,6 +242,7 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
             cycle_interval_s=_positive(given, "curator.interval_secs", None),
             max_ops=_get(given, "curator.max_ops", int, 100)),
         audit=AuditConfig(keep_days=_positive(given, "audit.keep_days", AuditConfig().keep_days)),
+        limits=_limits(given),
         api=_api(given),
         mcp=McpConfig(profile=McpProfile(_get(given, "mcp_profile", str, McpProfile.CORE))),
         identity=IdentityConfig(
@@ -270,6 +272,18 @@ def _scoring(given: Layer) -> ScoringConfig:
         half_life_mid_days=_get(given, "scoring.half_life_days_mid", float, plain.half_life_mid_days),
         half_life_long_days=_get(given, "scoring.half_life_days_long", float, plain.half_life_long_days),
         decays=not _get(given, "scoring.legacy_scoring", bool, False),
+    )
+
+
+def _limits(given: Layer) -> LimitsConfig:
+    return LimitsConfig(
+        requests_per_s=_get(given, "limits.requests_per_sec", float, 0.0) or None,
+        requests_burst=_positive(given, "limits.requests_burst", None),
+        writes_per_min=_positive(given, "limits.writes_per_min", None),
+        writes_burst=_positive(given, "limits.writes_burst", None),
+        memories=_positive(given, "limits.memories", None),
+        content_bytes=_positive(given, "limits.content_bytes", None),
+        spares_operators=_get(given, "limits.spare_operators", bool, False),
     )
 
 

@@ -7,13 +7,17 @@ inside the write's transaction and hand them in.
 from aimem.governance.acts import Act, acts_of
 from aimem.governance.decide import Allow, Ask, Decision, Deny, Ruling, decide
 from aimem.governance.policies import approver_text, chain, dump_policy, parse_policy
+from aimem.governance.quotas import Buckets, Held, Rate
 
 __all__ = [
     "Act",
     "Allow",
     "Ask",
+    "Buckets",
     "Decision",
     "Deny",
+    "Held",
+    "Rate",
     "Ruling",
     "acts_of",
     "approver_text",

@@ -24,6 +24,7 @@ from aimem.service.importing import import_memories
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.insight import auto_tag, detect_contradiction, expand
 from aimem.service.lifetimes import collect, run_touches, tidy
+from aimem.service.limits import Limiter, admit_request, admit_write
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
 from aimem.service.messages import delete_message, inbox, mark_read, notify
@@ -58,11 +59,14 @@ from aimem.service.words import run_words, settle_words
 __all__ = [
     "Claim",
     "Cycle",
+    "Limiter",
     "Node",
     "NodeStatus",
     "Once",
     "Policy",
     "Sample",
+    "admit_request",
+    "admit_write",
     "archive",
     "archive_stats",
     "auto_consolidate",

@@ -14,6 +14,7 @@ from aimem.language import LanguageModel, ModelState
 from aimem.model import DAY_S, Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
+from aimem.service.limits import Limiter
 from aimem.service.refusals import Refusals
 from aimem.store import Store
 
@@ -102,6 +103,7 @@ class Node:
       language: the language model, or None if the tier has none.
       language_state: what is known of it.
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
+      limiter: what each caller has left of what it may ask for.
       refusals: rows for the audit that no write of their own carries.
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
       warnings: sentences for health and capabilities (why recall is by keyword, what is open).
@@ -123,6 +125,7 @@ class Node:
     hooks: tuple[trio.MemorySendChannel[Hook], trio.MemoryReceiveChannel[Hook]] = field(
         default_factory=lambda: trio.open_memory_channel[Hook](HOOKS_QUEUED)
     )
+    limiter: Limiter = field(default_factory=Limiter)
     refusals: Refusals = field(default_factory=Refusals)
     figures: list[Callable[[], tuple[Sample, ...]]] = field(default_factory=list)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

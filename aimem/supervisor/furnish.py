@@ -20,6 +20,7 @@ from aimem.ports import Embedder
 from aimem.replication import merge_entry
 from aimem.search import Recaller
 from aimem.service import (
+    Limiter,
     Node,
     Policy,
     Sample,
@@ -72,7 +73,7 @@ async def _furnish(
     recaller = Recaller(threads=ports.threads, embedder=None, reason=reason, folder=vectors)
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
-        policy=_policy(config, extent), language=_language(config, ports),
+        policy=_policy(config, extent), language=_language(config, ports), limiter=Limiter(config.limits),
     )
     children = [
         Child(name="refusals", run=partial(run_refusals, node), on_failure=OnFailure.RESTART),

@@ -12,15 +12,22 @@ import pytest
 from aimem.api import Route, Transport, make_app
 from aimem.config import ApiConfig
 from aimem.ports.chance import SeededChance
+from aimem.service import Limiter
 
 Dial = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+class IdleStore:
+    """A store that nobody writes to."""
+
+    write_wait_s, waiting_count = 0.0, 0
 
 
 class TinyNode:
     """As much of a node as the machinery of the surface uses."""
 
     def __init__(self) -> None:
-        self.chance = SeededChance(random.Random(7))
+        self.chance, self.limiter, self.store = SeededChance(random.Random(7)), Limiter(), IdleStore()
 
 
 def arriving_by(app: object, transport: Transport | None, **scope_fields: object) -> Callable[..., object]:

@@ -174,3 +174,6 @@ CREATE TABLE deliveries (
 ) STRICT;
 CREATE INDEX deliveries_due ON deliveries (subscription_id, event_no) WHERE next_at IS NOT NULL;
 CREATE INDEX deliveries_of ON deliveries (subscription_id, event_no);
+
+-- How much of the memories is one agent's.
+CREATE INDEX memories_author ON memories (author);

@@ -92,6 +92,7 @@ CREATE TABLE memories (
 ) STRICT;
 CREATE INDEX memories_name ON memories (namespace, title);
 CREATE INDEX memories_rank ON memories (priority DESC, updated_at DESC, id);
+CREATE INDEX memories_author ON memories (author);
 
 CREATE TABLE links (
     source_id   TEXT NOT NULL,
