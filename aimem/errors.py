@@ -36,6 +36,7 @@ class Code(StrEnum):
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     CONFIG_INVALID = "config_invalid"
     EXPORT_TOO_LARGE = "export_too_large"
+    WEBHOOK_URL = "webhook_url"
     # Refinements of Denied.
     RESERVED_NAMESPACE = "reserved_namespace"
     FOREIGN_HOST = "foreign_host"
@@ -51,6 +52,8 @@ class Code(StrEnum):
     NAME_TAKEN = "name_taken"
     ID_TAKEN = "id_taken"
     AUDIT_DAMAGED = "audit_damaged"
+    LOCKS_OUT = "locks_out"
+    IS_STANDARD = "is_standard"
     # Refinements of Unavailable.
     STORAGE_FULL = "storage_full"
     STORAGE_READ_ONLY = "storage_read_only"

@@ -27,7 +27,7 @@ from aimem.api.guard import CREDENTIAL_KEY, AsgiApp, Receive, Scope, Send, guard
 from aimem.api.metrics import Metrics
 from aimem.api.openapi import openapi_document
 from aimem.api.queries import decode_query, parse_query, percent_decoded
-from aimem.api.refusals import JSON_TYPE, Reply, refusal
+from aimem.api.refusals import JSON_TYPE, Reply, Stream, refusal, status_of
 from aimem.api.route import Access, Call, Effect, Route, Surface
 from aimem.api.routes import ROUTES
 from aimem.config import ApiConfig
@@ -94,11 +94,12 @@ def _beside(app: AsgiApp, others: Mapping[str, AsgiApp]) -> AsgiApp:
 def _view(route: Route, node: Node, surface: Surface) -> Callable[..., Awaitable[Response]]:
     async def view(**encoded: str) -> Response:
         request.scope[EXCHANGE_KEY].route = route.path  # type: ignore[typeddict-item]  # the rim's own key
+        reply: Reply | Stream
         try:
             reply = await _within_deadline(route, node, surface, encoded)
         except AimemError as error:
             reply = refusal(error)
-            if reply.status == 500:
+            if status_of(error) == 500:
                 log_failure(error, route=route.path)
         except RequestEntityTooLarge:
             reply = refusal(_too_large(surface.settings.body_max_bytes))
@@ -110,7 +111,7 @@ def _view(route: Route, node: Node, surface: Surface) -> Callable[..., Awaitable
     return view
 
 
-async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: dict[str, str]) -> Reply:
+async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: dict[str, str]) -> Reply | Stream:
     deadline_s = surface.settings.request_deadline_s
     outcome = {} if route.effect is Effect.READ else {"outcome": "not_applied"}
     try:
@@ -125,7 +126,7 @@ async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: 
             f"no answer within {deadline_s:g} s; try again, a write with the same Idempotency-Key",
             code=Code.DEADLINE_EXCEEDED, **outcome,
         ) from None
-    return answer if isinstance(answer, Reply) else Reply(status=route.status, content=encode(answer))
+    return answer if isinstance(answer, Reply | Stream) else Reply(status=route.status, content=encode(answer))
 
 
 async def _read_call(
@@ -141,7 +142,10 @@ async def _read_call(
     data = b"" if route.method == "GET" else await request.get_data(cache=False, as_text=False, parse_form_data=False)
     body = None if route.body is None or (not data and not route.body_required) else _body(request, route.body, data)
     once = _once(request, data) if route.effect is Effect.WRITE_ONCE else None
-    return Call(node=node, who=who, query=query, body=body, path=path, once=once, surface=surface)
+    return Call(
+        node=node, who=who, query=query, body=body, path=path, once=once, surface=surface,
+        last_event_id=_single(request, "Last-Event-ID") or "",
+    )
 
 
 def _admit(route: Route, node: Node, who: Principal, surface: Surface) -> None:
@@ -205,7 +209,11 @@ def _once(incoming: Request, data: bytes) -> Once | None:
     return Once(key=rules.idempotency_key(key), request_hash=sha256(head + data).digest())
 
 
-def _response(reply: Reply) -> Response:
+def _response(reply: Reply | Stream) -> Response:
+    if isinstance(reply, Stream):
+        # A HEAD is answered by the same view, and has no body to wait for.
+        pieces = b"" if request.method == "HEAD" else reply.pieces
+        return Response(pieces, 200, content_type=reply.media_type)
     return Response(reply.content, reply.status, dict(reply.headers), content_type=reply.media_type)
 
 

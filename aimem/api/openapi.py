@@ -35,7 +35,6 @@ WRITE_ERRORS: Final = (Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.WRITER_BU
 
 PARAMETERS: Final[dict[str, str]] = {
     "action": "Only this act: the label of an op (store, delete, ...), or what was asked for where it was refused.",
-    "after": "Begin behind this row, seq:hash, which must still stand there.",
     "agent": "Only what was done in this agent's name.",
     "agent_id": "Only memories of this author.",
     "delete_message.agent_id": "The caller; another agent's inbox is refused.",
@@ -52,6 +51,10 @@ PARAMETERS: Final[dict[str, str]] = {
     "decision": "Only what was allowed, denied or asked.",
     "depth": "How many levels below the root are shown, 0 to 8; what lies deeper is counted where it is cut off.",
     "dry_run": "Only count.",
+    "after": "Id of the last event that is known; only what follows it. The header Last-Event-ID goes before it.",
+    "event": "Only these events: names between commas.",
+    "events.namespace": "Only what happens in this namespace and below it.",
+    "kind": "Only what happens to objects of these kinds: names between commas.",
     "explain": "Whether each memory comes with what its score is made of.",
     "floor": "Whether memories that have nothing to do with the context are left out (and counted in below_floor).",
     "limit": "At most this many.",
@@ -80,6 +83,7 @@ PARAMETERS: Final[dict[str, str]] = {
     "topic": "What the memories are about: their title or metadata.topic.",
     "undo": "Bring back what the call with this forget_id put away; excludes every filter.",
     "until": "Only what was created, or began, at or before this moment (RFC 3339).",
+    "verify_audit.after": "Begin behind this row, seq:hash, which must still stand there.",
     "wait_below": "Wait up to 10 s for the backlog of embeddings to be at most this.",
 }
 """A sentence for every query and path parameter, or for that of one route (`route.parameter`), which goes before it; a
@@ -133,6 +137,8 @@ def _operation(route: Route, body_ref: dict[Any, Shape], answer_ref: dict[Any, S
     if route.answer is not None:
         shapes = [answer_ref[kind] for kind in (route.answer, *route.other_answers)]
         answer: dict[str, Any] = {JSON_TYPE: {"schema": shapes[0] if len(shapes) == 1 else {"anyOf": shapes}}}
+    elif route.media_type is not None:
+        answer = {route.media_type: {"schema": {"type": "string"}}}
     else:
         answer = _OPEN_ANSWER if route.path.endswith(".json") else _TEXT_ANSWER
     responses: dict[str, object] = {str(route.status): {"description": "Done.", "content": answer}}

@@ -6,6 +6,7 @@ inside the write's transaction and hand them in.
 
 from aimem.governance.acts import Act, acts_of
 from aimem.governance.decide import Allow, Ask, Decision, Deny, Ruling, decide
+from aimem.governance.lockout import Electorate, cautions, lasts, lockouts
 from aimem.governance.policies import approver_text, chain, dump_policy, parse_policy
 from aimem.governance.quotas import Buckets, Held, Rate
 
@@ -16,13 +17,17 @@ __all__ = [
     "Buckets",
     "Decision",
     "Deny",
+    "Electorate",
     "Held",
     "Rate",
     "Ruling",
     "acts_of",
     "approver_text",
+    "cautions",
     "chain",
     "decide",
     "dump_policy",
+    "lasts",
+    "lockouts",
     "parse_policy",
 ]

@@ -94,6 +94,8 @@ def _by_policy(
     owner = _owner(act, by)
     if owner is not None and owner == who.agent_id:
         return Allow(rule)
+    if owner is None and act.verb is Verb.POLICY and who.role is Role.OPEN:
+        return Allow(f"{rule}, and it has no owner")    # else nobody could ever change it, for no operator can be
     whose = "nobody" if owner is None else str(owner)
     return _deny(act, rule, f"only the owner ({whose}) may do that, and the caller is {who.agent_id}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import msgspec
@@ -13,6 +14,8 @@ GLOBAL_RULE: Final = Namespace("*")
 HUMAN: Final = "human"
 CONSENSUS_MAX: Final = 100
 
+_AT: Final = re.compile(r" - at `\$\.([^`]+)`$")
+_NAMED: Final = re.compile(r"(?:missing required|unknown) field `([^`]{1,64})`")
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -37,11 +40,12 @@ def parse_policy(text: str | bytes, *, field: str = "governance") -> GovernanceP
     """Read a policy. Raises: InvalidRequest that says what is wrong with it."""
     try:
         raw = msgspec.json.decode(text, type=_Text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        at = _AT.search(str(error)) or _NAMED.search(str(error))
         raise InvalidRequest(
             f"{field} is no policy: {error}; write it like "
             '{"write": "any", "promote": "any", "delete": "owner", "policy": "owner", "approver": "human"}',
-            field=field,
+            field=field if at is None else f"{field}.{at[1]}",
         ) from None
     levels = {}
     for name in ("write", "promote", "delete", "policy"):

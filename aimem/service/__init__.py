@@ -5,6 +5,7 @@ line), hold SQL, or own a deadline.
 """
 
 from aimem.service.abilities import capabilities
+from aimem.service.access import access, namespace_history
 from aimem.service.agents import list_agents, register_agent, remove_agent
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.auditing import expire_audit, list_audit, prune_audit, verify_audit
@@ -17,6 +18,7 @@ from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
 from aimem.service.entities import entity_by_alias, register_entity
 from aimem.service.exporting import export
+from aimem.service.following import Follower, run_events
 from aimem.service.forgetting import forget
 from aimem.service.graph import kg_invalidate, kg_query, kg_timeline
 from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
@@ -33,8 +35,6 @@ from aimem.service.overview import (
     NodeStatus,
     health,
     namespaces,
-    standard_of,
-    standards_for,
     stats,
     status,
 )
@@ -43,7 +43,9 @@ from aimem.service.refusals import Claim, note_refusal, run_refusals, write_refu
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
+from aimem.service.rulemaking import clear_standard, set_standard
 from aimem.service.session import start_session
+from aimem.service.standards import standard_of, standards_for
 from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
     expand_query,
@@ -59,12 +61,14 @@ from aimem.service.words import run_words, settle_words
 __all__ = [
     "Claim",
     "Cycle",
+    "Follower",
     "Limiter",
     "Node",
     "NodeStatus",
     "Once",
     "Policy",
     "Sample",
+    "access",
     "admit_request",
     "admit_write",
     "archive",
@@ -74,6 +78,7 @@ __all__ = [
     "begin_cycle",
     "capabilities",
     "check_duplicate",
+    "clear_standard",
     "collect",
     "consolidate",
     "contradictions",
@@ -109,6 +114,7 @@ __all__ = [
     "list_memories",
     "look_for_language",
     "mark_read",
+    "namespace_history",
     "namespaces",
     "note_metadata",
     "note_refusal",
@@ -128,6 +134,7 @@ __all__ = [
     "restore",
     "roll_back",
     "run_cycle",
+    "run_events",
     "run_hooks",
     "run_indexer",
     "run_language",
@@ -135,6 +142,7 @@ __all__ = [
     "run_touches",
     "run_words",
     "search",
+    "set_standard",
     "settle_words",
     "standard_of",
     "standards_for",

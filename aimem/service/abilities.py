@@ -12,6 +12,7 @@ from aimem.model import SYSTEM, rules
 from aimem.service.curation import curation_reports
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node
 from aimem.service.thinking import is_thinking, language_warnings
+from aimem.store import namespaces
 from aimem.wire import Capabilities, ReportsQuery, to_builtins
 
 RUN_FIGURES: Final = ("memories_scanned", "operations_attempted", "autonomy")
@@ -47,7 +48,11 @@ async def capabilities(node: Node) -> Capabilities:
             "llm": node.language.name if node.language is not None and thinks else "none",
             "cross_encoder": "none",
         },
-        permissions={"mode": "open" if node.policy.open_access else "api_key", "active_rules": 0, "rule_summary": []},
+        permissions={
+            "mode": "open" if node.policy.open_access else "api_key",
+            "active_rules": await node.store.read(namespaces.count_policies),
+            "rule_summary": [],
+        },
         hooks={"registered_count": 0, "by_event": {}, "autonomous": thinks and node.policy.autonomous_hooks},
         compaction=await _compaction(node),
         approval={"subscribers": 0, "pending_requests": 0, "default_timeout_seconds": None},

@@ -5,7 +5,7 @@ Nothing but a job of `write_as` writes ops, and each of its ops passes here, wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Final
 
 from msgspec import Struct
@@ -102,6 +102,9 @@ class Gate:
 
     def note(self, transaction: Transaction, label: str, entries: Sequence[Entry], dot: Dot) -> None:
         """Keep for the audit that an op was written."""
+        if any(entry.kind == NAMESPACE.name for entry in entries):
+            self._rulings.clear()       # what follows in this job is judged by what it says
+            self._has_policy = None
         is_upkeep = self.who.role is Role.LIFETIMES and label == "extend"     # what recalls earn: nobody's act
         if self._is_open or is_upkeep:
             return
@@ -140,8 +143,11 @@ class Gate:
         )
 
     def _acts(self, transaction: Transaction, label: str, entries: Sequence[Entry]) -> Iterator[Act]:
+        standing = {entry.key for entry in entries if entry.kind == NAMESPACE.name}
         for entry in entries:
-            if entry.kind == MEMORY.name:
+            if entry.kind == MEMORY.name and _is_made_to_stand(entry, standing):
+                _refuse_forged(self.who, label, "" if entry.create is None else entry.create.author)
+            elif entry.kind == MEMORY.name:
                 yield from self._acts_of_memory(transaction, label, entry)
             elif entry.kind in (LINK.name, ALIAS.name):
                 yield from _acts_of_end(transaction, label, entry)
@@ -197,9 +203,6 @@ class Gate:
 
     def _judge_administration(self, transaction: Transaction, entry: Entry) -> None:
         """What policies have no level for: keys, registrations, subscriptions."""
-        if entry.kind == NAMESPACE.name:
-            self._rulings.clear()       # what follows in this job is judged by what it says
-            self._has_policy = None
         if self.who.may_administer:
             return
         if entry.kind == KEY.name:
@@ -221,6 +224,15 @@ def lets_anybody(transaction: Transaction, verb: Verb, namespace: str) -> bool:
         Act(verb=verb, namespace=namespace), CURATOR, None if rule is None else Ruling.of(rule), registered=False
     )
     return isinstance(decision, Allow)
+
+
+def _is_made_to_stand(entry: Entry, standing: Set[str]) -> bool:
+    """Whether a new memory is the standard that its op sets: that is part of the act on the policy, and no other.
+
+    Else a policy that cannot be read could not be set anew, for it would deny the memory.
+    """
+    name = entry.fields.get("name")
+    return entry.create is not None and isinstance(name, tuple) and name[0] in standing
 
 
 def _operator_required(why: str) -> Denied:

@@ -13,7 +13,17 @@ from aimem.ports import Connection
 from aimem.service.gate import lets_anybody
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node, Policy, Touch
 from aimem.service.writing import write_as
-from aimem.store import MEMORY, Clause, Transaction, effective_expiry, expiry_judged, idempotency, memories, messages
+from aimem.store import (
+    MEMORY,
+    Clause,
+    Transaction,
+    effective_expiry,
+    events,
+    expiry_judged,
+    idempotency,
+    memories,
+    messages,
+)
 from aimem.wire import GcQuery, GcResult
 
 BATCH: Final = 200
@@ -82,7 +92,7 @@ def _count_expired(conn: Connection, now: Instant) -> int:
 
 
 async def tidy(node: Node) -> None:
-    """What the curator's clock does besides collecting: old archive rows, old idempotency notes."""
+    """What the curator's clock does besides collecting: old archive rows, idempotency notes and events."""
     if node.policy.archive_max_days is not None:
         before = after(node.clock.now(), -86_400 * node.policy.archive_max_days)
         while (await write_as(node, SYSTEM, purge_batch, _EVERYTHING, before)).value == BATCH:
@@ -90,6 +100,13 @@ async def tidy(node: Node) -> None:
     before = after(node.clock.now(), -86_400 * IDEMPOTENCY_KEPT_DAYS)
     while (await node.store.write(idempotency.drop_older, before, BATCH)).value == BATCH:
         pass
+    before = after(node.clock.now(), -86_400 * node.policy.events_days)
+    while (await node.store.write(_forget_events, before)).value == BATCH:
+        pass
+
+
+def _forget_events(transaction: Transaction, before: Instant) -> int:
+    return events.trim_older(transaction.conn, before, BATCH)
 
 
 def purge_batch(transaction: Transaction, visible: Clause, before: Instant | None) -> int:

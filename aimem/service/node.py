@@ -14,6 +14,7 @@ from aimem.language import LanguageModel, ModelState
 from aimem.model import DAY_S, Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
+from aimem.service.happenings import Happenings
 from aimem.service.limits import Limiter
 from aimem.service.refusals import Refusals
 from aimem.store import Store
@@ -32,6 +33,8 @@ class Policy(Struct, frozen=True, kw_only=True):
       body_max_bytes: of a request, for capabilities.
       tier: that was asked for.
       autonomous_hooks: whether the language model tags new memories and compares them with similar ones.
+      events_count: so many events are kept for those who follow them; and none for more than `events_days`.
+      webhooks_private: whether webhooks may lead to private addresses.
       pending_expiry_s: how long an action waits for its approval.
       audit_keep_days: rows of the audit that are older go; None keeps them.
       curator_interval_s: between cycles of the curator in this process; None if it runs none.
@@ -48,6 +51,9 @@ class Policy(Struct, frozen=True, kw_only=True):
     curator_interval_s: float | None = None
     pending_expiry_s: float = 7 * DAY_S
     audit_keep_days: int | None = 365
+    events_count: int = 100_000
+    events_days: int = 7
+    webhooks_private: bool = False
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -102,6 +108,7 @@ class Node:
     Attributes:
       language: the language model, or None if the tier has none.
       language_state: what is known of it.
+      happenings: the latest events, for those who follow them.
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
       limiter: what each caller has left of what it may ask for.
       refusals: rows for the audit that no write of their own carries.
@@ -128,4 +135,5 @@ class Node:
     limiter: Limiter = field(default_factory=Limiter)
     refusals: Refusals = field(default_factory=Refusals)
     figures: list[Callable[[], tuple[Sample, ...]]] = field(default_factory=list)
+    happenings: Happenings = field(default_factory=Happenings)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

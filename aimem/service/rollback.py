@@ -104,7 +104,7 @@ def _undoing(transaction: Transaction, node: Node, who: Principal, row: Memory, 
             back = _restoring(transaction, node, who, record.originals, reason)
             result = _live(transaction, who, record.result_id)
             if record.made:
-                away = [] if result is None else archive_entries(transaction, [result], f"rolled_back:{row.id}")
+                away = [] if result is None else archive_entries(transaction, who, [result], f"rolled_back:{row.id}")
                 return replace(back, entries=(*back.entries, *away))
             return _join(back, _resetting(transaction, result, record.result_id, record.changes))
         case Forgetting():

@@ -10,6 +10,7 @@ from aimem.store import (
     auditcheck,
     curation,
     duplicates,
+    electorate,
     embeddings,
     entities,
     events,
@@ -33,7 +34,7 @@ from aimem.store import (
 from aimem.store.audit import AuditRow
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.digest import digest
-from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
+from aimem.store.filters import NO_STANDARD, Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
 from aimem.store.kinds import (
     AGENT,
@@ -68,6 +69,7 @@ __all__ = [
     "LOCK_SUFFIX",
     "MEMORY",
     "NAMESPACE",
+    "NO_STANDARD",
     "OP_MAX_BYTES",
     "PENDING",
     "REMARK",
@@ -97,6 +99,7 @@ __all__ = [
     "digest",
     "duplicates",
     "effective_expiry",
+    "electorate",
     "embeddings",
     "entities",
     "events",

@@ -24,6 +24,7 @@ from aimem.service import (
     Node,
     Policy,
     Sample,
+    run_events,
     run_hooks,
     run_indexer,
     run_language,
@@ -79,6 +80,7 @@ async def _furnish(
         Child(name="refusals", run=partial(run_refusals, node), on_failure=OnFailure.RESTART),
         Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
         Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
+        Child(name="events", run=partial(run_events, node, control.stop), on_failure=OnFailure.RESTART),
     ]
     if not reason:
         run = partial(_run_indexer, node, _makers(config, ports), ports.say)

@@ -41,6 +41,7 @@ from aimem.wire.curation import (
 )
 from aimem.wire.duplicates import DuplicateCheck, DuplicateResult, NearestMemory
 from aimem.wire.entities import AliasQuery, EntityFound, EntityOut, EntityRequest
+from aimem.wire.events import EventOut, EventsQuery, ResetOut, event_id, event_out
 from aimem.wire.forgetting import ForgetRequest, Forgotten, ForgottenMemory, NotRestored
 from aimem.wire.graph import (
     GraphQuery,
@@ -63,7 +64,26 @@ from aimem.wire.messages import (
     ReadRequest,
     inbox_message,
 )
-from aimem.wire.namespaces import NamespacesQuery, NamespaceStandard, NamespaceStandards
+from aimem.wire.namespaces import (
+    AccessOut,
+    AccessQuery,
+    AccessRow,
+    HistoryOut,
+    HistoryQuery,
+    InjectedStandard,
+    NamespaceQuery,
+    NamespacesQuery,
+    NamespaceStandard,
+    NamespaceStandards,
+    PastStandard,
+    PolicyOut,
+    StandardCleared,
+    StandardFields,
+    StandardQuery,
+    StandardRequest,
+    StandardSet,
+    policy_out,
+)
 from aimem.wire.recalled import ArmScore, Explanation, PeriodOut, RankingOut, RecallResult, ScoredMemory
 from aimem.wire.requests import (
     ArchiveRequest,
@@ -146,6 +166,9 @@ from aimem.wire.transfer import (
 
 __all__ = [
     "DOCUMENT_SCHEMA",
+    "AccessOut",
+    "AccessQuery",
+    "AccessRow",
     "ActName",
     "ActOut",
     "AgentOut",
@@ -201,6 +224,8 @@ __all__ = [
     "EntityOut",
     "EntityRequest",
     "ErrorOut",
+    "EventOut",
+    "EventsQuery",
     "ExpandRequest",
     "ExpandedQuery",
     "Explanation",
@@ -221,6 +246,8 @@ __all__ = [
     "GraphRow",
     "GroupOut",
     "Health",
+    "HistoryOut",
+    "HistoryQuery",
     "ImportArchived",
     "ImportMemory",
     "ImportRefusal",
@@ -231,6 +258,7 @@ __all__ = [
     "InboxQuery",
     "IndexQuery",
     "IndexStatus",
+    "InjectedStandard",
     "InvalidateRequest",
     "Invalidated",
     "LinkOut",
@@ -245,6 +273,7 @@ __all__ = [
     "MemoryWithLinks",
     "MessageQuery",
     "NamespaceCount",
+    "NamespaceQuery",
     "NamespaceStandard",
     "NamespaceStandards",
     "NamespacesOut",
@@ -253,8 +282,10 @@ __all__ = [
     "NotRestored",
     "Notified",
     "NotifyRequest",
+    "PastStandard",
     "PastValidityOut",
     "PeriodOut",
+    "PolicyOut",
     "PromoteRequest",
     "Promoted",
     "PurgeQuery",
@@ -268,6 +299,7 @@ __all__ = [
     "ReindexRequest",
     "ReportsPage",
     "ReportsQuery",
+    "ResetOut",
     "ResolveRequest",
     "Resolved",
     "RestoreQuery",
@@ -280,6 +312,11 @@ __all__ = [
     "SearchResult",
     "Session",
     "SessionRequest",
+    "StandardCleared",
+    "StandardFields",
+    "StandardQuery",
+    "StandardRequest",
+    "StandardSet",
     "Stats",
     "Stored",
     "Taxonomy",
@@ -298,10 +335,13 @@ __all__ = [
     "digest_document",
     "digest_rows",
     "encode",
+    "event_id",
+    "event_out",
     "inbox_message",
     "link_out",
     "memory_fields",
     "memory_out",
+    "policy_out",
     "to_builtins",
     "translated",
 ]

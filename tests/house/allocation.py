@@ -95,6 +95,7 @@ VERBS: Final = {
 # Additions of ours to v0.6.3's surface, each with the reason that it is there.
 OUR_ROUTES: Final = {
     ("GET", "/api/v1/openapi.json"): "the surface describes itself",
+    ("GET", "/api/v1/events"): "what happens could only be asked for",
     ("GET", "/api/v1/index"): "how far the indexer is",
     ("POST", "/api/v1/index"): "the verb reindex",
     ("POST", "/api/v1/expand_query"): "the tool memory_expand_query: every door is a client of this surface",

@@ -125,14 +125,16 @@ ROUTES: Final = {
     ("GET", "/api/v1/capabilities"): Fields("", CAPABILITIES),
     ("POST", "/api/v1/notify"): Fields("target_agent_id title payload content priority tier agent_id", NOTIFIED),
     ("GET", "/api/v1/inbox"): Fields("agent_id unread_only limit", INBOX),
-    ("POST", "/api/v1/session/start"): Fields("namespace limit agent_id", f"{SCORED} mode session_id agent_id?"),
+    ("POST", "/api/v1/session/start"): Fields(
+        "namespace limit agent_id", f"{SCORED} mode session_id agent_id? standard? standards?"),
 }
 
 TOOLS: Final = {
     "store": Fields(
         "title content tier namespace tags priority confidence source metadata agent_id scope",
         "id tier title namespace agent_id potential_contradictions? duplicate? action autonomy_hook_skipped?"),
-    "recall": Fields(f"{RECALL} context_tokens format", f"{SCORED} mode tokens_used budget_tokens?"),
+    "recall": Fields(
+        f"{RECALL} context_tokens format", f"{SCORED} mode tokens_used budget_tokens? standard? standards?"),
     "search": Fields(
         "query namespace tier limit agent_id as_agent format", f"{each('results', MEMORY)} count"),
     "list": Fields("namespace tier limit agent_id format", MEMORIES),
@@ -163,7 +165,7 @@ TOOLS: Final = {
     "archive_purge": Fields("older_than_days", "purged"),
     "archive_stats": Fields("", ARCHIVE_STATS),
     "gc": Fields("dry_run", "collected dry_run"),
-    "session_start": Fields("namespace limit format", f"{MEMORIES} mode summary?"),
+    "session_start": Fields("namespace limit format", f"{MEMORIES} mode summary? standard? standards?"),
     "capabilities": Fields("", CAPABILITIES),
     "agent_register": Fields("agent_id agent_type capabilities", REGISTERED),
     "agent_list": Fields("", f"count {each('agents', AGENT)}"),
@@ -232,9 +234,6 @@ VERBS: Final = {
 # Entry -> owner -> fields of answers, or options, that are still to come.
 LATER_FIELDS: Final = {
     "POST /api/v1/memories": {"mesh": "quorum_acks"},
-    "POST /api/v1/session/start": {"governance": "standard standards"},
-    "memory_recall": {"governance": "standard standards"},
-    "memory_session_start": {"governance": "standard standards"},
     "serve": {
         "mesh": "--tls-cert --tls-key --mtls-allowlist --mtls-ca-cert --quorum-writes --quorum-peers "
                 "--quorum-timeout-ms --quorum-client-cert --quorum-client-key --quorum-ca-cert --catchup-interval-secs",

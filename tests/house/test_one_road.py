@@ -10,6 +10,7 @@ WITHOUT_OPS = {
     "embeddings.use_model", "embeddings.put", "embeddings.drop_unused", "embeddings.forget",
     "embeddings.forget_between", "fulltext.clear", "fulltext.rebuild", "fulltext.index_grams", "fulltext.keep_terms",
     "idempotency.drop_older", "_append_refusals", "auditcheck.prune",
+    "_forget_events", "_trim_events",
 }
 OF_THE_ROAD = {"_governed", "_open_stream"}
 

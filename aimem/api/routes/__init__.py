@@ -17,6 +17,7 @@ from aimem.api.routes import (
     curation,
     duplicates,
     entities,
+    events,
     finding,
     forgetting,
     graph,
@@ -52,5 +53,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *agents.ROUTES,
     *messages.ROUTES,
     *session.ROUTES,
+    *events.ROUTES,
 )
 """Every route of this surface; `{memory_id}` takes one segment, a slash inside an id is sent as %2F."""

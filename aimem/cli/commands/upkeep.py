@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from aimem.cli.commands.waiting import Backlog, left_in, wait_for_index
 from aimem.cli.context import Context
@@ -59,7 +59,8 @@ def stats(context: Context) -> int:
         "op log": answer.op_log_count, "size": size_words(answer.db_size_bytes),
     }
     for name, value in lines.items():
-        context.screen.line(f"{name + ':':<20}{value}")
+        if value is not UNSET:
+            context.screen.line(f"{name + ':':<20}{value}")
     context.screen.line()
     context.screen.table(("count", "tier"), [(str(row.count), row.tier) for row in answer.by_tier])
     context.screen.line()
