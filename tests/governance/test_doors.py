@@ -26,7 +26,7 @@ REFUSED: Final = ((Level.REGISTERED, STRANGER), (Level.OWNER, MEMBER), (UNREADAB
 ASKED: Final = ((Level.APPROVE, OWNER),)
 GRANTED: Final = ((Level.ANY, STRANGER), (Level.REGISTERED, MEMBER), (Level.OWNER, OWNER))
 MAKING: Final = frozenset({"remember", "remember_many", "import_memories", "register_entity"})
-"""They make something new, wherever their caller looks."""
+"""They make something new, whatever their caller sees."""
 
 ROWS_A_REQUEST: Final = 500
 
@@ -208,7 +208,7 @@ async def test_no_door_changes_what_its_caller_may_not_see(node: Node) -> None:
         after = await node.store.read(lambda conn, ids=rows: [load_object(conn, MEMORY, row) for row in ids])
         assert after == before, f"{one}: {answer.text}"
         assert "The words of" not in answer.text, one
-        if one.case.route not in MAKING:
+        if one.case.route not in MAKING and one.case.verb is not Verb.POLICY:
             nowhere = Place(one.place.label[::-1])
             other = await knock(node, one.case.route, stranger, one.case.ask(nowhere))
             assert other.text.replace(nowhere.label, one.place.label) == answer.text, one

@@ -166,3 +166,11 @@ async def test_nothing_can_be_done_to_an_expired_memory(node: Node, clock: FakeC
         return
     with pytest.raises(AimemError, match="not found"):
         await acts[act]()
+
+
+async def test_who_moves_a_memory_out_of_its_own_sight_is_told_what_it_is_now(node: Node) -> None:
+    memory_id = (await put(node, "plan", namespace="a/b", scope="team")).id
+    mover = agent("ai:mover", "a/b/desk")
+    moved = await service.update(node, mover, memory_id, UpdateMemory(namespace="z/y", content="moved"))
+    assert (moved.namespace, moved.content) == ("z/y", "moved")
+    await refused(Code.NOT_FOUND, service.get(node, mover, memory_id))
