@@ -6,6 +6,7 @@ line), hold SQL, or own a deadline.
 
 from aimem.service.abilities import capabilities
 from aimem.service.access import access, namespace_history
+from aimem.service.agentkeys import add_key, list_keys, revoke_key, revoke_keys, rotate_key
 from aimem.service.agents import list_agents, register_agent, remove_agent
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.autoconsolidate import auto_consolidate
@@ -13,6 +14,7 @@ from aimem.service.bulk import remember_many
 from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
 from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
+from aimem.service.delivering import run_webhooks
 from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
 from aimem.service.entities import entity_by_alias, register_entity
@@ -24,6 +26,7 @@ from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
 from aimem.service.importing import import_memories
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.insight import auto_tag, detect_contradiction, expand
+from aimem.service.keyring import AccessMode, access_mode, keyring
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
@@ -44,6 +47,7 @@ from aimem.service.rollback import roll_back
 from aimem.service.rulemaking import clear_standard, set_standard
 from aimem.service.session import start_session
 from aimem.service.standards import standard_of, standards_for
+from aimem.service.subscriptions import list_deliveries, list_subscriptions, redeliver, subscribe, unsubscribe
 from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
     expand_query,
@@ -57,6 +61,7 @@ from aimem.service.thinking import (
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
+    "AccessMode",
     "Claim",
     "Cycle",
     "Follower",
@@ -66,6 +71,8 @@ __all__ = [
     "Policy",
     "Sample",
     "access",
+    "access_mode",
+    "add_key",
     "archive",
     "archive_stats",
     "auto_consolidate",
@@ -97,6 +104,7 @@ __all__ = [
     "index_status",
     "is_thinking",
     "judge_contradiction",
+    "keyring",
     "kg_invalidate",
     "kg_query",
     "kg_timeline",
@@ -104,7 +112,10 @@ __all__ = [
     "links_of",
     "list_agents",
     "list_archive",
+    "list_deliveries",
+    "list_keys",
     "list_memories",
+    "list_subscriptions",
     "look_for_language",
     "mark_read",
     "namespace_history",
@@ -116,6 +127,7 @@ __all__ = [
     "promote",
     "purge_archive",
     "recall",
+    "redeliver",
     "register_agent",
     "register_entity",
     "reindex",
@@ -124,7 +136,10 @@ __all__ = [
     "remove_agent",
     "resolve",
     "restore",
+    "revoke_key",
+    "revoke_keys",
     "roll_back",
+    "rotate_key",
     "run_cycle",
     "run_events",
     "run_hooks",
@@ -132,6 +147,7 @@ __all__ = [
     "run_language",
     "run_refusals",
     "run_touches",
+    "run_webhooks",
     "run_words",
     "search",
     "set_standard",
@@ -141,10 +157,12 @@ __all__ = [
     "start_session",
     "stats",
     "status",
+    "subscribe",
     "suggest_tags",
     "summarise",
     "tidy",
     "unlink",
+    "unsubscribe",
     "update",
     "write_refusals",
 ]

@@ -115,6 +115,7 @@ class Gate:
 
     def refuse(self, now: Instant, error: Denied) -> None:
         """Keep for the audit that something was refused."""
+        error.is_noted = True
         details = error.details
         namespace, rule = details.get("namespace"), details.get("rule", error.code.value)
         self.rows.append(

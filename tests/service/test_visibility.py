@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from aimem import service
-from aimem.errors import AimemError
+from aimem.errors import AimemError, Code
 from aimem.model import Principal
 from aimem.service import Node
 from aimem.wire import (
@@ -19,8 +19,9 @@ from aimem.wire import (
     SearchQuery,
     UpdateMemory,
 )
+from tests.governance.knocking import agent
 from tests.nodes import FakeClock
-from tests.service.steps import ALICE, as_agent, connect, ids_listed, put
+from tests.service.steps import ALICE, as_agent, connect, ids_listed, put, refused
 
 NAMESPACES = ["a", "a/b", "a/b/c", "a/b/c/d", "a/bx", "a0", "A/b", "z", "a/b/c/d/e", "b", "a_b/c"]
 SCOPES = [None, "private", "team", "unit", "org", "collective"]
