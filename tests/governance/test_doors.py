@@ -215,3 +215,14 @@ async def test_no_door_changes_what_its_caller_may_not_see(node: Node) -> None:
     links = await node.store.read(
         lambda conn: conn.execute("SELECT count(*) FROM links WHERE present = 1 AND valid_until IS NULL").fetchone())
     assert links == (len(asked),)
+
+
+async def test_a_scope_is_changed_by_its_author_and_operators(node: Node) -> None:
+    one = knocks(GRANTED)[0]
+    await furnish(node, [one])
+    wider = Request(path={"memory_id": one.place.id("one")}, body={"metadata": {"scope": "collective"}})
+    for who, met in (
+        (agent(STRANGER, one.place.home), Met.DENIED), (agent(OWNER, one.place.home), Met.DONE), (operator(), Met.DONE),
+    ):
+        answer = await knock(node, "update", who, wider)
+        assert answer.met is met, answer.text
