@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from aimem.model import Verb
-from tests.governance.knocking import BY_NAME, Request
+from tests.governance.knocking import Request
 
 OWNER: Final = "ai:owner"
 """Author of all that a place has, and owner of its policy."""
@@ -157,7 +157,7 @@ def _cases() -> Iterator[Case]:
                is_for_operators=True)
 
 
-CASES: Final = tuple(case for case in _cases() if case.route in BY_NAME)
+CASES: Final = tuple(_cases())
 
 UNJUDGED: Final[Mapping[str, str]] = {
     "reindex": "makes anew what is computed from memories",

@@ -11,7 +11,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from aimem.model import Namespace, Principal
-from tests.governance.knocking import BY_NAME, Request, agent, operator
+from tests.governance.knocking import Request, agent, operator
 
 PLACE: Final = "acme/eng/db"
 """Where the memories lie."""
@@ -122,7 +122,7 @@ def readings() -> Iterator[Reading]:
     yield Reading(route="export", request=Request(), shows=(*LIVE, *ARCHIVED))
     yield Reading(route="export", request=Request(query={"limit": 1000}), shows=(*LIVE, *ARCHIVED))
     for secret in LIVE:
-        yield from (one for one in _about(secret) if one.route in BY_NAME)
+        yield from _about(secret)
 
 
 def _about(secret: Secret) -> Iterator[Reading]:
