@@ -100,7 +100,8 @@ SETTINGS: Final = (
             default="30", flag="--shutdown-grace-secs", flag_of=("serve",),
             help="Seconds that requests in progress may go on at shutdown."),
     Setting(key="api_key", variable="AI_MEMORY_API_KEY", kind=Kind.SECRET,
-            help="The key that callers over TCP must send in the header X-API-Key; without it access is open."),
+            help="The shared key that callers over TCP must send in the header X-API-Key; or, for a command and an MCP "
+                 "session, the key of an agent (aim_...), to act as that agent."),
     Setting(key="request_deadline_secs", variable="AI_MEMORY_REQUEST_DEADLINE_SECS", kind=Kind.NUMBER, low=0.1,
             high=3600, default="30", help="Seconds that one request may take."),
     Setting(key="body_max_bytes", variable="AI_MEMORY_BODY_MAX_BYTES", kind=Kind.INTEGER, low=1024,

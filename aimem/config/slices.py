@@ -154,7 +154,7 @@ class ApiConfig(Struct, frozen=True, kw_only=True):
     Attributes:
       host, port: where to listen; port 0 takes a free one.
       insecure: whether a public address without TLS is meant.
-      api_key: the key that callers over TCP must send, or None for open access.
+      api_key: the shared key that callers over TCP must send, or None if there is none; never an agent's.
       body_max_bytes: largest request body.
       request_deadline_s: how long one request may take.
       shutdown_grace_s: how long requests in progress may go on at shutdown.
@@ -176,10 +176,15 @@ class McpConfig(Struct, frozen=True, kw_only=True):
 
 
 class IdentityConfig(Struct, frozen=True, kw_only=True):
-    """Whom writes are attributed to: an id, or None for one made of host and process (no host if `anonymize`)."""
+    """Whom writes are attributed to: an id, or None for one made of host and process (no host if `anonymize`).
+
+    Attributes:
+      agent_key: the key with which a client proves to be its agent; the agent need not be named then.
+    """
 
     agent_id: str | None = None
     anonymize: bool = False
+    agent_key: str | None = None
 
 
 class LogConfig(Struct, frozen=True, kw_only=True):

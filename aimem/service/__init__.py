@@ -6,6 +6,7 @@ line), hold SQL, or own a deadline.
 
 from aimem.service.abilities import capabilities
 from aimem.service.access import access, namespace_history
+from aimem.service.agentkeys import add_key, list_keys, revoke_key, revoke_keys, rotate_key
 from aimem.service.agents import list_agents, register_agent, remove_agent
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.autoconsolidate import auto_consolidate
@@ -25,6 +26,7 @@ from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
 from aimem.service.importing import import_memories
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.insight import auto_tag, detect_contradiction, expand
+from aimem.service.keyring import AccessMode, access_mode, keyring
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
@@ -59,6 +61,7 @@ from aimem.service.thinking import (
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
+    "AccessMode",
     "Claim",
     "Cycle",
     "Follower",
@@ -68,6 +71,8 @@ __all__ = [
     "Policy",
     "Sample",
     "access",
+    "access_mode",
+    "add_key",
     "archive",
     "archive_stats",
     "auto_consolidate",
@@ -99,6 +104,7 @@ __all__ = [
     "index_status",
     "is_thinking",
     "judge_contradiction",
+    "keyring",
     "kg_invalidate",
     "kg_query",
     "kg_timeline",
@@ -107,6 +113,7 @@ __all__ = [
     "list_agents",
     "list_archive",
     "list_deliveries",
+    "list_keys",
     "list_memories",
     "list_subscriptions",
     "look_for_language",
@@ -129,7 +136,10 @@ __all__ = [
     "remove_agent",
     "resolve",
     "restore",
+    "revoke_key",
+    "revoke_keys",
     "roll_back",
+    "rotate_key",
     "run_cycle",
     "run_events",
     "run_hooks",

@@ -15,6 +15,7 @@ from aimem.model import DAY_S, Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
 from aimem.service.happenings import Happenings
+from aimem.service.keyring import HeldKeyring
 from aimem.service.post import Post
 from aimem.service.refusals import Refusals
 from aimem.store import Store
@@ -29,7 +30,7 @@ class Policy(Struct, frozen=True, kw_only=True):
 
     Attributes:
       archive_max_days: archived memories older than this are purged; None keeps them.
-      open_access: whether no key is configured (health says so).
+      open_access: whether no shared key is configured.
       body_max_bytes: of a request, for capabilities.
       tier: that was asked for.
       autonomous_hooks: whether the language model tags new memories and compares them with similar ones.
@@ -106,6 +107,7 @@ class Node:
     Attributes:
       language: the language model, or None if the tier has none.
       language_state: what is known of it.
+      held_keyring: the keys of agents; ask `service.keyring`, which brings them up to date.
       happenings: the latest events, for those who follow them.
       post: what waits to be sent to subscribers.
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
@@ -123,6 +125,7 @@ class Node:
     language: LanguageModel | None = None
     language_state: ModelState = field(default_factory=ModelState)
     counters: Counters = field(default_factory=Counters)
+    held_keyring: HeldKeyring = field(default_factory=HeldKeyring)
     warnings: list[str] = field(default_factory=list)
     touches: tuple[trio.MemorySendChannel[Touch], trio.MemoryReceiveChannel[Touch]] = field(
         default_factory=lambda: trio.open_memory_channel[Touch](TOUCHES_QUEUED)

@@ -9,6 +9,8 @@ from msgspec import UNSET, Struct
 from aimem import COMPATIBLE_WITH, __version__
 from aimem.errors import AimemError
 from aimem.model import SYSTEM, Principal, Tier
+from aimem.service.callers import require_operator
+from aimem.service.keyring import AccessMode, access_mode
 from aimem.service.node import Node, Sample
 from aimem.service.thinking import is_thinking, language_samples, language_warnings
 from aimem.store import deliveries, embeddings, live_at, statistics, subscriptions, visible_to
@@ -58,8 +60,10 @@ async def namespaces(node: Node, who: Principal) -> NamespacesOut:
 async def health(node: Node) -> Health:
     """Cheap liveness: one read that touches an index only; an error becomes `status: error`, not an exception."""
     status, backlog, warnings = "ok", 0, (*node.warnings, *language_warnings(node))
+    access = AccessMode.AGENT_KEYS
     try:
         backlog = await node.store.read(embeddings.count_backlog)
+        access = await access_mode(node)
     except AimemError as error:
         # By its code alone: who asks for health needs no key, and messages name paths.
         status, warnings = "error", (f"the store cannot be read: {error.code}", *warnings)
@@ -72,7 +76,8 @@ async def health(node: Node) -> Health:
         compatible_with=COMPATIBLE_WITH,
         mode=node.recaller.mode,
         embedding_backlog=backlog,
-        open_access=node.policy.open_access,
+        open_access=access is AccessMode.OPEN,
+        access=access.value,
         stream=node.store.stream,
         warnings=warnings,
         llm="none" if node.language is None else node.language.name,
@@ -80,8 +85,9 @@ async def health(node: Node) -> Health:
     )
 
 
-async def status(node: Node) -> NodeStatus:
-    """Figures for monitoring, over everything (they name no memory). Raises: Unavailable."""
+async def status(node: Node, who: Principal) -> NodeStatus:
+    """Figures for monitoring, over everything (they name no memory). Raises: Denied(operator_required), Unavailable."""
+    require_operator(who, "reading the metrics")
     found = await node.store.read(statistics.counts, visible_to(SYSTEM), node.clock.now())
     backlog = await node.store.read(embeddings.count_backlog)
     subscribed, _ = await node.store.read(subscriptions.count, None)

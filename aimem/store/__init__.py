@@ -5,6 +5,7 @@ hand it plain functions, replication hands it the fold's rule.
 """
 
 from aimem.store import (
+    agentkeys,
     agents,
     audit,
     curation,
@@ -91,6 +92,7 @@ __all__ = [
     "Transaction",
     "UnknownKind",
     "Wrote",
+    "agentkeys",
     "agents",
     "alias_key_text",
     "audit",

@@ -4,6 +4,17 @@ Owns field names and optional fields as v0.6.3 has them (answers only gain field
 may be written, `model.rules` says what is allowed.
 """
 
+from aimem.wire.agentkeys import (
+    IssuedKey,
+    KeyOut,
+    KeyRequest,
+    KeysOut,
+    KeysQuery,
+    RevokedKeys,
+    RevokeQuery,
+    RotateRequest,
+    key_out,
+)
 from aimem.wire.agents import AgentOut, AgentRequest, AgentsOut, AgentsQuery, Registered, agent_out
 from aimem.wire.bench import BenchRate, BenchRecord, BenchRegression, BenchReport, BenchRequest, BenchResult, BenchSize
 from aimem.wire.bulk import BulkAnswer, BulkMemories, BulkRequest, BulkResult
@@ -98,6 +109,7 @@ from aimem.wire.responses import (
     ArchiveStats,
     Capabilities,
     Deleted,
+    DeletedMemory,
     ErrorOut,
     GcResult,
     Health,
@@ -216,6 +228,7 @@ __all__ = [
     "CurateRequest",
     "CurationReport",
     "Deleted",
+    "DeletedMemory",
     "DeliveriesOut",
     "DeliveriesQuery",
     "DeliveryOut",
@@ -262,6 +275,11 @@ __all__ = [
     "InjectedStandard",
     "InvalidateRequest",
     "Invalidated",
+    "IssuedKey",
+    "KeyOut",
+    "KeyRequest",
+    "KeysOut",
+    "KeysQuery",
     "LinkOut",
     "LinkRequest",
     "Linked",
@@ -309,8 +327,11 @@ __all__ = [
     "RestoreQuery",
     "Restored",
     "Reversal",
+    "RevokeQuery",
+    "RevokedKeys",
     "RollbackRequest",
     "RolledBack",
+    "RotateRequest",
     "ScoredMemory",
     "SearchQuery",
     "SearchResult",
@@ -351,6 +372,7 @@ __all__ = [
     "event_out",
     "events_text",
     "inbox_message",
+    "key_out",
     "link_out",
     "memory_fields",
     "memory_out",

@@ -275,6 +275,13 @@ MENDED: Final = {
         "Inbox of another agent": ("tests/service/test_messages.py::test_only_the_recipient_reads_marks_and_deletes",),
         "Unread messages only": ("tests/service/test_messages.py::test_what_is_unread_is_picked_before_the_limit",),
         "A full inbox": ("tests/service/test_messages.py::test_a_full_inbox_takes_no_more_until_something_is_read",),
+        "Who is asking": (
+            "tests/api/test_identity.py::test_a_claim_of_another_agent_is_refused_and_writes_nothing",
+            "tests/api/test_identity.py::test_without_a_key_nobody_gets_in_over_tcp_but_health_answers",
+            "tests/api/test_guard.py::test_once_agents_have_keys_each_caller_is_whom_its_key_says",
+        ),
+        "What concerns the node": ("tests/api/test_identity.py::test_administration_is_for_operators",),
+        "as_agent": ("tests/api/test_identity.py::test_a_view_is_narrowed_to_a_place_at_or_below_the_home",),
         "Registrations of agents": (
             "tests/service/test_agents.py::test_a_registration_is_no_memory",
             "tests/service/test_agents.py::test_a_registered_agent_is_listed_with_who_registered_it",
@@ -352,6 +359,58 @@ MENDED: Final = {
         ),
         "Vector index": (
             "tests/service/test_indexer_files.py::test_a_large_index_is_reopened_and_only_what_changed_is_read",
+        ),
+    },
+    "Namespaces and policies": {
+        "Which policy holds": (
+            "tests/service/test_writing.py::test_the_nearest_policy_denies_whoever_is_not_the_owner",
+            "tests/service/test_writing.py::test_a_nearer_policy_wins_over_one_farther_up",
+            "tests/governance/test_policies.py::test_the_nearest_policy_is_that_of_the_longest_path",
+        ),
+        "What a policy governs": (
+            "tests/service/test_writing.py::test_in_bulk_each_item_is_stored_refused_or_waits_by_itself",
+            "tests/service/test_writing.py::test_moving_a_memory_is_a_delete_where_it_was_and_a_write_where_it_comes",
+        ),
+        "A policy that cannot be read": (
+            "tests/service/test_writing.py::test_a_policy_that_cannot_be_read_denies",
+            "tests/service/test_rulemaking.py::test_a_policy_that_cannot_be_read_is_shown_as_such_and_set_anew",
+        ),
+        "Where a policy is kept": (
+            "tests/service/test_standards.py::test_a_policy_outlives_its_standard",
+        ),
+        "Policy where none is set": (
+            "tests/service/test_standards.py::test_where_nothing_is_set_no_policy_is_made_up",
+        ),
+        "Setting and clearing": (
+            "tests/service/test_rulemaking.py::test_only_the_owner_sets_a_policy_anew_or_clears_it",
+            "tests/service/test_rulemaking.py::test_a_proven_agent_rules_at_and_below_its_home_only",
+            "tests/service/test_rulemaking.py::test_a_change_of_a_policy_may_need_approval",
+        ),
+        "Owner of a policy": (
+            "tests/service/test_rulemaking.py::test_whoever_sets_first_is_the_owner_and_stays",
+        ),
+        "Setting: what is written": (
+            "tests/service/test_rulemaking.py::test_a_bad_field_is_named_and_nothing_is_written",
+            "tests/service/test_rulemaking.py::test_standard_and_policy_are_one_op",
+        ),
+        "A policy that locks everybody out": (
+            "tests/service/test_rulemaking.py::test_a_policy_that_locks_everybody_out_needs_force",
+        ),
+        "A malformed policy": (
+            "tests/governance/test_policies.py::test_a_malformed_policy_names_its_field",
+            "tests/service/test_rulemaking.py::test_a_policy_is_answered_complete",
+        ),
+        "Parents in circles": (
+            "tests/service/test_standards.py::test_parents_in_circles_end",
+        ),
+        "Standards given to agents": (
+            "tests/service/test_standards.py::test_standards_come_beside_what_is_recalled",
+            "tests/service/test_standards.py::test_only_visible_live_and_short_standards_are_given",
+        ),
+        "Standards that are put away": (
+            "tests/service/test_standards.py::test_what_is_done_to_many_leaves_standards_alone",
+            "tests/service/test_standards.py::test_a_standard_is_not_consolidated",
+            "tests/service/test_standards.py::test_deleting_or_archiving_a_standard_warns",
         ),
     },
     "HTTP": {

@@ -9,6 +9,7 @@ from typing import Final
 
 from aimem.api.route import Route
 from aimem.api.routes import (
+    agentkeys,
     agents,
     archive,
     consolidating,
@@ -23,6 +24,7 @@ from aimem.api.routes import (
     links,
     memories,
     messages,
+    namespaces,
     node,
     session,
     subscriptions,
@@ -46,10 +48,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     *forgetting.ROUTES,
     *consolidating.ROUTES,
     *curation.ROUTES,
+    *namespaces.ROUTES,
     *upkeep.ROUTES,
     *transfer.ROUTES,
     *archive.ROUTES,
     *agents.ROUTES,
+    *agentkeys.ROUTES,
     *messages.ROUTES,
     *session.ROUTES,
     *events.ROUTES,

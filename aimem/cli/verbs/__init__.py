@@ -8,8 +8,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from aimem.cli.verbs import agents, contradictions, curation, finding, interactive, memories, servers, transfer, upkeep
-from aimem.cli.verbs.table import Argument, Option, Verb
+from aimem.cli.verbs import (
+    agents,
+    contradictions,
+    curation,
+    finding,
+    interactive,
+    memories,
+    namespaces,
+    servers,
+    transfer,
+    upkeep,
+)
+from aimem.cli.verbs.table import Argument, Option, Verb, within
 
 VERBS: Final = (
     servers.SERVE,
@@ -31,6 +42,7 @@ VERBS: Final = (
     curation.CURATOR,
     upkeep.STATS,
     upkeep.NAMESPACES,
+    namespaces.NAMESPACE,
     upkeep.GC,
     upkeep.ARCHIVE,
     agents.AGENTS,
@@ -49,4 +61,4 @@ VERBS: Final = (
     servers.HELP,
 )
 
-__all__ = ["VERBS", "Argument", "Option", "Verb"]
+__all__ = ["VERBS", "Argument", "Option", "Verb", "within"]
