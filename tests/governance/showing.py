@@ -157,6 +157,8 @@ PLAIN: Final[Mapping[str, str]] = {
     "list_agents": "who takes part is no secret among those who do",
     "inbox": "its recipient's own, see test_a_message_is_seen_by_its_recipient_alone",
     "list_keys": "an operator's", "list_audit": "an operator's, and of an agent what it did itself",
+    "list_subscriptions": "its maker's own, see tests/service/test_subscriptions.py",
+    "list_deliveries": "as list_subscriptions; what is delivered, see tests/service/test_delivering.py",
     "verify_audit": "hashes", "events": "see tests/service/test_following.py",
 }
 """Route -> why nothing of a memory is in its answers."""
