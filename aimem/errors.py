@@ -50,10 +50,13 @@ class Code(StrEnum):
     OPERATOR_REQUIRED = "operator_required"
     IDENTITY_MISMATCH = "identity_mismatch"
     OUTSIDE_HOME = "outside_home"
+    # Refinements of QuotaExceeded.
+    RATE_LIMITED = "rate_limited"
     # Refinements of Conflict.
     NAME_TAKEN = "name_taken"
     ID_TAKEN = "id_taken"
     KEY_ENDED = "key_ended"
+    AUDIT_DAMAGED = "audit_damaged"
     LOCKS_OUT = "locks_out"
     IS_STANDARD = "is_standard"
     # Refinements of Unavailable.
@@ -67,6 +70,7 @@ class Code(StrEnum):
     CLOCK_SKEWED = "clock_skewed"
     STREAM_FORKED = "stream_forked"
     OVERLOADED = "overloaded"
+    WRITER_BUSY = "writer_busy"
     EMBEDDER_UNAVAILABLE = "embedder_unavailable"
     NEEDS_LLM = "needs_llm"
     LLM_ANSWER_UNUSABLE = "llm_answer_unusable"

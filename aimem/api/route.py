@@ -32,10 +32,11 @@ class Effect(StrEnum):
 
 
 class Access(StrEnum):
-    """Whether a configured API key is asked for."""
+    """Whether a configured API key is asked for, and whether requests count for the caller's rates."""
 
     KEYED = "keyed"
-    OPEN = "open"
+    OPEN = "open"    # neither
+    PEER = "peer"    # a key, but no rates: nodes talk as often as there is something to say
 
 
 class Surface(Struct, frozen=True, kw_only=True):

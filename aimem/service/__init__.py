@@ -9,6 +9,7 @@ from aimem.service.access import access, namespace_history
 from aimem.service.agentkeys import add_key, list_keys, revoke_key, revoke_keys, rotate_key
 from aimem.service.agents import list_agents, register_agent, remove_agent
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
+from aimem.service.auditing import expire_audit, list_audit, prune_audit, verify_audit
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.bulk import remember_many
 from aimem.service.consolidating import consolidate
@@ -29,6 +30,7 @@ from aimem.service.insight import auto_tag, detect_contradiction, expand
 from aimem.service.keyring import AccessMode, access_mode, keyring
 from aimem.service.legacy import rows_since, take_push
 from aimem.service.lifetimes import collect, run_touches, tidy
+from aimem.service.limits import Limiter, admit_request, admit_write
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
 from aimem.service.mesh import (
@@ -76,6 +78,7 @@ __all__ = [
     "Claim",
     "Cycle",
     "Follower",
+    "Limiter",
     "Node",
     "NodeStatus",
     "Once",
@@ -84,6 +87,8 @@ __all__ = [
     "access",
     "access_mode",
     "add_key",
+    "admit_request",
+    "admit_write",
     "archive",
     "archive_stats",
     "auto_consolidate",
@@ -109,6 +114,7 @@ __all__ = [
     "exchange",
     "expand",
     "expand_query",
+    "expire_audit",
     "export",
     "forget",
     "get",
@@ -127,6 +133,7 @@ __all__ = [
     "links_of",
     "list_agents",
     "list_archive",
+    "list_audit",
     "list_deliveries",
     "list_keys",
     "list_memories",
@@ -142,6 +149,7 @@ __all__ = [
     "notify",
     "offer_hooks",
     "promote",
+    "prune_audit",
     "purge_archive",
     "recall",
     "redeliver",
@@ -183,6 +191,7 @@ __all__ = [
     "unlink",
     "unsubscribe",
     "update",
+    "verify_audit",
     "wait_version",
     "write_outcome",
     "write_refusals",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -17,9 +16,10 @@ from aimem.config import Config, EmbeddingModel, FeatureTier
 from aimem.curator import run_curator, run_cycles
 from aimem.language import LanguageModel, OllamaModel
 from aimem.ports import Embedder
-from aimem.replication import Mesh, MeshSettings, PeerRoad, merge_entry, run_mesh
+from aimem.replication import merge_entry
 from aimem.search import Recaller
 from aimem.service import (
+    Limiter,
     Node,
     Policy,
     Sample,
@@ -37,6 +37,7 @@ from aimem.supervisor.children import Child, OnFailure
 from aimem.supervisor.control import Control
 from aimem.supervisor.http import HttpServer
 from aimem.supervisor.mcpdoor import PATH, McpDoor
+from aimem.supervisor.meshing import host_name, make_mesh, mesh_children, node_name
 from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Place
 from aimem.supervisor.tree import Inside, Plan
@@ -46,8 +47,6 @@ log = logging.getLogger(__name__)
 
 LANGUAGE_TIMEOUT_S: Final = 60.0    # the model's client bounds each call as a whole; this catches one that hangs
 
-CLOSE_GRACE_S: Final = 1.0
-
 VECTORS_SUFFIX: Final = ".vectors"
 """The folder of the vector index beside the database; it may be removed at any time and is made anew."""
 
@@ -55,7 +54,7 @@ VECTORS_SUFFIX: Final = ".vectors"
 def plan_node(config: Config, ports: Ports, place: Place, extent: Extent, control: Control) -> Plan:
     """What to start for this configuration; nothing is opened yet."""
     settings = StoreSettings(
-        db=place.db, node=_node_name(config), queue_count=config.store.queue_count,
+        db=place.db, node=node_name(config), queue_count=config.store.queue_count,
         group_count=config.store.group_count, reader_count=config.store.reader_count,
     )
     store = Store(
@@ -77,7 +76,8 @@ async def _furnish(
     recaller = Recaller(threads=ports.threads, embedder=None, reason=reason, folder=vectors)
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
-        policy=_policy(config, extent), language=_language(config, ports), mesh=_mesh(config, ports, store, extent),
+        policy=_policy(config, extent), language=_language(config, ports), limiter=Limiter(config.limits),
+        mesh=make_mesh(config, ports, store, extent),
     )
     children = [
         Child(name="refusals", run=partial(run_refusals, node), on_failure=OnFailure.RESTART),
@@ -85,9 +85,7 @@ async def _furnish(
         Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
         Child(name="events", run=partial(run_events, node, control.stop), on_failure=OnFailure.RESTART),
     ]
-    if node.mesh is not None and extent.exchanges:
-        run = partial(_run_mesh, node.mesh, partial(_peer_road, config, ports))
-        children.append(Child(name="mesh", run=run, on_failure=OnFailure.RESTART))
+    children += mesh_children(config, ports, node.mesh)
     if not reason:
         run = partial(_run_indexer, node, _makers(config, ports), ports.say)
         children.append(Child(name="indexer", run=run, on_failure=OnFailure.RESTART))
@@ -105,7 +103,7 @@ async def _furnish(
         run = partial(run_cycles, node, config.curator.cycle_interval_s, config.curator.max_ops)
         children.append(Child(name="cycles", run=run, on_failure=OnFailure.RESTART))
     about = "keyword recall" if reason else "semantic recall"
-    mcp = McpDoor(config, chance=ports.chance, threads=ports.threads, host=_host_name(config))
+    mcp = McpDoor(config, chance=ports.chance, threads=ports.threads, host=host_name(config))
     app = make_app(node, config.api, is_stopping=control.stop.is_set, beside={PATH: mcp})
     mcp.lead_to(app)
 
@@ -113,33 +111,6 @@ async def _furnish(
         node.figures.append(partial(_figures, server, control))
 
     return Inside(app=app, children=tuple(children), about=about, watch=watch)
-
-
-def _mesh(config: Config, ports: Ports, store: Store, extent: Extent) -> Mesh | None:
-    """The peers, also for a process that does not talk with them: its writes may need them all the same."""
-    if not config.mesh.peers:
-        return None
-    settings = MeshSettings(
-        peers=config.mesh.peers, writes=config.mesh.writes, timeout_s=config.mesh.timeout_s,
-        interval_s=config.mesh.interval_s, serves=extent.exchanges,
-    )
-    return Mesh(settings, store, clock=ports.clock, rng=ports.chance.rng, road=_peer_road(config, ports))
-
-
-def _peer_road(config: Config, ports: Ports) -> PeerRoad:
-    return PeerRoad(ports.open_peers(), api_key=config.api.api_key)
-
-
-async def _run_mesh(
-    mesh: Mesh, open_road: Callable[[], PeerRoad], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    """Exchange with all peers, over connections of its own each time that it is started."""
-    mesh.road = open_road()
-    try:
-        await run_mesh(mesh, task_status=task_status)
-    finally:
-        with trio.move_on_after(CLOSE_GRACE_S, shield=True):
-            await mesh.road.aclose()
 
 
 def _figures(server: HttpServer, control: Control) -> tuple[Sample, ...]:
@@ -203,19 +174,12 @@ def _sender(config: Config, ports: Ports) -> Sender:
 def _policy(config: Config, extent: Extent) -> Policy:
     return Policy(
         lifetimes=config.lifetimes, archive_on_gc=config.curator.archive_on_gc,
-        archive_max_days=config.curator.archive_max_days,
+        archive_max_days=config.curator.archive_max_days, audit_keep_days=config.audit.keep_days,
         scoring=config.search.scoring,
         events_count=config.events.keep_count, events_days=config.events.keep_days,
         webhooks_private=config.events.private_webhooks,
         open_access=config.api.api_key is None, body_max_bytes=config.api.body_max_bytes, tier=config.search.tier.value,
         autonomous_hooks=extent.curates and config.language is not None and config.language.hooks,
         curator_interval_s=config.curator.cycle_interval_s if extent.curates else None,
+        pending_expiry_s=config.governance.pending_expiry_s,
     )
-
-
-def _node_name(config: Config) -> str:
-    return config.mesh.node_name or _host_name(config)
-
-
-def _host_name(config: Config) -> str:
-    return "node" if config.identity.anonymize else os.uname().nodename or "node"

@@ -10,7 +10,7 @@ from typing import Final
 from msgspec import Struct
 
 from aimem import service
-from aimem.api.route import Call, Effect, Route
+from aimem.api.route import Access, Call, Effect, Route
 from aimem.errors import Code
 from aimem.wire import (
     SYNC_BODY_MAX_BYTES,
@@ -75,6 +75,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         other_bodies=(LegacyPush,), read_as=_spoken, body_limit_bytes=SYNC_BODY_MAX_BYTES, answer=ExchangeAnswer,
         other_answers=(LegacyPushed,), summary="One exchange between nodes; bodies of v0.6.3 are understood.",
         errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH, Code.GONE), effect=Effect.WRITE,
+        access=Access.PEER,
     ),
     Route(
         method="GET", path="/api/v1/sync/since", name="sync_since", handler=since, query=SinceQuery,

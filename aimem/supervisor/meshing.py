@@ -1,0 +1,63 @@
+"""A node's part in its mesh: what it is called, its peers, and the task that talks with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import trio
+
+from aimem.config import Config
+from aimem.replication import Mesh, MeshSettings, PeerRoad, run_mesh
+from aimem.store import Store
+from aimem.supervisor.children import Child, OnFailure
+from aimem.supervisor.outside import Extent, Ports
+
+CLOSE_GRACE_S: Final = 1.0
+
+
+def node_name(config: Config) -> str:
+    """What this node is called in the mesh."""
+    return config.mesh.node_name or host_name(config)
+
+
+def host_name(config: Config) -> str:
+    """The host's name, if it may be told."""
+    return "node" if config.identity.anonymize else os.uname().nodename or "node"
+
+
+def make_mesh(config: Config, ports: Ports, store: Store, extent: Extent) -> Mesh | None:
+    """The peers, also for a process that does not talk with them: its writes may need them all the same."""
+    if not config.mesh.peers:
+        return None
+    settings = MeshSettings(
+        peers=config.mesh.peers, writes=config.mesh.writes, timeout_s=config.mesh.timeout_s,
+        interval_s=config.mesh.interval_s, serves=extent.exchanges,
+    )
+    return Mesh(settings, store, clock=ports.clock, rng=ports.chance.rng, road=_open_road(config, ports))
+
+
+def mesh_children(config: Config, ports: Ports, mesh: Mesh | None) -> tuple[Child, ...]:
+    """What is to run for the mesh."""
+    if mesh is None or not mesh.settings.serves:
+        return ()
+    run = partial(_run_mesh, mesh, partial(_open_road, config, ports))
+    return (Child(name="mesh", run=run, on_failure=OnFailure.RESTART),)
+
+
+def _open_road(config: Config, ports: Ports) -> PeerRoad:
+    return PeerRoad(ports.open_peers(), api_key=config.api.api_key)
+
+
+async def _run_mesh(
+    mesh: Mesh, open_road: Callable[[], PeerRoad], *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Exchange with all peers, over connections of its own each time that it is started."""
+    mesh.road = open_road()
+    try:
+        await run_mesh(mesh, task_status=task_status)
+    finally:
+        with trio.move_on_after(CLOSE_GRACE_S, shield=True):
+            await mesh.road.aclose()
