@@ -49,10 +49,10 @@ sys.addaudithook(_refuse_network)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Share a plain run, the one that takes minutes, among processes. Whoever names files or options gets one."""
+    """Share a plain run and the simulation, which take minutes, among processes. Whoever names files gets one."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
-    plain = {"-q", "-v"}
+    plain = {"-q", "-v", "tests/sim"}
     if set(config.invocation_params.args) <= plain | {arg for arg in config.invocation_params.args if "=" in arg}:
         config.option.numprocesses, config.option.dist = WORKERS, "load"
         # Workers must collect the same tests in the same order, also where parameters come from sets.
