@@ -9,6 +9,7 @@ from aimem.config.loader import load_config, system_environ
 from aimem.config.settings import EVERY_VERB, SETTINGS, VARIABLES, Kind, Setting, Variable, setting
 from aimem.config.slices import (
     ApiConfig,
+    AuditConfig,
     Config,
     CuratorConfig,
     EmbeddingModel,
@@ -17,6 +18,7 @@ from aimem.config.slices import (
     GovernanceConfig,
     IdentityConfig,
     LanguageConfig,
+    LimitsConfig,
     LogConfig,
     LogFormat,
     LogLevel,
@@ -32,6 +34,7 @@ __all__ = [
     "SETTINGS",
     "VARIABLES",
     "ApiConfig",
+    "AuditConfig",
     "Config",
     "CuratorConfig",
     "EmbeddingModel",
@@ -41,6 +44,7 @@ __all__ = [
     "IdentityConfig",
     "Kind",
     "LanguageConfig",
+    "LimitsConfig",
     "LogConfig",
     "LogFormat",
     "LogLevel",
