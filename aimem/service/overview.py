@@ -124,14 +124,17 @@ async def status(node: Node, who: Principal) -> NodeStatus:
         ),
     ]
     more = [sample for source in node.figures for sample in source()]
-    samples += [
+    return NodeStatus(samples=(*samples, *_limited(node), *_counters(node), *language_samples(node), *more))
+
+
+def _limited(node: Node) -> list[Sample]:
+    return [
         Sample(
             name="ai_memory_limited", help="Requests refused by a limit.", kind="counter", value=float(count),
             labels=(("limit", limit.value),),
         )
         for limit, count in node.limiter.refused.items()
     ]
-    return NodeStatus(samples=(*samples, *_counters(node), *language_samples(node), *more))
 
 
 def _counters(node: Node) -> list[Sample]:
