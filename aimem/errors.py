@@ -36,6 +36,9 @@ class Code(StrEnum):
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     CONFIG_INVALID = "config_invalid"
     EXPORT_TOO_LARGE = "export_too_large"
+    # Refinements of Unauthenticated.
+    KEY_EXPIRED = "key_expired"
+    KEY_REVOKED = "key_revoked"
     WEBHOOK_URL = "webhook_url"
     # Refinements of Denied.
     RESERVED_NAMESPACE = "reserved_namespace"
@@ -52,6 +55,7 @@ class Code(StrEnum):
     NAME_TAKEN = "name_taken"
     ID_TAKEN = "id_taken"
     AUDIT_DAMAGED = "audit_damaged"
+    KEY_ENDED = "key_ended"
     LOCKS_OUT = "locks_out"
     IS_STANDARD = "is_standard"
     # Refinements of Unavailable.
@@ -105,9 +109,14 @@ class Unauthenticated(AimemError):
 
 
 class Denied(AimemError):
-    """The caller is known and may not do this."""
+    """The caller is known and may not do this.
+
+    Attributes:
+      is_noted: whether the audit has been told already.
+    """
 
     family = Code.DENIED
+    is_noted: bool = False
 
 
 class NotFound(AimemError):

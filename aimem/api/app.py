@@ -23,7 +23,7 @@ from werkzeug.exceptions import (
 )
 
 from aimem.api.exchange import EXCHANGE_KEY, log_failure, rimmed
-from aimem.api.guard import CREDENTIAL_KEY, AsgiApp, Receive, Scope, Send, guarded, make_policy
+from aimem.api.guard import AGENT_HEADER, CALLER_KEY, AsgiApp, Receive, Scope, Send, guarded, make_policy
 from aimem.api.metrics import Metrics
 from aimem.api.openapi import openapi_document
 from aimem.api.queries import decode_query, parse_query, percent_decoded
@@ -31,10 +31,10 @@ from aimem.api.refusals import JSON_TYPE, Reply, Stream, refusal, status_of
 from aimem.api.route import Access, Call, Effect, Route, Surface
 from aimem.api.routes import ROUTES
 from aimem.config import ApiConfig
-from aimem.errors import AimemError, Bug, Code, InvalidRequest, Unavailable
+from aimem.errors import AimemError, Bug, Code, Denied, InvalidRequest, Unavailable
 from aimem.errors import NotFound as NoSuchThing
-from aimem.model import AgentId, Credential, Principal, rules
-from aimem.service import Node, Once, admit_request, admit_write
+from aimem.model import AgentId, Caller, Principal, rules
+from aimem.service import Node, Once, admit_request, admit_write, note_refusal
 from aimem.wire import decode_body, encode
 
 
@@ -73,7 +73,7 @@ def make_app(
     app.register_error_handler(HTTPException, _framework_refusal)
     policy = make_policy(settings.api_key, (route.path for route in table if route.access is Access.OPEN))
     # hypercorn's TypedDicts stand against open mappings.
-    behind = guarded(_beside(app.asgi_app, beside or {}), policy)  # type: ignore[arg-type]
+    behind = guarded(_beside(app.asgi_app, beside or {}), policy, node)  # type: ignore[arg-type]
     # Replacing asgi_app is Quart's documented way to put a middleware before it.
     app.asgi_app = rimmed(  # type: ignore[method-assign,assignment]
         behind, metrics=metrics, rng=node.chance.rng, is_stopping=is_stopping
@@ -120,13 +120,23 @@ async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: 
             if outcome:
                 # From here on a write may be on its way: whether the deadline came before its commit is not known here.
                 outcome = {"outcome": "indeterminate"}
-            answer = await route.handler(call)
+            answer = await _handled(route, call)
     except trio.TooSlowError:
         raise Unavailable(
             f"no answer within {deadline_s:g} s; try again, a write with the same Idempotency-Key",
             code=Code.DEADLINE_EXCEEDED, **outcome,
         ) from None
     return answer if isinstance(answer, Reply | Stream) else Reply(status=route.status, content=encode(answer))
+
+
+async def _handled(route: Route, call: Call[object, object]) -> object:
+    try:
+        return await route.handler(call)
+    except Denied as error:
+        # What the gate refused inside a write it noted itself; this is what was refused before.
+        if not error.is_noted:
+            note_refusal(call.node, call.who, action=route.name, rule=error.code)
+        raise
 
 
 async def _read_call(
@@ -158,13 +168,14 @@ def _admit(route: Route, node: Node, who: Principal, surface: Surface) -> None:
 
 
 def _principal(incoming: Request, node: Node) -> Principal:
-    claimed = (_single(incoming, "X-Agent-Id") or "").strip()
-    agent = (
-        rules.agent_id(claimed, field="X-Agent-Id") if claimed
-        else AgentId(f"anonymous:req-{node.chance.rng.getrandbits(32):08x}")
+    claimed = (_single(incoming, AGENT_HEADER) or "").strip()
+    caller: Caller = incoming.scope[CALLER_KEY]  # type: ignore[typeddict-item]  # the guard's own key
+    named = caller.agent_id or (rules.agent_id(claimed, field=AGENT_HEADER) if claimed else None)
+    return Principal(
+        agent_id=named or AgentId(f"anonymous:req-{node.chance.rng.getrandbits(32):08x}"),
+        credential=caller.credential, role=caller.role, home=caller.home, key_id=caller.key_id,
+        is_anonymous=named is None,
     )
-    credential: Credential = incoming.scope[CREDENTIAL_KEY]  # type: ignore[typeddict-item]  # the guard's own key
-    return Principal(agent_id=agent, credential=credential, is_anonymous=not claimed)
 
 
 def _single(incoming: Request, name: str) -> str | None:

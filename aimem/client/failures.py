@@ -30,12 +30,15 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
         Code.METHOD_NOT_ALLOWED, Code.AMBIGUOUS_ID, Code.IDEMPOTENCY_MISMATCH, Code.CONFIG_INVALID,
         Code.EXPORT_TOO_LARGE, Code.WEBHOOK_URL,
     ),
+    Unauthenticated: (Code.KEY_EXPIRED, Code.KEY_REVOKED),
     Denied: (
         Code.RESERVED_NAMESPACE, Code.FOREIGN_HOST, Code.FOREIGN_ORIGIN, Code.INSECURE_BIND,
         Code.DENIED_BY_POLICY, Code.OPERATOR_REQUIRED, Code.IDENTITY_MISMATCH, Code.OUTSIDE_HOME,
     ),
     QuotaExceeded: (Code.RATE_LIMITED,),
-    Conflict: (Code.NAME_TAKEN, Code.ID_TAKEN, Code.AUDIT_DAMAGED),
+    Conflict: (
+        Code.NAME_TAKEN, Code.ID_TAKEN, Code.AUDIT_DAMAGED, Code.KEY_ENDED, Code.LOCKS_OUT, Code.IS_STANDARD,
+    ),
     Unavailable: (
         Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.DATABASE_BUSY, Code.DEADLINE_EXCEEDED, Code.SHUTTING_DOWN,
         Code.QUORUM_NOT_MET, Code.OVERLOADED, Code.WRITER_BUSY, Code.EMBEDDER_UNAVAILABLE, Code.NEEDS_LLM,

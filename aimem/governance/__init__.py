@@ -6,11 +6,13 @@ inside the write's transaction and hand them in.
 
 from aimem.governance.acts import Act, acts_of
 from aimem.governance.decide import Allow, Ask, Decision, Deny, Ruling, decide
+from aimem.governance.keyring import Keyring
 from aimem.governance.lockout import Electorate, cautions, lasts, lockouts
-from aimem.governance.policies import approver_text, chain, dump_policy, parse_policy
+from aimem.governance.policies import PARENTS_MAX, approver_text, chain, dump_policy, lineage, parse_policy
 from aimem.governance.quotas import Buckets, Held, Rate
 
 __all__ = [
+    "PARENTS_MAX",
     "Act",
     "Allow",
     "Ask",
@@ -19,6 +21,7 @@ __all__ = [
     "Deny",
     "Electorate",
     "Held",
+    "Keyring",
     "Rate",
     "Ruling",
     "acts_of",
@@ -28,6 +31,7 @@ __all__ = [
     "decide",
     "dump_policy",
     "lasts",
+    "lineage",
     "lockouts",
     "parse_policy",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -13,6 +14,8 @@ from aimem.model import Approver, GovernancePolicy, Namespace, rules
 GLOBAL_RULE: Final = Namespace("*")
 HUMAN: Final = "human"
 CONSENSUS_MAX: Final = 100
+PARENTS_MAX: Final = 8
+"""Explicit parents that a lineage follows, all together."""
 
 _AT: Final = re.compile(r" - at `\$\.([^`]+)`$")
 _NAMED: Final = re.compile(r"(?:missing required|unknown) field `([^`]{1,64})`")
@@ -24,6 +27,26 @@ def chain(namespace: str) -> tuple[Namespace, ...]:
     segments = namespace.split("/")
     paths = tuple(Namespace("/".join(segments[:count])) for count in range(len(segments), 0, -1))
     return paths if namespace == GLOBAL_RULE else (*paths, GLOBAL_RULE)
+
+
+def lineage(namespace: Namespace, parent_of: Callable[[Namespace], Namespace | None]) -> tuple[Namespace, ...]:
+    """The namespaces whose standards hold in one, the most general first.
+
+    `*`, then explicit parents (of the root first, then of what lies below it), the ancestors and the namespace itself;
+    each once, however the parents run in circles, and at most PARENTS_MAX parents.
+    """
+    path = [name for name in reversed(chain(namespace)) if name != GLOBAL_RULE]
+    known = {GLOBAL_RULE, *path}
+    parents: list[Namespace] = []
+    for name in path:
+        line: list[Namespace] = []
+        parent = parent_of(name)
+        while parent is not None and parent not in known and len(parents) + len(line) < PARENTS_MAX:
+            known.add(parent)
+            line.append(parent)
+            parent = parent_of(parent)
+        parents += reversed(line)
+    return (GLOBAL_RULE, *parents, *path)
 
 
 class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -6,6 +6,7 @@ line), hold SQL, or own a deadline.
 
 from aimem.service.abilities import capabilities
 from aimem.service.access import access, namespace_history
+from aimem.service.agentkeys import add_key, list_keys, revoke_key, revoke_keys, rotate_key
 from aimem.service.agents import list_agents, register_agent, remove_agent
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.auditing import expire_audit, list_audit, prune_audit, verify_audit
@@ -14,6 +15,7 @@ from aimem.service.bulk import remember_many
 from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
 from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
+from aimem.service.delivering import run_webhooks
 from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
 from aimem.service.entities import entity_by_alias, register_entity
@@ -25,6 +27,7 @@ from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
 from aimem.service.importing import import_memories
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.insight import auto_tag, detect_contradiction, expand
+from aimem.service.keyring import AccessMode, access_mode, keyring
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.limits import Limiter, admit_request, admit_write
 from aimem.service.linking import link, unlink
@@ -46,6 +49,7 @@ from aimem.service.rollback import roll_back
 from aimem.service.rulemaking import clear_standard, set_standard
 from aimem.service.session import start_session
 from aimem.service.standards import standard_of, standards_for
+from aimem.service.subscriptions import list_deliveries, list_subscriptions, redeliver, subscribe, unsubscribe
 from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
     expand_query,
@@ -59,6 +63,7 @@ from aimem.service.thinking import (
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
+    "AccessMode",
     "Claim",
     "Cycle",
     "Follower",
@@ -69,6 +74,8 @@ __all__ = [
     "Policy",
     "Sample",
     "access",
+    "access_mode",
+    "add_key",
     "admit_request",
     "admit_write",
     "archive",
@@ -103,6 +110,7 @@ __all__ = [
     "index_status",
     "is_thinking",
     "judge_contradiction",
+    "keyring",
     "kg_invalidate",
     "kg_query",
     "kg_timeline",
@@ -111,7 +119,10 @@ __all__ = [
     "list_agents",
     "list_archive",
     "list_audit",
+    "list_deliveries",
+    "list_keys",
     "list_memories",
+    "list_subscriptions",
     "look_for_language",
     "mark_read",
     "namespace_history",
@@ -124,6 +135,7 @@ __all__ = [
     "prune_audit",
     "purge_archive",
     "recall",
+    "redeliver",
     "register_agent",
     "register_entity",
     "reindex",
@@ -132,7 +144,10 @@ __all__ = [
     "remove_agent",
     "resolve",
     "restore",
+    "revoke_key",
+    "revoke_keys",
     "roll_back",
+    "rotate_key",
     "run_cycle",
     "run_events",
     "run_hooks",
@@ -140,6 +155,7 @@ __all__ = [
     "run_language",
     "run_refusals",
     "run_touches",
+    "run_webhooks",
     "run_words",
     "search",
     "set_standard",
@@ -149,10 +165,12 @@ __all__ = [
     "start_session",
     "stats",
     "status",
+    "subscribe",
     "suggest_tags",
     "summarise",
     "tidy",
     "unlink",
+    "unsubscribe",
     "update",
     "verify_audit",
     "write_refusals",

@@ -10,6 +10,7 @@ from typing import Final
 from aimem import COMPATIBLE_WITH, __version__
 from aimem.model import SYSTEM, rules
 from aimem.service.curation import curation_reports
+from aimem.service.keyring import access_mode
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node
 from aimem.service.thinking import is_thinking, language_warnings
 from aimem.store import namespaces
@@ -49,7 +50,7 @@ async def capabilities(node: Node) -> Capabilities:
             "cross_encoder": "none",
         },
         permissions={
-            "mode": "open" if node.policy.open_access else "api_key",
+            "mode": (await access_mode(node)).value,
             "active_rules": await node.store.read(namespaces.count_policies),
             "rule_summary": [],
         },

@@ -24,6 +24,7 @@ from aimem.model import (
     rules,
 )
 from aimem.ports import Connection
+from aimem.service.callers import require_operator
 from aimem.service.edit import refuse_reserved
 from aimem.service.lifetimes import BATCH, purge_batch
 from aimem.service.names import free_name, owner_of, rows_of
@@ -208,8 +209,9 @@ def _not_archived(transaction: Transaction, who: Principal, memory_id: MemoryId)
 async def purge_archive(node: Node, who: Principal, query: PurgeQuery) -> Purged:
     """Delete archived memories for ever: those older than some days, or all if that is said expressly.
 
-    Raises: InvalidRequest, Unavailable.
+    Raises: InvalidRequest, Denied(operator_required), Unavailable.
     """
+    require_operator(who, "purging the archive")
     before: Instant | None = None
     if query.older_than_days is not None and query.all:
         raise InvalidRequest("give older_than_days or all=true, not both", field="all")

@@ -26,6 +26,7 @@ from aimem.model import (
     rules,
 )
 from aimem.ports import Connection
+from aimem.service.callers import author
 from aimem.service.drafts import metadata_value, name_value
 from aimem.service.edit import link_fields, refuse_reserved
 from aimem.service.lookup import exact
@@ -58,7 +59,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
 def recipe_of(request: ConsolidateRequest, who: Principal) -> Recipe:
     """Check what the caller says of the new memory; without a summary its text is still empty.
 
-    Raises: InvalidRequest naming the field, Denied(reserved_namespace).
+    Raises: InvalidRequest naming the field, Denied(reserved_namespace, identity_mismatch).
     """
     title = rules.title(request.title)
     if not title:
@@ -69,7 +70,7 @@ def recipe_of(request: ConsolidateRequest, who: Principal) -> Recipe:
         namespace=rules.writable_namespace(request.namespace),
         tier=rules.choice(Tier, request.tier, field="tier"),
         source=rules.source(request.source),
-        author=rules.agent_id(request.agent_id) if request.agent_id else who.agent_id,
+        author=author(who, request.agent_id),
     )
 
 

@@ -31,7 +31,7 @@ from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.service.standards import standing_for
 from aimem.service.writing import write_as
 from aimem.store import LINK, LIVE, MEMORY, Transaction, link_key_text, memories, visible_to
-from aimem.wire import Deleted, Promoted, UpdatedMemory, UpdateMemory, memory_fields
+from aimem.wire import DeletedMemory, Promoted, UpdatedMemory, UpdateMemory, memory_fields
 
 BEFORE_ALL_EXPIRY: Final = Instant(-(2**62))
 
@@ -166,24 +166,24 @@ def _updated(transaction: Transaction, who: Principal, memory: Memory, version: 
     return UpdatedMemory(**memory_fields(stored or memory), version=version)
 
 
-async def delete(node: Node, who: Principal, memory_id: str, once: Once | None = None) -> Deleted:
+async def delete(node: Node, who: Principal, memory_id: str, once: Once | None = None) -> DeletedMemory:
     """Delete a memory for ever, on every node (the whole id is needed). Raises: NotFound, Denied, Unavailable."""
     wrote = await write_as(node, who, _delete, node, who, memory_id, once)
     node.counters.deleted += 1
-    answer: Deleted = wrote.value
+    answer: DeletedMemory = wrote.value
     return answer
 
 
-def _delete(transaction: Transaction, node: Node, who: Principal, memory_id: str, once: Once | None) -> Deleted:
-    def run() -> Deleted:
+def _delete(transaction: Transaction, node: Node, who: Principal, memory_id: str, once: Once | None) -> DeletedMemory:
+    def run() -> DeletedMemory:
         memory = exact(transaction.conn, memory_id, who, transaction.now)
         refuse_reserved(memory)
         rows = rows_of(transaction, who, memory)
         warning = standing_for(transaction.conn, rows)
         dot = transaction.emit("delete", [transaction.bury(MEMORY, each) for each in rows])
-        return Deleted(deleted=True, id=memory.id, version=str(dot), warning=warning or UNSET)
+        return DeletedMemory(deleted=True, id=memory.id, version=str(dot), warning=warning or UNSET)
 
-    return answer_once(transaction, node, who, once, Deleted, run)
+    return answer_once(transaction, node, who, once, DeletedMemory, run)
 
 
 async def promote(

@@ -62,6 +62,7 @@ class Gate:
         self.once: Once | None = None
         self.allowance: Allowance | None = None
         self._label = "write"
+        self._where: tuple[str | None, str | None] = (None, None)
         self._is_open = False
         self._rulings: dict[str, Ruling | None] = {}
         self._has_policy: bool | None = None
@@ -78,6 +79,7 @@ class Gate:
         if self._is_open:
             return
         self._label = label
+        self._where = _place(transaction, entries)      # now: of what a delete buries nothing is left to tell it by
         for entry in entries:
             self._judge_administration(transaction, entry)
         is_judged = self.is_governed(transaction) or self.who.role is Role.AGENT
@@ -108,7 +110,7 @@ class Gate:
         is_upkeep = self.who.role is Role.LIFETIMES and label == "extend"     # what recalls earn: nobody's act
         if self._is_open or is_upkeep:
             return
-        namespace, target = _place(transaction, entries)
+        namespace, target = self._where
         last = self.rows[-1] if self.rows else None
         if last is not None and (last.action, last.namespace, last.decision) == (label, namespace, ALLOWED):
             # One row a job for many alike: an import of a thousand rows is one act of its caller.
@@ -118,6 +120,7 @@ class Gate:
 
     def refuse(self, now: Instant, error: Denied) -> None:
         """Keep for the audit that something was refused."""
+        error.is_noted = True
         details = error.details
         namespace, rule = details.get("namespace"), details.get("rule", error.code.value)
         self.rows.append(

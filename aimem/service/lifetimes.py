@@ -10,6 +10,7 @@ import trio
 from aimem.errors import Unavailable
 from aimem.model import SYSTEM, Entry, FieldValue, Instant, Memory, MemoryId, Principal, Tier, Verb, after
 from aimem.ports import Connection
+from aimem.service.callers import require_operator
 from aimem.service.gate import lets_anybody
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node, Policy, Touch
 from aimem.service.writing import write_as
@@ -17,6 +18,7 @@ from aimem.store import (
     MEMORY,
     Clause,
     Transaction,
+    deliveries,
     effective_expiry,
     events,
     expiry_judged,
@@ -57,8 +59,10 @@ async def collect(node: Node, who: Principal, query: GcQuery) -> GcResult:
     """Archive (or delete, if `archive_on_gc` is off) every expired memory; with `dry_run` only count them.
 
     Messages that were read and have expired since are deleted: an archive that nobody may see serves nobody.
+
+    Raises: Denied(operator_required), Unavailable.
     """
-    del who  # anybody may ask for what the clock does anyway
+    require_operator(who, "collecting what has expired")
     if query.dry_run:
         count = await node.store.read(_count_expired, node.clock.now())
         return GcResult(expired_deleted=0, collected=count, dry_run=True)
@@ -92,7 +96,7 @@ def _count_expired(conn: Connection, now: Instant) -> int:
 
 
 async def tidy(node: Node) -> None:
-    """What the curator's clock does besides collecting: old archive rows, idempotency notes and events."""
+    """What the curator's clock does besides collecting: old archive rows, idempotency notes, events, dead letters."""
     if node.policy.archive_max_days is not None:
         before = after(node.clock.now(), -86_400 * node.policy.archive_max_days)
         while (await write_as(node, SYSTEM, purge_batch, _EVERYTHING, before)).value == BATCH:
@@ -102,6 +106,8 @@ async def tidy(node: Node) -> None:
         pass
     before = after(node.clock.now(), -86_400 * node.policy.events_days)
     while (await node.store.write(_forget_events, before)).value == BATCH:
+        pass
+    while (await node.store.write(deliveries.trim_dead, before, BATCH)).value == BATCH:
         pass
 
 

@@ -15,7 +15,9 @@ from aimem.model import DAY_S, Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
 from aimem.service.happenings import Happenings
+from aimem.service.keyring import HeldKeyring
 from aimem.service.limits import Limiter
+from aimem.service.post import Post
 from aimem.service.refusals import Refusals
 from aimem.store import Store
 
@@ -29,7 +31,7 @@ class Policy(Struct, frozen=True, kw_only=True):
 
     Attributes:
       archive_max_days: archived memories older than this are purged; None keeps them.
-      open_access: whether no key is configured (health says so).
+      open_access: whether no shared key is configured.
       body_max_bytes: of a request, for capabilities.
       tier: that was asked for.
       autonomous_hooks: whether the language model tags new memories and compares them with similar ones.
@@ -108,7 +110,9 @@ class Node:
     Attributes:
       language: the language model, or None if the tier has none.
       language_state: what is known of it.
+      held_keyring: the keys of agents; ask `service.keyring`, which brings them up to date.
       happenings: the latest events, for those who follow them.
+      post: what waits to be sent to subscribers.
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
       limiter: what each caller has left of what it may ask for.
       refusals: rows for the audit that no write of their own carries.
@@ -125,6 +129,7 @@ class Node:
     language: LanguageModel | None = None
     language_state: ModelState = field(default_factory=ModelState)
     counters: Counters = field(default_factory=Counters)
+    held_keyring: HeldKeyring = field(default_factory=HeldKeyring)
     warnings: list[str] = field(default_factory=list)
     touches: tuple[trio.MemorySendChannel[Touch], trio.MemoryReceiveChannel[Touch]] = field(
         default_factory=lambda: trio.open_memory_channel[Touch](TOUCHES_QUEUED)
@@ -136,4 +141,5 @@ class Node:
     refusals: Refusals = field(default_factory=Refusals)
     figures: list[Callable[[], tuple[Sample, ...]]] = field(default_factory=list)
     happenings: Happenings = field(default_factory=Happenings)
+    post: Post = field(default_factory=Post)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

@@ -9,9 +9,11 @@ from msgspec import UNSET, Struct
 from aimem import COMPATIBLE_WITH, __version__
 from aimem.errors import AimemError
 from aimem.model import SYSTEM, Principal, Tier
+from aimem.service.callers import require_operator
+from aimem.service.keyring import AccessMode, access_mode
 from aimem.service.node import Node, Sample
 from aimem.service.thinking import is_thinking, language_samples, language_warnings
-from aimem.store import embeddings, live_at, statistics, visible_to
+from aimem.store import deliveries, embeddings, live_at, statistics, subscriptions, visible_to
 from aimem.wire import (
     Health,
     NamespaceCount,
@@ -58,8 +60,10 @@ async def namespaces(node: Node, who: Principal) -> NamespacesOut:
 async def health(node: Node) -> Health:
     """Cheap liveness: one read that touches an index only; an error becomes `status: error`, not an exception."""
     status, backlog, warnings = "ok", 0, (*node.warnings, *language_warnings(node))
+    access = AccessMode.AGENT_KEYS
     try:
         backlog = await node.store.read(embeddings.count_backlog)
+        access = await access_mode(node)
     except AimemError as error:
         # By its code alone: who asks for health needs no key, and messages name paths.
         status, warnings = "error", (f"the store cannot be read: {error.code}", *warnings)
@@ -72,7 +76,8 @@ async def health(node: Node) -> Health:
         compatible_with=COMPATIBLE_WITH,
         mode=node.recaller.mode,
         embedding_backlog=backlog,
-        open_access=node.policy.open_access,
+        open_access=access is AccessMode.OPEN,
+        access=access.value,
         stream=node.store.stream,
         warnings=warnings,
         llm="none" if node.language is None else node.language.name,
@@ -80,10 +85,13 @@ async def health(node: Node) -> Health:
     )
 
 
-async def status(node: Node) -> NodeStatus:
-    """Figures for monitoring, over everything (they name no memory). Raises: Unavailable."""
+async def status(node: Node, who: Principal) -> NodeStatus:
+    """Figures for monitoring, over everything (they name no memory). Raises: Denied(operator_required), Unavailable."""
+    require_operator(who, "reading the metrics")
     found = await node.store.read(statistics.counts, visible_to(SYSTEM), node.clock.now())
     backlog = await node.store.read(embeddings.count_backlog)
+    subscribed, _ = await node.store.read(subscriptions.count, None)
+    waiting, dead = await node.store.read(deliveries.totals)
     by_tier = dict(found.by_tier)
     samples = [
         _gauge("ai_memory_memories", "Live memories.", by_tier.get(tier.value, 0), tier=tier.value) for tier in Tier
@@ -107,6 +115,9 @@ async def status(node: Node) -> NodeStatus:
         _gauge("ai_memory_audit_queue", "Audit rows that wait for the store.", node.refusals.unwritten_count),
         _gauge("ai_memory_write_wait_seconds", "How long a write would wait, as estimated.", node.store.write_wait_s),
         _gauge("ai_memory_limited_agents", "Agents whose rates are known now.", node.limiter.agents_count),
+        _gauge("ai_memory_subscriptions_active", "Subscriptions.", subscribed),
+        _gauge("ai_memory_webhook_waiting", "Deliveries that wait to be sent.", waiting),
+        _gauge("ai_memory_webhook_dead", "Deliveries that were given up.", dead),
         _gauge("ai_memory_event_readers", "Readers that follow the events.", node.happenings.reader_count),
         _gauge(
             "ai_memory_semantic", "1 if recall uses vectors, 0 if it is by keyword.", node.recaller.mode != "keyword"
@@ -125,7 +136,7 @@ async def status(node: Node) -> NodeStatus:
 
 def _counters(node: Node) -> list[Sample]:
     writer, did, refused = node.store.counts, node.counters, node.refusals.folding
-    follow = node.happenings
+    follow, post = node.happenings, node.post
     table: tuple[tuple[str, str, float], ...] = (
         ("ai_memory_commits", "Transactions committed.", writer.groups),
         ("ai_memory_writes", "Write jobs committed or rolled back alone.", writer.jobs),
@@ -144,6 +155,10 @@ def _counters(node: Node) -> list[Sample]:
         ("ai_memory_audit_dropped", "Audit rows lost: the store took none for too long.", node.refusals.dropped_count),
         ("ai_memory_event_readers_dropped", "Readers cut off because they did not read.", follow.dropped_count),
         ("ai_memory_event_readers_refused", "Readers refused because too many follow.", follow.refused_count),
+        ("ai_memory_webhook_dispatched", "Deliveries that a receiver took.", post.dispatched_count),
+        ("ai_memory_webhook_failed", "Attempts to deliver that failed.", post.failed_count),
+        ("ai_memory_webhook_dropped", "Events that were not sent to a subscriber.", post.dropped_count),
+        ("ai_memory_webhook_lost", "Events that left the log before webhooks were made of them.", post.lost_count),
         ("ai_memory_idempotent_replays", "Requests answered from an earlier answer.", did.idempotent_replays),
     )
     return [Sample(name=name, help=text, kind="counter", value=float(value)) for name, text, value in table]

@@ -32,7 +32,7 @@ from aimem.service.lookup import exact
 from aimem.service.names import free_name
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
-from aimem.service.standards import EMPTY, EVERYWHERE, TAG
+from aimem.service.standards import EMPTY, EVERYWHERE, TAG, shown_id
 from aimem.service.writing import write_as
 from aimem.store import (
     LIVE,
@@ -153,7 +153,7 @@ def _set(transaction: Transaction, node: Node, who: Principal, setting: Setting,
         return StandardSet(
             set=True, namespace=setting.namespace, parent=parent or UNSET, owner=owner, warnings=warnings,
             # The id of what a dry run made and took back means nothing.
-            standard_id=None if setting.dry_run and standard.is_new else standard.memory_id,
+            standard_id=None if standard.is_hidden or (setting.dry_run and standard.is_new) else standard.memory_id,
             governance=UNSET if setting.policy is None else policy_out(setting.policy), version=str(dot),
         )
 
@@ -244,6 +244,7 @@ class _Standard(Struct, frozen=True, kw_only=True):
     entries: tuple[Entry, ...] = ()
     remarks: tuple[str, ...] = ()
     is_new: bool = False
+    is_hidden: bool = False
 
 
 def _standard(
@@ -256,7 +257,7 @@ def _standard(
         return _Standard(memory_id=memory.id, remarks=_remarks(memory))
     kept = _hidden(transaction, who, rule) if setting.content is None else None
     if kept is not None:
-        return _Standard(memory_id=kept)
+        return _Standard(memory_id=kept, is_hidden=True)
     present = _present(transaction, who, setting.namespace, rule)
     if present is None:
         return _made(transaction, node, who, setting, once)
@@ -358,9 +359,12 @@ def _clear(
         nothing: dict[str, FieldValue] = dict.fromkeys(("standard_id", "parent", "governance", "owner"))
         if rule is None or all(getattr(rule, name) is None for name in nothing):
             return StandardCleared(cleared=False, namespace=namespace)
+        memory = None if rule.standard_id is None else memories.find(
+            transaction.conn, rule.standard_id, transaction.now, visible_to(who))
         dot = transaction.emit(CLEAR_LABEL, [_row(transaction, who, namespace, nothing)])
         return StandardCleared(
-            cleared=True, namespace=namespace, standard_id=rule.standard_id or UNSET, version=str(dot)
+            cleared=True, namespace=namespace, standard_id=shown_id(who, rule.standard_id, memory) or UNSET,
+            version=str(dot),
         )
 
     return answer_once(transaction, node, who, once, StandardCleared, run)

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import UNSET, Struct, UnsetType
 
 from aimem.errors import InvalidRequest
-from aimem.governance import Ruling, chain, parse_policy
+from aimem.governance import Ruling, chain, lineage, parse_policy
 from aimem.model import Instant, Memory, MemoryId, Namespace, NamespaceRule, Principal, format_instant, rules
 from aimem.ports import Connection
 from aimem.search import token_cost
@@ -24,9 +24,6 @@ from aimem.wire import (
 )
 
 EVERYWHERE: Final = Namespace("*")
-PARENTS_MAX: Final = 8
-"""Explicit parents that a chain follows, all together."""
-
 INJECTED_MAX_TOKENS: Final = 4_096
 """What standards may add to a recall or the start of a session; about 16 KiB of text."""
 
@@ -86,18 +83,22 @@ def _shown(
     if rule is None or not (_is_set(rule) or rule.parent is not None):
         return own
     memory = None if rule.standard_id is None else memories.find(conn, rule.standard_id, now, visible_to(who))
-    own.standard_id = rule.standard_id
+    own.standard_id = shown_id(who, rule.standard_id, memory)
     if memory is not None:
         own.title, own.content, own.priority = memory.title, memory.content, memory.priority
     elif rule.standard_id is not None:
-        own.warning = (
-            f"the standard {rule.standard_id} is not there: deleted, archived, expired or not for the caller to see"
-        )
+        hidden = " or not for the caller to see" if who.sights else ""
+        own.warning = f"a standard is set, but it is not there: deleted, archived, expired{hidden}"
     own.governance = holding.effective if holding.from_ == namespace else None
     own.parent = UNSET if rule.parent is None else rule.parent
     own.owner = UNSET if rule.owner is None else rule.owner
     own.changed_by, own.changed_at = rule.changed_by, format_instant(rule.changed_at)
     return own
+
+
+def shown_id(who: Principal, standard_id: MemoryId | None, memory: Memory | None) -> MemoryId | None:
+    """The id of a standard, for whoever may see the memory; whoever sees everything is told of a lost one too."""
+    return standard_id if memory is not None or not who.sights else None
 
 
 def holding_in(conn: Connection, namespace: Namespace) -> Holding:
@@ -121,28 +122,13 @@ def why_unreadable(text: str) -> str:
 
 
 def chain_of(conn: Connection, namespace: Namespace) -> tuple[Namespace, ...]:
-    """Where standards for a namespace are looked for, the most general first.
+    """Where standards for a namespace are looked for, the most general first."""
 
-    `*`, then explicit parents (of the root first, then of what lies below it), the ancestors and the namespace itself;
-    each once, however the parents run in circles, and at most 8 parents.
-    """
-    path = [name for name in reversed(chain(namespace)) if name != EVERYWHERE]
-    known = {EVERYWHERE, *path}
-    parents: list[Namespace] = []
-    for name in path:
-        line: list[Namespace] = []
-        parent = _parent(conn, name)
-        while parent is not None and parent not in known and len(parents) + len(line) < PARENTS_MAX:
-            known.add(parent)
-            line.append(parent)
-            parent = _parent(conn, parent)
-        parents += reversed(line)
-    return tuple(dict.fromkeys((EVERYWHERE, *parents, *path)))
+    def parent_of(name: Namespace) -> Namespace | None:
+        rule = namespaces.find(conn, name)
+        return None if rule is None else rule.parent
 
-
-def _parent(conn: Connection, namespace: Namespace) -> Namespace | None:
-    rule = namespaces.find(conn, namespace)
-    return None if rule is None else rule.parent
+    return lineage(namespace, parent_of)
 
 
 class Injected(Struct, frozen=True, kw_only=True):

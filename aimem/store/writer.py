@@ -82,6 +82,7 @@ class _Group(Struct):
     tip: Tip
     changed: set[int]
     reindex: dict[int, Reindex]
+    kinds: set[str]
     has_events: bool = False
     jobs_s: float = 0.0
     fatal: AimemError | None = None
@@ -102,7 +103,7 @@ class Writer:
         queue_count: int,
         group_count: int,
         translate: Callable[[DatabaseError], AimemError],
-        publish: Callable[[set[int]], None],
+        publish: Callable[[set[int], set[str]], None],
         publish_events: Callable[[], None],
     ) -> None:
         self.counts = WriterCounts()
@@ -189,9 +190,9 @@ class Writer:
         if not jobs:
             return tip
         stopped: list[outcome.Outcome[Written]] = [outcome.Error(_stopped()) for _ in jobs]
-        done = _Group(results=stopped, tip=tip, changed=set(), reindex={})
         clock = trio.lowlevel.current_clock()   # asked in the writer's thread too, where Trio itself cannot be
         began = self._busy_since = clock.current_time()
+        done = _Group(results=stopped, tip=tip, changed=set(), reindex={}, kinds=set())
         try:
             run = partial(self._commit, conn, signer, tip, [job.run for job in jobs], clock)
             done = await self._threads.run(run, limiter=self.limiter)
@@ -200,7 +201,8 @@ class Writer:
             self._busy_since = None
             for job, result in zip(jobs, done.results, strict=True):
                 job.finish(result)
-        self._publish(done.changed)
+        # No checkpoint since the callers were told: they run after whoever follows has heard of it.
+        self._publish(done.changed, done.kinds)
         if done.has_events:
             self._publish_events()
         if done.fatal is not None:
@@ -212,7 +214,7 @@ class Writer:
         clock: trio.abc.Clock,
     ) -> _Group:
         """One transaction, in the writer's thread."""
-        group = _Group(results=[], tip=tip, changed=set(), reindex={})
+        group = _Group(results=[], tip=tip, changed=set(), reindex={}, kinds=set())
         is_committing = False
         try:
             conn.execute(_BEGIN)
@@ -253,6 +255,7 @@ class Writer:
         conn.execute(_RELEASE)
         group.tip = transaction.tip
         group.changed |= transaction.changed
+        group.kinds |= transaction.kinds
         group.has_events = group.has_events or transaction.has_events
         join_reindex(group.reindex, transaction.reindex)
         group.results.append(outcome.Value(Written(value, tuple(transaction.dots))))
@@ -275,7 +278,7 @@ class Writer:
                 known = Corrupt(f"a failed write could not be rolled back ({again}); the process ends, start it again")
         fatal = known if isinstance(known, Corrupt) else None
         results: list[outcome.Outcome[Written]] = [outcome.Error(known) for _ in range(count)]
-        return _Group(results=results, tip=tip, changed=set(), reindex={}, fatal=fatal)
+        return _Group(results=results, tip=tip, changed=set(), reindex={}, kinds=set(), fatal=fatal)
 
 
 def _stopped() -> Unavailable:

@@ -119,11 +119,16 @@ class SearchResult(Struct, kw_only=True):
 
 
 class Deleted(Struct, kw_only=True):
-    """Answer to a delete (of a memory or a link); `warning` if the memory was the standard of a namespace."""
+    """Answer to a delete (of a link, a message, a registration)."""
 
     deleted: bool
     id: str | UnsetType = UNSET
     version: str | UnsetType = UNSET
+
+
+class DeletedMemory(Deleted, kw_only=True):
+    """Answer to the delete of a memory; `warning` if it was the standard of a namespace."""
+
     warning: str | UnsetType = UNSET
 
 
@@ -276,7 +281,12 @@ class GcResult(Struct, kw_only=True):
 
 
 class Health(Struct, kw_only=True):
-    """Cheap liveness: no query over rows. `llm` is the language model that is configured, or `none`."""
+    """Cheap liveness: no query over rows. `llm` is the language model that is configured, or `none`.
+
+    Attributes:
+      open_access: whether callers over TCP are asked for no key.
+      access: `open`, `api_key` (one shared key) or `agent_keys` (each agent proves who it is).
+    """
 
     status: str
     service: str
@@ -291,6 +301,7 @@ class Health(Struct, kw_only=True):
     warnings: tuple[str, ...] = ()
     llm: str = "none"
     llm_ready: bool = False
+    access: str = "open"
 
 
 class Capabilities(Struct, kw_only=True):

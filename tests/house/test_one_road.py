@@ -11,6 +11,8 @@ WITHOUT_OPS = {
     "embeddings.forget_between", "fulltext.clear", "fulltext.rebuild", "fulltext.index_grams", "fulltext.keep_terms",
     "idempotency.drop_older", "_append_refusals", "auditcheck.prune",
     "_forget_events", "_trim_events",
+    "deliveries.add", "deliveries.forget", "deliveries.forget_gone", "deliveries.note_failed", "deliveries.note_taken",
+    "deliveries.trim_dead",
 }
 OF_THE_ROAD = {"_governed", "_open_stream"}
 

@@ -18,7 +18,11 @@ HOUSE = (
     "archive_list", "archive_purge", "archive_restore", "archive_stats", "capabilities", "forget", "consolidate",
     "expand_query", "auto_tag", "detect_contradiction",
 )
-AGENTS = ("agent_register", "agent_list", "notify", "inbox", "session_start")
+NAMESPACES = ("namespace_set_standard", "namespace_get_standard", "namespace_clear_standard")
+AGENTS = (
+    "agent_register", "agent_list", "notify", "inbox", "session_start", "subscribe", "unsubscribe",
+    "list_subscriptions",
+)
 GRAPH = (
     "kg_timeline", "kg_invalidate", "kg_query", "entity_register", "entity_get_by_alias", "get_taxonomy",
     "check_duplicate",
@@ -42,7 +46,7 @@ def request(kind: type[msgspec.Struct], **fields: object) -> object:
 
 
 def test_the_table_has_the_tools_of_this_house():
-    assert set(TOOLS) == {f"memory_{name}" for name in (*HOUSE, *GRAPH, *AGENTS)}
+    assert set(TOOLS) == {f"memory_{name}" for name in (*HOUSE, *GRAPH, *NAMESPACES, *AGENTS)}
 
 
 async def test_store_sends_what_was_given_and_leaves_other_defaults_to_the_node(client):
@@ -93,7 +97,7 @@ async def test_recall_passes_every_parameter_and_answers_as_json_if_asked(client
         "floor": False, "explain": True,
     }
     result = await answer(client, "memory_recall", **given, format="json")
-    assert client.calls == [("recall", [request(RecallRequest, **given)], "me")]
+    assert client.calls == [("recall", [request(RecallRequest, **given, standards=True)], "me")]
     assert list(result) == ["memories", "count", "tokens_used", "mode", "budget_tokens", "below_floor"]
     assert list(result["memories"][0]) == [*MEMORY_KEYS, "score"]
 

@@ -45,6 +45,13 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     llm: str
     llm_ready: bool
+    access: str
+
+
+_ACCESS_WORDS: Final = {
+    "open": "open: no key is asked for, ids are claimed", "api_key": "by one shared key, ids are claimed",
+    "agent_keys": "by agents' keys",
+}
 
 
 def stats(context: Context) -> int:
@@ -132,7 +139,8 @@ async def _report(attached: Attached, client: Client) -> StatusReport:
         model=index.model, reason=index.reason, embedded=index.embedded, embedding_backlog=index.embedding_backlog,
         indexed=index.indexed, index_backlog=index.index_backlog,
         stream=health.stream, memories=counts.total, archived=counts.archived, db_size_bytes=counts.db_size_bytes,
-        open_access=health.open_access, warnings=health.warnings, llm=health.llm, llm_ready=health.llm_ready)
+        open_access=health.open_access, warnings=health.warnings, llm=health.llm, llm_ready=health.llm_ready,
+        access=health.access)
 
 
 def _show(context: Context, report: StatusReport) -> None:
@@ -153,7 +161,7 @@ def _show(context: Context, report: StatusReport) -> None:
         **recall, "language": _language_words(report),
         "embeddings": f"{counted(report.embedded, 'memory')} done, {report.embedding_backlog} to do",
         "index": index, "stream": report.stream,
-        "access": "open" if report.open_access else "by key",
+        "access": _ACCESS_WORDS.get(report.access, report.access),
     }
     for name, value in lines.items():
         context.screen.line(f"{name + ':':<12}{value}")

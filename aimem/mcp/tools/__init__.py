@@ -18,7 +18,9 @@ from aimem.mcp.tools import (
     links,
     memories,
     messages,
+    namespaces,
     session,
+    subscriptions,
     taxonomy,
     thinking,
     upkeep,
@@ -38,8 +40,10 @@ TOOLS: Final[Mapping[str, Tool]] = {
         duplicates.TOOLS,
         curation.TOOLS,
         upkeep.TOOLS,
+        namespaces.TOOLS,
         agents.TOOLS,
         messages.TOOLS,
+        subscriptions.TOOLS,
         session.TOOLS,
     )
     for tool in table
