@@ -54,8 +54,8 @@ class Code(StrEnum):
     # Refinements of Conflict.
     NAME_TAKEN = "name_taken"
     ID_TAKEN = "id_taken"
-    AUDIT_DAMAGED = "audit_damaged"
     KEY_ENDED = "key_ended"
+    AUDIT_DAMAGED = "audit_damaged"
     LOCKS_OUT = "locks_out"
     IS_STANDARD = "is_standard"
     # Refinements of Unavailable.

@@ -37,7 +37,7 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
     ),
     QuotaExceeded: (Code.RATE_LIMITED,),
     Conflict: (
-        Code.NAME_TAKEN, Code.ID_TAKEN, Code.AUDIT_DAMAGED, Code.KEY_ENDED, Code.LOCKS_OUT, Code.IS_STANDARD,
+        Code.NAME_TAKEN, Code.ID_TAKEN, Code.KEY_ENDED, Code.LOCKS_OUT, Code.IS_STANDARD, Code.AUDIT_DAMAGED,
     ),
     Unavailable: (
         Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.DATABASE_BUSY, Code.DEADLINE_EXCEEDED, Code.SHUTTING_DOWN,

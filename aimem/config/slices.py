@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from aimem.model import Lifetimes, Tier
+from aimem.model import DAY_S, Lifetimes, Tier
 
 OLLAMA_URL: Final = "http://localhost:11434"
 """Where Ollama listens by itself."""
@@ -134,6 +134,30 @@ class CuratorConfig(Struct, frozen=True, kw_only=True):
     max_ops: int = 100
 
 
+class GovernanceConfig(Struct, frozen=True, kw_only=True):
+    """Approvals.
+
+    Attributes:
+      pending_expiry_s: how long an action waits for its approval.
+    """
+
+    pending_expiry_s: float = 7 * DAY_S
+
+
+class EventsConfig(Struct, frozen=True, kw_only=True):
+    """What happened, and who is told.
+
+    Attributes:
+      keep_count: so many events are kept for those who follow them.
+      keep_days: and none of them longer.
+      private_webhooks: whether webhooks may lead to loopback and private addresses.
+    """
+
+    keep_count: int = 100_000
+    keep_days: int = 7
+    private_webhooks: bool = False
+
+
 class AuditConfig(Struct, frozen=True, kw_only=True):
     """The audit: for how many days its rows are kept; None for ever."""
 
@@ -173,20 +197,6 @@ class LimitsConfig(Struct, frozen=True, kw_only=True):
     def writes_at_once(self) -> float:
         """Ten seconds' worth, and 10 at least."""
         return self.writes_burst or max(10.0, (self.writes_per_min or 0) / 6)
-
-
-class EventsConfig(Struct, frozen=True, kw_only=True):
-    """What happened, and who is told.
-
-    Attributes:
-      keep_count: so many events are kept for those who follow them.
-      keep_days: and none of them longer.
-      private_webhooks: whether webhooks may lead to loopback and private addresses.
-    """
-
-    keep_count: int = 100_000
-    keep_days: int = 7
-    private_webhooks: bool = False
 
 
 class ApiConfig(Struct, frozen=True, kw_only=True):
@@ -245,10 +255,11 @@ class Config(Struct, frozen=True, kw_only=True):
     search: SearchConfig = SearchConfig()
     language: LanguageConfig | None = None
     lifetimes: Lifetimes = Lifetimes()
+    governance: GovernanceConfig = GovernanceConfig()
     curator: CuratorConfig = CuratorConfig()
+    events: EventsConfig = EventsConfig()
     audit: AuditConfig = AuditConfig()
     limits: LimitsConfig = LimitsConfig()
-    events: EventsConfig = EventsConfig()
     api: ApiConfig = ApiConfig()
     mcp: McpConfig = McpConfig()
     identity: IdentityConfig = IdentityConfig()

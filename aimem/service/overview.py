@@ -113,11 +113,11 @@ async def status(node: Node, who: Principal) -> NodeStatus:
             node.touches[0].statistics().current_buffer_used,
         ),
         _gauge("ai_memory_audit_queue", "Audit rows that wait for the store.", node.refusals.unwritten_count),
-        _gauge("ai_memory_write_wait_seconds", "How long a write would wait, as estimated.", node.store.write_wait_s),
-        _gauge("ai_memory_limited_agents", "Agents whose rates are known now.", node.limiter.agents_count),
         _gauge("ai_memory_subscriptions_active", "Subscriptions.", subscribed),
         _gauge("ai_memory_webhook_waiting", "Deliveries that wait to be sent.", waiting),
         _gauge("ai_memory_webhook_dead", "Deliveries that were given up.", dead),
+        _gauge("ai_memory_write_wait_seconds", "How long a write would wait, as estimated.", node.store.write_wait_s),
+        _gauge("ai_memory_limited_agents", "Agents whose rates are known now.", node.limiter.agents_count),
         _gauge("ai_memory_event_readers", "Readers that follow the events.", node.happenings.reader_count),
         _gauge(
             "ai_memory_semantic", "1 if recall uses vectors, 0 if it is by keyword.", node.recaller.mode != "keyword"

@@ -190,9 +190,9 @@ class Writer:
         if not jobs:
             return tip
         stopped: list[outcome.Outcome[Written]] = [outcome.Error(_stopped()) for _ in jobs]
+        done = _Group(results=stopped, tip=tip, changed=set(), reindex={}, kinds=set())
         clock = trio.lowlevel.current_clock()   # asked in the writer's thread too, where Trio itself cannot be
         began = self._busy_since = clock.current_time()
-        done = _Group(results=stopped, tip=tip, changed=set(), reindex={}, kinds=set())
         try:
             run = partial(self._commit, conn, signer, tip, [job.run for job in jobs], clock)
             done = await self._threads.run(run, limiter=self.limiter)

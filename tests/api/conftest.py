@@ -21,8 +21,8 @@ from tests.nodes import FakeClock
 Dial = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
-class UnchangedStore:
-    """A store in which nothing happens."""
+class IdleStore:
+    """A store that nobody writes to."""
 
     write_wait_s, waiting_count = 0.0, 0
 
@@ -38,7 +38,7 @@ class TinyNode:
         self.chance, self.clock = SeededChance(random.Random(7)), FakeClock()
         self.held_keyring, self.refusals = HeldKeyring(), Refusals()
         self.held_keyring.ring, self.held_keyring.revision = ring or Keyring(), 0
-        self.limiter, self.store = Limiter(), UnchangedStore()
+        self.limiter, self.store = Limiter(), IdleStore()
 
 
 def arriving_by(app: object, transport: Transport | None, **scope_fields: object) -> Callable[..., object]:

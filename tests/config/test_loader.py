@@ -264,6 +264,22 @@ def test_cycles_of_the_curator_come_only_if_they_are_asked_for(
     assert (curator.cycle_interval_s, curator.max_ops) == (interval_s, max_ops)
 
 
+@pytest.mark.parametrize(("text", "expiry_s"), [
+    ("", 604_800), ("[governance]\npending_expiry_days = 1\n", 86_400),
+    ("[governance]\npending_expiry_days = 0.5\n", 43_200),
+])
+def test_an_action_waits_for_its_approval_as_long_as_is_configured(place: Place, text: str, expiry_s: float) -> None:
+    place.write(text)
+    assert place.load().governance.pending_expiry_s == expiry_s
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "366", '"a week"', "true", "nan", "inf"])
+def test_an_action_waits_some_time_and_not_for_ever(place: Place, text: str) -> None:
+    place.write(f"[governance]\npending_expiry_days = {text}\n")
+    with pytest.raises(InvalidRequest, match="pending_expiry_days"):
+        place.load()
+
+
 def test_agents_are_limited_only_where_that_is_asked_for(place: Place) -> None:
     place.write("[limits]\nrequests_per_sec = 0\nmemories = 0\n")
     assert place.load().limits == LimitsConfig()

@@ -282,6 +282,23 @@ MENDED: Final = {
         ),
         "What concerns the node": ("tests/api/test_identity.py::test_administration_is_for_operators",),
         "as_agent": ("tests/api/test_identity.py::test_a_view_is_narrowed_to_a_place_at_or_below_the_home",),
+        "Who sees a memory": (
+            "tests/governance/test_sights.py::test_a_caller_is_shown_what_it_may_see_and_no_word_of_anything_else",
+            "tests/governance/test_sights.py::test_counts_are_of_what_the_caller_sees",
+            "tests/governance/test_doors.py::test_no_door_changes_what_its_caller_may_not_see",
+        ),
+        "What scopes mean": ("tests/model/test_sight.py::test_a_home_sees_the_scope_at_these_namespaces",),
+        "Who changes a scope": ("tests/governance/test_doors.py::test_a_scope_is_changed_by_its_author_and_operators",),
+        "Names that hidden memories have": (
+            (
+                "tests/service/test_names.py::"
+                "test_a_store_onto_a_hidden_name_leaves_that_memory_alone_and_stands_beside_it"
+            ),
+            (
+                "tests/service/test_names.py::"
+                "test_who_asks_for_just_a_hidden_name_is_told_that_it_is_taken_and_not_by_what"
+            ),
+        ),
         "Registrations of agents": (
             "tests/service/test_agents.py::test_a_registration_is_no_memory",
             "tests/service/test_agents.py::test_a_registered_agent_is_listed_with_who_registered_it",
@@ -356,6 +373,12 @@ MENDED: Final = {
         "Several processes": (
             "tests/supervisor/test_attach.py::test_first_is_the_node_and_second_reaches_it_by_its_socket",
             "tests/system/test_processes.py::test_two_sessions_and_a_command_share_one_database",
+        ),
+        "One agent among many": (
+            "tests/api/test_routes_audit.py::test_beyond_its_rate_an_agent_gets_429_until_it_has_waited",
+            "tests/api/test_routes_audit.py::test_what_no_waiting_helps_against_has_no_time_to_wait",
+            "tests/api/test_routes_audit.py::test_a_write_that_would_wait_too_long_is_429_at_once",
+            "tests/service/test_auditing.py::test_rows_tell_who_did_what_and_never_a_text",
         ),
         "Vector index": (
             "tests/service/test_indexer_files.py::test_a_large_index_is_reopened_and_only_what_changed_is_read",

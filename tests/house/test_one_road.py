@@ -9,10 +9,10 @@ SERVICE = Path(__file__).parents[2] / "aimem"
 WITHOUT_OPS = {
     "embeddings.use_model", "embeddings.put", "embeddings.drop_unused", "embeddings.forget",
     "embeddings.forget_between", "fulltext.clear", "fulltext.rebuild", "fulltext.index_grams", "fulltext.keep_terms",
-    "idempotency.drop_older", "_append_refusals", "auditcheck.prune",
-    "_forget_events", "_trim_events",
+    "idempotency.drop_older", "_append_refusals", "_forget_events", "_trim_events",
     "deliveries.add", "deliveries.forget", "deliveries.forget_gone", "deliveries.note_failed", "deliveries.note_taken",
     "deliveries.trim_dead",
+    "auditcheck.prune",
 }
 OF_THE_ROAD = {"_governed", "_open_stream"}
 
