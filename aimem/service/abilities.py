@@ -13,7 +13,7 @@ from aimem.service.curation import curation_reports
 from aimem.service.keyring import access_mode
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node
 from aimem.service.thinking import is_thinking, language_warnings
-from aimem.store import namespaces
+from aimem.store import namespaces, subscriptions
 from aimem.wire import Capabilities, ReportsQuery, to_builtins
 
 RUN_FIGURES: Final = ("memories_scanned", "operations_attempted", "autonomy")
@@ -54,7 +54,7 @@ async def capabilities(node: Node) -> Capabilities:
             "active_rules": await node.store.read(namespaces.count_policies),
             "rule_summary": [],
         },
-        hooks={"registered_count": 0, "by_event": {}, "autonomous": thinks and node.policy.autonomous_hooks},
+        hooks=await _hooks(node, thinks=thinks),
         compaction=await _compaction(node),
         approval={"subscribers": 0, "pending_requests": 0, "default_timeout_seconds": None},
         transcripts={"enabled": False, "total_count": 0, "total_size_mb": 0},
@@ -84,6 +84,15 @@ def _limits_of_agents(node: Node) -> dict[str, int | float]:
         "agent_memories": given.memories, "agent_content_bytes": given.content_bytes,
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+async def _hooks(node: Node, *, thinks: bool) -> dict[str, object]:
+    """Who is told of what by webhooks, and whether the language model looks at new memories."""
+    return {
+        "registered_count": (await node.store.read(subscriptions.count, None))[0],
+        "by_event": await node.store.read(subscriptions.count_by_event),
+        "autonomous": thinks and node.policy.autonomous_hooks,
+    }
 
 
 async def _compaction(node: Node) -> dict[str, object]:

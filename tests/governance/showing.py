@@ -167,6 +167,8 @@ PLAIN: Final[Mapping[str, str]] = {
     "access": "what policies let the caller do", "namespace_history": "policies, and ids of standards that are seen",
     **dict.fromkeys(("list_subscriptions", "list_deliveries"), "of the caller's own subscriptions"),
     "list_keys": "an operator's", "list_audit": "an operator's, and of an agent what it did itself",
+    "list_subscriptions": "its maker's own, see tests/service/test_subscriptions.py",
+    "list_deliveries": "as list_subscriptions; what is delivered, see tests/service/test_delivering.py",
     "verify_audit": "hashes", "events": "see tests/service/test_following.py",
 }
 """Route -> why nothing of a memory is in its answers."""

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from aimem import service
 from aimem.search import Recaller
 from aimem.service import Node, Policy
-from aimem.wire import CurateRequest, to_builtins
+from aimem.wire import CurateRequest, SubscribeRequest, to_builtins
 from tests.languages import ScriptedModel
-from tests.nodes import FakeClock, InlineThreads, WordEmbedder, open_node
+from tests.nodes import FakeClock, InlineThreads, WordEmbedder, open_node, principal
 from tests.service.steps import put
 
 OF_MEANING = ("semantic_search", "hybrid_recall", "embedder_loaded")
@@ -117,3 +117,12 @@ async def test_compaction_is_the_curator_with_its_interval_and_last_cycle(
     assert after["last_run_at"] == report.completed_at
     assert after["last_run_stats"]["memories_scanned"] == 1
     assert after["last_run_stats"]["autonomy"]["memories_consolidated"] == 0
+
+
+async def test_subscriptions_are_counted(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "memory.db", clock=FakeClock()) as node:
+        for events in ("store,link", "store", "*"):
+            request = SubscribeRequest(url="https://hooks.example/", events=events)
+            await service.subscribe(node, principal(), request)
+        answer = await capabilities(node)
+    assert (answer["hooks"]["registered_count"], answer["hooks"]["by_event"]) == (3, {"*": 1, "link": 1, "store": 2})
