@@ -106,13 +106,6 @@ async def status(node: Node, who: Principal) -> NodeStatus:
         _gauge("ai_memory_db_bytes", "Size of the database with its write-ahead log.", node.store.file_bytes()),
         _gauge("ai_memory_embedding_backlog", "Live memories that wait for their vectors.", backlog),
         _gauge("ai_memory_index_chunks", "Vectors in the index.", node.recaller.chunk_count),
-        _gauge("ai_memory_write_queue", "Writes that wait for their group.", node.store.queued_count),
-        _gauge(
-            "ai_memory_touch_queue",
-            "Recalls whose touch is not written yet.",
-            node.touches[0].statistics().current_buffer_used,
-        ),
-        _gauge("ai_memory_audit_queue", "Audit rows that wait for the store.", node.refusals.unwritten_count),
         _gauge("ai_memory_subscriptions_active", "Subscriptions.", subscribed),
         _gauge("ai_memory_webhook_waiting", "Deliveries that wait to be sent.", waiting),
         _gauge("ai_memory_webhook_dead", "Deliveries that were given up.", dead),
@@ -124,14 +117,32 @@ async def status(node: Node, who: Principal) -> NodeStatus:
         ),
     ]
     more = [sample for source in node.figures for sample in source()]
-    samples += [
+    samples += (*_queues(node), *_limited(node), *_counters(node))
+    return NodeStatus(samples=(*samples, *language_samples(node), *more))
+
+
+def _queues(node: Node) -> tuple[Sample, ...]:
+    """What waits, and for how long."""
+    return (
+        _gauge("ai_memory_write_queue", "Writes that wait for their group.", node.store.queued_count),
+        _gauge(
+            "ai_memory_touch_queue",
+            "Recalls whose touch is not written yet.",
+            node.touches[0].statistics().current_buffer_used,
+        ),
+        _gauge("ai_memory_audit_queue", "Audit rows that wait for the store.", node.refusals.unwritten_count),
+    )
+
+
+def _limited(node: Node) -> tuple[Sample, ...]:
+    """How often each limit refused."""
+    return tuple(
         Sample(
             name="ai_memory_limited", help="Requests refused by a limit.", kind="counter", value=float(count),
             labels=(("limit", limit.value),),
         )
         for limit, count in node.limiter.refused.items()
-    ]
-    return NodeStatus(samples=(*samples, *_counters(node), *language_samples(node), *more))
+    )
 
 
 def _counters(node: Node) -> list[Sample]:

@@ -16,7 +16,9 @@ FUNCTION_LINES = 40
 MODULE_LINES_EXCUSED = 500
 FUNCTION_LINES_EXCUSED = 60
 
-EXCUSED: dict[str, str] = {}
+EXCUSED: dict[str, str] = {
+    "aimem/wire/__init__.py": "names alone, one a line, of all that goes over the wire: one place to import it from",
+}
 """`path` or `path:function` -> why splitting would read worse."""
 
 
