@@ -12,7 +12,7 @@ import httpx
 import trio
 
 from aimem.errors import AimemError
-from aimem.model import Credential, Principal
+from aimem.model import Credential, Instant, Principal
 from aimem.replication import Mesh, MeshSettings, PeerRoad, run_mesh
 from aimem.service import Node, Policy, exchange, mesh_status
 from aimem.wire import ExchangeRequest, MeshQuery, decode_body, encode, unzipped
@@ -20,6 +20,13 @@ from tests.nodes import FakeClock, InlineThreads, open_node, principal, seeded_c
 
 OPERATOR = Principal(agent_id=principal("ops").agent_id, credential=Credential.SOCKET)
 BODY_MAX_BYTES = 4_194_304
+
+
+class PassingClock(FakeClock):
+    """A wall clock on which virtual time passes."""
+
+    def now(self) -> Instant:
+        return Instant(super().now() + round(trio.current_time() * 1_000_000))
 
 
 class World:
@@ -108,7 +115,7 @@ async def open_world(
     async with trio.open_nursery() as nursery:
         world = World(nursery)
         for number, name in enumerate(names):
-            world.clocks[name] = FakeClock()
+            world.clocks[name] = PassingClock()
             world.nodes[name] = await nursery.start(_run_node, world, folder, number, policy)
         for name in names:
             peers = tuple(f"http://{other}" for other in names if other != name)

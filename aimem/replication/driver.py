@@ -9,7 +9,7 @@ from typing import Final
 import trio
 
 from aimem.errors import AimemError, Corrupt
-from aimem.model import Op, StopReason, StreamHead, StreamId, parse_dot
+from aimem.model import Instant, Op, StopReason, StreamHead, StreamId, parse_dot
 from aimem.replication.intake import CLOCK_WARN_S, examine
 from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Answered, Ask, Failed, Rest
@@ -62,9 +62,8 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
             request = await _request(mesh, ask)
             sent_at = mesh.clock.now()
             answer = await mesh.road.exchange(peer.url, request)
-            offset_us = answer.now - (sent_at + mesh.clock.now()) // 2
-            # As of now: what was written since it was asked, it may have from another node already.
-            event = _understood(answer, mesh.own_head, offset_us, peer.share())
+            # As it is by now: others may have told the peer what was written while it was asked.
+            event = _understood(answer, mesh.own_head, sent_at, mesh.clock.now(), peer.share())
             _note(peer, event)
             peer.apply(event)
             if request.ops:
@@ -87,7 +86,9 @@ async def _request(mesh: Mesh, ask: Ask) -> ExchangeRequest:
     store = mesh.store
     ops: tuple[Op, ...] = ()
     if ask.count:
-        ops = (await store.read(outbound.lacking, ask.assumed, ask.count, EXCHANGE_MAX_BYTES)).ops
+        ops = (
+            await store.read(outbound.lacking, ask.assumed, ask.count, EXCHANGE_MAX_BYTES, until=store.log.vector)
+        ).ops
     return ExchangeRequest(
         protocol=PROTOCOL, node=store.node_name, stream=store.stream, vector=heads_out(store.log.heads),
         assumed={str(stream): seq for stream, seq in ask.assumed.items()}, ops=tuple(map(op_out, ops)),
@@ -95,14 +96,16 @@ async def _request(mesh: Mesh, ask: Ask) -> ExchangeRequest:
     )
 
 
-def _understood(answer: ExchangeAnswer, own_head: StreamHead, offset_us: int, share: float) -> Answered:
+def _understood(
+    answer: ExchangeAnswer, own_head: StreamHead, sent_at: Instant, wall: Instant, share: float
+) -> Answered:
     """What an answer says. Raises: InvalidRequest for nonsense."""
     is_whole = answer.held_count <= len(answer.held)
     held = frozenset(parse_dot(text, field="held") for text in answer.held) if is_whole else None
     return Answered(
         now=trio.current_time(), node=answer.node[:128], stream=stream_in(answer.stream),
         heads=heads_in(answer.vector), held=held, own_head=own_head, more=answer.more,
-        stopped=_reason(answer.stopped), offset_us=offset_us, share=share,
+        stopped=_reason(answer.stopped), offset_us=answer.now - (sent_at + wall) // 2, wall_us=wall, share=share,
     )
 
 

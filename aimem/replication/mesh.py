@@ -24,6 +24,7 @@ from aimem.replication.peer import (
     Standing,
     Wanted,
     is_reachable,
+    offset_now,
     step,
 )
 from aimem.replication.quorum import (
@@ -162,6 +163,7 @@ class Mesh:
         self.counts = MeshCounts()
         self.draining: Peer | None = None
         self._reported = trio.Event()
+        self._is_met = not (settings.serves and self.peers)
 
     @property
     def own_head(self) -> StreamHead:
@@ -247,8 +249,21 @@ class Mesh:
     @property
     def clock_offset_s(self) -> float:
         """How far the clocks of the others agree to be ahead of this one, in seconds; 0 where they do not agree."""
-        offsets = [peer.state.offset_us for peer in self.peers if peer.state.standing is Standing.PEER]
+        wall, now = self.clock.now(), trio.current_time()
+        offsets = [offset_now(peer.state, wall, now) for peer in self.peers if peer.state.standing is Standing.PEER]
         return middle_offset(offset for offset in offsets if offset is not None) / 1e6
+
+    async def wait_met(self) -> None:
+        """Wait until each peer was tried once since the start: before that nobody knows whether the clock is right.
+
+        As long as a write waits for its acks, at most; a peer that hangs is not waited for again.
+        """
+        if self._is_met:
+            return
+        with trio.move_on_after(self.settings.timeout_s):
+            while not all(peer.state.failures or peer.state.answered_at is not None for peer in self.peers):
+                await self._reported.wait()
+        self._is_met = True
 
     def assent(self, wish: Consistency) -> Assent:
         """What a write asks of the others, now: see Store.write_agreed."""
@@ -303,6 +318,8 @@ class QuorumScope:
             )
         offset_s = mesh.clock_offset_s
         if abs(offset_s) > CLOCK_BOUND_S:
+            # A machine that slept looks like one whose clock was set: the peers know which it was.
+            mesh.ask_all(trio.current_time())
             where = "behind" if offset_s > 0 else "ahead of"
             return Unavailable(
                 f"the clock of this node is {abs(offset_s):.1f} s {where} its peers'; nothing was stored: set it",

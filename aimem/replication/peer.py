@@ -60,7 +60,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
       due_at: when to ask next if nothing else is to be done.
       relay_at, relay_vector: when what of `relay_vector` the peer still lacks goes out.
       has_more: whether it has more for us.
-      offset_us: its wall clock less ours.
+      offset_us: its wall clock less ours, when its last answer came; `wall_us`: what ours was then.
     """
 
     node: str = ""
@@ -81,6 +81,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
     batch_count: int = 512
     last_error: str = ""
     offset_us: int | None = None
+    wall_us: int = 0
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -116,6 +117,7 @@ class Answered(Struct, frozen=True, kw_only=True):
     more: bool
     stopped: StopReason | None
     offset_us: int
+    wall_us: int
     share: float
 
 
@@ -206,7 +208,7 @@ def _answered(state: PeerState, event: Answered, rules: PeerRules) -> PeerState:
     known = replace(
         state, node=event.node, stream=event.stream, standing=_standing(event), assumed=vector, assumed_at=event.now,
         acked=vector, held=event.held, asked_at=None, answered_at=event.now, has_more=event.more,
-        offset_us=event.offset_us,
+        offset_us=event.offset_us, wall_us=event.wall_us,
     )
     if event.stopped in (StopReason.ASSUMED, StopReason.GAP) and state.rebases < REBASES_MAX:
         return replace(known, rebases=state.rebases + 1)     # it knows less than was assumed: now we know what
@@ -260,6 +262,18 @@ def is_reachable(state: PeerState, mine: Vector, now: float, rules: PeerRules) -
 def lag(state: PeerState, mine: Vector) -> int:
     """Ops of this node's log that the peer has not said that it has."""
     return sum(max(0, seq - state.acked.get(stream, 0)) for stream, seq in mine.items())
+
+
+def offset_now(state: PeerState, wall_us: int, now: float) -> int | None:
+    """A peer's wall clock less ours, in microseconds; None if it never said.
+
+    A step of our clock shows at once, as what it is ahead of the time that passed: who waits for the next answer to
+    notice writes with it meanwhile, and nobody takes that stream until the time has come.
+    """
+    if state.offset_us is None or state.answered_at is None:
+        return None
+    stepped_us = wall_us - state.wall_us - round((now - state.answered_at) * 1e6)
+    return state.offset_us - stepped_us
 
 
 def breaker(state: PeerState, rules: PeerRules) -> str:

@@ -121,8 +121,8 @@ def count_acks(dots: Collection[Dot], own: Report, peers: Iterable[Report]) -> T
 def middle_offset(offsets_us: Iterable[int]) -> int:
     """The median of clocks as this node sees them (its own is 0): how far the others agree that it is off, negated.
 
-    Of two middles the one nearer to 0: where the others do not agree, nobody is told that it is wrong.
+    Of two middles the lower one: where they do not agree, whoever is ahead is off. Its ops would be refused at their
+    first hop until the time has come, and all that it writes later with them; those of a clock behind are taken.
     """
     sorted_us = sorted((0, *offsets_us))
-    low, high = sorted_us[(len(sorted_us) - 1) // 2], sorted_us[len(sorted_us) // 2]
-    return min(low, high, key=abs)
+    return sorted_us[(len(sorted_us) - 1) // 2]

@@ -110,7 +110,7 @@ async def _receive(node: Node, asker: StreamId, request: ExchangeRequest) -> Rec
 async def _lacking(node: Node, known: Vector, count: int) -> LogPage:
     if not count or dominates(known, node.store.log.vector):
         return LogPage(ops=(), more=False, position=0)
-    return await node.store.read(outbound.lacking, known, count, EXCHANGE_MAX_BYTES)
+    return await node.store.read(outbound.lacking, known, count, EXCHANGE_MAX_BYTES, until=node.store.log.vector)
 
 
 async def changes_since(node: Node, who: Principal, query: SinceQuery) -> SinceAnswer:

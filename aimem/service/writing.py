@@ -73,6 +73,7 @@ async def _write(node: Node, who: Principal, run: Callable[[Transaction], object
     """Write, and wait until enough nodes have what was written. What the node does by itself waits for nobody."""
     if node.mesh is None:
         return await node.store.write(_governed, node, who, run)
+    await node.mesh.wait_met()
     wish = Consistency.LOCAL if who.credential is Credential.SYSTEM else wished_consistency()
     return await node.store.write_agreed(node.mesh.assent(wish), _governed, node, who, run)
 

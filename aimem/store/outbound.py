@@ -13,7 +13,7 @@ from aimem.model import Dot, Op, Stamp, StreamHead, StreamId, Vector
 from aimem.ports import Connection, Row
 
 _COLUMNS = "position, stream, seq, hlc, kind, previous, signature"
-_OF_STREAM = f"SELECT {_COLUMNS} FROM ops WHERE stream = ? AND seq > ? ORDER BY seq LIMIT ?"
+_OF_STREAM = f"SELECT {_COLUMNS} FROM ops WHERE stream = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
 _AFTER = f"SELECT {_COLUMNS} FROM ops WHERE position > ? ORDER BY position LIMIT ?"
 _ENTRIES = "SELECT data FROM op_entries WHERE position = ? ORDER BY ordinal"
 _HEADS = "SELECT stream, head_seq, head_hlc, head_hash FROM streams ORDER BY stream"
@@ -47,17 +47,24 @@ def heads(conn: Connection) -> dict[StreamId, StreamHead]:
     return found
 
 
-def lacking(conn: Connection, known: Vector, max_count: int, max_bytes: int) -> LogPage:
+def lacking(
+    conn: Connection, known: Vector, max_count: int, max_bytes: int, *, until: Vector | None = None
+) -> LogPage:
     """The ops that somebody with this vector lacks, in the order of this log: deliverable one after the other.
 
     One op is given even if it alone has more than `max_bytes`.
+
+    Args:
+      until: ops beyond this vector are left out: a commit can be read before its writer was told of it, and a peer
+        that knows more of this node than the node itself takes it for one that lost its writes.
     Raises: Gone if some of them are no longer in the log.
     """
-    streams = [head for head in heads(conn).values() if head.seq > known.get(head.stream, 0)]
-    for head in streams:
-        _refuse_trimmed(conn, head, known.get(head.stream, 0))
+    ends = {head.stream: head.seq if until is None else until.get(head.stream, 0) for head in heads(conn).values()}
+    streams = {stream: end for stream, end in ends.items() if end > known.get(stream, 0)}
+    for stream, end in streams.items():
+        _refuse_trimmed(conn, Dot(stream, end), known.get(stream, 0))
     # Within a stream positions rise with seq, so that the order of the whole log is a merge of the streams'.
-    rows = heapq.merge(*(_rows_of(conn, head.stream, known, max_count + 1) for head in streams))
+    rows = heapq.merge(*(_rows_of(conn, Dot(*one), known, max_count + 1) for one in streams.items()))
     return _page(conn, rows, max_count, max_bytes, 0)
 
 
@@ -82,18 +89,18 @@ def held(conn: Connection, limit: int) -> HeldDots:
     return HeldDots(dots=dots, count=count)
 
 
-def _rows_of(conn: Connection, stream: StreamId, known: Vector, limit: int) -> Iterator[Row]:
-    return iter(conn.execute(_OF_STREAM, (stream, known.get(stream, 0), limit)))
+def _rows_of(conn: Connection, end: Dot, known: Vector, limit: int) -> Iterator[Row]:
+    return iter(conn.execute(_OF_STREAM, (end.stream, known.get(end.stream, 0), end.seq, limit)))
 
 
-def _refuse_trimmed(conn: Connection, head: StreamHead, known_seq: int) -> None:
-    row = conn.execute(_FIRST, (head.stream,)).fetchone()
+def _refuse_trimmed(conn: Connection, end: Dot, known_seq: int) -> None:
+    row = conn.execute(_FIRST, (end.stream,)).fetchone()
     first = row[0] if row else None
     if not isinstance(first, int) or first > known_seq + 1:
         kept = f"from {first} on" if isinstance(first, int) else "none"
         raise Gone(
-            f"the log no longer holds op {known_seq + 1} of {head.stream} (of {head.seq} it holds {kept})",
-            stream=head.stream,
+            f"the log no longer holds op {known_seq + 1} of {end.stream} (of {end.seq} it holds {kept})",
+            stream=end.stream,
         )
 
 

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from aimem.model import Dot, StopReason, StreamHead, StreamId, Vector
 from aimem.replication import PeerRules, PeerState, Standing, breaker, is_reachable, lag
-from aimem.replication.peer import Answered, Ask, Failed, Heard, Look, Rest, step
+from aimem.replication.peer import Answered, Ask, Failed, Heard, Look, Rest, offset_now, step
 
 A, B, C = (StreamId(letter * 32) for letter in "abc")
 RULES = PeerRules(interval_s=30, relay_s=0.5, patience_s=2)
@@ -44,7 +44,7 @@ class Script:
         heads = {name: head(name, seq, mark) for name, seq in vector.items()}
         event = Answered(
             now=self.now, node="b", stream=stream, heads=heads, held=frozenset(), own_head=head(A, self.mine[A]),
-            more=more, stopped=stopped, offset_us=0, share=HALF,
+            more=more, stopped=stopped, offset_us=0, wall_us=0, share=HALF,
         )
         self.state, _ = step(self.state, event, RULES)
 
@@ -268,3 +268,13 @@ def test_whatever_happens_a_peer_that_comes_back_is_sent_everything_in_the_end(s
 def test_held_ops_are_remembered_with_the_word_that_named_them() -> None:
     state = replace(PeerState(), held=frozenset({Dot(A, 1)}))
     assert step(state, Heard(now=1, vector={}), RULES)[0].held == {Dot(A, 1)}
+
+
+@pytest.mark.parametrize(
+    ("wall_us", "passed_s", "offset_us"),
+    [(1_000_000, 0.0, 300), (31_000_000, 30.0, 300), (91_000_000, 30.0, -59_999_700), (1_000_000, 30.0, 30_000_300)],
+)
+def test_a_step_of_our_clock_shows_in_every_offset(wall_us: int, passed_s: float, offset_us: int) -> None:
+    state = PeerState(answered_at=5.0, offset_us=300, wall_us=1_000_000)
+    assert offset_now(state, wall_us, 5.0 + passed_s) == offset_us
+    assert offset_now(PeerState(), wall_us, passed_s) is None

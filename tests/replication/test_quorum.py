@@ -64,7 +64,10 @@ def test_a_wish_holds_in_its_block_alone() -> None:
 
 @pytest.mark.parametrize(
     ("offsets", "middle"),
-    [((), 0), ((9,), 0), ((0, 10), 0), ((-10, -10), -10), ((0, 0, 10), 0), ((-10, -10, -10), -10), ((8, 10), 8)],
+    [
+        ((), 0), ((9,), 0), ((-9,), -9), ((0, 10), 0), ((0, -10), 0), ((-10, -10), -10), ((0, 0, 10), 0),
+        ((-10, -10, -10), -10), ((8, 10), 8), ((8, 8, 10), 8), ((-9, -9, 10), -9),
+    ],
 )
-def test_a_clock_is_off_only_where_the_others_agree(offsets: tuple[int, ...], middle: int) -> None:
+def test_a_clock_is_off_where_the_others_agree_or_none_is_as_far_ahead(offsets: tuple[int, ...], middle: int) -> None:
     assert middle_offset(offsets) == middle

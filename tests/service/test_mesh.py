@@ -247,6 +247,34 @@ async def test_a_node_whose_clock_is_off_refuses_to_write(tmp_path: Path) -> Non
         await put(world.nodes["n1"], "t", "text")
 
 
+async def test_a_clock_that_was_set_stops_writes_at_once_and_the_peers_have_the_last_word(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 3, writes=1, interval_s=1000) as world:
+        await put(world.nodes["n0"], "t", "text")
+        await trio.sleep(100)
+        for clock in world.clocks.values():
+            clock.advance(60)       # they all slept
+        error = await missing(lambda: put(world.nodes["n0"], "u", "text"))
+        assert (error.code, error.details["outcome"]) == (Code.CLOCK_SKEWED, "not_applied")
+        await trio.sleep(1)
+        await put(world.nodes["n0"], "u", "text")
+        world.clocks["n0"].advance(60)
+        assert (await missing(lambda: put(world.nodes["n0"], "v", "text"))).code is Code.CLOCK_SKEWED
+
+
+async def test_a_node_that_starts_with_a_wrong_clock_does_not_write_before_it_heard_of_the_others(
+    tmp_path: Path
+) -> None:
+    async with open_world(tmp_path, 2, writes=1) as world:
+        await trio.sleep(1)
+        node = world.nodes["n0"]
+        world.clocks["n0"].advance(60)
+        await join(world, "n0", mesh_of(node).settings)
+        before = dict(node.store.log.vector)
+        assert (await missing(lambda: put(world.nodes["n0"], "t", "text"))).code is Code.CLOCK_SKEWED
+        assert node.store.log.vector == before
+        await put(world.nodes["n1"], "t", "text")
+
+
 async def test_an_exchange_of_another_protocol_or_with_nonsense_is_refused_and_changes_nothing(tmp_path: Path) -> None:
     async with open_world(tmp_path, 1, writes=1) as world:
         node, other = world.nodes["n0"], Author(5)

@@ -173,6 +173,15 @@ async def test_the_log_is_given_in_its_order_by_what_is_lacking(store: Store) ->
     assert not page.more
 
 
+async def test_what_its_own_node_was_not_told_of_yet_is_not_given(store: Store) -> None:
+    one, other = Author(5), Author(6)
+    await take(store, [other.ops[0], one.ops[0], one.memory("m1"), other.memory("m2")])
+    until = {one.stream: 1, other.stream: 2}
+    page = await store.read(outbound.lacking, {store.stream: 1}, 10, 1 << 20, until=until)
+    assert [str(op.dot) for op in page.ops] == [f"{other.stream}:1", f"{one.stream}:1", f"{other.stream}:2"]
+    assert not (await store.read(outbound.lacking, {}, 10, 1 << 20, until={})).ops
+
+
 @pytest.mark.parametrize(("count", "size", "given"), [(2, 1 << 20, 2), (10, 1, 1), (10, 1 << 20, 5)])
 async def test_a_page_keeps_to_its_bounds_and_gives_at_least_one(
     store: Store, count: int, size: int, given: int
