@@ -62,7 +62,7 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
             request = await _request(mesh, ask)
             sent_at = mesh.clock.now()
             answer = await mesh.road.exchange(peer.url, request)
-            # As of now: what was written since it was asked, it may have from another node already.
+            # As it is by now: others may have told the peer what was written while it was asked.
             event = _understood(answer, mesh.own_head, sent_at, mesh.clock.now(), peer.share())
             _note(peer, event)
             peer.apply(event)

@@ -95,13 +95,7 @@ async def _furnish(
             Child(name="hooks", run=partial(run_hooks, node), on_failure=OnFailure.RESTART),
         ]
     if extent.curates:
-        run = partial(run_webhooks, node, _sender(config, ports))
-        children.append(Child(name="webhooks", run=run, on_failure=OnFailure.RESTART))
-        run = partial(run_curator, node, config.curator.interval_s)
-        children.append(Child(name="curator", run=run, on_failure=OnFailure.RESTART))
-    if extent.curates and config.curator.cycle_interval_s is not None:
-        run = partial(run_cycles, node, config.curator.cycle_interval_s, config.curator.max_ops)
-        children.append(Child(name="cycles", run=run, on_failure=OnFailure.RESTART))
+        children += _of_the_clock(config, ports, node)
     about = "keyword recall" if reason else "semantic recall"
     mcp = McpDoor(config, chance=ports.chance, threads=ports.threads, host=host_name(config))
     app = make_app(node, config.api, is_stopping=control.stop.is_set, beside={PATH: mcp})
@@ -111,6 +105,17 @@ async def _furnish(
         node.figures.append(partial(_figures, server, control))
 
     return Inside(app=app, children=tuple(children), about=about, watch=watch)
+
+
+def _of_the_clock(config: Config, ports: Ports, node: Node) -> list[Child]:
+    """What a node does unasked: it tells subscribers, collects what expired, and curates if it is to."""
+    runs = {
+        "webhooks": partial(run_webhooks, node, _sender(config, ports)),
+        "curator": partial(run_curator, node, config.curator.interval_s),
+    }
+    if config.curator.cycle_interval_s is not None:
+        runs["cycles"] = partial(run_cycles, node, config.curator.cycle_interval_s, config.curator.max_ops)
+    return [Child(name=name, run=run, on_failure=OnFailure.RESTART) for name, run in runs.items()]
 
 
 def _figures(server: HttpServer, control: Control) -> tuple[Sample, ...]:

@@ -61,6 +61,14 @@ class Process:
             if words in line:
                 return line
 
+    async def stdout_line(self, words: str) -> str:
+        """The same of stdout."""
+        assert self._process.stdout is not None
+        while True:
+            line = await self._line(self._process.stdout)
+            if words in line:
+                return line
+
     async def call(self, method: str, **params: Any) -> Any:
         """One JSON-RPC request on standard input; the answer's result."""
         assert self._process.stdin is not None
@@ -94,6 +102,10 @@ class Process:
     def terminate(self) -> None:
         """SIGTERM."""
         self._process.send_signal(signal.SIGTERM)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Any signal."""
+        self._process.send_signal(number)
 
     async def stop(self) -> int:
         """SIGTERM; the exit status."""
