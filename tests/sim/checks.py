@@ -10,6 +10,7 @@ from aimem.model import Blank, Dot, Entry, Vector, covers, decode_entry, parse_d
 from aimem.ports import Connection
 from aimem.store import digest, oplog
 from aimem.store.inbound import closed_streams
+from aimem.store.kinds import KINDS, load_object
 from tests.sim.history import Deed, dots_of
 from tests.sim.oracle import Model, lines_of
 from tests.sim.watch import Watcher, Written
@@ -85,9 +86,23 @@ def check_quorum(deed: Deed, watcher: Watcher, needed: int) -> None:
         watcher.find("acked", f"deed {deed.number} ({deed.kind}) got {version} for {needed}; only {holders} have it")
 
 
+def check_session(name: str, version: str, watcher: Watcher) -> None:
+    """Who has seen a version is answered by a node that knows it."""
+    watcher.checks += 1
+    if name not in watcher.holders(parse_dot(version, field="version")):
+        watcher.find("session", f"{name} answered a reader of {version}, which it does not know")
+
+
+def check_outcome(name: str, answer: Mapping[str, object], nodes: int, watcher: Watcher) -> None:
+    """When all is quiet every node says of every write that all have it."""
+    watcher.checks += 1
+    if answer.get("outcome") != "applied" or answer.get("got") != nodes:
+        watcher.find("outcome", f"{name} says of a write that {nodes} nodes have: {dict(answer)}")
+
+
 def check_acknowledged(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) -> None:
     """Every acknowledged write is known everywhere, and its effect stands or gave way to a later one."""
-    vectors = vectors_of(nodes)
+    vectors, dead_ids = vectors_of(nodes), {name: _dead(conn) for name, conn in nodes.items()}
     for deed in deeds:
         if deed.done is None:
             continue
@@ -100,15 +115,14 @@ def check_acknowledged(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) ->
             if written is None:
                 watcher.find("acked", f"deed {deed.number} ({deed.kind}) got {_name(dot)}, which nobody wrote")
                 continue
-            for text in _unkept(written, nodes, watcher):
+            for text in _unkept(written, nodes, watcher, dead_ids):
                 watcher.find("acked", f"deed {deed.number} ({deed.kind}), {_name(dot)}: {text}")
 
 
-def _unkept(written: Written, nodes: Nodes, watcher: Watcher) -> Iterator[str]:
+def _unkept(
+    written: Written, nodes: Nodes, watcher: Watcher, dead_ids: Mapping[str, Set[str]]
+) -> Iterator[str]:
     """Entries of an op that neither stand on a node nor gave way."""
-    from aimem.store.kinds import KINDS, load_object
-
-    dead_ids = {name: _dead(conn) for name, conn in nodes.items()}
     stamp = written.op.stamp
     for data in written.op.entries:
         entry = decode_entry(data)
@@ -132,8 +146,6 @@ def _unkept(written: Written, nodes: Nodes, watcher: Watcher) -> Iterator[str]:
 
 
 def _older(entry: Entry, state: object, stamp: object) -> list[str]:
-    from aimem.store.kinds import KINDS
-
     cells = state.fields  # type: ignore[attr-defined]
     plain = [field for field in entry.fields if field not in KINDS[entry.kind].maxima]
     return [field for field in plain if field not in cells or cells[field].stamp < stamp]

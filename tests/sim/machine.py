@@ -149,6 +149,7 @@ class Machine:
       process: the life that runs, or the last one.
       peers: all nodes of the mesh, itself too.
       on_end: told why a process ended by itself.
+      on_loss: told when files are gone, or older than they were.
     """
 
     def __init__(
@@ -161,6 +162,8 @@ class Machine:
         self.look, self.open_network, self.peers = look, open_network, peers
         self.clock = SimClock(rng.uniform(-offset, offset), rng.uniform(-drift, drift))
         self.on_end: Callable[[BaseException], None] = lambda _: None
+        self.on_loss: Callable[[], None] = lambda: None
+        self._backup = folder / "backup"
         self.has_faulty_disk = not {Fault.POWER, Fault.FULL_DISK, Fault.SYNC_ERROR}.isdisjoint(swarm.faults)
         self._trace, self._lives, self._rng = trace, 0, swarm.rng(f"{name}/loss")
         self.process: Process | None = None
@@ -225,6 +228,36 @@ class Machine:
         process.disk.survivors(process.folder, after, self._rng)
         await self._bury(process)
 
+    async def lose(self) -> None:
+        """Take all files of the machine; the next process begins as a new node."""
+        process = self.process
+        if process is None or process.ended.is_set():
+            return
+        self._trace.note("lose", self.name)
+        process.power.is_dead = True
+        self._next_folder()
+        await self._bury(process)
+        self.on_loss()
+
+    def back_up(self) -> bool:
+        """Copy the database as it is. Returns: whether there is one."""
+        process = self.process
+        if process is None or process.ended.is_set() or process.writer is None:
+            return False
+        _copy_files(process.folder, self._backup, (".db", ".db-wal"))
+        return True
+
+    async def restore(self) -> None:
+        """End the machine, and put back the database as it was; its node has a new identity then."""
+        process = self.process
+        if process is None or process.ended.is_set():
+            return
+        self._trace.note("restore", self.name)
+        process.power.is_dead = True
+        _copy_files(self._backup, self._next_folder(), (".db", ".db-wal"))
+        await self._bury(process)
+        self.on_loss()
+
     async def recover(self) -> None:
         """After a process that ended by itself: the files as they are."""
         process = self.process
@@ -238,10 +271,7 @@ class Machine:
         return after
 
     def _copy(self, folder: Path) -> None:
-        after = self._next_folder()
-        for path in sorted(folder.iterdir()):
-            if path.name.endswith((".db", ".db-wal", ".db.node")):
-                shutil.copyfile(path, after / path.name)
+        _copy_files(folder, self._next_folder(), (".db", ".db-wal", ".db.node"))
 
     async def _bury(self, process: Process) -> None:
         process.power.die()
@@ -250,6 +280,13 @@ class Machine:
         with trio.fail_after(DYING_S):
             await process.ended.wait()
         shutil.rmtree(process.folder)
+
+
+def _copy_files(source: Path, target: Path, endings: tuple[str, ...]) -> None:
+    target.mkdir(exist_ok=True)
+    for path in sorted(source.iterdir()):
+        if path.name.endswith(endings):
+            shutil.copyfile(path, target / path.name)
 
 
 class _Started:

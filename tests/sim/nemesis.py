@@ -25,8 +25,10 @@ class Nemesis:
         self._acts: dict[Fault, Callable[[], Awaitable[None]]] = {
             Fault.PARTITION: self.partition, Fault.CLOG: self.clog, Fault.KILL: self.kill, Fault.POWER: self.power,
             Fault.PAUSE: self.pause, Fault.STEP: self.step, Fault.FULL_DISK: self.full_disk,
-            Fault.SLOW_DISK: self.slow_disk, Fault.SYNC_ERROR: self.sync_error,
+            Fault.SLOW_DISK: self.slow_disk, Fault.SYNC_ERROR: self.sync_error, Fault.LOSE: self.lose,
+            Fault.RESTORE: self.restore,
         }
+        self._losses_left = swarm.quorum - 1
 
     async def rage(self, until: float, nursery: trio.Nursery) -> None:
         """Begin faults at random moments; several may last at once."""
@@ -117,6 +119,20 @@ class Nemesis:
 
             disk.on_sync = fail_once
         await trio.lowlevel.checkpoint()
+
+    async def lose(self) -> None:
+        """Take the files of one machine: of W that have a write, W - 1 may be lost, and no more in one run."""
+        if self._losses_left > 0:
+            self._losses_left -= 1
+            await self._machine().lose()
+
+    async def restore(self) -> None:
+        """Put the files of a while ago back."""
+        machine = self._machine()
+        if self._losses_left > 0 and machine.back_up():
+            self._losses_left -= 1
+            await trio.sleep(self._rng.uniform(2, 25))
+            await machine.restore()
 
     async def restart(self, until: float, nursery: trio.Nursery) -> None:
         """What systemd does: start again, after a while, what has ended."""

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any  # ASGI messages
 
 import httpx
+import msgspec
 import trio
 from msgspec import Struct
 
@@ -22,7 +23,7 @@ from tests.sim.trace import Trace
 
 PATIENCE_S = 75.0
 """A connection on which nothing comes breaks after this, whatever its user thinks of it."""
-KEPT = 200
+KEPT = 60
 """Requests of peers that are kept for the replay."""
 
 
@@ -96,6 +97,13 @@ class Network:
     def _loss(self, source: str, target: str) -> float:
         # A client beside its node loses less than a peer far away.
         return self._swarm.loss * (0.3 if is_client(source) or is_client(target) else 1.0)
+
+    def cut_short(self, body: bytes) -> bytes:
+        """Now and then a message breaks off on its way."""
+        if body and not self.is_calm and self._rng.random() < self._swarm.breaks:
+            self._trace.note("short")
+            return body[: self._rng.randrange(len(body))]
+        return body
 
     def is_doubled(self) -> bool:
         """Whether a message arrives twice."""
@@ -173,7 +181,7 @@ class Network:
         self._trace.note("answer", parcel.target, parcel.source, parcel.path, status, arrives)
         if arrives and not process.power.is_dead:
             body = b"".join(part.get("body", b"") for part in parts[1:])
-            call.answer = status, parts[0]["headers"], body
+            call.answer = status, parts[0]["headers"], self.cut_short(body)
             call.done.set()
 
     async def _reset(self, parcel: Parcel, call: _Call) -> None:
@@ -199,6 +207,7 @@ class Network:
             self.doubled.update(value.decode() for name, value in parcel.headers if name == b"idempotency-key")
             self.nursery.start_soon(self.deliver_again, parcel)
         arrives = await self.travel(parcel.source, parcel.target)
+        parcel = msgspec.structs.replace(parcel, body=self.cut_short(parcel.body))
         self._trace.note("ask", parcel.source, parcel.target, parcel.method, parcel.path, len(parcel.body), arrives)
         try:
             with trio.fail_after(PATIENCE_S):

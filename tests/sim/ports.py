@@ -41,7 +41,8 @@ class Power:
 
     def pause(self) -> None:
         """Stop it: whatever it would do next to the world waits."""
-        self._going = trio.Event()
+        if not self.is_paused:
+            self._going = trio.Event()
 
     def resume(self) -> None:
         """Let it go on."""

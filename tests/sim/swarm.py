@@ -24,6 +24,8 @@ class Fault(StrEnum):
     FULL_DISK = "full_disk"
     SLOW_DISK = "slow_disk"
     SYNC_ERROR = "sync_error"    # after which a node has to end
+    LOSE = "lose"                # all files are gone
+    RESTORE = "restore"          # the files of a while ago are back, as an operator restores them
 
 
 class Swarm(Struct, frozen=True, kw_only=True):
@@ -33,6 +35,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
       quorum: nodes that must have a write before it is acknowledged (W).
       calm_s: mean time between faults.
       clock_offset_s, clock_drift: most by which a wall clock is off at the start, and goes wrong.
+      breaks: rate of messages that break off.
       leaves_late: rate of messages that take seconds, and so arrive behind later ones.
     """
 
@@ -43,6 +46,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
     think_s: float
     loss: float
     duplicates: float
+    breaks: float
     leaves_late: float
     delay_s: float
     commit_s: float
@@ -72,6 +76,7 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
         think_s=rng.choice([0.3, 0.6, 1.2]),
         loss=0.0 if is_calm else rng.choice([0.0, 0.02, 0.1, 0.3]),
         duplicates=0.0 if is_calm else rng.choice([0.0, 0.05, 0.3]),
+        breaks=0.0 if is_calm else rng.choice([0.0, 0.0, 0.03]),
         leaves_late=0.0 if is_calm else rng.choice([0.0, 0.02, 0.1]),
         delay_s=rng.choice([0.0005, 0.005, 0.05]),
         commit_s=rng.choice([0.0002, 0.002, 0.02]),

@@ -16,7 +16,7 @@ from tests.sim.scheduler import run_seeded
 from tests.sim.swarm import Swarm, roll
 from tests.sim.trace import Trace
 
-CALM = msgspec.structs.replace(roll(1), loss=0.0, duplicates=0.0, leaves_late=0.0, delay_s=0.01)
+CALM = msgspec.structs.replace(roll(1), loss=0.0, breaks=0.0, duplicates=0.0, leaves_late=0.0, delay_s=0.01)
 SLOW = "/slow"
 WORK_S = 2.0
 
@@ -112,6 +112,16 @@ def test_losses_come_at_their_rate_until_the_weather_is_fine() -> None:
         assert all([await network.travel("n1", "n0") for _ in range(50)])
 
     tell(story, msgspec.structs.replace(CALM, loss=0.3))
+
+
+def test_a_message_may_break_off() -> None:
+    async def story(network: Network, server: Server, http: httpx.AsyncClient) -> None:
+        lengths = {len((await http.post("http://n0/x", content=b"hello")).content) for _ in range(50)}
+        assert lengths == {0, 1, 2, 3}      # it broke off twice
+        network.is_calm = True
+        assert (await http.post("http://n0/x", content=b"hello")).content == b"hello"
+
+    tell(story, msgspec.structs.replace(CALM, breaks=1.0))
 
 
 def test_a_message_may_arrive_twice() -> None:

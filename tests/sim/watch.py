@@ -30,7 +30,7 @@ class Violation(Struct, frozen=True):
 
     Attributes:
       check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness,
-        fork, journal.
+        fork, session, outcome, journal.
     """
 
     check: str

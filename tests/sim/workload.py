@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 import httpx
 import msgspec
@@ -23,6 +23,7 @@ TITLES: Final = ("one", "two", "three", "four", "five", "six")
 RELATIONS: Final = ("related_to", "contradicts", "supersedes", "derived_from")
 KNOWN_MAX: Final = 60
 HOT: Final = 6
+READ_OWN: Final = 0.2
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -218,6 +219,18 @@ class Acts:
         return Ask(method="POST", path="/resolve", body={"winner": self._id(), "loser": self._id()})
 
 
+class Ears(Protocol):
+    """Who is told at once what clients are told."""
+
+    def on_ack(self, deed: Deed) -> None:
+        """A deed was acknowledged."""
+        ...
+
+    def on_read(self, node: str, version: str) -> None:
+        """A node answered a reader who had seen this version."""
+        ...
+
+
 class Clients:
     """Everybody who uses the mesh, and what they were told.
 
@@ -226,12 +239,12 @@ class Clients:
     """
 
     def __init__(
-        self, swarm: Swarm, network: Network, trace: Trace, names: list[str], on_ack: Callable[[Deed], None]
+        self, swarm: Swarm, network: Network, trace: Trace, names: list[str], ears: Ears
     ) -> None:
         self.deeds: list[Deed] = []
         self.known = Known()
         self._swarm, self._network, self._trace, self._names = swarm, network, trace, names
-        self._on_ack = on_ack
+        self._ears = ears
 
     async def work(self, number: int, until: float) -> None:
         """Be one client until a moment, and finish what is begun."""
@@ -261,7 +274,8 @@ class Clients:
             self._trace.note("told", deed.number, deed.kind, at, attempt.status, attempt.answer.get("code", ""))
             if attempt.outcome is Outcome.DONE:
                 self.known.learn(deed, attempt.answer)
-                self._on_ack(deed)
+                self._ears.on_ack(deed)
+                await self._read_own(http, rng, attempt.answer)
                 break
             if 400 <= attempt.status < 500:
                 break
@@ -269,6 +283,22 @@ class Clients:
             if rng.random() < 0.6:
                 at = rng.choice(self._names)
         return at
+
+    async def _read_own(self, http: httpx.AsyncClient, rng: random.Random, answer: Mapping[str, object]) -> None:
+        """Now and then, ask any node for something that is as new as what this client just did."""
+        version, at = answer.get("version"), rng.choice(self._names)
+        if not isinstance(version, str) or rng.random() > READ_OWN:
+            return
+        try:
+            with trio.move_on_after(8):
+                response = await http.get(
+                    f"http://{at}/api/v1/memories", params={"limit": "1"}, headers={"X-Min-Version": version}
+                )
+                self._trace.note("read", at, response.status_code)
+                if response.status_code == httpx.codes.OK:
+                    self._ears.on_read(at, version)
+        except httpx.TransportError:
+            return
 
     async def _attempt(
         self, http: httpx.AsyncClient, deed: Deed, ask: Ask, at: str, agent: str, *, patience_s: float

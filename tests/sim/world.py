@@ -16,7 +16,7 @@ from aimem.model import Hlc, instant_of
 from aimem.ports import Connection
 from tests.nodes import START
 from tests.sim import checks
-from tests.sim.history import Deed, Outcome
+from tests.sim.history import Deed, Outcome, dots_of, read_answer
 from tests.sim.journal import is_of_the_world, read_journals
 from tests.sim.machine import Machine, Process
 from tests.sim.nemesis import Nemesis
@@ -29,6 +29,10 @@ from tests.sim.workload import Clients
 
 CONVERGE_S = 90.0
 LOOK_S = 2.0
+PEERS_KNOW_S = 17.0
+"""After so long without a write or a fault each node has heard from each peer what it knows (an exchange that began
+in bad weather ends after ten seconds, and the next one is due after five)."""
+OUTCOMES_MAX = 8
 OWN_LABELS = frozenset({"gc", "extend", "stream"})
 """Labels of ops that nodes write of themselves, asked by nobody."""
 FAST_FOLDER = Path("/dev/shm")
@@ -71,15 +75,21 @@ class World:
                 name, swarm, folder / name, trace, self.watcher.look, self._open_network, tuple(names)
             )
             self.machines[name].on_end = partial(self._look_at_end, name)
-        self.clients = Clients(swarm, self.network, trace, names, self._look_at_ack)
+            self.machines[name].on_loss = partial(self.watcher.joined, name)
+        self.clients = Clients(swarm, self.network, trace, names, self)
         self.nemesis = Nemesis(swarm, self.machines, self.network, trace)
         self.converged_s = -1.0
 
     def _open_network(self, process: Process) -> httpx.AsyncBaseTransport:
         return self.network.transport(process.name, process)
 
-    def _look_at_ack(self, deed: Deed) -> None:
+    def on_ack(self, deed: Deed) -> None:
+        """Somebody was told that something is done."""
         checks.check_quorum(deed, self.watcher, self.swarm.quorum)
+
+    def on_read(self, node: str, version: str) -> None:
+        """Somebody who had seen a version was answered by a node."""
+        checks.check_session(node, version, self.watcher)
 
     def _look_at_end(self, name: str, error: BaseException) -> None:
         if not is_of_the_world(error):
@@ -140,6 +150,7 @@ class World:
         await self._wait_quiet()
         if await self._converge(nursery):
             self._check_all()
+            await self._ask_outcomes()
             await self._replay()
 
     async def _converge(self, nursery: trio.Nursery) -> bool:
@@ -196,19 +207,34 @@ class World:
             if machine.running is not None:
                 watcher.look_at_dead(machine.running)
 
+    async def _ask_outcomes(self) -> None:
+        """Whoever could not be told what became of a write can ask any node by now."""
+        rng = self.swarm.rng("outcomes")
+        open_dots = [dot for deed in self.clients.deeds for at in deed.attempts if at.status == 503
+                     for dot in dots_of(at.answer) if self.watcher.holders(dot)]
+        if open_dots:
+            await trio.sleep(PEERS_KNOW_S)
+        async with httpx.AsyncClient(transport=self.network.transport("c calm"), timeout=None) as http:
+            for dot in rng.sample(open_dots, min(len(open_dots), OUTCOMES_MAX)):
+                name = rng.choice(sorted(self.machines))
+                answer = read_answer((await http.get(f"http://{name}/api/v1/writes/{dot}")).content)
+                checks.check_outcome(name, answer, self.swarm.nodes, self.watcher)
+
     async def _replay(self) -> None:
         """Send what nodes sent each other once more, in any order: nothing may change."""
         kept = list(self.network.kept)
         self.swarm.rng("replay").shuffle(kept)
-        known = set(self.watcher.written)
+        known = {dot for dot in self.watcher.written if self.watcher.holders(dot)}    # others were lost with a disk
+        before = set(self.watcher.written)
         lengths = {name: checks.length_of(conn) for name, conn in self.nodes().items()}
         async with trio.open_nursery() as senders:
             for parcel in kept:
                 senders.start_soon(self._send_again, parcel)
         await trio.sleep(3.0)
         fresh = [written for dot, written in self.watcher.written.items() if dot not in known]
-        if any(written.op.kind not in OWN_LABELS for written in fresh):
-            self.watcher.find("idempotence", f"{len(kept)} old messages came again and made {fresh[0].op.kind}")
+        for written in fresh:
+            if written.op.kind not in OWN_LABELS and written.op.dot not in before:
+                self.watcher.find("idempotence", f"{len(kept)} old messages came again and made {written.op.kind}")
         for name, conn in self.nodes().items():
             self.watcher.checks += 1
             if checks.length_of(conn) > lengths.get(name, 0) + len(fresh):
