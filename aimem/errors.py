@@ -49,10 +49,13 @@ class Code(StrEnum):
     OPERATOR_REQUIRED = "operator_required"
     IDENTITY_MISMATCH = "identity_mismatch"
     OUTSIDE_HOME = "outside_home"
+    # Refinements of QuotaExceeded.
+    RATE_LIMITED = "rate_limited"
     # Refinements of Conflict.
     NAME_TAKEN = "name_taken"
     ID_TAKEN = "id_taken"
     KEY_ENDED = "key_ended"
+    AUDIT_DAMAGED = "audit_damaged"
     LOCKS_OUT = "locks_out"
     IS_STANDARD = "is_standard"
     # Refinements of Unavailable.
@@ -63,6 +66,7 @@ class Code(StrEnum):
     SHUTTING_DOWN = "shutting_down"
     QUORUM_NOT_MET = "quorum_not_met"
     OVERLOADED = "overloaded"
+    WRITER_BUSY = "writer_busy"
     EMBEDDER_UNAVAILABLE = "embedder_unavailable"
     NEEDS_LLM = "needs_llm"
     LLM_ANSWER_UNUSABLE = "llm_answer_unusable"

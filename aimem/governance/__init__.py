@@ -9,16 +9,20 @@ from aimem.governance.decide import Allow, Ask, Decision, Deny, Ruling, decide
 from aimem.governance.keyring import Keyring
 from aimem.governance.lockout import Electorate, cautions, lasts, lockouts
 from aimem.governance.policies import PARENTS_MAX, approver_text, chain, dump_policy, lineage, parse_policy
+from aimem.governance.quotas import Buckets, Held, Rate
 
 __all__ = [
     "PARENTS_MAX",
     "Act",
     "Allow",
     "Ask",
+    "Buckets",
     "Decision",
     "Deny",
     "Electorate",
+    "Held",
     "Keyring",
+    "Rate",
     "Ruling",
     "acts_of",
     "approver_text",

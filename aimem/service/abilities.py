@@ -64,8 +64,9 @@ async def capabilities(node: Node) -> Capabilities:
     )
 
 
-def _limits(node: Node) -> dict[str, int]:
+def _limits(node: Node) -> dict[str, int | float]:
     return {
+        **_limits_of_agents(node),
         "body_bytes": node.policy.body_max_bytes,
         "content_bytes": rules.CONTENT_MAX_BYTES,
         "title_chars": rules.TITLE_MAX_CHARS,
@@ -82,6 +83,16 @@ async def _hooks(node: Node, *, thinks: bool) -> dict[str, object]:
         "by_event": await node.store.read(subscriptions.count_by_event),
         "autonomous": thinks and node.policy.autonomous_hooks,
     }
+
+
+def _limits_of_agents(node: Node) -> dict[str, int | float]:
+    """What one agent may ask for and keep; nothing of what is not limited."""
+    given = node.limiter.limits
+    found = {
+        "agent_requests_per_sec": given.requests_per_s, "agent_writes_per_min": given.writes_per_min,
+        "agent_memories": given.memories, "agent_content_bytes": given.content_bytes,
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 async def _compaction(node: Node) -> dict[str, object]:

@@ -9,9 +9,9 @@ from typing import Final, Self
 import trio
 
 from aimem.errors import InvalidRequest
-from aimem.model import Event, EventName, Ground, Principal, Role, event_for, rules
+from aimem.model import Event, EventName, Ground, Principal, event_for, rules
 from aimem.service.happenings import READERS_MAX
-from aimem.service.keyring import keyring
+from aimem.service.keyring import is_still_admitted
 from aimem.service.node import Node
 from aimem.store import KINDS, LINK, MEMORY, Transaction, events
 from aimem.wire import EventOut, EventsQuery, ResetOut, event_id, event_out
@@ -62,6 +62,8 @@ class Follower:
     async def take(self) -> tuple[Told, ...] | None:
         """What the reader is to be told next; nothing, if nothing happened for 15 s. None: the stream ends here.
 
+        It ends at shutdown, and as soon as its key does, or keys are asked for and it came without one.
+
         Raises: Unavailable.
         """
         self._given_at = None
@@ -77,9 +79,7 @@ class Follower:
                 return (reset,)
         no = self._no or 0
         with trio.move_on_after(HEARTBEAT_S):
-            while self._may_go_on():
-                if not await self._is_let_in():
-                    return None
+            while self._may_go_on() and await is_still_admitted(self._node, self._who):
                 page = happenings.after(no, PAGE)
                 if page is None:
                     page = await self._node.store.read(events.after, no, PAGE)
@@ -93,19 +93,12 @@ class Follower:
                     await trio.lowlevel.checkpoint()
                 else:
                     await happenings.wait_beyond(no)
-        return () if self._may_go_on() else None
+        return () if self._may_go_on() and await is_still_admitted(self._node, self._who) else None
 
     def _may_go_on(self) -> bool:
         happenings = self._node.happenings
         # Several may have passed the look for room at once; the last of them leave again.
         return not happenings.is_closed and happenings.reader_count <= READERS_MAX
-
-    async def _is_let_in(self) -> bool:
-        """Whether the reader's credential still counts: a revoked key makes an event, which wakes all readers."""
-        ring = await keyring(self._node)
-        if self._who.key_id is not None:
-            return ring.is_valid(self._who.key_id, self._node.clock.now())
-        return not (ring.is_closed and self._who.role is Role.OPEN)
 
     async def _begin(self) -> ResetOut | None:
         held = await self._node.store.read(events.bounds)

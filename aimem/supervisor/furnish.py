@@ -20,6 +20,7 @@ from aimem.ports import Embedder
 from aimem.replication import merge_entry
 from aimem.search import Recaller
 from aimem.service import (
+    Limiter,
     Node,
     Policy,
     Sample,
@@ -75,7 +76,7 @@ async def _furnish(
     recaller = Recaller(threads=ports.threads, embedder=None, reason=reason, folder=vectors)
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
-        policy=_policy(config, extent), language=_language(config, ports),
+        policy=_policy(config, extent), language=_language(config, ports), limiter=Limiter(config.limits),
     )
     children = [
         Child(name="refusals", run=partial(run_refusals, node), on_failure=OnFailure.RESTART),
@@ -171,13 +172,14 @@ def _sender(config: Config, ports: Ports) -> Sender:
 def _policy(config: Config, extent: Extent) -> Policy:
     return Policy(
         lifetimes=config.lifetimes, archive_on_gc=config.curator.archive_on_gc,
-        archive_max_days=config.curator.archive_max_days,
+        archive_max_days=config.curator.archive_max_days, audit_keep_days=config.audit.keep_days,
         scoring=config.search.scoring,
         events_count=config.events.keep_count, events_days=config.events.keep_days,
         webhooks_private=config.events.private_webhooks,
         open_access=config.api.api_key is None, body_max_bytes=config.api.body_max_bytes, tier=config.search.tier.value,
         autonomous_hooks=extent.curates and config.language is not None and config.language.hooks,
         curator_interval_s=config.curator.cycle_interval_s if extent.curates else None,
+        pending_expiry_s=config.governance.pending_expiry_s,
     )
 
 

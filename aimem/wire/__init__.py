@@ -16,6 +16,17 @@ from aimem.wire.agentkeys import (
     key_out,
 )
 from aimem.wire.agents import AgentOut, AgentRequest, AgentsOut, AgentsQuery, Registered, agent_out
+from aimem.wire.audit import (
+    AuditCheckpoint,
+    AuditDamage,
+    AuditPage,
+    AuditPruned,
+    AuditPruneQuery,
+    AuditQuery,
+    AuditRowOut,
+    AuditVerified,
+    AuditVerifyQuery,
+)
 from aimem.wire.bench import BenchRate, BenchRecord, BenchRegression, BenchReport, BenchRequest, BenchResult, BenchSize
 from aimem.wire.bulk import BulkAnswer, BulkMemories, BulkRequest, BulkResult
 from aimem.wire.codec import decode_body, encode, to_builtins
@@ -201,6 +212,15 @@ __all__ = [
     "ArchivedOut",
     "ArchivedPage",
     "ArmScore",
+    "AuditCheckpoint",
+    "AuditDamage",
+    "AuditPage",
+    "AuditPruneQuery",
+    "AuditPruned",
+    "AuditQuery",
+    "AuditRowOut",
+    "AuditVerified",
+    "AuditVerifyQuery",
     "AutoConsolidateRequest",
     "AutoConsolidated",
     "AutoTagged",

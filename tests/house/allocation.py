@@ -87,7 +87,7 @@ VERBS: Final = {
     "export status",
     "recall": "bench reindex",
     "surface": "forget resolve consolidate auto-consolidate completions man agents shell mine curator sync",
-    "governance": "pending audit",
+    "governance": "pending",
     "mesh": "sync-daemon mesh pki demo",
     "service": "backup restore verify doctor",
     "console": "console",
@@ -120,6 +120,9 @@ OUR_ROUTES: Final = {
     ("POST", "/api/v1/agents/keys/{key_id}/rotate"): "the verb agents key rotate",
     ("POST", "/api/v1/inbox/read"): "there was no way to mark a message as read",
     ("DELETE", "/api/v1/inbox/{message_id}"): "the recipient alone may delete a message",
+    ("GET", "/api/v1/audit"): "the verb audit list",
+    ("GET", "/api/v1/audit/verify"): "the verb audit verify",
+    ("DELETE", "/api/v1/audit"): "the verb audit prune",
 }
 OUR_VERBS: Final = {
     "namespace": "what holds in a namespace could be set over HTTP and MCP only",
@@ -127,4 +130,5 @@ OUR_VERBS: Final = {
     "notify": "messages could not be sent from the command line",
     "inbox": "nor read there",
     "help": "people try it",
+    "audit": "who did what here, and whether that is still as it was written",
 }

@@ -40,6 +40,7 @@ async def test_by_words_alone_a_node_claims_nothing_else(node: Node) -> None:
     assert true_of(answer) == {"keyword_search"}
     assert answer["models"] == {"embedding": "none", "embedding_dim": 0, "llm": "none", "cross_encoder": "none"}
     assert answer["limits"]["content_bytes"] == 65_536
+    assert "agent_memories" not in answer["limits"]
 
 
 async def test_a_model_in_this_process_brings_meaning_and_its_name(tmp_path: Path) -> None:
