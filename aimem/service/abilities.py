@@ -76,15 +76,6 @@ def _limits(node: Node) -> dict[str, int | float]:
     }
 
 
-async def _hooks(node: Node, *, thinks: bool) -> dict[str, object]:
-    """Who is told of what by webhooks, and whether the language model looks at new memories."""
-    return {
-        "registered_count": (await node.store.read(subscriptions.count, None))[0],
-        "by_event": await node.store.read(subscriptions.count_by_event),
-        "autonomous": thinks and node.policy.autonomous_hooks,
-    }
-
-
 def _limits_of_agents(node: Node) -> dict[str, int | float]:
     """What one agent may ask for and keep; nothing of what is not limited."""
     given = node.limiter.limits
@@ -93,6 +84,15 @@ def _limits_of_agents(node: Node) -> dict[str, int | float]:
         "agent_memories": given.memories, "agent_content_bytes": given.content_bytes,
     }
     return {name: value for name, value in found.items() if value is not None}
+
+
+async def _hooks(node: Node, *, thinks: bool) -> dict[str, object]:
+    """Who is told of what by webhooks, and whether the language model looks at new memories."""
+    return {
+        "registered_count": (await node.store.read(subscriptions.count, None))[0],
+        "by_event": await node.store.read(subscriptions.count_by_event),
+        "autonomous": thinks and node.policy.autonomous_hooks,
+    }
 
 
 async def _compaction(node: Node) -> dict[str, object]:

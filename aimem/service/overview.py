@@ -90,9 +90,7 @@ async def status(node: Node, who: Principal) -> NodeStatus:
     require_operator(who, "reading the metrics")
     found = await node.store.read(statistics.counts, visible_to(SYSTEM), node.clock.now())
     backlog = await node.store.read(embeddings.count_backlog)
-    subscribed, _ = await node.store.read(subscriptions.count, None)
-    waiting, dead = await node.store.read(deliveries.totals)
-    by_tier = dict(found.by_tier)
+    by_tier, touches = dict(found.by_tier), node.touches[0].statistics()
     samples = [
         _gauge("ai_memory_memories", "Live memories.", by_tier.get(tier.value, 0), tier=tier.value) for tier in Tier
     ]
@@ -107,22 +105,15 @@ async def status(node: Node, who: Principal) -> NodeStatus:
         _gauge("ai_memory_embedding_backlog", "Live memories that wait for their vectors.", backlog),
         _gauge("ai_memory_index_chunks", "Vectors in the index.", node.recaller.chunk_count),
         _gauge("ai_memory_write_queue", "Writes that wait for their group.", node.store.queued_count),
-        _gauge(
-            "ai_memory_touch_queue",
-            "Recalls whose touch is not written yet.",
-            node.touches[0].statistics().current_buffer_used,
-        ),
+        _gauge("ai_memory_touch_queue", "Recalls whose touch is not written yet.", touches.current_buffer_used),
         _gauge("ai_memory_audit_queue", "Audit rows that wait for the store.", node.refusals.unwritten_count),
-        _gauge("ai_memory_subscriptions_active", "Subscriptions.", subscribed),
-        _gauge("ai_memory_webhook_waiting", "Deliveries that wait to be sent.", waiting),
-        _gauge("ai_memory_webhook_dead", "Deliveries that were given up.", dead),
         _gauge("ai_memory_write_wait_seconds", "How long a write would wait, as estimated.", node.store.write_wait_s),
         _gauge("ai_memory_limited_agents", "Agents whose rates are known now.", node.limiter.agents_count),
-        _gauge("ai_memory_event_readers", "Readers that follow the events.", node.happenings.reader_count),
         _gauge(
             "ai_memory_semantic", "1 if recall uses vectors, 0 if it is by keyword.", node.recaller.mode != "keyword"
         ),
     ]
+    samples += await _gauges_of_events(node)
     more = [sample for source in node.figures for sample in source()]
     samples += [
         Sample(
@@ -132,6 +123,17 @@ async def status(node: Node, who: Principal) -> NodeStatus:
         for limit, count in node.limiter.refused.items()
     ]
     return NodeStatus(samples=(*samples, *_counters(node), *language_samples(node), *more))
+
+
+async def _gauges_of_events(node: Node) -> list[Sample]:
+    subscribed, _ = await node.store.read(subscriptions.count, None)
+    waiting, dead = await node.store.read(deliveries.totals)
+    return [
+        _gauge("ai_memory_event_readers", "Readers that follow the events.", node.happenings.reader_count),
+        _gauge("ai_memory_subscriptions_active", "Subscriptions.", subscribed),
+        _gauge("ai_memory_webhook_waiting", "Deliveries that wait to be sent.", waiting),
+        _gauge("ai_memory_webhook_dead", "Deliveries that were given up.", dead),
+    ]
 
 
 def _counters(node: Node) -> list[Sample]:

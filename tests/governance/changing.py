@@ -170,8 +170,8 @@ UNJUDGED: Final[Mapping[str, str]] = {
     "mark_read": "an inbox is its recipient's own",
     "delete_message": "as mark_read",
     **dict.fromkeys(("add_key", "rotate_key", "revoke_key", "revoke_keys"), "keys are made and ended by operators"),
-    **dict.fromkeys(("subscribe", "unsubscribe", "unsubscribe_one", "redeliver"),
-                    "a subscription is changed by whoever made it, see tests/service/test_subscriptions.py"),
+    "subscribe": "policies have no level for subscriptions: they show what their maker may see, and are its own",
+    **dict.fromkeys(("unsubscribe", "unsubscribe_one", "redeliver"), "a subscription is its maker's own"),
     "prune_audit": "the audit is an operator's; what goes from it leaves a checkpoint",
 }
 """Route -> why no policy judges what it does, or where else that is tested."""
