@@ -45,9 +45,13 @@ class Code(StrEnum):
     OPERATOR_REQUIRED = "operator_required"
     IDENTITY_MISMATCH = "identity_mismatch"
     OUTSIDE_HOME = "outside_home"
+    NOT_ENTITLED = "not_entitled"
+    OWN_ACTION = "own_action"
     # Refinements of Conflict.
     NAME_TAKEN = "name_taken"
     ID_TAKEN = "id_taken"
+    ALREADY_DECIDED = "already_decided"
+    PENDING_EXPIRED = "pending_expired"
     # Refinements of Unavailable.
     STORAGE_FULL = "storage_full"
     STORAGE_READ_ONLY = "storage_read_only"

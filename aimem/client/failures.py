@@ -33,8 +33,9 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
     Denied: (
         Code.RESERVED_NAMESPACE, Code.FOREIGN_HOST, Code.FOREIGN_ORIGIN, Code.INSECURE_BIND,
         Code.DENIED_BY_POLICY, Code.OPERATOR_REQUIRED, Code.IDENTITY_MISMATCH, Code.OUTSIDE_HOME,
+        Code.NOT_ENTITLED, Code.OWN_ACTION,
     ),
-    Conflict: (Code.NAME_TAKEN, Code.ID_TAKEN),
+    Conflict: (Code.NAME_TAKEN, Code.ID_TAKEN, Code.ALREADY_DECIDED, Code.PENDING_EXPIRED),
     Unavailable: (
         Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.DATABASE_BUSY, Code.DEADLINE_EXCEEDED, Code.SHUTTING_DOWN,
         Code.QUORUM_NOT_MET, Code.OVERLOADED, Code.EMBEDDER_UNAVAILABLE, Code.NEEDS_LLM, Code.LLM_ANSWER_UNUSABLE,

@@ -5,20 +5,42 @@ inside the write's transaction and hand them in.
 """
 
 from aimem.governance.acts import Act, acts_of
+from aimem.governance.approval import (
+    APPROVE,
+    REJECT,
+    Question,
+    Standing,
+    approver_of,
+    is_entitled,
+    quorum_of,
+    stand,
+    vote_key,
+    voter_key,
+)
 from aimem.governance.decide import Allow, Ask, Decision, Deny, Ruling, decide
 from aimem.governance.policies import approver_text, chain, dump_policy, parse_policy
 
 __all__ = [
+    "APPROVE",
+    "REJECT",
     "Act",
     "Allow",
     "Ask",
     "Decision",
     "Deny",
+    "Question",
     "Ruling",
+    "Standing",
     "acts_of",
+    "approver_of",
     "approver_text",
     "chain",
     "decide",
     "dump_policy",
+    "is_entitled",
     "parse_policy",
+    "quorum_of",
+    "stand",
+    "vote_key",
+    "voter_key",
 ]

@@ -6,6 +6,7 @@ hand it plain functions, replication hands it the fold's rule.
 
 from aimem.store import (
     agents,
+    approvals,
     audit,
     curation,
     duplicates,
@@ -89,6 +90,7 @@ __all__ = [
     "Wrote",
     "agents",
     "alias_key_text",
+    "approvals",
     "audit",
     "curation",
     "digest",
