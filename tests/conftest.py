@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import os
 import sys
@@ -18,6 +19,9 @@ STAGES_APART = frozenset({"bench", "quality", "sim"})
 """Folders that `.ci/run` runs as stages of their own."""
 STAGES_DEEPER = frozenset({"campaign"})
 """Folders that a plain run takes in brief and `.ci/run`, which names them, as a whole (tests/campaign/conftest.py)."""
+
+WORKERS = 2
+"""A plain run takes so many processes: two cores are what it has at least, and more of them wait for the disk."""
 
 LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost", ""})
 
@@ -41,6 +45,18 @@ def _refuse_network(event: str, args: tuple[object, ...]) -> None:
 
 
 sys.addaudithook(_refuse_network)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Share a plain run, the one that takes minutes, among processes. Whoever names files or options gets one."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        return
+    plain = {"-q", "-v"}
+    if set(config.invocation_params.args) <= plain | {arg for arg in config.invocation_params.args if "=" in arg}:
+        config.option.numprocesses, config.option.dist = WORKERS, "load"
+        # Workers must collect the same tests in the same order, also where parameters come from sets.
+        os.environ.setdefault("PYTHONHASHSEED", "0")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
@@ -75,6 +91,23 @@ def own_home(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
     for name in ("CONFIG", "DATA", "STATE", "CACHE"):
         monkeypatch.setenv(f"XDG_{name}_HOME", str(home / name.lower()))
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def quiet_machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A test that asserts a time runs while no other process of the run tests anything."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        yield
+        return
+    shared = tmp_path_factory.getbasetemp().parent
+    alone = request.node.get_closest_marker("timing") is not None
+    with (shared / "turnstile").open("w") as turnstile, (shared / "running").open("w") as running:
+        # Whoever wants to be alone holds the turnstile, so that nobody new begins while it waits.
+        fcntl.flock(turnstile, fcntl.LOCK_EX)
+        fcntl.flock(running, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        if not alone:
+            fcntl.flock(turnstile, fcntl.LOCK_UN)
+        yield
 
 
 @pytest.fixture
