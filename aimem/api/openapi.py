@@ -58,11 +58,16 @@ PARAMETERS: Final[dict[str, str]] = {
     "namespaces.namespace": "Answer the standard of this namespace instead of the list.",
     "offset": "Skip this many.",
     "older_than_days": "Purge what was archived longer ago than this.",
+    "list_pending.action": "Only this: store, delete, promote or policy.",
+    "list_pending.namespace": "Only this namespace and those below it.",
     "pattern": "Only memories that hold at least one of these words.",
+    "pending_id": "Id of a pending action.",
     "prefix": "Only the tree below this namespace; a slash at its end is read over.",
     "q": "Words that must all occur.",
+    "requested_by": "Only what this agent asked for.",
     "since": "Only what was created, or began, at or after this moment (RFC 3339).",
     "source_id": "Id of the memory that the links begin at.",
+    "status": "Only those that stand so: pending, approved, rejected, expired or failed.",
     "tags": "Only memories with this tag.",
     "tier": "Only memories of this tier: short, mid or long.",
     "touch": "Whether recalled memories count as accessed, which extends their life.",
@@ -167,7 +172,9 @@ def _headers(route: Route) -> list[dict[str, object]]:
         # Printable ASCII; blanks at the ends are no part of a header's value.
         "schema": {
             "type": "string", "minLength": 1, "maxLength": rules.IDEMPOTENCY_KEY_MAX_BYTES,
-            "pattern": "^[!-~]([ -~]*[!-~])?$",
+            "list_pending.action": "Only this: store, delete, promote or policy.",
+    "list_pending.namespace": "Only this namespace and those below it.",
+    "pattern": "^[!-~]([ -~]*[!-~])?$",
         },
         "description": "The client's name for this request: sent again with it, the request is done at most once.",
     }

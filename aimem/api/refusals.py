@@ -85,6 +85,9 @@ def refusal(error: AimemError, *, headers: tuple[tuple[str, str], ...] = ()) -> 
     """
     status = status_of(error)
     body: dict[str, object] = {"error": error.message, "code": error.code}
+    if error.family is Code.APPROVAL_REQUIRED:
+        # What is queued is no refusal: the body is v0.6.3's, whose clients look at `status`.
+        body = {"message": error.message, "code": error.code}
     if error.field is not None:
         body["field"] = error.field
     if status == 500:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aimem.client.agents import AgentCalls
+from aimem.client.approvals import ApprovalCalls
 from aimem.client.contradictions import ContradictionCalls
 from aimem.client.curation import CurationCalls
 from aimem.client.duplicates import DuplicateCalls
@@ -17,6 +18,7 @@ from aimem.client.upkeep import UpkeepCalls
 
 class Client(
     AgentCalls,
+    ApprovalCalls,
     MemoryCalls,
     ThinkingCalls,
     GraphCalls,

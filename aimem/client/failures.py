@@ -91,6 +91,6 @@ def pending_of_answer(body: bytes) -> ApprovalRequired:
         answer = msgspec.json.decode(body, type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         answer = {}
-    reason = answer.get("reason")
+    reason = answer.get("message", answer.get("reason"))
     details: dict[str, Any] = {name: value for name, value in answer.items() if name not in _OWN_FIELDS}
     return ApprovalRequired(reason if isinstance(reason, str) else "governance requires approval", **details)

@@ -1,4 +1,4 @@
-"""Where a pending action stands, and what its home has to write: a pure function of the votes, the policy and the clock.
+"""Where a pending action stands, and what its home has to write: pure, of the votes, the policy and the clock.
 
 Votes are data and never decide by themselves: only the node that queued an action writes its outcome. Every node that
 knows the same ops says the same of it.

@@ -6,12 +6,15 @@ line), hold SQL, or own a deadline.
 
 from aimem.service.abilities import capabilities
 from aimem.service.agents import list_agents, register_agent, remove_agent
+from aimem.service.approvals import approve_pending, comment_pending, reject_pending
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
+from aimem.service.asking import ask_again
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.bulk import remember_many
 from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
 from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
+from aimem.service.docket import get_pending, list_pending
 from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
 from aimem.service.entities import entity_by_alias, register_entity
@@ -42,6 +45,7 @@ from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
 from aimem.service.session import start_session
+from aimem.service.settling import run_approvals, settle_due
 from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
     expand_query,
@@ -62,14 +66,17 @@ __all__ = [
     "Once",
     "Policy",
     "Sample",
+    "approve_pending",
     "archive",
     "archive_stats",
+    "ask_again",
     "auto_consolidate",
     "auto_tag",
     "begin_cycle",
     "capabilities",
     "check_duplicate",
     "collect",
+    "comment_pending",
     "consolidate",
     "contradictions",
     "curate",
@@ -85,6 +92,7 @@ __all__ = [
     "export",
     "forget",
     "get",
+    "get_pending",
     "get_taxonomy",
     "health",
     "import_memories",
@@ -100,6 +108,7 @@ __all__ = [
     "list_agents",
     "list_archive",
     "list_memories",
+    "list_pending",
     "look_for_language",
     "mark_read",
     "namespaces",
@@ -113,12 +122,14 @@ __all__ = [
     "register_agent",
     "register_entity",
     "reindex",
+    "reject_pending",
     "remember",
     "remember_many",
     "remove_agent",
     "resolve",
     "restore",
     "roll_back",
+    "run_approvals",
     "run_cycle",
     "run_hooks",
     "run_indexer",
@@ -127,6 +138,7 @@ __all__ = [
     "run_touches",
     "run_words",
     "search",
+    "settle_due",
     "settle_words",
     "standard_of",
     "standards_for",

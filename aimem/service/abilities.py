@@ -12,6 +12,7 @@ from aimem.model import SYSTEM, rules
 from aimem.service.curation import curation_reports
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node
 from aimem.service.thinking import is_thinking, language_warnings
+from aimem.store import approvals
 from aimem.wire import Capabilities, ReportsQuery, to_builtins
 
 RUN_FIGURES: Final = ("memories_scanned", "operations_attempted", "autonomy")
@@ -50,7 +51,10 @@ async def capabilities(node: Node) -> Capabilities:
         permissions={"mode": "open" if node.policy.open_access else "api_key", "active_rules": 0, "rule_summary": []},
         hooks={"registered_count": 0, "by_event": {}, "autonomous": thinks and node.policy.autonomous_hooks},
         compaction=await _compaction(node),
-        approval={"subscribers": 0, "pending_requests": 0, "default_timeout_seconds": None},
+        approval={
+            "subscribers": 0, "pending_requests": await node.store.read(approvals.count_open, node.clock.now()),
+            "default_timeout_seconds": int(node.policy.pending_expiry_s),
+        },
         transcripts={"enabled": False, "total_count": 0, "total_size_mb": 0},
         compatible_with=COMPATIBLE_WITH,
         limits=_limits(node),

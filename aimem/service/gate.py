@@ -65,6 +65,7 @@ class Gate:
         self._rulings: dict[str, Ruling | None] = {}
         self._has_policy: bool | None = None
         self._is_registered: bool | None = None
+        self._refused: Denied | None = None
 
     def is_governed(self, transaction: Transaction) -> bool:
         """Whether any policy could make an op wait or be refused."""
@@ -114,7 +115,10 @@ class Gate:
         self.rows.append(self._row(transaction.now, label, ALLOWED, namespace, target, str(dot), 1))
 
     def refuse(self, now: Instant, error: Denied) -> None:
-        """Keep for the audit that something was refused."""
+        """Keep for the audit that something was refused, once."""
+        if error is self._refused:
+            return
+        self._refused = error
         details = error.details
         namespace, rule = details.get("namespace"), details.get("rule", error.code.value)
         target = details.get("pending_id")

@@ -27,16 +27,17 @@ from aimem.model import (
     Vote,
 )
 from aimem.ports import Connection
-from aimem.service.effects import Detail, Effect, dump_detail, effect_of
-from aimem.service.gate import Gate
+from aimem.service.effects import Detail, Effect, dump_detail, effect_of, load_detail
+from aimem.service.gate import ALLOWED, Gate
 from aimem.service.node import Node
+from aimem.service.waiting import ACTIONS
 from aimem.service.writing import load_payload, write_as
 from aimem.store import PENDING, Transaction, agents, approvals
-from aimem.store.approvals import Pending
 
 log = logging.getLogger(__name__)
 
 BATCH: Final = 100
+_VERBS: Final = {name: verb for verb, name in ACTIONS.items()}
 RETRY_S: Final = 30.0
 
 
@@ -48,14 +49,19 @@ class Case(Struct, frozen=True, kw_only=True):
       registered: of the voters, those that are registered agents.
     """
 
-    pending: Pending
+    pending: approvals.Pending
     approver: Approver | str | None
     votes: tuple[Vote, ...]
     registered: frozenset[AgentId]
     standing: Standing
 
+    @property
+    def detail(self) -> Detail:
+        """What its outcome says further; nothing while it has none."""
+        return Detail() if self.pending.outcome is None else load_detail(self.pending.outcome.detail)
 
-def case_of(conn: Connection, pending: Pending, now: Instant) -> Case:
+
+def case_of(conn: Connection, pending: approvals.Pending, now: Instant) -> Case:
     """Read what an action's approval goes by, and judge it."""
     votes, approver = approvals.votes_on(conn, pending.pending_id), approver_of(pending.policy)
     needs_names = isinstance(approver, Approver) and approver.consensus is not None
@@ -71,9 +77,14 @@ def case_of(conn: Connection, pending: Pending, now: Instant) -> Case:
     )
 
 
-def is_home(conn: Connection, node: Node, pending: Pending) -> bool:
+def is_home(conn: Connection, node: Node, pending: approvals.Pending) -> bool:
     """Whether this node decides on it."""
     return pending.home == node.store.stream or pending.home in approvals.line_of(conn, node.store.stream)
+
+
+def is_orphaned(conn: Connection, node: Node, pending: approvals.Pending) -> bool:
+    """Whether nobody is left to decide on it, as far as this node knows."""
+    return not is_home(conn, node, pending) and not approvals.is_known_stream(conn, pending.home)
 
 
 def settle(transaction: Transaction, node: Node, gate: Gate, case: Case) -> str | None:
@@ -88,6 +99,8 @@ def settle(transaction: Transaction, node: Node, gate: Gate, case: Case) -> str 
     effect, error = Effect(entries=(), memory_id=pending.memory_id), None
     if decision is PendingStatus.APPROVED:
         try:
+            if pending.asked_again_as is not None:
+                raise Conflict(f"it was asked for again as {pending.asked_again_as}, which took its place")
             effect = _effect(transaction, node, pending)
         except (Conflict, InvalidRequest) as failure:
             decision, error = PendingStatus.FAILED, failure.message
@@ -105,16 +118,24 @@ def settle(transaction: Transaction, node: Node, gate: Gate, case: Case) -> str 
         outcome = (decision.value, decided_by, now, dump_detail(detail))
         change = transaction.change(PENDING, pending.pending_id, {"outcome": outcome})
         dot = gate.write_own(transaction, "pending_decision", [change])
-    gate.tell(
-        now, "pending_decision", decision.value, pending.namespace, pending.pending_id,
-        f"{pending.policy_namespace}: {pending.action}=approve", version=str(dot),
-        detail=f"{pending.label} asked for by {pending.requested_by}, decided by {decided_by}, "
-               f"{len(entries) - 1 if detail.is_executed else 0} objects written",
-    )
+    _tell(gate, now, pending, decided_by, decision, str(dot), len(effect.entries) if detail.is_executed else 0)
     return str(dot)
 
 
-def _effect(transaction: Transaction, node: Node, pending: Pending) -> Effect:
+def _tell(
+    gate: Gate, now: Instant, pending: approvals.Pending, decided_by: AgentId, decision: PendingStatus, version: str,
+    count: int,
+) -> None:
+    """Say in the audit what was decided, who asked for it and what was done."""
+    gate.tell(
+        now, "pending_decision", ALLOWED, pending.namespace, pending.pending_id,
+        f"{pending.policy_namespace}: {_VERBS.get(pending.action, pending.action)}=approve", version=version,
+        detail=f"{decision}: {pending.label} asked for by {pending.requested_by}, decided by {decided_by}, "
+               f"objects written: {count}",
+    )
+
+
+def _effect(transaction: Transaction, node: Node, pending: approvals.Pending) -> Effect:
     try:
         ops = load_payload(pending.payload)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

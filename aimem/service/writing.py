@@ -21,6 +21,7 @@ from aimem.model import (
     Instant,
     MemoryId,
     Principal,
+    Verb,
     after,
     derived_memory_id,
     format_instant,
@@ -37,6 +38,9 @@ T = TypeVar("T")
 
 OPEN_MAX: Final = 1_000
 """Actions of one who asks that wait at the same time."""
+
+
+_VERB_OF_LABEL: Final = {"promote": Verb.PROMOTE, "delete": Verb.DELETE, "forget": Verb.DELETE, "archive": Verb.DELETE}
 
 
 class AskedAgain(Struct, frozen=True):
@@ -169,7 +173,7 @@ def queue(
       again: what it takes the place of.
     Raises: InvalidRequest if they are too much for one op; QuotaExceeded; Conflict(id_taken).
     """
-    ask, now = portion.asks[0], transaction.now
+    ask, now = _telling(portion), transaction.now
     requested_by = gate.who.agent_id if again is None else again.requested_by
     _refuse_too_much(transaction, requested_by, portion)
     pending_id = _pending_id(node, gate.who, gate.once, index)
@@ -194,6 +198,12 @@ def queue(
         memory_id=None if ask.act.target is None else MemoryId(ask.act.target), expires_at=format_instant(expires_at),
         version=str(dot),
     )
+
+
+def _telling(portion: Portion) -> Ask:
+    """Of what a job asks for, what its action is called by: a copy upwards is a promotion, a move no deletion."""
+    wanted = _VERB_OF_LABEL.get(portion.ops[0].label, Verb.WRITE)
+    return next((ask for ask in portion.asks if ask.act.verb is wanted), portion.asks[0])
 
 
 def _refuse_too_much(transaction: Transaction, requested_by: AgentId, portion: Portion) -> None:

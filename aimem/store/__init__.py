@@ -50,6 +50,7 @@ from aimem.store.kinds import (
     VOTE,
     alias_key_text,
     link_key_text,
+    load_object,
     pair_key_text,
 )
 from aimem.store.schema import SCHEMA_VERSION
@@ -110,6 +111,7 @@ __all__ = [
     "link_key_text",
     "linkage",
     "live_at",
+    "load_object",
     "matching",
     "memories",
     "messages",

@@ -53,13 +53,15 @@ _REMARKS: Final = (
 _REMARK_COUNT: Final = "SELECT count(*) FROM remarks WHERE pending_id = ? AND born IS NOT NULL"
 _PREDECESSOR: Final = "SELECT predecessor FROM stream_facts WHERE stream = ? AND born IS NOT NULL"
 _IS_KNOWN: Final = "SELECT 1 FROM stream_facts WHERE stream = ? AND born IS NOT NULL"
+_AT_OR_BELOW: Final = (
+    "(p.namespace = :namespace OR (p.namespace >= :namespace || '/' AND p.namespace < :namespace || '0'))"
+)
 # What an agent is shown: what it asked for itself, and what it is entitled to decide on.
 _SEEN_BY: Final = (
     "(p.requested_by = :seen_by OR CASE WHEN json_valid(p.policy) THEN "
     "p.policy ->> '$.approver.agent' = :seen_by OR (:is_registered AND json_type(p.policy, '$.approver.consensus') "
     "= 'integer') ELSE 0 END)"
 )
-
 
 
 class Outcome(Struct, frozen=True, kw_only=True):
@@ -144,7 +146,7 @@ def newest(conn: Connection, wanted: Wanted) -> Iterator[Pending]:
     """Actions, the latest asked for first; to be used up within the read."""
     parts, parameters = [_FROM], dict[str, SqlValue]()
     if wanted.namespace is not None:
-        parts.append("(p.namespace = :namespace OR (p.namespace >= :namespace || '/' AND p.namespace < :namespace || '0'))")
+        parts.append(_AT_OR_BELOW)
         parameters["namespace"] = wanted.namespace
     for name, value in (("requested_by", wanted.requested_by), ("action", wanted.action)):
         if value is not None:

@@ -23,6 +23,7 @@ from aimem.service import (
     Node,
     Policy,
     Sample,
+    run_approvals,
     run_hooks,
     run_indexer,
     run_language,
@@ -76,6 +77,7 @@ async def _furnish(
     )
     children = [
         Child(name="refusals", run=partial(run_refusals, node), on_failure=OnFailure.RESTART),
+        Child(name="approvals", run=partial(run_approvals, node), on_failure=OnFailure.RESTART),
         Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
         Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
     ]

@@ -45,7 +45,7 @@ class VoteOut(Struct, kw_only=True):
 
     Attributes:
       counts: whether it counts, or counted, for the decision.
-      late: whether its home decided without it.
+      late: whether the action was decided without it.
     """
 
     agent_id: str
@@ -94,7 +94,7 @@ class PendingOut(Struct, kw_only=True):
       result_id: the memory that it made or was done to.
       home: the stream that decides.
       orphaned: whether nobody knows of that stream any more.
-      asked_again_as: the action that took its place.
+      asked_again_as: the action that took its place; its own id where it could be done at once.
       payload_cut: whether texts of the payload are cut, as lists do.
     """
 
@@ -186,8 +186,9 @@ class AskedAgainOut(Struct, kw_only=True):
     """Answer to asking again.
 
     Attributes:
-      pending_id: the action that takes the place of `id`; absent if the policy of now lets it be done at once.
-      executed: whether that was done.
+      status: pending, or done if the policy of now let it be done at once.
+      pending_id: the action that takes the place of `id`; absent if nothing had to be asked.
+      executed: whether it was done.
     """
 
     asked_again: bool

@@ -18,7 +18,7 @@ NOT_IN_A_HEADER = frozenset("\r\n\0")
 
 WHILE_WRITING, WHILE_READING = 40, 1_000
 
-UNSOUND = {"roll_back": "nothing was curated"}
+UNSOUND = {"roll_back": "nothing was curated", "ask_again": "nothing has expired"}
 ITEMS_ALONE = {"remember_many"}
 """Routes that refuse single items within an answer of success."""
 

@@ -55,9 +55,9 @@ ROUTES: Final = {
     ("GET", "/api/v1/archive/stats"): "house",
     ("GET", "/api/v1/agents"): "surface",
     ("POST", "/api/v1/agents"): "surface",
-    ("GET", "/api/v1/pending"): "governance",
-    ("POST", "/api/v1/pending/{pending_id}/approve"): "governance",
-    ("POST", "/api/v1/pending/{pending_id}/reject"): "governance",
+    ("GET", "/api/v1/pending"): "approvals",
+    ("POST", "/api/v1/pending/{pending_id}/approve"): "approvals",
+    ("POST", "/api/v1/pending/{pending_id}/reject"): "approvals",
     ("POST", "/api/v1/sync/push"): "mesh",
     ("GET", "/api/v1/sync/since"): "mesh",
     ("GET", "/api/v1/capabilities"): "house",
@@ -76,8 +76,9 @@ TOOLS: Final = {
     "surface": "forget kg_timeline kg_invalidate kg_query entity_register entity_get_by_alias get_taxonomy "
     "check_duplicate consolidate expand_query auto_tag detect_contradiction archive_purge session_start "
     "agent_register agent_list notify inbox",
-    "governance": "namespace_set_standard namespace_get_standard namespace_clear_standard pending_list "
-    "pending_approve pending_reject subscribe unsubscribe list_subscriptions",
+    "approvals": "pending_list pending_approve pending_reject",
+    "governance": "namespace_set_standard namespace_get_standard namespace_clear_standard subscribe unsubscribe "
+    "list_subscriptions",
 }
 
 # The verbs of cli.md §3 and design §11; `agents key` is a verb within a verb.
@@ -86,7 +87,8 @@ VERBS: Final = {
     "export status",
     "recall": "bench reindex",
     "surface": "forget resolve consolidate auto-consolidate completions man agents shell mine curator sync",
-    "governance": "namespace pending audit",
+    "approvals": "pending",
+    "governance": "namespace audit",
     "mesh": "sync-daemon mesh pki demo",
     "service": "backup restore verify doctor",
     "console": "console",
@@ -108,6 +110,9 @@ OUR_ROUTES: Final = {
     ("DELETE", "/api/v1/agents/{agent_id}"): "a registration could never be taken back",
     ("POST", "/api/v1/inbox/read"): "there was no way to mark a message as read",
     ("DELETE", "/api/v1/inbox/{message_id}"): "the recipient alone may delete a message",
+    ("GET", "/api/v1/pending/{pending_id}"): "what would change, who voted, what was said",
+    ("POST", "/api/v1/pending/{pending_id}/comment"): "those who decide could not talk about it",
+    ("POST", "/api/v1/pending/{pending_id}/again"): "what expired or failed could not be asked for again",
 }
 OUR_VERBS: Final = {
     "unlink": "takes a link back, which only HTTP could",

@@ -17,6 +17,7 @@ from aimem.mcp import run_mcp
 from aimem.wire import (
     AgentOut,
     AgentsOut,
+    Approved,
     ArchivedOut,
     ArchivedPage,
     ArchiveStats,
@@ -40,10 +41,12 @@ from aimem.wire import (
     MemoryWithLinks,
     NamespaceCount,
     Notified,
+    PendingPage,
     Promoted,
     Purged,
     RecallResult,
     Registered,
+    Rejected,
     Restored,
     ScoredMemory,
     SearchResult,
@@ -124,6 +127,9 @@ ANSWERS: dict[str, Struct] = {
             InboxMessage(id="9d", read=True, access_count=1, read_at=THEN, **MESSAGE),
         ), unread_count=1,
     ),
+    "list_pending": PendingPage(count=0, pending=()),
+    "approve_pending": Approved(approved=True, id="9e", status="approved", decided_by="me", executed=True),
+    "reject_pending": Rejected(rejected=True, id="9e", status="rejected", decided_by="me"),
     "mark_read": MarkedRead(read=("9c",), missing=(), count=1, version="s:5"),
     "start_session": Session(
         memories=(ScoredMemory(**FIELDS, score=0.0),),  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ HOUSE = (
     "archive_list", "archive_purge", "archive_restore", "archive_stats", "capabilities", "forget", "consolidate",
     "expand_query", "auto_tag", "detect_contradiction",
 )
+APPROVALS = ("pending_list", "pending_approve", "pending_reject")
 AGENTS = ("agent_register", "agent_list", "notify", "inbox", "session_start")
 GRAPH = (
     "kg_timeline", "kg_invalidate", "kg_query", "entity_register", "entity_get_by_alias", "get_taxonomy",
@@ -42,7 +43,7 @@ def request(kind: type[msgspec.Struct], **fields: object) -> object:
 
 
 def test_the_table_has_the_tools_of_this_house():
-    assert set(TOOLS) == {f"memory_{name}" for name in (*HOUSE, *GRAPH, *AGENTS)}
+    assert set(TOOLS) == {f"memory_{name}" for name in (*HOUSE, *GRAPH, *AGENTS, *APPROVALS)}
 
 
 async def test_store_sends_what_was_given_and_leaves_other_defaults_to_the_node(client):

@@ -10,6 +10,7 @@ from typing import Final
 from aimem.api.route import Route
 from aimem.api.routes import (
     agents,
+    approvals,
     archive,
     consolidating,
     contradictions,
@@ -48,6 +49,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *transfer.ROUTES,
     *archive.ROUTES,
     *agents.ROUTES,
+    *approvals.ROUTES,
     *messages.ROUTES,
     *session.ROUTES,
 )

@@ -8,7 +8,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from aimem.cli.verbs import agents, contradictions, curation, finding, interactive, memories, servers, transfer, upkeep
+from aimem.cli.verbs import (
+    agents,
+    approvals,
+    contradictions,
+    curation,
+    finding,
+    interactive,
+    memories,
+    servers,
+    transfer,
+    upkeep,
+)
 from aimem.cli.verbs.table import Argument, Option, Verb
 
 VERBS: Final = (
@@ -36,6 +47,7 @@ VERBS: Final = (
     agents.AGENTS,
     agents.NOTIFY,
     agents.INBOX,
+    approvals.PENDING,
     transfer.IMPORT,
     transfer.EXPORT,
     transfer.SYNC,

@@ -10,6 +10,7 @@ from typing import Final
 
 from aimem.mcp.tools import (
     agents,
+    approvals,
     curation,
     duplicates,
     entities,
@@ -39,6 +40,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
         curation.TOOLS,
         upkeep.TOOLS,
         agents.TOOLS,
+        approvals.TOOLS,
         messages.TOOLS,
         session.TOOLS,
     )

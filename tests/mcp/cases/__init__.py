@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.mcp.cases import agents, curation, finding, graph, links, memories, thinking, upkeep
+from tests.mcp.cases import agents, approvals, curation, finding, graph, links, memories, thinking, upkeep
 from tests.mcp.cases.case import Case, World
 
 CASES: Mapping[str, Case] = {
     **memories.CASES, **finding.CASES, **links.CASES, **graph.CASES, **agents.CASES, **curation.CASES, **thinking.CASES,
-    **upkeep.CASES,
+    **upkeep.CASES, **approvals.CASES,
 }
 
 __all__ = ["CASES", "Case", "World"]
