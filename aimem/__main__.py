@@ -95,6 +95,8 @@ def _default_agent(config: Config) -> DefaultAgent:
     from aimem.ports import system_chance
 
     pid, suffix = os.getpid(), system_chance().token(4).hex()
+    if config.identity.agent_key is not None:
+        return mcp.proven_agent(config.identity.agent_id)
     if config.identity.anonymize:
         return mcp.anonymous_agent(config.identity.agent_id, pid=pid, suffix=suffix)
     return mcp.default_agent(config.identity.agent_id, host=os.uname().nodename, pid=pid, suffix=suffix)

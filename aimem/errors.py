@@ -36,6 +36,10 @@ class Code(StrEnum):
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     CONFIG_INVALID = "config_invalid"
     EXPORT_TOO_LARGE = "export_too_large"
+    # Refinements of Unauthenticated.
+    KEY_EXPIRED = "key_expired"
+    KEY_REVOKED = "key_revoked"
+    WEBHOOK_URL = "webhook_url"
     # Refinements of Denied.
     RESERVED_NAMESPACE = "reserved_namespace"
     FOREIGN_HOST = "foreign_host"
@@ -52,6 +56,9 @@ class Code(StrEnum):
     ID_TAKEN = "id_taken"
     ALREADY_DECIDED = "already_decided"
     PENDING_EXPIRED = "pending_expired"
+    KEY_ENDED = "key_ended"
+    LOCKS_OUT = "locks_out"
+    IS_STANDARD = "is_standard"
     # Refinements of Unavailable.
     STORAGE_FULL = "storage_full"
     STORAGE_READ_ONLY = "storage_read_only"
@@ -102,9 +109,14 @@ class Unauthenticated(AimemError):
 
 
 class Denied(AimemError):
-    """The caller is known and may not do this."""
+    """The caller is known and may not do this.
+
+    Attributes:
+      is_noted: whether the audit has been told already.
+    """
 
     family = Code.DENIED
+    is_noted: bool = False
 
 
 class NotFound(AimemError):

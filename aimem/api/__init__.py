@@ -7,7 +7,7 @@ a sibling.
 
 from aimem.api.app import make_app
 from aimem.api.exchange import REQUEST_ID
-from aimem.api.guard import CREDENTIAL_KEY, TRANSPORT_EXTENSION, Transport
+from aimem.api.guard import CALLER_KEY, TRANSPORT_EXTENSION, Transport
 from aimem.api.metrics import HTTP_METRICS
 from aimem.api.openapi import openapi_document
 from aimem.api.refusals import STATUS
@@ -15,6 +15,6 @@ from aimem.api.route import Access, Call, Effect, Route
 from aimem.api.routes import ROUTES
 
 __all__ = [
-    "CREDENTIAL_KEY", "HTTP_METRICS", "REQUEST_ID", "ROUTES", "STATUS", "TRANSPORT_EXTENSION", "Access", "Call",
+    "CALLER_KEY", "HTTP_METRICS", "REQUEST_ID", "ROUTES", "STATUS", "TRANSPORT_EXTENSION", "Access", "Call",
     "Effect", "Route", "Transport", "make_app", "openapi_document",
 ]

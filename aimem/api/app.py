@@ -23,18 +23,18 @@ from werkzeug.exceptions import (
 )
 
 from aimem.api.exchange import EXCHANGE_KEY, log_failure, rimmed
-from aimem.api.guard import CREDENTIAL_KEY, AsgiApp, Receive, Scope, Send, guarded, make_policy
+from aimem.api.guard import AGENT_HEADER, CALLER_KEY, AsgiApp, Receive, Scope, Send, guarded, make_policy
 from aimem.api.metrics import Metrics
 from aimem.api.openapi import openapi_document
 from aimem.api.queries import decode_query, parse_query, percent_decoded
-from aimem.api.refusals import JSON_TYPE, Reply, refusal
+from aimem.api.refusals import JSON_TYPE, Reply, Stream, refusal, status_of
 from aimem.api.route import Access, Call, Effect, Route, Surface
 from aimem.api.routes import ROUTES
 from aimem.config import ApiConfig
-from aimem.errors import AimemError, Bug, Code, InvalidRequest, Unavailable
+from aimem.errors import AimemError, Bug, Code, Denied, InvalidRequest, Unavailable
 from aimem.errors import NotFound as NoSuchThing
-from aimem.model import AgentId, Credential, Principal, rules
-from aimem.service import Node, Once
+from aimem.model import AgentId, Caller, Principal, rules
+from aimem.service import Node, Once, note_refusal
 from aimem.wire import decode_body, encode
 
 
@@ -73,7 +73,7 @@ def make_app(
     app.register_error_handler(HTTPException, _framework_refusal)
     policy = make_policy(settings.api_key, (route.path for route in table if route.access is Access.OPEN))
     # hypercorn's TypedDicts stand against open mappings.
-    behind = guarded(_beside(app.asgi_app, beside or {}), policy)  # type: ignore[arg-type]
+    behind = guarded(_beside(app.asgi_app, beside or {}), policy, node)  # type: ignore[arg-type]
     # Replacing asgi_app is Quart's documented way to put a middleware before it.
     app.asgi_app = rimmed(  # type: ignore[method-assign,assignment]
         behind, metrics=metrics, rng=node.chance.rng, is_stopping=is_stopping
@@ -94,11 +94,12 @@ def _beside(app: AsgiApp, others: Mapping[str, AsgiApp]) -> AsgiApp:
 def _view(route: Route, node: Node, surface: Surface) -> Callable[..., Awaitable[Response]]:
     async def view(**encoded: str) -> Response:
         request.scope[EXCHANGE_KEY].route = route.path  # type: ignore[typeddict-item]  # the rim's own key
+        reply: Reply | Stream
         try:
             reply = await _within_deadline(route, node, surface, encoded)
         except AimemError as error:
             reply = refusal(error)
-            if reply.status == 500:
+            if status_of(error) == 500:
                 log_failure(error, route=route.path)
         except RequestEntityTooLarge:
             reply = refusal(_too_large(surface.settings.body_max_bytes))
@@ -110,7 +111,7 @@ def _view(route: Route, node: Node, surface: Surface) -> Callable[..., Awaitable
     return view
 
 
-async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: dict[str, str]) -> Reply:
+async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: dict[str, str]) -> Reply | Stream:
     deadline_s = surface.settings.request_deadline_s
     outcome = {} if route.effect is Effect.READ else {"outcome": "not_applied"}
     try:
@@ -119,13 +120,23 @@ async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: 
             if outcome:
                 # From here on a write may be on its way: whether the deadline came before its commit is not known here.
                 outcome = {"outcome": "indeterminate"}
-            answer = await route.handler(call)
+            answer = await _handled(route, call)
     except trio.TooSlowError:
         raise Unavailable(
             f"no answer within {deadline_s:g} s; try again, a write with the same Idempotency-Key",
             code=Code.DEADLINE_EXCEEDED, **outcome,
         ) from None
-    return answer if isinstance(answer, Reply) else Reply(status=route.status, content=encode(answer))
+    return answer if isinstance(answer, Reply | Stream) else Reply(status=route.status, content=encode(answer))
+
+
+async def _handled(route: Route, call: Call[object, object]) -> object:
+    try:
+        return await route.handler(call)
+    except Denied as error:
+        # What the gate refused inside a write it noted itself; this is what was refused before.
+        if not error.is_noted:
+            note_refusal(call.node, call.who, action=route.name, rule=error.code)
+        raise
 
 
 async def _read_call(
@@ -140,17 +151,21 @@ async def _read_call(
     data = b"" if route.method == "GET" else await request.get_data(cache=False, as_text=False, parse_form_data=False)
     body = None if route.body is None or (not data and not route.body_required) else _body(request, route.body, data)
     once = _once(request, data) if route.effect is Effect.WRITE_ONCE else None
-    return Call(node=node, who=who, query=query, body=body, path=path, once=once, surface=surface)
+    return Call(
+        node=node, who=who, query=query, body=body, path=path, once=once, surface=surface,
+        last_event_id=_single(request, "Last-Event-ID") or "",
+    )
 
 
 def _principal(incoming: Request, node: Node) -> Principal:
-    claimed = (_single(incoming, "X-Agent-Id") or "").strip()
-    agent = (
-        rules.agent_id(claimed, field="X-Agent-Id") if claimed
-        else AgentId(f"anonymous:req-{node.chance.rng.getrandbits(32):08x}")
+    claimed = (_single(incoming, AGENT_HEADER) or "").strip()
+    caller: Caller = incoming.scope[CALLER_KEY]  # type: ignore[typeddict-item]  # the guard's own key
+    named = caller.agent_id or (rules.agent_id(claimed, field=AGENT_HEADER) if claimed else None)
+    return Principal(
+        agent_id=named or AgentId(f"anonymous:req-{node.chance.rng.getrandbits(32):08x}"),
+        credential=caller.credential, role=caller.role, home=caller.home, key_id=caller.key_id,
+        is_anonymous=named is None,
     )
-    credential: Credential = incoming.scope[CREDENTIAL_KEY]  # type: ignore[typeddict-item]  # the guard's own key
-    return Principal(agent_id=agent, credential=credential, is_anonymous=not claimed)
 
 
 def _single(incoming: Request, name: str) -> str | None:
@@ -195,7 +210,11 @@ def _once(incoming: Request, data: bytes) -> Once | None:
     return Once(key=rules.idempotency_key(key), request_hash=sha256(head + data).digest())
 
 
-def _response(reply: Reply) -> Response:
+def _response(reply: Reply | Stream) -> Response:
+    if isinstance(reply, Stream):
+        # A HEAD is answered by the same view, and has no body to wait for.
+        pieces = b"" if request.method == "HEAD" else reply.pieces
+        return Response(pieces, 200, content_type=reply.media_type)
     return Response(reply.content, reply.status, dict(reply.headers), content_type=reply.media_type)
 
 

@@ -1,4 +1,4 @@
-"""Who gets in: the API key, and the protection of a loopback listener against web pages. It reads no body.
+"""Who gets in: keys, claims, and the protection of a loopback listener against web pages. It reads no body.
 
 A browser on the same machine will send any page's request to 127.0.0.1. A page is told apart by `Origin`, and a page
 whose own name was made to resolve to 127.0.0.1 (DNS rebinding) by `Host`.
@@ -17,8 +17,10 @@ from urllib.parse import quote, unquote_to_bytes
 
 from msgspec import Struct
 
-from aimem.errors import Code, Denied, InvalidRequest, Unauthenticated
-from aimem.model import Credential
+from aimem.errors import AimemError, Code, Denied, InvalidRequest, Unauthenticated
+from aimem.governance import Keyring
+from aimem.model import SHARED_KEY_AGENT, Caller, Credential, Instant, Role, key_id_of
+from aimem.service import Claim, Node, keyring, note_refusal
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -27,11 +29,17 @@ Send = Callable[[Message], Awaitable[None]]
 AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TRANSPORT_EXTENSION: Final = "aimem.transport"
-CREDENTIAL_KEY: Final = "aimem.credential"
-"""In the scope: the Credential that the guard let a request in with. In the `extensions` of a request from within this
-process: the one that it passes on, if it acts for a caller who got in by another door."""
+CALLER_KEY: Final = "aimem.caller"
+"""In the scope: the model.Caller that the guard let in. In the `extensions` of a request from within this process: the
+one that it acts for, if that one got in by another door."""
 
 KEY_HEADER: Final = "X-API-Key"
+AGENT_HEADER: Final = "X-Agent-Id"
+NOBODY: Final = Caller(credential=Credential.OPEN, role=Role.AGENT)
+"""Who asks for what needs no key: it may see that, and nothing else."""
+
+CLAIM_KEPT_CHARS: Final = 128
+PATH_KEPT_CHARS: Final = 128
 MISSING_KEY_TEXT: Final = "missing or invalid API key"
 
 _HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.\-]+)(?::[0-9]{0,5})?", re.ASCII)
@@ -53,7 +61,8 @@ class Attempt(Struct, frozen=True, kw_only=True):
 
     Attributes:
       target_hosts: the authority of a target that is a whole URL; it outranks `Host` (RFC 9112, 3.2.2).
-      carried: of a request from within this process, the credential of the caller that it acts for.
+      claims: the agents that it says it comes from.
+      carried: of a request from within this process, the caller that it acts for.
     """
 
     transport: Transport
@@ -63,42 +72,95 @@ class Attempt(Struct, frozen=True, kw_only=True):
     target_hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
     api_keys: tuple[str, ...] = ()
-    carried: Credential | None = None
+    claims: tuple[str, ...] = ()
+    carried: Caller | None = None
 
 
 class GuardPolicy(Struct, frozen=True, kw_only=True):
-    """What the guard asks for: the digest of the key, if one is configured, and the paths that need none."""
+    """What the guard asks for: the digest of the shared key, if one is configured, and the paths that need none."""
 
     key_digest: bytes | None
     open_paths: frozenset[str]
 
 
 def make_policy(api_key: str | None, open_paths: Iterable[str]) -> GuardPolicy:
-    """The policy of a configured key; the key itself is not kept."""
+    """The policy of a configured shared key; the key itself is not kept."""
     return GuardPolicy(key_digest=None if api_key is None else _digest(api_key), open_paths=frozenset(open_paths))
 
 
-def admit(attempt: Attempt, policy: GuardPolicy) -> Credential:
-    """Decide whether a request may go on, and as what.
+def admit(attempt: Attempt, policy: GuardPolicy, ring: Keyring, now: Instant) -> Caller:
+    """Decide whether a request may go on, and as whom.
 
-    Raises: Denied(foreign_host | foreign_origin); Unauthenticated; InvalidRequest if `Host` is no host name.
+    Raises: Denied(foreign_host | foreign_origin | identity_mismatch); Unauthenticated, with the codes key_expired and
+      key_revoked to whoever has such a key; InvalidRequest if `Host` is no host name.
     """
-    if attempt.transport in (Transport.UNIX, Transport.IN_PROCESS):
-        return attempt.carried or Credential.SOCKET
+    caller = _caller(attempt, policy, ring, now)
+    if caller.agent_id is not None and any(claim != caller.agent_id for claim in attempt.claims):
+        raise Denied(
+            f"{AGENT_HEADER} claims another agent, and the caller's key is of {caller.agent_id!r}: a key speaks for "
+            "its agent alone; leave the header out",
+            code=Code.IDENTITY_MISMATCH, field=AGENT_HEADER, agent_id=caller.agent_id,
+        )
+    return caller
+
+
+def _caller(attempt: Attempt, policy: GuardPolicy, ring: Keyring, now: Instant) -> Caller:
+    if attempt.carried is not None:
+        return attempt.carried
+    is_local = attempt.transport in (Transport.UNIX, Transport.IN_PROCESS)
+    if not is_local:
+        _refuse_wrong_host(attempt)
+    if attempt.path in policy.open_paths:
+        return NOBODY
+    return (_local_caller if is_local else _remote_caller)(attempt, policy, ring, now)
+
+
+def _refuse_wrong_host(attempt: Attempt) -> None:
     for host in (*attempt.hosts, *attempt.target_hosts):
         if _host_name(host) is None:
             raise InvalidRequest("the host is not a name or an address with an optional port", field="Host")
     if attempt.transport is Transport.TCP_LOOPBACK:
         _refuse_foreign_page(attempt)
-    if policy.key_digest is None or attempt.path in policy.open_paths:
-        return Credential.OPEN
-    if "api_key" in attempt.parameters:
+
+
+def _local_caller(attempt: Attempt, policy: GuardPolicy, ring: Keyring, now: Instant) -> Caller:
+    """Whoever may open the socket owns the database; with an agent's key it is that agent, and no more."""
+    owner = Caller(credential=Credential.SOCKET, role=Role.OPERATOR if ring.is_closed else Role.OPEN)
+    if not attempt.api_keys or _is_shared(attempt, policy) or not (ring.is_closed or _is_of_agent(attempt)):
+        return owner
+    return ring.caller_of(_single_key(attempt), now)
+
+
+def _remote_caller(attempt: Attempt, policy: GuardPolicy, ring: Keyring, now: Instant) -> Caller:
+    is_asked = ring.is_closed or policy.key_digest is not None
+    if is_asked and "api_key" in attempt.parameters:
         raise Unauthenticated(
             f"{MISSING_KEY_TEXT}: a key in a URL ends up in logs; send it in the {KEY_HEADER} header", field="api_key"
         )
-    if len(attempt.api_keys) != 1 or not compare_digest(_digest(attempt.api_keys[0]), policy.key_digest):
+    if _is_shared(attempt, policy):
+        if ring.is_closed:
+            return Caller(credential=Credential.API_KEY, role=Role.OPERATOR, agent_id=SHARED_KEY_AGENT)
+        return Caller(credential=Credential.API_KEY)
+    if is_asked or _is_of_agent(attempt):
+        return ring.caller_of(_single_key(attempt), now)
+    return Caller(credential=Credential.OPEN)
+
+
+def _is_shared(attempt: Attempt, policy: GuardPolicy) -> bool:
+    if policy.key_digest is None or len(attempt.api_keys) != 1:
+        return False
+    return compare_digest(_digest(attempt.api_keys[0]), policy.key_digest)
+
+
+def _is_of_agent(attempt: Attempt) -> bool:
+    """Whether a key has the form of an agent's: such a one is never passed over, also where none is asked for."""
+    return any(key_id_of(key) for key in attempt.api_keys)
+
+
+def _single_key(attempt: Attempt) -> str:
+    if len(attempt.api_keys) != 1:
         raise Unauthenticated(MISSING_KEY_TEXT)
-    return Credential.API_KEY
+    return attempt.api_keys[0]
 
 
 def _digest(key: str) -> bytes:
@@ -164,7 +226,7 @@ def read_attempt(scope: Scope, path: str) -> Attempt:
     extensions = scope.get("extensions") or {}
     named = extensions.get(TRANSPORT_EXTENSION, "")
     transport = Transport(named) if named in set(Transport) else Transport.TCP
-    carried = extensions.get(CREDENTIAL_KEY) if transport is Transport.IN_PROCESS else None
+    carried: Caller | None = extensions.get(CALLER_KEY) if transport is Transport.IN_PROCESS else None
 
     def header(name: bytes) -> tuple[str, ...]:
         return tuple(value.decode("latin-1").strip() for key, value in scope["headers"] if key.lower() == name)
@@ -176,19 +238,41 @@ def read_attempt(scope: Scope, path: str) -> Attempt:
         parameters=frozenset(unquote_to_bytes(name).decode("utf-8", "replace") for name in names),
         hosts=header(b"host"), target_hosts=(found["authority"],) if found else (),
         origins=header(b"origin"), api_keys=header(KEY_HEADER.lower().encode()),
-        carried=None if carried is None else Credential(carried),
+        claims=tuple(filter(None, header(AGENT_HEADER.lower().encode()))), carried=carried,
     )
 
 
-def guarded(app: AsgiApp, policy: GuardPolicy) -> AsgiApp:
-    """The app behind the guard, which notes the credential in the scope and raises what `admit` raises."""
+def guarded(app: AsgiApp, policy: GuardPolicy, node: Node) -> AsgiApp:
+    """The app behind the guard, which notes the caller in the scope, and raises what `admit` raises.
+
+    While the keys cannot be read nobody gets in, save to the open paths.
+    """
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope[CREDENTIAL_KEY] = admit(read_attempt(scope, scope["path"]), policy)
+            attempt = read_attempt(scope, scope["path"])
+            scope[CALLER_KEY] = await _admit_noting(attempt, policy, node)
             # Nothing behind the guard reads Host, but the framework fails on names that IDNA cannot encode ("a..b").
             others = [(name, value) for name, value in scope["headers"] if name.lower() != b"host"]
             scope["headers"] = [*others, (b"host", b"localhost")]
         await app(scope, receive, send)
 
     return guard
+
+
+async def _admit_noting(attempt: Attempt, policy: GuardPolicy, node: Node) -> Caller:
+    ring = Keyring() if attempt.path in policy.open_paths else await keyring(node)
+    try:
+        return admit(attempt, policy, ring, node.clock.now())
+    except (Denied, Unauthenticated) as error:
+        _note(node, attempt, error)
+        raise
+
+
+def _note(node: Node, attempt: Attempt, error: AimemError) -> None:
+    """Tell the audit who did not get in: the agent whose key it was, if it was one, else who it said it was."""
+    proven, claim = error.details.get("agent_id"), "".join(attempt.claims[:1])[:CLAIM_KEPT_CHARS]
+    stranger = Claim(agent_id=str(proven), credential=Credential.AGENT_KEY) if proven else Claim()
+    detail = f"claimed {claim!r}" if claim else None
+    path = attempt.path[:PATH_KEPT_CHARS]
+    note_refusal(node, stranger, action="request", rule=error.code, target=path, detail=detail)

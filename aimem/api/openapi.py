@@ -33,11 +33,19 @@ COMMON_ERRORS: Final = (
 BODY_ERRORS: Final = (Code.MALFORMED_JSON, Code.SCHEMA_MISMATCH, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
 WRITE_ERRORS: Final = (Code.STORAGE_FULL, Code.STORAGE_READ_ONLY)
 
+_IN_QUESTION: Final = "The namespace in question; in a path a slash is sent as %2F."
 PARAMETERS: Final[dict[str, str]] = {
     "agent_id": "Only memories of this author.",
+    "access.agent_id": "The agent in question; by default the caller.",
     "delete_message.agent_id": "The caller; another agent's inbox is refused.",
     "inbox.agent_id": "The caller; another agent's inbox is refused.",
+    "list_keys.agent_id": "Only keys of this agent.",
+    "list_subscriptions.agent_id": "Only this agent's.",
+    "unsubscribe.agent_id": "With namespace: the agent that made them.",
+    "unsubscribe.namespace": "Instead of an id: all that an agent made for this namespace.",
+    "unsubscribe_one.agent_id": "The caller.",
     "remove_agent.agent_id": "Id of an agent.",
+    "revoke_keys.agent_id": "The agent whose keys end.",
     "alias": "The name, in its own spelling.",
     "all": "Purge the whole archive; required if older_than_days is absent.",
     "as_agent": "Narrow the view to what an agent living in this namespace may see.",
@@ -46,16 +54,28 @@ PARAMETERS: Final[dict[str, str]] = {
     "cursor": "Continue after a page: its next_cursor. Excludes offset.",
     "depth": "How many levels below the root are shown, 0 to 8; what lies deeper is counted where it is cut off.",
     "dry_run": "Only count.",
+    "after": "Id of the last event that is known; only what follows it. The header Last-Event-ID goes before it.",
+    "event": "Only these events: names between commas.",
+    "events.namespace": "Only what happens in this namespace and below it.",
+    "kind": "Only what happens to objects of these kinds: names between commas.",
     "explain": "Whether each memory comes with what its score is made of.",
     "floor": "Whether memories that have nothing to do with the context are left out (and counted in below_floor).",
+    "key_id": "Id of a key: the middle part of its text, aim_ID_SECRET.",
     "limit": "At most this many.",
+    "id": "Id of a subscription.",
     "inherit": "With namespace: the standards that it inherits, too.",
     "memory_id": "Id of a memory; get and update also take a unique prefix of at least 4 characters.",
     "message_id": "Id of a message.",
     "min_priority": "Only memories of at least this priority.",
     "mode": "keep: tier and expiry as they were; long: tier long, no expiry.",
     "namespace": "Only memories of exactly this namespace.",
-    "namespaces.namespace": "Answer the standard of this namespace instead of the list.",
+    "namespaces.namespace": "Answer what is set for this namespace instead of the list.",
+    "standard.namespace": _IN_QUESTION,
+    "set_standard_at.namespace": _IN_QUESTION,
+    "clear_standard.namespace": _IN_QUESTION,
+    "clear_standard_at.namespace": _IN_QUESTION,
+    "access.namespace": _IN_QUESTION,
+    "namespace_history.namespace": _IN_QUESTION,
     "offset": "Skip this many.",
     "older_than_days": "Purge what was archived longer ago than this.",
     "list_pending.action": "Only this: store, delete, promote or policy.",
@@ -68,8 +88,11 @@ PARAMETERS: Final[dict[str, str]] = {
     "since": "Only what was created, or began, at or after this moment (RFC 3339).",
     "source_id": "Id of the memory that the links begin at.",
     "status": "Only those that stand so: pending, approved, rejected, expired or failed.",
+    "state": "Only deliveries that are waiting, or dead (given up); or all.",
+    "subscription_id": "Id of a subscription.",
     "tags": "Only memories with this tag.",
     "tier": "Only memories of this tier: short, mid or long.",
+    "standards": "Whether the standards that hold in the namespace come with it.",
     "touch": "Whether recalled memories count as accessed, which extends their life.",
     "unread_only": "Only messages that were not read yet.",
     "topic": "What the memories are about: their title or metadata.topic.",
@@ -128,6 +151,8 @@ def _operation(route: Route, body_ref: dict[Any, Shape], answer_ref: dict[Any, S
     if route.answer is not None:
         shapes = [answer_ref[kind] for kind in (route.answer, *route.other_answers)]
         answer: dict[str, Any] = {JSON_TYPE: {"schema": shapes[0] if len(shapes) == 1 else {"anyOf": shapes}}}
+    elif route.media_type is not None:
+        answer = {route.media_type: {"schema": {"type": "string"}}}
     else:
         answer = _OPEN_ANSWER if route.path.endswith(".json") else _TEXT_ANSWER
     responses: dict[str, object] = {str(route.status): {"description": "Done.", "content": answer}}

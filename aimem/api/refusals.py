@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from msgspec import Struct
@@ -19,7 +20,10 @@ STATUS: Final[dict[Code, int]] = {
     Code.MALFORMED_JSON: 400,
     Code.AMBIGUOUS_ID: 400,
     Code.CONFIG_INVALID: 400,
+    Code.WEBHOOK_URL: 400,
     Code.UNAUTHENTICATED: 401,
+    Code.KEY_EXPIRED: 401,
+    Code.KEY_REVOKED: 401,
     Code.DENIED: 403,
     Code.RESERVED_NAMESPACE: 403,
     Code.FOREIGN_HOST: 403,
@@ -38,6 +42,9 @@ STATUS: Final[dict[Code, int]] = {
     Code.ID_TAKEN: 409,
     Code.ALREADY_DECIDED: 409,
     Code.PENDING_EXPIRED: 409,
+    Code.KEY_ENDED: 409,
+    Code.LOCKS_OUT: 409,
+    Code.IS_STANDARD: 409,
     Code.GONE: 410,
     Code.BODY_TOO_LARGE: 413,
     Code.EXPORT_TOO_LARGE: 413,
@@ -71,6 +78,16 @@ class Reply(Struct, frozen=True, kw_only=True):
     content: bytes
     media_type: str = JSON_TYPE
     headers: tuple[tuple[str, str], ...] = ()
+
+
+class Stream(Struct, frozen=True, kw_only=True):
+    """An answer that is sent piece by piece as it comes about. The request's deadline ends where it begins.
+
+    `pieces` has to be an async generator: Quart closes no other iterator.
+    """
+
+    pieces: AsyncGenerator[bytes, None]
+    media_type: str
 
 
 def status_of(error: AimemError) -> int:

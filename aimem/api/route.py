@@ -53,6 +53,7 @@ class Call(Struct, Generic[Query, Body], frozen=True, kw_only=True):
       query, body: of the types that the route names; None where it names none, or where an optional body is absent.
       path: the variable parts of the path by name, percent-decoded.
       once: the Idempotency-Key and what it is bound to, if the client sent one.
+      last_event_id: the header Last-Event-ID, which only streams of events read.
     """
 
     node: Node
@@ -62,10 +63,11 @@ class Call(Struct, Generic[Query, Body], frozen=True, kw_only=True):
     path: Mapping[str, str]
     once: Once | None
     surface: Surface
+    last_event_id: str = ""
 
 
 Handler = Callable[[Call[Any, Any]], Awaitable[object]]
-"""Returns a value of the route's answer type, or a Reply where status or media type vary."""
+"""Returns a value of the route's answer type; a Reply where status or media type vary; a Stream that has no end."""
 
 
 class Route(Struct, frozen=True, kw_only=True):
@@ -78,6 +80,7 @@ class Route(Struct, frozen=True, kw_only=True):
         a union of a Struct and an array.
       body_required: whether the body may be absent.
       answer: type of the JSON answer; None for other media types.
+      media_type: of an answer that is neither JSON nor plain text.
       other_answers: what it may be instead, for other parameters.
       status: of success.
       status_if_there: of success where nothing new was made, if it is another one.
@@ -92,6 +95,7 @@ class Route(Struct, frozen=True, kw_only=True):
     body: type[Struct] | UnionType | None = None
     body_required: bool = True
     answer: type[Struct] | None
+    media_type: str | None = None
     other_answers: tuple[type[Struct], ...] = ()
     status: int = 200
     status_if_there: int | None = None

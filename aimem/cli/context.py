@@ -38,10 +38,12 @@ class Context:
         """The value of an option or argument of this verb."""
         return self.parsed.values[name]
 
-    def agent_id(self) -> str:
-        """The configured agent, or a new generated one."""
-        around = self.around
-        return writer_id(self.config.identity, host=around.host, pid=around.pid, rng=around.rng())
+    def agent_id(self) -> str | None:
+        """The configured agent, or a new generated one; None where a key alone says who this is."""
+        around, identity = self.around, self.config.identity
+        if identity.agent_key is not None and identity.agent_id is None:
+            return None
+        return writer_id(identity, host=around.host, pid=around.pid, rng=around.rng())
 
     def path(self, text: str) -> Path:
         """A path that an argument names: `~` and `~/x` are the home folder, a relative one starts in this folder."""

@@ -57,4 +57,6 @@ def _scaled(arm: ArmScore | UnsetType) -> str:
 
 
 def _arm(arm: ArmScore | UnsetType, unit: str) -> str:
-    return "not found" if arm is UNSET else f"{unit} {arm.raw:.4f}, number {arm.rank}"
+    if arm is UNSET:
+        return "not found"
+    return f"number {arm.rank}" if arm.raw is UNSET else f"{unit} {arm.raw:.4f}, number {arm.rank}"

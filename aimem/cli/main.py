@@ -13,7 +13,7 @@ from aimem.cli.parser import Parsed, UsageError, help_text, parse
 from aimem.cli.runtime import Runtime
 from aimem.cli.surroundings import Surroundings, abandon, system_surroundings
 from aimem.cli.text import one_line
-from aimem.cli.verbs import Verb
+from aimem.cli.verbs import VERBS, Verb, within
 from aimem.config import StoreConfig, load_config
 from aimem.errors import AimemError, ApprovalRequired, NotFound, Unavailable
 from aimem.wire import ErrorOut, encode, to_builtins
@@ -50,7 +50,8 @@ def _carry_out(argv: Sequence[str], runtime: Runtime, around: Surroundings) -> i
         return ExitStatus.OK
     if parsed.verb.children and not parsed.verb.run:
         names = ", ".join(child.name for child in parsed.verb.children)
-        raise UsageError(f"{parsed.verb.name} needs one of {names}; see `ai-memory {parsed.verb.name} --help`")
+        path = next(path for verb in VERBS for path, one in within(verb) if one is parsed.verb)
+        raise UsageError(f"{path} needs one of {names}; see `ai-memory {path} --help`")
     if parsed.verb.name == "help":
         return _carry_out([*parsed.values["words"], "--help"], runtime, around)
     if parsed.verb.is_plain:

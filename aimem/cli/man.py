@@ -20,7 +20,7 @@ from aimem.cli.parser import (
     server_settings,
     setting_metavar,
 )
-from aimem.cli.verbs import VERBS, Option, Verb
+from aimem.cli.verbs import VERBS, Option, Verb, within
 from aimem.config import SETTINGS, Kind, Setting, kind_words
 
 DATE = "November 21, 2026"
@@ -82,15 +82,20 @@ def config_page(page: str) -> str:
     return head + begin + "\n".join(_settings_lists()) + "\n" + end + tail
 
 
-def _leaves(verb: Verb) -> tuple[Verb, ...]:
-    """What can be carried out: the verb, if it does something by itself, and the verbs within it."""
-    return verb.children if verb.children and not verb.run else (verb, *verb.children)
+def _leaves(verb: Verb) -> Iterator[tuple[str, Verb]]:
+    """What can be carried out: the verb, if it does something by itself, and the verbs within it, by their words."""
+    return ((path, leaf) for path, leaf in within(verb) if leaf.run or not leaf.children)
+
+
+def _inner(verb: Verb) -> Iterator[tuple[str, Verb]]:
+    """The verbs within it, by the words that follow its own."""
+    return ((path.removeprefix(f"{verb.name} "), leaf) for path, leaf in within(verb) if leaf is not verb)
 
 
 def _synopsis(verb: Verb) -> Iterator[str]:
-    for leaf in _leaves(verb):
+    for path, leaf in _leaves(verb):
         yield ".Nm ai-memory"
-        yield f".Cm {verb.name}" + ("" if leaf is verb else f" {leaf.name}")
+        yield f".Cm {path}"
         for option in leaf.options:
             lead = "." if option.required else ".Op "
             yield lead + _flags([option.short or option.flag], _argument_of(option))
@@ -112,9 +117,10 @@ def _description(verb: Verb) -> Iterator[str]:
         yield ".Pp"
         yield "Its verbs are:"
         yield ".Bl -tag -width Ds"
-        for child in verb.children:
-            yield f".It Cm {child.name}"
-            yield from _sentences(f"{child.summary[0].upper()}{child.summary[1:]}.{_prints(child)}")
+        for path, child in _inner(verb):
+            yield f".It Cm {path}"
+            about = f" {child.about}" if child.about else ""
+            yield from _sentences(f"{child.summary[0].upper()}{child.summary[1:]}.{about}{_prints(child)}")
         yield ".El"
 
 
@@ -124,9 +130,9 @@ def _prints(verb: Verb) -> str:
 
 def _options(verb: Verb) -> Iterator[str]:
     yield from _own_options(verb)
-    for child in verb.children:
+    for path, child in _inner(verb):
         if child.arguments or child.options:
-            yield f".Ss {child.name}"
+            yield f".Ss {path}"
             yield from _own_options(child)
     if any(True for _ in _own_options(verb)) or verb.children:
         yield ".Pp"
@@ -163,7 +169,7 @@ def _choices(choices: Sequence[str]) -> str:
 
 
 def _environment(verb: Verb) -> Iterator[str]:
-    settings = [setting for leaf in _leaves(verb) for setting in server_settings(leaf)]
+    settings = [setting for _, leaf in _leaves(verb) for setting in server_settings(leaf)]
     if settings:
         yield "Each option that is a setting has a variable, which the option overrides:"
         yield ".Bl -tag -width Ds"

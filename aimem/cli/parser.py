@@ -32,8 +32,8 @@ GLOBAL_HELP = {
 _EPILOG = """\
 A verb's help: ai-memory help VERB. The manual: man ai-memory, or where it is
 not installed, ai-memory man | man -l -; its pages are ai-memory(1),
-ai-memory-VERB(1), ai-memory-config(5), ai-memory-api(7), ai-memory-compat(7)
-and ai-memory-glossary(7)."""
+ai-memory-VERB(1), ai-memory-config(5), ai-memory-api(7),
+ai-memory-governance(7), ai-memory-compat(7) and ai-memory-glossary(7)."""
 
 _NOT_THERE_YET = frozenset((
     "backup", "restore", "pending", "migrate", "sync-daemon", "--db-passphrase-file", "--tls-cert", "--tls-key",

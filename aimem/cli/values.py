@@ -7,6 +7,8 @@ import re
 from argparse import ArgumentTypeError
 
 _INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_LIFETIME = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def integer(text: str) -> int:
@@ -29,6 +31,13 @@ def one_tag(text: str) -> str:
     if "," in text:
         raise ArgumentTypeError(f"{text[:64]!r} has a comma; give one tag")
     return text
+
+
+def lifetime(text: str) -> int | str:
+    """When something ends: seconds from now for `90d`, `12h`, `30m`, `45s` or `2w`, else the text, a moment."""
+    if found := _LIFETIME.fullmatch(text.strip()):
+        return int(found[1]) * _UNITS_S[found[2]]
+    return text.strip()
 
 
 def comma_list(text: str | None) -> list[str] | None:

@@ -71,6 +71,8 @@ class AgentCalls(Caller):
 
 
 def _agent_segment(name: str) -> str:
-    """An agent's id as one path segment; one of dots alone would name another route."""
+    """An agent's id as one path segment; one of dots alone, or `keys`, would name another route."""
     checked = rules.agent_id(name)
+    if checked == "keys":
+        return "%6Beys"
     return checked.replace(".", "%2E") if checked in (".", "..") else quote(checked, safe="")

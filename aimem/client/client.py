@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aimem.client.agentkeys import AgentKeyCalls
 from aimem.client.agents import AgentCalls
 from aimem.client.approvals import ApprovalCalls
 from aimem.client.contradictions import ContradictionCalls
@@ -10,6 +11,8 @@ from aimem.client.duplicates import DuplicateCalls
 from aimem.client.entities import EntityCalls
 from aimem.client.graph import GraphCalls
 from aimem.client.memories import MemoryCalls
+from aimem.client.namespaces import NamespaceCalls
+from aimem.client.subscriptions import SubscriptionCalls
 from aimem.client.taxonomy import TaxonomyCalls
 from aimem.client.thinking import ThinkingCalls
 from aimem.client.transfer import TransferCalls
@@ -19,6 +22,7 @@ from aimem.client.upkeep import UpkeepCalls
 class Client(
     AgentCalls,
     ApprovalCalls,
+    AgentKeyCalls,
     MemoryCalls,
     ThinkingCalls,
     GraphCalls,
@@ -27,6 +31,8 @@ class Client(
     DuplicateCalls,
     EntityCalls,
     CurationCalls,
+    NamespaceCalls,
+    SubscriptionCalls,
     TransferCalls,
     UpkeepCalls,
 ):
@@ -39,6 +45,6 @@ class Client(
     what cannot be sent at all.
     """
 
-    def for_agent(self, agent_id: str) -> Client:
-        """The same node, asked by this agent."""
+    def for_agent(self, agent_id: str | None) -> Client:
+        """The same node, asked by this agent; with None by whoever its credential says."""
         return Client(self._http, new_key=self._new_key, agent_id=agent_id)

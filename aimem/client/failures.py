@@ -28,14 +28,18 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
     InvalidRequest: (
         Code.MALFORMED_JSON, Code.SCHEMA_MISMATCH, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE,
         Code.METHOD_NOT_ALLOWED, Code.AMBIGUOUS_ID, Code.IDEMPOTENCY_MISMATCH, Code.CONFIG_INVALID,
-        Code.EXPORT_TOO_LARGE,
+        Code.EXPORT_TOO_LARGE, Code.WEBHOOK_URL,
     ),
+    Unauthenticated: (Code.KEY_EXPIRED, Code.KEY_REVOKED),
     Denied: (
         Code.RESERVED_NAMESPACE, Code.FOREIGN_HOST, Code.FOREIGN_ORIGIN, Code.INSECURE_BIND,
         Code.DENIED_BY_POLICY, Code.OPERATOR_REQUIRED, Code.IDENTITY_MISMATCH, Code.OUTSIDE_HOME,
         Code.NOT_ENTITLED, Code.OWN_ACTION,
     ),
-    Conflict: (Code.NAME_TAKEN, Code.ID_TAKEN, Code.ALREADY_DECIDED, Code.PENDING_EXPIRED),
+    Conflict: (
+        Code.NAME_TAKEN, Code.ID_TAKEN, Code.KEY_ENDED, Code.LOCKS_OUT, Code.IS_STANDARD, Code.ALREADY_DECIDED,
+        Code.PENDING_EXPIRED,
+    ),
     Unavailable: (
         Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.DATABASE_BUSY, Code.DEADLINE_EXCEEDED, Code.SHUTTING_DOWN,
         Code.QUORUM_NOT_MET, Code.OVERLOADED, Code.EMBEDDER_UNAVAILABLE, Code.NEEDS_LLM, Code.LLM_ANSWER_UNUSABLE,

@@ -13,6 +13,7 @@ from aimem.wire import (
     BulkMemories,
     CreateMemory,
     Deleted,
+    DeletedMemory,
     Linked,
     LinkRequest,
     LinksOut,
@@ -62,9 +63,9 @@ class MemoryCalls(Caller):
         path = f"/memories/{segment(memory_id)}"
         return await self.write("PUT", path, UpdatedMemory, body=request, agent_id=agent_id, key=key)
 
-    async def delete(self, memory_id: str, *, agent_id: str | None = None, key: str | None = None) -> Deleted:
+    async def delete(self, memory_id: str, *, agent_id: str | None = None, key: str | None = None) -> DeletedMemory:
         """Delete a memory for ever."""
-        return await self.write("DELETE", f"/memories/{segment(memory_id)}", Deleted, agent_id=agent_id, key=key)
+        return await self.write("DELETE", f"/memories/{segment(memory_id)}", DeletedMemory, agent_id=agent_id, key=key)
 
     async def promote(
         self, memory_id: str, to_namespace: str | None = None, *, agent_id: str | None = None, key: str | None = None

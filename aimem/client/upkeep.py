@@ -18,7 +18,6 @@ from aimem.wire import (
     Health,
     IndexQuery,
     IndexStatus,
-    NamespacesOut,
     Purged,
     PurgeQuery,
     ReindexRequest,
@@ -55,10 +54,6 @@ class UpkeepCalls(Caller):
     async def archive_stats(self, *, agent_id: str | None = None) -> ArchiveStats:
         """Counts of the archive."""
         return await self.read("/archive/stats", ArchiveStats, agent_id=agent_id)
-
-    async def namespaces(self, *, agent_id: str | None = None) -> NamespacesOut:
-        """Namespaces that have live memories."""
-        return await self.read("/namespaces", NamespacesOut, agent_id=agent_id)
 
     async def stats(self, *, agent_id: str | None = None) -> Stats:
         """Counts of the node."""

@@ -15,6 +15,7 @@ from aimem.config.slices import (
     ApiConfig,
     Config,
     CuratorConfig,
+    EventsConfig,
     IdentityConfig,
     LogConfig,
     LogFormat,
@@ -27,7 +28,7 @@ from aimem.config.slices import (
 )
 from aimem.config.tomlfile import ConfigFile, read_config_file
 from aimem.errors import Bug, Code, InvalidRequest
-from aimem.model import Lifetimes, rules
+from aimem.model import AGENT_KEY_PREFIX, Lifetimes, key_id_of, rules
 
 T = TypeVar("T")
 Layer = dict[str, Given]
@@ -239,10 +240,12 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
             archive_max_days=_positive(given, "archive_max_days", None),
             cycle_interval_s=_positive(given, "curator.interval_secs", None),
             max_ops=_get(given, "curator.max_ops", int, 100)),
+        events=_events(given),
         api=_api(given),
         mcp=McpConfig(profile=McpProfile(_get(given, "mcp_profile", str, McpProfile.CORE))),
         identity=IdentityConfig(
-            agent_id=_agent_id(given), anonymize=_get(given, "identity.anonymize_default", bool, False)),
+            agent_id=_agent_id(given), anonymize=_get(given, "identity.anonymize_default", bool, False),
+            agent_key=key if (key := _get(given, "api_key", str, "")) and key_id_of(key) else None),
         log=LogConfig(
             level=LogLevel(_get(given, "log_level", str, LogLevel.INFO)),
             format=LogFormat(_get(given, "log_format", str, LogFormat.TEXT))),
@@ -271,12 +274,26 @@ def _scoring(given: Layer) -> ScoringConfig:
     )
 
 
+def _events(given: Layer) -> EventsConfig:
+    plain = EventsConfig()
+    return EventsConfig(
+        keep_count=_get(given, "events.keep_count", int, plain.keep_count),
+        keep_days=_get(given, "events.keep_days", int, plain.keep_days),
+        private_webhooks=_get(given, "webhooks.allow_private", bool, plain.private_webhooks),
+    )
+
+
 def _api(given: Layer) -> ApiConfig:
-    plain = ApiConfig()
+    plain, key = ApiConfig(), _get(given, "api_key", str, "")
+    if key.startswith(AGENT_KEY_PREFIX) and key_id_of(key) is None:
+        # Taken for a shared key it would open what it was meant to close.
+        raise invalid(
+            given["api_key"].origin, "api_key", "begins like an agent's key (aim_...) and is not a whole one; copy it "
+            "anew (the value is not shown)")
     return ApiConfig(
         host=_get(given, "host", str, plain.host), port=_get(given, "port", int, plain.port),
         insecure=_get(given, "insecure", bool, plain.insecure),
-        api_key=_get(given, "api_key", str, "") or None,
+        api_key=None if not key or key_id_of(key) else key,
         body_max_bytes=_get(given, "body_max_bytes", int, plain.body_max_bytes),
         request_deadline_s=_get(given, "request_deadline_secs", float, float(plain.request_deadline_s)),
         shutdown_grace_s=_get(given, "shutdown_grace_secs", float, float(plain.shutdown_grace_s)),

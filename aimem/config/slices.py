@@ -134,13 +134,27 @@ class CuratorConfig(Struct, frozen=True, kw_only=True):
     max_ops: int = 100
 
 
+class EventsConfig(Struct, frozen=True, kw_only=True):
+    """What happened, and who is told.
+
+    Attributes:
+      keep_count: so many events are kept for those who follow them.
+      keep_days: and none of them longer.
+      private_webhooks: whether webhooks may lead to loopback and private addresses.
+    """
+
+    keep_count: int = 100_000
+    keep_days: int = 7
+    private_webhooks: bool = False
+
+
 class ApiConfig(Struct, frozen=True, kw_only=True):
     """The HTTP door.
 
     Attributes:
       host, port: where to listen; port 0 takes a free one.
       insecure: whether a public address without TLS is meant.
-      api_key: the key that callers over TCP must send, or None for open access.
+      api_key: the shared key that callers over TCP must send, or None if there is none; never an agent's.
       body_max_bytes: largest request body.
       request_deadline_s: how long one request may take.
       shutdown_grace_s: how long requests in progress may go on at shutdown.
@@ -162,10 +176,15 @@ class McpConfig(Struct, frozen=True, kw_only=True):
 
 
 class IdentityConfig(Struct, frozen=True, kw_only=True):
-    """Whom writes are attributed to: an id, or None for one made of host and process (no host if `anonymize`)."""
+    """Whom writes are attributed to: an id, or None for one made of host and process (no host if `anonymize`).
+
+    Attributes:
+      agent_key: the key with which a client proves to be its agent; the agent need not be named then.
+    """
 
     agent_id: str | None = None
     anonymize: bool = False
+    agent_key: str | None = None
 
 
 class LogConfig(Struct, frozen=True, kw_only=True):
@@ -186,6 +205,7 @@ class Config(Struct, frozen=True, kw_only=True):
     language: LanguageConfig | None = None
     lifetimes: Lifetimes = Lifetimes()
     curator: CuratorConfig = CuratorConfig()
+    events: EventsConfig = EventsConfig()
     api: ApiConfig = ApiConfig()
     mcp: McpConfig = McpConfig()
     identity: IdentityConfig = IdentityConfig()

@@ -18,26 +18,35 @@ from aimem.governance.approval import (
     voter_key,
 )
 from aimem.governance.decide import Allow, Ask, Decision, Deny, Ruling, decide
-from aimem.governance.policies import approver_text, chain, dump_policy, parse_policy
+from aimem.governance.keyring import Keyring
+from aimem.governance.lockout import Electorate, cautions, lasts, lockouts
+from aimem.governance.policies import PARENTS_MAX, approver_text, chain, dump_policy, lineage, parse_policy
 
 __all__ = [
     "APPROVE",
+    "PARENTS_MAX",
     "REJECT",
     "Act",
     "Allow",
     "Ask",
     "Decision",
     "Deny",
+    "Electorate",
+    "Keyring",
     "Question",
     "Ruling",
     "Standing",
     "acts_of",
     "approver_of",
     "approver_text",
+    "cautions",
     "chain",
     "decide",
     "dump_policy",
     "is_entitled",
+    "lasts",
+    "lineage",
+    "lockouts",
     "parse_policy",
     "quorum_of",
     "stand",

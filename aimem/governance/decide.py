@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -10,6 +10,9 @@ from aimem.errors import InvalidRequest
 from aimem.governance.acts import Act
 from aimem.governance.policies import parse_policy
 from aimem.model import AgentId, GovernancePolicy, Level, Namespace, NamespaceRule, Principal, Role, Verb
+
+_OF_THE_ROW: Final = frozenset({Verb.DELETE, Verb.PROMOTE})
+"""Verbs whose owner is the author of the memory; that of the others is the owner of the policy."""
 
 
 class Allow(Struct, frozen=True):
@@ -94,12 +97,15 @@ def _by_policy(
     owner = _owner(act, by)
     if owner is not None and owner == who.agent_id:
         return Allow(rule)
-    whose = "nobody" if owner is None else str(owner)
-    return _deny(act, rule, f"only the owner ({whose}) may do that, and the caller is {who.agent_id}")
+    if owner is None and act.verb is Verb.POLICY and who.role is Role.OPEN:
+        return Allow(f"{rule}, and it has no owner")    # else nobody could ever change it, for no operator can be
+    role = "its author" if act.verb in _OF_THE_ROW else "the owner"
+    whose = f"{role} ({owner})" if owner is not None else role if act.verb in _OF_THE_ROW else f"{role}, who is nobody,"
+    return _deny(act, rule, f"only {whose} may do that, and the caller is {who.agent_id}")
 
 
 def _owner(act: Act, rule: NamespaceRule) -> AgentId | None:
-    return act.owner if act.verb in (Verb.DELETE, Verb.PROMOTE) else rule.owner
+    return act.owner if act.verb in _OF_THE_ROW else rule.owner
 
 
 def _without_policy(act: Act, who: Principal) -> Decision:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -12,7 +14,11 @@ from aimem.model import Approver, GovernancePolicy, Namespace, rules
 GLOBAL_RULE: Final = Namespace("*")
 HUMAN: Final = "human"
 CONSENSUS_MAX: Final = 100
+PARENTS_MAX: Final = 8
+"""Explicit parents that a lineage follows, all together."""
 
+_AT: Final = re.compile(r" - at `\$\.([^`]+)`$")
+_NAMED: Final = re.compile(r"(?:missing required|unknown) field `([^`]{1,64})`")
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -21,6 +27,26 @@ def chain(namespace: str) -> tuple[Namespace, ...]:
     segments = namespace.split("/")
     paths = tuple(Namespace("/".join(segments[:count])) for count in range(len(segments), 0, -1))
     return paths if namespace == GLOBAL_RULE else (*paths, GLOBAL_RULE)
+
+
+def lineage(namespace: Namespace, parent_of: Callable[[Namespace], Namespace | None]) -> tuple[Namespace, ...]:
+    """The namespaces whose standards hold in one, the most general first.
+
+    `*`, then explicit parents (of the root first, then of what lies below it), the ancestors and the namespace itself;
+    each once, however the parents run in circles, and at most PARENTS_MAX parents.
+    """
+    path = [name for name in reversed(chain(namespace)) if name != GLOBAL_RULE]
+    known = {GLOBAL_RULE, *path}
+    parents: list[Namespace] = []
+    for name in path:
+        line: list[Namespace] = []
+        parent = parent_of(name)
+        while parent is not None and parent not in known and len(parents) + len(line) < PARENTS_MAX:
+            known.add(parent)
+            line.append(parent)
+            parent = parent_of(parent)
+        parents += reversed(line)
+    return (GLOBAL_RULE, *parents, *path)
 
 
 class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,11 +63,12 @@ def parse_policy(text: str | bytes, *, field: str = "governance") -> GovernanceP
     """Read a policy. Raises: InvalidRequest that says what is wrong with it."""
     try:
         raw = msgspec.json.decode(text, type=_Text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        at = _AT.search(str(error)) or _NAMED.search(str(error))
         raise InvalidRequest(
             f"{field} is no policy: {error}; write it like "
             '{"write": "any", "promote": "any", "delete": "owner", "policy": "owner", "approver": "human"}',
-            field=field,
+            field=field if at is None else f"{field}.{at[1]}",
         ) from None
     levels = {}
     for name in ("write", "promote", "delete", "policy"):

@@ -26,12 +26,24 @@ AGENT_HEADER: Final = "x-agent-id"
 _SINGLE: Final = (SESSION_HEADER, VERSION_HEADER, AGENT_HEADER, "mcp-method", "mcp-name", "content-type")
 
 
+class Entrance(Struct, frozen=True, kw_only=True):
+    """What the guard's verdict on a request means to us.
+
+    Attributes:
+      client: the way to the node with this caller's credential.
+      agent_id: the agent that the credential is of, or None where the request may claim one.
+    """
+
+    client: Client
+    agent_id: str | None = None
+
+
 class Asked(Struct, frozen=True, kw_only=True):
     """Who asks, and by which rules.
 
     Attributes:
       client: the way to the node with this caller's credential.
-      agent_id: what `X-Agent-Id` claims, or None.
+      agent_id: the agent that the credential is of, else what `X-Agent-Id` claims, or None.
       session: what the client said at its handshake, or None if it names no session.
       headers: by name in small letters.
     """

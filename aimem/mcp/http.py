@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, Final  # Any: ASGI's scope and messages a
 import msgspec
 import trio
 
-from aimem.client import Client
 from aimem.config import ApiConfig, McpProfile
 from aimem.errors import Code, InvalidRequest, Unavailable
 from aimem.mcp.asked import (
@@ -22,6 +21,7 @@ from aimem.mcp.asked import (
     STREAM_TYPE,
     Answer,
     Asked,
+    Entrance,
     read_agent,
     read_headers,
     read_profile,
@@ -40,8 +40,8 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
-Connect = Callable[[Scope], Client]
-"""From a request that the guard let in to the way to the node with that request's credential."""
+Connect = Callable[[Scope], Entrance]
+"""From a request that the guard let in to the way to the node with that request's credential, and whose it is."""
 
 ALLOWED: Final = "POST, DELETE"
 NONCE_BYTES: Final = 8
@@ -91,8 +91,10 @@ class McpApp:
             session = self._session(token)
             if session is None:
                 return _no_session()
+        entrance = self._connect(scope)
         asked = Asked(
-            client=self._connect(scope), agent_id=agent_id, session=session, profile=profile, headers=headers
+            client=entrance.client, agent_id=entrance.agent_id or agent_id, session=session, profile=profile,
+            headers=headers,
         )
         outcome = "not_applied"
         try:

@@ -8,8 +8,9 @@ from typing import Final
 
 from aimem.model import AgentId, rules
 
-DefaultAgent = Callable[[str | None], str]
-"""From the client's own name (`clientInfo.name`, None before it said one) to the agent id of its calls."""
+DefaultAgent = Callable[[str | None], str | None]
+"""From the client's own name (`clientInfo.name`, None before it said one) to the agent id that its calls claim: None
+where a key says whose they are."""
 
 HttpAgent = Callable[[str | None, str | None], str | None]
 """From the client's name and the nonce of its session (None: it has none) to the agent id of its calls, if any."""
@@ -56,6 +57,15 @@ def anonymous_agent(configured: str | None, *, pid: int, suffix: str) -> Default
     Raises: InvalidRequest if the configured id is not well formed.
     """
     agent = rules.agent_id(configured) if configured else AgentId(f"anonymous:pid-{pid}-{suffix}")
+    return lambda _: agent
+
+
+def proven_agent(configured: str | None) -> DefaultAgent:
+    """For a process with an agent's key, which says who it is: a configured id is claimed, and has to be the same.
+
+    Raises: InvalidRequest if the configured id is not well formed.
+    """
+    agent = rules.agent_id(configured) if configured else None
     return lambda _: agent
 
 

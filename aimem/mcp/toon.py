@@ -17,7 +17,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from aimem.wire import MemoryOut, to_builtins
+from aimem.wire import InjectedStandard, MemoryOut, RecallResult, Session, to_builtins
 
 
 class Format(StrEnum):
@@ -37,6 +37,8 @@ COLUMNS: Final[Mapping[Format, tuple[str, ...]]] = {
     Format.TOON_COMPACT: ("id", "title", "tier", "namespace", "priority", "score", "tags", "agent_id", "content"),
 }
 
+STANDARD_COLUMNS: Final = ("id", "title", "content", "standard_of")
+
 PREVIEW_CHARS: Final = 500
 """Of a content in the compact table: whole for most memories, and ten long ones stay below 2,000 tokens."""
 
@@ -46,7 +48,7 @@ _ITEM_ESCAPES: Final = _ESCAPES | {ord(","): "\\,"}
 
 def to_toon(
     facts: Iterable[tuple[str, object]], memories: Sequence[MemoryOut], layout: Format,
-    *, more_columns: Sequence[str] = (),
+    *, more_columns: Sequence[str] = (), standards: Sequence[MemoryOut] = (),
 ) -> str:
     """Write an answer as TOON.
 
@@ -55,14 +57,25 @@ def to_toon(
       memories: one row each, in this order.
       layout: TOON or TOON_COMPACT.
       more_columns: names of further wire fields, to stand behind those of the layout.
+      standards: of the namespace, above the memories; their texts are whole, for nothing says less than a rule cut off.
     Returns: lines divided by one line feed, without one at the end.
     """
     columns = (*COLUMNS[layout], *more_columns)
     shown = _preview if layout is Format.TOON_COMPACT else str
     known = [f"{name}:{_cell(value)}" for name, value in facts if value is not None and value is not UNSET]
     head = ["|".join(known)] if known else []
+    if standards:
+        head.append(f"standards[{'|'.join(STANDARD_COLUMNS)}]:")
+        head += [_row(standard, STANDARD_COLUMNS, standard.content) for standard in standards]
     rows = (_row(memory, columns, shown(memory.content)) for memory in memories)
     return "\n".join([*head, f"memories[{'|'.join(columns)}]:", *rows])
+
+
+def standards_in(answer: RecallResult | Session) -> tuple[InjectedStandard, ...]:
+    """The standards that came with an answer, the most general first."""
+    if answer.standard is not UNSET:
+        return (answer.standard,)
+    return () if answer.standards is UNSET else answer.standards
 
 
 def _row(memory: MemoryOut, columns: Sequence[str], content: str) -> str:

@@ -6,6 +6,7 @@ errors, and never know how a value is stored or sent.
 
 from aimem.model import rules, words
 from aimem.model.agent import Agent, Message, inbox_of, is_inbox, recipient_of
+from aimem.model.agentkey import AGENT_KEY_PREFIX, KEY_ID_BYTES, SECRET_BYTES, is_key_id, key_hash, key_id_of, key_text
 from aimem.model.causality import (
     HLC_MAX,
     Dot,
@@ -80,17 +81,25 @@ from aimem.model.op import (
     pack_entries,
     unpack_entries,
 )
-from aimem.model.principal import CURATOR, SYSTEM, Credential, Principal, Role
-from aimem.model.sight import Ground, Sight
+from aimem.model.principal import CURATOR, SHARED_KEY_AGENT, SYSTEM, Caller, Credential, Principal, Role
+from aimem.model.sight import Ground, Sight, Spot
+from aimem.model.subscription import EVENT_PREFIX, EVERY_EVENT, NOWHERE, Subscription
 from aimem.model.words import Words
 
 __all__ = [
+    "AGENT_KEY_PREFIX",
     "CURATOR",
     "DAY_S",
+    "EVENT_PREFIX",
+    "EVERY_EVENT",
     "GLOBAL",
     "HLC_MAX",
+    "KEY_ID_BYTES",
     "MAX_OP_ENTRIES",
+    "NOWHERE",
     "SECOND_US",
+    "SECRET_BYTES",
+    "SHARED_KEY_AGENT",
     "SYSTEM",
     "SYSTEM_AGENT",
     "Agent",
@@ -99,6 +108,7 @@ __all__ = [
     "Approver",
     "ArchivedMemory",
     "Blank",
+    "Caller",
     "Candidate",
     "Cell",
     "Create",
@@ -135,9 +145,11 @@ __all__ = [
     "Role",
     "Scope",
     "Sight",
+    "Spot",
     "Stamp",
     "StreamHead",
     "StreamId",
+    "Subscription",
     "Tier",
     "Vector",
     "Verb",
@@ -160,7 +172,11 @@ __all__ = [
     "instant_of",
     "is_blank",
     "is_inbox",
+    "is_key_id",
     "join",
+    "key_hash",
+    "key_id_of",
+    "key_text",
     "new_memory_id",
     "next_hlc",
     "pack_entries",

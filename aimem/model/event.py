@@ -10,7 +10,7 @@ from aimem.model.agent import is_inbox, recipient_of
 from aimem.model.ids import AgentId
 from aimem.model.instant import Instant
 from aimem.model.principal import Principal, Role
-from aimem.model.sight import Ground
+from aimem.model.sight import Ground, Spot
 
 _OF_THE_PROGRAM = "_"
 
@@ -80,13 +80,13 @@ class Event(Struct, frozen=True, kw_only=True):
     is_own: bool
 
 
-def event_for(event: Event, who: Principal, area: Ground | None = None) -> EventName | None:
+def event_for(event: Event, who: Principal, area: Ground | Spot | None = None) -> EventName | None:
     """What an event is to a reader, or None if it is nothing to it.
 
     What moves out of a reader's sight is deleted for that reader; what moves into it is stored.
 
     Args:
-      area: what the reader narrows to: a namespace and all below it.
+      area: what the reader narrows to: a namespace, with or without all below it.
     """
     if event.other is not None:
         ends = (event.exposure, event.other)
@@ -101,7 +101,7 @@ def event_for(event: Event, who: Principal, area: Ground | None = None) -> Event
     return EventName.DELETE if was_seen else None
 
 
-def _is_shown(exposure: Exposure | None, who: Principal, area: Ground | None) -> bool:
+def _is_shown(exposure: Exposure | None, who: Principal, area: Ground | Spot | None) -> bool:
     if exposure is None:
         return area is None and not who.sights
     namespace = exposure.namespace

@@ -30,6 +30,26 @@ class Role(StrEnum):
     LIFETIMES = "lifetimes"  # the node's configured lifetimes: expiry, purge by age
 
 
+class Caller(Struct, frozen=True, kw_only=True):
+    """Who got in, as far as the credential tells; what a request claims of itself is not in it.
+
+    Attributes:
+      agent_id: the one id that this credential acts under; None where a request may claim one.
+      home: the namespace that an agent's key names, or None.
+      key_id: of the agent's key, or None for another credential.
+    """
+
+    credential: Credential
+    role: Role = Role.OPEN
+    agent_id: AgentId | None = None
+    home: Namespace | None = None
+    key_id: str | None = None
+
+
+SHARED_KEY_AGENT = AgentId("operator:api-key")
+"""Under what id the shared key of the configuration acts once agents have keys of their own: it names nobody."""
+
+
 class Principal(Struct, frozen=True, kw_only=True):
     """The caller that every service is handed.
 
@@ -38,6 +58,7 @@ class Principal(Struct, frozen=True, kw_only=True):
       credential: how the caller got in.
       role: what it may do beyond what policies say.
       home: the namespace that its credential names, or None.
+      key_id: of the agent's key that it came with, or None.
       as_agent: a namespace path to narrow reads to (visibility of the agent that lives there), or None.
       is_anonymous: whether nobody said who is asking; the id was drawn for this request then.
     """
@@ -46,6 +67,7 @@ class Principal(Struct, frozen=True, kw_only=True):
     credential: Credential
     role: Role = Role.OPEN
     home: Namespace | None = None
+    key_id: str | None = None
     as_agent: Namespace | None = None
     is_anonymous: bool = False
 
@@ -53,6 +75,13 @@ class Principal(Struct, frozen=True, kw_only=True):
     def idempotency_scope(self) -> str:
         """Whose `Idempotency-Key`s are one set: the credential's, since a claimed agent id may differ at each retry."""
         return f"agent:{self.agent_id}" if self.credential is Credential.AGENT_KEY else self.credential.value
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether its credential says who it is, so that it may claim no other id."""
+        return self.credential is Credential.AGENT_KEY or (
+            self.credential is Credential.API_KEY and self.role is Role.OPERATOR
+        )
 
     @property
     def may_administer(self) -> bool:

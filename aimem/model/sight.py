@@ -19,6 +19,16 @@ class Ground(Struct, frozen=True):
         return namespace == self.path or namespace.startswith(self.path + "/")
 
 
+class Spot(Struct, frozen=True):
+    """A namespace path and nothing below it."""
+
+    path: str
+
+    def holds(self, namespace: str) -> bool:
+        """Whether a namespace is this path."""
+        return namespace == self.path
+
+
 class Sight(Struct, frozen=True, kw_only=True):
     """What the table of design §8 lets one home see; `as_agent` gives a second one, and a row must pass both.
 

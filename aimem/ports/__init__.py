@@ -1,8 +1,8 @@
 """The six doors to the outside world, as protocols with their real makers.
 
 Owns every way in which time, randomness, threads, sockets, files and the embedding model enter. Must never decide
-anything: the simulation replaces each of them. The network port is the HTTP client's `AsyncBaseTransport`, so nothing
-of it is here; the embedder's real maker needs fastembed and lives in `search`.
+anything: the simulation replaces each of them. The network port is the HTTP client's `AsyncBaseTransport`, so only the
+resolver of it is here; the embedder's real maker needs fastembed and lives in `search`.
 """
 
 from aimem.ports.chance import Chance, Signer, is_signed, system_chance
@@ -22,6 +22,7 @@ from aimem.ports.files import (
     SqlValue,
     system_files,
 )
+from aimem.ports.network import Resolver, system_resolver
 from aimem.ports.threads import Threads, delayed_threads, trio_threads
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "LockHeld",
     "Mode",
     "Parameters",
+    "Resolver",
     "Row",
     "Signer",
     "SqlValue",
@@ -46,5 +48,6 @@ __all__ = [
     "system_chance",
     "system_clock",
     "system_files",
+    "system_resolver",
     "trio_threads",
 ]

@@ -5,6 +5,8 @@ line), hold SQL, or own a deadline.
 """
 
 from aimem.service.abilities import capabilities
+from aimem.service.access import access, namespace_history
+from aimem.service.agentkeys import add_key, list_keys, revoke_key, revoke_keys, rotate_key
 from aimem.service.agents import list_agents, register_agent, remove_agent
 from aimem.service.approvals import approve_pending, comment_pending, reject_pending
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
@@ -14,17 +16,20 @@ from aimem.service.bulk import remember_many
 from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
 from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
+from aimem.service.delivering import run_webhooks
 from aimem.service.docket import get_pending, list_pending
 from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
 from aimem.service.entities import entity_by_alias, register_entity
 from aimem.service.exporting import export
+from aimem.service.following import Follower, run_events
 from aimem.service.forgetting import forget
 from aimem.service.graph import kg_invalidate, kg_query, kg_timeline
 from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
 from aimem.service.importing import import_memories
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.insight import auto_tag, detect_contradiction, expand
+from aimem.service.keyring import AccessMode, access_mode, keyring
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
@@ -34,8 +39,6 @@ from aimem.service.overview import (
     NodeStatus,
     health,
     namespaces,
-    standard_of,
-    standards_for,
     stats,
     status,
 )
@@ -44,8 +47,11 @@ from aimem.service.refusals import Claim, note_refusal, run_refusals, write_refu
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
+from aimem.service.rulemaking import clear_standard, set_standard
 from aimem.service.session import start_session
 from aimem.service.settling import run_approvals, settle_due
+from aimem.service.standards import standard_of, standards_for
+from aimem.service.subscriptions import list_deliveries, list_subscriptions, redeliver, subscribe, unsubscribe
 from aimem.service.taxonomy import get_taxonomy
 from aimem.service.thinking import (
     expand_query,
@@ -59,13 +65,18 @@ from aimem.service.thinking import (
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
+    "AccessMode",
     "Claim",
     "Cycle",
+    "Follower",
     "Node",
     "NodeStatus",
     "Once",
     "Policy",
     "Sample",
+    "access",
+    "access_mode",
+    "add_key",
     "approve_pending",
     "archive",
     "archive_stats",
@@ -75,6 +86,7 @@ __all__ = [
     "begin_cycle",
     "capabilities",
     "check_duplicate",
+    "clear_standard",
     "collect",
     "comment_pending",
     "consolidate",
@@ -100,6 +112,7 @@ __all__ = [
     "index_status",
     "is_thinking",
     "judge_contradiction",
+    "keyring",
     "kg_invalidate",
     "kg_query",
     "kg_timeline",
@@ -107,10 +120,14 @@ __all__ = [
     "links_of",
     "list_agents",
     "list_archive",
+    "list_deliveries",
+    "list_keys",
     "list_memories",
     "list_pending",
+    "list_subscriptions",
     "look_for_language",
     "mark_read",
+    "namespace_history",
     "namespaces",
     "note_metadata",
     "note_refusal",
@@ -119,6 +136,7 @@ __all__ = [
     "promote",
     "purge_archive",
     "recall",
+    "redeliver",
     "register_agent",
     "register_entity",
     "reindex",
@@ -128,16 +146,22 @@ __all__ = [
     "remove_agent",
     "resolve",
     "restore",
+    "revoke_key",
+    "revoke_keys",
     "roll_back",
+    "rotate_key",
     "run_approvals",
     "run_cycle",
+    "run_events",
     "run_hooks",
     "run_indexer",
     "run_language",
     "run_refusals",
     "run_touches",
+    "run_webhooks",
     "run_words",
     "search",
+    "set_standard",
     "settle_due",
     "settle_words",
     "standard_of",
@@ -145,10 +169,12 @@ __all__ = [
     "start_session",
     "stats",
     "status",
+    "subscribe",
     "suggest_tags",
     "summarise",
     "tidy",
     "unlink",
+    "unsubscribe",
     "update",
     "write_refusals",
 ]

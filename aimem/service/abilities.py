@@ -10,9 +10,10 @@ from typing import Final
 from aimem import COMPATIBLE_WITH, __version__
 from aimem.model import SYSTEM, rules
 from aimem.service.curation import curation_reports
+from aimem.service.keyring import access_mode
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node
 from aimem.service.thinking import is_thinking, language_warnings
-from aimem.store import approvals
+from aimem.store import approvals, namespaces
 from aimem.wire import Capabilities, ReportsQuery, to_builtins
 
 RUN_FIGURES: Final = ("memories_scanned", "operations_attempted", "autonomy")
@@ -48,7 +49,11 @@ async def capabilities(node: Node) -> Capabilities:
             "llm": node.language.name if node.language is not None and thinks else "none",
             "cross_encoder": "none",
         },
-        permissions={"mode": "open" if node.policy.open_access else "api_key", "active_rules": 0, "rule_summary": []},
+        permissions={
+            "mode": (await access_mode(node)).value,
+            "active_rules": await node.store.read(namespaces.count_policies),
+            "rule_summary": [],
+        },
         hooks={"registered_count": 0, "by_event": {}, "autonomous": thinks and node.policy.autonomous_hooks},
         compaction=await _compaction(node),
         approval={

@@ -12,8 +12,9 @@ from typing import Final
 from msgspec import UNSET, Struct
 
 from aimem.model import (
+    CURATOR,
     DAY_S,
-    SYSTEM,
+    SYSTEM_AGENT,
     FieldValue,
     Instant,
     Lifetimes,
@@ -27,8 +28,8 @@ from aimem.model import (
 )
 from aimem.service.consolidating import Recipe, archive_entries, replace_by_one
 from aimem.service.drafts import metadata_value
-from aimem.service.edit import rows_of
 from aimem.service.facts import judge_facts
+from aimem.service.names import rows_of
 from aimem.service.node import Node
 from aimem.service.records import (
     SOURCE,
@@ -42,7 +43,7 @@ from aimem.service.records import (
     record_entry,
 )
 from aimem.service.similarity import Duplicates, decide_duplicates
-from aimem.store import MEMORY, Clause, Transaction, linkage, memories
+from aimem.store import MEMORY, NO_STANDARD, Clause, Transaction, linkage, memories
 from aimem.wire import ActOut
 
 EVERYTHING: Final = Clause("1", {})
@@ -117,7 +118,7 @@ def keep_newest(transaction: Transaction, node: Node, plan: Duplicates) -> ActOu
         return None
     kept, others = rows[0], rows[1:]
     record_id = _new_id(node)
-    away = archive_entries(transaction, others, REASON + record_id)
+    away = archive_entries(transaction, CURATOR, others, REASON + record_id)
     merging = merge_into(kept, others, node.policy.lifetimes)
     record = Consolidation(
         originals=tuple(MemoryId(entry.key) for entry in away), result_id=kept.id, made=False, changes=merging.changes
@@ -133,7 +134,7 @@ def forget_contradicted(transaction: Transaction, node: Node, older: MemoryId, n
     if len(rows) < 2 or newer not in contradicting(transaction, older) or not decide_forget(rows[0], rows[1]):
         return None
     record_id = _new_id(node)
-    away = archive_entries(transaction, rows[:1], REASON + record_id)
+    away = archive_entries(transaction, CURATOR, rows[:1], REASON + record_id)
     ids = tuple(MemoryId(entry.key) for entry in away)
     record = Forgetting(memory_id=older, rows=ids, contradicted_by=newer)
     transaction.emit("curate", [*away, record_entry(transaction, record_id, record)])
@@ -168,11 +169,11 @@ def put_together(transaction: Transaction, node: Node, seen: Sequence[Memory], s
     recipe = Recipe(
         title=f"{TITLE_PREFIX}{first.title[:TITLE_KEPT_CHARS]} ~{memory_id[:8]}", content=summary,
         namespace=first.namespace, tier=max((row.tier for row in rows), key=lambda one: one.rank), source=SOURCE,
-        author=first.author if first.scope is Scope.PRIVATE else SYSTEM.agent_id,
+        author=first.author if first.scope is Scope.PRIVATE else SYSTEM_AGENT,
     )
-    originals = tuple(dict.fromkeys(i for row in rows for i in rows_of(transaction, row)))
+    originals = tuple(dict.fromkeys(i for row in rows for i in rows_of(transaction, CURATOR, row)))
     record = Consolidation(originals=originals, result_id=memory_id, made=True)
-    replace_by_one(transaction, node, SYSTEM, rows, recipe, memory_id, [record_entry(transaction, record_id, record)])
+    replace_by_one(transaction, node, CURATOR, rows, recipe, memory_id, [record_entry(transaction, record_id, record)])
     return _act(record, record_id)
 
 
@@ -193,7 +194,7 @@ def set_tags(transaction: Transaction, node: Node, seen: Memory, tags: Sequence[
 
 
 def _live(transaction: Transaction, ids: Sequence[MemoryId]) -> list[Memory]:
-    found = [memories.find(transaction.conn, memory_id, transaction.now, EVERYTHING) for memory_id in ids]
+    found = [memories.find(transaction.conn, memory_id, transaction.now, NO_STANDARD) for memory_id in ids]
     return [row for row, memory_id in zip(found, ids, strict=True) if row is not None and row.id == memory_id]
 
 

@@ -55,7 +55,7 @@ def _register(
 ) -> Registered:
     def run() -> Registered:
         known = agents.find(transaction.conn, agent_id)
-        entry = _entry(transaction, who, agent_id, known, agent_type, capabilities)
+        entry = registration_entry(transaction, who, agent_id, known, agent_type, capabilities)
         dot = transaction.emit("agent", [entry])
         stored = agents.find(transaction.conn, agent_id)
         if stored is None:
@@ -77,7 +77,7 @@ def _register(
     return answer_once(transaction, node, who, once, Registered, run)
 
 
-def _entry(
+def registration_entry(
     transaction: Transaction,
     who: Principal,
     agent_id: AgentId,
@@ -85,6 +85,7 @@ def _entry(
     agent_type: str,
     capabilities: tuple[str, ...],
 ) -> Entry:
+    """What registers an agent, or brings the registration up to date that is `known`."""
     now = transaction.now
     fields: dict[str, FieldValue] = {"agent_type": agent_type, "capabilities": capabilities, "last_seen_at": now}
     if known is None:

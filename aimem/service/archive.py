@@ -18,17 +18,19 @@ from aimem.model import (
     MemoryId,
     Namespace,
     Principal,
-    Scope,
     Tier,
     after,
     format_instant,
     rules,
 )
 from aimem.ports import Connection
-from aimem.service.edit import free_name, refuse_reserved, rows_of
+from aimem.service.callers import require_operator
+from aimem.service.edit import refuse_reserved
 from aimem.service.lifetimes import BATCH, purge_batch
+from aimem.service.names import free_name, owner_of, rows_of
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
+from aimem.service.standards import standing_for
 from aimem.service.writing import write_as
 from aimem.store import LIVE, MEMORY, Transaction, memories, statistics, visible_to
 from aimem.wire import (
@@ -94,7 +96,9 @@ def _archive(
         entries: list[Entry] = []
         for memory in {memory.id: memory for memory in present}.values():
             refuse_reserved(memory)
-            entries += [transaction.change(MEMORY, row, {"lifecycle": away}) for row in rows_of(transaction, memory)]
+            rows = rows_of(transaction, who, memory)
+            entries += [transaction.change(MEMORY, row, {"lifecycle": away}) for row in rows]
+        warning = standing_for(transaction.conn, (MemoryId(entry.key) for entry in entries))
         version = None
         for begin in range(0, len(entries), BATCH):
             version = str(transaction.emit("archive", entries[begin : begin + BATCH]))
@@ -104,6 +108,7 @@ def _archive(
             count=len(present),
             reason=reason,
             version=version or UNSET,
+            warning=warning or UNSET,
         )
 
     return answer_once(transaction, node, who, once, ArchiveResult, run)
@@ -138,8 +143,7 @@ def _restore(
         if found is None:
             raise _not_archived(transaction, who, memory_id)
         memory = found.memory
-        owner = memory.author if memory.scope is Scope.PRIVATE else ""
-        freed = free_name(transaction, node, who, memory.namespace, memory.title, owner)
+        freed = free_name(transaction, node, who, memory.namespace, memory.title, owner_of(memory))
         lifetime = restored_lifetime(memory, query.mode, now, node.policy.lifetimes)
         # The expiry is written even if it stays the same: its new stamp undoes a collection.
         back = {"lifecycle": LIVE, "updated_at": max(now, memory.updated_at), **lifetime}
@@ -177,8 +181,7 @@ def bring_back(
     """
     names: dict[tuple[Namespace, str, str], list[Memory]] = {}
     for memory in (item.memory for item in archived):
-        owner = memory.author if memory.scope is Scope.PRIVATE else ""
-        names.setdefault((memory.namespace, memory.title, owner), []).append(memory)
+        names.setdefault((memory.namespace, memory.title, owner_of(memory)), []).append(memory)
     entries: list[Entry] = []
     ids: list[MemoryId] = []
     refused: list[tuple[MemoryId, AimemError]] = []
@@ -206,8 +209,9 @@ def _not_archived(transaction: Transaction, who: Principal, memory_id: MemoryId)
 async def purge_archive(node: Node, who: Principal, query: PurgeQuery) -> Purged:
     """Delete archived memories for ever: those older than some days, or all if that is said expressly.
 
-    Raises: InvalidRequest, Unavailable.
+    Raises: InvalidRequest, Denied(operator_required), Unavailable.
     """
+    require_operator(who, "purging the archive")
     before: Instant | None = None
     if query.older_than_days is not None and query.all:
         raise InvalidRequest("give older_than_days or all=true, not both", field="all")

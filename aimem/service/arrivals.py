@@ -96,13 +96,13 @@ def _draft(
     item: ImportMemory, request: ImportRequest, who: Principal, now: Instant, lifetimes: Lifetimes
 ) -> tuple[Draft, AgentId | None]:
     metadata, author, original = _provenance(item, request, who)
+    metadata.pop("agent_id", None)      # judged here: it says whose the row was, and claims nothing
     asked = CreateMemory(
         content=item.content, title=item.title, tier=item.tier, tags=item.tags, priority=item.priority,
         confidence=item.confidence, source=item.source or "import", expires_at=item.expires_at, metadata=metadata,
-        agent_id=author,
     )
     draft = msgspec.structs.replace(
-        draft_of(asked, who, now, lifetimes), namespace=_namespace(item.namespace, request))
+        draft_of(asked, who, now, lifetimes), namespace=_namespace(item.namespace, request), author=author)
     if item.title_generated:
         draft = msgspec.structs.replace(draft, title_generated=True)
     if item.id and not item.expires_at and not request.conversations:

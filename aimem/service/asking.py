@@ -13,7 +13,7 @@ from aimem.service.approvals import audited, gate_of, known, refuse_decided
 from aimem.service.effects import Changes, Effect, effect_of
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
-from aimem.service.settling import Case, is_orphaned
+from aimem.service.settling import Case, is_home, is_orphaned
 from aimem.service.writing import AskedAgain, load_payload, queue, tried, write_as
 from aimem.store import PENDING, Transaction
 from aimem.wire import AskedAgainOut
@@ -71,6 +71,12 @@ def _refuse(conn: Connection, node: Node, who: Principal, case: Case) -> None:
         raise Denied(
             f"only {pending.requested_by}, who asked for it, and operators ask for it again",
             code=Code.NOT_ENTITLED, namespace=pending.namespace, rule="not_entitled", pending_id=pending.pending_id,
+        )
+    if not is_home(conn, node, pending) and not is_orphaned(conn, node, pending):
+        # Two nodes that asked again at once would have it done twice; and it may just be decided there.
+        raise Conflict(
+            "another node queued the action and decides on it; ask for it again there",
+            namespace=pending.namespace, pending_id=pending.pending_id, status=status.value, home=pending.home,
         )
     if pending.asked_again_as is None:
         if status in (PendingStatus.EXPIRED, PendingStatus.FAILED):

@@ -14,7 +14,7 @@ from aimem.service.grouping import Group, decide_groups, digest_of, title_of
 from aimem.service.node import Node
 from aimem.service.once import fresh_id
 from aimem.service.writing import write_as
-from aimem.store import Clause, Filters, Transaction, curation, memories, visible_to
+from aimem.store import NO_STANDARD, Clause, Filters, Transaction, curation, memories, visible_to
 from aimem.wire import AutoConsolidated, AutoConsolidateRequest, Consolidated, GroupOut
 
 SOURCE: Final = "auto-consolidate"
@@ -79,7 +79,7 @@ def _consolidate_group(
     transaction: Transaction, node: Node, who: Principal, item: Found, tier: Tier | None, least: int
 ) -> Consolidated | None:
     """One group, as far as it is still what it was; None if too little is left of it."""
-    conn, visible = transaction.conn, visible_to(who)
+    conn, visible = transaction.conn, visible_to(who) & NO_STANDARD
     known = [memories.find(conn, one.id, transaction.now, visible) for one in item.group.members]
     sources = [memory for memory in known if memory is not None and _is_still(memory, item, tier)]
     if len(sources) < least:

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from aimem.errors import Conflict, InvalidRequest
+from aimem.errors import Code, Conflict, InvalidRequest
 from aimem.model import (
     AgentId,
     Entry,
@@ -26,15 +26,17 @@ from aimem.model import (
     rules,
 )
 from aimem.ports import Connection
+from aimem.service.callers import author
 from aimem.service.drafts import metadata_value, name_value
-from aimem.service.edit import free_name, link_fields, refuse_reserved, rows_of
+from aimem.service.edit import link_fields, refuse_reserved
 from aimem.service.lookup import exact
 from aimem.service.merging import Merged, merge_memories
+from aimem.service.names import free_name, rows_of
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.service.thinking import summarise
 from aimem.service.writing import write_as
-from aimem.store import LINK, LIVE, MEMORY, Transaction, idempotency, link_key_text, memories, visible_to
+from aimem.store import LINK, LIVE, MEMORY, Transaction, idempotency, link_key_text, memories, namespaces, visible_to
 from aimem.wire import Consolidated, ConsolidateRequest
 
 SOURCES_MIN: Final = 2
@@ -57,7 +59,7 @@ class Recipe(Struct, frozen=True, kw_only=True):
 def recipe_of(request: ConsolidateRequest, who: Principal) -> Recipe:
     """Check what the caller says of the new memory; without a summary its text is still empty.
 
-    Raises: InvalidRequest naming the field, Denied(reserved_namespace).
+    Raises: InvalidRequest naming the field, Denied(reserved_namespace, identity_mismatch).
     """
     title = rules.title(request.title)
     if not title:
@@ -68,7 +70,7 @@ def recipe_of(request: ConsolidateRequest, who: Principal) -> Recipe:
         namespace=rules.writable_namespace(request.namespace),
         tier=rules.choice(Tier, request.tier, field="tier"),
         source=rules.source(request.source),
-        author=rules.agent_id(request.agent_id) if request.agent_id else who.agent_id,
+        author=author(who, request.agent_id),
     )
 
 
@@ -94,7 +96,8 @@ async def consolidate(
     """Store a new memory made of 2 to 100 others, and archive these, linked as what it is derived from.
 
     Without a summary the language model writes one, before the write and not within it.
-    Raises: NotFound for an unknown id, Conflict(name_taken) unless a source has the name, InvalidRequest, Denied,
+    Raises: NotFound for an unknown id, Conflict(name_taken) unless a source has the name, Conflict(is_standard) for
+      the standard of a namespace, InvalidRequest, Denied,
       Unavailable (needs_llm, llm_answer_unusable for a summary that has to be written).
     """
     ids, recipe = ids_of(request), recipe_of(request, who)
@@ -119,7 +122,18 @@ def _sources(conn: Connection, who: Principal, ids: Sequence[MemoryId], now: Ins
     _refuse_twice([memory.id for memory in sources])
     for memory in sources:
         refuse_reserved(memory)
+        _refuse_standard(conn, memory)
     return sources
+
+
+def _refuse_standard(conn: Connection, memory: Memory) -> None:
+    standing = namespaces.with_standard(conn, [memory.id], 1)
+    if standing:
+        raise Conflict(
+            f"{memory.id} is the standard of the namespace {standing[0]!r} and is not consolidated; set another "
+            "standard there first, or clear it",
+            code=Code.IS_STANDARD, field="ids", id=memory.id, namespace=standing[0],
+        )
 
 
 def _texts(sources: Sequence[Memory]) -> tuple[str, ...]:
@@ -168,7 +182,7 @@ def replace_by_one(
     refuse_taken(transaction, memory_id)
     merged = merge_memories(sources)
     owner = recipe.author if merged.scope is Scope.PRIVATE else ""
-    away = archive_entries(transaction, sources, REASON + memory_id)
+    away = archive_entries(transaction, who, sources, REASON + memory_id)
     # The sources leave their names in this op: a title of theirs is free.
     leaving = {entry.key for entry in away}
     holder = memories.find_holder(transaction.conn, recipe.namespace, recipe.title, owner, visible_to(who))
@@ -194,10 +208,12 @@ def replace_by_one(
     )
 
 
-def archive_entries(transaction: Transaction, sources: Sequence[Memory], reason: str) -> list[Entry]:
+def archive_entries(
+    transaction: Transaction, who: Principal, sources: Sequence[Memory], reason: str
+) -> list[Entry]:
     """Entries that put memories away, each with all rows of its name."""
     away: FieldValue = ("archived", reason, transaction.now)
-    rows = dict.fromkeys(row for memory in sources for row in rows_of(transaction, memory))
+    rows = dict.fromkeys(row for memory in sources for row in rows_of(transaction, who, memory))
     return [transaction.change(MEMORY, row, {"lifecycle": away}) for row in rows]
 
 

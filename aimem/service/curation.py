@@ -28,6 +28,7 @@ from aimem.model import (
 )
 from aimem.ports import Connection
 from aimem.service import acts
+from aimem.service.callers import require_operator
 from aimem.service.node import Node
 from aimem.service.records import system_entry
 from aimem.service.survey import REPORTS, Survey, survey
@@ -95,7 +96,8 @@ def check(request: CurateRequest) -> None:
 
 
 async def begin_cycle(node: Node, who: Principal, request: CurateRequest) -> Cycle:
-    """Look at the next stretch and propose acts. Raises: InvalidRequest, Unavailable."""
+    """Look at the next stretch and propose acts. Raises: InvalidRequest, Denied(operator_required), Unavailable."""
+    require_operator(who, "a cycle of the curator")
     check(request)
     started_at = node.clock.now()
     seen, titles = await node.store.read(_look, who, request, started_at)
@@ -268,8 +270,8 @@ async def curate(node: Node, request: CurateRequest) -> CurationReport:
 
 
 async def curation_reports(node: Node, who: Principal, query: ReportsQuery) -> ReportsPage:
-    """Reports of cycles, the latest first. Raises: InvalidRequest."""
-    del who  # reports are counts and ids
+    """Reports of cycles, the latest first. Raises: InvalidRequest, Denied(operator_required)."""
+    require_operator(who, "reading the curator's reports")      # they name memories of everybody
     limit = rules.bounded(query.limit, 1, REPORTS_MAX, field="limit")
     found = await node.store.read(curation.latest_titled, REPORTS, node.clock.now(), limit)
     reports = tuple(replace(saved.report, id=row.id) for row in found if (saved := _read(row)) is not None)

@@ -22,6 +22,7 @@ from aimem.model import (
     parse_instant,
     rules,
 )
+from aimem.service.callers import author
 from aimem.store import LIVE
 from aimem.wire import CreateMemory
 
@@ -63,7 +64,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 def draft_of(request: CreateMemory, who: Principal, now: Instant, lifetimes: Lifetimes) -> Draft:
     """Check a request to store.
 
-    Raises: InvalidRequest naming the field; Denied(reserved_namespace).
+    Raises: InvalidRequest naming the field; Denied(reserved_namespace, identity_mismatch).
     """
     content = rules.content(request.content)
     title = rules.title(request.title or "")
@@ -82,10 +83,18 @@ def draft_of(request: CreateMemory, who: Principal, now: Instant, lifetimes: Lif
         source=DEFAULT_SOURCE if request.source is None else rules.source(request.source),
         metadata=rules.metadata(metadata),
         scope=scope_of(request.scope, metadata),
-        author=rules.agent_id(request.agent_id) if request.agent_id else who.agent_id,
+        author=_author(request, who),
         expires_at=expires_at,
         is_expiry_given=is_given,
     )
+
+
+def _author(request: CreateMemory, who: Principal) -> AgentId:
+    """The author. Where it has to be the caller, another one in the metadata is refused too, not passed over."""
+    named = (request.metadata or {}).get("agent_id")
+    if who.is_proven and isinstance(named, str):
+        author(who, named, field="metadata.agent_id")
+    return author(who, request.agent_id)
 
 
 def _printable(text: str) -> str:

@@ -56,7 +56,7 @@ async def check_duplicate(node: Node, who: Principal, request: DuplicateCheck) -
         )
     near = _Near(same, 1.0) if same is not None else await _nearest(node, f"{title}\n{content}".strip(), scope)
     scanned = await node.store.read(duplicates.count_embedded, scope.filters, scope.visible, scope.now)
-    backlog = await node.store.read(embeddings.count_backlog)
+    backlog = await node.store.read(embeddings.count_backlog_seen, scope.visible, scope.now)
     return _answer(request.threshold, near, max(scanned, int(same is not None)), backlog, is_same=same is not None)
 
 

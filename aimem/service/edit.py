@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from aimem.errors import Code, Conflict, Denied, InvalidRequest
+from msgspec import UNSET
+
+from aimem.errors import Code, Denied, InvalidRequest
 from aimem.model import (
     AgentId,
     Entry,
@@ -13,7 +15,6 @@ from aimem.model import (
     Lifetimes,
     LinkKey,
     Memory,
-    MemoryId,
     Namespace,
     Principal,
     Relation,
@@ -23,13 +24,14 @@ from aimem.model import (
     rules,
 )
 from aimem.service.drafts import keeping_kind, metadata_value, name_value, scope_of
-from aimem.service.lifetimes import collect_entries
 from aimem.service.lookup import exact, resolve
+from aimem.service.names import free_name, owner_of, rows_of
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
+from aimem.service.standards import standing_for
 from aimem.service.writing import write_as
 from aimem.store import LINK, LIVE, MEMORY, Transaction, link_key_text, memories, visible_to
-from aimem.wire import Deleted, Promoted, UpdatedMemory, UpdateMemory, memory_fields
+from aimem.wire import DeletedMemory, Promoted, UpdatedMemory, UpdateMemory, memory_fields
 
 BEFORE_ALL_EXPIRY: Final = Instant(-(2**62))
 
@@ -149,38 +151,13 @@ def entries_of_update(
     if not isinstance(name, tuple):
         return entries
     namespace, title = Namespace(str(name[0])), str(name[1])
-    old_owner = memory.author if memory.scope is Scope.PRIVATE else ""
-    if (namespace, title, new_owner) == (memory.namespace, memory.title, old_owner):
+    if (namespace, title, new_owner) == (memory.namespace, memory.title, owner_of(memory)):
         return entries
     freed = free_name(transaction, node, who, namespace, title, new_owner)
     # All rows of the name move together: a shadow left behind would come to light under the old name.
-    shadows = [
-        i for i in memories.ids_of_name(transaction.conn, memory.namespace, memory.title, old_owner) if i != memory.id
-    ]
+    shadows = [row for row in rows_of(transaction, who, memory) if row != memory.id]
     together: dict[str, FieldValue] = {key: fields[key] for key in fields if key in ("name", "scope")}
     return [*freed, *entries, *(transaction.change(MEMORY, shadow, together) for shadow in shadows)]
-
-
-def free_name(
-    transaction: Transaction, node: Node, who: Principal, namespace: Namespace, title: str, owner: str
-) -> list[Entry]:
-    """Make sure that a name can be taken: entries that collect an expired holder.
-
-    Raises: Conflict(name_taken) if a live memory has it.
-    """
-    holder = memories.find_holder(transaction.conn, namespace, title, owner, visible_to(who))
-    if holder is None:
-        return []
-    if holder.expires_at is not None and holder.expires_at <= transaction.now:
-        ids = memories.ids_of_name(transaction.conn, namespace, title, owner)
-        return collect_entries(transaction, node.policy, ids)
-    raise Conflict(
-        f"a memory titled {title[:80]!r} already exists in namespace {namespace!r} (id {holder.id}); "
-        "choose another title",
-        code=Code.NAME_TAKEN,
-        field="title",
-        id=holder.id,
-    )
 
 
 def _updated(transaction: Transaction, who: Principal, memory: Memory, version: str) -> UpdatedMemory:
@@ -189,28 +166,24 @@ def _updated(transaction: Transaction, who: Principal, memory: Memory, version: 
     return UpdatedMemory(**memory_fields(stored or memory), version=version)
 
 
-async def delete(node: Node, who: Principal, memory_id: str, once: Once | None = None) -> Deleted:
+async def delete(node: Node, who: Principal, memory_id: str, once: Once | None = None) -> DeletedMemory:
     """Delete a memory for ever, on every node (the whole id is needed). Raises: NotFound, Denied, Unavailable."""
     wrote = await write_as(node, who, _delete, node, who, memory_id, once)
     node.counters.deleted += 1
-    answer: Deleted = wrote.value
+    answer: DeletedMemory = wrote.value
     return answer
 
 
-def _delete(transaction: Transaction, node: Node, who: Principal, memory_id: str, once: Once | None) -> Deleted:
-    def run() -> Deleted:
+def _delete(transaction: Transaction, node: Node, who: Principal, memory_id: str, once: Once | None) -> DeletedMemory:
+    def run() -> DeletedMemory:
         memory = exact(transaction.conn, memory_id, who, transaction.now)
         refuse_reserved(memory)
-        dot = transaction.emit("delete", [transaction.bury(MEMORY, each) for each in rows_of(transaction, memory)])
-        return Deleted(deleted=True, id=memory.id, version=str(dot))
+        rows = rows_of(transaction, who, memory)
+        warning = standing_for(transaction.conn, rows)
+        dot = transaction.emit("delete", [transaction.bury(MEMORY, each) for each in rows])
+        return DeletedMemory(deleted=True, id=memory.id, version=str(dot), warning=warning or UNSET)
 
-    return answer_once(transaction, node, who, once, Deleted, run)
-
-
-def rows_of(transaction: Transaction, memory: Memory) -> tuple[MemoryId, ...]:
-    """All live rows of a memory's name, itself first: what is done to the name is done to each."""
-    owner = memory.author if memory.scope is Scope.PRIVATE else ""
-    return memories.ids_of_name(transaction.conn, memory.namespace, memory.title, owner)
+    return answer_once(transaction, node, who, once, DeletedMemory, run)
 
 
 async def promote(
@@ -254,8 +227,7 @@ def _promote_up(
             raise InvalidRequest(
                 f"to_namespace: {target!r} is no ancestor of {memory.namespace!r}", field="to_namespace"
             )
-        owner = memory.author if memory.scope is Scope.PRIVATE else ""
-        freed = free_name(transaction, node, who, target, memory.title, owner)
+        freed = free_name(transaction, node, who, target, memory.title, owner_of(memory))
         clone, now = fresh_id(node, who, once), transaction.now
         refuse_taken(transaction, clone)
         link = LinkKey(clone, memory.id, Relation.DERIVED_FROM)

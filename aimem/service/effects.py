@@ -16,7 +16,7 @@ from msgspec import Struct
 from aimem.errors import Bug, Code, Conflict
 from aimem.model import AgentId, Entry, FieldValue, Instant, Memory, MemoryId, Namespace, ObjectState, Scope, is_inbox
 from aimem.service.gate import Captured
-from aimem.service.lifetimes import collect_entries
+from aimem.service.names import EVERYTHING, collect_name
 from aimem.service.node import Node
 from aimem.store import (
     ALIAS,
@@ -24,7 +24,6 @@ from aimem.store import (
     LINK,
     LIVE,
     MEMORY,
-    Clause,
     Transaction,
     effective_expiry,
     memories,
@@ -38,8 +37,6 @@ MOMENTS: Final = frozenset(
 
 INCIDENTAL: Final = frozenset({"updated_at", "changed_at", "changed_by", "last_seen_at"})
 """Fields that every write sets: that somebody else's did too is no reason to refuse."""
-
-_EVERYTHING: Final = Clause("1", {})
 
 
 class Changes(StrEnum):
@@ -191,7 +188,7 @@ def _free_names(transaction: Transaction, node: Node, entries: Sequence[Entry]) 
         if entry.kind != MEMORY.name or entry.dead or not entry.fields.keys() & {"name", "scope", "lifecycle"}:
             continue
         name = _name_after(entry, transaction.load(MEMORY, entry.key))
-        holder = None if name is None else memories.find_holder(transaction.conn, *name, _EVERYTHING)
+        holder = None if name is None else memories.find_holder(transaction.conn, *name, EVERYTHING)
         if name is None or holder is None or holder.id == entry.key or holder.id in leaving:
             continue
         freed += _freed(transaction, node, holder, name)
@@ -215,7 +212,7 @@ def _name_after(entry: Entry, state: ObjectState) -> tuple[Namespace, str, str] 
 
 def _freed(transaction: Transaction, node: Node, holder: Memory, name: tuple[Namespace, str, str]) -> list[Entry]:
     if holder.expires_at is not None and holder.expires_at <= transaction.now:
-        return collect_entries(transaction, node.policy, memories.ids_of_name(transaction.conn, *name))
+        return collect_name(transaction, node, *name)
     raise Conflict(
         f"another memory titled {name[1][:80]!r} is in namespace {name[0]!r} now", code=Code.NAME_TAKEN
     )

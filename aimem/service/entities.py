@@ -11,12 +11,11 @@ from aimem.errors import Code, Conflict, InvalidRequest
 from aimem.model import AgentId, Entry, FieldValue, Instant, Memory, MemoryId, Namespace, Principal, Tier, rules
 from aimem.ports import Connection
 from aimem.service.drafts import ENTITY, KIND, Draft, creation_fields, draft_of
-from aimem.service.lifetimes import collect_entries
+from aimem.service.names import beside_hidden, collect_name, holder_of, is_live
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
-from aimem.service.remember import holder_of
 from aimem.service.writing import write_as
-from aimem.store import ALIAS, MEMORY, Transaction, alias_key_text, entities, memories, visible_to
+from aimem.store import ALIAS, MEMORY, Transaction, alias_key_text, entities, visible_to
 from aimem.wire import AliasQuery, CreateMemory, EntityFound, EntityOut, EntityRequest
 
 PRIORITY: Final = 7
@@ -60,25 +59,25 @@ def entity_draft(request: EntityRequest, who: Principal, node: Node) -> Draft:
 
 
 def _register(
-    transaction: Transaction, node: Node, who: Principal, draft: Draft, aliases: Sequence[str], once: Once | None
+    transaction: Transaction, node: Node, who: Principal, asked: Draft, aliases: Sequence[str], once: Once | None
 ) -> EntityOut:
     def run() -> EntityOut:
-        conn = transaction.conn
+        draft, names = _named_beside(transaction, who, asked, aliases)
         holder = holder_of(transaction, who, draft)
-        if holder is None or not _lives(holder, transaction.now):
+        if holder is None or not is_live(holder, transaction.now):
             entity_id, had = fresh_id(node, who, once), dict[str, int]()
             entries = _birth(transaction, node, draft, entity_id, holder)
         else:
             _refuse_other(holder)
-            entity_id, had, entries = holder.id, entities.aliases_of(conn, holder), []
+            entity_id, had, entries = holder.id, entities.aliases_of(transaction.conn, holder, visible_to(who)), []
         is_new = bool(entries)
-        entries += _naming(transaction, entity_id, had, [alias for alias in aliases if alias not in had], draft.author)
+        entries += _naming(transaction, entity_id, had, [alias for alias in names if alias not in had], draft.author)
         version = str(transaction.emit("entity", entries)) if entries else UNSET
         return EntityOut(
             entity_id=entity_id,
             canonical_name=draft.title,
             namespace=draft.namespace,
-            aliases=(*had, *(alias for alias in aliases if alias not in had)),
+            aliases=(*had, *(alias for alias in names if alias not in had)),
             created=is_new,
             version=version,
         )
@@ -86,8 +85,14 @@ def _register(
     return answer_once(transaction, node, who, once, EntityOut, run)
 
 
-def _lives(memory: Memory, now: Instant) -> bool:
-    return memory.expires_at is None or memory.expires_at > now
+def _named_beside(
+    transaction: Transaction, who: Principal, asked: Draft, aliases: Sequence[str]
+) -> tuple[Draft, Sequence[str]]:
+    """The entity as it can be named, and its aliases: the name that was asked for among them if it is not free."""
+    draft = beside_hidden(transaction, who, asked)
+    if draft.title == asked.title or len(asked.title.encode()) > rules.ALIAS_MAX_BYTES:
+        return draft, aliases
+    return draft, tuple(dict.fromkeys((asked.title, *aliases)))
 
 
 def _refuse_other(holder: Memory) -> None:
@@ -108,8 +113,7 @@ def _birth(
     refuse_taken(transaction, entity_id)
     entries: list[Entry] = []
     if expired is not None:
-        ids = memories.ids_of_name(transaction.conn, draft.namespace, draft.title, draft.owner)
-        entries += collect_entries(transaction, node.policy, ids)
+        entries += collect_name(transaction, node, draft.namespace, draft.title, draft.owner)
     fields = creation_fields(draft, draft.title, transaction.now)
     return [*entries, transaction.create(MEMORY, entity_id, draft.author, fields)]
 
@@ -159,5 +163,5 @@ def _by_alias(
         entity_id=entity.id,
         canonical_name=entity.title,
         namespace=entity.namespace,
-        aliases=tuple(entities.aliases_of(conn, entity)),
+        aliases=tuple(entities.aliases_of(conn, entity, visible_to(who))),
     )

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
-from aimem.model import format_instant
+from aimem.model import Principal, format_instant
 from aimem.search import Evidence, Ranked, Wish, tuning
 from aimem.service.candidates import Candidates
 from aimem.wire import ArmScore, Explanation, PeriodOut, RankingOut
 
 
-def explanation_of(row: Ranked, evidence: Evidence) -> Explanation:
+def explanation_of(row: Ranked, evidence: Evidence, who: Principal) -> Explanation:
     """What a score is made of, unrounded."""
     boosts = row.boosts
+    bm25 = _arm(evidence.lexical.get(row.no), row.fused.words, row.words_place)
     return Explanation(
-        bm25=_arm(evidence.lexical.get(row.no), row.fused.words, row.words_place),
+        bm25=replace(bm25, raw=UNSET) if who.sights and bm25 is not UNSET else bm25,
         cosine=_arm(evidence.cosines.get(row.no), row.fused.meaning, row.meaning_place),
         fused=row.fused.score,
         nearness=row.nearness,

@@ -85,8 +85,10 @@ async def export(node: Node, who: Principal, query: ExportQuery | None = None) -
 
 
 def _whole(conn: Connection, who: Principal, now: Instant) -> ExportDocument:
-    if transfer.count_at_most(conn) > 2 * WHOLE_MAX_ROWS:
-        raise _too_large()      # told before gathering; shadows and removed links are counted, hence the factor
+    if not who.sights and transfer.count_at_most(conn) > 2 * WHOLE_MAX_ROWS:
+        # Told before gathering; shadows and removed links are counted, hence the factor. Who does not see everything
+        # is not told how much there is.
+        raise _too_large()
     gathered, mark = _Gathered(), Mark(next(iter(_BEGINNINGS)), (0,), transfer.newest_number(conn))
     rest = _gather(conn, who, now, mark, gathered, rows=WHOLE_MAX_ROWS, size_bytes=WHOLE_MAX_BYTES)
     if rest is not None:

@@ -15,7 +15,7 @@ from aimem.service.lifetimes import BATCH
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id
 from aimem.service.writing import write_as
-from aimem.store import MEMORY, Filters, Transaction, forgetting, memories, visible_to
+from aimem.store import MEMORY, NO_STANDARD, Filters, Transaction, forgetting, memories, visible_to
 from aimem.wire import ForgetRequest, Forgotten, ForgottenMemory, NotRestored
 
 FORGET_MAX: Final = 2_000
@@ -58,6 +58,8 @@ def _words_of(pattern: str) -> Words:
 async def forget(node: Node, who: Principal, request: ForgetRequest, once: Once | None = None) -> Forgotten:
     """Archive what matches, at most 2,000 memories in one transaction; count and name it (`dry_run`); or undo that.
 
+    The standards of namespaces are left alone, whatever is said of them.
+
     Raises: InvalidRequest, Denied(reserved_namespace); NotFound for an unknown or wholly undone `undo`; Unavailable.
     """
     if request.undo is not None:
@@ -75,7 +77,8 @@ async def forget(node: Node, who: Principal, request: ForgetRequest, once: Once 
 
 def _would_forget(conn: Connection, node: Node, who: Principal, wanted: Filter) -> Forgotten:
     now = node.clock.now()
-    count, found = forgetting.to_forget(conn, wanted.filters, wanted.words, visible_to(who), now, SHOWN_MAX)
+    count, found = forgetting.to_forget(
+        conn, wanted.filters, wanted.words, visible_to(who) & NO_STANDARD, now, SHOWN_MAX)
     return Forgotten(
         deleted=0, archived=True, dry_run=True, more=count > FORGET_MAX, would_delete=count,
         memories=tuple(
@@ -87,7 +90,8 @@ def _would_forget(conn: Connection, node: Node, who: Principal, wanted: Filter) 
 def _forget(transaction: Transaction, node: Node, who: Principal, wanted: Filter, once: Once | None) -> Forgotten:
     def run() -> Forgotten:
         conn, now = transaction.conn, transaction.now
-        count, found = forgetting.to_forget(conn, wanted.filters, wanted.words, visible_to(who), now, FORGET_MAX)
+        visible = visible_to(who) & NO_STANDARD
+        count, found = forgetting.to_forget(conn, wanted.filters, wanted.words, visible, now, FORGET_MAX)
         if not found:
             return Forgotten(deleted=0, archived=True, dry_run=False)
         forget_id = fresh_id(node, who, once)
@@ -95,7 +99,7 @@ def _forget(transaction: Transaction, node: Node, who: Principal, wanted: Filter
         entries: list[Entry] = []
         for one in found:
             # All rows of the name: a shadow left behind would come to light.
-            rows = memories.ids_of_name(conn, one.namespace, one.title, one.owner)
+            rows = memories.ids_of_name(conn, one.namespace, one.title, one.owner, visible)
             entries += [transaction.change(MEMORY, row, {"lifecycle": away}) for row in rows]
         return Forgotten(
             deleted=len(found), archived=True, dry_run=False, more=count > len(found), forget_id=forget_id,

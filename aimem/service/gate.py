@@ -5,7 +5,7 @@ Nothing but a job of `write_as` writes ops, and each of its ops passes here, wha
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from typing import Final
 
 import msgspec
@@ -61,11 +61,11 @@ class Gate:
         self.rows: list[audit.AuditRow] = []
         self.once: Once | None = None
         self._label = "write"
+        self._where: tuple[str | None, str | None] = (None, None)
         self._is_open = False
         self._rulings: dict[str, Ruling | None] = {}
         self._has_policy: bool | None = None
         self._is_registered: bool | None = None
-        self._refused: Denied | None = None
 
     def is_governed(self, transaction: Transaction) -> bool:
         """Whether any policy could make an op wait or be refused."""
@@ -78,6 +78,7 @@ class Gate:
         if self._is_open:
             return
         self._label = label
+        self._where = _place(transaction, entries)      # now: of what a delete buries nothing is left to tell it by
         for entry in entries:
             self._judge_administration(transaction, entry)
         if self.is_governed(transaction) or self.who.role is Role.AGENT:
@@ -103,10 +104,13 @@ class Gate:
 
     def note(self, transaction: Transaction, label: str, entries: Sequence[Entry], dot: Dot) -> None:
         """Keep for the audit that an op was written."""
+        if any(entry.kind == NAMESPACE.name for entry in entries):
+            self._rulings.clear()       # what follows in this job is judged by what it says
+            self._has_policy = None
         is_upkeep = self.who.role is Role.LIFETIMES and label == "extend"     # what recalls earn: nobody's act
         if self._is_open or is_upkeep:
             return
-        namespace, target = _place(transaction, entries)
+        namespace, target = self._where
         last = self.rows[-1] if self.rows else None
         if last is not None and (last.action, last.namespace, last.decision) == (label, namespace, ALLOWED):
             # One row a job for many alike: an import of a thousand rows is one act of its caller.
@@ -116,9 +120,9 @@ class Gate:
 
     def refuse(self, now: Instant, error: Denied) -> None:
         """Keep for the audit that something was refused, once."""
-        if error is self._refused:
+        if error.is_noted:
             return
-        self._refused = error
+        error.is_noted = True
         details = error.details
         namespace, rule = details.get("namespace"), details.get("rule", error.code.value)
         target = details.get("pending_id")
@@ -145,8 +149,11 @@ class Gate:
         )
 
     def _acts(self, transaction: Transaction, label: str, entries: Sequence[Entry]) -> Iterator[Act]:
+        standing = {entry.key for entry in entries if entry.kind == NAMESPACE.name}
         for entry in entries:
-            if entry.kind == MEMORY.name:
+            if entry.kind == MEMORY.name and _is_made_to_stand(entry, standing):
+                _refuse_forged(self.who, label, "" if entry.create is None else entry.create.author)
+            elif entry.kind == MEMORY.name:
                 yield from self._acts_of_memory(transaction, label, entry)
             elif entry.kind in (LINK.name, ALIAS.name):
                 yield from _acts_of_end(transaction, label, entry)
@@ -202,9 +209,6 @@ class Gate:
 
     def _judge_administration(self, transaction: Transaction, entry: Entry) -> None:
         """What policies have no level for: keys, registrations, subscriptions."""
-        if entry.kind == NAMESPACE.name:
-            self._rulings.clear()       # what follows in this job is judged by what it says
-            self._has_policy = None
         if self.who.may_administer:
             return
         if entry.kind == KEY.name:
@@ -226,6 +230,15 @@ def lets_anybody(transaction: Transaction, verb: Verb, namespace: str) -> bool:
         Act(verb=verb, namespace=namespace), CURATOR, None if rule is None else Ruling.of(rule), registered=False
     )
     return isinstance(decision, Allow)
+
+
+def _is_made_to_stand(entry: Entry, standing: Set[str]) -> bool:
+    """Whether a new memory is the standard that its op sets: that is part of the act on the policy, and no other.
+
+    Else a policy that cannot be read could not be set anew, for it would deny the memory.
+    """
+    name = entry.fields.get("name")
+    return entry.create is not None and isinstance(name, tuple) and name[0] in standing
 
 
 def _operator_required(why: str) -> Denied:

@@ -14,7 +14,7 @@ import msgspec
 import trio
 
 from aimem.errors import InvalidRequest, Unavailable
-from aimem.model import Instant, Memory, MemoryId, Principal, rules
+from aimem.model import Instant, Memory, MemoryId, Principal, Role, Scope, rules
 from aimem.ports import Connection
 from aimem.search import parse_query
 from aimem.service.drafts import metadata_value
@@ -107,7 +107,13 @@ def _rivals(conn: Connection, memory: Memory, who: Principal, now: Instant) -> t
     visible = visible_to(who)
     ids = likeness.like(conn, parse_query(memory.title), memory.namespace, visible, now, RIVALS_MAX_COUNT + 1)
     found = (memories.find(conn, other, now, visible) for other in ids if other != memory.id)
-    return tuple(rival for rival in found if rival is not None)[:RIVALS_MAX_COUNT]
+    rivals = (one for one in found if one is not None and (who.role is Role.OPEN or _is_for_as_many(one, memory)))
+    return tuple(rivals)[:RIVALS_MAX_COUNT]
+
+
+def _is_for_as_many(rival: Memory, memory: Memory) -> bool:
+    """Whether all who see a memory see its rival: its id goes into the memory's metadata, for them to read."""
+    return rival.scope is Scope.COLLECTIVE or (rival.scope == memory.scope and rival.author == memory.author)
 
 
 def note_metadata(transaction: Transaction, who: Principal, judged: Memory, notes: Mapping[str, Sequence[str]]) -> bool:

@@ -11,6 +11,7 @@ from msgspec import Struct
 from aimem.errors import AimemError, Code
 from aimem.model import Principal, rules
 from aimem.service.arrivals import Arrival, Bringer, arrival_of, label_of
+from aimem.service.callers import require_operator
 from aimem.service.importlinks import take_agent, take_alias, take_link
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
@@ -73,8 +74,11 @@ async def import_memories(node: Node, who: Principal, request: ImportRequest, on
     whose `updated_at` is later. What lies in the archive comes back only by a row that was changed after it was put
     there; what was deleted does not come back. Authors are restamped with the caller unless `trust_source` is set.
 
-    Raises: InvalidRequest if there are too many rows; Unavailable.
+    Raises: InvalidRequest if there are too many rows; Denied(operator_required) if sources are to be trusted;
+      Unavailable.
     """
+    if request.trust_source:
+        require_operator(who, "trust_source, which keeps the authors that rows name,")
     for section in SECTIONS:
         rules.bounded(len(getattr(request, section)), 0, IMPORT_MAX, field=section)
     checked = _checked(node, who, request)

@@ -10,10 +10,22 @@ import trio
 from aimem.errors import Unavailable
 from aimem.model import SYSTEM, Entry, FieldValue, Instant, Memory, MemoryId, Principal, Tier, Verb, after
 from aimem.ports import Connection
+from aimem.service.callers import require_operator
 from aimem.service.gate import lets_anybody
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node, Policy, Touch
 from aimem.service.writing import write_as
-from aimem.store import MEMORY, Clause, Transaction, effective_expiry, expiry_judged, idempotency, memories, messages
+from aimem.store import (
+    MEMORY,
+    Clause,
+    Transaction,
+    deliveries,
+    effective_expiry,
+    events,
+    expiry_judged,
+    idempotency,
+    memories,
+    messages,
+)
 from aimem.wire import GcQuery, GcResult
 
 BATCH: Final = 200
@@ -47,8 +59,10 @@ async def collect(node: Node, who: Principal, query: GcQuery) -> GcResult:
     """Archive (or delete, if `archive_on_gc` is off) every expired memory; with `dry_run` only count them.
 
     Messages that were read and have expired since are deleted: an archive that nobody may see serves nobody.
+
+    Raises: Denied(operator_required), Unavailable.
     """
-    del who  # anybody may ask for what the clock does anyway
+    require_operator(who, "collecting what has expired")
     if query.dry_run:
         count = await node.store.read(_count_expired, node.clock.now())
         return GcResult(expired_deleted=0, collected=count, dry_run=True)
@@ -82,7 +96,7 @@ def _count_expired(conn: Connection, now: Instant) -> int:
 
 
 async def tidy(node: Node) -> None:
-    """What the curator's clock does besides collecting: old archive rows, old idempotency notes."""
+    """What the curator's clock does besides collecting: old archive rows, idempotency notes, events, dead letters."""
     if node.policy.archive_max_days is not None:
         before = after(node.clock.now(), -86_400 * node.policy.archive_max_days)
         while (await write_as(node, SYSTEM, purge_batch, _EVERYTHING, before)).value == BATCH:
@@ -90,6 +104,15 @@ async def tidy(node: Node) -> None:
     before = after(node.clock.now(), -86_400 * IDEMPOTENCY_KEPT_DAYS)
     while (await node.store.write(idempotency.drop_older, before, BATCH)).value == BATCH:
         pass
+    before = after(node.clock.now(), -86_400 * node.policy.events_days)
+    while (await node.store.write(_forget_events, before)).value == BATCH:
+        pass
+    while (await node.store.write(deliveries.trim_dead, before, BATCH)).value == BATCH:
+        pass
+
+
+def _forget_events(transaction: Transaction, before: Instant) -> int:
+    return events.trim_older(transaction.conn, before, BATCH)
 
 
 def purge_batch(transaction: Transaction, visible: Clause, before: Instant | None) -> int:

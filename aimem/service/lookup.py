@@ -8,8 +8,20 @@ from typing import Final
 import msgspec
 from msgspec import UNSET
 
-from aimem.errors import Code, InvalidRequest, NotFound
-from aimem.model import Instant, Link, Memory, MemoryId, Namespace, Principal, Tier, parse_instant, rules
+from aimem.errors import Code, Denied, InvalidRequest, NotFound
+from aimem.model import (
+    Ground,
+    Instant,
+    Link,
+    Memory,
+    MemoryId,
+    Namespace,
+    Principal,
+    Role,
+    Tier,
+    parse_instant,
+    rules,
+)
 from aimem.ports import Connection
 from aimem.search import parse_query
 from aimem.service.node import Node
@@ -73,10 +85,20 @@ def missing(memory_id: MemoryId, *, field: str = "id") -> NotFound:
 
 
 def narrowed(who: Principal, as_agent: str | None) -> Principal:
-    """The caller, reading as the agent that lives at a namespace. Raises: InvalidRequest naming `as_agent`."""
+    """The caller, reading as the agent that lives at a namespace.
+
+    Raises: InvalidRequest naming `as_agent`; Denied(outside_home) if an agent with a key does not live at or above it.
+    """
     if not as_agent:
         return who
-    return msgspec.structs.replace(who, as_agent=rules.namespace(as_agent, field="as_agent"))
+    place = rules.namespace(as_agent, field="as_agent")
+    if who.role is Role.AGENT and (who.home is None or not Ground(who.home).holds(place)):
+        home = "names no home" if who.home is None else f"has its home at {who.home!r}"
+        raise Denied(
+            f"as_agent is {place!r}, and the caller's key {home}: a view is narrowed to a place at or below one's home",
+            code=Code.OUTSIDE_HOME, field="as_agent",
+        )
+    return msgspec.structs.replace(who, as_agent=place)
 
 
 def filters_of(query: ListQuery | SearchQuery) -> Filters:

@@ -14,6 +14,9 @@ from aimem.language import LanguageModel, ModelState
 from aimem.model import DAY_S, Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
+from aimem.service.happenings import Happenings
+from aimem.service.keyring import HeldKeyring
+from aimem.service.post import Post
 from aimem.service.refusals import Refusals
 from aimem.store import Store
 
@@ -27,10 +30,12 @@ class Policy(Struct, frozen=True, kw_only=True):
 
     Attributes:
       archive_max_days: archived memories older than this are purged; None keeps them.
-      open_access: whether no key is configured (health says so).
+      open_access: whether no shared key is configured.
       body_max_bytes: of a request, for capabilities.
       tier: that was asked for.
       autonomous_hooks: whether the language model tags new memories and compares them with similar ones.
+      events_count: so many events are kept for those who follow them; and none for more than `events_days`.
+      webhooks_private: whether webhooks may lead to private addresses.
       pending_expiry_s: how long an action waits for its approval.
       curator_interval_s: between cycles of the curator in this process; None if it runs none.
     """
@@ -45,6 +50,9 @@ class Policy(Struct, frozen=True, kw_only=True):
     autonomous_hooks: bool = False
     curator_interval_s: float | None = None
     pending_expiry_s: float = 7 * DAY_S
+    events_count: int = 100_000
+    events_days: int = 7
+    webhooks_private: bool = False
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -99,6 +107,9 @@ class Node:
     Attributes:
       language: the language model, or None if the tier has none.
       language_state: what is known of it.
+      held_keyring: the keys of agents; ask `service.keyring`, which brings them up to date.
+      happenings: the latest events, for those who follow them.
+      post: what waits to be sent to subscribers.
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
       refusals: rows for the audit that no write of their own carries.
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
@@ -114,6 +125,7 @@ class Node:
     language: LanguageModel | None = None
     language_state: ModelState = field(default_factory=ModelState)
     counters: Counters = field(default_factory=Counters)
+    held_keyring: HeldKeyring = field(default_factory=HeldKeyring)
     warnings: list[str] = field(default_factory=list)
     touches: tuple[trio.MemorySendChannel[Touch], trio.MemoryReceiveChannel[Touch]] = field(
         default_factory=lambda: trio.open_memory_channel[Touch](TOUCHES_QUEUED)
@@ -123,4 +135,6 @@ class Node:
     )
     refusals: Refusals = field(default_factory=Refusals)
     figures: list[Callable[[], tuple[Sample, ...]]] = field(default_factory=list)
+    happenings: Happenings = field(default_factory=Happenings)
+    post: Post = field(default_factory=Post)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

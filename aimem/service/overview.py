@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from aimem import COMPATIBLE_WITH, __version__
 from aimem.errors import AimemError
-from aimem.model import SYSTEM, Principal, Tier, rules
+from aimem.model import SYSTEM, Principal, Tier
+from aimem.service.callers import require_operator
+from aimem.service.keyring import AccessMode, access_mode
 from aimem.service.node import Node, Sample
 from aimem.service.thinking import is_thinking, language_samples, language_warnings
-from aimem.store import embeddings, live_at, statistics, visible_to
+from aimem.store import deliveries, embeddings, live_at, statistics, subscriptions, visible_to
 from aimem.wire import (
     Health,
     NamespaceCount,
     NamespacesOut,
-    NamespaceStandard,
-    NamespaceStandards,
     Stats,
     TierCount,
 )
 
 SERVICE: Final = "ai-memory"
-EVERYWHERE: Final = "*"
-"""The namespace whose standard holds in all others."""
 
 
 class NodeStatus(Struct, frozen=True, kw_only=True):
@@ -34,9 +32,10 @@ class NodeStatus(Struct, frozen=True, kw_only=True):
 
 
 async def stats(node: Node, who: Principal) -> Stats:
-    """Counts of what the caller may see. Raises: Unavailable."""
-    found = await node.store.read(statistics.counts, visible_to(who), node.clock.now())
-    backlog = await node.store.read(embeddings.count_backlog)
+    """Counts of what the caller may see; what others write shows in none but the size. Raises: Unavailable."""
+    visible, now = visible_to(who), node.clock.now()
+    found = await node.store.read(statistics.counts, visible, now)
+    backlog = await node.store.read(embeddings.count_backlog_seen, visible, now)
     return Stats(
         total=sum(count for _, count in found.by_tier),
         by_tier=tuple(TierCount(tier=tier, count=count) for tier, count in found.by_tier),
@@ -45,9 +44,9 @@ async def stats(node: Node, who: Principal) -> Stats:
         links_count=found.links,
         db_size_bytes=node.store.file_bytes(),
         archived=found.archived,
-        tombstones=found.tombstones,
+        tombstones=UNSET if who.sights else found.tombstones,
         embedding_backlog=backlog,
-        op_log_count=found.ops,
+        op_log_count=UNSET if who.sights else found.ops,
     )
 
 
@@ -58,27 +57,13 @@ async def namespaces(node: Node, who: Principal) -> NamespacesOut:
     return NamespacesOut(namespaces=tuple(NamespaceCount(namespace=name, count=count) for name, count in found))
 
 
-async def standard_of(node: Node, who: Principal, namespace: str) -> NamespaceStandard:
-    """The standard of a namespace: none, for none can be set yet. Raises: InvalidRequest."""
-    del node, who
-    return NamespaceStandard(namespace=rules.namespace(namespace), standard_id=None)
-
-
-async def standards_for(node: Node, who: Principal, namespace: str) -> NamespaceStandards:
-    """The standards that a namespace inherits: none, for none can be set yet. Raises: InvalidRequest."""
-    del node, who
-    checked = rules.namespace(namespace)
-    segments = checked.split("/")
-    paths = ("/".join(segments[: depth + 1]) for depth in range(len(segments)))
-    chain = tuple(dict.fromkeys((EVERYWHERE, *paths)))
-    return NamespaceStandards(namespace=checked, chain=chain, standards=(), count=0)
-
-
 async def health(node: Node) -> Health:
     """Cheap liveness: one read that touches an index only; an error becomes `status: error`, not an exception."""
     status, backlog, warnings = "ok", 0, (*node.warnings, *language_warnings(node))
+    access = AccessMode.AGENT_KEYS
     try:
         backlog = await node.store.read(embeddings.count_backlog)
+        access = await access_mode(node)
     except AimemError as error:
         # By its code alone: who asks for health needs no key, and messages name paths.
         status, warnings = "error", (f"the store cannot be read: {error.code}", *warnings)
@@ -91,7 +76,8 @@ async def health(node: Node) -> Health:
         compatible_with=COMPATIBLE_WITH,
         mode=node.recaller.mode,
         embedding_backlog=backlog,
-        open_access=node.policy.open_access,
+        open_access=access is AccessMode.OPEN,
+        access=access.value,
         stream=node.store.stream,
         warnings=warnings,
         llm="none" if node.language is None else node.language.name,
@@ -99,10 +85,13 @@ async def health(node: Node) -> Health:
     )
 
 
-async def status(node: Node) -> NodeStatus:
-    """Figures for monitoring, over everything (they name no memory). Raises: Unavailable."""
+async def status(node: Node, who: Principal) -> NodeStatus:
+    """Figures for monitoring, over everything (they name no memory). Raises: Denied(operator_required), Unavailable."""
+    require_operator(who, "reading the metrics")
     found = await node.store.read(statistics.counts, visible_to(SYSTEM), node.clock.now())
     backlog = await node.store.read(embeddings.count_backlog)
+    subscribed, _ = await node.store.read(subscriptions.count, None)
+    waiting, dead = await node.store.read(deliveries.totals)
     by_tier = dict(found.by_tier)
     samples = [
         _gauge("ai_memory_memories", "Live memories.", by_tier.get(tier.value, 0), tier=tier.value) for tier in Tier
@@ -124,6 +113,10 @@ async def status(node: Node) -> NodeStatus:
             node.touches[0].statistics().current_buffer_used,
         ),
         _gauge("ai_memory_audit_queue", "Audit rows that wait for the store.", node.refusals.unwritten_count),
+        _gauge("ai_memory_subscriptions_active", "Subscriptions.", subscribed),
+        _gauge("ai_memory_webhook_waiting", "Deliveries that wait to be sent.", waiting),
+        _gauge("ai_memory_webhook_dead", "Deliveries that were given up.", dead),
+        _gauge("ai_memory_event_readers", "Readers that follow the events.", node.happenings.reader_count),
         _gauge(
             "ai_memory_semantic", "1 if recall uses vectors, 0 if it is by keyword.", node.recaller.mode != "keyword"
         ),
@@ -134,6 +127,7 @@ async def status(node: Node) -> NodeStatus:
 
 def _counters(node: Node) -> list[Sample]:
     writer, did, refused = node.store.counts, node.counters, node.refusals.folding
+    follow, post = node.happenings, node.post
     table: tuple[tuple[str, str, float], ...] = (
         ("ai_memory_commits", "Transactions committed.", writer.groups),
         ("ai_memory_writes", "Write jobs committed or rolled back alone.", writer.jobs),
@@ -150,6 +144,12 @@ def _counters(node: Node) -> list[Sample]:
         ("ai_memory_refusals", "Requests that were refused and that the audit tells of.", refused.noted_count),
         ("ai_memory_refusals_folded", "Refusals that are counted in the row of another.", refused.folded_count),
         ("ai_memory_audit_dropped", "Audit rows lost: the store took none for too long.", node.refusals.dropped_count),
+        ("ai_memory_event_readers_dropped", "Readers cut off because they did not read.", follow.dropped_count),
+        ("ai_memory_event_readers_refused", "Readers refused because too many follow.", follow.refused_count),
+        ("ai_memory_webhook_dispatched", "Deliveries that a receiver took.", post.dispatched_count),
+        ("ai_memory_webhook_failed", "Attempts to deliver that failed.", post.failed_count),
+        ("ai_memory_webhook_dropped", "Events that were not sent to a subscriber.", post.dropped_count),
+        ("ai_memory_webhook_lost", "Events that left the log before webhooks were made of them.", post.lost_count),
         ("ai_memory_idempotent_replays", "Requests answered from an earlier answer.", did.idempotent_replays),
     )
     return [Sample(name=name, help=text, kind="counter", value=float(value)) for name, text, value in table]

@@ -28,6 +28,7 @@ from aimem.service.explain import explanation_of, ranking_of
 from aimem.service.lifetimes import touch_nowait
 from aimem.service.lookup import moment, namespaces_for, narrowed
 from aimem.service.node import Node
+from aimem.service.standards import Injected, injected
 from aimem.store import Filters, memories, visible_to
 from aimem.wire import RecallRequest, RecallResult, ScoredMemory, memory_fields
 
@@ -39,35 +40,50 @@ async def recall(node: Node, who: Principal, request: RecallRequest) -> RecallRe
     """The memories that answer best, best first; those returned are touched unless the request says not to.
 
     Superseded memories are never among them. Candidates that have nothing to do with the context are left out and
-    counted, unless the request wants no floor. Scores are rounded only in the answer.
+    counted, unless the request wants no floor. Scores are rounded only in the answer. The standards that hold in the
+    namespace come first, if they are asked for, and what they take of the budget is gone.
 
     Raises: InvalidRequest naming the field; Unavailable.
     """
     limit = rules.bounded(request.limit, 0, RECALL_MAX, field="limit")
     if request.budget_tokens is not None:
         rules.bounded(request.budget_tokens, 1, 2**31, field="budget_tokens")
-    question = _question(request, narrowed(who, request.as_agent), node.clock.now())
+    reader = narrowed(who, request.as_agent)
+    question = _question(request, reader, node.clock.now())
+    beside = await _beside(node, reader, request)
     node.counters.recalls += 1
     found = await find_candidates(node, question)
     wish = _wish(node, question, found.mode)
     dropped = await _irrelevant(node, question, found, wish) if request.floor else frozenset()
-    best = rank(found.evidence, wish, dropped=dropped, limit=limit)[:limit]
+    known = frozenset(no for no, row in found.evidence.rows.items() if row.id in beside.ids)
+    best = rank(found.evidence, wish, dropped=dropped | known, limit=limit)[:limit]
     texts = await _texts(node, question, [row.no for row in best])
     ranked = [row for row in best if row.no in texts]   # a writer may have taken one away since
     rows = [texts[row.no] for row in ranked]
     sizes = [token_cost(memory.title, memory.content) for memory in rows]
-    kept = fit_budget(sizes, request.budget_tokens)
+    left = None if request.budget_tokens is None else request.budget_tokens - beside.tokens
+    kept = fit_budget(sizes, left) if left is None or left > 0 else []
     if request.touch:
         touch_nowait(node, tuple(rows[i].id for i in kept))
     return RecallResult(
-        memories=tuple(_shown(found, ranked[i], rows[i], request) for i in kept),
+        memories=tuple(_shown(who, found, ranked[i], rows[i], request) for i in kept),
         count=len(kept),
-        tokens_used=sum(sizes[i] for i in kept),
+        tokens_used=beside.tokens + sum(sizes[i] for i in kept),
         mode=found.mode,
         budget_tokens=UNSET if request.budget_tokens is None else request.budget_tokens,
         below_floor=len(dropped),
         ranking=ranking_of(found, wish) if request.explain else UNSET,
+        standard=beside.one,
+        standards=beside.several,
+        standards_omitted=beside.omitted or UNSET,
     )
+
+
+async def _beside(node: Node, reader: Principal, request: RecallRequest) -> Injected:
+    if not request.standards:
+        return Injected()
+    namespace = rules.namespace(request.namespace) if request.namespace else None
+    return await node.store.read(injected, reader, namespace, node.clock.now(), request.budget_tokens)
 
 
 def _question(request: RecallRequest, who: Principal, now: Instant) -> Question:
@@ -116,10 +132,12 @@ async def _irrelevant(node: Node, question: Question, found: Candidates, wish: W
     return frozenset(no for no in fallen if nearness(wish.periods, evidence.rows[no].created_at) < 1.0)
 
 
-def _shown(found: Candidates, row: Ranked, memory: Memory, request: RecallRequest) -> ScoredMemory:
+def _shown(
+    who: Principal, found: Candidates, row: Ranked, memory: Memory, request: RecallRequest
+) -> ScoredMemory:
     return ScoredMemory(
         **memory_fields(memory),
         score=round(row.score, 3),
         contradicted_by=found.contradicted.get(memory.id, UNSET),
-        explanation=explanation_of(row, found.evidence) if request.explain else UNSET,
+        explanation=explanation_of(row, found.evidence, who) if request.explain else UNSET,
     )

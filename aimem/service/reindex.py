@@ -6,6 +6,7 @@ from typing import Final
 
 from aimem.errors import Code, InvalidRequest, Unavailable
 from aimem.model import Principal
+from aimem.service.callers import require_operator
 from aimem.service.indexer import index_status
 from aimem.service.node import Node
 from aimem.store import embeddings, fulltext
@@ -25,9 +26,9 @@ async def reindex(node: Node, who: Principal, request: ReindexRequest) -> IndexS
     Returns: the state right after the order; `index_status(wait_below=0)` waits for the end.
 
     Raises: Unavailable if only vectors were asked for and recall is by keyword, or the index's files cannot be removed;
-      InvalidRequest for embeddings without vectors.
+      InvalidRequest for embeddings without vectors; Denied(operator_required).
     """
-    del who  # whoever has the key or the socket is an operator
+    require_operator(who, "making the indexes anew")
     if request.embeddings and request.what == "text":
         raise InvalidRequest("embeddings go with vectors or all, not with text", field="embeddings")
     if request.what != "text":

@@ -31,11 +31,11 @@ from aimem.service.drafts import (
     refuse_past_expiry,
 )
 from aimem.service.hooks import offer_hooks
-from aimem.service.lifetimes import collect_entries
+from aimem.service.names import EVERYTHING, beside_hidden, collect_name, holder_of
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.service.writing import write_as
-from aimem.store import MEMORY, Clause, Transaction, likeness, memories, visible_to
+from aimem.store import MEMORY, Transaction, likeness, memories, visible_to
 from aimem.wire import CreateMemory, Stored
 
 SIMILAR_LIMIT: Final = 5
@@ -157,13 +157,12 @@ def store_draft(
     Args:
       index: its place among the stores of its request.
     """
-    conn, now = transaction.conn, transaction.now
-    memory_id = fresh_id(node, who, once, index)
+    now, memory_id = transaction.now, fresh_id(node, who, once, index)
     if draft.title_generated:
         title, holder = _unique_title(transaction, draft, memory_id), None
     else:
-        title = draft.title
-        holder = holder_of(transaction, who, draft)
+        draft = beside_hidden(transaction, who, draft)
+        title, holder = draft.title, holder_of(transaction, who, draft)
     decision = decide_remember(draft, holder, now, node.policy.lifetimes)
     if isinstance(decision, Rewrite):
         dot = transaction.emit("store", [transaction.change(MEMORY, decision.memory_id, decision.fields)])
@@ -171,29 +170,14 @@ def store_draft(
     refuse_taken(transaction, memory_id)
     entries: list[Entry] = []
     if decision.collects:
-        ids = memories.ids_of_name(conn, draft.namespace, title, draft.owner)
-        entries += collect_entries(transaction, node.policy, ids)
+        entries += collect_name(transaction, node, draft.namespace, title, draft.owner)
     entries.append(transaction.create(MEMORY, memory_id, draft.author, creation_fields(draft, title, now)))
     dot = transaction.emit("store", entries)
     return _stored(transaction, memory_id, "created", str(dot))
 
 
-def holder_of(transaction: Transaction, who: Principal, draft: Draft) -> Memory | None:
-    """What has the draft's name, expired or not. Without a scope that is first the author's own private memory.
-
-    Else a text that belongs to a secret would be stored beside it, for everybody to read.
-    """
-    conn, visible = transaction.conn, visible_to(who)
-    if draft.scope is None:
-        own = memories.find_holder(conn, draft.namespace, draft.title, draft.author, visible)
-        if own is not None and (own.expires_at is None or own.expires_at > transaction.now):
-            return own
-    return memories.find_holder(conn, draft.namespace, draft.title, draft.owner, visible)
-
-
 def _unique_title(transaction: Transaction, draft: Draft, memory_id: MemoryId) -> str:
-    everything = Clause("1", {})
-    if memories.find_holder(transaction.conn, draft.namespace, draft.title, draft.owner, everything) is None:
+    if memories.find_holder(transaction.conn, draft.namespace, draft.title, draft.owner, EVERYTHING) is None:
         return draft.title
     return f"{draft.title} ~{memory_id[:8]}"
 

@@ -11,6 +11,7 @@ from aimem.errors import AimemError, InvalidRequest
 from aimem.model import ArchivedMemory, Entry, FieldValue, Memory, MemoryId, Principal, rules
 from aimem.service.acts import REASON as ACT_REASON
 from aimem.service.archive import bring_back
+from aimem.service.callers import require_operator
 from aimem.service.consolidating import REASON as CONSOLIDATED
 from aimem.service.consolidating import archive_entries
 from aimem.service.drafts import metadata_value
@@ -51,8 +52,9 @@ async def roll_back(node: Node, who: Principal, request: RollbackRequest, once: 
     """Undo one act by its record's id, or the last ones that are not undone yet, the latest first.
 
     Undone already is an answer, not an error. Of several, those whose names were taken since are told and stay.
-    Raises: NotFound; Conflict(name_taken) for a single one; InvalidRequest; Unavailable.
+    Raises: NotFound; Conflict(name_taken) for a single one; InvalidRequest; Denied(operator_required); Unavailable.
     """
+    require_operator(who, "taking back what the curator did")
     if (request.id is None) == (request.last is None):
         raise InvalidRequest("give id, or last (a number)", field="id")
     if request.last is not None:
@@ -104,7 +106,7 @@ def _undoing(transaction: Transaction, node: Node, who: Principal, row: Memory, 
             back = _restoring(transaction, node, who, record.originals, reason)
             result = _live(transaction, who, record.result_id)
             if record.made:
-                away = [] if result is None else archive_entries(transaction, [result], f"rolled_back:{row.id}")
+                away = [] if result is None else archive_entries(transaction, who, [result], f"rolled_back:{row.id}")
                 return replace(back, entries=(*back.entries, *away))
             return _join(back, _resetting(transaction, result, record.result_id, record.changes))
         case Forgetting():

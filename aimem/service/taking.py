@@ -13,11 +13,11 @@ from aimem.errors import Code, Conflict, Gone, InvalidRequest
 from aimem.model import ArchivedMemory, Entry, FieldValue, Instant, Lifetimes, Memory, MemoryId, Principal, Scope
 from aimem.service.arrivals import ORIGINAL_AUTHOR, Arrival, Bringer
 from aimem.service.drafts import Draft, creation_fields, metadata_value
-from aimem.service.edit import BEFORE_ALL_EXPIRY, entries_of_update, free_name, refuse_reserved, rows_of
-from aimem.service.lifetimes import collect_entries
+from aimem.service.edit import BEFORE_ALL_EXPIRY, entries_of_update, refuse_reserved
+from aimem.service.names import beside_hidden, collect_name, free_name, holder_of, is_live, rows_of
 from aimem.service.node import Node, Once
 from aimem.service.once import fresh_id
-from aimem.service.remember import EDITED_BY, Rewrite, decide_remember, holder_of
+from aimem.service.remember import EDITED_BY, Rewrite, decide_remember
 from aimem.store import MEMORY, Transaction, memories, visible_to
 
 TITLE_KEPT_CHARS: Final = 500
@@ -52,7 +52,7 @@ def take(transaction: Transaction, node: Node, by: Bringer, arrival: Arrival, on
     if known is not None and not by.is_trusted:
         refuse_reserved(known)
     if arrival.away is not None:
-        taken, standing = _take_archived(transaction, arrival, here, away), known.id if known else memory_id
+        taken, standing = _take_archived(transaction, who, arrival, here, away), known.id if known else memory_id
         return Outcome(taken, standing or MemoryId(""))
     if away is not None:
         return Outcome(_bring_back(transaction, node, who, arrival, away), away.memory.id)
@@ -62,15 +62,14 @@ def take(transaction: Transaction, node: Node, by: Bringer, arrival: Arrival, on
 def _take_live(
     transaction: Transaction, node: Node, who: Principal, arrival: Arrival, once: Once | None, here: Memory | None
 ) -> Outcome:
-    now, draft = transaction.now, arrival.draft
+    now, draft = transaction.now, beside_hidden(transaction, who, arrival.draft)
     holder = holder_of(transaction, who, draft)
     if _is_other(arrival, here, holder, now):
         draft = msgspec.structs.replace(draft, title=_another_title(draft, arrival.memory_id))
         holder = holder_of(transaction, who, draft)
     entries: list[Entry] = []
-    if here is None and holder is not None and not _lives(holder, now):
-        ids = memories.ids_of_name(transaction.conn, draft.namespace, draft.title, draft.owner)
-        entries += collect_entries(transaction, node.policy, ids)
+    if here is None and holder is not None and not is_live(holder, now):
+        entries += collect_name(transaction, node, draft.namespace, draft.title, draft.owner)
         holder = None
     known = here or holder
     if known is not None:
@@ -79,15 +78,11 @@ def _take_live(
         arrival = msgspec.structs.replace(arrival, draft=draft)
         return Outcome(_bring_up_to_date(transaction, node, who, known, arrival), known.id)
     memory_id = arrival.memory_id or fresh_id(node, who, once, arrival.position)
-    _refuse_known_id(transaction, memory_id)
+    _refuse_known_id(transaction, who, memory_id)
     fields = creation_fields(draft, draft.title, now)
     fields |= {"created_at": arrival.created_at, "updated_at": arrival.updated_at}
     transaction.emit("store", [*entries, transaction.create(MEMORY, memory_id, draft.author, fields)])
     return Outcome(Taken.CREATED, memory_id)
-
-
-def _lives(memory: Memory, now: Instant) -> bool:
-    return memory.expires_at is None or memory.expires_at > now
 
 
 def _is_other(arrival: Arrival, here: Memory | None, holder: Memory | None, now: Instant) -> bool:
@@ -96,7 +91,7 @@ def _is_other(arrival: Arrival, here: Memory | None, holder: Memory | None, now:
     A generated title names nothing: a row with an id is a memory of its own, even if its text is not new. So is every
     conversation, whatever it is called.
     """
-    if holder is None or not _lives(holder, now):
+    if holder is None or not is_live(holder, now):
         return False
     if arrival.is_own:
         return here is None or holder.id != here.id
@@ -120,7 +115,10 @@ def _refuse_another_author(arrival: Arrival, holder: Memory) -> None:
         )
 
 
-def _refuse_known_id(transaction: Transaction, memory_id: MemoryId) -> None:
+def _refuse_known_id(transaction: Transaction, who: Principal, memory_id: MemoryId) -> None:
+    if who.sights and not memories.is_free_id(transaction.conn, memory_id):
+        # One text for both: whether a memory that the caller may not see is there or was deleted is not told.
+        raise Gone(f"{memory_id} was deleted here or is another's; leave the id out to store this anew", field="id")
     if transaction.load(MEMORY, memory_id).dead is not None:
         raise Gone(f"{memory_id} was deleted here and stays so; leave the id out to store it anew", field="id")
     if not memories.is_free_id(transaction.conn, memory_id):
@@ -135,7 +133,7 @@ def _bring_up_to_date(
     is_older = arrival.is_dated and arrival.updated_at <= known.updated_at and not _goes_on(arrival, known)
     if not fields or is_older:
         return Taken.UNCHANGED
-    if not _lives(known, transaction.now):
+    if not is_live(known, transaction.now):
         fields["expires_at"] = arrival.draft.expires_at
     fields["updated_at"] = max(arrival.updated_at, known.updated_at)
     transaction.emit("update", entries_of_update(transaction, node, who, known, fields))
@@ -152,7 +150,7 @@ def _differences(draft: Draft, known: Memory, now: Instant, lifetimes: Lifetimes
     """The fields in which a row says something else than what is here. A source is told by the first who came."""
     if draft.title_generated:  # it names nothing, so it renames nothing
         draft = msgspec.structs.replace(draft, title=known.title, title_generated=known.title_generated)
-    if not _lives(known, now):
+    if not is_live(known, now):
         known = msgspec.structs.replace(known, expires_at=draft.expires_at)
     if draft.tier.rank < known.tier.rank:
         # The higher tier stays, and with it the life that it gives: the expiry of a lower one would take it away.
@@ -190,7 +188,7 @@ def _bring_back(
 
 
 def _take_archived(
-    transaction: Transaction, arrival: Arrival, here: Memory | None, away: ArchivedMemory | None
+    transaction: Transaction, who: Principal, arrival: Arrival, here: Memory | None, away: ArchivedMemory | None
 ) -> Taken:
     put = arrival.away
     if put is None or arrival.memory_id is None:
@@ -199,7 +197,7 @@ def _take_archived(
     if here is not None:
         if put.is_expired or put.at <= here.updated_at:
             return Taken.UNCHANGED
-        ids = rows_of(transaction, here)
+        ids = rows_of(transaction, who, here)
         transaction.emit("archive", [transaction.change(MEMORY, i, {"lifecycle": lifecycle}) for i in ids])
         return Taken.ARCHIVED
     if away is not None:
@@ -208,7 +206,7 @@ def _take_archived(
         fields = _whole_fields(arrival.draft, away.memory.author, arrival.updated_at)
         transaction.emit("archive", [transaction.change(MEMORY, away.memory.id, {**fields, "lifecycle": lifecycle})])
         return Taken.ARCHIVED
-    _refuse_known_id(transaction, arrival.memory_id)
+    _refuse_known_id(transaction, who, arrival.memory_id)
     fields = creation_fields(arrival.draft, arrival.draft.title, arrival.updated_at)
     fields |= {"created_at": arrival.created_at, "lifecycle": lifecycle}
     transaction.emit("archive", [transaction.create(MEMORY, arrival.memory_id, arrival.draft.author, fields)])

@@ -5,11 +5,14 @@ hand it plain functions, replication hands it the fold's rule.
 """
 
 from aimem.store import (
+    agentkeys,
     agents,
     approvals,
     audit,
     curation,
+    deliveries,
     duplicates,
+    electorate,
     embeddings,
     entities,
     events,
@@ -25,6 +28,7 @@ from aimem.store import (
     narrowing,
     oplog,
     statistics,
+    subscriptions,
     taxonomy,
     topics,
     transfer,
@@ -32,7 +36,7 @@ from aimem.store import (
 from aimem.store.audit import AuditRow
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.digest import digest
-from aimem.store.filters import Clause, Filters, live_at, matching, visible_to
+from aimem.store.filters import NO_STANDARD, Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
 from aimem.store.kinds import (
     AGENT,
@@ -68,6 +72,7 @@ __all__ = [
     "LOCK_SUFFIX",
     "MEMORY",
     "NAMESPACE",
+    "NO_STANDARD",
     "OP_MAX_BYTES",
     "PENDING",
     "REMARK",
@@ -89,14 +94,17 @@ __all__ = [
     "Transaction",
     "UnknownKind",
     "Wrote",
+    "agentkeys",
     "agents",
     "alias_key_text",
     "approvals",
     "audit",
     "curation",
+    "deliveries",
     "digest",
     "duplicates",
     "effective_expiry",
+    "electorate",
     "embeddings",
     "entities",
     "events",
@@ -121,6 +129,7 @@ __all__ = [
     "pair_key_text",
     "standing",
     "statistics",
+    "subscriptions",
     "taxonomy",
     "topics",
     "transfer",

@@ -11,14 +11,14 @@ from msgspec import Struct
 from aimem.model import AgentId, Instant, Memory, MemoryId, Namespace, Scope
 from aimem.ports import Connection, SqlValue
 from aimem.store import rows
-from aimem.store.filters import Clause, Filters, live_at, matching
+from aimem.store.filters import NO_STANDARD, Clause, Filters, live_at, matching
 from aimem.store.forgetting import ORDINARY
 from aimem.store.memories import LAST_CODE_POINT
 
-PLAIN: Final = ORDINARY & Clause(
+PLAIN: Final = ORDINARY & NO_STANDARD & Clause(
     "json_extract(m.metadata, '$.kind') IS NULL AND json_extract(m.metadata, '$.governance') IS NULL", {}
 )
-"""Ordinary memories: outside of the system's namespaces, neither entities nor policies."""
+"""Ordinary memories: outside of the system's namespaces, neither entities nor standards nor policies of v0.6.3."""
 
 _SKETCHES = (
     "SELECT v.id, m.title, m.tags, m.scope, m.author, v.owner FROM memory_view v JOIN memories m ON m.id = v.id "

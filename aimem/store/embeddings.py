@@ -7,7 +7,10 @@ from typing import Final, cast
 
 from msgspec import Struct
 
+from aimem.model import Instant
 from aimem.ports import Connection
+from aimem.store.filters import ALL as ALL_ROWS
+from aimem.store.filters import Clause, live_at
 from aimem.store.transaction import Transaction
 
 _MODEL = "SELECT value FROM meta WHERE name = 'embedding_model'"
@@ -28,6 +31,7 @@ _BACKLOG = (
 _COUNT_BACKLOG = (
     "SELECT count(*) FROM (SELECT 1 FROM memory_view WHERE state = 'live' AND is_embedded = 0 LIMIT :limit)"
 )
+_COUNT_SEEN = "SELECT count(*) FROM memory_view v JOIN memories m ON m.id = v.id WHERE v.is_embedded = 0"
 # Each half reads a partial index alone: 60 ms for a million rows, where looking at the rows takes 400.
 _COUNT_EMBEDDED = (
     "SELECT (SELECT count(*) FROM memory_view WHERE state = 'live') - "
@@ -95,6 +99,15 @@ def backlog(conn: Connection, limit: int) -> tuple[ToEmbed, ...]:
 def count_backlog(conn: Connection, limit: int = ALL) -> int:
     """Live memories that wait for their vectors, counted up to a limit."""
     row = conn.execute(_COUNT_BACKLOG, {"limit": limit}).fetchone()
+    return cast("int", row[0]) if row else 0
+
+
+def count_backlog_seen(conn: Connection, visible: Clause, now: Instant) -> int:
+    """Live memories that a caller may see and that wait for their vectors."""
+    if visible == ALL_ROWS:
+        return count_backlog(conn)
+    where = live_at(now) & visible
+    row = conn.execute(f"{_COUNT_SEEN} AND {where.sql}", where.parameters).fetchone()
     return cast("int", row[0]) if row else 0
 
 

@@ -33,13 +33,13 @@ _BY_NAME: Final = (
 _NEWEST: Final = " ORDER BY m.created_at DESC, m.id DESC LIMIT 1"
 
 
-def aliases_of(conn: Connection, entity: Memory) -> dict[str, int]:
+def aliases_of(conn: Connection, entity: Memory, visible: Clause) -> dict[str, int]:
     """The aliases of an entity with their ordinals, in the order in which they came.
 
-    Two nodes may have made it at one time: those of its shadows are its own.
+    Two nodes may have made it at one time: those of its shadows, as far as they may be seen, are its own.
     """
     owner = entity.author if entity.scope is Scope.PRIVATE else ""
-    ids = {entity.id, *memories.ids_of_name(conn, entity.namespace, entity.title, owner)}
+    ids = {entity.id, *memories.ids_of_name(conn, entity.namespace, entity.title, owner, visible)}
     found = conn.execute(_ALIASES_OF, {"ids": msgspec.json.encode(sorted(ids)).decode()})
     return {str(row[0]): cast("int", row[1]) for row in found}
 

@@ -37,6 +37,12 @@ UNRESERVED: Final = Clause("v.namespace NOT GLOB '_*'", {})
 """Not what the program itself keeps (`_curator/reports` and the like), which nobody means who names no namespace."""
 
 
+NO_STANDARD: Final = Clause(
+    "v.id NOT IN (SELECT standard_id FROM namespaces WHERE standard_id IS NOT NULL AND born IS NOT NULL)", {}
+)
+"""Not the standard of a namespace: what is done to many rows, or by itself, leaves those alone."""
+
+
 class Filters(Struct, frozen=True, kw_only=True):
     """What a reader narrows a query to; None means no condition.
 

@@ -17,10 +17,11 @@ from aimem.model import Blank, Entry, FieldConflict, Instant, Merged, ObjectStat
 from aimem.ports import Connection
 from aimem.store import oplog, view
 from aimem.store.fields import Kind
-from aimem.store.kinds import ALIAS, KINDS, LINK, MEMORY, load_object, save_object
+from aimem.store.kinds import ALIAS, KINDS, LINK, MEMORY, NAMESPACE, load_object, save_object
 
 CONFLICTS_PER_OBJECT = 8
 HISTORY_PER_MEMORY = 8
+HISTORY_PER_NAMESPACE = 64
 _TEXT_FIELDS = frozenset({"name", "content"})
 _INDEXED_FIELDS = frozenset({"name", "content", "tags"})
 
@@ -36,6 +37,14 @@ _ADD_HISTORY = (
 _CAP_HISTORY = (
     "DELETE FROM history WHERE memory_id = :id AND stamp NOT IN "
     "(SELECT stamp FROM history WHERE memory_id = :id ORDER BY stamp DESC LIMIT :keep)"
+)
+_ADD_RULE = (
+    "INSERT OR IGNORE INTO namespace_history (namespace, stamp, standard_id, parent, governance, owner, changed_by, "
+    "changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+_CAP_RULES = (
+    "DELETE FROM namespace_history WHERE namespace = :namespace AND stamp NOT IN "
+    "(SELECT stamp FROM namespace_history WHERE namespace = :namespace ORDER BY stamp DESC LIMIT :keep)"
 )
 _LINKS_OF = "SELECT source_id, target_id, relation FROM links WHERE source_id = :id OR target_id = :id"
 _DROP_LINKS = "DELETE FROM links WHERE source_id = :id OR target_id = :id"
@@ -116,6 +125,8 @@ def _fold_one(
     if _has_dead_end(conn, kind, entry.key):
         return  # it can never show again: absent on every node that knows of the death, whatever came first
     _note_conflicts(conn, kind, entry.key, merged.conflicts, noted_at)
+    if kind is NAMESPACE and isinstance(entry, Entry):
+        _note_rule(conn, entry, old, stamp)     # also what lost to a later one: it held where it was written
     if merged.state == old:
         return
     creator = entry.create.author if isinstance(entry, Entry) and entry.create is not None else None
@@ -188,3 +199,14 @@ def _note_history(conn: Connection, memory_id: str, old: ObjectState, stamp: Sta
     replaced = max(old.fields["name"].stamp, content.stamp)
     conn.execute(_ADD_HISTORY, (memory_id, replaced.pack(), stamp.pack(), name[1], str(content.value), noted_at))
     conn.execute(_CAP_HISTORY, {"id": memory_id, "keep": HISTORY_PER_MEMORY})
+
+
+def _note_rule(conn: Connection, entry: Entry, old: ObjectState, stamp: Stamp) -> None:
+    """Keep what a write set for a namespace, with what it left as it was. Raises: ValueError as `save_object`."""
+    known = {name: cell.value for name, cell in old.fields.items()} | dict(entry.fields)
+    columns = [
+        value for field in NAMESPACE.fields for value in (field.to_columns(known[field.name]) if field.name in known
+                                                          else (None,))
+    ]
+    conn.execute(_ADD_RULE, (entry.key, stamp.pack(), *columns))
+    conn.execute(_CAP_RULES, {"namespace": entry.key, "keep": HISTORY_PER_NAMESPACE})

@@ -20,10 +20,15 @@ _FROM_RANKED = f"SELECT {rows.MEMORY_COLUMNS} FROM memories m JOIN memory_view v
 _ARCHIVED = f"SELECT {rows.MEMORY_COLUMNS}, m.lifecycle, m.collected FROM memory_view v JOIN memories m ON m.id = v.id"
 _BY_PREFIX = "SELECT v.id FROM memory_view v JOIN memories m ON m.id = v.id WHERE v.id >= :low AND v.id < :high"
 _RESOLVE = "SELECT CASE state WHEN 'shadow' THEN holder ELSE id END FROM memory_view WHERE id = :id"
+_HOLDER_LIVES = (
+    "EXISTS (SELECT 1 FROM memory_view h WHERE h.id = :holder AND h.state = 'live' "
+    "AND (h.expires_at IS NULL OR h.expires_at > :now))"
+)
 _OF_NAME = (
     "SELECT v.id FROM memories m JOIN memory_view v ON v.id = m.id WHERE m.namespace = :namespace AND m.title = :title "
-    "AND v.owner = :owner AND v.state IN ('live', 'shadow') ORDER BY v.state, v.id"
+    "AND v.owner = :owner AND v.state IN ('live', 'shadow')"
 )
+_HOLDER_FIRST = " ORDER BY v.state, v.id"
 _EXPIRED = (
     "SELECT v.id FROM memory_view v WHERE v.state = 'live' AND v.expires_at <= :now "
     "ORDER BY v.expires_at, v.no LIMIT :limit"
@@ -59,13 +64,24 @@ class Position(Struct, frozen=True, kw_only=True):
 
 
 def find(conn: Connection, memory_id: MemoryId, now: Instant, visible: Clause) -> Memory | None:
-    """The live memory with this id; a shadow's id finds the memory that has the name."""
+    """The live memory with this id; a shadow's id finds the memory that has the name, or itself if that is hidden."""
     resolved = conn.execute(_RESOLVE, {"id": memory_id}).fetchone()
     if resolved is None:
         return None
     where = live_at(now) & visible & Clause("v.id = :id", {"id": resolved[0]})
     row = conn.execute(f"{_FROM} WHERE {where.sql}", where.parameters).fetchone()
+    if row is None and resolved[0] != memory_id:
+        where = visible & _shadow_of_live(memory_id, MemoryId(str(resolved[0])), now)
+        row = conn.execute(f"{_FROM} WHERE {where.sql}", where.parameters).fetchone()
     return None if row is None else rows.memory(row)
+
+
+def _shadow_of_live(memory_id: MemoryId, holder: MemoryId, now: Instant) -> Clause:
+    """A shadow whose name another memory has, wherever it expired neither: what its author wrote stays readable."""
+    return Clause(
+        f"v.id = :id AND v.state = 'shadow' AND (v.expires_at IS NULL OR v.expires_at > :now) AND {_HOLDER_LIVES}",
+        {"id": memory_id, "holder": holder, "now": now},
+    )
 
 
 def find_archived(conn: Connection, memory_id: MemoryId, visible: Clause) -> ArchivedMemory | None:
@@ -89,9 +105,12 @@ def find_holder(conn: Connection, namespace: Namespace, title: str, owner: str, 
     return None if row is None else rows.memory(row)
 
 
-def ids_of_name(conn: Connection, namespace: Namespace, title: str, owner: str) -> tuple[MemoryId, ...]:
-    """All live rows of a name, its memory first: what a delete, archive, rename or move has to name."""
-    found = conn.execute(_OF_NAME, {"namespace": namespace, "title": title, "owner": owner}).fetchall()
+def ids_of_name(
+    conn: Connection, namespace: Namespace, title: str, owner: str, visible: Clause
+) -> tuple[MemoryId, ...]:
+    """The live rows of a name that may be seen, its memory first: what a delete, archive or rename has to name."""
+    parameters = {**visible.parameters, "namespace": namespace, "title": title, "owner": owner}
+    found = conn.execute(f"{_OF_NAME} AND {visible.sql}{_HOLDER_FIRST}", parameters).fetchall()
     return tuple(MemoryId(str(row[0])) for row in found)
 
 

@@ -7,12 +7,20 @@ from typing import Final, cast
 
 import msgspec
 
-from aimem.model import AgentId, Instant, MemoryId, Namespace, NamespaceRule
+from aimem.model import AgentId, Instant, MemoryId, Namespace, NamespaceRule, unpack_stamp
 from aimem.ports import Connection, Row
 from aimem.store.kinds import NAMESPACE, load_object
 
 _COLUMNS: Final = "namespace, standard_id, parent, governance, owner, changed_by, changed_at"
 _HAS_POLICY: Final = "SELECT 1 FROM namespaces WHERE governance IS NOT NULL AND born IS NOT NULL LIMIT 1"
+_COUNT_POLICIES: Final = "SELECT count(*) FROM namespaces WHERE governance IS NOT NULL AND born IS NOT NULL"
+_STANDING: Final = (
+    "SELECT namespace FROM namespaces WHERE born IS NOT NULL "
+    "AND standard_id IN (SELECT value FROM json_each(:ids)) ORDER BY namespace LIMIT :limit"
+)
+_PAST: Final = (
+    f"SELECT {_COLUMNS}, stamp FROM namespace_history WHERE namespace = :namespace ORDER BY stamp DESC LIMIT :limit"
+)
 _OF: Final = (
     f"SELECT {_COLUMNS} FROM namespaces WHERE born IS NOT NULL AND namespace IN (SELECT value FROM json_each(:names))"
 )
@@ -21,6 +29,32 @@ _OF: Final = (
 def has_policy(conn: Connection) -> bool:
     """Whether any namespace has a policy: if none has, nothing needs to be judged by one."""
     return conn.execute(_HAS_POLICY).fetchone() is not None
+
+
+def count_policies(conn: Connection) -> int:
+    """How many namespaces have a policy of their own."""
+    row = conn.execute(_COUNT_POLICIES).fetchone()
+    return cast("int", row[0]) if row else 0
+
+
+def find(conn: Connection, namespace: Namespace) -> NamespaceRule | None:
+    """What is set for a namespace; None if nothing ever was."""
+    found = rules_of(conn, [namespace])
+    return found[0] if found else None
+
+
+def with_standard(conn: Connection, ids: Sequence[MemoryId], limit: int) -> tuple[Namespace, ...]:
+    """Namespaces whose standard is one of these memories, by name."""
+    found = conn.execute(_STANDING, {"ids": msgspec.json.encode(list(ids)).decode(), "limit": limit})
+    return tuple(Namespace(str(row[0])) for row in found)
+
+
+def past_of(conn: Connection, namespace: Namespace, limit: int) -> tuple[NamespaceRule, ...]:
+    """What was set for a namespace, as far as this node learned of it, the latest first; each with its own stamp."""
+    found = conn.execute(_PAST, {"namespace": namespace, "limit": limit}).fetchall()
+    return tuple(
+        msgspec.structs.replace(_rule(row[:-1]), stamp=unpack_stamp(cast("bytes", row[-1])).text()) for row in found
+    )
 
 
 def nearest_policy(conn: Connection, chain: Sequence[Namespace]) -> NamespaceRule | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Set
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault,
 from aimem.store import oplog, schema
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.faults import translate, translated
+from aimem.store.fields import Kind
 from aimem.store.fold import Merge
 from aimem.store.identity import Identity, load_identity
 from aimem.store.readers import Readers
@@ -132,6 +134,7 @@ class Store:
     ) -> None:
         self.settings = settings
         self.feed, self.worded = ChangeFeed(), ChangeFeed()
+        self._revisions: Counter[str] = Counter()
         self.happened = Pulse()
         self._ports, self._tell = ports, tell
         self._writer = Writer(
@@ -174,7 +177,15 @@ class Store:
         db = self.settings.db
         return self._ports.files.size_bytes(db) + self._ports.files.size_bytes(db.with_name(db.name + "-wal"))
 
-    def _publish_nowait(self, rows: Set[int]) -> None:
+    def revision(self, kind: Kind) -> int:
+        """A number that rises with each commit that touched objects of a kind, before its callers are answered.
+
+        Whoever keeps such objects in memory reads this, then reads them, and reads them again once this has risen.
+        """
+        return self._revisions[kind.name]
+
+    def _publish_nowait(self, rows: Set[int], kinds: Set[str]) -> None:
+        self._revisions.update(kinds)
         self.feed.publish_nowait(rows)
         self.worded.publish_nowait(rows)
 

@@ -88,6 +88,7 @@ class Transaction:
     Attributes:
       conn: for the store's queries; never used after the job.
       now: the wall clock when the job began.
+      kinds: names of the kinds of objects that its ops touched, those taken back included.
       gate: judges each op; None for what nobody asked for.
       has_events: whether somebody who follows events has something to look for after the commit.
     """
@@ -98,6 +99,7 @@ class Transaction:
         self.tip = tip
         self.dots: list[Dot] = []
         self.changed: set[int] = set()
+        self.kinds: set[str] = set()
         self.reindex: dict[int, Reindex] = {}
         self.gate: Gate | None = None
         self.has_events = False
@@ -190,6 +192,7 @@ class Transaction:
         self.tip = msgspec.structs.replace(self.tip, hlc=max(self.tip.hlc, op.stamp.hlc))
 
     def _fold(self, op: Op, entries: Sequence[Entry | Blank]) -> None:
+        self.kinds.update(entry.kind for entry in entries)
         folded = fold_entries(self.conn, self._merge, op.stamp, entries, self.now)
         self.changed |= folded.viewed.changed
         join_reindex(self.reindex, folded.viewed.reindex)

@@ -81,6 +81,7 @@ class _Group(Struct):
     tip: Tip
     changed: set[int]
     reindex: dict[int, Reindex]
+    kinds: set[str]
     has_events: bool = False
     fatal: AimemError | None = None
 
@@ -100,7 +101,7 @@ class Writer:
         queue_count: int,
         group_count: int,
         translate: Callable[[DatabaseError], AimemError],
-        publish: Callable[[set[int]], None],
+        publish: Callable[[set[int], set[str]], None],
         publish_events: Callable[[], None],
     ) -> None:
         self.counts = WriterCounts()
@@ -171,14 +172,15 @@ class Writer:
         if not jobs:
             return tip
         stopped: list[outcome.Outcome[Written]] = [outcome.Error(_stopped()) for _ in jobs]
-        done = _Group(results=stopped, tip=tip, changed=set(), reindex={})
+        done = _Group(results=stopped, tip=tip, changed=set(), reindex={}, kinds=set())
         try:
             run = partial(self._commit, conn, signer, tip, [job.run for job in jobs])
             done = await self._threads.run(run, limiter=self.limiter)
         finally:
             for job, result in zip(jobs, done.results, strict=True):
                 job.finish(result)
-        self._publish(done.changed)
+        # No checkpoint since the callers were told: they run after whoever follows has heard of it.
+        self._publish(done.changed, done.kinds)
         if done.has_events:
             self._publish_events()
         if done.fatal is not None:
@@ -189,7 +191,7 @@ class Writer:
         self, conn: Connection, signer: Signer, tip: Tip, runs: Sequence[Callable[[Transaction], Any]]
     ) -> _Group:
         """One transaction, in the writer's thread."""
-        group = _Group(results=[], tip=tip, changed=set(), reindex={})
+        group = _Group(results=[], tip=tip, changed=set(), reindex={}, kinds=set())
         is_committing = False
         try:
             conn.execute(_BEGIN)
@@ -228,6 +230,7 @@ class Writer:
         conn.execute(_RELEASE)
         group.tip = transaction.tip
         group.changed |= transaction.changed
+        group.kinds |= transaction.kinds
         group.has_events = group.has_events or transaction.has_events
         join_reindex(group.reindex, transaction.reindex)
         group.results.append(outcome.Value(Written(value, tuple(transaction.dots))))
@@ -250,7 +253,7 @@ class Writer:
                 known = Corrupt(f"a failed write could not be rolled back ({again}); the process ends, start it again")
         fatal = known if isinstance(known, Corrupt) else None
         results: list[outcome.Outcome[Written]] = [outcome.Error(known) for _ in range(count)]
-        return _Group(results=results, tip=tip, changed=set(), reindex={}, fatal=fatal)
+        return _Group(results=results, tip=tip, changed=set(), reindex={}, kinds=set(), fatal=fatal)
 
 
 def _stopped() -> Unavailable:

@@ -24,11 +24,13 @@ from aimem.service import (
     Policy,
     Sample,
     run_approvals,
+    run_events,
     run_hooks,
     run_indexer,
     run_language,
     run_refusals,
     run_touches,
+    run_webhooks,
     run_words,
 )
 from aimem.store import Store, StorePorts, StoreSettings
@@ -39,6 +41,7 @@ from aimem.supervisor.mcpdoor import PATH, McpDoor
 from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Place
 from aimem.supervisor.tree import Inside, Plan
+from aimem.webhooks import Reach, Sender
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +83,7 @@ async def _furnish(
         Child(name="approvals", run=partial(run_approvals, node), on_failure=OnFailure.RESTART),
         Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
         Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
+        Child(name="events", run=partial(run_events, node, control.stop), on_failure=OnFailure.RESTART),
     ]
     if not reason:
         run = partial(_run_indexer, node, _makers(config, ports), ports.say)
@@ -90,6 +94,8 @@ async def _furnish(
             Child(name="hooks", run=partial(run_hooks, node), on_failure=OnFailure.RESTART),
         ]
     if extent.curates:
+        run = partial(run_webhooks, node, _sender(config, ports))
+        children.append(Child(name="webhooks", run=run, on_failure=OnFailure.RESTART))
         run = partial(run_curator, node, config.curator.interval_s)
         children.append(Child(name="curator", run=run, on_failure=OnFailure.RESTART))
     if extent.curates and config.curator.cycle_interval_s is not None:
@@ -159,11 +165,18 @@ def _language(config: Config, ports: Ports) -> LanguageModel | None:
     return OllamaModel(http, config.language.model)
 
 
+def _sender(config: Config, ports: Ports) -> Sender:
+    reach = Reach.PRIVATE if config.events.private_webhooks else Reach.PUBLIC
+    return Sender(ports.open_network(), ports.resolve, reach)
+
+
 def _policy(config: Config, extent: Extent) -> Policy:
     return Policy(
         lifetimes=config.lifetimes, archive_on_gc=config.curator.archive_on_gc,
         archive_max_days=config.curator.archive_max_days,
         scoring=config.search.scoring,
+        events_count=config.events.keep_count, events_days=config.events.keep_days,
+        webhooks_private=config.events.private_webhooks,
         open_access=config.api.api_key is None, body_max_bytes=config.api.body_max_bytes, tier=config.search.tier.value,
         autonomous_hooks=extent.curates and config.language is not None and config.language.hooks,
         curator_interval_s=config.curator.cycle_interval_s if extent.curates else None,

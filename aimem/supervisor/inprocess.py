@@ -22,7 +22,7 @@ class InProcessTransport(httpx.AsyncBaseTransport):
     httpx's own ASGI transport says nothing of how a request came in, which the app's guard must know.
     """
 
-    def __init__(self, app: ASGIFramework, *, extensions: Mapping[str, str] | None = None) -> None:
+    def __init__(self, app: ASGIFramework, *, extensions: Mapping[str, object] | None = None) -> None:
         """Prepare.
 
         Args:
@@ -67,7 +67,7 @@ class _Exchange:
         )
 
 
-def _scope(request: httpx.Request, extensions: Mapping[str, str]) -> Message:
+def _scope(request: httpx.Request, extensions: Mapping[str, object]) -> Message:
     return {
         "type": "http", "asgi": {"spec_version": "2.1", "version": "3.0"}, "http_version": "1.1",
         "method": request.method, "scheme": request.url.scheme, "path": request.url.path,

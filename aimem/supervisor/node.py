@@ -16,7 +16,7 @@ from aimem import __version__
 from aimem.cli import Attached, Purpose
 from aimem.client import Client
 from aimem.config import Config
-from aimem.errors import Bug
+from aimem.errors import Bug, Code, InvalidRequest
 from aimem.model import new_memory_id
 from aimem.ports import LockHeld
 from aimem.store import NodeLock
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+KEY_HEADER: Final = "X-API-Key"
 LEAVE_GRACE_S: Final = 5.0      # for requests of other processes when this one, the holder, leaves
 CLIENT_TIMEOUT: Final = httpx.Timeout(120.0, connect=5.0)   # the node bounds a request; this catches one that hangs
 
@@ -63,7 +64,11 @@ async def open_client(
             rng=ports.chance.rng, start_node=local.start,
         )
         transport = NodeTransport(attachment)
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=CLIENT_TIMEOUT) as http:
+        key = config.identity.agent_key
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://localhost", timeout=CLIENT_TIMEOUT,
+            headers={} if key is None else {KEY_HEADER: key},
+        ) as http:
             await attachment.road()     # so that trouble is told before the first request
             client = Client(http, new_key=partial(new_memory_id, ports.chance.rng))
             yield Attached(client=client, holder=attachment.is_holder, db=place.db, hint=attachment.hint)
@@ -122,6 +127,7 @@ async def run_daemon(config: Config, *, ports: Ports, environ: Mapping[str, str]
     from aimem.supervisor.furnish import plan_node
     from aimem.supervisor.tree import run_node
 
+    _refuse_key_of_agent(config)
     place, control, notifier = _prepare(config, environ), Control(), Notifier(environ)
     grace_s = config.api.shutdown_grace_s
     with unwrapped():
@@ -141,6 +147,15 @@ async def run_daemon(config: Config, *, ports: Ports, environ: Mapping[str, str]
             await running.ended.wait()
             nursery.cancel_scope.cancel()
     log.info("node.ended", extra={"restarts": dict(control.tally.restarts)})
+
+
+def _refuse_key_of_agent(config: Config) -> None:
+    """An agent's key is what a client presents: a daemon that took it for its own would ask nobody for any."""
+    if config.identity.agent_key is not None:
+        raise InvalidRequest(
+            "api_key is an agent's key (aim_...): those are for clients; give the daemon one of its own, or none",
+            code=Code.CONFIG_INVALID, field="api_key",
+        )
 
 
 async def _take_patiently(ports: Ports, place: Place) -> NodeLock:

@@ -10,7 +10,19 @@ from typing import Final
 import httpx
 from msgspec import Struct
 
-from aimem.ports import Chance, Clock, Embedder, Files, Threads, system_chance, system_clock, system_files, trio_threads
+from aimem.ports import (
+    Chance,
+    Clock,
+    Embedder,
+    Files,
+    Resolver,
+    Threads,
+    system_chance,
+    system_clock,
+    system_files,
+    system_resolver,
+    trio_threads,
+)
 
 NOTHING_KEPT: Final = httpx.Limits(max_connections=8, max_keepalive_connections=0)
 """A call of a model takes seconds, a new connection to it next to nothing; so nothing has to be closed at the end."""
@@ -23,6 +35,7 @@ class Ports(Struct, frozen=True, kw_only=True):
       open_embedder: loads the embedding model of a folder (None: the installed package); blocks.
       open_remote_embedder: finds the embedding model of the Ollama server at an address; blocks.
       open_network: the way of HTTP requests that this node makes of itself.
+      resolve: which addresses a host has.
       say: one line for the operator, as it is.
     """
 
@@ -33,6 +46,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     open_embedder: Callable[[Path | None], Embedder]
     open_remote_embedder: Callable[[str], Embedder]
     open_network: Callable[[], httpx.AsyncBaseTransport]
+    resolve: Resolver
     say: Callable[[str], None]
 
 
@@ -52,7 +66,8 @@ def system_ports() -> Ports:
     """The machine's."""
     return Ports(
         clock=system_clock(), chance=system_chance(), threads=trio_threads(), files=system_files(),
-        open_embedder=_open_minilm, open_remote_embedder=_open_ollama, open_network=_open_network, say=_say,
+        open_embedder=_open_minilm, open_remote_embedder=_open_ollama, open_network=_open_network,
+        resolve=system_resolver(), say=_say,
     )
 
 

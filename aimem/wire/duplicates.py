@@ -31,7 +31,7 @@ class DuplicateResult(Struct, kw_only=True):
       suggested_merge: its id, if it is a duplicate.
       candidates_scanned: how many memories the text was compared with.
       identical: whether the nearest has this very title and content.
-      embedding_backlog: memories of the node that wait for their vectors; these are found only if identical.
+      embedding_backlog: visible memories that wait for their vectors; these are found only if identical.
     """
 
     is_duplicate: bool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, Struct, UnsetType
 
+from aimem.wire.namespaces import InjectedStandard
 from aimem.wire.responses import MemoryOut
 
 
@@ -11,12 +12,13 @@ class ArmScore(Struct, kw_only=True):
     """What one arm of recall says of a memory.
 
     Attributes:
-      raw: BM25 (0 or more) or cosine (-1 to 1).
+      raw: BM25 (0 or more) or cosine (-1 to 1). BM25 is left out for who does not see everything: it would tell in
+        how many memories a word stands, hidden ones among them.
       scaled: the same between the worst (0) and the best (1) of the candidates that the arm knows.
       rank: place among these, from 1.
     """
 
-    raw: float
+    raw: float | UnsetType = UNSET
     scaled: float
     rank: int
 
@@ -107,6 +109,9 @@ class RecallResult(Struct, kw_only=True):
       mode: `hybrid` or `keyword`.
       below_floor: how many candidates were left out because they have nothing to do with the context.
       ranking: how it was ranked, if an explanation was asked for.
+      standard, standards: of the namespace and what it inherits from, if they were asked for: one, or several with the
+        most general first. They are not among the memories, and their tokens count.
+      standards_omitted: how many of them were left out because they are too long.
     """
 
     memories: tuple[ScoredMemory, ...]
@@ -116,3 +121,6 @@ class RecallResult(Struct, kw_only=True):
     budget_tokens: int | UnsetType = UNSET
     below_floor: int = 0
     ranking: RankingOut | UnsetType = UNSET
+    standard: InjectedStandard | UnsetType = UNSET
+    standards: tuple[InjectedStandard, ...] | UnsetType = UNSET
+    standards_omitted: int | UnsetType = UNSET

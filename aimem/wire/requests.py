@@ -94,6 +94,7 @@ class RecallQuery(Struct, kw_only=True):
     Attributes:
       floor: whether memories that have nothing to do with the context are left out.
       explain: whether each memory comes with what its score is made of.
+      standards: whether the standards that hold in the namespace come with it.
     """
 
     context: str
@@ -107,10 +108,11 @@ class RecallQuery(Struct, kw_only=True):
     touch: bool = False
     floor: bool = True
     explain: bool = False
+    standards: bool = False
 
 
 class RecallRequest(Struct, kw_only=True):
-    """Body of POST /recall; `floor` and `explain` as in RecallQuery."""
+    """Body of POST /recall; `floor`, `explain` and `standards` as in RecallQuery."""
 
     context: str
     namespace: str | None = None
@@ -124,6 +126,7 @@ class RecallRequest(Struct, kw_only=True):
     touch: bool = True
     floor: bool = True
     explain: bool = False
+    standards: bool = False
 
 
 class GetArchivedQuery(Struct, kw_only=True):

@@ -119,11 +119,17 @@ class SearchResult(Struct, kw_only=True):
 
 
 class Deleted(Struct, kw_only=True):
-    """Answer to a delete (of a memory or a link)."""
+    """Answer to a delete (of a link, a message, a registration)."""
 
     deleted: bool
     id: str | UnsetType = UNSET
     version: str | UnsetType = UNSET
+
+
+class DeletedMemory(Deleted, kw_only=True):
+    """Answer to the delete of a memory; `warning` if it was the standard of a namespace."""
+
+    warning: str | UnsetType = UNSET
 
 
 class Promoted(Struct, kw_only=True):
@@ -184,7 +190,10 @@ class TierCount(Struct, kw_only=True):
 
 
 class Stats(Struct, kw_only=True):
-    """Counts of live rows; `expiring_soon` is within an hour; the size includes the write-ahead log."""
+    """Counts of live rows; `expiring_soon` is within an hour; the size includes the write-ahead log.
+
+    `tombstones` and `op_log_count` are the whole node's: they are left out for who does not see everything.
+    """
 
     total: int
     by_tier: tuple[TierCount, ...]
@@ -193,9 +202,9 @@ class Stats(Struct, kw_only=True):
     links_count: int
     db_size_bytes: int
     archived: int
-    tombstones: int
+    tombstones: int | UnsetType = UNSET
     embedding_backlog: int
-    op_log_count: int
+    op_log_count: int | UnsetType = UNSET
 
 
 class ArchivedOut(MemoryOut, kw_only=True):
@@ -213,13 +222,14 @@ class ArchivedPage(Struct, kw_only=True):
 
 
 class ArchiveResult(Struct, kw_only=True):
-    """Answer to archiving by ids."""
+    """Answer to archiving by ids; `warning` if one of the memories was the standard of a namespace."""
 
     archived: tuple[str, ...]
     missing: tuple[str, ...]
     count: int
     reason: str
     version: str | UnsetType = UNSET
+    warning: str | UnsetType = UNSET
 
 
 class Restored(Struct, kw_only=True):
@@ -271,7 +281,12 @@ class GcResult(Struct, kw_only=True):
 
 
 class Health(Struct, kw_only=True):
-    """Cheap liveness: no query over rows. `llm` is the language model that is configured, or `none`."""
+    """Cheap liveness: no query over rows. `llm` is the language model that is configured, or `none`.
+
+    Attributes:
+      open_access: whether callers over TCP are asked for no key.
+      access: `open`, `api_key` (one shared key) or `agent_keys` (each agent proves who it is).
+    """
 
     status: str
     service: str
@@ -286,6 +301,7 @@ class Health(Struct, kw_only=True):
     warnings: tuple[str, ...] = ()
     llm: str = "none"
     llm_ready: bool = False
+    access: str = "open"
 
 
 class Capabilities(Struct, kw_only=True):

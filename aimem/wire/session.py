@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from msgspec import UNSET, Struct, UnsetType
 
+from aimem.wire.namespaces import InjectedStandard
 from aimem.wire.recalled import ScoredMemory
 
 
@@ -17,7 +18,10 @@ class SessionRequest(Struct, kw_only=True):
 
 
 class Session(Struct, kw_only=True):
-    """Answer to the start of a session; `score` of its memories is 0, for nothing was asked. Nothing keeps the id."""
+    """Answer to the start of a session; `score` of its memories is 0, for nothing was asked. Nothing keeps the id.
+
+    `standard`, `standards` and `standards_omitted` are as in RecallResult.
+    """
 
     memories: tuple[ScoredMemory, ...]
     count: int
@@ -25,3 +29,6 @@ class Session(Struct, kw_only=True):
     session_id: str
     agent_id: str | UnsetType = UNSET
     summary: str | UnsetType = UNSET
+    standard: InjectedStandard | UnsetType = UNSET
+    standards: tuple[InjectedStandard, ...] | UnsetType = UNSET
+    standards_omitted: int | UnsetType = UNSET

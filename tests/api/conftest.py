@@ -11,16 +11,31 @@ import pytest
 
 from aimem.api import Route, Transport, make_app
 from aimem.config import ApiConfig
+from aimem.governance import Keyring
 from aimem.ports.chance import SeededChance
+from aimem.service.keyring import HeldKeyring
+from aimem.service.refusals import Refusals
+from tests.nodes import FakeClock
 
 Dial = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
+
+
+class UnchangedStore:
+    """A store in which nothing happens."""
+
+    def revision(self, kind: object) -> int:
+        del kind
+        return 0
 
 
 class TinyNode:
     """As much of a node as the machinery of the surface uses."""
 
-    def __init__(self) -> None:
-        self.chance = SeededChance(random.Random(7))
+    def __init__(self, ring: Keyring | None = None) -> None:
+        self.chance, self.clock = SeededChance(random.Random(7)), FakeClock()
+        self.held_keyring, self.refusals = HeldKeyring(), Refusals()
+        self.held_keyring.ring, self.held_keyring.revision = ring or Keyring(), 0
+        self.store = UnchangedStore()
 
 
 def arriving_by(app: object, transport: Transport | None, **scope_fields: object) -> Callable[..., object]:

@@ -16,10 +16,12 @@ from aimem.api.guard import (
 )
 from aimem.config import ApiConfig
 from aimem.errors import AimemError, Code
-from aimem.model import Credential
+from aimem.governance import Keyring
+from aimem.model import AgentId, AgentKey, Caller, Credential, Instant, Namespace, Role, key_hash, key_text
 from tests.api.conftest import Dial, TinyNode, arriving_by
 from tests.api.tiny import NOTE, NOTES
 
+NOW = Instant(1_800_000_000_000_000)
 OPEN = make_policy(None, ["/health"])
 KEYED = make_policy("secret", ["/health"])
 
@@ -28,7 +30,7 @@ def verdict(policy: object, **fields: object) -> str:
     """The credential, or the code of the refusal."""
     attempt = Attempt(**{"transport": Transport.TCP_LOOPBACK, "path": "/x", "hosts": ("localhost:9077",), **fields})
     try:
-        return str(admit(attempt, policy))  # type: ignore[arg-type]
+        return str(admit(attempt, policy, Keyring(), NOW).credential)  # type: ignore[arg-type]
     except AimemError as error:
         return str(error.code)
 
@@ -56,7 +58,7 @@ def test_key_in_the_url_is_refused_with_a_reason() -> None:
         transport=Transport.TCP, path="/x", parameters=frozenset({"api_key"}), hosts=("h",), api_keys=("secret",)
     )
     with pytest.raises(AimemError, match="X-API-Key header") as caught:
-        admit(attempt, KEYED)
+        admit(attempt, KEYED, Keyring(), NOW)
     assert caught.value.code is Code.UNAUTHENTICATED
 
 
@@ -83,6 +85,125 @@ def test_loopback_listener_refuses_other_names(hosts: tuple[str, ...]) -> None:
 @pytest.mark.parametrize("transport", [Transport.TCP, Transport.TCP_LOOPBACK])
 def test_malformed_host_is_refused_everywhere(host: str, transport: Transport) -> None:
     assert verdict(OPEN, transport=transport, hosts=(host,)) == "invalid_request"
+
+
+AGENT_TEXT = key_text("0" * 16, bytes(32))
+ADMIN_TEXT = key_text("1" * 16, bytes(32))
+OLD_TEXT = key_text("2" * 16, bytes(32))
+
+
+def _key(text: str, agent: str, **fields: object) -> AgentKey:
+    return AgentKey(**{
+        "key_id": text[4:20], "agent_id": AgentId(agent), "secret_hash": key_hash(text), "role": Role.AGENT,
+        "created_by": AgentId("root"), "created_at": Instant(0), **fields,
+    })
+
+
+RING = Keyring(is_closed=True, keys={key.key_id: key for key in (
+    _key(AGENT_TEXT, "bot", home=Namespace("acme/bot")), _key(ADMIN_TEXT, "ann", role=Role.OPERATOR),
+    _key(OLD_TEXT, "old", expires_at=NOW),
+)})
+OPEN_RING = Keyring()
+
+
+def as_whom(ring: Keyring, policy: object, **fields: object) -> str:
+    """Credential, role and the id that the caller is bound to; or the code of the refusal."""
+    attempt = Attempt(**{"transport": Transport.TCP_LOOPBACK, "path": "/x", "hosts": ("localhost:9077",), **fields})
+    try:
+        caller = admit(attempt, policy, ring, NOW)  # type: ignore[arg-type]
+    except AimemError as error:
+        return str(error.code)
+    return f"{caller.credential} {caller.role} {caller.agent_id or '-'}"
+
+
+@pytest.mark.parametrize(("key", "policy", "over_tcp", "over_socket"), [
+    (None, OPEN, "unauthenticated", "socket operator -"),
+    (None, KEYED, "unauthenticated", "socket operator -"),
+    ("secret", OPEN, "unauthenticated", "unauthenticated"),
+    ("secret", KEYED, "api_key operator operator:api-key", "socket operator -"),
+    ("wrong", KEYED, "unauthenticated", "unauthenticated"),
+    (AGENT_TEXT, OPEN, "agent_key agent bot", "agent_key agent bot"),
+    (AGENT_TEXT, KEYED, "agent_key agent bot", "agent_key agent bot"),
+    (ADMIN_TEXT, OPEN, "agent_key operator ann", "agent_key operator ann"),
+    (OLD_TEXT, OPEN, "key_expired", "key_expired"),
+    (AGENT_TEXT[:-1] + "B", OPEN, "unauthenticated", "unauthenticated"),
+    ("", OPEN, "unauthenticated", "unauthenticated"),
+])
+def test_once_agents_have_keys_each_caller_is_whom_its_key_says(key, policy, over_tcp, over_socket):
+    keys = () if key is None else (key,)
+    for transport in (Transport.TCP, Transport.TCP_LOOPBACK):
+        assert as_whom(RING, policy, transport=transport, api_keys=keys) == over_tcp
+    for transport in (Transport.UNIX, Transport.IN_PROCESS):
+        assert as_whom(RING, policy, transport=transport, api_keys=keys) == over_socket
+
+
+@pytest.mark.parametrize(("key", "policy", "over_tcp", "over_socket"), [
+    (None, OPEN, "open open -", "socket open -"), (None, KEYED, "unauthenticated", "socket open -"),
+    ("secret", KEYED, "api_key open -", "socket open -"), ("whatever", OPEN, "open open -", "socket open -"),
+    # An agent's key is never passed over: who presents one must not act as somebody else.
+    (AGENT_TEXT, OPEN, "unauthenticated", "unauthenticated"), (AGENT_TEXT, KEYED, "unauthenticated", "unauthenticated"),
+])
+def test_while_no_agent_has_a_key_ids_are_claimed(key, policy, over_tcp, over_socket):
+    keys = () if key is None else (key,)
+    assert as_whom(OPEN_RING, policy, transport=Transport.TCP_LOOPBACK, api_keys=keys) == over_tcp
+    assert as_whom(OPEN_RING, policy, transport=Transport.UNIX, api_keys=keys) == over_socket
+
+
+@pytest.mark.parametrize(("key", "claims", "expected"), [
+    (AGENT_TEXT, (), "agent_key agent bot"), (AGENT_TEXT, ("bot",), "agent_key agent bot"),
+    (AGENT_TEXT, ("ann",), "identity_mismatch"), (AGENT_TEXT, ("BOT",), "identity_mismatch"),
+    (AGENT_TEXT, ("bot", "ann"), "identity_mismatch"), (ADMIN_TEXT, ("bot",), "identity_mismatch"),
+    ("secret", ("bot",), "identity_mismatch"), ("secret", ("operator:api-key",), "api_key operator operator:api-key"),
+])
+@pytest.mark.parametrize("transport", [Transport.TCP, Transport.TCP_LOOPBACK])
+def test_a_key_speaks_for_its_own_agent_only(transport, key, claims, expected):
+    assert as_whom(RING, KEYED, transport=transport, api_keys=(key,), claims=claims) == expected
+
+
+def test_the_owner_of_the_socket_may_act_under_any_name() -> None:
+    assert as_whom(RING, KEYED, transport=Transport.UNIX, claims=("bot",)) == "socket operator -"
+
+
+@pytest.mark.parametrize("transport", list(Transport))
+@pytest.mark.parametrize("keys", [(), (OLD_TEXT,), ("a", "b"), ("secret",)])
+def test_an_open_path_needs_no_key_and_makes_nobody_an_operator(transport, keys):
+    for ring in (RING, OPEN_RING):
+        assert as_whom(ring, KEYED, transport=transport, path="/health", api_keys=keys) == "open agent -"
+
+
+def test_two_keys_are_none() -> None:
+    for transport in (Transport.TCP, Transport.UNIX):
+        assert as_whom(RING, OPEN, transport=transport, api_keys=(AGENT_TEXT, ADMIN_TEXT)) == "unauthenticated"
+
+
+def test_a_caller_is_carried_from_within_the_process_alone() -> None:
+    carried = Caller(credential=Credential.AGENT_KEY, role=Role.AGENT, agent_id=AgentId("bot"))
+    scope = {
+        "path": "/x", "raw_path": b"/x", "query_string": b"", "headers": [(b"host", b"localhost")],
+        "extensions": {"aimem.caller": carried},
+    }
+    for transport in Transport:
+        scope["extensions"] = {"aimem.caller": carried, "aimem.transport": transport.value}
+        attempt = read_attempt(scope, "/x")
+        assert (attempt.carried is carried) == (transport is Transport.IN_PROCESS)
+
+
+async def test_what_the_guard_refuses_is_noted_with_the_agent_whose_key_it_was() -> None:
+    node = TinyNode(RING)
+    app = arriving_by(make_app(node, ApiConfig(), routes=[NOTES]), Transport.TCP)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as http:
+        codes = [
+            (await http.get("/notes", headers=headers)).json()["code"]
+            for headers in (
+                {"X-API-Key": AGENT_TEXT, "X-Agent-Id": "ann"}, {"X-API-Key": OLD_TEXT}, {"X-API-Key": "x"},
+            )
+        ]
+    assert codes == ["identity_mismatch", "key_expired", "unauthenticated"]
+    rows = [(row.agent_id, row.rule, row.detail) for row in node.refusals.take()]
+    assert rows == [
+        ("bot", "identity_mismatch", "claimed 'ann'"), ("old", "key_expired", None),
+        ("unknown", "unauthenticated", None),
+    ]
 
 
 @pytest.mark.parametrize(("target_host", "expected"), [

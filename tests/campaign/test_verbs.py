@@ -73,7 +73,7 @@ class NodeRuntime:
                 try:
                     yield Attached(client=client, holder=True, db=db, hint="pid 7")
                 finally:
-                    self.wrote = (await world.contents()).without_notes != before.without_notes
+                    self.wrote = not before.without_notes.is_left_by((await world.contents()).without_notes)
 
     def run_daemon(self, config: Config) -> int:
         del config

@@ -11,7 +11,7 @@ import pytest
 
 from aimem.cli import ExitStatus
 from aimem.cli.completing import SCRIPTS, places
-from aimem.cli.verbs import VERBS
+from aimem.cli.verbs import VERBS, within
 from aimem.cli.verbs.interactive import SHELLS
 from tests.cli.fakes import Machine
 
@@ -57,7 +57,7 @@ def test_every_shell_has_a_script_with_every_verb_and_option(machine: Machine) -
         printed = machine.run("completions", shell)
         assert printed.status == ExitStatus.OK
         for verb in VERBS:
-            for leaf in (verb, *verb.children):
+            for _, leaf in within(verb):
                 assert leaf.name in printed.out
                 for option in leaf.options:
                     assert option.flag.removeprefix("--") in printed.out

@@ -19,7 +19,7 @@ from aimem.cli.commands import memories
 from aimem.cli.context import Context
 from aimem.cli.exits import MEANING, status_of
 from aimem.cli.main import command_of, leaves
-from aimem.cli.verbs import VERBS
+from aimem.cli.verbs import VERBS, within
 from aimem.client.failures import FAMILY_OF_CODE
 from aimem.errors import AimemError, Code, Denied, NotFound, Unavailable
 from tests.cli.fakes import MEMORY, FakeRuntime, Machine, failing
@@ -45,10 +45,10 @@ def test_the_help_fits_a_terminal_of_80_columns(machine: Machine) -> None:
 
 def test_every_verb_has_help(machine: Machine) -> None:
     for verb in VERBS:
-        for words in [(verb.name,), *((verb.name, child.name) for child in verb.children)]:
-            shown = machine.run(*words, "--help")
+        for path, _ in within(verb):
+            shown = machine.run(*path.split(), "--help")
             assert (shown.status, shown.err) == (ExitStatus.OK, "")
-            assert shown.out.startswith(f"usage: ai-memory {' '.join(words)}")
+            assert shown.out.startswith(f"usage: ai-memory {path}")
 
 
 def test_the_version_is_printed(machine: Machine) -> None:
@@ -250,8 +250,17 @@ def test_a_reader_that_went_away_is_no_failure_to_report(machine: Machine, tmp_p
 
 def test_every_verb_names_a_function_that_exists() -> None:
     for verb in VERBS:
-        for leaf in verb.children or (verb,):
-            assert verb.name == "help" or callable(command_of(leaf))
+        for _, leaf in within(verb):
+            if leaf.run or not leaf.children:
+                assert verb.name == "help" or callable(command_of(leaf))
+
+
+def test_a_group_of_verbs_says_which_there_are(machine: Machine) -> None:
+    for group, verbs in (("archive", "add, list, restore"), ("agents key", "add, list, rotate, revoke")):
+        shown = machine.run(*group.split())
+        assert shown.status == ExitStatus.INVALID
+        assert f"{group} needs one of {verbs}" in shown.err
+        assert f"`ai-memory {group} --help`" in shown.err
 
 
 def test_every_status_has_a_meaning() -> None:

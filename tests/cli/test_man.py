@@ -9,7 +9,7 @@ import pytest
 
 from aimem.cli.exits import ExitStatus
 from aimem.cli.man import generated_pages, global_option_entries, main
-from aimem.cli.verbs import VERBS
+from aimem.cli.verbs import VERBS, within
 from aimem.config import SETTINGS, VARIABLES
 
 MAN = Path(__file__).resolve().parents[2] / "man"
@@ -60,6 +60,6 @@ def test_the_main_page_has_every_verb_status_and_global_option() -> None:
 def test_every_option_is_in_its_verb_s_page() -> None:
     for verb in VERBS:
         page = PAGES[f"ai-memory-{verb.name}.1"]
-        for leaf in (verb, *verb.children):
+        for _, leaf in within(verb):
             for option in leaf.options:
                 assert re.search(rf"^\.It .*Fl {option.flag[1:]}( |$)", page, re.MULTILINE), (verb.name, option.flag)

@@ -256,7 +256,7 @@ def status_node(status: str) -> Callable[[httpx.Request], httpx.Response]:
     health = {
         "status": status, "service": "ai-memory", "version": "0.1.0", "embedder_ready": True,
         "federation_enabled": False, "compatible_with": "0.6.3", "mode": "hybrid", "embedding_backlog": 6,
-        "open_access": True, "stream": "abc", "warnings": ["little room"],
+        "open_access": False, "access": "agent_keys", "stream": "abc", "warnings": ["little room"],
     }
     index = {"mode": "hybrid", "model": "minilm", "embedding_backlog": 6, "embedded": 9, "reason": ""}
     answers = {"/api/v1/health": health, "/api/v1/index": index, "/api/v1/stats": STATS}
@@ -276,7 +276,8 @@ def test_status_tells_node_database_holder_and_backlog(machine: Machine) -> None
     assert shown.status == ExitStatus.OK
     for line in ("node:       ok", "held by:    pid 7",
                  "size:       20.0 KiB, 3 memories, 4 archived",
-                 "embeddings: 9 memories done, 6 to do", "stream:     abc", "access:     open", "recall:     hybrid"):
+                 "embeddings: 9 memories done, 6 to do", "stream:     abc", "recall:     hybrid",
+                 "access:     by agents' keys"):
         assert line + "\n" in shown.out
     assert "warning: little room" in shown.err
     report = machine.run("status", "--json", handler=status_node("ok"), holder=True).json

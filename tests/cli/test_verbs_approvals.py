@@ -96,7 +96,9 @@ def exit_of(answer: object) -> ExitStatus:
     return next((EXITS[name] for name in EXITS if answer is globals()[name]), ExitStatus.OK)
 
 
-@pytest.mark.parametrize(("line", "answer", "request_line", "sent", "status", "text", "said"), CASES, ids=(case[0] for case in CASES))
+@pytest.mark.parametrize(
+    ("line", "answer", "request_line", "sent", "status", "text", "said"), CASES, ids=[case[0] for case in CASES]
+)
 def test_a_verb_asks_once_prints_the_answer_and_exits_by_it(
     machine: Machine, line: str, answer: dict[str, object], request_line: str, sent: dict[str, object], status: int,
     text: str, said: str,

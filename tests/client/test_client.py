@@ -74,13 +74,21 @@ ROUTES: list[tuple[Callable[[Client], Awaitable[object]], str, str, dict[str, ob
     (lambda c: c.get(".."), "GET", "/memories/%2E%2E", None),
     (lambda c: c.update("m1", wire.UpdateMemory(expires_at="")), "PUT", "/memories/m1", {"expires_at": ""}),
     (lambda c: c.delete("m1"), "DELETE", "/memories/m1", None),
+    (lambda c: c.standard("a/b"), "GET", "/namespaces/a%2Fb/standard", None),
+    (lambda c: c.standards("*"), "GET", "/namespaces/%2A/standard?inherit=true", None),
+    (lambda c: c.set_standard("a/b", wire.StandardRequest(governance={"write": "any"})), "POST",
+     "/namespaces/a%2Fb/standard", {"governance": {"write": "any"}, "force": False, "dry_run": False}),
+    (lambda c: c.clear_standard("a/b"), "DELETE", "/namespaces/a%2Fb/standard", None),
+    (lambda c: c.access("a/b", wire.AccessQuery(agent_id="bob")), "GET", "/namespaces/a%2Fb/access?agent_id=bob", None),
+    (lambda c: c.namespace_history("a/b"), "GET", "/namespaces/a%2Fb/history?limit=64", None),
     (lambda c: c.promote("m1"), "POST", "/memories/m1/promote", None),
     (lambda c: c.promote("m1", "a"), "POST", "/memories/m1/promote", {"to_namespace": "a"}),
     (lambda c: c.search(wire.SearchQuery(q="ä b")), "GET", "/search?q=ä b&limit=20", None),
     (lambda c: c.recall(wire.RecallRequest(context="x", touch=False)), "POST", "/recall",
-     {"context": "x", "touch": False, "limit": 10, "floor": True, "explain": False}),
+     {"context": "x", "touch": False, "limit": 10, "floor": True, "explain": False,
+      "standards": False}),
     (lambda c: c.recall_by_query(wire.RecallQuery(context="x", touch=True)), "GET",
-     "/recall?context=x&limit=10&touch=true&floor=true&explain=false", None),
+     "/recall?context=x&limit=10&touch=true&floor=true&explain=false&standards=false", None),
     (lambda c: c.link(wire.LinkRequest(source_id="a", target_id="b")), "POST", "/links",
      {"source_id": "a", "target_id": "b", "relation": "related_to"}),
     (lambda c: c.unlink(wire.LinkRequest(source_id="a", target_id="b")), "DELETE", "/links",
@@ -109,6 +117,12 @@ ROUTES: list[tuple[Callable[[Client], Awaitable[object]], str, str, dict[str, ob
      {"agent_id": "a", "agent_type": "human"}),
     (lambda c: c.remove_agent("a/b"), "DELETE", "/agents/a%2Fb", None),
     (lambda c: c.remove_agent(".."), "DELETE", "/agents/%2E%2E", None),
+    (lambda c: c.remove_agent("keys"), "DELETE", "/agents/%6Beys", None),
+    (lambda c: c.list_keys(wire.KeysQuery(agent_id="a")), "GET", "/agents/keys?agent_id=a&limit=1000&offset=0", None),
+    (lambda c: c.revoke_key("0f"), "DELETE", "/agents/keys/0f", None),
+    (lambda c: c.revoke_key("../x"), "DELETE", "/agents/keys/%2E%2E%2Fx", None),
+    (lambda c: c.revoke_key(""), "DELETE", "/agents/keys/%00", None),
+    (lambda c: c.revoke_keys("a"), "DELETE", "/agents/keys?agent_id=a", None),
     (lambda c: c.notify(wire.NotifyRequest(target_agent_id="b", title="t", payload="p")), "POST", "/notify",
      {"target_agent_id": "b", "title": "t", "payload": "p"}),
     (lambda c: c.inbox(wire.InboxQuery(unread_only=True, limit=5)), "GET",
@@ -145,6 +159,34 @@ def test_each_method_sends_its_route(act, method, path, body) -> None:  # type: 
     sent = {name: value for name, value in json.loads(request.content or b"{}").items() if value is not None}
     assert sent == (body or {})
     assert request.headers.get("Content-Type") == ("application/json" if body else None)
+
+
+@pytest.mark.parametrize(("act", "path"), [
+    (lambda c: c.add_key(wire.KeyRequest(agent_id="a")), "/agents/keys"),
+    (lambda c: c.rotate_key("0f", wire.RotateRequest()), "/agents/keys/0f/rotate"),
+])
+def test_what_answers_with_a_secret_is_sent_without_a_key_for_retries(act, path) -> None:  # type: ignore[no-untyped-def]
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(404, json={"error": "stop here", "code": "not_found"})
+
+    refused(handler, act)
+    [request] = seen
+    assert (request.method, request.url.path) == ("POST", "/api/v1" + path)
+    assert "Idempotency-Key" not in request.headers
+
+
+def test_a_client_for_nobody_claims_no_agent() -> None:
+    seen: list[httpx.Request] = []
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(404, json={"error": "stop here", "code": "not_found"})
+
+    refused(handler, lambda client: client.for_agent(None).stats())
+    assert "X-Agent-Id" not in seen[0].headers
 
 
 def test_bulk_sends_its_items_as_single_stores_would_be() -> None:

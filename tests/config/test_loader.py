@@ -9,7 +9,7 @@ import pytest
 
 from aimem.config import SETTINGS, ApiConfig, Config, FeatureTier, Kind, LogFormat, load_config
 from aimem.errors import Code, InvalidRequest
-from aimem.model import Lifetimes
+from aimem.model import Lifetimes, key_text
 
 
 class Place:
@@ -218,6 +218,21 @@ def test_a_key_in_a_file_that_everybody_reads_is_a_notice(place: Place) -> None:
     assert place.load().notices == ()
     path.chmod(0o644)
     assert "readable by everybody" in place.load().notices[0]
+
+
+def test_an_agents_key_says_who_one_is_and_is_no_shared_key(place: Place) -> None:
+    key = key_text("0123456789abcdef", bytes(32))
+    for config in (place.load({}, {"AI_MEMORY_API_KEY": key}), (place.write(f"api_key = '{key}'"), place.load())[1]):
+        assert (config.identity.agent_key, config.api.api_key) == (key, None)
+    shared = place.load({}, {"AI_MEMORY_API_KEY": "k"})
+    assert (shared.identity.agent_key, shared.api.api_key) == (None, "k")
+
+
+def test_half_an_agents_key_is_refused_and_never_shown(place: Place) -> None:
+    for text in ("aim_12", key_text("0123456789abcdef", bytes(32))[:-1], "aim_0123456789ABCDEF_" + "s" * 43):
+        message = place.refusal(f"api_key = '{text}'")
+        assert "not a whole one" in message
+        assert text not in message
 
 
 def test_every_setting_can_be_written_in_the_file_and_in_the_environment(place: Place) -> None:

@@ -32,11 +32,11 @@ ROUTES: Final = {
     ("DELETE", "/api/v1/links"): "house",
     ("GET", "/api/v1/links/{memory_id}"): "house",
     ("GET", "/api/v1/namespaces"): "surface",
-    ("POST", "/api/v1/namespaces"): "governance",
-    ("DELETE", "/api/v1/namespaces"): "governance",
-    ("POST", "/api/v1/namespaces/{namespace}/standard"): "governance",
-    ("GET", "/api/v1/namespaces/{namespace}/standard"): "governance",
-    ("DELETE", "/api/v1/namespaces/{namespace}/standard"): "governance",
+    ("POST", "/api/v1/namespaces"): "policies",
+    ("DELETE", "/api/v1/namespaces"): "policies",
+    ("POST", "/api/v1/namespaces/{namespace}/standard"): "policies",
+    ("GET", "/api/v1/namespaces/{namespace}/standard"): "policies",
+    ("DELETE", "/api/v1/namespaces/{namespace}/standard"): "policies",
     ("GET", "/api/v1/taxonomy"): "surface",
     ("POST", "/api/v1/check_duplicate"): "surface",
     ("POST", "/api/v1/entities"): "surface",
@@ -63,9 +63,9 @@ ROUTES: Final = {
     ("GET", "/api/v1/capabilities"): "house",
     ("POST", "/api/v1/notify"): "surface",
     ("GET", "/api/v1/inbox"): "surface",
-    ("POST", "/api/v1/subscriptions"): "governance",
-    ("DELETE", "/api/v1/subscriptions"): "governance",
-    ("GET", "/api/v1/subscriptions"): "governance",
+    ("POST", "/api/v1/subscriptions"): "webhooks",
+    ("DELETE", "/api/v1/subscriptions"): "webhooks",
+    ("GET", "/api/v1/subscriptions"): "webhooks",
     ("POST", "/api/v1/session/start"): "surface",
 }
 
@@ -76,9 +76,9 @@ TOOLS: Final = {
     "surface": "forget kg_timeline kg_invalidate kg_query entity_register entity_get_by_alias get_taxonomy "
     "check_duplicate consolidate expand_query auto_tag detect_contradiction archive_purge session_start "
     "agent_register agent_list notify inbox",
+    "policies": "namespace_set_standard namespace_get_standard namespace_clear_standard",
     "approvals": "pending_list pending_approve pending_reject",
-    "governance": "namespace_set_standard namespace_get_standard namespace_clear_standard subscribe unsubscribe "
-    "list_subscriptions",
+    "webhooks": "subscribe unsubscribe list_subscriptions",
 }
 
 # The verbs of cli.md §3 and design §11; `agents key` is a verb within a verb.
@@ -88,7 +88,7 @@ VERBS: Final = {
     "recall": "bench reindex",
     "surface": "forget resolve consolidate auto-consolidate completions man agents shell mine curator sync",
     "approvals": "pending",
-    "governance": "namespace audit",
+    "governance": "audit",
     "mesh": "sync-daemon mesh pki demo",
     "service": "backup restore verify doctor",
     "console": "console",
@@ -97,6 +97,10 @@ VERBS: Final = {
 # Additions of ours to v0.6.3's surface, each with the reason that it is there.
 OUR_ROUTES: Final = {
     ("GET", "/api/v1/openapi.json"): "the surface describes itself",
+    ("DELETE", "/api/v1/subscriptions/{subscription_id}"): "v0.6.3's own Python client unsubscribes so",
+    ("GET", "/api/v1/subscriptions/{subscription_id}/deliveries"): "what waits and what was given up",
+    ("POST", "/api/v1/subscriptions/{subscription_id}/deliveries"): "what was given up may be tried anew",
+    ("GET", "/api/v1/events"): "what happens could only be asked for",
     ("GET", "/api/v1/index"): "how far the indexer is",
     ("POST", "/api/v1/index"): "the verb reindex",
     ("POST", "/api/v1/expand_query"): "the tool memory_expand_query: every door is a client of this surface",
@@ -107,7 +111,14 @@ OUR_ROUTES: Final = {
     ("POST", "/api/v1/curator"): "the verb curator --once",
     ("GET", "/api/v1/curator/reports"): "what the curator of a daemon did",
     ("POST", "/api/v1/curator/rollback"): "the verb curator --rollback",
+    ("GET", "/api/v1/namespaces/{namespace}/access"): "who could do what under a policy, before anybody tries",
+    ("GET", "/api/v1/namespaces/{namespace}/history"): "which policy held when, and who set it",
     ("DELETE", "/api/v1/agents/{agent_id}"): "a registration could never be taken back",
+    ("GET", "/api/v1/agents/keys"): "the verb agents key list: nothing proved who an agent is",
+    ("POST", "/api/v1/agents/keys"): "the verb agents key add",
+    ("DELETE", "/api/v1/agents/keys"): "the verb agents key revoke --all-of",
+    ("DELETE", "/api/v1/agents/keys/{key_id}"): "the verb agents key revoke",
+    ("POST", "/api/v1/agents/keys/{key_id}/rotate"): "the verb agents key rotate",
     ("POST", "/api/v1/inbox/read"): "there was no way to mark a message as read",
     ("DELETE", "/api/v1/inbox/{message_id}"): "the recipient alone may delete a message",
     ("GET", "/api/v1/pending/{pending_id}"): "what would change, who voted, what was said",
@@ -115,6 +126,7 @@ OUR_ROUTES: Final = {
     ("POST", "/api/v1/pending/{pending_id}/again"): "what expired or failed could not be asked for again",
 }
 OUR_VERBS: Final = {
+    "namespace": "what holds in a namespace could be set over HTTP and MCP only",
     "unlink": "takes a link back, which only HTTP could",
     "notify": "messages could not be sent from the command line",
     "inbox": "nor read there",

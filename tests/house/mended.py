@@ -275,6 +275,13 @@ MENDED: Final = {
         "Inbox of another agent": ("tests/service/test_messages.py::test_only_the_recipient_reads_marks_and_deletes",),
         "Unread messages only": ("tests/service/test_messages.py::test_what_is_unread_is_picked_before_the_limit",),
         "A full inbox": ("tests/service/test_messages.py::test_a_full_inbox_takes_no_more_until_something_is_read",),
+        "Who is asking": (
+            "tests/api/test_identity.py::test_a_claim_of_another_agent_is_refused_and_writes_nothing",
+            "tests/api/test_identity.py::test_without_a_key_nobody_gets_in_over_tcp_but_health_answers",
+            "tests/api/test_guard.py::test_once_agents_have_keys_each_caller_is_whom_its_key_says",
+        ),
+        "What concerns the node": ("tests/api/test_identity.py::test_administration_is_for_operators",),
+        "as_agent": ("tests/api/test_identity.py::test_a_view_is_narrowed_to_a_place_at_or_below_the_home",),
         "Registrations of agents": (
             "tests/service/test_agents.py::test_a_registration_is_no_memory",
             "tests/service/test_agents.py::test_a_registered_agent_is_listed_with_who_registered_it",
@@ -296,7 +303,7 @@ MENDED: Final = {
                 "tests/service/test_approvals.py::"
                 "test_an_approval_does_what_was_asked_in_one_op_with_the_ids_that_were_told"
             ),
-            "tests/replication/test_approvals.py::test_replicas_that_know_the_same_agree_and_an_effect_happens_once",
+            "tests/campaign/test_approvals.py::test_replicas_that_know_the_same_agree_and_an_effect_happens_once",
         ),
         "Approvals: what has changed meanwhile": (
             "tests/service/test_approvals.py::test_a_memory_that_was_changed_meanwhile_is_not_overwritten",
@@ -316,6 +323,32 @@ MENDED: Final = {
         "Approvals: retries": (
             "tests/service/test_writing.py::test_a_retry_under_the_same_key_is_told_of_the_same_pending_action",
         ),
+        "Webhooks: which events": (
+            "tests/service/test_delivering.py::test_every_write_is_told_once_in_order_with_v063s_fields",
+        ),
+        "Webhooks: who is told what": (
+            "tests/service/test_delivering.py::test_a_subscriber_is_told_what_it_may_see_and_no_more",
+            "tests/service/test_delivering.py::test_a_key_that_was_revoked_stops_what_waits",
+        ),
+        "Webhooks: attempts": (
+            "tests/service/test_delivering.py::test_a_failing_receiver_is_tried_again_with_growing_pauses_and_hinders_nobody",
+            "tests/service/test_delivering.py::test_what_is_given_up_is_listed_and_tried_anew_on_order",
+            "tests/service/test_delivering.py::test_what_waited_when_the_process_ended_is_sent_after_the_next_start",
+        ),
+        "Webhooks: where they lead": (
+            "tests/webhooks/test_targets.py::test_a_trick_is_refused_by_name",
+            "tests/webhooks/test_sender.py::test_the_connection_goes_to_the_vetted_address_under_the_hosts_name",
+            "tests/webhooks/test_sender.py::test_a_redirect_is_not_followed",
+            "tests/webhooks/test_sender.py::test_a_name_that_is_unknown_is_no_permission",
+        ),
+        "Webhooks: signature": (
+            "tests/webhooks/test_sender.py::test_a_delivery_is_signed_as_v0_6_3_signs_it",
+            "tests/webhooks/test_signing.py::test_the_manuals_receiver_verifies_a_delivery",
+        ),
+        "Subscriptions of others": (
+            "tests/service/test_subscriptions.py::test_with_keys_only_the_maker_and_operators_see_and_end_a_subscription",
+        ),
+        "Subscribing unregistered": ("tests/service/test_subscriptions.py::test_nobody_is_registered_by_subscribing",),
         "Statistics": (
             "tests/service/test_compatibility.py::test_statistics_count_the_living_and_measure_the_log_too",
         ),
@@ -359,6 +392,58 @@ MENDED: Final = {
         ),
         "Vector index": (
             "tests/service/test_indexer_files.py::test_a_large_index_is_reopened_and_only_what_changed_is_read",
+        ),
+    },
+    "Namespaces and policies": {
+        "Which policy holds": (
+            "tests/service/test_writing.py::test_the_nearest_policy_denies_whoever_is_not_the_owner",
+            "tests/service/test_writing.py::test_a_nearer_policy_wins_over_one_farther_up",
+            "tests/governance/test_policies.py::test_the_nearest_policy_is_that_of_the_longest_path",
+        ),
+        "What a policy governs": (
+            "tests/service/test_writing.py::test_in_bulk_each_item_is_stored_refused_or_waits_by_itself",
+            "tests/service/test_writing.py::test_moving_a_memory_is_a_delete_where_it_was_and_a_write_where_it_comes",
+        ),
+        "A policy that cannot be read": (
+            "tests/service/test_writing.py::test_a_policy_that_cannot_be_read_denies",
+            "tests/service/test_rulemaking.py::test_a_policy_that_cannot_be_read_is_shown_as_such_and_set_anew",
+        ),
+        "Where a policy is kept": (
+            "tests/service/test_standards.py::test_a_policy_outlives_its_standard",
+        ),
+        "Policy where none is set": (
+            "tests/service/test_standards.py::test_where_nothing_is_set_no_policy_is_made_up",
+        ),
+        "Setting and clearing": (
+            "tests/service/test_rulemaking.py::test_only_the_owner_sets_a_policy_anew_or_clears_it",
+            "tests/service/test_rulemaking.py::test_a_proven_agent_rules_at_and_below_its_home_only",
+            "tests/service/test_rulemaking.py::test_a_change_of_a_policy_may_need_approval",
+        ),
+        "Owner of a policy": (
+            "tests/service/test_rulemaking.py::test_whoever_sets_first_is_the_owner_and_stays",
+        ),
+        "Setting: what is written": (
+            "tests/service/test_rulemaking.py::test_a_bad_field_is_named_and_nothing_is_written",
+            "tests/service/test_rulemaking.py::test_standard_and_policy_are_one_op",
+        ),
+        "A policy that locks everybody out": (
+            "tests/service/test_rulemaking.py::test_a_policy_that_locks_everybody_out_needs_force",
+        ),
+        "A malformed policy": (
+            "tests/governance/test_policies.py::test_a_malformed_policy_names_its_field",
+            "tests/service/test_rulemaking.py::test_a_policy_is_answered_complete",
+        ),
+        "Parents in circles": (
+            "tests/service/test_standards.py::test_parents_in_circles_end",
+        ),
+        "Standards given to agents": (
+            "tests/service/test_standards.py::test_standards_come_beside_what_is_recalled",
+            "tests/service/test_standards.py::test_only_visible_live_and_short_standards_are_given",
+        ),
+        "Standards that are put away": (
+            "tests/service/test_standards.py::test_what_is_done_to_many_leaves_standards_alone",
+            "tests/service/test_standards.py::test_a_standard_is_not_consolidated",
+            "tests/service/test_standards.py::test_deleting_or_archiving_a_standard_warns",
         ),
     },
     "HTTP": {
@@ -440,6 +525,10 @@ MENDED: Final = {
         "POST /notify: fields": (
             "tests/service/test_messages.py::test_the_shapes_of_other_clients_are_taken",
             "tests/api/test_compatibility.py::test_a_message_is_sent_in_either_shape",
+        ),
+        "POST /subscriptions: events": ("tests/service/test_subscriptions.py::test_events_are_a_text_or_a_list",),
+        "DELETE /subscriptions/{id}": (
+            "tests/api/test_routes_subscriptions.py::test_a_subscription_is_made_listed_and_taken_back",
         ),
         "GET /agents": ("tests/service/test_agents.py::test_pages_of_the_list_follow_each_other",),
         "POST /pending/{id}/approve": (

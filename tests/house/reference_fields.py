@@ -24,6 +24,9 @@ NODE: Final = "namespace name count subtree_count children"
 AGENT: Final = "agent_id agent_type capabilities registered_at last_seen_at"
 MESSAGE: Final = "id from title payload priority tier created_at read access_count"
 NAMED: Final = "namespace count"
+SET: Final = "id parent governance"
+STANDARD_SET: Final = "set namespace standard_id parent? governance?"
+STANDARD: Final = "namespace standard_id title? content? priority? governance? warning?"
 
 
 def each(name: str, fields: str) -> str:
@@ -57,6 +60,9 @@ FOUND_ENTITY: Final = "found entity_id canonical_name namespace aliases"
 ENTITY: Final = "entity_id canonical_name namespace aliases created"
 REGISTERED: Final = "registered id agent_id agent_type capabilities"
 NOTIFIED: Final = "id from to namespace tier delivered_at"
+SUBSCRIBED: Final = "id url events namespace_filter agent_filter created_by"
+SUBSCRIPTION: Final = f"{SUBSCRIBED} created_at dispatch_count failure_count"
+SUBSCRIPTIONS: Final = "count " + each("subscriptions", SUBSCRIPTION)
 INBOX: Final = f"agent_id namespace count unread_only {each('messages', MESSAGE)}"
 ARCHIVED: Final = each("archived", MEMORY + " archived_at archive_reason") + " count"
 ARCHIVE_STATS: Final = "archived_total " + each("by_namespace", NAMED)
@@ -105,7 +111,12 @@ ROUTES: Final = {
     ("POST", "/api/v1/links"): Fields("source_id target_id relation", "linked"),
     ("DELETE", "/api/v1/links"): Fields("source_id target_id relation", "deleted"),
     ("GET", "/api/v1/links/{memory_id}"): Fields("", each("links", LINK)),
-    ("GET", "/api/v1/namespaces"): Fields("", each("namespaces", NAMED)),
+    ("GET", "/api/v1/namespaces"): Fields("namespace inherit", each("namespaces", NAMED)),
+    ("POST", "/api/v1/namespaces"): Fields(f"namespace {SET} standard", STANDARD_SET),
+    ("DELETE", "/api/v1/namespaces"): Fields("namespace", "cleared namespace"),
+    ("POST", "/api/v1/namespaces/{namespace}/standard"): Fields(f"{SET} standard", STANDARD_SET),
+    ("GET", "/api/v1/namespaces/{namespace}/standard"): Fields("inherit", STANDARD),
+    ("DELETE", "/api/v1/namespaces/{namespace}/standard"): Fields("", "cleared namespace"),
     ("GET", "/api/v1/taxonomy"): Fields("prefix depth limit", f"{each('tree', NODE)} total_count truncated"),
     ("POST", "/api/v1/check_duplicate"): Fields("title content namespace threshold", DUPLICATE),
     ("POST", "/api/v1/entities"): Fields("canonical_name namespace aliases metadata agent_id", ENTITY),
@@ -134,14 +145,24 @@ ROUTES: Final = {
     ("GET", "/api/v1/pending"): Fields("status limit", PENDINGS),
     ("POST", "/api/v1/pending/{pending_id}/approve"): Fields("", APPROVED),
     ("POST", "/api/v1/pending/{pending_id}/reject"): Fields("", REJECTED),
-    ("POST", "/api/v1/session/start"): Fields("namespace limit agent_id", f"{SCORED} mode session_id agent_id?"),
+    ("POST", "/api/v1/subscriptions"): Fields(
+        "url events secret namespace_filter agent_filter namespace agent_id", f"{SUBSCRIBED} namespace? agent_id"),
+    ("DELETE", "/api/v1/subscriptions"): Fields("id agent_id namespace", "id removed"),
+    ("GET", "/api/v1/subscriptions"): Fields(
+        "agent_id", f"{SUBSCRIPTIONS} {each('subscriptions', 'namespace agent_id')}"),
+    ("POST", "/api/v1/session/start"): Fields(
+        "namespace limit agent_id", f"{SCORED} mode session_id agent_id? standard? standards?"),
 }
 
 TOOLS: Final = {
+    "subscribe": Fields("url events secret namespace_filter agent_filter", SUBSCRIBED),
+    "unsubscribe": Fields("id", "id removed"),
+    "list_subscriptions": Fields("", SUBSCRIPTIONS),
     "store": Fields(
         "title content tier namespace tags priority confidence source metadata agent_id scope",
         "id tier title namespace agent_id potential_contradictions? duplicate? action autonomy_hook_skipped?"),
-    "recall": Fields(f"{RECALL} context_tokens format", f"{SCORED} mode tokens_used budget_tokens?"),
+    "recall": Fields(
+        f"{RECALL} context_tokens format", f"{SCORED} mode tokens_used budget_tokens? standard? standards?"),
     "search": Fields(
         "query namespace tier limit agent_id as_agent format", f"{each('results', MEMORY)} count"),
     "list": Fields("namespace tier limit agent_id format", MEMORIES),
@@ -172,8 +193,11 @@ TOOLS: Final = {
     "archive_purge": Fields("older_than_days", "purged"),
     "archive_stats": Fields("", ARCHIVE_STATS),
     "gc": Fields("dry_run", "collected dry_run"),
-    "session_start": Fields("namespace limit format", f"{MEMORIES} mode summary?"),
+    "session_start": Fields("namespace limit format", f"{MEMORIES} mode summary? standard? standards?"),
     "capabilities": Fields("", CAPABILITIES),
+    "namespace_set_standard": Fields(f"namespace {SET}", STANDARD_SET),
+    "namespace_get_standard": Fields("namespace inherit", STANDARD),
+    "namespace_clear_standard": Fields("namespace", "cleared namespace"),
     "agent_register": Fields("agent_id agent_type capabilities", REGISTERED),
     "agent_list": Fields("", f"count {each('agents', AGENT)}"),
     "notify": Fields("target_agent_id title payload priority tier", NOTIFIED),
@@ -248,9 +272,6 @@ VERBS: Final = {
 # Entry -> owner -> fields of answers, or options, that are still to come.
 LATER_FIELDS: Final = {
     "POST /api/v1/memories": {"mesh": "quorum_acks"},
-    "POST /api/v1/session/start": {"governance": "standard standards"},
-    "memory_recall": {"governance": "standard standards"},
-    "memory_session_start": {"governance": "standard standards"},
     "serve": {
         "mesh": "--tls-cert --tls-key --mtls-allowlist --mtls-ca-cert --quorum-writes --quorum-peers "
                 "--quorum-timeout-ms --quorum-client-cert --quorum-client-key --quorum-ca-cert --catchup-interval-secs",

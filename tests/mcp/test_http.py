@@ -16,7 +16,7 @@ import trio
 
 from aimem.config import ApiConfig, McpProfile
 from aimem.errors import AimemError, Bug, Code, InvalidRequest, NotFound, Unavailable
-from aimem.mcp import CORE, TOOLS, McpApp, http_agent
+from aimem.mcp import CORE, TOOLS, Entrance, McpApp, http_agent
 from aimem.mcp.http import DEADLINE_MARGIN_S
 from aimem.mcp.session import EndedSessions, Session, read_session
 from aimem.ports.chance import SeededChance
@@ -30,7 +30,8 @@ Post = Callable[..., Any]
 @pytest.fixture
 def app(client):
     return McpApp(
-        lambda scope: client, identify=http_agent("box"), settings=ApiConfig(body_max_bytes=4096, request_deadline_s=5),
+        lambda scope: Entrance(client=client, agent_id=scope.get("proven")), identify=http_agent("box"),
+        settings=ApiConfig(body_max_bytes=4096, request_deadline_s=5),
         profile=McpProfile.CORE, chance=SeededChance(random.Random(1), random.Random(2)), threads=InlineThreads(),
     )
 
@@ -185,6 +186,16 @@ async def test_the_author_is_the_header_else_the_client_and_its_session_else_nob
     ]
     assert all(agent.startswith("anonymous:req-") for agent in agents[5:])
     assert agents[5] != agents[6]
+
+
+async def test_an_agent_with_a_key_is_that_agent_whatever_its_client_is_called(app, client):
+    async def proven(scope: Any, receive: Any, send: Any) -> None:
+        await app({**scope, "proven": "bot"}, receive, send)
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(proven), base_url="http://localhost/") as http:
+        for headers in ({}, await begin(http)):
+            assert (await http.post("/mcp", json=call("memory_stats"), headers=headers)).status_code == 200
+    assert [agent for _, _, agent in client.calls] == ["bot", "bot"]
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,12 @@ HOUSE = (
     "archive_list", "archive_purge", "archive_restore", "archive_stats", "capabilities", "forget", "consolidate",
     "expand_query", "auto_tag", "detect_contradiction",
 )
+NAMESPACES = ("namespace_set_standard", "namespace_get_standard", "namespace_clear_standard")
 APPROVALS = ("pending_list", "pending_approve", "pending_reject")
-AGENTS = ("agent_register", "agent_list", "notify", "inbox", "session_start")
+AGENTS = (
+    "agent_register", "agent_list", "notify", "inbox", "session_start", "subscribe", "unsubscribe",
+    "list_subscriptions",
+)
 GRAPH = (
     "kg_timeline", "kg_invalidate", "kg_query", "entity_register", "entity_get_by_alias", "get_taxonomy",
     "check_duplicate",
@@ -43,7 +47,7 @@ def request(kind: type[msgspec.Struct], **fields: object) -> object:
 
 
 def test_the_table_has_the_tools_of_this_house():
-    assert set(TOOLS) == {f"memory_{name}" for name in (*HOUSE, *GRAPH, *AGENTS, *APPROVALS)}
+    assert set(TOOLS) == {f"memory_{name}" for name in (*HOUSE, *GRAPH, *NAMESPACES, *AGENTS, *APPROVALS)}
 
 
 async def test_store_sends_what_was_given_and_leaves_other_defaults_to_the_node(client):
@@ -94,7 +98,7 @@ async def test_recall_passes_every_parameter_and_answers_as_json_if_asked(client
         "floor": False, "explain": True,
     }
     result = await answer(client, "memory_recall", **given, format="json")
-    assert client.calls == [("recall", [request(RecallRequest, **given)], "me")]
+    assert client.calls == [("recall", [request(RecallRequest, **given, standards=True)], "me")]
     assert list(result) == ["memories", "count", "tokens_used", "mode", "budget_tokens", "below_floor"]
     assert list(result["memories"][0]) == [*MEMORY_KEYS, "score"]
 

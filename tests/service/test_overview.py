@@ -61,7 +61,7 @@ async def test_a_store_that_cannot_be_read_is_said_and_not_raised(
 
 async def test_the_figures_for_monitoring_name_each_metric_with_one_help(node: Node) -> None:
     await put(node, "t", tier="long")
-    samples = (await service.status(node)).samples
+    samples = (await service.status(node, ALICE)).samples
     assert len({(sample.name, sample.labels) for sample in samples}) == len(samples)
     by_name: dict[str, set[tuple[str, str]]] = {}
     for sample in samples:

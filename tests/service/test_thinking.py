@@ -11,7 +11,7 @@ import trio.testing
 
 from aimem.errors import Code, Unavailable
 from aimem.language import needs_llm
-from aimem.model import AgentId, Instant, Memory, MemoryId, Namespace, Tier
+from aimem.model import SYSTEM, AgentId, Instant, Memory, MemoryId, Namespace, Tier
 from aimem.service import (
     Node,
     Policy,
@@ -136,7 +136,7 @@ async def test_calls_are_counted_by_purpose_and_result(thinking: Node, model: Sc
     await suggest_tags(thinking, ALICE, PORT)
     with pytest.raises(Unavailable):
         await suggest_tags(thinking, ALICE, PORT)
-    samples = (await status(thinking)).samples
+    samples = (await status(thinking, SYSTEM)).samples
     calls = {sample.labels: sample.value for sample in samples if sample.name == "ai_memory_llm_calls"}
     assert calls == {
         (("purpose", "tags"), ("result", "failed")): 1.0, (("purpose", "tags"), ("result", "ok")): 1.0,

@@ -1,4 +1,4 @@
-"""What `as_agent` shows (the table of v0.6.3), and what expiry hides: on every reading service."""
+"""What `as_agent` shows (the table of design §8), and what expiry hides: on every reading service."""
 
 from __future__ import annotations
 
@@ -28,17 +28,15 @@ PATHS = ["a", "a/b", "a/b/c", "a/b/c/d", "a/b/c/d/e", "z", "a_b/c", "none"]
 
 
 def is_visible(scope: str | None, namespace: str, path: str) -> bool:
-    """Section 3 of the reference, word by word."""
+    """The table, word by word; `path` is the home of whoever reads, who wrote none of the rows."""
     if scope == "collective":
         return True
-    segments = path.split("/")
-    level = {"private": 0, None: 0, "team": 1, "unit": 2, "org": 3}[scope]
-    if level == 0:
+    if scope == "private":
         return namespace == path
-    if len(segments) <= level:
-        return False
-    ancestor = "/".join(segments[: len(segments) - level])
-    return namespace == ancestor or namespace.startswith(ancestor + "/")
+    segments = path.split("/")
+    parent = segments[:-1] or segments
+    above = "/".join({"org": segments[:1], "unit": segments[:2], "team": parent, None: parent}[scope])
+    return namespace == above or namespace.startswith(above + "/")
 
 
 async def listed(node: Node, who: Principal) -> set[str]:
@@ -109,9 +107,9 @@ async def test_recall_as_an_agent_finds_the_visible_alone(node: Node) -> None:
     for scope in SCOPES:
         await put(node, f"title {scope}", "word", namespace="a/b", scope=scope)
     found = await service.recall(node, ALICE, RecallRequest(context="word", as_agent="a/b"))
-    assert {memory.title for memory in found.memories} == {
-        "title None", "title private", "title team", "title collective",
-    }
+    assert {memory.title for memory in found.memories} == {f"title {scope}" for scope in SCOPES}
+    neighbour = await service.recall(node, ALICE, RecallRequest(context="word", as_agent="a/c/d"))
+    assert {memory.title for memory in neighbour.memories} == {"title org", "title collective"}
     other = await service.recall(node, ALICE, RecallRequest(context="word", as_agent="z"))
     assert {memory.title for memory in other.memories} == {"title collective"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 from pathlib import Path
@@ -13,7 +14,7 @@ from aimem.errors import Corrupt, Unavailable
 from aimem.model import AgentId, Lifetimes, chain_hash
 from aimem.ports import DatabaseError, DatabaseFault, delayed_threads
 from aimem.service.drafts import creation_fields, draft_of
-from aimem.store import MEMORY, Store, Transaction, oplog
+from aimem.store import KEY, MEMORY, Store, Transaction, oplog
 from aimem.wire import CreateMemory
 from tests.nodes import InlineThreads, open_store, principal
 
@@ -53,6 +54,21 @@ async def test_a_job_that_fails_is_rolled_back_alone(tmp_path: Path) -> None:
         assert outcomes == {"a0": "ok", "a1": "ok", "a2": "ok", "a3": "ok", "a-half": "failed"}
         assert await stored_ids(store, "a") == {"a0", "a1", "a2", "a3"}
         assert store.counts.rolled_back == 1
+
+
+async def test_a_commit_tells_which_kinds_it_touched_before_its_callers_go_on(tmp_path: Path) -> None:
+    seen = []
+
+    def fail(transaction: Transaction) -> None:
+        put(transaction, "b")
+        raise LookupError
+
+    async with open_store(tmp_path / "x.db", threads=InlineThreads()) as store:
+        for job in (lambda transaction: put(transaction, "a"), fail, lambda transaction: None):
+            with contextlib.suppress(LookupError):
+                await store.write(job)
+            seen.append((store.revision(MEMORY), store.revision(KEY)))
+    assert seen == [(1, 0)] * 3
 
 
 async def test_the_survivors_of_a_group_are_numbered_and_chained_without_a_gap(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import trio
 from aimem.api import Transport, make_app
 from aimem.config import ApiConfig, Config, IdentityConfig, StoreConfig
 from aimem.ports.chance import SeededChance
+from aimem.supervisor import mcpdoor
 from aimem.supervisor.mcpdoor import PATH, McpDoor
 from tests.api.conftest import TinyNode, arriving_by
 from tests.api.tiny import Route, echo
@@ -76,6 +77,69 @@ async def test_a_call_is_made_with_the_credential_that_its_caller_got_in_with(
         )
     assert answer.status_code == 200, answer.text
     assert seen == [(credential, "alice")]
+
+
+async def keys_of(app: Any, *names: str, **fields: str) -> dict[str, str]:
+    """A key for each, made by the owner of the socket."""
+    async with dial(app, Transport.UNIX) as http:
+        made = [await http.post("/api/v1/agents/keys", json={"agent_id": name, **fields}) for name in names]
+    return {name: answer.json()["key"] for name, answer in zip(names, made, strict=True)}
+
+
+async def stored_by(http: httpx.AsyncClient, headers: dict[str, str], **arguments: Any) -> dict[str, Any]:
+    """What memory_store answers."""
+    answer = await http.post(PATH, json=call("memory_store", title="T", content="C", **arguments), headers=headers)
+    assert answer.status_code == 200, answer.text
+    told: dict[str, Any] = json.loads(answer.json()["result"]["content"][0]["text"])
+    return told
+
+
+@pytest.mark.parametrize("transport", [Transport.TCP, Transport.TCP_LOOPBACK, Transport.UNIX, None])
+async def test_a_call_is_made_by_the_agent_of_its_key(tmp_path, transport):
+    async with open_node(tmp_path / "m.db", threads=InlineThreads()) as node:
+        app = both(node)
+        keys = await keys_of(app, "bot", "ann")
+        async with dial(app, transport) as http:
+            for name, key in keys.items():
+                mine = {"X-API-Key": key}
+                begun = await http.post(PATH, json=INITIALIZE, headers=mine)
+                session = {"Mcp-Session-Id": begun.headers["mcp-session-id"]}
+                for headers in (mine, {**mine, **session}, {**mine, "X-Agent-Id": name}):
+                    assert (await stored_by(http, headers, namespace=name))["agent_id"] == name
+                forged = await stored_by(http, mine, agent_id="root")
+                assert (forged["code"], forged["field"]) == ("identity_mismatch", "agent_id")
+                claimed = await http.post(PATH, json=INITIALIZE, headers={**mine, "X-Agent-Id": "root"})
+                assert (claimed.status_code, claimed.json()["code"]) == (403, "identity_mismatch")
+            # A session says nothing of who comes with it.
+            other = {"X-API-Key": keys["bot"], **session}
+            assert (await stored_by(http, other, namespace="x"))["agent_id"] == "bot"
+
+
+async def test_once_agents_have_keys_mcp_asks_for_one_and_a_revoked_one_serves_no_more(tmp_path):
+    async with open_node(tmp_path / "m.db", threads=InlineThreads()) as node:
+        app = both(node, api_key="shared")
+        keys = await keys_of(app, "bot")
+        mine = {"X-API-Key": keys["bot"]}
+        async with dial(app) as http:
+            assert (await http.post(PATH, json=INITIALIZE)).json()["code"] == "unauthenticated"
+            assert (await stored_by(http, {"X-API-Key": "shared"}))["agent_id"] == "operator:api-key"
+            session = {"Mcp-Session-Id": (await http.post(PATH, json=INITIALIZE, headers=mine)).headers[
+                "mcp-session-id"]}
+            async with dial(app, Transport.UNIX) as owner:
+                await owner.request("DELETE", "/api/v1/agents/keys", params={"agent_id": "bot"})
+            late = await http.post(PATH, json=call("memory_stats"), headers={**mine, **session})
+    assert (late.status_code, late.json()["code"]) == (401, "key_revoked")
+
+
+async def test_more_callers_than_ways_are_kept_still_each_act_for_themselves(tmp_path, monkeypatch):
+    monkeypatch.setattr(mcpdoor, "CALLERS_MAX", 2)
+    names = ("a", "b", "c")
+    async with open_node(tmp_path / "m.db", threads=InlineThreads()) as node:
+        app = both(node)
+        keys = await keys_of(app, *names)
+        async with dial(app) as http:
+            for name in names * 2:
+                assert (await stored_by(http, {"X-API-Key": keys[name]}, namespace=name))["agent_id"] == name
 
 
 @pytest.mark.parametrize("transport", [Transport.TCP, Transport.TCP_LOOPBACK, None])

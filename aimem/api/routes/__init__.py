@@ -9,6 +9,7 @@ from typing import Final
 
 from aimem.api.route import Route
 from aimem.api.routes import (
+    agentkeys,
     agents,
     approvals,
     archive,
@@ -17,14 +18,17 @@ from aimem.api.routes import (
     curation,
     duplicates,
     entities,
+    events,
     finding,
     forgetting,
     graph,
     links,
     memories,
     messages,
+    namespaces,
     node,
     session,
+    subscriptions,
     taxonomy,
     thinking,
     transfer,
@@ -45,12 +49,16 @@ ROUTES: Final[tuple[Route, ...]] = (
     *forgetting.ROUTES,
     *consolidating.ROUTES,
     *curation.ROUTES,
+    *namespaces.ROUTES,
     *upkeep.ROUTES,
     *transfer.ROUTES,
     *archive.ROUTES,
     *agents.ROUTES,
     *approvals.ROUTES,
+    *agentkeys.ROUTES,
     *messages.ROUTES,
     *session.ROUTES,
+    *events.ROUTES,
+    *subscriptions.ROUTES,
 )
 """Every route of this surface; `{memory_id}` takes one segment, a slash inside an id is sent as %2F."""

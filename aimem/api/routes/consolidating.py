@@ -28,8 +28,8 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="POST", path="/api/v1/consolidate", name="consolidate", handler=consolidate, body=ConsolidateRequest,
         answer=Consolidated, status=201, summary="Store one memory in place of 2 to 100 others, which are archived.",
         effect=Effect.WRITE_ONCE, errors=(
-            Code.NOT_FOUND, Code.RESERVED_NAMESPACE, Code.NAME_TAKEN, Code.ID_TAKEN, Code.NEEDS_LLM,
-            Code.LLM_ANSWER_UNUSABLE,
+            Code.NOT_FOUND, Code.RESERVED_NAMESPACE, Code.NAME_TAKEN, Code.ID_TAKEN, Code.IS_STANDARD,
+            Code.NEEDS_LLM, Code.LLM_ANSWER_UNUSABLE,
         ),
     ),
     Route(

@@ -14,7 +14,7 @@ from aimem.wire import (
     BulkAnswer,
     BulkRequest,
     CreateMemory,
-    Deleted,
+    DeletedMemory,
     ListQuery,
     MemoryPage,
     MemoryWithLinks,
@@ -51,7 +51,7 @@ async def update(call: Call[None, UpdateMemory]) -> UpdatedMemory:
     return await service.update(call.node, call.who, call.path["memory_id"], call.body, call.once)
 
 
-async def delete(call: Call[None, None]) -> Deleted:
+async def delete(call: Call[None, None]) -> DeletedMemory:
     """Delete one."""
     return await service.delete(call.node, call.who, call.path["memory_id"], call.once)
 
@@ -89,7 +89,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         errors=(Code.NOT_FOUND, Code.AMBIGUOUS_ID, Code.RESERVED_NAMESPACE, Code.NAME_TAKEN),
     ),
     Route(
-        method="DELETE", path="/api/v1/memories/{memory_id}", name="delete", handler=delete, answer=Deleted,
+        method="DELETE", path="/api/v1/memories/{memory_id}", name="delete", handler=delete, answer=DeletedMemory,
         summary="Delete a memory for ever, by its whole id.", effect=Effect.WRITE_ONCE,
         errors=(Code.NOT_FOUND, Code.RESERVED_NAMESPACE),
     ),

@@ -30,7 +30,7 @@ async def health(call: Call[None, None]) -> Health | Reply:
 
 async def metrics(call: Call[None, None]) -> Reply:
     """The page that Prometheus reads."""
-    status = await service.status(call.node)
+    status = await service.status(call.node, call.who)
     return Reply(status=200, content=call.surface.metrics.render(status.samples), media_type=TEXT_TYPE)
 
 

@@ -20,6 +20,8 @@ def add(context: Context) -> int:
     else:
         for memory_id in answer.archived:
             context.screen.line(f"archived: {memory_id}")
+    if answer.warning is not UNSET:
+        context.screen.say(f"warning: {answer.warning}")
     for memory_id in answer.missing:
         context.screen.say(f"not found: no memory has the id {memory_id!r}; give whole ids")
     return ExitStatus.NOT_FOUND if answer.missing else ExitStatus.OK

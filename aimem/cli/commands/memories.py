@@ -113,6 +113,8 @@ def delete(context: Context) -> int:
         context.screen.json({**to_builtins(answer), "id": deleted_id})
     else:
         context.screen.line(f"deleted: {deleted_id}")
+    if answer.warning is not UNSET:
+        context.screen.say(f"warning: {answer.warning}")
     return ExitStatus.OK
 
 

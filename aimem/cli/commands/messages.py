@@ -118,5 +118,6 @@ def _told_missing(context: Context, missing: tuple[str, ...]) -> int:
 
 def _refuse_nobody(context: Context) -> None:
     """The id that is made for a command without an identity is new each time: its inbox would always be empty."""
-    if not context.config.identity.agent_id:
+    identity = context.config.identity
+    if not identity.agent_id and not identity.agent_key:
         raise UsageError("whose inbox? Give --agent-id, or set AI_MEMORY_AGENT_ID")

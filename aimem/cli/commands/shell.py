@@ -169,7 +169,9 @@ def _settled(context: Context) -> Surroundings:
     for key, value in context.parsed.settings.items():
         name = "AI_MEMORY_CONFIG" if key == "config" else setting(key).variable
         environ[name] = "true" if value is True else str(value)
-    return replace(around, environ={**environ, "AI_MEMORY_AGENT_ID": context.agent_id()})
+    if (agent_id := context.agent_id()) is not None:
+        environ["AI_MEMORY_AGENT_ID"] = agent_id
+    return replace(around, environ=environ)
 
 
 def _sentence(place: Place, words: Sequence[str]) -> list[str]:

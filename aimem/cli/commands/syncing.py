@@ -124,7 +124,9 @@ def _other_database(context: Context) -> Config:
         raise NotFound(f"no database at {path}; to copy everything into a new one, export and import", field="file")
     if is_same:
         raise InvalidRequest(f"{path} is the database of this command; name another one", field="file")
-    return replace(config, store=replace(config.store, db=path))
+    # A key is of the agents of one database; on another this is the owner of its file.
+    identity = replace(config.identity, agent_key=None)
+    return replace(config, store=replace(config.store, db=path), identity=identity)
 
 
 async def _carry(context: Context, source: Client, target: Client, manner: ImportRequest, what: str) -> Course:

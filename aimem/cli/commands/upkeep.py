@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from aimem.cli.commands.waiting import Backlog, left_in, wait_for_index
 from aimem.cli.context import Context
@@ -45,6 +45,13 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...]
     llm: str
     llm_ready: bool
+    access: str
+
+
+_ACCESS_WORDS: Final = {
+    "open": "open: no key is asked for, ids are claimed", "api_key": "by one shared key, ids are claimed",
+    "agent_keys": "by agents' keys",
+}
 
 
 def stats(context: Context) -> int:
@@ -59,7 +66,8 @@ def stats(context: Context) -> int:
         "op log": answer.op_log_count, "size": size_words(answer.db_size_bytes),
     }
     for name, value in lines.items():
-        context.screen.line(f"{name + ':':<20}{value}")
+        if value is not UNSET:
+            context.screen.line(f"{name + ':':<20}{value}")
     context.screen.line()
     context.screen.table(("count", "tier"), [(str(row.count), row.tier) for row in answer.by_tier])
     context.screen.line()
@@ -131,7 +139,8 @@ async def _report(attached: Attached, client: Client) -> StatusReport:
         model=index.model, reason=index.reason, embedded=index.embedded, embedding_backlog=index.embedding_backlog,
         indexed=index.indexed, index_backlog=index.index_backlog,
         stream=health.stream, memories=counts.total, archived=counts.archived, db_size_bytes=counts.db_size_bytes,
-        open_access=health.open_access, warnings=health.warnings, llm=health.llm, llm_ready=health.llm_ready)
+        open_access=health.open_access, warnings=health.warnings, llm=health.llm, llm_ready=health.llm_ready,
+        access=health.access)
 
 
 def _show(context: Context, report: StatusReport) -> None:
@@ -152,7 +161,7 @@ def _show(context: Context, report: StatusReport) -> None:
         **recall, "language": _language_words(report),
         "embeddings": f"{counted(report.embedded, 'memory')} done, {report.embedding_backlog} to do",
         "index": index, "stream": report.stream,
-        "access": "open" if report.open_access else "by key",
+        "access": _ACCESS_WORDS.get(report.access, report.access),
     }
     for name, value in lines.items():
         context.screen.line(f"{name + ':':<12}{value}")

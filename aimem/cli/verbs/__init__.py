@@ -16,11 +16,12 @@ from aimem.cli.verbs import (
     finding,
     interactive,
     memories,
+    namespaces,
     servers,
     transfer,
     upkeep,
 )
-from aimem.cli.verbs.table import Argument, Option, Verb
+from aimem.cli.verbs.table import Argument, Option, Verb, within
 
 VERBS: Final = (
     servers.SERVE,
@@ -42,6 +43,7 @@ VERBS: Final = (
     curation.CURATOR,
     upkeep.STATS,
     upkeep.NAMESPACES,
+    namespaces.NAMESPACE,
     upkeep.GC,
     upkeep.ARCHIVE,
     agents.AGENTS,
@@ -61,4 +63,4 @@ VERBS: Final = (
     servers.HELP,
 )
 
-__all__ = ["VERBS", "Argument", "Option", "Verb"]
+__all__ = ["VERBS", "Argument", "Option", "Verb", "within"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aimem.cli.values import integer
+from aimem.cli.values import integer, lifetime
 from aimem.cli.verbs.common import TIERS, limit
 from aimem.cli.verbs.table import Argument, Option, Verb
 
@@ -20,10 +20,53 @@ _INBOX_OPTIONS: Final = (
 )
 _MESSAGE_IDS: Final = (Argument(name="id", count="+", help="The messages: of each the whole id."),)
 
+_ID: Final = Argument(name="id", help="The agent's id.")
+_EXPIRES: Final = Option(
+    flag="--expires", read=lifetime,
+    help="When the key ends: a time to live like 90d, 12h or 30m, or an RFC 3339 time. Without it it does not end.")
+_ISSUED: Final = (
+    '{"key", "key_id", "agent_id", "role", "home", "created_at", "expires_at", "registered", "is_first", "replaces"?, '
+    '"replaced_until"?, "version"}')
+_KEY: Final = Verb(
+    name="key", summary="make, list, replace and end keys of agents",
+    about="A key proves which agent a caller is. The first one is made over the Unix socket, by the owner of the "
+          "database; from then on callers over TCP need a key, and that stays so. A key is shown once, when it is "
+          "made; only its hash is kept. An agent presents it as the header X-API-Key, or with AI_MEMORY_API_KEY to the "
+          "commands and to mcp. These verbs are for operators: whoever may open the socket, and agents with that role.",
+    children=(
+        Verb(name="add", summary="make a key for an agent, and register it if it is not", run="agentkeys:add",
+             begins=True,
+             arguments=(_ID,),
+             options=(Option(flag="--home", help="The namespace that the agent lives in: it decides what it sees."),
+                      Option(flag="--role", choices=("agent", "operator"), default="agent",
+                             help="operator: sees everything and administers the node."),
+                      _EXPIRES,
+                      Option(flag="--agent-type", default_text="told by the id",
+                             help="As what to register it: human, system, or ai: with a name.")),
+             prints=_ISSUED),
+        Verb(name="list", summary="list keys, without their secrets", run="agentkeys:list_keys",
+             options=(Option(flag="--agent", help="Only keys of this agent."), limit(1000),
+                      Option(flag="--offset", read=integer, default=0, help="Skip so many.")),
+             prints='{"count", "keys", "total", "unreadable"?}'),
+        Verb(name="rotate", summary="replace a key by a new one", run="agentkeys:rotate",
+             arguments=(Argument(name="key_id", help="The key's id, as list shows it."),),
+             options=(Option(flag="--grace", read=lifetime, default_text="the old key ends at once",
+                             help="For how long the old key goes on beside the new one, like 1h; at most 30d."),
+                      Option(flag="--expires", read=lifetime, default_text="as long as the old one was to live",
+                             help="When the new key ends.")),
+             prints=_ISSUED),
+        Verb(name="revoke", summary="end a key, or all of an agent, for the very next request",
+             run="agentkeys:revoke",
+             arguments=(Argument(name="key_id", count="?", help="The key's id, as list shows it."),),
+             options=(Option(flag="--all-of", help="End all keys of this agent."),),
+             prints='{"revoked", "key_ids", "agent_id", "version"?}'),
+    ),
+)
+
 AGENTS: Final = Verb(
     name="agents", summary="look after registered agents", run="agents:list_agents",
     about="Lists the agents that are registered, or registers one. A registration says what an agent is and can; it "
-          "gives no rights.",
+          "gives no rights by itself. What proves an agent is a key: see key.",
     options=_LIST.options, prints=_LIST.prints,
     children=(
         _LIST,
@@ -36,11 +79,15 @@ AGENTS: Final = Verb(
              prints='{"registered", "id", "agent_id", "agent_type", "capabilities", "registered_at", "last_seen_at", '
                     '"registered_by", "action", "version"}'),
         Verb(name="remove", summary="take a registration back", run="agents:remove",
-             arguments=(Argument(name="id", help="The agent's id."),), prints='{"deleted", "id", "version"}'),
+             arguments=(_ID,), prints='{"deleted", "id", "version"}'),
+        _KEY,
     ),
     examples=(("Register an agent and see who is there",
                ("ai-memory agents register --agent-id ai:planner --agent-type ai:claude-opus-4.7 "
-               "--capabilities plan,review\nai-memory agents")),),
+               "--capabilities plan,review\nai-memory agents")),
+              ("Give an agent a key, and work as that agent",
+               ("key=$(ai-memory agents key add ai:planner --home acme/planning --expires 90d)\n"
+                'AI_MEMORY_API_KEY=$key ai-memory store -c "Begin with the store." -n acme/planning'))),
 )
 NOTIFY: Final = Verb(
     name="notify", summary="send a message to an agent", run="messages:notify", begins=True,

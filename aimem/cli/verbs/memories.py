@@ -67,7 +67,7 @@ GET: Final = Verb(
 )
 DELETE: Final = Verb(
     name="delete", summary="delete a memory for ever", run="memories:delete", arguments=(ID,),
-    prints='{"deleted", "id", "version"?}',
+    prints='{"deleted", "id", "version"?, "warning"?}',
     examples=(("Delete a memory", f'{NEW_ID}\nai-memory delete "$id"'),),
 )
 PROMOTE: Final = Verb(

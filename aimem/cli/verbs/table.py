@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from msgspec import Struct
 
@@ -69,3 +69,11 @@ class Verb(Struct, frozen=True, kw_only=True):
     begins: bool = False
     is_plain: bool = False
     examples: tuple[tuple[str, str], ...] = ()
+
+
+def within(verb: Verb, above: str = "") -> Iterator[tuple[str, Verb]]:
+    """A verb and all the verbs within it, each with the words that call it (`agents key add`), groups first."""
+    path = f"{above} {verb.name}".strip()
+    yield path, verb
+    for child in verb.children:
+        yield from within(child, path)

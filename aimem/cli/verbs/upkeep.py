@@ -30,7 +30,7 @@ ARCHIVE: Final = Verb(
         Verb(name="add", summary="take memories out of sight", run="archive:add",
              arguments=(Argument(name="id", count="+", help=f"The memories: of each {WHOLE}."),),
              options=(Option(flag="--reason", default="archive", help="Why, in at most 128 characters."),),
-             prints='{"archived", "missing", "count", "reason", "version"?}'),
+             prints='{"archived", "missing", "count", "reason", "version"?, "warning"?}'),
         Verb(name="list", summary="list archived memories, newest first", run="archive:list_archive",
              options=(NAMESPACE, limit(50), Option(flag="--offset", read=integer, default=0, help="Skip so many.")),
              prints='{"archived", "count"}'),

@@ -19,7 +19,9 @@ from aimem.mcp.tools import (
     links,
     memories,
     messages,
+    namespaces,
     session,
+    subscriptions,
     taxonomy,
     thinking,
     upkeep,
@@ -39,9 +41,11 @@ TOOLS: Final[Mapping[str, Tool]] = {
         duplicates.TOOLS,
         curation.TOOLS,
         upkeep.TOOLS,
+        namespaces.TOOLS,
         agents.TOOLS,
         approvals.TOOLS,
         messages.TOOLS,
+        subscriptions.TOOLS,
         session.TOOLS,
     )
     for tool in table

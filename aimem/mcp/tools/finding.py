@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct
 
 from aimem.mcp.tools.common import AnswerFormat, AsAgent, Author, Budget, Namespace, OnlyTier, PageLimit
 from aimem.mcp.tools.tool import Call, Effect, Tool, as_json
-from aimem.mcp.toon import Format, to_toon
+from aimem.mcp.toon import Format, standards_in, to_toon
 from aimem.model import rules
 from aimem.wire import ListQuery, RecallRequest, SearchQuery, to_builtins
 
@@ -69,6 +69,7 @@ async def recall(call: Call, given: RecallParams) -> str:
             context=given.context, namespace=given.namespace, limit=given.limit, tags=given.tags, since=given.since,
             until=given.until, as_agent=given.as_agent, budget_tokens=given.budget_tokens,
             context_tokens=given.context_tokens, floor=given.floor, explain=given.explain,
+            standards=True,
         ),
         agent_id=call.agent_id,
     )
@@ -77,6 +78,7 @@ async def recall(call: Call, given: RecallParams) -> str:
     facts = (
         ("count", result.count), ("mode", result.mode), ("tokens_used", result.tokens_used),
         ("budget_tokens", result.budget_tokens), ("below_floor", result.below_floor or None),
+        ("standards_omitted", result.standards_omitted),
         ("ranking", UNSET if result.ranking is UNSET else to_builtins(result.ranking)),
     )
     # Behind the others, and only if there is anything to say: a reader that counts columns is not disturbed.
@@ -84,7 +86,7 @@ async def recall(call: Call, given: RecallParams) -> str:
         name for name in ("contradicted_by", "explanation")
         if any(getattr(memory, name) is not UNSET for memory in result.memories)
     )
-    return to_toon(facts, result.memories, given.format, more_columns=more)
+    return to_toon(facts, result.memories, given.format, more_columns=more, standards=standards_in(result))
 
 
 async def search(call: Call, given: SearchParams) -> str:

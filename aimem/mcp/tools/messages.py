@@ -59,7 +59,7 @@ async def inbox(call: Call, given: InboxParams) -> str:
     """memory_inbox. The messages are shown as they were before they are marked."""
     named = given.agent_id or None
     # A process's name is nobody's: such a connection may say for whom it reads. To a given identity the node says no.
-    reader = named if named and is_generated(call.agent_id) else call.agent_id
+    reader = named if named and call.agent_id and is_generated(call.agent_id) else call.agent_id
     query = InboxQuery(agent_id=named, unread_only=given.unread_only, limit=given.limit, offset=given.offset)
     found = await call.client.inbox(query, agent_id=reader)
     answer: dict[str, object] = to_builtins(found)

@@ -11,7 +11,7 @@ from msgspec import Meta, Struct
 
 from aimem.mcp.tools.common import AnswerFormat, Namespace
 from aimem.mcp.tools.tool import Call, Effect, Tool, as_json
-from aimem.mcp.toon import Format, to_toon
+from aimem.mcp.toon import Format, standards_in, to_toon
 from aimem.wire import SessionRequest
 
 
@@ -31,9 +31,9 @@ async def start(call: Call, given: SessionParams) -> str:
         return as_json(session)
     facts = (
         ("count", session.count), ("mode", session.mode), ("session_id", session.session_id),
-        ("summary", session.summary),
+        ("summary", session.summary), ("standards_omitted", session.standards_omitted),
     )
-    return to_toon(facts, session.memories, given.format)
+    return to_toon(facts, session.memories, given.format, standards=standards_in(session))
 
 
 TOOLS: Final = (

@@ -23,13 +23,13 @@ class Call(Struct, frozen=True, kw_only=True):
     """Where a call goes and who makes it.
 
     Attributes:
-      agent_id: the identity of the connection.
+      agent_id: the identity that the connection claims; None where its key says whose it is.
       profile: which tools the caller is shown.
       unlisted: names of the tools that the caller is not shown, though they work.
     """
 
     client: Client
-    agent_id: str
+    agent_id: str | None
     profile: McpProfile = McpProfile.FULL
     unlisted: tuple[str, ...] = ()
 

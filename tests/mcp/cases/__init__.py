@@ -8,12 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.mcp.cases import agents, approvals, curation, finding, graph, links, memories, thinking, upkeep
+from tests.mcp.cases import (
+    agents,
+    approvals,
+    curation,
+    finding,
+    graph,
+    links,
+    memories,
+    namespaces,
+    subscriptions,
+    thinking,
+    upkeep,
+)
 from tests.mcp.cases.case import Case, World
 
 CASES: Mapping[str, Case] = {
     **memories.CASES, **finding.CASES, **links.CASES, **graph.CASES, **agents.CASES, **curation.CASES, **thinking.CASES,
-    **upkeep.CASES, **approvals.CASES,
+    **upkeep.CASES, **namespaces.CASES, **subscriptions.CASES, **approvals.CASES,
 }
 
 __all__ = ["CASES", "Case", "World"]

@@ -1,0 +1,29 @@
+"""Names of hosts: where the addresses of somebody else's host come from."""
+
+from __future__ import annotations
+
+import socket
+from typing import Protocol
+
+import trio
+
+
+class Resolver(Protocol):
+    """Finds the addresses of a host."""
+
+    async def __call__(self, host: str, port: int) -> tuple[str, ...]:
+        """All addresses of a host, as text, in the order in which they are to be tried; at least one.
+
+        Raises: OSError if it has none.
+        """
+        ...
+
+
+async def _resolve(host: str, port: int) -> tuple[str, ...]:
+    found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def system_resolver() -> Resolver:
+    """The machine's."""
+    return _resolve

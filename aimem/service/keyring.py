@@ -1,0 +1,62 @@
+"""The keys of agents in memory: read anew once a commit touched one: a revocation holds for the next request."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from aimem.governance import Keyring
+from aimem.model import DAY_S, AgentKey, Instant, after
+from aimem.ports import Connection
+from aimem.store import KEY, agentkeys
+
+if TYPE_CHECKING:
+    from aimem.service.node import Node
+
+ENDED_KEPT_S: Final = 30 * DAY_S
+"""So long a key that ended is told that it did; after that it is like one that never was."""
+
+
+class AccessMode(StrEnum):
+    """What callers over TCP are asked for."""
+
+    OPEN = "open"
+    API_KEY = "api_key"
+    AGENT_KEYS = "agent_keys"
+
+
+class HeldKeyring:
+    """The keyring as it was read last."""
+
+    def __init__(self) -> None:
+        self.ring = Keyring()
+        self.revision: int | None = None
+        self.reading = trio.Lock()
+
+
+async def keyring(node: Node) -> Keyring:
+    """The keys as of the latest commit that was answered. Raises: Unavailable, Corrupt: then nobody gets in."""
+    held = node.held_keyring
+    if held.revision == node.store.revision(KEY):
+        return held.ring
+    async with held.reading:
+        # Before the keys are read: a commit in between makes the next caller read again.
+        revision = node.store.revision(KEY)
+        if held.revision != revision:
+            held.ring = await node.store.read(_read, node.clock.now())
+            held.revision = revision
+        return held.ring
+
+
+async def access_mode(node: Node) -> AccessMode:
+    """What callers over TCP are asked for now. Raises: Unavailable, Corrupt."""
+    if (await keyring(node)).is_closed:
+        return AccessMode.AGENT_KEYS
+    return AccessMode.OPEN if node.policy.open_access else AccessMode.API_KEY
+
+
+def _read(conn: Connection, now: Instant) -> Keyring:
+    keys: dict[str, AgentKey] = {key.key_id: key for key in agentkeys.since(conn, after(now, -ENDED_KEPT_S))}
+    return Keyring(keys=keys, is_closed=agentkeys.exist(conn))
