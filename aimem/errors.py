@@ -51,12 +51,15 @@ class Code(StrEnum):
     OUTSIDE_HOME = "outside_home"
     NOT_ENTITLED = "not_entitled"
     OWN_ACTION = "own_action"
+    # Refinements of QuotaExceeded.
+    RATE_LIMITED = "rate_limited"
     # Refinements of Conflict.
     NAME_TAKEN = "name_taken"
     ID_TAKEN = "id_taken"
     ALREADY_DECIDED = "already_decided"
     PENDING_EXPIRED = "pending_expired"
     KEY_ENDED = "key_ended"
+    AUDIT_DAMAGED = "audit_damaged"
     LOCKS_OUT = "locks_out"
     IS_STANDARD = "is_standard"
     # Refinements of Unavailable.
@@ -67,6 +70,7 @@ class Code(StrEnum):
     SHUTTING_DOWN = "shutting_down"
     QUORUM_NOT_MET = "quorum_not_met"
     OVERLOADED = "overloaded"
+    WRITER_BUSY = "writer_busy"
     EMBEDDER_UNAVAILABLE = "embedder_unavailable"
     NEEDS_LLM = "needs_llm"
     LLM_ANSWER_UNUSABLE = "llm_answer_unusable"

@@ -15,7 +15,7 @@ import trio.testing
 
 IN_CI = bool(os.environ.get("CI"))
 TESTS = Path(__file__).resolve().parent
-STAGES_APART = frozenset({"bench", "quality", "sim"})
+STAGES_APART = frozenset({"bench", "load", "quality", "sim"})
 """Folders that `.ci/run` runs as stages of their own."""
 STAGES_DEEPER = frozenset({"campaign"})
 """Folders that a plain run takes in brief and `.ci/run`, which names them, as a whole (tests/campaign/conftest.py)."""

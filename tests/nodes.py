@@ -13,13 +13,14 @@ from typing import TypeVar
 import numpy as np
 import trio
 
+from aimem.config import LimitsConfig
 from aimem.language import LanguageModel
 from aimem.model import AgentId, Credential, Instant, Principal
 from aimem.ports import Chance, Clock, Embedder, Files, Threads, system_chance, system_files, trio_threads
 from aimem.ports.chance import SeededChance
 from aimem.replication import merge_entry
 from aimem.search import Bounds, Recaller
-from aimem.service import Node, Policy, look_for_language, run_indexer, run_refusals, run_touches, run_words
+from aimem.service import Limiter, Node, Policy, look_for_language, run_indexer, run_refusals, run_touches, run_words
 from aimem.store import Store, StorePorts, StoreSettings
 
 T = TypeVar("T")
@@ -121,20 +122,24 @@ async def open_node(
     embedder: Embedder | None = None,
     bounds: Bounds | None = None,
     language: LanguageModel | None = None,
+    limits: LimitsConfig | None = None,
+    group_count: int = 64,
 ) -> AsyncIterator[Node]:
     """A whole node without doors. Without an embedder recall is by keyword; with bounds its index has a folder.
 
     A language model (`tests.languages.ScriptedModel`) was asked once whether it is there.
     """
     clock, chance, threads = clock or FakeClock(), chance or system_chance(), threads or trio_threads()
-    async with open_store(db, clock=clock, chance=chance, threads=threads, files=files) as store:
+    async with open_store(
+        db, clock=clock, chance=chance, threads=threads, files=files, group_count=group_count
+    ) as store:
         recaller = Recaller(
             threads=threads, embedder=None, reason="" if embedder else "this test has no model", bounds=bounds,
             folder=None if bounds is None else db.with_name(db.name + ".vectors"),
         )
         node = Node(
             store=store, clock=clock, chance=chance, threads=threads, recaller=recaller, policy=policy or Policy(),
-            language=language,
+            language=language, limiter=Limiter(limits),
         )
         await look_for_language(node)
         async with trio.open_nursery() as nursery:

@@ -34,7 +34,7 @@ from aimem.config import ApiConfig
 from aimem.errors import AimemError, Bug, Code, Denied, InvalidRequest, Unavailable
 from aimem.errors import NotFound as NoSuchThing
 from aimem.model import AgentId, Caller, Principal, rules
-from aimem.service import Node, Once, note_refusal
+from aimem.service import Node, Once, admit_request, admit_write, note_refusal
 from aimem.wire import decode_body, encode
 
 
@@ -145,6 +145,7 @@ async def _read_call(
     """Decode what the client sent, in the order: path, identity, query, body."""
     path = {name: percent_decoded(value, field=name) for name, value in encoded.items()}
     who = _principal(request, node)
+    _admit(route, node, who, surface)
     parameters = parse_query(request.query_string)
     query = None if route.query is None else decode_query(route.query, parameters)
     # A GET's body means nothing; of the others it is read even where unused, for an Idempotency-Key is bound to it.
@@ -155,6 +156,15 @@ async def _read_call(
         node=node, who=who, query=query, body=body, path=path, once=once, surface=surface,
         last_event_id=_single(request, "Last-Event-ID") or "",
     )
+
+
+def _admit(route: Route, node: Node, who: Principal, surface: Surface) -> None:
+    """Before the body is read. Raises: QuotaExceeded; Unavailable(writer_busy)."""
+    if route.access is Access.OPEN:
+        return
+    admit_request(node, who, route.name)
+    if route.effect is not Effect.READ:
+        admit_write(node, who, route.name, surface.settings.request_deadline_s)
 
 
 def _principal(incoming: Request, node: Node) -> Principal:

@@ -31,10 +31,12 @@ COMMON_ERRORS: Final = (
     Code.SHUTTING_DOWN, Code.OVERLOADED, Code.DATABASE_BUSY, Code.CORRUPT, Code.INTERNAL,
 )
 BODY_ERRORS: Final = (Code.MALFORMED_JSON, Code.SCHEMA_MISMATCH, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE)
-WRITE_ERRORS: Final = (Code.STORAGE_FULL, Code.STORAGE_READ_ONLY)
+WRITE_ERRORS: Final = (Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.WRITER_BUSY, Code.QUOTA_EXCEEDED)
 
 _IN_QUESTION: Final = "The namespace in question; in a path a slash is sent as %2F."
 PARAMETERS: Final[dict[str, str]] = {
+    "action": "Only this act: the label of an op (store, delete, ...), or what was asked for where it was refused.",
+    "agent": "Only what was done in this agent's name.",
     "agent_id": "Only memories of this author.",
     "access.agent_id": "The agent in question; by default the caller.",
     "delete_message.agent_id": "The caller; another agent's inbox is refused.",
@@ -49,9 +51,12 @@ PARAMETERS: Final[dict[str, str]] = {
     "alias": "The name, in its own spelling.",
     "all": "Purge the whole archive; required if older_than_days is absent.",
     "as_agent": "Narrow the view to what an agent living in this namespace may see.",
+    "before": "Only rows with a smaller number.",
+    "before_seq": "Rows with smaller numbers than this. Excludes before.",
     "budget_tokens": "Stop before the returned memories hold more tokens than this.",
     "context": "What to recall memories for, in plain words.",
     "cursor": "Continue after a page: its next_cursor. Excludes offset.",
+    "decision": "Only what was allowed, denied or asked.",
     "depth": "How many levels below the root are shown, 0 to 8; what lies deeper is counted where it is cut off.",
     "dry_run": "Only count.",
     "after": "Id of the last event that is known; only what follows it. The header Last-Event-ID goes before it.",
@@ -80,6 +85,10 @@ PARAMETERS: Final[dict[str, str]] = {
     "older_than_days": "Purge what was archived longer ago than this.",
     "list_pending.action": "Only this: store, delete, promote or policy.",
     "list_pending.namespace": "Only this namespace and those below it.",
+    "prune_audit.before": "Rows of before this moment (RFC 3339).",
+    "list_audit.namespace": "Only this namespace and what lies below it.",
+    "list_audit.since": "Only at or after this moment (RFC 3339).",
+    "list_audit.until": "Only at or before this moment (RFC 3339).",
     "pattern": "Only memories that hold at least one of these words.",
     "pending_id": "Id of a pending action.",
     "prefix": "Only the tree below this namespace; a slash at its end is read over.",
@@ -98,6 +107,7 @@ PARAMETERS: Final[dict[str, str]] = {
     "topic": "What the memories are about: their title or metadata.topic.",
     "undo": "Bring back what the call with this forget_id put away; excludes every filter.",
     "until": "Only what was created, or began, at or before this moment (RFC 3339).",
+    "verify_audit.after": "Begin behind this row, seq:hash, which must still stand there.",
     "wait_below": "Wait up to 10 s for the backlog of embeddings to be at most this.",
 }
 """A sentence for every query and path parameter, or for that of one route (`route.parameter`), which goes before it; a
@@ -134,7 +144,7 @@ def openapi_document(routes: Sequence[Route]) -> dict[str, object]:
 
 def codes_of(route: Route) -> tuple[Code, ...]:
     """Every error code that a route may answer."""
-    keyed = () if route.access is Access.OPEN else (Code.UNAUTHENTICATED,)
+    keyed = () if route.access is Access.OPEN else (Code.UNAUTHENTICATED, Code.RATE_LIMITED)
     body = () if route.body is None else BODY_ERRORS
     written = () if route.effect is Effect.READ else WRITE_ERRORS
     repeated = (Code.IDEMPOTENCY_MISMATCH,) if route.effect is Effect.WRITE_ONCE else ()

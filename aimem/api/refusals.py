@@ -45,6 +45,7 @@ STATUS: Final[dict[Code, int]] = {
     Code.KEY_ENDED: 409,
     Code.LOCKS_OUT: 409,
     Code.IS_STANDARD: 409,
+    Code.AUDIT_DAMAGED: 409,
     Code.GONE: 410,
     Code.BODY_TOO_LARGE: 413,
     Code.EXPORT_TOO_LARGE: 413,
@@ -52,6 +53,8 @@ STATUS: Final[dict[Code, int]] = {
     Code.SCHEMA_MISMATCH: 422,
     Code.IDEMPOTENCY_MISMATCH: 422,
     Code.QUOTA_EXCEEDED: 429,
+    Code.RATE_LIMITED: 429,
+    Code.WRITER_BUSY: 429,
     Code.INTERNAL: 500,
     Code.CORRUPT: 500,
     Code.NOT_A_DATABASE: 500,
@@ -112,8 +115,10 @@ def refusal(error: AimemError, *, headers: tuple[tuple[str, str], ...] = ()) -> 
     else:
         body |= {name: value for name, value in error.details.items() if name not in body}
     extra = headers
-    if status in (429, 503):
-        extra = (*extra, ("Retry-After", str(RETRY_AFTER_S)))
+    # Where it is known how long it takes, that is said; what no waiting mends (a full inbox) says nothing.
+    wait_s = error.details.get("retry_after_s", RETRY_AFTER_S if status == 503 else None)
+    if wait_s is not None:
+        extra = (*extra, ("Retry-After", str(wait_s)))
     if status == 401:
         extra = (*extra, ("WWW-Authenticate", 'ApiKey header="X-API-Key"'))
     return Reply(status=status, content=encode(body), headers=extra)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from aimem.client.agentkeys import AgentKeyCalls
 from aimem.client.agents import AgentCalls
 from aimem.client.approvals import ApprovalCalls
+from aimem.client.audit import AuditCalls
 from aimem.client.contradictions import ContradictionCalls
 from aimem.client.curation import CurationCalls
 from aimem.client.duplicates import DuplicateCalls
@@ -35,6 +36,7 @@ class Client(
     SubscriptionCalls,
     TransferCalls,
     UpkeepCalls,
+    AuditCalls,
 ):
     """One node, as seen by one caller. Works on any event loop that httpx knows.
 

@@ -36,13 +36,15 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
         Code.DENIED_BY_POLICY, Code.OPERATOR_REQUIRED, Code.IDENTITY_MISMATCH, Code.OUTSIDE_HOME,
         Code.NOT_ENTITLED, Code.OWN_ACTION,
     ),
+    QuotaExceeded: (Code.RATE_LIMITED,),
     Conflict: (
-        Code.NAME_TAKEN, Code.ID_TAKEN, Code.KEY_ENDED, Code.LOCKS_OUT, Code.IS_STANDARD, Code.ALREADY_DECIDED,
-        Code.PENDING_EXPIRED,
+        Code.NAME_TAKEN, Code.ID_TAKEN, Code.KEY_ENDED, Code.LOCKS_OUT, Code.IS_STANDARD, Code.AUDIT_DAMAGED,
+        Code.ALREADY_DECIDED, Code.PENDING_EXPIRED,
     ),
     Unavailable: (
         Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.DATABASE_BUSY, Code.DEADLINE_EXCEEDED, Code.SHUTTING_DOWN,
-        Code.QUORUM_NOT_MET, Code.OVERLOADED, Code.EMBEDDER_UNAVAILABLE, Code.NEEDS_LLM, Code.LLM_ANSWER_UNUSABLE,
+        Code.QUORUM_NOT_MET, Code.OVERLOADED, Code.WRITER_BUSY, Code.EMBEDDER_UNAVAILABLE, Code.NEEDS_LLM,
+        Code.LLM_ANSWER_UNUSABLE,
     ),
     Corrupt: (Code.NOT_A_DATABASE, Code.NEWER_SCHEMA),
 })

@@ -13,10 +13,13 @@ from aimem.config.models import embed_url_of, embedding_of, language_of, model_n
 from aimem.config.settings import SETTINGS, VARIABLES, Kind
 from aimem.config.slices import (
     ApiConfig,
+    AuditConfig,
     Config,
     CuratorConfig,
     EventsConfig,
+    GovernanceConfig,
     IdentityConfig,
+    LimitsConfig,
     LogConfig,
     LogFormat,
     LogLevel,
@@ -28,7 +31,7 @@ from aimem.config.slices import (
 )
 from aimem.config.tomlfile import ConfigFile, read_config_file
 from aimem.errors import Bug, Code, InvalidRequest
-from aimem.model import AGENT_KEY_PREFIX, Lifetimes, key_id_of, rules
+from aimem.model import AGENT_KEY_PREFIX, DAY_S, Lifetimes, key_id_of, rules
 
 T = TypeVar("T")
 Layer = dict[str, Given]
@@ -235,12 +238,15 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
             embedding=embedding_of(given), embed_url=embed_url_of(given)),
         language=language_of(given),
         lifetimes=_lifetimes(given),
+        governance=GovernanceConfig(pending_expiry_s=_get(given, "governance.pending_expiry_days", float, 7.0) * DAY_S),
         curator=CuratorConfig(
             archive_on_gc=_get(given, "archive_on_gc", bool, True),
             archive_max_days=_positive(given, "archive_max_days", None),
             cycle_interval_s=_positive(given, "curator.interval_secs", None),
             max_ops=_get(given, "curator.max_ops", int, 100)),
         events=_events(given),
+        audit=AuditConfig(keep_days=_positive(given, "audit.keep_days", AuditConfig().keep_days)),
+        limits=_limits(given),
         api=_api(given),
         mcp=McpConfig(profile=McpProfile(_get(given, "mcp_profile", str, McpProfile.CORE))),
         identity=IdentityConfig(
@@ -280,6 +286,18 @@ def _events(given: Layer) -> EventsConfig:
         keep_count=_get(given, "events.keep_count", int, plain.keep_count),
         keep_days=_get(given, "events.keep_days", int, plain.keep_days),
         private_webhooks=_get(given, "webhooks.allow_private", bool, plain.private_webhooks),
+    )
+
+
+def _limits(given: Layer) -> LimitsConfig:
+    return LimitsConfig(
+        requests_per_s=_get(given, "limits.requests_per_sec", float, 0.0) or None,
+        requests_burst=_positive(given, "limits.requests_burst", None),
+        writes_per_min=_positive(given, "limits.writes_per_min", None),
+        writes_burst=_positive(given, "limits.writes_burst", None),
+        memories=_positive(given, "limits.memories", None),
+        content_bytes=_positive(given, "limits.content_bytes", None),
+        spares_operators=_get(given, "limits.spare_operators", bool, False),
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from aimem.model import Lifetimes, Tier
+from aimem.model import DAY_S, Lifetimes, Tier
 
 OLLAMA_URL: Final = "http://localhost:11434"
 """Where Ollama listens by itself."""
@@ -134,6 +134,16 @@ class CuratorConfig(Struct, frozen=True, kw_only=True):
     max_ops: int = 100
 
 
+class GovernanceConfig(Struct, frozen=True, kw_only=True):
+    """Approvals.
+
+    Attributes:
+      pending_expiry_s: how long an action waits for its approval.
+    """
+
+    pending_expiry_s: float = 7 * DAY_S
+
+
 class EventsConfig(Struct, frozen=True, kw_only=True):
     """What happened, and who is told.
 
@@ -146,6 +156,47 @@ class EventsConfig(Struct, frozen=True, kw_only=True):
     keep_count: int = 100_000
     keep_days: int = 7
     private_webhooks: bool = False
+
+
+class AuditConfig(Struct, frozen=True, kw_only=True):
+    """The audit: for how many days its rows are kept; None for ever."""
+
+    keep_days: int | None = 365
+
+
+class LimitsConfig(Struct, frozen=True, kw_only=True):
+    """What one agent may ask for and keep; None for no limit.
+
+    Attributes:
+      requests_per_s, writes_per_min: in the long run.
+      requests_burst, writes_burst: at once after a rest; None for what goes with the rate.
+      memories: live ones of one author.
+      content_bytes: of their contents.
+      spares_operators: whether none of this holds for operators.
+    """
+
+    requests_per_s: float | None = None
+    requests_burst: int | None = None
+    writes_per_min: int | None = None
+    writes_burst: int | None = None
+    memories: int | None = None
+    content_bytes: int | None = None
+    spares_operators: bool = False
+
+    @property
+    def requests_at_once(self) -> float:
+        """Two seconds' worth, and 10 at least."""
+        return self.requests_burst or max(10.0, 2 * (self.requests_per_s or 0))
+
+    @property
+    def writes_per_s(self) -> float | None:
+        """The same rate in the unit of the other."""
+        return None if self.writes_per_min is None else self.writes_per_min / 60
+
+    @property
+    def writes_at_once(self) -> float:
+        """Ten seconds' worth, and 10 at least."""
+        return self.writes_burst or max(10.0, (self.writes_per_min or 0) / 6)
 
 
 class ApiConfig(Struct, frozen=True, kw_only=True):
@@ -204,8 +255,11 @@ class Config(Struct, frozen=True, kw_only=True):
     search: SearchConfig = SearchConfig()
     language: LanguageConfig | None = None
     lifetimes: Lifetimes = Lifetimes()
+    governance: GovernanceConfig = GovernanceConfig()
     curator: CuratorConfig = CuratorConfig()
     events: EventsConfig = EventsConfig()
+    audit: AuditConfig = AuditConfig()
+    limits: LimitsConfig = LimitsConfig()
     api: ApiConfig = ApiConfig()
     mcp: McpConfig = McpConfig()
     identity: IdentityConfig = IdentityConfig()

@@ -36,8 +36,9 @@ async def run_curator(
 
 
 async def tidy_once(node: Node) -> None:
-    """One round: expired memories, old archive rows, old idempotency notes, vectors that nothing uses."""
+    """One round: expired memories, old rows of archive and audit, old idempotency notes, vectors that nothing uses."""
     collected = await service.collect(node, SYSTEM, GcQuery())
     await service.tidy(node)
+    await service.expire_audit(node)
     dropped = await service.drop_unused_vectors(node)
     log.info("curator.tidied", extra={"collected": collected.expired_deleted, "vectors_dropped": dropped})

@@ -21,6 +21,7 @@ from aimem.governance.decide import Allow, Ask, Decision, Deny, Ruling, decide
 from aimem.governance.keyring import Keyring
 from aimem.governance.lockout import Electorate, cautions, lasts, lockouts
 from aimem.governance.policies import PARENTS_MAX, approver_text, chain, dump_policy, lineage, parse_policy
+from aimem.governance.quotas import Buckets, Held, Rate
 
 __all__ = [
     "APPROVE",
@@ -29,11 +30,14 @@ __all__ = [
     "Act",
     "Allow",
     "Ask",
+    "Buckets",
     "Decision",
     "Deny",
     "Electorate",
+    "Held",
     "Keyring",
     "Question",
+    "Rate",
     "Ruling",
     "Standing",
     "acts_of",

@@ -11,6 +11,7 @@ from aimem.service.agents import list_agents, register_agent, remove_agent
 from aimem.service.approvals import approve_pending, comment_pending, reject_pending
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
 from aimem.service.asking import ask_again
+from aimem.service.auditing import expire_audit, list_audit, prune_audit, verify_audit
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.bulk import remember_many
 from aimem.service.consolidating import consolidate
@@ -31,6 +32,7 @@ from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.insight import auto_tag, detect_contradiction, expand
 from aimem.service.keyring import AccessMode, access_mode, keyring
 from aimem.service.lifetimes import collect, run_touches, tidy
+from aimem.service.limits import Limiter, admit_request, admit_write
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
 from aimem.service.messages import delete_message, inbox, mark_read, notify
@@ -69,6 +71,7 @@ __all__ = [
     "Claim",
     "Cycle",
     "Follower",
+    "Limiter",
     "Node",
     "NodeStatus",
     "Once",
@@ -77,6 +80,8 @@ __all__ = [
     "access",
     "access_mode",
     "add_key",
+    "admit_request",
+    "admit_write",
     "approve_pending",
     "archive",
     "archive_stats",
@@ -101,6 +106,7 @@ __all__ = [
     "entity_by_alias",
     "expand",
     "expand_query",
+    "expire_audit",
     "export",
     "forget",
     "get",
@@ -120,6 +126,7 @@ __all__ = [
     "links_of",
     "list_agents",
     "list_archive",
+    "list_audit",
     "list_deliveries",
     "list_keys",
     "list_memories",
@@ -134,6 +141,7 @@ __all__ = [
     "notify",
     "offer_hooks",
     "promote",
+    "prune_audit",
     "purge_archive",
     "recall",
     "redeliver",
@@ -176,5 +184,6 @@ __all__ = [
     "unlink",
     "unsubscribe",
     "update",
+    "verify_audit",
     "write_refusals",
 ]

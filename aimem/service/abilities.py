@@ -13,7 +13,7 @@ from aimem.service.curation import curation_reports
 from aimem.service.keyring import access_mode
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node
 from aimem.service.thinking import is_thinking, language_warnings
-from aimem.store import approvals, namespaces
+from aimem.store import approvals, namespaces, subscriptions
 from aimem.wire import Capabilities, ReportsQuery, to_builtins
 
 RUN_FIGURES: Final = ("memories_scanned", "operations_attempted", "autonomy")
@@ -54,12 +54,9 @@ async def capabilities(node: Node) -> Capabilities:
             "active_rules": await node.store.read(namespaces.count_policies),
             "rule_summary": [],
         },
-        hooks={"registered_count": 0, "by_event": {}, "autonomous": thinks and node.policy.autonomous_hooks},
+        hooks=await _hooks(node, thinks=thinks),
         compaction=await _compaction(node),
-        approval={
-            "subscribers": 0, "pending_requests": await node.store.read(approvals.count_open, node.clock.now()),
-            "default_timeout_seconds": int(node.policy.pending_expiry_s),
-        },
+        approval=await _approval(node),
         transcripts={"enabled": False, "total_count": 0, "total_size_mb": 0},
         compatible_with=COMPATIBLE_WITH,
         limits=_limits(node),
@@ -67,14 +64,42 @@ async def capabilities(node: Node) -> Capabilities:
     )
 
 
-def _limits(node: Node) -> dict[str, int]:
+async def _approval(node: Node) -> dict[str, object]:
+    """What waits for approval, and for how long at most."""
     return {
+        "subscribers": 0, "pending_requests": await node.store.read(approvals.count_open, node.clock.now()),
+        "default_timeout_seconds": int(node.policy.pending_expiry_s),
+    }
+
+
+def _limits(node: Node) -> dict[str, int | float]:
+    return {
+        **_limits_of_agents(node),
         "body_bytes": node.policy.body_max_bytes,
         "content_bytes": rules.CONTENT_MAX_BYTES,
         "title_chars": rules.TITLE_MAX_CHARS,
         "metadata_bytes": rules.METADATA_MAX_BYTES,
         "tags": rules.TAGS_MAX_COUNT,
         "idempotency_days": IDEMPOTENCY_KEPT_DAYS,
+    }
+
+
+def _limits_of_agents(node: Node) -> dict[str, int | float]:
+    """What one agent may ask for and keep; nothing of what is not limited."""
+    given = node.limiter.limits
+    found = {
+        "agent_requests_per_sec": given.requests_per_s, "agent_writes_per_min": given.writes_per_min,
+        "agent_memories": given.memories, "agent_content_bytes": given.content_bytes,
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+async def _hooks(node: Node, *, thinks: bool) -> dict[str, object]:
+    """Who is told of what by webhooks, and whether the language model looks at new memories."""
+    return {
+        "registered_count": (await node.store.read(subscriptions.count, None))[0],
+        "by_event": await node.store.read(subscriptions.count_by_event),
+        "autonomous": thinks and node.policy.autonomous_hooks,
     }
 
 

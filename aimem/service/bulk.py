@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from msgspec import UNSET, Raw, Struct
 
-from aimem.errors import AimemError, Conflict, Denied, InvalidRequest
+from aimem.errors import AimemError, Conflict, Denied, InvalidRequest, QuotaExceeded
 from aimem.model import Instant, Lifetimes, MemoryId, Principal, rules
 from aimem.service.drafts import Draft, draft_of, refuse_past_expiry
 from aimem.service.hooks import offer_hook
@@ -23,7 +23,7 @@ from aimem.store import Transaction
 from aimem.wire import BulkAnswer, BulkMemories, BulkRequest, BulkResult, CreateMemory, decode_body
 
 BULK_MAX: Final = 1000
-_OF_THE_ITEM: Final = (InvalidRequest, Denied, Conflict)
+_OF_THE_ITEM: Final = (InvalidRequest, Denied, Conflict, QuotaExceeded)
 """What refuses an item. Anything else (no room, damage) is the node's, and fails the request as a whole."""
 
 

@@ -65,13 +65,14 @@ async def _spread(node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_
     while True:
         page = await _page(node, no)
         end = page[-1].no if page else max(no, node.happenings.position)
+        was_alone = not audience
         if _SHAPES_RIGHTS & {event.kind for event in page}:
             audience = await node.store.read(subscriptions.subscribers)
             await _forget_gone(node)
         if audience:
             node.post.lost_count += (page[0].no if page else end + 1) - no - 1
         found = [one for event in page if event.is_own for one in _deliveries_of(node, event, audience)]
-        if found or end - kept >= CURSOR_EVERY:
+        if found or end - kept >= CURSOR_EVERY or (was_alone and audience):
             await _note(node, found, end)
             kept = end
         if end == no:

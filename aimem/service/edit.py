@@ -25,12 +25,12 @@ from aimem.model import (
 )
 from aimem.service.drafts import keeping_kind, metadata_value, name_value, scope_of
 from aimem.service.lookup import exact, resolve
-from aimem.service.names import free_name, owner_of, rows_of
+from aimem.service.names import EVERYTHING, free_name, owner_of, rows_of
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.service.standards import standing_for
 from aimem.service.writing import write_as
-from aimem.store import LINK, LIVE, MEMORY, Transaction, link_key_text, memories, visible_to
+from aimem.store import LINK, LIVE, MEMORY, Transaction, link_key_text, memories
 from aimem.wire import DeletedMemory, Promoted, UpdatedMemory, UpdateMemory, memory_fields
 
 BEFORE_ALL_EXPIRY: Final = Instant(-(2**62))
@@ -133,7 +133,7 @@ def _update(
         fields["updated_at"] = max(transaction.now, memory.updated_at)
         entries = entries_of_update(transaction, node, who, memory, fields)
         dot = transaction.emit("update", entries)
-        return _updated(transaction, who, memory, str(dot))
+        return _updated(transaction, memory, str(dot))
 
     return answer_once(transaction, node, who, once, UpdatedMemory, run)
 
@@ -160,9 +160,9 @@ def entries_of_update(
     return [*freed, *entries, *(transaction.change(MEMORY, shadow, together) for shadow in shadows)]
 
 
-def _updated(transaction: Transaction, who: Principal, memory: Memory, version: str) -> UpdatedMemory:
-    """The memory as stored, also if it was made to expire in the past: then this answer is the last that shows it."""
-    stored = memories.find(transaction.conn, memory.id, BEFORE_ALL_EXPIRY, visible_to(who))
+def _updated(transaction: Transaction, memory: Memory, version: str) -> UpdatedMemory:
+    """The memory as stored, also if it expired with that or went out of sight: the last answer to show it."""
+    stored = memories.find(transaction.conn, memory.id, BEFORE_ALL_EXPIRY, EVERYTHING)
     return UpdatedMemory(**memory_fields(stored or memory), version=version)
 
 

@@ -11,6 +11,7 @@ import trio
 from aimem.errors import InvalidRequest
 from aimem.model import Event, EventName, Ground, Principal, event_for, rules
 from aimem.service.happenings import READERS_MAX
+from aimem.service.keyring import is_still_admitted
 from aimem.service.node import Node
 from aimem.store import KINDS, LINK, MEMORY, Transaction, events
 from aimem.wire import EventOut, EventsQuery, ResetOut, event_id, event_out
@@ -61,6 +62,8 @@ class Follower:
     async def take(self) -> tuple[Told, ...] | None:
         """What the reader is to be told next; nothing, if nothing happened for 15 s. None: the stream ends here.
 
+        It ends at shutdown, and as soon as its key does, or keys are asked for and it came without one.
+
         Raises: Unavailable.
         """
         self._given_at = None
@@ -76,7 +79,7 @@ class Follower:
                 return (reset,)
         no = self._no or 0
         with trio.move_on_after(HEARTBEAT_S):
-            while self._may_go_on():
+            while self._may_go_on() and await is_still_admitted(self._node, self._who):
                 page = happenings.after(no, PAGE)
                 if page is None:
                     page = await self._node.store.read(events.after, no, PAGE)
@@ -90,7 +93,7 @@ class Follower:
                     await trio.lowlevel.checkpoint()
                 else:
                     await happenings.wait_beyond(no)
-        return () if self._may_go_on() else None
+        return () if self._may_go_on() and await is_still_admitted(self._node, self._who) else None
 
     def _may_go_on(self) -> bool:
         happenings = self._node.happenings

@@ -14,6 +14,7 @@ from msgspec import Struct
 from aimem.errors import Code, Denied
 from aimem.governance import Act, Allow, Ask, Deny, Ruling, acts_of, chain, decide
 from aimem.model import CURATOR, AgentId, Dot, Entry, Instant, ObjectState, Principal, Role, Verb
+from aimem.service.allowance import Allowance
 from aimem.service.node import Once
 from aimem.store import (
     AGENT,
@@ -60,6 +61,7 @@ class Gate:
         self.portion = Portion()
         self.rows: list[audit.AuditRow] = []
         self.once: Once | None = None
+        self.allowance: Allowance | None = None
         self._label = "write"
         self._where: tuple[str | None, str | None] = (None, None)
         self._is_open = False
@@ -74,16 +76,19 @@ class Gate:
         return self._has_policy
 
     def judge(self, transaction: Transaction, label: str, entries: Sequence[Entry]) -> None:
-        """Let an op pass, or note that it has to wait. Raises: Denied, and then nothing of the op is written."""
+        """Let an op pass, or note that it has to wait. Raises: Denied, QuotaExceeded; then nothing of it is written."""
         if self._is_open:
             return
         self._label = label
         self._where = _place(transaction, entries)      # now: of what a delete buries nothing is left to tell it by
         for entry in entries:
             self._judge_administration(transaction, entry)
-        if self.is_governed(transaction) or self.who.role is Role.AGENT:
-            for act in self._acts(transaction, label, entries):
-                self._judge(transaction, act)
+        is_judged = self.is_governed(transaction) or self.who.role is Role.AGENT
+        for act in self._acts(transaction, label, entries) if is_judged else ():
+            self._judge(transaction, act)
+        if self.allowance is not None:
+            self.allowance.judge(transaction, entries)
+        if is_judged:
             self.portion.ops.append(Captured(label, tuple(entries)))
 
     def write_own(self, transaction: Transaction, label: str, entries: Sequence[Entry]) -> Dot:
@@ -130,6 +135,11 @@ class Gate:
             now, self._label, DENIED, None if namespace is None else str(namespace),
             None if target is None else str(target), None, 1, str(rule),
         ))
+
+    def refuse_amounts(self, now: Instant) -> None:
+        """Keep for the audit how often the caller wanted to keep more than it may."""
+        for limit, count in (self.allowance.refused if self.allowance else {}).items():
+            self.rows.append(self._row(now, self._label, DENIED, None, None, None, count, limit.rule))
 
     def tell(
         self, now: Instant, action: str, decision: str, namespace: str, target: str, rule: str, *,

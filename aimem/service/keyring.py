@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from aimem.governance import Keyring
-from aimem.model import DAY_S, AgentKey, Instant, after
+from aimem.model import DAY_S, AgentKey, Credential, Instant, Principal, Role, after
 from aimem.ports import Connection
 from aimem.store import KEY, agentkeys
 
@@ -55,6 +55,17 @@ async def access_mode(node: Node) -> AccessMode:
     if (await keyring(node)).is_closed:
         return AccessMode.AGENT_KEYS
     return AccessMode.OPEN if node.policy.open_access else AccessMode.API_KEY
+
+
+async def is_still_admitted(node: Node, who: Principal) -> bool:
+    """Whether a caller who got in a while ago would get in again now.
+
+    Its key has not ended; and where it came without one, none is asked for yet. Raises: Unavailable, Corrupt.
+    """
+    ring = await keyring(node)
+    if who.key_id is not None:
+        return ring.is_valid(who.key_id, node.clock.now())
+    return who.role is not Role.OPEN or who.credential is Credential.SOCKET or not ring.is_closed
 
 
 def _read(conn: Connection, now: Instant) -> Keyring:

@@ -16,6 +16,7 @@ from aimem.ports import Chance, Clock, Threads
 from aimem.search import Recaller
 from aimem.service.happenings import Happenings
 from aimem.service.keyring import HeldKeyring
+from aimem.service.limits import Limiter
 from aimem.service.post import Post
 from aimem.service.refusals import Refusals
 from aimem.store import Store
@@ -37,6 +38,7 @@ class Policy(Struct, frozen=True, kw_only=True):
       events_count: so many events are kept for those who follow them; and none for more than `events_days`.
       webhooks_private: whether webhooks may lead to private addresses.
       pending_expiry_s: how long an action waits for its approval.
+      audit_keep_days: rows of the audit that are older go; None keeps them.
       curator_interval_s: between cycles of the curator in this process; None if it runs none.
     """
 
@@ -50,6 +52,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     autonomous_hooks: bool = False
     curator_interval_s: float | None = None
     pending_expiry_s: float = 7 * DAY_S
+    audit_keep_days: int | None = 365
     events_count: int = 100_000
     events_days: int = 7
     webhooks_private: bool = False
@@ -111,6 +114,7 @@ class Node:
       happenings: the latest events, for those who follow them.
       post: what waits to be sent to subscribers.
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
+      limiter: what each caller has left of what it may ask for.
       refusals: rows for the audit that no write of their own carries.
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
       warnings: sentences for health and capabilities (why recall is by keyword, what is open).
@@ -133,6 +137,7 @@ class Node:
     hooks: tuple[trio.MemorySendChannel[Hook], trio.MemoryReceiveChannel[Hook]] = field(
         default_factory=lambda: trio.open_memory_channel[Hook](HOOKS_QUEUED)
     )
+    limiter: Limiter = field(default_factory=Limiter)
     refusals: Refusals = field(default_factory=Refusals)
     figures: list[Callable[[], tuple[Sample, ...]]] = field(default_factory=list)
     happenings: Happenings = field(default_factory=Happenings)

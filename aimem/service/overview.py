@@ -116,12 +116,21 @@ async def status(node: Node, who: Principal) -> NodeStatus:
         _gauge("ai_memory_subscriptions_active", "Subscriptions.", subscribed),
         _gauge("ai_memory_webhook_waiting", "Deliveries that wait to be sent.", waiting),
         _gauge("ai_memory_webhook_dead", "Deliveries that were given up.", dead),
+        _gauge("ai_memory_write_wait_seconds", "How long a write would wait, as estimated.", node.store.write_wait_s),
+        _gauge("ai_memory_limited_agents", "Agents whose rates are known now.", node.limiter.agents_count),
         _gauge("ai_memory_event_readers", "Readers that follow the events.", node.happenings.reader_count),
         _gauge(
             "ai_memory_semantic", "1 if recall uses vectors, 0 if it is by keyword.", node.recaller.mode != "keyword"
         ),
     ]
     more = [sample for source in node.figures for sample in source()]
+    samples += [
+        Sample(
+            name="ai_memory_limited", help="Requests refused by a limit.", kind="counter", value=float(count),
+            labels=(("limit", limit.value),),
+        )
+        for limit, count in node.limiter.refused.items()
+    ]
     return NodeStatus(samples=(*samples, *_counters(node), *language_samples(node), *more))
 
 

@@ -27,7 +27,9 @@ from aimem.model import (
     format_instant,
     new_memory_id,
 )
+from aimem.service.allowance import Allowance
 from aimem.service.gate import Captured, Gate, Portion
+from aimem.service.limits import charge_writes
 from aimem.service.node import Node, Once
 from aimem.service.waiting import ACTIONS, Waiting, note_waiting
 from aimem.store import PENDING, Transaction, Wrote, approvals, audit
@@ -51,11 +53,12 @@ class AskedAgain(Struct, frozen=True):
 
 
 class _Refused(Struct, frozen=True):
-    error: Denied
+    error: Denied | QuotaExceeded
 
 
 class _Done(Struct, frozen=True):
     value: object
+    op_count: int
 
 
 async def write_as(
@@ -64,15 +67,16 @@ async def write_as(
     """Run `fn(transaction, …)` on behalf of a caller, every op of it judged, and wait for its commit.
 
     Returns: as `Store.write`.
-    Raises: what `fn` raises; Denied (which leaves a row in the audit); ApprovalRequired once the pending action that
-      stands for it is stored; Unavailable; Corrupt.
+    Raises: what `fn` raises; Denied and QuotaExceeded, which leave a row in the audit; ApprovalRequired once the
+      pending action that stands for it is stored; Unavailable; Corrupt.
     """
     try:
         wrote = await node.store.write(_governed, node, who, lambda transaction: fn(transaction, *args, **kwargs))
     finally:
         node.refusals.fold_nowait()
     match wrote.value:
-        case _Done(value):
+        case _Done(value, op_count):
+            charge_writes(node, who, op_count)
             return Wrote(value, wrote.version)
         case _Refused(error):
             raise error
@@ -85,6 +89,7 @@ def _governed(
     transaction: Transaction, node: Node, who: Principal, run: Callable[[Transaction], object]
 ) -> _Done | _Refused | Waiting:
     gate = Gate(who)
+    gate.allowance = Allowance(node.limiter, who) if node.limiter.has_amounts(who) else None
     transaction.gate = gate
     part = transaction.begin_part()
     outcome: _Done | _Refused | Waiting
@@ -95,6 +100,10 @@ def _governed(
         gate.forget_done()
         gate.refuse(transaction.now, error)
         outcome = _Refused(error)
+    except QuotaExceeded as error:
+        transaction.undo_part(part)
+        gate.forget_done()
+        outcome = _Refused(error)
     else:
         if gate.portion.asks:
             transaction.undo_part(part)
@@ -103,7 +112,8 @@ def _governed(
             note_waiting(transaction, who, gate.once, outcome)
         else:
             transaction.end_part()
-            outcome = _Done(value)
+            outcome = _Done(value, len(transaction.dots))
+    gate.refuse_amounts(transaction.now)
     audit.append(transaction.conn, node.refusals.leave(gate.rows))
     return outcome
 

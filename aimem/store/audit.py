@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final, cast
+from typing import Any, Final, cast  # Any: columns of a row, which its table types
 
 import msgspec
 from msgspec import Struct
 
 from aimem.model import Instant
-from aimem.ports import Connection, Row
+from aimem.ports import Connection, Row, SqlValue
 
 GENESIS: Final = bytes(32)
 """What the first row's hash is bound to."""
@@ -30,6 +30,20 @@ _LAST = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"
 _LAST_CHECKPOINT = "SELECT seq, hash FROM audit_checkpoints ORDER BY seq DESC LIMIT 1"
 # Not the last row's: where the last rows were taken away, the gap must stay to be seen.
 _COUNTED = "SELECT seq FROM sqlite_sequence WHERE name = 'audit'"
+_ENTRY: Final = f"seq, hash, {_COLUMNS}"
+_PAGE = f"SELECT {_ENTRY} FROM audit WHERE {{where}} ORDER BY seq DESC LIMIT :limit"
+_AFTER = f"SELECT {_ENTRY} FROM audit WHERE seq > ? ORDER BY seq LIMIT ?"
+_HASH_AT = "SELECT hash FROM audit WHERE seq = ?"
+_CONDITIONS: Final = {
+    "agent_id": "agent_id = :agent_id",
+    "action": "action = :action",
+    "decision": "decision = :decision",
+    # Below it: from "path/" up to but not including "path0", the character after the slash.
+    "namespace": "(namespace = :namespace OR (namespace >= :namespace || '/' AND namespace < :namespace || '0'))",
+    "since": "at >= :since",
+    "until": "at <= :until",
+    "before": "seq < :before",
+}
 _INSERT = f"INSERT INTO audit (seq, {_COLUMNS}, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
@@ -90,8 +104,58 @@ def head(conn: Connection) -> Mark:
     """The end of the chain: the number of the last row that was ever added, and the hash that the next is bound to."""
     found = conn.execute(_LAST).fetchone() or conn.execute(_LAST_CHECKPOINT).fetchone()
     last = Mark(0, GENESIS) if found is None else mark_of(found)
-    counted = conn.execute(_COUNTED).fetchone()
-    return last if counted is None else Mark(max(last.seq, cast("int", counted[0])), last.hash)
+    return Mark(max(last.seq, counted(conn)), last.hash)
+
+
+class AuditFilters(Struct, frozen=True, kw_only=True):
+    """What a reader narrows the audit to; None means no condition.
+
+    Attributes:
+      namespace: this one, and what lies below it.
+      since, until: bounds of `at`, inclusive.
+      before: only rows with a smaller number.
+    """
+
+    agent_id: str | None = None
+    action: str | None = None
+    decision: str | None = None
+    namespace: str | None = None
+    since: Instant | None = None
+    until: Instant | None = None
+    before: int | None = None
+
+
+class Entry(Struct, frozen=True, kw_only=True):
+    """A row where it stands in the chain."""
+
+    mark: Mark
+    row: AuditRow
+
+
+def page(conn: Connection, filters: AuditFilters, limit: int) -> tuple[Entry, ...]:
+    """Rows that fit, the latest first."""
+    asked = [name for name in _CONDITIONS if getattr(filters, name) is not None]
+    where = " AND ".join(("1", *(_CONDITIONS[name] for name in asked)))
+    values: dict[str, SqlValue] = {name: getattr(filters, name) for name in asked}
+    found = conn.execute(_PAGE.format(where=where), {**values, "limit": limit})
+    return tuple(entry_of(row) for row in found)
+
+
+def after(conn: Connection, seq: int, limit: int) -> tuple[Entry, ...]:
+    """The rows behind a number, the first first."""
+    return tuple(entry_of(row) for row in conn.execute(_AFTER, (seq, limit)))
+
+
+def hash_at(conn: Connection, seq: int) -> bytes | None:
+    """The hash of a row; None if it is not there."""
+    row = conn.execute(_HASH_AT, (seq,)).fetchone()
+    return None if row is None else cast("bytes", row[0])
+
+
+def counted(conn: Connection) -> int:
+    """The number of the last row that was ever added."""
+    row = conn.execute(_COUNTED).fetchone()
+    return 0 if row is None else cast("int", row[0])
 
 
 def row_hash(previous: bytes, seq: int, row: AuditRow) -> bytes:
@@ -110,3 +174,16 @@ def columns(row: AuditRow) -> tuple[str | int | None, ...]:
 def mark_of(row: Row) -> Mark:
     """A mark from (seq, hash)."""
     return Mark(cast("int", row[0]), cast("bytes", row[1]))
+
+
+def entry_of(row: Row) -> Entry:
+    """An entry from seq, hash and the columns of a row."""
+    at, agent_id, credential, action, decision, *some, count, detail = cast("tuple[Any, ...]", row[2:])
+    namespace, target, rule, version = some
+    return Entry(
+        mark=mark_of(row),
+        row=AuditRow(
+            at=Instant(at), agent_id=agent_id, credential=credential, action=action, decision=decision,
+            namespace=namespace, target=target, rule=rule, version=version, count=count, detail=detail,
+        ),
+    )

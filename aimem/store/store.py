@@ -172,6 +172,16 @@ class Store:
         """Writes that wait."""
         return self._writer.queued_count
 
+    @property
+    def waiting_count(self) -> int:
+        """Writes whose callers wait, those at the door of a full queue too."""
+        return self._writer.waiting_count
+
+    @property
+    def write_wait_s(self) -> float:
+        """Seconds that one more write would wait for the writer, as an estimate."""
+        return self._writer.wait_s
+
     def file_bytes(self) -> int:
         """Size of the database with its write-ahead log."""
         db = self.settings.db

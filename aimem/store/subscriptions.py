@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from aimem.model import AgentId, Credential, Instant, Namespace, Principal, Role, Subscription
 from aimem.ports import Connection, Row
+from aimem.store import agentkeys
 
 _COLUMNS: Final = (
     "subscription_id, url, events, signing_key, namespace, namespace_filter, agent_filter, author, by_operator, "
@@ -22,11 +23,13 @@ _WANTED: Final = "(:maker IS NULL OR author = :maker)"
 _PAGE: Final = f"{_ALL} AND {_WANTED} ORDER BY created_at, subscription_id LIMIT :limit OFFSET :offset"
 _OF_NAMESPACE: Final = f"{_ALL} AND author = :maker AND namespace = :namespace ORDER BY created_at, subscription_id"
 _COUNT: Final = f"SELECT count(*), count(*) FILTER (WHERE {_WANTED}) FROM subscriptions WHERE {_THERE}"
+_BY_EVENT: Final = (
+    f"SELECT e.value, count(*) FROM subscriptions, json_each(events) AS e WHERE {_THERE} GROUP BY e.value ORDER BY 1"
+)
 _FARE: Final = (
     "SELECT subscription_id, dispatch_count, failure_count, dropped_count, last_dispatched_at, last_error "
     "FROM webhook_state WHERE subscription_id IN (SELECT value FROM json_each(:ids))"
 )
-_ANY_KEY: Final = "SELECT 1 FROM agent_keys WHERE born IS NOT NULL LIMIT 1"
 _KEYS: Final = (
     "SELECT agent_id, role, home, expires_at, revoked_at FROM agent_keys WHERE born IS NOT NULL AND agent_id IN "
     "(SELECT value FROM json_each(:makers))"
@@ -89,6 +92,11 @@ def count(conn: Connection, maker: AgentId | None) -> tuple[int, int]:
     return (0, 0) if row is None else (cast("int", row[0]), cast("int", row[1]))
 
 
+def count_by_event(conn: Connection) -> dict[str, int]:
+    """How many subscriptions ask for each event, by its name as it was given."""
+    return {str(row[0]): cast("int", row[1]) for row in conn.execute(_BY_EVENT)}
+
+
 def fares(conn: Connection, ids: Sequence[str]) -> dict[str, Fare]:
     """How subscriptions fare; none for those of which nothing is known."""
     rows = conn.execute(_FARE, {"ids": msgspec.json.encode(ids).decode()})
@@ -116,7 +124,7 @@ def subscriber(conn: Connection, subscription_id: str) -> Subscriber | None:
 def _with_rights(conn: Connection, found: Sequence[Subscription]) -> list[Subscriber]:
     if not found:
         return []
-    if conn.execute(_ANY_KEY).fetchone() is None:
+    if not agentkeys.exist(conn):
         return [Subscriber(subscription=one, rights=(_open(one),)) for one in found]
     keys: dict[str, list[Row]] = {}
     makers = sorted({one.created_by for one in found})

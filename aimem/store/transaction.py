@@ -106,6 +106,11 @@ class Transaction:
         self._merge = merge
         self._signer = signer
 
+    @property
+    def signer(self) -> Signer:
+        """The key of the stream that this node writes."""
+        return self._signer
+
     def load(self, kind: Kind, key: str) -> ObjectState:
         """The object as known now; `ObjectState()` if nothing is."""
         return load_object(self.conn, kind, key)

@@ -21,6 +21,7 @@ from aimem.model import Dot
 from aimem.ports import Clock, Connection, DatabaseError, DatabaseFault, Signer, Threads
 from aimem.store import oplog
 from aimem.store.fold import Merge
+from aimem.store.pace import Pace
 from aimem.store.textindex import write_index
 from aimem.store.transaction import Tip, Transaction
 from aimem.store.view import Reindex, join_reindex
@@ -83,6 +84,7 @@ class _Group(Struct):
     reindex: dict[int, Reindex]
     kinds: set[str]
     has_events: bool = False
+    jobs_s: float = 0.0
     fatal: AimemError | None = None
 
 
@@ -105,17 +107,33 @@ class Writer:
         publish_events: Callable[[], None],
     ) -> None:
         self.counts = WriterCounts()
+        self.pace = Pace()
         self.limiter = trio.CapacityLimiter(1)
         self._clock, self._threads, self._merge = clock, threads, merge
         self._group_count = group_count
         self._translate, self._publish, self._publish_events = translate, publish, publish_events
         self._queue_in, self._queue_out = trio.open_memory_channel[_Job](queue_count)
         self._waiting: dict[_Job, None] = {}
+        self._busy_since: float | None = None
 
     @property
     def queued_count(self) -> int:
         """Jobs that wait for their group."""
         return self._queue_in.statistics().current_buffer_used
+
+    @property
+    def waiting_count(self) -> int:
+        """Jobs that are not done, those at the queue's door too."""
+        return len(self._waiting)
+
+    @property
+    def wait_s(self) -> float:
+        """Seconds that one more job would wait, as things go: for what waits, by the recent pace."""
+        expected_s = self.pace.wait_s(self.waiting_count, self._group_count)
+        if self._busy_since is None:
+            return expected_s
+        # A group that hangs says more than those before it did: of what has lasted, expect as much again.
+        return max(expected_s, trio.current_time() - self._busy_since)
 
     async def write(self, run: Callable[[Transaction], Any]) -> Written:
         """Queue a job and wait for its commit.
@@ -173,10 +191,14 @@ class Writer:
             return tip
         stopped: list[outcome.Outcome[Written]] = [outcome.Error(_stopped()) for _ in jobs]
         done = _Group(results=stopped, tip=tip, changed=set(), reindex={}, kinds=set())
+        clock = trio.lowlevel.current_clock()   # asked in the writer's thread too, where Trio itself cannot be
+        began = self._busy_since = clock.current_time()
         try:
-            run = partial(self._commit, conn, signer, tip, [job.run for job in jobs])
+            run = partial(self._commit, conn, signer, tip, [job.run for job in jobs], clock)
             done = await self._threads.run(run, limiter=self.limiter)
+            self.pace.note(len(jobs), done.jobs_s, clock.current_time() - began)
         finally:
+            self._busy_since = None
             for job, result in zip(jobs, done.results, strict=True):
                 job.finish(result)
         # No checkpoint since the callers were told: they run after whoever follows has heard of it.
@@ -188,15 +210,18 @@ class Writer:
         return done.tip
 
     def _commit(
-        self, conn: Connection, signer: Signer, tip: Tip, runs: Sequence[Callable[[Transaction], Any]]
+        self, conn: Connection, signer: Signer, tip: Tip, runs: Sequence[Callable[[Transaction], Any]],
+        clock: trio.abc.Clock,
     ) -> _Group:
         """One transaction, in the writer's thread."""
         group = _Group(results=[], tip=tip, changed=set(), reindex={}, kinds=set())
         is_committing = False
         try:
             conn.execute(_BEGIN)
+            began = clock.current_time()
             for run in runs:
                 self._run_job(conn, signer, group, run)
+            group.jobs_s = clock.current_time() - began
             write_index(conn, group.reindex)
             if group.tip != tip:
                 oplog.set_head(conn, group.tip.head)

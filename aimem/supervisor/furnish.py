@@ -20,6 +20,7 @@ from aimem.ports import Embedder
 from aimem.replication import merge_entry
 from aimem.search import Recaller
 from aimem.service import (
+    Limiter,
     Node,
     Policy,
     Sample,
@@ -76,15 +77,9 @@ async def _furnish(
     recaller = Recaller(threads=ports.threads, embedder=None, reason=reason, folder=vectors)
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
-        policy=_policy(config, extent), language=_language(config, ports),
+        policy=_policy(config, extent), language=_language(config, ports), limiter=Limiter(config.limits),
     )
-    children = [
-        Child(name="refusals", run=partial(run_refusals, node), on_failure=OnFailure.RESTART),
-        Child(name="approvals", run=partial(run_approvals, node), on_failure=OnFailure.RESTART),
-        Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
-        Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
-        Child(name="events", run=partial(run_events, node, control.stop), on_failure=OnFailure.RESTART),
-    ]
+    children = _always(node, control)
     if not reason:
         run = partial(_run_indexer, node, _makers(config, ports), ports.say)
         children.append(Child(name="indexer", run=run, on_failure=OnFailure.RESTART))
@@ -110,6 +105,17 @@ async def _furnish(
         node.figures.append(partial(_figures, server, control))
 
     return Inside(app=app, children=tuple(children), about=about, watch=watch)
+
+
+def _always(node: Node, control: Control) -> list[Child]:
+    """The tasks that every node has."""
+    return [
+        Child(name="refusals", run=partial(run_refusals, node), on_failure=OnFailure.RESTART),
+        Child(name="approvals", run=partial(run_approvals, node), on_failure=OnFailure.RESTART),
+        Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
+        Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
+        Child(name="events", run=partial(run_events, node, control.stop), on_failure=OnFailure.RESTART),
+    ]
 
 
 def _figures(server: HttpServer, control: Control) -> tuple[Sample, ...]:
@@ -173,13 +179,14 @@ def _sender(config: Config, ports: Ports) -> Sender:
 def _policy(config: Config, extent: Extent) -> Policy:
     return Policy(
         lifetimes=config.lifetimes, archive_on_gc=config.curator.archive_on_gc,
-        archive_max_days=config.curator.archive_max_days,
+        archive_max_days=config.curator.archive_max_days, audit_keep_days=config.audit.keep_days,
         scoring=config.search.scoring,
         events_count=config.events.keep_count, events_days=config.events.keep_days,
         webhooks_private=config.events.private_webhooks,
         open_access=config.api.api_key is None, body_max_bytes=config.api.body_max_bytes, tier=config.search.tier.value,
         autonomous_hooks=extent.curates and config.language is not None and config.language.hooks,
         curator_interval_s=config.curator.cycle_interval_s if extent.curates else None,
+        pending_expiry_s=config.governance.pending_expiry_s,
     )
 
 

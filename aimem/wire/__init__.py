@@ -33,6 +33,17 @@ from aimem.wire.approvals import (
     Rejected,
     VoteOut,
 )
+from aimem.wire.audit import (
+    AuditCheckpoint,
+    AuditDamage,
+    AuditPage,
+    AuditPruned,
+    AuditPruneQuery,
+    AuditQuery,
+    AuditRowOut,
+    AuditVerified,
+    AuditVerifyQuery,
+)
 from aimem.wire.bench import BenchRate, BenchRecord, BenchRegression, BenchReport, BenchRequest, BenchResult, BenchSize
 from aimem.wire.bulk import BulkAnswer, BulkMemories, BulkRequest, BulkResult
 from aimem.wire.codec import decode_body, encode, to_builtins
@@ -221,6 +232,15 @@ __all__ = [
     "ArchivedPage",
     "ArmScore",
     "AskedAgainOut",
+    "AuditCheckpoint",
+    "AuditDamage",
+    "AuditPage",
+    "AuditPruneQuery",
+    "AuditPruned",
+    "AuditQuery",
+    "AuditRowOut",
+    "AuditVerified",
+    "AuditVerifyQuery",
     "AutoConsolidateRequest",
     "AutoConsolidated",
     "AutoTagged",

@@ -318,7 +318,7 @@ class Capabilities(Struct, kw_only=True):
     approval: dict[str, object]
     transcripts: dict[str, object]
     compatible_with: str
-    limits: dict[str, int]
+    limits: dict[str, int | float]
     warnings: tuple[str, ...] = ()
 
 

@@ -13,6 +13,7 @@ from aimem.api import Route, Transport, make_app
 from aimem.config import ApiConfig
 from aimem.governance import Keyring
 from aimem.ports.chance import SeededChance
+from aimem.service import Limiter
 from aimem.service.keyring import HeldKeyring
 from aimem.service.refusals import Refusals
 from tests.nodes import FakeClock
@@ -20,8 +21,10 @@ from tests.nodes import FakeClock
 Dial = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
-class UnchangedStore:
-    """A store in which nothing happens."""
+class IdleStore:
+    """A store that nobody writes to."""
+
+    write_wait_s, waiting_count = 0.0, 0
 
     def revision(self, kind: object) -> int:
         del kind
@@ -35,7 +38,7 @@ class TinyNode:
         self.chance, self.clock = SeededChance(random.Random(7)), FakeClock()
         self.held_keyring, self.refusals = HeldKeyring(), Refusals()
         self.held_keyring.ring, self.held_keyring.revision = ring or Keyring(), 0
-        self.store = UnchangedStore()
+        self.limiter, self.store = Limiter(), IdleStore()
 
 
 def arriving_by(app: object, transport: Transport | None, **scope_fields: object) -> Callable[..., object]:

@@ -324,7 +324,17 @@ async def test_every_family_becomes_its_status_and_envelope(dial: Dial, family: 
     else:
         body = refused(answer, STATUS[family.family], str(family.family), "thing")
         assert body == {"error": "what happened", "code": str(family.family), "field": "thing", "count": 3}
-    assert ("retry-after" in answer.headers) == (answer.status_code in (429, 503))
+    assert ("retry-after" in answer.headers) == (answer.status_code == 503)
+
+
+async def test_a_wait_that_is_known_is_told_as_it_is(dial: Dial) -> None:
+    async def fail() -> None:
+        raise QuotaExceeded("too fast", code=Code.RATE_LIMITED, retry_after_s=17)
+
+    async with dial(doing(fail)) as http:
+        answer = await http.post("/do")
+    assert refused(answer, 429, "rate_limited")["retry_after_s"] == 17
+    assert answer.headers["retry-after"] == "17"
 
 
 async def test_details_cannot_replace_the_envelope(dial: Dial) -> None:

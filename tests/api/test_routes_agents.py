@@ -155,7 +155,8 @@ async def test_bulk_above_its_count_is_refused_whole(alice: httpx.AsyncClient) -
 
 async def test_a_namespace_has_no_standard_yet_and_says_so(alice: httpx.AsyncClient) -> None:
     await alice.post("/memories", json={"content": "x", "namespace": "a/b"})
-    assert (await alice.get("/namespaces?namespace=a/b")).json() == {"namespace": "a/b", "standard_id": None}
+    answer = (await alice.get("/namespaces?namespace=a/b")).json()
+    assert answer == {"namespace": "a/b", "standard_id": None, "governance": None, "effective": None, "from": None}
     assert (await alice.get("/namespaces?namespace=a/b&inherit=true")).json() == {
         "namespace": "a/b", "chain": ["*", "a", "a/b"], "standards": [], "count": 0,
     }

@@ -70,6 +70,11 @@ def sound(route: Route) -> Asked:
     )
 
 
+def sound_value(kind: type[Struct]) -> Any:
+    """The JSON of a value of this type with nothing wrong in it: its required fields."""
+    return _made(_shape_of(kind), "")
+
+
 def with_body(route: Route, body: bytes) -> Asked:
     """The same with another body."""
     return msgspec.structs.replace(sound(route), body=body, headers=(*JSON, *AGENT))

@@ -18,7 +18,10 @@ NOT_IN_A_HEADER = frozenset("\r\n\0")
 
 WHILE_WRITING, WHILE_READING = 40, 1_000
 
-UNSOUND = {"roll_back": "nothing was curated", "ask_again": "nothing has expired"}
+UNSOUND = {
+    "roll_back": "nothing was curated", "rotate_key": "nobody has a key", "revoke_key": "nobody has a key",
+    "revoke_keys": "nobody has a key", "ask_again": "nothing has expired",
+}
 ITEMS_ALONE = {"remember_many"}
 """Routes that refuse single items within an answer of success."""
 

@@ -47,6 +47,9 @@ SEEDS: Final[Mapping[str, object]] = {
     "trust_source": True,
 }
 
+SOCKET_PATHS: Final = b"/api/v1/agents/keys"
+"""What is asked over the socket, for the first key is made there alone; all else comes by the loopback address."""
+
 REFUSALS_OF_OURS: Final = frozenset({Code.NEEDS_LLM, Code.LLM_ANSWER_UNUSABLE, Code.EMBEDDER_UNAVAILABLE})
 """Refusals of 5xx that a node owes to its callers where it has no model, or one that talks nonsense."""
 
@@ -208,11 +211,12 @@ def _scope(asked: Asked) -> dict[str, Any]:
     headers = [(b"host", b"localhost:9077"), *asked.headers]
     if asked.body:
         headers.append((b"content-length", str(len(asked.body)).encode()))
+    transport = Transport.UNIX if asked.path.startswith(SOCKET_PATHS) else Transport.TCP_LOOPBACK
     return {
         "type": "http", "asgi": {"spec_version": "2.1", "version": "3.0"}, "http_version": "1.1",
         "method": asked.method, "scheme": "http", "path": asked.path.decode("latin-1"), "raw_path": asked.path,
         "query_string": asked.query, "root_path": "", "headers": headers, "client": None, "server": None, "state": {},
-        "extensions": {"aimem.transport": str(Transport.TCP_LOOPBACK)},
+        "extensions": {"aimem.transport": str(transport)},
     }
 
 

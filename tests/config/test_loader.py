@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aimem.config import SETTINGS, ApiConfig, Config, FeatureTier, Kind, LogFormat, load_config
+from aimem.config import SETTINGS, ApiConfig, Config, FeatureTier, Kind, LimitsConfig, LogFormat, load_config
 from aimem.errors import Code, InvalidRequest
 from aimem.model import Lifetimes, key_text
 
@@ -262,3 +262,30 @@ def test_cycles_of_the_curator_come_only_if_they_are_asked_for(
     place.write(text)
     curator = place.load().curator
     assert (curator.cycle_interval_s, curator.max_ops) == (interval_s, max_ops)
+
+
+@pytest.mark.parametrize(("text", "expiry_s"), [
+    ("", 604_800), ("[governance]\npending_expiry_days = 1\n", 86_400),
+    ("[governance]\npending_expiry_days = 0.5\n", 43_200),
+])
+def test_an_action_waits_for_its_approval_as_long_as_is_configured(place: Place, text: str, expiry_s: float) -> None:
+    place.write(text)
+    assert place.load().governance.pending_expiry_s == expiry_s
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "366", '"a week"', "true", "nan", "inf"])
+def test_an_action_waits_some_time_and_not_for_ever(place: Place, text: str) -> None:
+    place.write(f"[governance]\npending_expiry_days = {text}\n")
+    with pytest.raises(InvalidRequest, match="pending_expiry_days"):
+        place.load()
+
+
+def test_agents_are_limited_only_where_that_is_asked_for(place: Place) -> None:
+    place.write("[limits]\nrequests_per_sec = 0\nmemories = 0\n")
+    assert place.load().limits == LimitsConfig()
+    place.write("[limits]\nrequests_per_sec = 50\nwrites_per_min = 600\nmemories = 9\nspare_operators = true\n")
+    limits = place.load().limits
+    assert (limits.requests_per_s, limits.requests_at_once) == (50, 100)
+    assert (limits.writes_per_s, limits.writes_at_once) == (10, 100)
+    assert (limits.memories, limits.content_bytes, limits.spares_operators) == (9, None, True)
+    assert place.load({"limits.memories": 5}).limits.memories == 5

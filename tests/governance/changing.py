@@ -6,6 +6,7 @@ A route that no policy judges stands in `UNJUDGED` with the reason. A route in n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
 from msgspec import Struct
@@ -111,6 +112,14 @@ def _forgotten(place: Place) -> Request:
     return Request(body={"undo": f"{FORGET}-{place.label}"})
 
 
+def _policy_by(route: str, place: Place) -> Request:
+    by_path, named = {"namespace": place.namespace}, {"namespace": place.namespace}
+    if route.startswith("clear"):
+        return Request(path=by_path) if route.endswith("_at") else Request(query=named)
+    policy = {"governance": {"write": "any"}, "content": "How we work here.", "force": True}
+    return Request(path=by_path, body=policy) if route.endswith("_at") else Request(body={**policy, **named})
+
+
 def _cases() -> Iterator[Case]:
     write, delete, promote = Verb.WRITE, Verb.DELETE, Verb.PROMOTE
 
@@ -142,6 +151,8 @@ def _cases() -> Iterator[Case]:
         yield case("auto_consolidate", verb, lambda place: Request(body={"namespace": place.namespace, "min_count": 2}))
     yield case("archive", delete, lambda place: Request(body={"ids": _pair(place, "one")}))
     yield case("restore", write, _by_id("away"), target="away")
+    for route in ("set_standard", "set_standard_at", "clear_standard", "clear_standard_at"):
+        yield case(route, Verb.POLICY, partial(_policy_by, route))
     yield case("purge_archive", delete, lambda place: Request(query={"older_than_days": 1}), target="away",
                is_for_operators=True)
 
@@ -159,6 +170,8 @@ UNJUDGED: Final[Mapping[str, str]] = {
     "mark_read": "an inbox is its recipient's own",
     "delete_message": "as mark_read",
     **dict.fromkeys(("add_key", "rotate_key", "revoke_key", "revoke_keys"), "keys are made and ended by operators"),
+    "subscribe": "policies have no level for subscriptions: they show what their maker may see, and are its own",
+    **dict.fromkeys(("unsubscribe", "unsubscribe_one", "redeliver"), "a subscription is its maker's own"),
     "prune_audit": "the audit is an operator's; what goes from it leaves a checkpoint",
 }
 """Route -> why no policy judges what it does, or where else that is tested."""

@@ -59,6 +59,11 @@ class Secret(Struct, frozen=True):
         return f"The launch of {self.word} is on Friday."
 
     @property
+    def ruled(self) -> str:
+        """The namespace whose standard it is."""
+        return f"ruled/{self.word}"
+
+    @property
     def alias(self) -> str:
         """Another name of it, as an entity."""
         return f"alias of {self.word}"
@@ -138,13 +143,16 @@ def _about(secret: Secret) -> Iterator[Reading]:
     yield one("entity_by_alias", Request(query={"alias": f"About {secret.word}", "namespace": PLACE}))
     yield one("detect_contradiction", Request(body={"id_a": secret.id, "id_b": HUB}))
     yield one("contradictions", Request(query={"topic": f"About {secret.word}"}))
+    elsewhere = {"context": "zebra", "namespace": secret.ruled, "touch": False, "standards": True}
+    yield one("recall", Request(body=elsewhere))
+    yield one("start_session", Request(body={"namespace": secret.ruled}))
+    for inherit in (False, True):
+        yield one("namespaces", Request(query={"namespace": secret.ruled, "inherit": inherit}))
+        yield one("standard", Request(path={"namespace": secret.ruled}, query={"inherit": inherit}))
 
 
-COUNTED: Final[Mapping[str, str]] = {
-    "stats": "test_counts_are_of_what_the_caller_sees",
-    "namespaces": "as stats", "get_taxonomy": "as stats", "archive_stats": "as stats",
-}
-"""Routes that show numbers alone."""
+COUNTED: Final = frozenset({"stats", "namespaces", "get_taxonomy", "archive_stats"})
+"""Routes that show numbers alone, or unless they are asked otherwise: see test_counts_are_of_what_the_caller_sees."""
 
 PLAIN: Final[Mapping[str, str]] = {
     "health": "asks for no key; of memories it tells how many wait for their vectors, on the whole node",
@@ -156,7 +164,11 @@ PLAIN: Final[Mapping[str, str]] = {
     "curation_reports": "an operator's: counts and ids",
     "list_agents": "who takes part is no secret among those who do",
     "inbox": "its recipient's own, see test_a_message_is_seen_by_its_recipient_alone",
+    "access": "what policies let the caller do", "namespace_history": "policies, and ids of standards that are seen",
+    **dict.fromkeys(("list_subscriptions", "list_deliveries"), "of the caller's own subscriptions"),
     "list_keys": "an operator's", "list_audit": "an operator's, and of an agent what it did itself",
+    "list_subscriptions": "its maker's own, see tests/service/test_subscriptions.py",
+    "list_deliveries": "as list_subscriptions; what is delivered, see tests/service/test_delivering.py",
     "verify_audit": "hashes", "events": "see tests/service/test_following.py",
 }
 """Route -> why nothing of a memory is in its answers."""

@@ -88,7 +88,6 @@ VERBS: Final = {
     "recall": "bench reindex",
     "surface": "forget resolve consolidate auto-consolidate completions man agents shell mine curator sync",
     "approvals": "pending",
-    "governance": "audit",
     "mesh": "sync-daemon mesh pki demo",
     "service": "backup restore verify doctor",
     "console": "console",
@@ -124,6 +123,9 @@ OUR_ROUTES: Final = {
     ("GET", "/api/v1/pending/{pending_id}"): "what would change, who voted, what was said",
     ("POST", "/api/v1/pending/{pending_id}/comment"): "those who decide could not talk about it",
     ("POST", "/api/v1/pending/{pending_id}/again"): "what expired or failed could not be asked for again",
+    ("GET", "/api/v1/audit"): "the verb audit list",
+    ("GET", "/api/v1/audit/verify"): "the verb audit verify",
+    ("DELETE", "/api/v1/audit"): "the verb audit prune",
 }
 OUR_VERBS: Final = {
     "namespace": "what holds in a namespace could be set over HTTP and MCP only",
@@ -131,4 +133,5 @@ OUR_VERBS: Final = {
     "notify": "messages could not be sent from the command line",
     "inbox": "nor read there",
     "help": "people try it",
+    "audit": "who did what here, and whether that is still as it was written",
 }

@@ -282,6 +282,23 @@ MENDED: Final = {
         ),
         "What concerns the node": ("tests/api/test_identity.py::test_administration_is_for_operators",),
         "as_agent": ("tests/api/test_identity.py::test_a_view_is_narrowed_to_a_place_at_or_below_the_home",),
+        "Who sees a memory": (
+            "tests/governance/test_sights.py::test_a_caller_is_shown_what_it_may_see_and_no_word_of_anything_else",
+            "tests/governance/test_sights.py::test_counts_are_of_what_the_caller_sees",
+            "tests/governance/test_doors.py::test_no_door_changes_what_its_caller_may_not_see",
+        ),
+        "What scopes mean": ("tests/model/test_sight.py::test_a_home_sees_the_scope_at_these_namespaces",),
+        "Who changes a scope": ("tests/governance/test_doors.py::test_a_scope_is_changed_by_its_author_and_operators",),
+        "Names that hidden memories have": (
+            (
+                "tests/service/test_names.py::"
+                "test_a_store_onto_a_hidden_name_leaves_that_memory_alone_and_stands_beside_it"
+            ),
+            (
+                "tests/service/test_names.py::"
+                "test_who_asks_for_just_a_hidden_name_is_told_that_it_is_taken_and_not_by_what"
+            ),
+        ),
         "Registrations of agents": (
             "tests/service/test_agents.py::test_a_registration_is_no_memory",
             "tests/service/test_agents.py::test_a_registered_agent_is_listed_with_who_registered_it",

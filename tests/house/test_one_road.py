@@ -12,6 +12,7 @@ WITHOUT_OPS = {
     "idempotency.drop_older", "_append_refusals", "_forget_events", "_trim_events",
     "deliveries.add", "deliveries.forget", "deliveries.forget_gone", "deliveries.note_failed", "deliveries.note_taken",
     "deliveries.trim_dead",
+    "auditcheck.prune",
 }
 OF_THE_ROAD = {"_governed", "_open_stream"}
 

@@ -16,7 +16,9 @@ FUNCTION_LINES = 40
 MODULE_LINES_EXCUSED = 500
 FUNCTION_LINES_EXCUSED = 60
 
-EXCUSED: dict[str, str] = {}
+EXCUSED: dict[str, str] = {
+    "aimem/wire/__init__.py": "one list of names, which no division would make easier to look up",
+}
 """`path` or `path:function` -> why splitting would read worse."""
 
 

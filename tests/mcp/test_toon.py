@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import UNSET
 
-from aimem.mcp.toon import COLUMNS, PREVIEW_CHARS, Format, to_toon
-from aimem.wire import MemoryOut, ScoredMemory
+from aimem.mcp.toon import COLUMNS, PREVIEW_CHARS, Format, standards_in, to_toon
+from aimem.wire import InjectedStandard, MemoryOut, RecallResult, ScoredMemory, to_builtins
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=40) | st.text("|:\\,\n\r a", max_size=12)
 TAGS = TEXTS.filter(bool)
@@ -127,3 +127,26 @@ def test_every_table_reads_back_as_what_was_written(rows):
 def test_a_cell_without_special_characters_is_written_as_it_is(text):
     cell = divided(to_toon((), [memory(title=text)], Format.TOON_COMPACT).split("\n", 1)[1], "|")[1]
     assert (cell == text) == (not set(text) & set("|:\\\n\r"))
+
+
+def standard(**changes: object) -> InjectedStandard:
+    fields = {name: value for name, value in to_builtins(memory()).items() if name != "score"}
+    return InjectedStandard(**fields | {"standard_of": "team"} | changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("layout", [Format.TOON, Format.TOON_COMPACT])
+def test_standards_stand_whole_above_the_memories(layout):
+    rules = "Be kind.\n" * PREVIEW_CHARS
+    lines = to_toon((("count", 1),), [memory()], layout, standards=[standard(content=rules)]).split("\n")
+    assert lines[:2] == ["count:1", "standards[id|title|content|standard_of]:"]
+    assert unescape(divided(lines[2], "|")[2]) == rules
+    assert lines[3].startswith("memories[") and len(lines) == 5
+
+
+def test_one_standard_or_several_come_with_an_answer():
+    answer = RecallResult(memories=(), count=0, tokens_used=0, mode="keyword")
+    assert standards_in(answer) == ()
+    answer.standard = standard()
+    assert standards_in(answer) == (answer.standard,)
+    answer.standard, answer.standards = UNSET, (standard(), standard(id="8"))
+    assert len(standards_in(answer)) == 2

@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from aimem import service
 from aimem.search import Recaller
 from aimem.service import Node, Policy
-from aimem.wire import CurateRequest, to_builtins
+from aimem.wire import CurateRequest, SubscribeRequest, to_builtins
 from tests.languages import ScriptedModel
-from tests.nodes import FakeClock, InlineThreads, WordEmbedder, open_node
+from tests.nodes import FakeClock, InlineThreads, WordEmbedder, open_node, principal
 from tests.service.steps import put
 
 OF_MEANING = ("semantic_search", "hybrid_recall", "embedder_loaded")
@@ -40,6 +40,7 @@ async def test_by_words_alone_a_node_claims_nothing_else(node: Node) -> None:
     assert true_of(answer) == {"keyword_search"}
     assert answer["models"] == {"embedding": "none", "embedding_dim": 0, "llm": "none", "cross_encoder": "none"}
     assert answer["limits"]["content_bytes"] == 65_536
+    assert "agent_memories" not in answer["limits"]
 
 
 async def test_a_model_in_this_process_brings_meaning_and_its_name(tmp_path: Path) -> None:
@@ -116,3 +117,12 @@ async def test_compaction_is_the_curator_with_its_interval_and_last_cycle(
     assert after["last_run_at"] == report.completed_at
     assert after["last_run_stats"]["memories_scanned"] == 1
     assert after["last_run_stats"]["autonomy"]["memories_consolidated"] == 0
+
+
+async def test_subscriptions_are_counted(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "memory.db", clock=FakeClock()) as node:
+        for events in ("store,link", "store", "*"):
+            request = SubscribeRequest(url="https://hooks.example/", events=events)
+            await service.subscribe(node, principal(), request)
+        answer = await capabilities(node)
+    assert (answer["hooks"]["registered_count"], answer["hooks"]["by_event"]) == (3, {"*": 1, "link": 1, "store": 2})

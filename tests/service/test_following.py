@@ -23,12 +23,14 @@ from aimem.wire import (
     EventsQuery,
     GcQuery,
     InvalidateRequest,
+    KeyRequest,
     LinkRequest,
     NotifyRequest,
     ReadRequest,
     RecallRequest,
     ResetOut,
     RestoreQuery,
+    RotateRequest,
     UpdateMemory,
 )
 from tests.nodes import FakeClock, InlineThreads, open_node, seeded_chance
@@ -319,6 +321,41 @@ async def test_readers_leave_when_the_node_stops(node: Node) -> None:
                 stop.set()
 
 
+@pytest.mark.parametrize("ends", ["revoked", "rotated", "expired"])
+async def test_a_stream_ends_with_its_key(
+    node: Node, clock: FakeClock, autojump_clock: trio.testing.MockClock, ends: str
+) -> None:
+    key = await service.add_key(node, OPERATOR, KeyRequest(agent_id="carol", home="acme/a", ttl_secs=3_600))
+    await service.add_key(node, OPERATOR, KeyRequest(agent_id="dan"))
+    carol = msgspec.structs.replace(KEYED, key_id=key.key_id)
+    place = f"{node.store.stream[:8]}.{len(await log_of(node))}"
+    async with followed(node):
+        with Follower(node, carol, query(), place) as reader:
+            await put(node, "one", namespace="acme/a")
+            assert await taken(reader) == ["store acme/a"]
+            if ends == "revoked":
+                await service.revoke_key(node, OPERATOR, key.key_id)
+            elif ends == "rotated":
+                await service.rotate_key(node, OPERATOR, key.key_id, RotateRequest())
+            else:
+                clock.advance(3_600)
+            await put(node, "two", namespace="acme/a")
+            assert await reader.take() is None
+
+
+async def test_who_came_without_a_key_leaves_once_keys_are_asked_for(
+    node: Node, autojump_clock: trio.testing.MockClock
+) -> None:
+    owner = msgspec.structs.replace(ALICE, credential=Credential.SOCKET)
+    async with followed(node):
+        with Follower(node, ALICE, query()) as reader, Follower(node, owner, query()) as owners:
+            for one in (reader, owners):
+                assert await one.take() == ()
+            await service.add_key(node, OPERATOR, KeyRequest(agent_id="carol"))
+            assert await reader.take() is None
+            assert await owners.take()
+
+
 async def test_one_reader_too_many_is_refused(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (happenings, following):
         monkeypatch.setattr(module, "READERS_MAX", 2)
@@ -359,3 +396,29 @@ async def test_events_of_another_nodes_ops_are_noted_as_theirs(node: Node, tmp_p
         (event,) = await log_of(node)
         assert (event.event, event.key, event.is_own, event.agent_id) == ("store", one, False, "alice")
         assert event.version.startswith(ops[-1].dot.stream)
+
+
+async def test_a_reader_leaves_when_its_key_is_revoked(node: Node) -> None:
+    made = await service.add_key(node, OPERATOR, KeyRequest(agent_id="carol", home="acme/a"))
+    who = msgspec.structs.replace(KEYED, key_id=made.key_id)
+    async with followed(node):
+        with Follower(node, who, query()) as carol, Follower(node, OPERATOR, query(event="agent_key")) as root:
+            with trio.move_on_after(0.1):
+                await carol.take()
+            await put(node, "one", namespace="acme/a")
+            assert await taken(carol) == ["store acme/a"]
+            with trio.move_on_after(0.1):
+                await root.take()
+            await service.revoke_key(node, OPERATOR, made.key_id)
+            await put(node, "two", namespace="acme/a")
+            assert await carol.take() is None
+            assert await taken(root) == ["agent_key UNSET"]
+
+
+async def test_a_reader_without_a_key_leaves_when_the_first_is_made(node: Node) -> None:
+    async with followed(node):
+        with Follower(node, ALICE, query()) as reader:
+            with trio.move_on_after(0.1):
+                await reader.take()
+            await service.add_key(node, OPERATOR, KeyRequest(agent_id="carol"))
+            assert await reader.take() is None

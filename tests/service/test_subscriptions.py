@@ -126,11 +126,11 @@ async def test_with_keys_only_the_maker_and_operators_see_and_end_a_subscription
         assert await ids_of(node, who, named) == [made.id]
     ended = await service.unsubscribe(node, DAVE, UnsubscribeQuery(id=made.id))
     assert (ended.id, ended.removed, ended.count) == (made.id, False, 0)
-    await refused(Code.DENIED, service.list_subscriptions(node, DAVE, SubscriptionsQuery(agent_id="carol")))
+    await refused(Code.IDENTITY_MISMATCH, service.list_subscriptions(node, DAVE, SubscriptionsQuery(agent_id="carol")))
     await refused(
-        Code.DENIED, service.unsubscribe(node, DAVE, UnsubscribeQuery(agent_id="carol", namespace="acme/a"))
+        Code.IDENTITY_MISMATCH, service.unsubscribe(node, DAVE, UnsubscribeQuery(agent_id="carol", namespace="acme/a"))
     )
-    await refused(Code.DENIED, subscribed(node, DAVE, agent_id="carol"))
+    await refused(Code.IDENTITY_MISMATCH, subscribed(node, DAVE, agent_id="carol"))
     for attempt in (
         service.list_deliveries(node, DAVE, made.id, DeliveriesQuery()),
         service.redeliver(node, DAVE, made.id, RedeliverRequest()),

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from aimem import service
-from aimem.errors import AimemError
+from aimem.errors import AimemError, Code
 from aimem.model import Principal
 from aimem.service import Node
 from aimem.wire import (
@@ -19,8 +19,9 @@ from aimem.wire import (
     SearchQuery,
     UpdateMemory,
 )
+from tests.governance.knocking import agent
 from tests.nodes import FakeClock
-from tests.service.steps import ALICE, as_agent, connect, ids_listed, put
+from tests.service.steps import ALICE, as_agent, connect, ids_listed, put, refused
 
 NAMESPACES = ["a", "a/b", "a/b/c", "a/b/c/d", "a/bx", "a0", "A/b", "z", "a/b/c/d/e", "b", "a_b/c"]
 SCOPES = [None, "private", "team", "unit", "org", "collective"]
@@ -166,3 +167,11 @@ async def test_nothing_can_be_done_to_an_expired_memory(node: Node, clock: FakeC
         return
     with pytest.raises(AimemError, match="not found"):
         await acts[act]()
+
+
+async def test_who_moves_a_memory_out_of_its_own_sight_is_told_what_it_is_now(node: Node) -> None:
+    memory_id = (await put(node, "plan", namespace="a/b", scope="team")).id
+    mover = agent("ai:mover", "a/b/desk")
+    moved = await service.update(node, mover, memory_id, UpdateMemory(namespace="z/y", content="moved"))
+    assert (moved.namespace, moved.content) == ("z/y", "moved")
+    await refused(Code.NOT_FOUND, service.get(node, mover, memory_id))

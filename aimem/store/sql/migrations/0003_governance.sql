@@ -123,6 +123,7 @@ CREATE TABLE audit (
     detail     TEXT,
     hash       BLOB NOT NULL
 ) STRICT;
+CREATE INDEX audit_agent ON audit (agent_id);
 
 -- Where the audit was cut: the last row that is gone, signed. The chain goes on from its hash.
 CREATE TABLE audit_checkpoints (
@@ -173,3 +174,6 @@ CREATE TABLE deliveries (
 ) STRICT;
 CREATE INDEX deliveries_due ON deliveries (subscription_id, event_no) WHERE next_at IS NOT NULL;
 CREATE INDEX deliveries_of ON deliveries (subscription_id, event_no);
+
+-- How much of the memories is one agent's.
+CREATE INDEX memories_author ON memories (author);

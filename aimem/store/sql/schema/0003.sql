@@ -92,6 +92,7 @@ CREATE TABLE memories (
 ) STRICT;
 CREATE INDEX memories_name ON memories (namespace, title);
 CREATE INDEX memories_rank ON memories (priority DESC, updated_at DESC, id);
+CREATE INDEX memories_author ON memories (author);
 
 CREATE TABLE links (
     source_id   TEXT NOT NULL,
@@ -352,6 +353,7 @@ CREATE TABLE audit (
     detail     TEXT,
     hash       BLOB NOT NULL
 ) STRICT;
+CREATE INDEX audit_agent ON audit (agent_id);
 
 -- Where the audit was cut: the last row that is gone, signed. The chain goes on from its hash.
 CREATE TABLE audit_checkpoints (
