@@ -407,6 +407,12 @@ MENDED: Final = {
             "tests/supervisor/test_attach.py::test_first_is_the_node_and_second_reaches_it_by_its_socket",
             "tests/system/test_processes.py::test_two_sessions_and_a_command_share_one_database",
         ),
+        "One agent among many": (
+            "tests/api/test_routes_audit.py::test_beyond_its_rate_an_agent_gets_429_until_it_has_waited",
+            "tests/api/test_routes_audit.py::test_what_no_waiting_helps_against_has_no_time_to_wait",
+            "tests/api/test_routes_audit.py::test_a_write_that_would_wait_too_long_is_429_at_once",
+            "tests/service/test_auditing.py::test_rows_tell_who_did_what_and_never_a_text",
+        ),
         "Vector index": (
             "tests/service/test_indexer_files.py::test_a_large_index_is_reopened_and_only_what_changed_is_read",
         ),
