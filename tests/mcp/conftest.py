@@ -17,7 +17,6 @@ from aimem.mcp import run_mcp
 from aimem.wire import (
     AgentOut,
     AgentsOut,
-    Approved,
     ArchivedOut,
     ArchivedPage,
     ArchiveStats,
@@ -41,12 +40,10 @@ from aimem.wire import (
     MemoryWithLinks,
     NamespaceCount,
     Notified,
-    PendingPage,
     Promoted,
     Purged,
     RecallResult,
     Registered,
-    Rejected,
     Restored,
     ScoredMemory,
     SearchResult,
@@ -57,6 +54,7 @@ from aimem.wire import (
     UpdatedMemory,
     to_builtins,
 )
+from tests.mcp.governed_answers import GOVERNED_ANSWERS
 from tests.mcp.graph_answers import GRAPH_ANSWERS
 
 FIELDS: dict[str, object] = {
@@ -76,6 +74,7 @@ AGENT = {
 MESSAGE = {"sender": "me", "title": "T", "payload": "P", "priority": 5, "tier": "mid", "created_at": THEN}
 ANSWERS: dict[str, Struct] = {
     **GRAPH_ANSWERS,
+    **GOVERNED_ANSWERS,
     "remember": Stored(
         id="7f3a", tier="mid", namespace="team/app", title="T", agent_id="alice", action="created", version="s:1"
     ),
@@ -127,9 +126,6 @@ ANSWERS: dict[str, Struct] = {
             InboxMessage(id="9d", read=True, access_count=1, read_at=THEN, **MESSAGE),
         ), unread_count=1,
     ),
-    "list_pending": PendingPage(count=0, pending=()),
-    "approve_pending": Approved(approved=True, id="9e", status="approved", decided_by="me", executed=True),
-    "reject_pending": Rejected(rejected=True, id="9e", status="rejected", decided_by="me"),
     "mark_read": MarkedRead(read=("9c",), missing=(), count=1, version="s:5"),
     "start_session": Session(
         memories=(ScoredMemory(**FIELDS, score=0.0),),  # type: ignore[arg-type]
