@@ -16,6 +16,7 @@ from msgspec import inspect as shapes
 from aimem import wire
 from aimem.api import Effect, Route
 from tests.campaign.world import AGENT, ARCHIVED, JSON, LIVE, MESSAGE, NAMESPACE, Asked, Headers
+from tests.pendings import PENDING
 
 KEY: Final = "key of an object"
 """Stands in a place for the key itself, where any key may stand."""
@@ -28,6 +29,7 @@ GOOD: Final[Mapping[str, object]] = {
     "q": "deploy", "query": "deploy", "relation": "related_to", "scope": "team", "source": "api", "source_id": LIVE[0],
     "summary": "A summary.", "target_agent_id": "bob", "target_id": LIVE[1], "tier": "mid", "title": "A title",
     "topic": "deploy", "valid_from": "2020-01-01T00:00:00Z", "winner": LIVE[0], "older_than_days": 1,
+    "pending_id": PENDING,
 }
 """A value that is right, by the name of the field; a field without one here gets a word, or the number 1."""
 

@@ -22,6 +22,7 @@ from aimem.service import Node
 from aimem.store import digest
 from tests.languages import ScriptedModel
 from tests.nodes import InlineThreads, WordEmbedder, open_node, seeded_chance
+from tests.pendings import PENDING, queue_pending
 
 Headers = Sequence[tuple[bytes, bytes]]
 JSON: Final[Headers] = ((b"content-type", b"application/json"),)
@@ -196,6 +197,7 @@ async def plant(world: World) -> None:
     body = json.dumps({"target_agent_id": "alice", "title": "News", "content": "A message."}).encode()
     answer = await world.ask(Asked(method="POST", path=b"/api/v1/notify", headers=headers, body=body))
     assert (answer.status, answer.json["id"]) == (201, MESSAGE), answer
+    assert await queue_pending(world.node) == PENDING
 
 
 def _contents(conn: Connection) -> Contents:
