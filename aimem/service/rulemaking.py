@@ -32,6 +32,7 @@ from aimem.service.lookup import exact
 from aimem.service.names import free_name
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
+from aimem.service.refusals import note_refusal
 from aimem.service.standards import EMPTY, EVERYWHERE, TAG, shown_id
 from aimem.service.writing import write_as
 from aimem.store import (
@@ -110,13 +111,14 @@ def setting_of(request: StandardRequest, namespace: str | None) -> Setting:
 def _namespace_of(named: str | None, path: str | None) -> Namespace:
     if not (named or path):
         raise InvalidRequest("namespace is missing; name the one to set the standard of", field="namespace")
-    checked = _settable(path or named or "")
+    checked = settable(path or named or "")
     if path and named and rules.namespace(named) != checked:
         raise InvalidRequest(f"namespace: the body says {named[:80]!r}, the path {checked!r}", field="namespace")
     return checked
 
 
-def _settable(text: str) -> Namespace:
+def settable(text: str) -> Namespace:
+    """A namespace for which something may be set. Raises: InvalidRequest; Denied(reserved_namespace)."""
     checked = rules.namespace(text)
     return checked if checked == EVERYWHERE else rules.writable_namespace(checked)
 
@@ -128,13 +130,18 @@ async def set_standard(
 
     Whoever sets it first is its owner from then on. Without a memory the present standard stays, or one is made.
     Raises: InvalidRequest naming the field; Denied; Conflict(locks_out) for a policy under which nobody could act;
-      ApprovalRequired if the present policy asks for that; Unavailable.
+      ApprovalRequired if the present policy asks for that; Unavailable. A policy that is refused leaves its row in the
+      audit, unless it was only tried.
     """
-    setting = setting_of(request, namespace)
     try:
+        setting = setting_of(request, namespace)
         answer: StandardSet = (await write_as(node, who, _set, node, who, setting, once)).value
     except _DryRun as dry:
         return dry.answer
+    except (InvalidRequest, Conflict) as error:
+        if not request.dry_run and (error.field or "").partition(".")[0] == "governance":
+            note_refusal(node, who, action=LABEL, rule=error.code.value, detail=error.field)
+        raise
     return answer
 
 
@@ -347,7 +354,7 @@ async def clear_standard(node: Node, who: Principal, namespace: str, once: Once 
 
     Raises: InvalidRequest, Denied, ApprovalRequired, Unavailable.
     """
-    answer: StandardCleared = (await write_as(node, who, _clear, node, who, _settable(namespace), once)).value
+    answer: StandardCleared = (await write_as(node, who, _clear, node, who, settable(namespace), once)).value
     return answer
 
 

@@ -7,6 +7,7 @@ hand it plain functions, replication hands it the fold's rule.
 from aimem.store import (
     agentkeys,
     agents,
+    approvals,
     audit,
     auditcheck,
     curation,
@@ -55,6 +56,7 @@ from aimem.store.kinds import (
     VOTE,
     alias_key_text,
     link_key_text,
+    load_object,
     pair_key_text,
 )
 from aimem.store.schema import SCHEMA_VERSION
@@ -97,6 +99,7 @@ __all__ = [
     "agentkeys",
     "agents",
     "alias_key_text",
+    "approvals",
     "audit",
     "auditcheck",
     "curation",
@@ -120,6 +123,7 @@ __all__ = [
     "link_key_text",
     "linkage",
     "live_at",
+    "load_object",
     "matching",
     "memories",
     "messages",

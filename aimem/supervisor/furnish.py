@@ -24,6 +24,7 @@ from aimem.service import (
     Node,
     Policy,
     Sample,
+    run_approvals,
     run_events,
     run_hooks,
     run_indexer,
@@ -78,12 +79,7 @@ async def _furnish(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
         policy=_policy(config, extent), language=_language(config, ports), limiter=Limiter(config.limits),
     )
-    children = [
-        Child(name="refusals", run=partial(run_refusals, node), on_failure=OnFailure.RESTART),
-        Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
-        Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
-        Child(name="events", run=partial(run_events, node, control.stop), on_failure=OnFailure.RESTART),
-    ]
+    children = _always(node, control)
     if not reason:
         run = partial(_run_indexer, node, _makers(config, ports), ports.say)
         children.append(Child(name="indexer", run=run, on_failure=OnFailure.RESTART))
@@ -109,6 +105,17 @@ async def _furnish(
         node.figures.append(partial(_figures, server, control))
 
     return Inside(app=app, children=tuple(children), about=about, watch=watch)
+
+
+def _always(node: Node, control: Control) -> list[Child]:
+    """The tasks that every node has."""
+    return [
+        Child(name="refusals", run=partial(run_refusals, node), on_failure=OnFailure.RESTART),
+        Child(name="approvals", run=partial(run_approvals, node), on_failure=OnFailure.RESTART),
+        Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
+        Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
+        Child(name="events", run=partial(run_events, node, control.stop), on_failure=OnFailure.RESTART),
+    ]
 
 
 def _figures(server: HttpServer, control: Control) -> tuple[Sample, ...]:

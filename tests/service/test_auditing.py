@@ -171,7 +171,7 @@ async def test_the_node_lets_rows_go_that_are_older_than_it_keeps_them(audited: 
     await service.expire_audit(audited)
     found = await page(audited)
     assert [(row.seq, row.agent_id) for row in found.rows][-1] == (3, "bob")
-    assert found.rows[0].action == "audit_prune"
+    assert "audit_prune" in {row.action for row in found.rows}
     assert (await verified(audited)).ok
     await service.expire_audit(audited)
     assert len((await page(audited)).rows) == len(found.rows)
