@@ -18,7 +18,7 @@ from aimem.service import Node, write_refusals
 from aimem.store import KINDS, MEMORY, NAMESPACE, PENDING, VOTE, Transaction, digest
 from aimem.store.kinds import all_objects, load_object
 from tests.governance.changing import CASES, MEMBER, OWNER, STRANGER, UNJUDGED, Case, Place
-from tests.governance.knocking import BY_NAME, Answer, Met, Request, agent, knock, operator
+from tests.governance.knocking import Answer, Met, Request, agent, knock, operator
 from tests.languages import ScriptedModel
 from tests.nodes import InlineThreads, open_node, seeded_chance
 
@@ -169,7 +169,6 @@ def _all_but_pendings(conn: Connection) -> list[tuple[str, str, object]]:
     ]
 
 
-@pytest.mark.skipif("approve_pending" not in BY_NAME, reason="nothing approves yet")
 async def test_what_was_approved_is_done_as_it_was_asked_for_at_every_door(node: Node) -> None:
     asked = [one for one in knocks(ASKED) if one.case.waits]
     await furnish(node, asked)
