@@ -11,15 +11,16 @@ import msgspec
 from msgspec import UNSET, Struct
 
 from aimem.errors import Code, InvalidRequest
-from aimem.model import Agent, ArchivedMemory, Instant, Principal, format_instant, rules
+from aimem.model import Agent, ArchivedMemory, Instant, NamespaceRule, Principal, format_instant, rules
 from aimem.ports import Connection
 from aimem.service.node import Node
-from aimem.store import Clause, transfer, visible_to
+from aimem.store import Clause, namespaces, transfer, visible_to
 from aimem.wire import (
     ArchivedOut,
     ExportDocument,
     ExportedAgent,
     ExportedAlias,
+    ExportedNamespace,
     ExportQuery,
     MemoryOut,
     canonical_row,
@@ -41,6 +42,7 @@ WHOLE_MAX_BYTES: Final = 67_108_864
 
 _BEGINNINGS: Final[dict[str, transfer.Key]] = {
     "memories": (0,), "archived": (0,), "links": ("", "", ""), "aliases": ("", ""), "agents": ("",),
+    "namespaces": ("",),
 }
 """The sections in their order, each with a key that stands before all of its rows."""
 
@@ -119,6 +121,10 @@ def _gather(
     """Read rows until there are none, or so many of them or their bytes. Returns: where to go on, if there is more."""
     sections = list(_BEGINNINGS)
     visible, left = visible_to(who), rows
+    if who.sights:
+        sections.remove("namespaces")     # what is set may name memories that the caller does not see
+    if begin.section not in sections:
+        raise _bad_cursor()
     for section in sections[sections.index(begin.section):]:
         after = begin.after if section == begin.section else _BEGINNINGS[section]
         for key, row in _rows(conn, section, visible, now, after, begin.newest):
@@ -144,6 +150,8 @@ def _rows(
             return _shaped(_alias_out, transfer.aliases_behind(conn, visible, now, (entity, alias), newest))
         case "agents", (str() as agent,):
             return _shaped(_agent_out, transfer.agents_behind(conn, agent))
+        case "namespaces", (str() as namespace,):
+            return _shaped(_namespace_out, (((rule.namespace,), rule) for rule in namespaces.behind(conn, namespace)))
     raise _bad_cursor()
 
 
@@ -169,6 +177,12 @@ def _agent_out(agent: Agent) -> ExportedAgent:
         agent_id=agent.agent_id, agent_type=agent.agent_type, capabilities=agent.capabilities,
         registered_at=format_instant(agent.registered_at), last_seen_at=format_instant(agent.last_seen_at),
         registered_by=agent.registered_by)
+
+
+def _namespace_out(rule: NamespaceRule) -> ExportedNamespace:
+    return ExportedNamespace(
+        namespace=rule.namespace, standard_id=rule.standard_id, parent=rule.parent, governance=rule.governance,
+        owner=rule.owner, changed_by=rule.changed_by, changed_at=format_instant(rule.changed_at))
 
 
 def _document(gathered: _Gathered, now: Instant, rest: Mark | None) -> ExportDocument:

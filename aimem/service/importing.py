@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -13,6 +13,7 @@ from aimem.model import Principal, rules
 from aimem.service.arrivals import Arrival, Bringer, arrival_of, label_of
 from aimem.service.callers import require_operator
 from aimem.service.importlinks import take_agent, take_alias, take_link
+from aimem.service.importrules import downmost_first, take_namespace
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
 from aimem.service.taking import Taken, take
@@ -21,7 +22,7 @@ from aimem.store import Transaction
 from aimem.wire import ImportMemory, ImportRefusal, ImportRequest, ImportResult, translated
 
 IMPORT_MAX: Final = 1000
-SECTIONS: Final = ("memories", "archived", "links", "aliases", "agents")
+SECTIONS: Final = ("memories", "archived", "links", "aliases", "agents", "namespaces")
 """In this order: what refers to memories comes after them."""
 
 
@@ -47,7 +48,7 @@ class _Tally:
     def __init__(self, checked: _Checked) -> None:
         self.request = checked.request
         self.taken = dict.fromkeys(Taken, 0)
-        self.restamped = self.links = self.aliases = self.agents = self.skipped = 0
+        self.restamped = self.links = self.aliases = self.agents = self.namespaces = self.skipped = 0
         self.merged: dict[str, str] = {}
         self.refused = list(checked.refused)
 
@@ -61,7 +62,8 @@ class _Tally:
         return ImportResult(
             imported=created + updated, updated=updated, unchanged=self.taken[Taken.UNCHANGED],
             archived_imported=self.taken[Taken.ARCHIVED], restamped=self.restamped, links_imported=self.links,
-            aliases_imported=self.aliases, agents_imported=self.agents, trusted_source=self.request.trust_source,
+            aliases_imported=self.aliases, agents_imported=self.agents,
+            namespaces_imported=self.namespaces, trusted_source=self.request.trust_source,
             dry_run=self.request.dry_run, skipped=self.skipped, merged=self.merged, refused=tuple(refused),
             errors=tuple(f"{one.item}: {one.error}" for one in refused),
         )
@@ -148,16 +150,19 @@ def _take_memories(
 
 
 def _take_others(transaction: Transaction, by: Bringer, request: ImportRequest, tally: _Tally) -> None:
-    """Take links, aliases and agents: each refers to memories, or to nothing."""
+    """Take what refers to memories, or to nothing; policies at last, for they govern what comes after them."""
     links, aliases = translated(request.links, tally.merged), translated(request.aliases, tally.merged)
+    ruled = translated(request.namespaces, tally.merged)
 
-    def each(section: str, names: list[str], take_at: Callable[[int], bool]) -> int:
+    def each(
+        section: str, names: list[str], take_at: Callable[[int], bool], order: Sequence[int] | None = None
+    ) -> int:
         taken = 0
-        for position, name in enumerate(names):
+        for position in range(len(names)) if order is None else order:
             try:
                 taken += in_sure_part(transaction, partial(take_at, position))
             except AimemError as error:
-                tally.refuse(section, position, name, error)
+                tally.refuse(section, position, names[position], error)
         return taken
 
     tally.links = each(
@@ -170,5 +175,8 @@ def _take_others(transaction: Transaction, by: Bringer, request: ImportRequest, 
         tally.agents = each(
             "agents", [item.agent_id for item in request.agents],
             lambda at: take_agent(transaction, by, request.agents[at]))
+        tally.namespaces = each(
+            "namespaces", [item.namespace for item in ruled], lambda at: take_namespace(transaction, by, ruled[at]),
+            downmost_first(ruled))
     else:
-        tally.skipped = len(request.agents)
+        tally.skipped = len(request.agents) + len(request.namespaces)

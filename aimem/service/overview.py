@@ -92,38 +92,38 @@ async def status(node: Node, who: Principal) -> NodeStatus:
     backlog = await node.store.read(embeddings.count_backlog)
     subscribed, _ = await node.store.read(subscriptions.count, None)
     waiting, dead = await node.store.read(deliveries.totals)
-    by_tier = dict(found.by_tier)
     samples = [
-        _gauge("ai_memory_memories", "Live memories.", by_tier.get(tier.value, 0), tier=tier.value) for tier in Tier
+        *_kept(found),
+        _gauge("ai_memory_db_bytes", "Size of the database with its write-ahead log.", node.store.file_bytes()),
+        _gauge("ai_memory_embedding_backlog", "Live memories that wait for their vectors.", backlog),
+        _gauge("ai_memory_subscriptions_active", "Subscriptions.", subscribed),
+        _gauge("ai_memory_webhook_waiting", "Deliveries that wait to be sent.", waiting),
+        _gauge("ai_memory_webhook_dead", "Deliveries that were given up.", dead),
+        *_at_work(node),
+        *_limited(node),
+        *_counters(node),
+        *language_samples(node),
     ]
-    samples += [
+    return NodeStatus(samples=(*samples, *(sample for source in node.figures for sample in source())))
+
+
+def _kept(found: statistics.Counts) -> list[Sample]:
+    by_tier = dict(found.by_tier)
+    return [
+        *(_gauge("ai_memory_memories", "Live memories.", by_tier.get(tier.value, 0), tier=tier.value) for tier in Tier),
         _gauge("ai_memory_archived_memories", "Archived memories.", found.archived),
         _gauge("ai_memory_links", "Links.", found.links),
         _gauge("ai_memory_tombstones", "Deleted objects that are remembered as dead.", found.tombstones),
         _gauge("ai_memory_ops_held", "Ops that this version cannot fold yet.", found.held),
         _gauge("ai_memory_conflicts", "Writes that lost a field to one that did not know of them.", found.conflicts),
         _gauge("ai_memory_op_log_ops", "Ops in the log.", found.ops),
-        _gauge("ai_memory_db_bytes", "Size of the database with its write-ahead log.", node.store.file_bytes()),
-        _gauge("ai_memory_embedding_backlog", "Live memories that wait for their vectors.", backlog),
-        _gauge("ai_memory_index_chunks", "Vectors in the index.", node.recaller.chunk_count),
-        _gauge("ai_memory_subscriptions_active", "Subscriptions.", subscribed),
-        _gauge("ai_memory_webhook_waiting", "Deliveries that wait to be sent.", waiting),
-        _gauge("ai_memory_webhook_dead", "Deliveries that were given up.", dead),
-        _gauge("ai_memory_write_wait_seconds", "How long a write would wait, as estimated.", node.store.write_wait_s),
-        _gauge("ai_memory_limited_agents", "Agents whose rates are known now.", node.limiter.agents_count),
-        _gauge("ai_memory_event_readers", "Readers that follow the events.", node.happenings.reader_count),
-        _gauge(
-            "ai_memory_semantic", "1 if recall uses vectors, 0 if it is by keyword.", node.recaller.mode != "keyword"
-        ),
     ]
-    more = [sample for source in node.figures for sample in source()]
-    samples += (*_queues(node), *_limited(node), *_counters(node))
-    return NodeStatus(samples=(*samples, *language_samples(node), *more))
 
 
-def _queues(node: Node) -> tuple[Sample, ...]:
-    """What waits, and for how long."""
-    return (
+def _at_work(node: Node) -> list[Sample]:
+    """How much waits, for whom, and who follows."""
+    return [
+        _gauge("ai_memory_index_chunks", "Vectors in the index.", node.recaller.chunk_count),
         _gauge("ai_memory_write_queue", "Writes that wait for their group.", node.store.queued_count),
         _gauge(
             "ai_memory_touch_queue",
@@ -131,18 +131,23 @@ def _queues(node: Node) -> tuple[Sample, ...]:
             node.touches[0].statistics().current_buffer_used,
         ),
         _gauge("ai_memory_audit_queue", "Audit rows that wait for the store.", node.refusals.unwritten_count),
-    )
+        _gauge("ai_memory_write_wait_seconds", "How long a write would wait, as estimated.", node.store.write_wait_s),
+        _gauge("ai_memory_limited_agents", "Agents whose rates are known now.", node.limiter.agents_count),
+        _gauge("ai_memory_event_readers", "Readers that follow the events.", node.happenings.reader_count),
+        _gauge(
+            "ai_memory_semantic", "1 if recall uses vectors, 0 if it is by keyword.", node.recaller.mode != "keyword"
+        ),
+    ]
 
 
-def _limited(node: Node) -> tuple[Sample, ...]:
-    """How often each limit refused."""
-    return tuple(
+def _limited(node: Node) -> list[Sample]:
+    return [
         Sample(
             name="ai_memory_limited", help="Requests refused by a limit.", kind="counter", value=float(count),
             labels=(("limit", limit.value),),
         )
         for limit, count in node.limiter.refused.items()
-    )
+    ]
 
 
 def _counters(node: Node) -> list[Sample]:

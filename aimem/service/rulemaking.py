@@ -110,13 +110,14 @@ def setting_of(request: StandardRequest, namespace: str | None) -> Setting:
 def _namespace_of(named: str | None, path: str | None) -> Namespace:
     if not (named or path):
         raise InvalidRequest("namespace is missing; name the one to set the standard of", field="namespace")
-    checked = _settable(path or named or "")
+    checked = settable(path or named or "")
     if path and named and rules.namespace(named) != checked:
         raise InvalidRequest(f"namespace: the body says {named[:80]!r}, the path {checked!r}", field="namespace")
     return checked
 
 
-def _settable(text: str) -> Namespace:
+def settable(text: str) -> Namespace:
+    """A namespace for which something may be set. Raises: InvalidRequest; Denied(reserved_namespace)."""
     checked = rules.namespace(text)
     return checked if checked == EVERYWHERE else rules.writable_namespace(checked)
 
@@ -347,7 +348,7 @@ async def clear_standard(node: Node, who: Principal, namespace: str, once: Once 
 
     Raises: InvalidRequest, Denied, ApprovalRequired, Unavailable.
     """
-    answer: StandardCleared = (await write_as(node, who, _clear, node, who, _settable(namespace), once)).value
+    answer: StandardCleared = (await write_as(node, who, _clear, node, who, settable(namespace), once)).value
     return answer
 
 

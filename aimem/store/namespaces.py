@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, cast
 
 import msgspec
@@ -17,6 +17,10 @@ _COUNT_POLICIES: Final = "SELECT count(*) FROM namespaces WHERE governance IS NO
 _STANDING: Final = (
     "SELECT namespace FROM namespaces WHERE born IS NOT NULL "
     "AND standard_id IN (SELECT value FROM json_each(:ids)) ORDER BY namespace LIMIT :limit"
+)
+_BEHIND: Final = (
+    f"SELECT {_COLUMNS} FROM namespaces WHERE born IS NOT NULL AND namespace > :after AND changed_by IS NOT NULL "
+    "AND changed_at IS NOT NULL AND coalesce(standard_id, parent, governance, owner) IS NOT NULL ORDER BY namespace"
 )
 _PAST: Final = (
     f"SELECT {_COLUMNS}, stamp FROM namespace_history WHERE namespace = :namespace ORDER BY stamp DESC LIMIT :limit"
@@ -47,6 +51,12 @@ def with_standard(conn: Connection, ids: Sequence[MemoryId], limit: int) -> tupl
     """Namespaces whose standard is one of these memories, by name."""
     found = conn.execute(_STANDING, {"ids": msgspec.json.encode(list(ids)).decode(), "limit": limit})
     return tuple(Namespace(str(row[0])) for row in found)
+
+
+def behind(conn: Connection, after: str) -> Iterator[NamespaceRule]:
+    """Namespaces for which anything is set, by name, behind a name."""
+    for row in conn.execute(_BEHIND, {"after": after}):
+        yield _rule(row)
 
 
 def past_of(conn: Connection, namespace: Namespace, limit: int) -> tuple[NamespaceRule, ...]:

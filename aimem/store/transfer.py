@@ -23,7 +23,7 @@ Key = tuple[str | int, ...]
 _NEWEST: Final = "SELECT coalesce(max(no), 0) FROM memory_view"
 _COUNT: Final = (
     "SELECT (SELECT count(*) FROM memory_view WHERE state IN ('live', 'archived')) + (SELECT count(*) FROM links) "
-    "+ (SELECT count(*) FROM aliases) + (SELECT count(*) FROM agents)"
+    "+ (SELECT count(*) FROM aliases) + (SELECT count(*) FROM agents) + (SELECT count(*) FROM namespaces)"
 )
 _FROM_VIEW: Final = "FROM memory_view v CROSS JOIN memories m ON m.id = v.id WHERE v.no > :after AND v.no <= :newest"
 _LIVE: Final = f"SELECT {rows.MEMORY_COLUMNS}, v.no {_FROM_VIEW}"

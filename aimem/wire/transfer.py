@@ -72,6 +72,18 @@ class ExportedAgent(Struct, kw_only=True):
     registered_by: str | None = None
 
 
+class ExportedNamespace(Struct, kw_only=True):
+    """What is set for a namespace; `governance` is the JSON text of its policy."""
+
+    namespace: str
+    standard_id: str | None = None
+    parent: str | None = None
+    governance: str | None = None
+    owner: str | None = None
+    changed_by: str | None = None
+    changed_at: str | None = None
+
+
 class ExportDocument(Struct, kw_only=True):
     """All that one caller may see, or a page of it.
 
@@ -91,6 +103,7 @@ class ExportDocument(Struct, kw_only=True):
     archived: tuple[ArchivedOut, ...] = ()
     aliases: tuple[ExportedAlias, ...] = ()
     agents: tuple[ExportedAgent, ...] = ()
+    namespaces: tuple[ExportedNamespace, ...] = ()
     schema: int = DOCUMENT_SCHEMA
     digest: str = ""
     next_cursor: str | UnsetType = UNSET
@@ -137,6 +150,7 @@ class ImportRequest(Struct, kw_only=True):
     archived: list[ImportArchived] = field(default_factory=list)
     aliases: list[ExportedAlias] = field(default_factory=list)
     agents: list[ExportedAgent] = field(default_factory=list)
+    namespaces: list[ExportedNamespace] = field(default_factory=list)
     trust_source: bool = False
     dry_run: bool = False
     conversations: bool = False
@@ -162,7 +176,8 @@ class ImportResult(Struct, kw_only=True):
       archived_imported: memories that went into the archive.
       merged: id of a row -> id of the memory here that has its name, and that it is taken for; what refers to the row
         in a later request should name that (`translated`).
-      skipped: registrations of agents that were left out because the source is not trusted.
+      namespaces_imported: namespaces for which a standard or a policy was set.
+      skipped: registrations of agents, and what is set for namespaces, left out because the source is not trusted.
     """
 
     imported: int
@@ -175,6 +190,7 @@ class ImportResult(Struct, kw_only=True):
     archived_imported: int = 0
     aliases_imported: int = 0
     agents_imported: int = 0
+    namespaces_imported: int = 0
     skipped: int = 0
     dry_run: bool = False
     merged: dict[str, str] = {}
@@ -189,7 +205,7 @@ def translated(rows: Sequence[T], ids: Mapping[str, str]) -> list[T]:
 
 
 def _references(row: Struct, ids: Mapping[str, str]) -> dict[str, str]:
-    named = {name: getattr(row, name, None) for name in ("source_id", "target_id", "entity_id")}
+    named = {name: getattr(row, name, None) for name in ("source_id", "target_id", "entity_id", "standard_id")}
     return {name: ids[known] for name, known in named.items() if isinstance(known, str) and known in ids}
 
 
@@ -216,6 +232,7 @@ def digest_document(document: ExportDocument) -> str:
     sections: dict[str, Iterable[Struct]] = {
         "memories": document.memories, "archived": document.archived, "links": document.links,
         "aliases": document.aliases, "agents": document.agents,
+        "namespaces": document.namespaces,
     }
     return digest_rows(canonical_row(kind, row) for kind, rows in sections.items() for row in rows)
 

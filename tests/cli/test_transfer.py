@@ -27,7 +27,8 @@ def importing(refused: tuple[tuple[int, str, str], ...] = ()) -> Callable[[httpx
             "errors": [f"{item}: {error}" for _, item, error in refused],
             "restamped": len(body["memories"]), "trusted_source": body["trust_source"], "unchanged": 0,
             "links_imported": len(body["links"]), "archived_imported": len(body["archived"]),
-            "aliases_imported": len(body["aliases"]), "agents_imported": len(body["agents"]), "refused": [
+            "aliases_imported": len(body["aliases"]), "agents_imported": len(body["agents"]),
+            "namespaces_imported": len(body["namespaces"]), "refused": [
                 {"section": "memories", "position": position, "item": item, "code": "invalid_request", "error": error}
                 for position, item, error in refused]})
 
@@ -50,7 +51,8 @@ def test_an_export_document_is_imported_memories_first(machine: Machine) -> None
     assert sent(done.runtime.requests) == [(2, 0), (0, 1)]
     assert done.json == {
         "imported": 2, "errors": [], "restamped": 2, "trusted_source": False, "unchanged": 0, "links_imported": 1,
-        "updated": 0, "archived_imported": 0, "aliases_imported": 0, "agents_imported": 0, "skipped": 0,
+        "updated": 0, "archived_imported": 0, "aliases_imported": 0, "agents_imported": 0,
+        "namespaces_imported": 0, "skipped": 0,
         "dry_run": False, "merged": {}, "refused": []}
     assert json.loads(done.runtime.requests[0].content)["memories"][0]["metadata"] == MEMORY["metadata"]
 
@@ -182,6 +184,7 @@ def test_batches_hold_everything_within_their_bounds(rest: list[Item | Refused],
 
 DOCUMENT = {
     # As v0.6.3 writes it, links stand before the memories that they refer to.
+    "namespaces": [{"namespace": "a", "standard_id": "a", "governance": '{"write": "any"}'}],
     "agents": [{"agent_id": "bob", "agent_type": "human"}], "aliases": [{"entity_id": "a", "alias": "A."}], "count": 1,
     "links": [LINK], "memories": [MEMORY],
     "archived": [{**MEMORY, "id": "away", "archived_at": "2026-01-01T00:00:00Z"}],
@@ -198,8 +201,8 @@ def test_what_refers_to_memories_is_sent_after_them_whatever_the_order_of_the_fi
     assert done.status == ExitStatus.OK, done.err
     bodies = [json.loads(request.content) for request in done.runtime.requests]
     assert [[name for name, rows in body.items() if isinstance(rows, list) and rows] for body in bodies] == [
-        ["memories"], ["archived"], ["links"], ["aliases"], ["agents"]]
-    assert done.out == "imported: 1 memory, 1 link, 1 archived, 1 aliases, 1 agents, 1 restamped\n"
+        ["memories"], ["archived"], ["links"], ["aliases"], ["agents"], ["namespaces"]]
+    assert done.out == "imported: 1 memory, 1 link, 1 archived, 1 aliases, 1 agents, 1 namespaces, 1 restamped\n"
 
 
 def test_a_dry_run_is_asked_of_the_node(machine: Machine) -> None:
@@ -243,7 +246,7 @@ def test_an_export_is_printed_page_by_page_as_one_document(machine: Machine) -> 
         "schema": 1, "exported_at": "2026-01-02T00:00:00.000000Z",
         "memories": [MEMORY, {**MEMORY, "id": "second"}],
         "archived": [{**MEMORY, "id": "away", "archived_at": "2026-01-01T00:00:00.000000Z", "archive_reason": "gc"}],
-        "links": [LINK], "aliases": [], "agents": [], "count": 2, "digest": f"{2:032x}"}
+        "links": [LINK], "aliases": [], "agents": [], "namespaces": [], "count": 2, "digest": f"{2:032x}"}
     assert "exporting: 100 %" in done.err
 
 
@@ -251,7 +254,7 @@ def test_an_export_of_nothing_is_a_document(machine: Machine) -> None:
     done = machine.run("export", handler=exporting({}))
     assert done.json == {
         "schema": 1, "exported_at": "2026-01-02T00:00:00.000000Z", "memories": [], "archived": [], "links": [],
-        "aliases": [], "agents": [], "count": 0, "digest": "0" * 32}
+        "aliases": [], "agents": [], "namespaces": [], "count": 0, "digest": "0" * 32}
 
 
 def test_the_digest_alone_is_the_sum_of_those_of_the_pages(machine: Machine) -> None:
@@ -279,6 +282,7 @@ def test_links_name_memories_as_they_are_known_there(machine: Machine) -> None:
         return httpx.Response(200, json={**answer, "merged": {"a": "known"} if answer["imported"] else {}})
 
     done = machine.run("import", stdin=json.dumps(DOCUMENT).encode(), handler=handler)
-    _, _, links, aliases, _ = [json.loads(request.content) for request in done.runtime.requests]
+    _, _, links, aliases, _, namespaces = [json.loads(request.content) for request in done.runtime.requests]
     assert (links["links"][0]["source_id"], links["links"][0]["target_id"]) == ("known", "b")
     assert aliases["aliases"][0]["entity_id"] == "known"
+    assert namespaces["namespaces"][0]["standard_id"] == "known"

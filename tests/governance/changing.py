@@ -91,7 +91,7 @@ def _by_id(name: str = "one", field: str = "memory_id", **more: Any) -> Callable
 
 
 def _new(place: Place) -> dict[str, object]:
-    return {"title": "something new", "content": "A text.", "namespace": place.namespace}
+    return {"title": f"something new of {place.label}", "content": "A text.", "namespace": place.namespace}
 
 
 def _pair(place: Place, *names: str) -> list[str]:
@@ -172,6 +172,8 @@ UNJUDGED: Final[Mapping[str, str]] = {
     **dict.fromkeys(("add_key", "rotate_key", "revoke_key", "revoke_keys"), "keys are made and ended by operators"),
     "subscribe": "policies have no level for subscriptions: they show what their maker may see, and are its own",
     **dict.fromkeys(("unsubscribe", "unsubscribe_one", "redeliver"), "a subscription is its maker's own"),
+    **dict.fromkeys(("approve_pending", "reject_pending", "comment_pending", "ask_again"),
+                    "the policy that asked for an approval says who gives it, see tests/service/test_approvals.py"),
     "prune_audit": "the audit is an operator's; what goes from it leaves a checkpoint",
 }
 """Route -> why no policy judges what it does, or where else that is tested."""

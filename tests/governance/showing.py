@@ -166,6 +166,7 @@ PLAIN: Final[Mapping[str, str]] = {
     "inbox": "its recipient's own, see test_a_message_is_seen_by_its_recipient_alone",
     "access": "what policies let the caller do", "namespace_history": "policies, and ids of standards that are seen",
     **dict.fromkeys(("list_subscriptions", "list_deliveries"), "of the caller's own subscriptions"),
+    **dict.fromkeys(("list_pending", "get_pending"), "who asks and who decides sees it, see test_approvals.py"),
     "list_keys": "an operator's", "list_audit": "an operator's, and of an agent what it did itself",
     "list_subscriptions": "its maker's own, see tests/service/test_subscriptions.py",
     "list_deliveries": "as list_subscriptions; what is delivered, see tests/service/test_delivering.py",

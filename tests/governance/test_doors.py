@@ -9,15 +9,16 @@ from typing import Any, Final
 
 import pytest
 from msgspec import Struct
+from msgspec.structs import replace
 
 from aimem.api import ROUTES, Effect
 from aimem.model import AgentId, Level, Principal, Verb
 from aimem.ports import Connection
 from aimem.service import Node, write_refusals
-from aimem.store import MEMORY, NAMESPACE, PENDING, Transaction, digest
+from aimem.store import KINDS, MEMORY, NAMESPACE, PENDING, VOTE, Transaction, digest
 from aimem.store.kinds import all_objects, load_object
 from tests.governance.changing import CASES, MEMBER, OWNER, STRANGER, UNJUDGED, Case, Place
-from tests.governance.knocking import Answer, Met, Request, agent, knock, operator
+from tests.governance.knocking import BY_NAME, Answer, Met, Request, agent, knock, operator
 from tests.languages import ScriptedModel
 from tests.nodes import InlineThreads, open_node, seeded_chance
 
@@ -160,11 +161,30 @@ async def test_what_needs_approval_waits_at_every_door_and_changes_nothing_until
     assert [str(one) for one in asked if one.case.waits and (one.who.agent_id, one.place.namespace) not in told] == []
 
 
-def _all_but_pendings(conn: Connection) -> list[tuple[str, object]]:
+def _all_but_pendings(conn: Connection) -> list[tuple[str, str, object]]:
+    """Every replicated object but those of approvals."""
     return [
-        (key, state) for kind in (MEMORY, NAMESPACE) for key, state in sorted(all_objects(conn, kind))
-    ] + [(str(row[0]), row[1]) for row in conn.execute("SELECT source_id || target_id || relation, valid_until FROM "
-                                                       "links WHERE present = 1 ORDER BY 1")]
+        (kind.name, key, state) for kind in KINDS.values() if kind not in (PENDING, VOTE)
+        for key, state in sorted(all_objects(conn, kind), key=lambda found: found[0])
+    ]
+
+
+@pytest.mark.skipif("approve_pending" not in BY_NAME, reason="nothing approves yet")
+async def test_what_was_approved_is_done_as_it_was_asked_for_at_every_door(node: Node) -> None:
+    asked = [one for one in knocks(ASKED) if one.case.waits]
+    await furnish(node, asked)
+    judge = replace(operator(), agent_id=AgentId("human:judge"))
+    for one in asked:
+        told = (await knock_at(node, one)).error
+        assert told is not None
+        before = await node.store.read(_all_but_pendings)
+        path = {"pending_id": str(told.details["pending_id"])}
+        answer = await knock(node, "approve_pending", judge, Request(path=path, body={}))
+        assert answer.met is Met.DONE, f"{one}: {answer.text}"
+        after = await node.store.read(_all_but_pendings)
+        changed = {(kind, key) for kind, key, state in after if (kind, key, state) not in before}
+        gone = {(kind, key) for kind, key, _ in before} - {(kind, key) for kind, key, _ in after}
+        assert changed | gone, f"{one}: {answer.text}"
 
 
 async def test_what_a_policy_allows_is_done_at_every_door_and_leaves_its_audit_row(node: Node) -> None:
@@ -204,10 +224,12 @@ async def test_no_door_changes_what_its_caller_may_not_see(node: Node) -> None:
     for one in asked:
         rows = [one.place.id(name) for name in ("one", "two", "thing", "away", "lost", "deep")]
         before = await node.store.read(lambda conn, ids=rows: [load_object(conn, MEMORY, row) for row in ids])
-        answer = await knock(node, one.case.route, stranger, one.case.ask(one.place))
+        request = one.case.ask(one.place)
+        answer = await knock(node, one.case.route, stranger, request)
         after = await node.store.read(lambda conn, ids=rows: [load_object(conn, MEMORY, row) for row in ids])
         assert after == before, f"{one}: {answer.text}"
         assert "The words of" not in answer.text, one
+        assert [row for row in rows if row in answer.text and row not in repr(request)] == [], one
         if one.case.route not in MAKING and one.case.verb is not Verb.POLICY:
             nowhere = Place(one.place.label[::-1])
             other = await knock(node, one.case.route, stranger, one.case.ask(nowhere))

@@ -17,7 +17,7 @@ MODULE_LINES_EXCUSED = 500
 FUNCTION_LINES_EXCUSED = 60
 
 EXCUSED: dict[str, str] = {
-    "aimem/wire/__init__.py": "names alone, one a line, of all that goes over the wire: one place to import it from",
+    "aimem/wire/__init__.py": "a list of names: each module has a line in it, and there is nothing to split",
 }
 """`path` or `path:function` -> why splitting would read worse."""
 

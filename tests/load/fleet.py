@@ -14,6 +14,7 @@ import trio
 
 SEED: Final = 20_261_122
 TEAMS_COUNT: Final = 20
+VOLLEY_COUNT: Final = 12
 REQUEST_TIMEOUT_S: Final = 45.0     # the node's own deadline is 30 s
 SECRET: Final = re.compile(r"secret_(\w+?)_\d+")
 """In private memories: whose it is."""
@@ -60,13 +61,16 @@ class Agent:
     """One agent: its key, its connection, and what it was told that it stored.
 
     Attributes:
-      think_s: the mean time between two of its requests; 0 for one that never rests.
+      think_s: the mean time between two of its requests.
+      is_greedy: whether it sends a volley of requests where others send one.
       kept: private memories that were acknowledged, by their mark.
     """
 
-    def __init__(self, number: int, key: str, http: httpx.AsyncClient, findings: Findings, think_s: float) -> None:
+    def __init__(
+        self, number: int, key: str, http: httpx.AsyncClient, findings: Findings, *, think_s: float, is_greedy: bool
+    ) -> None:
         self.number, self.name, self.home, self.team = number, name_of(number), home_of(number), team_of(number)
-        self.think_s, self.kept = think_s, dict[str, str]()
+        self.think_s, self.is_greedy, self.kept = think_s, is_greedy, dict[str, str]()
         self._http, self._headers, self._findings = http, {"X-API-Key": key}, findings
         self._rng = random.Random(f"{SEED}:{number}")
         self._stored_count = 0
@@ -79,10 +83,17 @@ class Agent:
         )
         chosen = [act for act, weight in acts for _ in range(weight)]
         await trio.sleep(self._rng.uniform(0, self.think_s))
+        await self._store()
         while trio.current_time() < until:
-            await self._rng.choice(chosen)()
-            if self.think_s:
-                await trio.sleep(self._rng.expovariate(1 / self.think_s))
+            await (self._volley if self.is_greedy else self._rng.choice(chosen))()
+            rest_s = min(self._rng.expovariate(1 / self.think_s), until - trio.current_time())
+            await trio.sleep(max(0, rest_s))
+
+    async def _volley(self) -> None:
+        """Ask for the same so often at once that no rate allows it."""
+        async with trio.open_nursery() as nursery:
+            for _ in range(VOLLEY_COUNT):
+                nursery.start_soon(self._search)
 
     async def ask(
         self, act: str, method: str, path: str, *allowed: int, json: Any = None, **params: Any

@@ -29,6 +29,7 @@ from aimem.wire import (
     ImportRequest,
     LinkRequest,
     RestoreQuery,
+    StandardRequest,
     UpdateMemory,
     add_digests,
     decode_body,
@@ -47,7 +48,7 @@ async def pages_of(node: Node, limit: int) -> list[ExportDocument]:
 
 
 def size_of(page: ExportDocument) -> int:
-    return sum(map(len, (page.memories, page.archived, page.links, page.aliases, page.agents)))
+    return sum(len(getattr(page, section)) for section in SECTIONS)
 
 
 def register(transaction: Transaction, name: str) -> None:
@@ -75,13 +76,14 @@ async def fill(node: Node, count: int) -> list[str]:
 
 @pytest.mark.parametrize("limit", [1, 2, 7, 1000])
 async def test_pages_hold_what_the_whole_holds_and_their_digests_add_up(node: Node, limit: int) -> None:
-    await fill(node, 9)
+    ids = await fill(node, 9)
+    for namespace in ("*", "house"):
+        await service.set_standard(node, ALICE, StandardRequest(id=ids[3], governance={"write": "any"}), namespace)
     whole = await service.export(node, ALICE)
-    assert [len(rows) for rows in (whole.memories, whole.archived, whole.links, whole.aliases, whole.agents)] == [
-        7, 2, 6, 8, 3]
+    assert [len(getattr(whole, section)) for section in SECTIONS] == [7, 2, 6, 8, 3, 2]
     pages = await pages_of(node, limit)
     assert all(0 < size_of(page) <= limit for page in pages)
-    for section in ("memories", "archived", "links", "aliases", "agents"):
+    for section in SECTIONS:
         rows = [row for page in pages for row in getattr(page, section)]
         assert sorted(map(encode, rows)) == sorted(map(encode, getattr(whole, section)))
     assert add_digests(page.digest for page in pages) == whole.digest == digest_document(whole)
@@ -193,9 +195,14 @@ ACTS: dict[str, Callable[[Node, FakeClock, str, str], Awaitable[object]]] = {
     "collect": lambda node, clock, _, __: collect_later(node, clock),
     "alias": lambda node, _, one, other: node.store.write(call, one, other),
     "agent": lambda node, _, one, __: node.store.write(register, one),
+    "rule": lambda node, _, one, __: service.set_standard(
+        node, ALICE, StandardRequest(id=one, governance={"write": "registered", "policy": "any"}), "m"),
+    "rule below": lambda node, _, one, other: service.set_standard(
+        node, ALICE, StandardRequest(id=one, parent="p"), f"m/{other[:4]}"),
+    "rule no more": lambda node, *_: service.clear_standard(node, ALICE, "m"),
 }
 STEPS = st.lists(st.tuples(st.sampled_from(sorted(ACTS)), st.integers(0, 5), st.integers(0, 5)), max_size=15)
-SECTIONS = ("memories", "archived", "links", "aliases", "agents")
+SECTIONS = ("memories", "archived", "links", "aliases", "agents", "namespaces")
 
 
 async def fill_by(
@@ -225,8 +232,8 @@ async def carry(folder: Path, rows: list[tuple[dict[str, object], bool]], steps:
         for is_first in (True, False):
             result = await service.import_memories(other, BOB, request)
             taken = (result.imported, result.archived_imported, result.links_imported, result.aliases_imported,
-                     result.agents_imported)
-            assert taken == (tuple(len(getattr(exported, section)) for section in SECTIONS) if is_first else (0,) * 5)
+                     result.agents_imported, result.namespaces_imported)
+            assert taken == (tuple(len(getattr(exported, section)) for section in SECTIONS) if is_first else (0,) * 6)
             assert result.errors == ()
             assert (await service.export(other, ALICE)).digest == exported.digest
 

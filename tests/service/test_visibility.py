@@ -9,7 +9,7 @@ import pytest
 from aimem import service
 from aimem.errors import AimemError, Code
 from aimem.model import Principal
-from aimem.service import Node
+from aimem.service import Node, Once
 from aimem.wire import (
     ArchiveRequest,
     GetArchivedQuery,
@@ -175,3 +175,12 @@ async def test_who_moves_a_memory_out_of_its_own_sight_is_told_what_it_is_now(no
     moved = await service.update(node, mover, memory_id, UpdateMemory(namespace="z/y", content="moved"))
     assert (moved.namespace, moved.content) == ("z/y", "moved")
     await refused(Code.NOT_FOUND, service.get(node, mover, memory_id))
+
+
+async def test_a_key_for_retries_is_its_agents_own(node: Node) -> None:
+    once = Once("the same", bytes(32))
+    mine, theirs = [
+        await put(node, "plan", namespace="a/b", by=agent(name, "a/b"), once=once, scope="private")
+        for name in ("ai:one", "ai:other")
+    ]
+    assert mine.id != theirs.id and theirs.agent_id == "ai:other"

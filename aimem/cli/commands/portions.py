@@ -21,6 +21,7 @@ from aimem.wire import (
     ExportedAgent,
     ExportedAlias,
     ExportedLink,
+    ExportedNamespace,
     ImportArchived,
     ImportMemory,
     decode_body,
@@ -34,11 +35,11 @@ BATCH_BYTES = 1024 * 1024
 DEFERRED_IN_MEMORY_BYTES: Final = 8 * 1024 * 1024
 _LENGTH_BYTES: Final = 4
 
-Row = ImportMemory | ImportArchived | ExportedLink | ExportedAlias | ExportedAgent
+Row = ImportMemory | ImportArchived | ExportedLink | ExportedAlias | ExportedAgent | ExportedNamespace
 
 SECTIONS: Final = MappingProxyType[str, type[Row]]({
     "memories": ImportMemory, "archived": ImportArchived, "links": ExportedLink, "aliases": ExportedAlias,
-    "agents": ExportedAgent,
+    "agents": ExportedAgent, "namespaces": ExportedNamespace,
 })
 """Field of the document -> its rows; in this order they are sent."""
 

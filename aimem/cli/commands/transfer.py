@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _COUNTS: Final = (
     "imported", "updated", "unchanged", "restamped", "skipped", "archived_imported", "links_imported",
-    "aliases_imported", "agents_imported",
+    "aliases_imported", "agents_imported", "namespaces_imported",
 )
 
 
@@ -60,7 +60,8 @@ class Tally:
 
     def request(self, batch: Batch) -> ImportRequest:
         """The request that carries a batch; what refers to memories names them as they are known there."""
-        values = translated(batch.values, self._ids) if batch.section in ("links", "aliases") else list(batch.values)
+        refers = batch.section in ("links", "aliases", "namespaces")
+        values = translated(batch.values, self._ids) if refers else list(batch.values)
         return msgspec.structs.replace(
             self._manner, **{section: values if section == batch.section else [] for section in SECTIONS})
 
@@ -75,8 +76,9 @@ class Tally:
                  counted(done.links_imported, "link")]
         parts += [f"{count} {word}" for count, word in (
             (done.archived_imported, "archived"), (done.aliases_imported, "aliases"),
-            (done.agents_imported, "agents"), (done.updated, "of them updated"), (done.unchanged, "unchanged"),
-            (done.restamped, "restamped"), (done.skipped, "agents left out"), (len(self.errors), "refused")) if count]
+            (done.agents_imported, "agents"), (done.namespaces_imported, "namespaces"),
+            (done.updated, "of them updated"), (done.unchanged, "unchanged"), (done.restamped, "restamped"),
+            (done.skipped, "agents and policies left out"), (len(self.errors), "refused")) if count]
         return ", ".join(parts)
 
 

@@ -28,7 +28,7 @@ IMPORT: Final = Verb(
                     help="Afterwards compare the digest of all that is here with the file's, for an import into an "
                          "empty database with --trust-source; exit status 1 if they differ.")),
     prints='{"imported", "restamped", "trusted_source", "errors", "unchanged", "updated", "links_imported", '
-           '"archived_imported", "aliases_imported", "agents_imported", "skipped", "dry_run"}',
+           '"archived_imported", "aliases_imported", "agents_imported", "namespaces_imported", "skipped", "dry_run"}',
     examples=(("Copy a whole database, and see that it is whole",
                "ai-memory export > all.json\nai-memory --db other.db import --trust-source --verify all.json"),),
 )
