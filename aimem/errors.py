@@ -50,11 +50,15 @@ class Code(StrEnum):
     OPERATOR_REQUIRED = "operator_required"
     IDENTITY_MISMATCH = "identity_mismatch"
     OUTSIDE_HOME = "outside_home"
+    NOT_ENTITLED = "not_entitled"
+    OWN_ACTION = "own_action"
     # Refinements of QuotaExceeded.
     RATE_LIMITED = "rate_limited"
     # Refinements of Conflict.
     NAME_TAKEN = "name_taken"
     ID_TAKEN = "id_taken"
+    ALREADY_DECIDED = "already_decided"
+    PENDING_EXPIRED = "pending_expired"
     KEY_ENDED = "key_ended"
     AUDIT_DAMAGED = "audit_damaged"
     LOCKS_OUT = "locks_out"

@@ -88,17 +88,22 @@ PARAMETERS: Final[dict[str, str]] = {
     "offset": "Skip this many.",
     "older_than_days": "Purge what was archived longer ago than this.",
     "peer": "Read over; v0.6.3 noted it.",
+    "list_pending.action": "Only this: store, delete, promote or policy.",
+    "list_pending.namespace": "Only this namespace and those below it.",
     "prune_audit.before": "Rows of before this moment (RFC 3339).",
     "list_audit.namespace": "Only this namespace and what lies below it.",
     "list_audit.since": "Only at or after this moment (RFC 3339).",
     "list_audit.until": "Only at or before this moment (RFC 3339).",
     "pattern": "Only memories that hold at least one of these words.",
+    "pending_id": "Id of a pending action.",
     "prefix": "Only the tree below this namespace; a slash at its end is read over.",
     "q": "Words that must all occur.",
+    "requested_by": "Only what this agent asked for.",
     "since": "Only what was created, or began, at or after this moment (RFC 3339).",
     "sync_since.limit": "At most so many: up to 512 ops, up to 10,000 memories (1,000 come at once).",
     "sync_since.since": "Without clock: memories updated after this moment (RFC 3339).",
     "source_id": "Id of the memory that the links begin at.",
+    "status": "Only those that stand so: pending, approved, rejected, expired or failed.",
     "state": "Only deliveries that are waiting, or dead (given up); or all.",
     "subscription_id": "Id of a subscription.",
     "tags": "Only memories with this tag.",
@@ -173,6 +178,8 @@ def _operation(route: Route, body_ref: dict[Any, Shape], answer_ref: dict[Any, S
     responses: dict[str, object] = {str(route.status): {"description": "Done.", "content": answer}}
     if route.status_if_there is not None:
         responses[str(route.status_if_there)] = {"description": "It was there.", "content": answer}
+    if route.status_if_waiting is not None:
+        responses[str(route.status_if_waiting)] = {"description": "It waits for others.", "content": answer}
     for status, codes in groupby(sorted(codes_of(route), key=STATUS.__getitem__), key=STATUS.__getitem__):
         responses[str(status)] = {
             "description": "Refused: " + ", ".join(codes) + ".",
@@ -212,7 +219,9 @@ def _headers(route: Route) -> list[dict[str, object]]:
         # Printable ASCII; blanks at the ends are no part of a header's value.
         "schema": {
             "type": "string", "minLength": 1, "maxLength": rules.IDEMPOTENCY_KEY_MAX_BYTES,
-            "pattern": "^[!-~]([ -~]*[!-~])?$",
+            "list_pending.action": "Only this: store, delete, promote or policy.",
+    "list_pending.namespace": "Only this namespace and those below it.",
+    "pattern": "^[!-~]([ -~]*[!-~])?$",
         },
         "description": "The client's name for this request: sent again with it, the request is done at most once.",
     }

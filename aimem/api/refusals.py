@@ -34,11 +34,15 @@ STATUS: Final[dict[Code, int]] = {
     Code.OPERATOR_REQUIRED: 403,
     Code.IDENTITY_MISMATCH: 403,
     Code.OUTSIDE_HOME: 403,
+    Code.NOT_ENTITLED: 403,
+    Code.OWN_ACTION: 403,
     Code.NOT_FOUND: 404,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.CONFLICT: 409,
     Code.NAME_TAKEN: 409,
     Code.ID_TAKEN: 409,
+    Code.ALREADY_DECIDED: 409,
+    Code.PENDING_EXPIRED: 409,
     Code.KEY_ENDED: 409,
     Code.LOCKS_OUT: 409,
     Code.IS_STANDARD: 409,
@@ -105,6 +109,9 @@ def refusal(error: AimemError, *, headers: tuple[tuple[str, str], ...] = ()) -> 
     """
     status = status_of(error)
     body: dict[str, object] = {"error": error.message, "code": error.code}
+    if error.family is Code.APPROVAL_REQUIRED:
+        # What is queued is no refusal: the body is v0.6.3's, whose clients look at `status`.
+        body = {"message": error.message, "code": error.code}
     if error.field is not None:
         body["field"] = error.field
     if status == 500:

@@ -96,11 +96,10 @@ def _pending(error: ApprovalRequired, parsed: Parsed, context: Context) -> int:
     """The action is queued: that is an answer, with a status of its own."""
     details = error.details
     if parsed.wants_json:
-        context.screen.json({"status": "pending", "reason": error.message, **details})
-    else:
-        name = details.get("action") or (parsed.verb.name if parsed.verb else "action")
-        context.screen.line(
-            f"{name} queued for approval: pending_id={details.get('pending_id')} ns={details.get('namespace')}")
+        context.screen.json({"status": "pending", "reason": error.message, **details, "code": error.code})
+    name = details.get("action") or (parsed.verb.name if parsed.verb else "action")
+    context.screen.say(
+        f"{name} queued for approval: pending_id={details.get('pending_id')} ns={details.get('namespace')}")
     return ExitStatus.PENDING
 
 

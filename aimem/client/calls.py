@@ -99,6 +99,13 @@ def _parameters(query: Struct | None) -> Mapping[str, str]:
     }
 
 
+def decided(answer: httpx.Response, kind: type[T]) -> T:
+    """An answer of a route whose 202 is an answer of its own, not an action that was queued. Raises: as `decoded`."""
+    if answer.status_code != httpx.codes.ACCEPTED:
+        return decoded(answer, kind)
+    return _as_kind(answer, kind)
+
+
 def succeeded(answer: httpx.Response) -> httpx.Response:
     """The answer, if it is one of success. Raises: the AimemError that it carries."""
     if answer.status_code == httpx.codes.ACCEPTED:
@@ -112,8 +119,12 @@ def succeeded(answer: httpx.Response) -> httpx.Response:
 
 def decoded(answer: httpx.Response, kind: type[T]) -> T:
     """A successful answer as a value. Raises: the AimemError that it carries; Unavailable if it is none of ours."""
+    return _as_kind(succeeded(answer), kind)
+
+
+def _as_kind(answer: httpx.Response, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(succeeded(answer).content, type=kind)
+        return msgspec.json.decode(answer.content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Unavailable(
             f"the answer to {answer.request.method} {answer.request.url.path} is not understood: {error}; "

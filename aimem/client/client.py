@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from aimem.client.agentkeys import AgentKeyCalls
 from aimem.client.agents import AgentCalls
+from aimem.client.approvals import ApprovalCalls
 from aimem.client.audit import AuditCalls
 from aimem.client.contradictions import ContradictionCalls
 from aimem.client.curation import CurationCalls
@@ -22,6 +23,7 @@ from aimem.client.upkeep import UpkeepCalls
 
 class Client(
     AgentCalls,
+    ApprovalCalls,
     AgentKeyCalls,
     MemoryCalls,
     ThinkingCalls,

@@ -34,10 +34,12 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
     Denied: (
         Code.RESERVED_NAMESPACE, Code.FOREIGN_HOST, Code.FOREIGN_ORIGIN, Code.INSECURE_BIND,
         Code.DENIED_BY_POLICY, Code.OPERATOR_REQUIRED, Code.IDENTITY_MISMATCH, Code.OUTSIDE_HOME,
+        Code.NOT_ENTITLED, Code.OWN_ACTION,
     ),
     QuotaExceeded: (Code.RATE_LIMITED,),
     Conflict: (
         Code.NAME_TAKEN, Code.ID_TAKEN, Code.KEY_ENDED, Code.LOCKS_OUT, Code.IS_STANDARD, Code.AUDIT_DAMAGED,
+        Code.ALREADY_DECIDED, Code.PENDING_EXPIRED,
     ),
     Unavailable: (
         Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.DATABASE_BUSY, Code.DEADLINE_EXCEEDED, Code.SHUTTING_DOWN,
@@ -95,6 +97,6 @@ def pending_of_answer(body: bytes) -> ApprovalRequired:
         answer = msgspec.json.decode(body, type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         answer = {}
-    reason = answer.get("reason")
+    reason = answer.get("message", answer.get("reason"))
     details: dict[str, Any] = {name: value for name, value in answer.items() if name not in _OWN_FIELDS}
     return ApprovalRequired(reason if isinstance(reason, str) else "governance requires approval", **details)

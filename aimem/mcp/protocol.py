@@ -16,7 +16,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 from aimem import __version__
 from aimem.client import Client
 from aimem.config import McpProfile
-from aimem.errors import AimemError, Code
+from aimem.errors import AimemError, ApprovalRequired, Code
 from aimem.mcp.identity import DefaultAgent
 from aimem.mcp.profile import listed, tools_version, unlisted
 from aimem.mcp.prompts import INSTRUCTIONS, PROMPTS
@@ -26,6 +26,7 @@ from aimem.mcp.published import (
     published_prompt,
     published_template,
     published_tool,
+    queued_text,
     text_content,
 )
 from aimem.mcp.resources import MIME_TYPE, TEMPLATES, list_resources, read_resource
@@ -103,6 +104,9 @@ def _tool_handlers(identify: Identify) -> Mapping[str, Any]:
         tool = _named(TOOLS, params.name, "tool", types.METHOD_NOT_FOUND)
         try:
             answer = text_content(await tool.run(identify(context), params.arguments or {}))
+        except ApprovalRequired as error:
+            # What is queued is an answer: a model that takes it for a failure tries again.
+            return types.CallToolResult(content=[text_content(queued_text(error))])
         except AimemError as error:
             if error.family is Code.INTERNAL:
                 raise

@@ -6,7 +6,7 @@ import mcp_types as types
 import msgspec
 from msgspec import UNSET
 
-from aimem.errors import AimemError
+from aimem.errors import AimemError, ApprovalRequired
 from aimem.mcp.prompts import Prompt
 from aimem.mcp.resources import MIME_TYPE, Template, uri_of
 from aimem.mcp.tools import Effect, Tool
@@ -25,6 +25,12 @@ def error_text(error: AimemError) -> str:
     if error.field is not None:
         answer["field"] = error.field
     answer |= {name: value for name, value in error.details.items() if name not in answer}
+    return msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()
+
+
+def queued_text(error: ApprovalRequired) -> str:
+    """An action that waits for its approval, as v0.6.3 tells it: its fields, and a sentence."""
+    answer = {**error.details, "code": error.code, "message": error.message}
     return msgspec.json.format(msgspec.json.encode(answer), indent=2).decode()
 
 

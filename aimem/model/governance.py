@@ -86,13 +86,20 @@ class PendingStatus(StrEnum):
 
 
 class Vote(Struct, frozen=True, kw_only=True):
-    """One voter's latest vote on a pending action."""
+    """One voter's latest vote on a pending action.
+
+    Attributes:
+      vote: approve or reject; anything else (another version's) counts as none.
+      is_operator: whether the voter may administer: an operator, or anybody where no keys are.
+      stamp: text of the stamp of the vote.
+    """
 
     voter: AgentId
     vote: str
     is_operator: bool
     voted_at: Instant
     comment: str | None = None
+    stamp: str = ""
 
 
 class AgentKey(Struct, frozen=True, kw_only=True):

@@ -128,6 +128,8 @@ async def _take(mesh: Mesh, answer: ExchangeAnswer) -> None:
 async def take_ops(mesh: Mesh, ops: tuple[Op, ...], writer: StreamId) -> Received:
     """Take ops that the writer of a stream handed over. Raises: Unavailable, Corrupt."""
     received: Received = (await mesh.store.write(inbound.take, ops, partial(examine, writer=writer))).value
+    if received.held:
+        mesh.store.note_held_nowait()
     count_received(mesh, received)
     return received
 

@@ -8,7 +8,9 @@ from aimem.service.abilities import capabilities
 from aimem.service.access import access, namespace_history
 from aimem.service.agentkeys import add_key, list_keys, revoke_key, revoke_keys, rotate_key
 from aimem.service.agents import list_agents, register_agent, remove_agent
+from aimem.service.approvals import approve_pending, comment_pending, reject_pending
 from aimem.service.archive import archive, archive_stats, list_archive, purge_archive, restore
+from aimem.service.asking import ask_again
 from aimem.service.auditing import expire_audit, list_audit, prune_audit, verify_audit
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.bulk import remember_many
@@ -16,6 +18,7 @@ from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
 from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
 from aimem.service.delivering import run_webhooks
+from aimem.service.docket import get_pending, list_pending
 from aimem.service.duplicates import check_duplicate
 from aimem.service.edit import delete, promote, update
 from aimem.service.entities import entity_by_alias, register_entity
@@ -59,6 +62,7 @@ from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
 from aimem.service.rulemaking import clear_standard, set_standard
 from aimem.service.session import start_session
+from aimem.service.settling import run_approvals, settle_due
 from aimem.service.standards import standard_of, standards_for
 from aimem.service.subscriptions import list_deliveries, list_subscriptions, redeliver, subscribe, unsubscribe
 from aimem.service.taxonomy import get_taxonomy
@@ -89,8 +93,10 @@ __all__ = [
     "add_key",
     "admit_request",
     "admit_write",
+    "approve_pending",
     "archive",
     "archive_stats",
+    "ask_again",
     "auto_consolidate",
     "auto_tag",
     "begin_cycle",
@@ -101,6 +107,7 @@ __all__ = [
     "check_duplicate",
     "clear_standard",
     "collect",
+    "comment_pending",
     "consolidate",
     "contradictions",
     "curate",
@@ -118,6 +125,7 @@ __all__ = [
     "export",
     "forget",
     "get",
+    "get_pending",
     "get_taxonomy",
     "health",
     "import_memories",
@@ -137,6 +145,7 @@ __all__ = [
     "list_deliveries",
     "list_keys",
     "list_memories",
+    "list_pending",
     "list_subscriptions",
     "look_for_language",
     "mark_read",
@@ -156,6 +165,7 @@ __all__ = [
     "register_agent",
     "register_entity",
     "reindex",
+    "reject_pending",
     "remember",
     "remember_many",
     "remove_agent",
@@ -166,6 +176,7 @@ __all__ = [
     "roll_back",
     "rotate_key",
     "rows_since",
+    "run_approvals",
     "run_cycle",
     "run_events",
     "run_hooks",
@@ -177,6 +188,7 @@ __all__ = [
     "run_words",
     "search",
     "set_standard",
+    "settle_due",
     "settle_words",
     "standard_of",
     "standards_for",

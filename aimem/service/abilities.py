@@ -13,7 +13,7 @@ from aimem.service.curation import curation_reports
 from aimem.service.keyring import access_mode
 from aimem.service.node import IDEMPOTENCY_KEPT_DAYS, Node
 from aimem.service.thinking import is_thinking, language_warnings
-from aimem.store import namespaces, subscriptions
+from aimem.store import approvals, namespaces, subscriptions
 from aimem.wire import Capabilities, ReportsQuery, to_builtins
 
 RUN_FIGURES: Final = ("memories_scanned", "operations_attempted", "autonomy")
@@ -56,12 +56,20 @@ async def capabilities(node: Node) -> Capabilities:
         },
         hooks=await _hooks(node, thinks=thinks),
         compaction=await _compaction(node),
-        approval={"subscribers": 0, "pending_requests": 0, "default_timeout_seconds": None},
+        approval=await _approval(node),
         transcripts={"enabled": False, "total_count": 0, "total_size_mb": 0},
         compatible_with=COMPATIBLE_WITH,
         limits=_limits(node),
         warnings=(*node.warnings, *language_warnings(node)),
     )
+
+
+async def _approval(node: Node) -> dict[str, object]:
+    """What waits for approval, and for how long at most."""
+    return {
+        "subscribers": 0, "pending_requests": await node.store.read(approvals.count_open, node.clock.now()),
+        "default_timeout_seconds": int(node.policy.pending_expiry_s),
+    }
 
 
 def _limits(node: Node) -> dict[str, int | float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence, Set
 from typing import Final
 
+import msgspec
 from msgspec import Struct
 
 from aimem.errors import Code, Denied
@@ -98,6 +99,10 @@ class Gate:
         finally:
             self._is_open = False
 
+    def begin(self, label: str) -> None:
+        """Say what is tried, for what the audit tells of a refusal before any op."""
+        self._label = label
+
     def forget_done(self) -> None:
         """What was done was taken back: keep for the audit only what was refused or asked."""
         self.rows = [row for row in self.rows if row.decision != ALLOWED]
@@ -119,22 +124,30 @@ class Gate:
         self.rows.append(self._row(transaction.now, label, ALLOWED, namespace, target, str(dot), 1))
 
     def refuse(self, now: Instant, error: Denied) -> None:
-        """Keep for the audit that something was refused."""
+        """Keep for the audit that something was refused, once."""
+        if error.is_noted:
+            return
         error.is_noted = True
         details = error.details
         namespace, rule = details.get("namespace"), details.get("rule", error.code.value)
-        self.rows.append(
-            self._row(now, self._label, DENIED, None if namespace is None else str(namespace), None, None, 1, str(rule))
-        )
+        target = details.get("pending_id")
+        self.rows.append(self._row(
+            now, self._label, DENIED, None if namespace is None else str(namespace),
+            None if target is None else str(target), None, 1, str(rule),
+        ))
 
     def refuse_amounts(self, now: Instant) -> None:
         """Keep for the audit how often the caller wanted to keep more than it may."""
         for limit, count in (self.allowance.refused if self.allowance else {}).items():
             self.rows.append(self._row(now, self._label, DENIED, None, None, None, count, limit.rule))
 
-    def tell(self, now: Instant, action: str, decision: str, namespace: str, target: str, rule: str) -> None:
+    def tell(
+        self, now: Instant, action: str, decision: str, namespace: str, target: str, rule: str, *,
+        version: str | None = None, detail: str | None = None,
+    ) -> None:
         """Keep for the audit what was decided."""
-        self.rows.append(self._row(now, action, decision, namespace, target, None, 1, rule))
+        row = self._row(now, action, decision, namespace, target, version, 1, rule)
+        self.rows.append(msgspec.structs.replace(row, detail=detail))
 
     def _row(
         self, now: Instant, action: str, decision: str, namespace: str | None, target: str | None, version: str | None,

@@ -83,7 +83,7 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest) -> Exch
     if node.mesh is not None:
         node.mesh.hear(asker, vector, trio.current_time())
     page = await _lacking(node, vector, min(max(0, request.wants), EXCHANGE_MAX_OPS))
-    held = await node.store.read(outbound.held, HELD_MAX)
+    held = await node.store.held(HELD_MAX)
     stop = received.stop
     return ExchangeAnswer(
         protocol=PROTOCOL, node=node.store.node_name, stream=node.store.stream, vector=heads_out(node.store.log.heads),
@@ -102,6 +102,8 @@ async def _receive(node: Node, asker: StreamId, request: ExchangeRequest) -> Rec
     else:
         ops = tuple(map(op_in, request.ops))
         received = (await node.store.write(inbound.take, ops, partial(examine, writer=asker))).value
+    if received.held:
+        node.store.note_held_nowait()
     if node.mesh is not None:
         count_received(node.mesh, received)
     return received
@@ -156,7 +158,7 @@ async def write_outcome(node: Node, version: str) -> WriteOutcome:
         return WriteOutcome(
             version=version, outcome="unknown", got=0, needed=needed, acked_by=(), waiting_for={"this node": "behind"}
         )
-    held = await node.store.read(outbound.held, HELD_MAX)
+    held = await node.store.held(HELD_MAX)
     if dot in held.dots:
         return WriteOutcome(
             version=version, outcome="held", got=0, needed=needed, acked_by=(), waiting_for={"this node": "held"}
@@ -202,7 +204,7 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
     refuse_stranger(who)
     store, mesh = node.store, node.mesh
     limit = None if query.conflicts is None else rules.bounded(query.conflicts, 1, CONFLICTS_MAX, field="conflicts")
-    held = await store.read(outbound.held, HELD_MAX)
+    held = await store.held(HELD_MAX)
     forks = await store.read(inbound.closed_streams)
     document = MeshDocument(
         node=store.node_name, stream=store.stream, protocol=PROTOCOL,

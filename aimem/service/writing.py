@@ -7,19 +7,22 @@ pending action that holds those ops as they would have been written, with the id
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from aimem.errors import AimemError, ApprovalRequired, Bug, Denied, QuotaExceeded
+from aimem.errors import AimemError, ApprovalRequired, Bug, Code, Conflict, Denied, InvalidRequest, QuotaExceeded
 from aimem.governance import Ask, dump_policy
 from aimem.model import (
+    MAX_OP_ENTRIES,
+    AgentId,
     Credential,
     FieldValue,
     Instant,
     MemoryId,
     Principal,
+    Verb,
     after,
     derived_memory_id,
     format_instant,
@@ -31,10 +34,25 @@ from aimem.service.gate import Captured, Gate, Portion
 from aimem.service.limits import charge_writes
 from aimem.service.node import Node, Once
 from aimem.service.waiting import ACTIONS, Waiting, note_waiting
-from aimem.store import PENDING, Transaction, Wrote, audit
+from aimem.store import PENDING, Transaction, Wrote, approvals, audit
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+OPEN_MAX: Final = 1_000
+"""Actions of one who asks that wait at the same time."""
+
+
+_VERB_OF_LABEL: Final = {"promote": Verb.PROMOTE, "delete": Verb.DELETE, "forget": Verb.DELETE, "archive": Verb.DELETE}
+
+
+class AskedAgain(Struct, frozen=True):
+    """An action whose place another one takes, and who asked for it."""
+
+    pending_id: MemoryId
+    requested_by: AgentId
+
 
 class _Refused(Struct, frozen=True):
     error: Denied | QuotaExceeded | ApprovalRequired
@@ -107,7 +125,7 @@ def _governed(
         if gate.portion.asks:
             transaction.undo_part(part)
             gate.forget_done()
-            outcome = _queue(transaction, node, gate, gate.portion)
+            outcome = queue(transaction, node, gate, gate.portion)
             note_waiting(transaction, who, gate.once, outcome)
         else:
             transaction.end_part()
@@ -127,8 +145,8 @@ def in_part(transaction: Transaction, node: Node, run: Callable[[], T], *, index
     gate = transaction.gate
     if not isinstance(gate, Gate) or not gate.is_governed(transaction):
         return run()
-    value, inner = _tried(transaction, gate, run)
-    return value if inner is None else _queue(transaction, node, gate, inner, index=index)
+    value, inner = tried(transaction, gate, run)
+    return value if inner is None else queue(transaction, node, gate, inner, index=index)
 
 
 def in_sure_part(transaction: Transaction, run: Callable[[], T]) -> T:
@@ -136,7 +154,7 @@ def in_sure_part(transaction: Transaction, run: Callable[[], T]) -> T:
     gate = transaction.gate
     if not isinstance(gate, Gate) or not gate.is_governed(transaction):
         return run()
-    value, inner = _tried(transaction, gate, run)
+    value, inner = tried(transaction, gate, run)
     if inner is None:
         return value
     ask = inner.asks[0]
@@ -147,8 +165,8 @@ def in_sure_part(transaction: Transaction, run: Callable[[], T]) -> T:
     )
 
 
-def _tried(transaction: Transaction, gate: Gate, run: Callable[[], T]) -> tuple[T, Portion | None]:
-    """Run an item. Returns: its value, and what it asks for, if it asks; then what it wrote is taken back."""
+def tried(transaction: Transaction, gate: Gate, run: Callable[[], T]) -> tuple[T, Portion | None]:
+    """Run a part of a job. Returns: its value, and what it asks for, if it asks; then what it wrote is taken back."""
     outer, done = gate.portion, list(gate.rows)
     gate.portion = inner = Portion()
     part = transaction.begin_part()
@@ -171,19 +189,63 @@ def _tried(transaction: Transaction, gate: Gate, run: Callable[[], T]) -> tuple[
     return value, None
 
 
-def _queue(transaction: Transaction, node: Node, gate: Gate, portion: Portion, *, index: int = 0) -> Waiting:
-    """Write the pending action that stands for captured ops. Raises: InvalidRequest if they are too much for one op."""
-    ask, now = portion.asks[0], transaction.now
+def queue(
+    transaction: Transaction, node: Node, gate: Gate, portion: Portion, *, index: int = 0,
+    again: AskedAgain | None = None,
+) -> Waiting:
+    """Write the pending action that stands for captured ops.
+
+    Args:
+      index: its place in the request.
+      again: what it takes the place of.
+    Raises: InvalidRequest if they are too much for one op; QuotaExceeded; Conflict(id_taken).
+    """
+    ask, now = _telling(portion), transaction.now
+    requested_by = gate.who.agent_id if again is None else again.requested_by
+    _refuse_too_much(transaction, requested_by, portion)
     pending_id = _pending_id(node, gate.who, gate.once, index)
+    if transaction.load(PENDING, pending_id).born is not None:
+        raise Conflict(
+            f"the id {pending_id} that this Idempotency-Key stands for is taken, and its request is not known here; "
+            "take a new key",
+            code=Code.ID_TAKEN,
+        )
     expires_at = after(now, node.policy.pending_expiry_s)
-    fields = _fields(node, gate.who, ask, portion, now, expires_at)
-    dot = gate.write_own(transaction, "pending", [transaction.create(PENDING, pending_id, gate.who.agent_id, fields)])
-    gate.tell(now, portion.ops[0].label, audit.ASKED, ask.act.namespace, ask.act.target or pending_id, ask.rule)
+    fields = _fields(node, requested_by, ask, portion, now, expires_at)
+    entries = [transaction.create(PENDING, pending_id, gate.who.agent_id, fields)]
+    if again is not None:
+        entries.append(transaction.change(PENDING, again.pending_id, {"asked_again_as": pending_id}))
+    dot = gate.write_own(transaction, "pending", entries)
+    gate.tell(
+        now, portion.ops[0].label, audit.ASKED, ask.act.namespace, ask.act.target or pending_id, ask.rule,
+        version=str(dot),
+    )
     return Waiting(
         pending_id=pending_id, action=ACTIONS[ask.act.verb], namespace=ask.act.namespace,
         memory_id=None if ask.act.target is None else MemoryId(ask.act.target), expires_at=format_instant(expires_at),
         version=str(dot),
     )
+
+
+def _telling(portion: Portion) -> Ask:
+    """Of what a job asks for, what its action is called by: a copy upwards is a promotion, a move no deletion."""
+    wanted = _VERB_OF_LABEL.get(portion.ops[0].label, Verb.WRITE)
+    return next((ask for ask in portion.asks if ask.act.verb is wanted), portion.asks[0])
+
+
+def _refuse_too_much(transaction: Transaction, requested_by: AgentId, portion: Portion) -> None:
+    """Bound what waits: so many actions of one who asks, and no more in one than its approval can write in one op."""
+    if approvals.count_open(transaction.conn, transaction.now, requested_by) >= OPEN_MAX:
+        raise QuotaExceeded(
+            f"{OPEN_MAX} actions of {requested_by} wait for approval already; have some of them decided, or withdraw "
+            "them (ai-memory pending reject)",
+            limit=OPEN_MAX,
+        )
+    count = len({(entry.kind, entry.key) for op in portion.ops for entry in op.entries})
+    if count >= MAX_OP_ENTRIES:
+        raise InvalidRequest(
+            f"this needs approval, and one action may touch {MAX_OP_ENTRIES - 1} objects; it has {count}: split it"
+        )
 
 
 def _pending_id(node: Node, who: Principal, once: Once | None, index: int) -> MemoryId:
@@ -193,12 +255,12 @@ def _pending_id(node: Node, who: Principal, once: Once | None, index: int) -> Me
 
 
 def _fields(
-    node: Node, who: Principal, ask: Ask, portion: Portion, now: Instant, expires_at: Instant
+    node: Node, requested_by: AgentId, ask: Ask, portion: Portion, now: Instant, expires_at: Instant
 ) -> dict[str, FieldValue]:
     return {
         "action": ACTIONS[ask.act.verb], "label": portion.ops[0].label, "namespace": ask.act.namespace,
         "memory_id": ask.act.target, "payload": dump_payload(portion.ops), "policy": dump_policy(ask.policy),
-        "policy_namespace": ask.rule_namespace, "policy_stamp": ask.stamp, "requested_by": who.agent_id,
+        "policy_namespace": ask.rule_namespace, "policy_stamp": ask.stamp, "requested_by": requested_by,
         "requested_at": now, "expires_at": expires_at, "home": node.store.stream, "asked_again_as": None,
     }
 

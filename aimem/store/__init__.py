@@ -7,6 +7,7 @@ hand it plain functions, replication hands it the fold's rule.
 from aimem.store import (
     agentkeys,
     agents,
+    approvals,
     audit,
     auditcheck,
     conflicts,
@@ -59,6 +60,7 @@ from aimem.store.kinds import (
     VOTE,
     alias_key_text,
     link_key_text,
+    load_object,
     pair_key_text,
 )
 from aimem.store.logfeed import LogFeed
@@ -111,6 +113,7 @@ __all__ = [
     "agentkeys",
     "agents",
     "alias_key_text",
+    "approvals",
     "audit",
     "auditcheck",
     "conflicts",
@@ -137,6 +140,7 @@ __all__ = [
     "link_key_text",
     "linkage",
     "live_at",
+    "load_object",
     "matching",
     "memories",
     "messages",

@@ -164,19 +164,15 @@ def take(transaction: Transaction, ops: Sequence[Op], examine: Examine) -> Recei
     Raises: DatabaseError, and then nothing of it is taken.
     """
     intake = examine(ops, _Book(transaction))
-    held: list[Dot] = []
-    heads: dict[StreamId, StreamHead] = {}
-    for item in intake.takes:
-        if not _receive(transaction, item.op):
-            held.append(item.op.dot)
-        heads[item.head.stream] = item.head
+    heads = {item.head.stream: item.head for item in intake.takes}
+    held = _receive_all(transaction, [item.op for item in intake.takes])
     for head in heads.values():
         oplog.set_head(transaction.conn, head)
     transaction.heads.update(heads)
     stop = intake.stop
     if stop is not None and stop.reason is StopReason.FORK and stop.dot is not None:
         transaction.conn.execute(_CLOSE, (f"closed:{stop.dot.stream}", str(stop.dot)))
-    return Received(taken=len(intake.takes), skipped=intake.skipped, held=tuple(held), stop=stop)
+    return Received(taken=len(intake.takes), skipped=intake.skipped, held=held, stop=stop)
 
 
 def closed_streams(conn: Connection) -> tuple[StreamId, ...]:
@@ -205,19 +201,42 @@ def refold_held(transaction: Transaction, after_position: int, limit: int) -> in
     return position
 
 
+def _receive_all(transaction: Transaction, ops: Sequence[Op]) -> tuple[Dot, ...]:
+    """Log and fold ops. Returns: those that are held.
+
+    Nearly always there are none; only a batch that has one is done once more, each op within a savepoint of its own.
+    """
+    part = transaction.begin_part()
+    try:
+        for op in ops:
+            _log(transaction, op)
+            transaction.fold(op)
+    except _FOLD_FAULTS:
+        transaction.undo_part(part)
+        return tuple(op.dot for op in ops if not _receive(transaction, op))
+    transaction.end_part()
+    return ()
+
+
 def _receive(transaction: Transaction, op: Op) -> bool:
     """Log one op at the end and fold it. Returns: whether it is applied (else it is held)."""
+    position = _log(transaction, op)
+    reason = _fold(transaction, op)
+    if reason:
+        transaction.conn.execute(_HOLD, (reason, position))
+        transaction.conn.execute(_COUNT_HELD, {"change": 1})
+    return not reason
+
+
+def _log(transaction: Transaction, op: Op) -> int:
+    """Log one op at the end. Returns: its position."""
     conn = transaction.conn
     logged = [_laid_out(conn, data) for data in op.entries]
     position = oplog.append(
         conn, msgspec.structs.replace(op, entries=tuple(data for _, data in logged)), tuple(key for key, _ in logged)
     )
     transaction.note_position(position)
-    reason = _fold(transaction, op)
-    if reason:
-        conn.execute(_HOLD, (reason, position))
-        conn.execute(_COUNT_HELD, {"change": 1})
-    return not reason
+    return position
 
 
 def _fold(transaction: Transaction, op: Op) -> str:

@@ -22,6 +22,7 @@ from aimem.store.fields import Kind
 from aimem.store.fold import Merge
 from aimem.store.identity import Identity, load_identity
 from aimem.store.logfeed import LogFeed
+from aimem.store.outbound import HeldDots
 from aimem.store.readers import Readers
 from aimem.store.transaction import Tip, Transaction
 from aimem.store.writer import Writer, WriterCounts, Written
@@ -182,6 +183,14 @@ class Store:
     def node_name(self) -> str:
         """The name in this stream's opening op."""
         return "" if self._identity is None else self._identity.node
+
+    async def held(self, limit: int) -> HeldDots:
+        """Ops that are logged and not applied; without looking where none was ever held. Raises: Unavailable."""
+        return await self.read(outbound.held, limit) if self._holds_ops else HeldDots(dots=(), count=0)
+
+    def note_held_nowait(self) -> None:
+        """An op is held: from now on it is looked for."""
+        self._holds_ops = True
 
     @property
     def counts(self) -> WriterCounts:

@@ -23,6 +23,7 @@ from aimem.service import (
     Node,
     Policy,
     Sample,
+    run_approvals,
     run_events,
     run_hooks,
     run_indexer,
@@ -79,13 +80,7 @@ async def _furnish(
         policy=_policy(config, extent), language=_language(config, ports), limiter=Limiter(config.limits),
         mesh=make_mesh(config, ports, store, extent),
     )
-    children = [
-        Child(name="refusals", run=partial(run_refusals, node), on_failure=OnFailure.RESTART),
-        Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
-        Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
-        Child(name="events", run=partial(run_events, node, control.stop), on_failure=OnFailure.RESTART),
-    ]
-    children += mesh_children(config, ports, node.mesh)
+    children = [*_always(node, control), *mesh_children(config, ports, node.mesh)]
     if not reason:
         run = partial(_run_indexer, node, _makers(config, ports), ports.say)
         children.append(Child(name="indexer", run=run, on_failure=OnFailure.RESTART))
@@ -116,6 +111,17 @@ def _of_the_clock(config: Config, ports: Ports, node: Node) -> list[Child]:
     if config.curator.cycle_interval_s is not None:
         runs["cycles"] = partial(run_cycles, node, config.curator.cycle_interval_s, config.curator.max_ops)
     return [Child(name=name, run=run, on_failure=OnFailure.RESTART) for name, run in runs.items()]
+
+
+def _always(node: Node, control: Control) -> list[Child]:
+    """The tasks that every node has."""
+    return [
+        Child(name="refusals", run=partial(run_refusals, node), on_failure=OnFailure.RESTART),
+        Child(name="approvals", run=partial(run_approvals, node), on_failure=OnFailure.RESTART),
+        Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
+        Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
+        Child(name="events", run=partial(run_events, node, control.stop), on_failure=OnFailure.RESTART),
+    ]
 
 
 def _figures(server: HttpServer, control: Control) -> tuple[Sample, ...]:

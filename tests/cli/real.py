@@ -19,6 +19,7 @@ from aimem.cli import Attached, Purpose, Surroundings, main
 from aimem.client import Client
 from aimem.config import Config
 from aimem.model import new_memory_id
+from aimem.service import Node
 from aimem.supervisor.inprocess import InProcessTransport
 from tests.cli.fakes import FakeRuntime, Outcome, Stream
 from tests.nodes import START, FakeClock, InlineThreads, open_node, seeded_chance
@@ -66,6 +67,15 @@ class RealMachine:
                 "AI_MEMORY_DB": "memory.db"},
             program=("/bin/ai-memory",), now=self.clock.now, rng=lambda: random.Random(1))
         return Outcome(main(argv, runtime, around), out.getvalue(), err.getvalue(), runtime)
+
+    def visit(self, act: Callable[[Node], Awaitable[object]]) -> None:
+        """Do something to the node that no verb does."""
+
+        async def visited() -> None:
+            async with open_node(self.cwd / "memory.db", clock=self.clock, threads=InlineThreads()) as node:
+                await act(node)
+
+        trio.run(visited)
 
     def json(self, *argv: str, stdin: bytes = b"") -> Any:
         done = self.run("--json", *argv, stdin=stdin)

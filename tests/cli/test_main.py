@@ -201,9 +201,10 @@ def test_an_error_of_the_node_is_a_sentence_and_its_family_s_status(machine: Mac
 def test_a_queued_action_is_shown_and_has_status_3(machine: Machine) -> None:
     pending = {"status": "pending", "pending_id": "p1", "reason": "ask first", "action": "delete", "namespace": "n"}
     shown = machine.run("delete", "x-1", answer=pending, status=202)
-    assert (shown.status, shown.out) == (ExitStatus.PENDING, "delete queued for approval: pending_id=p1 ns=n\n")
+    assert (shown.status, shown.out) == (ExitStatus.PENDING, "")
+    assert shown.err == "ai-memory: delete queued for approval: pending_id=p1 ns=n\n"
     printed = machine.run("delete", "x-1", "--json", answer=pending, status=202)
-    assert (printed.status, printed.json) == (ExitStatus.PENDING, pending)
+    assert (printed.status, printed.json) == (ExitStatus.PENDING, {**pending, "code": "approval_required"})
 
 
 @pytest.mark.parametrize(("error", "status", "said"), [

@@ -14,6 +14,7 @@ from tests.cli.real import RealMachine
 from tests.cli.test_benching import REPORT
 from tests.cli.test_mining import chatgpt, talk, write
 from tests.house.reference_fields import LATER_FIELDS, VERBS, Fields, lost_from
+from tests.pendings import PENDING, queue_pending
 
 # Verb -> the command lines that lead to it, the last of which answers. {id}: of the memory stored last, {old}: of the
 # one before.
@@ -45,6 +46,10 @@ LINES: Final = {
     "sync": ("--db other.db store -c There.", "sync other.db"),
     "agents": ("agents register --agent-id a --agent-type human", "agents"),
     "agents list": ("agents register --agent-id a --agent-type human", "agents list"),
+    "pending": ("pending",),
+    "pending list": ("pending list",),
+    "pending approve": ("pending approve {pending}",),
+    "pending reject": ("pending reject {pending}",),
     "agents register": ("agents register --agent-id a --agent-type human --capabilities b",),
 }
 SAY_NOTHING: Final = {"shell", "completions", "man", "mcp", "serve", "sync-daemon"}
@@ -79,8 +84,9 @@ def test_a_verb_answers_the_fields_of_v063(verb: str, fields: Fields, real: Real
     )
     real.json("link", new, old)
     document = json.dumps(real.json("export")).encode()
+    real.visit(queue_pending)
     for line in LINES[verb]:
-        answer = real.json(*line.format(id=new, old=old).split(), stdin=document)
+        answer = real.json(*line.format(id=new, old=old, pending=PENDING).split(), stdin=document)
     assert not lost_from(answer, fields.answers), answer
 
 

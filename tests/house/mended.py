@@ -307,6 +307,39 @@ MENDED: Final = {
         "A damaged registration": (
             "tests/service/test_agents.py::test_a_damaged_row_is_counted_and_does_not_hide_the_others",
         ),
+        "Approvals: who decides": (
+            "tests/service/test_approvals.py::test_nobody_approves_what_it_asked_for_and_may_withdraw_it",
+            "tests/service/test_approvals.py::test_only_whoever_the_policy_names_decides",
+            "tests/service/test_approvals.py::test_a_consensus_counts_registered_agents_once_whatever_the_case",
+        ),
+        "Approvals: by which policy": (
+            "tests/service/test_approvals.py::test_what_was_queued_is_decided_by_the_policy_of_its_queueing",
+        ),
+        "Approvals: what is done": (
+            (
+                "tests/service/test_approvals.py::"
+                "test_an_approval_does_what_was_asked_in_one_op_with_the_ids_that_were_told"
+            ),
+            "tests/campaign/test_approvals.py::test_replicas_that_know_the_same_agree_and_an_effect_happens_once",
+        ),
+        "Approvals: what has changed meanwhile": (
+            "tests/service/test_approvals.py::test_a_memory_that_was_changed_meanwhile_is_not_overwritten",
+            "tests/service/test_approvals.py::test_a_name_that_was_taken_meanwhile_makes_an_approval_fail",
+        ),
+        "Approvals: lifetimes": (
+            "tests/service/test_approvals.py::test_a_lifetime_that_ran_out_while_waiting_begins_with_the_approval",
+        ),
+        "Approvals: expiry, comments, asking again": (
+            "tests/service/test_approvals.py::test_what_expired_is_decided_so_and_can_be_asked_for_again",
+            "tests/service/test_approvals.py::test_comments_are_kept_in_their_order_and_bounded",
+            "tests/api/test_routes_approvals.py::test_capabilities_tell_how_many_wait_and_how_long",
+        ),
+        "Approvals: who sees them": (
+            "tests/service/test_approvals.py::test_an_action_that_does_not_show_is_not_found",
+        ),
+        "Approvals: retries": (
+            "tests/service/test_writing.py::test_a_retry_under_the_same_key_is_told_of_the_same_pending_action",
+        ),
         "Webhooks: which events": (
             "tests/service/test_delivering.py::test_every_write_is_told_once_in_order_with_v063s_fields",
         ),
@@ -521,6 +554,16 @@ MENDED: Final = {
             "tests/api/test_routes_subscriptions.py::test_a_subscription_is_made_listed_and_taken_back",
         ),
         "GET /agents": ("tests/service/test_agents.py::test_pages_of_the_list_follow_each_other",),
+        "POST /pending/{id}/approve": (
+            "tests/api/test_routes_approvals.py::test_each_refusal_of_a_vote_has_its_own_status_and_code",
+        ),
+        "POST /pending/{id}/reject": (
+            "tests/api/test_routes_approvals.py::test_each_refusal_of_a_vote_has_its_own_status_and_code",
+        ),
+        "GET /pending": (
+            "tests/service/test_approvals.py::test_a_list_is_narrowed_and_paged",
+            "tests/api/test_routes_approvals.py::test_bad_input_is_refused_and_writes_nothing",
+        ),
         "Text of 500": ("tests/api/test_app.py::test_unexpected_exception_is_500_and_logged_once_without_its_text",),
         "Idempotency-Key": (
             "tests/api/test_routes.py::test_repeated_request_with_its_key_is_answered_from_the_first",
@@ -538,6 +581,7 @@ MENDED: Final = {
     },
     "Command line": {
         "Exit status": ("tests/cli/test_main.py::test_an_error_of_the_node_is_a_sentence_and_its_family_s_status",),
+        "Queued actions": ("tests/cli/test_main.py::test_a_queued_action_is_shown_and_has_status_3",),
         "Default database": (
             "tests/config/test_loader.py::test_the_database_is_the_local_file_if_it_exists_else_in_the_data_folder",
             "tests/config/test_loader.py::test_the_database_of_a_flag_beats_variable_file_and_local_file",
@@ -705,6 +749,9 @@ MENDED: Final = {
             "tests/mcp/test_tools_agents.py::test_only_a_connection_without_an_identity_says_whose_inbox",
         ),
         "memory_notify: priority": ("tests/mcp/test_tools_agents.py::test_a_priority_out_of_range_is_refused",),
+        "memory_pending_list: status": (
+            "tests/mcp/test_tools_approvals.py::test_a_list_without_a_status_holds_all",
+        ),
         "memory_session_start: summary": (
             "tests/mcp/test_tools_agents.py::test_a_session_starts_with_a_table_that_has_the_summary",
         ),

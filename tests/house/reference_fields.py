@@ -66,6 +66,12 @@ SUBSCRIPTIONS: Final = "count " + each("subscriptions", SUBSCRIPTION)
 INBOX: Final = f"agent_id namespace count unread_only {each('messages', MESSAGE)}"
 ARCHIVED: Final = each("archived", MEMORY + " archived_at archive_reason") + " count"
 ARCHIVE_STATS: Final = "archived_total " + each("by_namespace", NAMED)
+PENDING: Final = (
+    "id action_type memory_id? namespace payload requested_by requested_at status decided_by? decided_at? approvals"
+)
+PENDINGS: Final = f"count {each('pending', PENDING)}"
+APPROVED: Final = "approved id decided_by? executed? memory_id? status? votes? quorum? reason?"
+REJECTED: Final = "rejected id decided_by"
 VERTICAL: Final = "promoted mode? id? tier? source_id? clone_id? to_namespace?"
 
 
@@ -146,6 +152,9 @@ ROUTES: Final = {
     ("GET", "/api/v1/sync/since"): Fields(
         "since limit peer",
         f"count limit updated_since earliest_updated_at latest_updated_at {each('memories', MEMORY)}"),
+    ("GET", "/api/v1/pending"): Fields("status limit", PENDINGS),
+    ("POST", "/api/v1/pending/{pending_id}/approve"): Fields("", APPROVED),
+    ("POST", "/api/v1/pending/{pending_id}/reject"): Fields("", REJECTED),
     ("POST", "/api/v1/subscriptions"): Fields(
         "url events secret namespace_filter agent_filter namespace agent_id", f"{SUBSCRIBED} namespace? agent_id"),
     ("DELETE", "/api/v1/subscriptions"): Fields("id agent_id namespace", "id removed"),
@@ -203,6 +212,9 @@ TOOLS: Final = {
     "agent_list": Fields("", f"count {each('agents', AGENT)}"),
     "notify": Fields("target_agent_id title payload priority tier", NOTIFIED),
     "inbox": Fields("agent_id unread_only limit", INBOX),
+    "pending_list": Fields("status limit", PENDINGS),
+    "pending_approve": Fields("id agent_id", APPROVED),
+    "pending_reject": Fields("id agent_id", REJECTED),
 }
 
 # Options with their short forms; arguments that are no options stand in <>.
@@ -229,6 +241,10 @@ VERBS: Final = {
     "auto-consolidate": Fields(
         "--namespace -n --short-only --min-count --dry-run",
         f"consolidated dry_run {each('groups', 'namespace tag count titles')}"),
+    "pending": Fields("", PENDINGS),
+    "pending list": Fields("--status --limit", PENDINGS),
+    "pending approve": Fields("<id>", APPROVED),
+    "pending reject": Fields("<id>", REJECTED),
     "gc": Fields("", "expired_deleted"),
     "stats": Fields("", STATS),
     "namespaces": Fields("", each("namespaces", NAMED)),

@@ -54,6 +54,7 @@ from aimem.wire import (
     UpdatedMemory,
     to_builtins,
 )
+from tests.mcp.governed_answers import GOVERNED_ANSWERS
 from tests.mcp.graph_answers import GRAPH_ANSWERS
 
 FIELDS: dict[str, object] = {
@@ -73,6 +74,7 @@ AGENT = {
 MESSAGE = {"sender": "me", "title": "T", "payload": "P", "priority": 5, "tier": "mid", "created_at": THEN}
 ANSWERS: dict[str, Struct] = {
     **GRAPH_ANSWERS,
+    **GOVERNED_ANSWERS,
     "remember": Stored(
         id="7f3a", tier="mid", namespace="team/app", title="T", agent_id="alice", action="created", version="s:1"
     ),

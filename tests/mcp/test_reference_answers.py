@@ -20,6 +20,7 @@ from tests.house.reference_fields import Fields, lost_from
 from tests.languages import ScriptedModel
 from tests.mcp.cases import CASES, World
 from tests.nodes import FakeClock, WordEmbedder, open_node
+from tests.pendings import queue_pending
 
 PROCESS = "ai:tester@box:pid-7"
 
@@ -36,6 +37,7 @@ async def http(tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
             base_url="http://localhost:9077",
         ) as client,
     ):
+        await queue_pending(node)
         yield client
 
 

@@ -24,7 +24,7 @@ async def test_the_sdks_client_lists_and_calls_every_tool(server, client, mode):
         "title": "T", "content": "C", "context": "x", "query": "x", "id": "7f3a", "source_id": "a", "target_id": "b",
         "agent_id": "me", "agent_type": "human", "target_agent_id": "bob", "payload": "P",
         "relation": "supersedes", "canonical_name": "Acme", "namespace": "crm", "alias": "A",
-        "ids": ["a", "b"], "id_a": "a", "id_b": "b",
+        "ids": ["a", "b"], "id_a": "a", "id_b": "b", "url": "https://example.org/hook",
     }
     async with Client(server, mode=mode) as peer:
         listed = (await peer.list_tools()).tools

@@ -19,6 +19,7 @@ HOUSE = (
     "expand_query", "auto_tag", "detect_contradiction",
 )
 NAMESPACES = ("namespace_set_standard", "namespace_get_standard", "namespace_clear_standard")
+APPROVALS = ("pending_list", "pending_approve", "pending_reject")
 AGENTS = (
     "agent_register", "agent_list", "notify", "inbox", "session_start", "subscribe", "unsubscribe",
     "list_subscriptions",
@@ -46,7 +47,7 @@ def request(kind: type[msgspec.Struct], **fields: object) -> object:
 
 
 def test_the_table_has_the_tools_of_this_house():
-    assert set(TOOLS) == {f"memory_{name}" for name in (*HOUSE, *GRAPH, *NAMESPACES, *AGENTS)}
+    assert set(TOOLS) == {f"memory_{name}" for name in (*HOUSE, *GRAPH, *NAMESPACES, *AGENTS, *APPROVALS)}
 
 
 async def test_store_sends_what_was_given_and_leaves_other_defaults_to_the_node(client):

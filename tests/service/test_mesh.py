@@ -10,7 +10,7 @@ import trio
 
 from aimem import service
 from aimem.errors import AimemError, Code
-from aimem.model import Credential, Dot, Principal, Role, StopReason, parse_dot
+from aimem.model import Create, Credential, Dot, Entry, Principal, Role, StopReason, parse_dot
 from aimem.replication import Consistency, Mesh, MeshSettings, consistently
 from aimem.service import Node, Once
 from aimem.store import digest
@@ -357,3 +357,22 @@ async def test_a_peer_that_has_a_write_from_another_before_it_answers_is_no_fork
         await trio.sleep(5)
         assert not mesh_of(n0).is_forked
         await put(n0, "v", "text")
+
+
+async def test_an_op_of_a_newer_version_is_logged_passed_on_and_does_not_count(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 2, writes=1) as world:
+        newer = Author(5)
+        newer.write("dream", [Entry(kind="dream", key="d1", create=Create(author="x"), fields={"text": "?"})])
+        newer.memory("m1")
+        request = ExchangeRequest(
+            protocol=PROTOCOL, node="x", stream=newer.stream, ops=tuple(map(op_out, newer.ops)), wants=0,
+        )
+        answer = await service.exchange(world.nodes["n0"], OPERATOR, request)
+        assert (answer.taken, answer.held, answer.held_count) == (3, (f"{newer.stream}:2",), 1)
+        await settled(world)
+        for node in world.nodes.values():
+            assert (await service.write_outcome(node, f"{newer.stream}:2")).outcome == "held"
+            document = await service.mesh_status(node, OPERATOR, MeshQuery())
+            assert document.held == (f"{newer.stream}:2",)
+            assert "install a newer one" in document.alarms[0]
+            assert await _has(node, "m1")

@@ -11,6 +11,7 @@ from aimem.api.route import Route
 from aimem.api.routes import (
     agentkeys,
     agents,
+    approvals,
     archive,
     audit,
     consolidating,
@@ -56,6 +57,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *archive.ROUTES,
     *audit.ROUTES,
     *agents.ROUTES,
+    *approvals.ROUTES,
     *agentkeys.ROUTES,
     *messages.ROUTES,
     *session.ROUTES,

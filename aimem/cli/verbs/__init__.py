@@ -10,6 +10,7 @@ from typing import Final
 
 from aimem.cli.verbs import (
     agents,
+    approvals,
     contradictions,
     curation,
     finding,
@@ -50,6 +51,7 @@ VERBS: Final = (
     agents.AGENTS,
     agents.NOTIFY,
     agents.INBOX,
+    approvals.PENDING,
     governance.AUDIT,
     transfer.IMPORT,
     transfer.EXPORT,

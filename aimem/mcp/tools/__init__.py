@@ -10,6 +10,7 @@ from typing import Final
 
 from aimem.mcp.tools import (
     agents,
+    approvals,
     curation,
     duplicates,
     entities,
@@ -42,6 +43,7 @@ TOOLS: Final[Mapping[str, Tool]] = {
         upkeep.TOOLS,
         namespaces.TOOLS,
         agents.TOOLS,
+        approvals.TOOLS,
         messages.TOOLS,
         subscriptions.TOOLS,
         session.TOOLS,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from tests.mcp.cases import (
     agents,
+    approvals,
     curation,
     finding,
     graph,
@@ -24,7 +25,7 @@ from tests.mcp.cases.case import Case, World
 
 CASES: Mapping[str, Case] = {
     **memories.CASES, **finding.CASES, **links.CASES, **graph.CASES, **agents.CASES, **curation.CASES, **thinking.CASES,
-    **upkeep.CASES, **namespaces.CASES, **subscriptions.CASES,
+    **upkeep.CASES, **namespaces.CASES, **subscriptions.CASES, **approvals.CASES,
 }
 
 __all__ = ["CASES", "Case", "World"]

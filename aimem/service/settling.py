@@ -1,0 +1,208 @@
+"""The home's part in approvals: the node that queued an action decides it, and writes outcome and effect in one op.
+
+Nothing else writes outcomes; a restored or renewed node decides for the streams that it had before.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import msgspec
+import trio
+from msgspec import Struct
+
+from aimem.errors import Bug, Conflict, InvalidRequest, Unavailable
+from aimem.governance import Question, Standing, approver_of, stand
+from aimem.model import (
+    SYSTEM,
+    SYSTEM_AGENT,
+    AgentId,
+    Approver,
+    Entry,
+    FieldValue,
+    Instant,
+    MemoryId,
+    PendingStatus,
+    Vote,
+)
+from aimem.ports import Connection
+from aimem.service.effects import Detail, Effect, dump_detail, effect_of, load_detail
+from aimem.service.gate import ALLOWED, Gate
+from aimem.service.node import Node
+from aimem.service.waiting import ACTIONS
+from aimem.service.writing import load_payload, write_as
+from aimem.store import PENDING, Transaction, agents, approvals
+
+log = logging.getLogger(__name__)
+
+BATCH: Final = 100
+_VERBS: Final = {name: verb for verb, name in ACTIONS.items()}
+RETRY_S: Final = 30.0
+
+
+class Case(Struct, frozen=True, kw_only=True):
+    """An action with all that its approval goes by.
+
+    Attributes:
+      standing: as of the moment of reading.
+      registered: of the voters, those that are registered agents.
+    """
+
+    pending: approvals.Pending
+    approver: Approver | str | None
+    votes: tuple[Vote, ...]
+    registered: frozenset[AgentId]
+    standing: Standing
+
+    @property
+    def detail(self) -> Detail:
+        """What its outcome says further; nothing while it has none."""
+        return Detail() if self.pending.outcome is None else load_detail(self.pending.outcome.detail)
+
+
+def case_of(conn: Connection, pending: approvals.Pending, now: Instant) -> Case:
+    """Read what an action's approval goes by, and judge it."""
+    votes, approver = approvals.votes_on(conn, pending.pending_id), approver_of(pending.policy)
+    needs_names = isinstance(approver, Approver) and approver.consensus is not None
+    names = {vote.voter for vote in votes} if needs_names else set()
+    registered = frozenset(name for name in names if agents.find(conn, name) is not None)
+    question = Question(
+        requested_by=pending.requested_by, approver=approver, expires_at=pending.expires_at,
+        outcome=None if pending.outcome is None else pending.outcome.status,
+    )
+    return Case(
+        pending=pending, approver=approver, votes=votes, registered=registered,
+        standing=stand(question, votes, registered, now),
+    )
+
+
+def is_home(conn: Connection, node: Node, pending: approvals.Pending) -> bool:
+    """Whether this node decides on it."""
+    return pending.home == node.store.stream or pending.home in approvals.line_of(conn, node.store.stream)
+
+
+def is_orphaned(conn: Connection, node: Node, pending: approvals.Pending) -> bool:
+    """Whether nobody is left to decide on it, as far as this node knows."""
+    return not is_home(conn, node, pending) and not approvals.is_known_stream(conn, pending.home)
+
+
+def settle(transaction: Transaction, node: Node, gate: Gate, case: Case) -> str | None:
+    """Write what is to be decided, if anything is: outcome and effect, in one op.
+
+    Returns: the op's version; None if there is nothing to decide.
+    """
+    decision = case.standing.decision
+    if decision is None:
+        return None
+    pending, now = case.pending, transaction.now
+    effect, error = Effect(entries=(), memory_id=pending.memory_id), None
+    if decision is PendingStatus.APPROVED:
+        try:
+            if pending.asked_again_as is not None:
+                raise Conflict(f"it was asked for again as {pending.asked_again_as}, which took its place")
+            effect = _effect(transaction, node, pending)
+        except (Conflict, InvalidRequest) as failure:
+            decision, error = PendingStatus.FAILED, failure.message
+    detail = Detail(
+        is_executed=bool(effect.entries), memory_id=effect.memory_id, error=error,
+        counted=tuple(vote.stamp for vote in (*case.standing.approvals, *case.standing.rejections)),
+    )
+    decided_by = _decider(case)
+    outcome: FieldValue = (decision.value, decided_by, now, dump_detail(detail))
+    entries: list[Entry] = [transaction.change(PENDING, pending.pending_id, {"outcome": outcome}), *effect.entries]
+    try:
+        dot = gate.write_own(transaction, "pending_decision", entries)
+    except InvalidRequest as too_much:
+        decision, detail = PendingStatus.FAILED, Detail(error=too_much.message, counted=detail.counted)
+        outcome = (decision.value, decided_by, now, dump_detail(detail))
+        change = transaction.change(PENDING, pending.pending_id, {"outcome": outcome})
+        dot = gate.write_own(transaction, "pending_decision", [change])
+    _tell(gate, now, pending, decided_by, decision, str(dot), len(effect.entries) if detail.is_executed else 0)
+    return str(dot)
+
+
+def _tell(
+    gate: Gate, now: Instant, pending: approvals.Pending, decided_by: AgentId, decision: PendingStatus, version: str,
+    count: int,
+) -> None:
+    """Say in the audit what was decided, who asked for it and what was done."""
+    gate.tell(
+        now, "pending_decision", ALLOWED, pending.namespace, pending.pending_id,
+        f"{pending.policy_namespace}: {_VERBS.get(pending.action, pending.action)}=approve", version=version,
+        detail=f"{decision}: {pending.label} asked for by {pending.requested_by}, decided by {decided_by}, "
+               f"objects written: {count}",
+    )
+
+
+def _effect(transaction: Transaction, node: Node, pending: approvals.Pending) -> Effect:
+    try:
+        ops = load_payload(pending.payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise InvalidRequest(f"what was asked for cannot be read: {error}") from None
+    try:
+        return effect_of(transaction, node, ops, pending.requested_at, pending.memory_id)
+    except (Bug, ValueError) as error:
+        raise InvalidRequest(f"what was asked for cannot be done by this version: {error}") from None
+
+
+def _decider(case: Case) -> AgentId:
+    """Whose vote decided: the first that rejected, else the last approval that it took."""
+    standing = case.standing
+    if standing.decision is PendingStatus.EXPIRED:
+        return SYSTEM_AGENT
+    if standing.rejections:
+        return standing.rejections[0].voter
+    return standing.approvals[: standing.quorum][-1].voter
+
+
+async def settle_due(node: Node) -> Instant | None:
+    """Decide all that this node is to decide now: what has expired, and what votes from elsewhere have settled.
+
+    For whoever takes in ops of other nodes, and for the clock.
+    Returns: when the next action expires; None if none waits.
+    Raises: Unavailable.
+    """
+    while due := await node.store.read(_due, node, node.clock.now()):
+        for pending_id in due:
+            await write_as(node, SYSTEM, _settle_one, node, pending_id)
+    return await node.store.read(_next_expiry, node, node.clock.now())
+
+
+def _due(conn: Connection, node: Node, now: Instant) -> tuple[MemoryId, ...]:
+    found: list[MemoryId] = []
+    for pending in approvals.undecided_of(conn, approvals.line_of(conn, node.store.stream), now):
+        if case_of(conn, pending, now).standing.decision is not None:
+            found.append(pending.pending_id)
+        if len(found) == BATCH:
+            break
+    return tuple(found)
+
+
+def _next_expiry(conn: Connection, node: Node, now: Instant) -> Instant | None:
+    return approvals.next_expiry(conn, approvals.line_of(conn, node.store.stream), now)
+
+
+def _settle_one(transaction: Transaction, node: Node, pending_id: MemoryId) -> str | None:
+    pending = approvals.find(transaction.conn, pending_id)
+    if pending is None or not isinstance(transaction.gate, Gate):
+        return None
+    return settle(transaction, node, transaction.gate, case_of(transaction.conn, pending, transaction.now))
+
+
+async def run_approvals(node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Write the outcome of what expires, when it does, until cancelled.
+
+    What is queued while this waits expires no sooner than a whole term from now, so no wait is longer than that term.
+    """
+    task_status.started()
+    while True:
+        try:
+            due_at = await settle_due(node)
+        except Unavailable as error:
+            log.warning("approvals.delayed", extra={"reason": error.code.value})
+            await trio.sleep(RETRY_S)
+            continue
+        term_s = node.policy.pending_expiry_s
+        wait_s = term_s if due_at is None else min(term_s, (due_at - node.clock.now()) / 1_000_000)
+        await trio.sleep(max(0.0, wait_s))
