@@ -30,7 +30,7 @@ class Violation(Struct, frozen=True):
 
     Attributes:
       check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness,
-        fork, session, outcome, journal.
+        fork, session, outcome, governance, journal.
     """
 
     check: str

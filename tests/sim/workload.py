@@ -19,6 +19,7 @@ from tests.sim.trace import Trace
 ATTEMPTS_MAX: Final = 4
 AGENTS: Final = ("ann", "ben", "cy")
 NAMESPACES: Final = ("a", "a/b", "c")
+GOVERNED: Final = "g"
 TITLES: Final = ("one", "two", "three", "four", "five", "six")
 RELATIONS: Final = ("related_to", "contradicts", "supersedes", "derived_from")
 KNOWN_MAX: Final = 60
@@ -44,6 +45,7 @@ class Known:
         self.memories: list[str] = []
         self.messages: list[str] = []
         self.forgets: list[str] = []
+        self.pendings: list[str] = []
         self.links: list[tuple[str, str, str]] = []
 
     def learn(self, deed: Deed, answer: Mapping[str, object]) -> None:
@@ -57,6 +59,8 @@ class Known:
                 self._add(self.memories, one)
         if deed.kind == "notify":
             self._add(self.messages, answer.get("id"))
+        if isinstance(answer.get("pending_id"), str):
+            self._add(self.pendings, answer["pending_id"])
         if isinstance(answer.get("forget_id"), str):
             self._add(self.forgets, answer["forget_id"])
         if deed.kind == "link" and {"source_id", "target_id", "relation"} <= answer.keys():
@@ -78,8 +82,10 @@ class Acts:
             (self.store, 24), (self.bulk, 4), (self.update, 14), (self.rename, 4), (self.delete, 10),
             (self.archive, 5), (self.restore, 5), (self.link, 7), (self.unlink, 4), (self.invalidate, 2),
             (self.promote, 3), (self.recall, 3), (self.forget, 2), (self.unforget, 1), (self.consolidate, 3),
-            (self.entity, 5), (self.register, 2), (self.leave, 1), (self.notify, 4), (self.read, 3),
+            (self.entity, 5), (self.register, 4), (self.leave, 1), (self.notify, 4), (self.read, 3),
             (self.drop_message, 1), (self.collect, 2), (self.purge, 1), (self.bring, 2), (self.resolve, 2),
+            (self.govern, 2), (self.ungovern, 1), (self.ask, 5), (self.approve, 6), (self.reject, 2), (self.remark, 1),
+            (self.again, 1),
         )
 
     def next(self, mark: str) -> tuple[str, Ask]:
@@ -217,6 +223,35 @@ class Acts:
 
     def resolve(self, _: str) -> Ask:
         return Ask(method="POST", path="/resolve", body={"winner": self._id(), "loser": self._id()})
+
+    def govern(self, _: str) -> Ask:
+        levels = {"write": "approve", "delete": self.rng.choice(["approve", "any"]), "policy": "any"}
+        approver = self.rng.choice(["human", {"consensus": 2}, {"consensus": 2}, {"agent": "ann"}])
+        body = {"namespace": GOVERNED, "governance": {**levels, "approver": approver}}
+        return Ask(method="POST", path="/namespaces", body=body)
+
+    def ungovern(self, _: str) -> Ask:
+        return Ask(method="DELETE", path="/namespaces", query={"namespace": GOVERNED})
+
+    def ask(self, mark: str) -> Ask:
+        return Ask(method="POST", path="/memories", body={**self._memory(mark), "namespace": GOVERNED}, mark=mark)
+
+    def _pending(self) -> str:
+        return self.rng.choice(self.known.pendings[-HOT:]) if self.known.pendings else "0" * 36
+
+    def approve(self, _: str) -> Ask:
+        target = self._pending()
+        return Ask(method="POST", path=f"/pending/{target}/approve", subjects=(target,))
+
+    def reject(self, _: str) -> Ask:
+        target = self._pending()
+        return Ask(method="POST", path=f"/pending/{target}/reject", subjects=(target,))
+
+    def remark(self, mark: str) -> Ask:
+        return Ask(method="POST", path=f"/pending/{self._pending()}/comment", body={"text": f"so {mark}"}, mark=mark)
+
+    def again(self, _: str) -> Ask:
+        return Ask(method="POST", path=f"/pending/{self._pending()}/again")
 
 
 class Ears(Protocol):

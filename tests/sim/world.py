@@ -12,10 +12,11 @@ import httpx
 import trio
 from msgspec import Struct
 
-from aimem.model import Hlc, instant_of
+from aimem.model import Hlc, Instant, instant_of
 from aimem.ports import Connection
+from aimem.store import approvals
 from tests.nodes import START
-from tests.sim import checks
+from tests.sim import checks, governing
 from tests.sim.history import Deed, Outcome, dots_of, read_answer
 from tests.sim.journal import is_of_the_world, read_journals
 from tests.sim.machine import Machine, Process
@@ -152,6 +153,7 @@ class World:
             self._check_all()
             await self._ask_outcomes()
             await self._replay()
+            self._check_governance()
 
     async def _converge(self, nursery: trio.Nursery) -> bool:
         await self.nemesis.heal(nursery)
@@ -206,6 +208,18 @@ class World:
         for machine in self.machines.values():
             if machine.running is not None:
                 watcher.look_at_dead(machine.running)
+
+    def _check_governance(self) -> None:
+        """Last of all, when whoever decides had time to."""
+        nodes, watcher = self.nodes(), self.watcher
+        governing.check_decisions(watcher)
+        governing.check_answers(self.clients.deeds, nodes, watcher)
+        homes = [
+            stream for name, conn in nodes.items() if (process := self.machines[name].running) is not None
+            and process.store is not None for stream in approvals.line_of(conn, process.store.stream)
+        ]
+        now = Instant(START + int(trio.current_time() * 1_000_000))
+        governing.check_settled(nodes, homes, now, watcher)
 
     async def _ask_outcomes(self) -> None:
         """Whoever could not be told what became of a write can ask any node by now."""
