@@ -20,7 +20,10 @@ class Resolver(Protocol):
 
 
 async def _resolve(host: str, port: int) -> tuple[str, ...]:
-    found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = await trio.socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as error:
+        raise OSError(f"{host!r:.80} is no name of a host") from error
     return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

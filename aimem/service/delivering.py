@@ -26,6 +26,9 @@ from aimem.wire import WebhookBody, encode, event_id, event_out
 log = logging.getLogger(__name__)
 
 PAGE: Final = 256
+NOTED_TOGETHER: Final = 256
+"""A write that notes deliveries has so many, and up to one more for each subscription."""
+
 CURSOR_EVERY: Final = 5000
 """So many events without a delivery are read anew after a start, at most."""
 
@@ -71,13 +74,28 @@ async def _spread(node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_
             await _forget_gone(node)
         if audience:
             node.post.lost_count += (page[0].no if page else end + 1) - no - 1
-        found = [one for event in page if event.is_own for one in _deliveries_of(node, event, audience)]
-        if found or end - kept >= CURSOR_EVERY or (was_alone and audience):
-            await _note(node, found, end)
-            kept = end
+        noted = await _note_page(node, page, audience) or kept
+        if end - noted >= CURSOR_EVERY or (was_alone and audience and noted < end):
+            await _note(node, (), end)
+            noted = end
+        kept = noted
         if end == no:
             await _wait_beyond(node, no)
         no = end
+
+
+async def _note_page(node: Node, page: Sequence[Event], audience: Sequence[subscriptions.Subscriber]) -> int:
+    """Note the deliveries of some events. Returns: up to which of them that is on the disk; 0 if there were none."""
+    found: list[deliveries.Delivery] = []
+    noted = 0
+    for event in page if audience else ():
+        if event.is_own:
+            found += _deliveries_of(node, event, audience)
+        if found and (len(found) >= NOTED_TOGETHER or event is page[-1]):
+            await _note(node, found, event.no)
+            found, noted = [], event.no
+        await trio.lowlevel.checkpoint()
+    return noted
 
 
 def _where_it_was_left(conn: Connection) -> tuple[int, list[subscriptions.Subscriber]]:

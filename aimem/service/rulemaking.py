@@ -32,6 +32,7 @@ from aimem.service.lookup import exact
 from aimem.service.names import free_name
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
+from aimem.service.refusals import note_refusal
 from aimem.service.standards import EMPTY, EVERYWHERE, TAG, shown_id
 from aimem.service.writing import write_as
 from aimem.store import (
@@ -129,13 +130,18 @@ async def set_standard(
 
     Whoever sets it first is its owner from then on. Without a memory the present standard stays, or one is made.
     Raises: InvalidRequest naming the field; Denied; Conflict(locks_out) for a policy under which nobody could act;
-      ApprovalRequired if the present policy asks for that; Unavailable.
+      ApprovalRequired if the present policy asks for that; Unavailable. A policy that is refused leaves its row in the
+      audit, unless it was only tried.
     """
-    setting = setting_of(request, namespace)
     try:
+        setting = setting_of(request, namespace)
         answer: StandardSet = (await write_as(node, who, _set, node, who, setting, once)).value
     except _DryRun as dry:
         return dry.answer
+    except (InvalidRequest, Conflict) as error:
+        if not request.dry_run and (error.field or "").partition(".")[0] == "governance":
+            note_refusal(node, who, action=LABEL, rule=error.code.value, detail=error.field)
+        raise
     return answer
 
 

@@ -38,6 +38,7 @@ GOOD_HERE: Final[Mapping[str, Mapping[str, object]]] = {
     "detect_contradiction": {"id_a": LIVE[0], "id_b": LIVE[1]}, "forget": {"pattern": "nothing"},
     "mark_read": {"ids": [MESSAGE]}, "purge_archive": {"older_than_days": 1}, "remove_agent": {"agent_id": "bob"},
     "notify": {"target_agent_id": "bob", "title": "News", "content": "A message."}, "restore": {"memory_id": ARCHIVED},
+    "set_standard": {"namespace": NAMESPACE},
 }
 """By the name of the route: what is right in it alone, and optional fields that one of them must be there of."""
 

@@ -141,12 +141,19 @@ class World:
             if is_refused(answer):
                 self._known = await self.contents()
                 assert before.is_left_by(self._known), "a refused request wrote"
-                is_noted = answer.status == 403 or b"/pending/" in asked.path    # a vote on what is not there, too
-                assert is_noted or self._known.refused == before.refused, "what no rule forbids was noted"
+                # A vote on what is not there, or is decided, is noted too.
+                is_about_a_rule = answer.status == 403 or is_policy(answer) or b"/pending/" in asked.path
+                assert is_about_a_rule or self._known.refused == before.refused, "what no rule forbids was noted"
         except Exception as error:
             error.add_note(f"The request was: {asked}")
             raise
         return answer
+
+
+def is_policy(answer: Answer) -> bool:
+    """Whether a policy or a webhook's address was refused, which the audit tells of as well."""
+    refused = answer.json
+    return refused["code"] == "webhook_url" or str(refused.get("field", "")).startswith("governance")
 
 
 def check(answer: Answer) -> None:

@@ -372,3 +372,20 @@ async def test_dead_letters_are_forgotten_after_a_time(
     clock.advance(86_400 * 8)
     await service.tidy(node)
     assert await node.store.read(dead_count) == 0
+
+
+async def test_many_deliveries_are_noted_in_writes_of_a_bounded_size(
+    node: Node, receivers: Receivers, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivering, "NOTED_TOGETHER", 4)
+    for number in range(3):
+        await subscribed(node, path=f"/{number}", events="store")
+    for number in range(10):
+        await put(node, f"n{number}")
+    async with delivered(node, receivers):
+        before = node.store.counts.jobs
+        await trio.testing.wait_all_tasks_blocked()
+        assert node.store.counts.jobs - before >= 5 + 30     # notes of deliveries, and of each that was taken
+        assert await node.store.read(deliveries.cursor) == 13
+    for number in range(3):
+        assert receivers.names(f"/{number}") == ["memory_store"] * 10

@@ -396,29 +396,3 @@ async def test_events_of_another_nodes_ops_are_noted_as_theirs(node: Node, tmp_p
         (event,) = await log_of(node)
         assert (event.event, event.key, event.is_own, event.agent_id) == ("store", one, False, "alice")
         assert event.version.startswith(ops[-1].dot.stream)
-
-
-async def test_a_reader_leaves_when_its_key_is_revoked(node: Node) -> None:
-    made = await service.add_key(node, OPERATOR, KeyRequest(agent_id="carol", home="acme/a"))
-    who = msgspec.structs.replace(KEYED, key_id=made.key_id)
-    async with followed(node):
-        with Follower(node, who, query()) as carol, Follower(node, OPERATOR, query(event="agent_key")) as root:
-            with trio.move_on_after(0.1):
-                await carol.take()
-            await put(node, "one", namespace="acme/a")
-            assert await taken(carol) == ["store acme/a"]
-            with trio.move_on_after(0.1):
-                await root.take()
-            await service.revoke_key(node, OPERATOR, made.key_id)
-            await put(node, "two", namespace="acme/a")
-            assert await carol.take() is None
-            assert await taken(root) == ["agent_key UNSET"]
-
-
-async def test_a_reader_without_a_key_leaves_when_the_first_is_made(node: Node) -> None:
-    async with followed(node):
-        with Follower(node, ALICE, query()) as reader:
-            with trio.move_on_after(0.1):
-                await reader.take()
-            await service.add_key(node, OPERATOR, KeyRequest(agent_id="carol"))
-            assert await reader.take() is None

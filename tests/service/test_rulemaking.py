@@ -240,6 +240,25 @@ async def test_the_approver_must_be_another_than_the_only_one_there_is(node: Nod
     assert (await rule(node, governance=policy)).set
 
 
+async def test_a_refused_policy_leaves_a_row_in_the_audit(node: Node) -> None:
+    async def rows() -> list[tuple[object, ...]]:
+        await service.write_refusals(node)
+        sql = "SELECT agent_id, action, decision, rule, detail FROM audit WHERE decision = 'denied' ORDER BY seq"
+        return await node.store.read(lambda conn: conn.execute(sql).fetchall())
+
+    locking = {"write": "approve", "approver": {"consensus": 2}}
+    for fields in ({"governance": locking, "dry_run": True}, {"parent": "a//b"}):
+        with suppress(InvalidRequest, Conflict):
+            await rule(node, **fields)
+    assert await rows() == []
+    await refused(Code.LOCKS_OUT, rule(node, governance=locking))
+    await refused(Code.INVALID_REQUEST, rule(node, by=BOB, governance={"write": "all"}))
+    assert await rows() == [
+        ("alice", "namespace_meta", "denied", "locks_out", "governance"),
+        ("bob", "namespace_meta", "denied", "invalid_request", "governance.write"),
+    ]
+
+
 async def test_two_spellings_of_an_agent_are_one_voter(node: Node) -> None:
     await register(node, "carol", "Carol")
     await refused(Code.LOCKS_OUT, rule(node, governance={"write": "approve", "approver": {"consensus": 2}}))

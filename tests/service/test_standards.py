@@ -17,6 +17,7 @@ from aimem.wire import (
     ArchiveRequest,
     AutoConsolidateRequest,
     ConsolidateRequest,
+    CurateRequest,
     ForgetRequest,
     GcQuery,
     InjectedStandard,
@@ -28,7 +29,8 @@ from aimem.wire import (
     SessionRequest,
 )
 from tests.nodes import FakeClock
-from tests.service.steps import ALICE, BOB, ids_listed, put, refused, shown
+from tests.service.steps import ALICE, BOB, connect, ids_listed, put, refused, shown
+from tests.service.test_curation import OTHER, PLAN
 from tests.service.test_rulemaking import ANYBODY, OPERATOR, agent, held, rule
 
 RULED = PolicyOut(write="any", promote="any", delete="owner", policy="any", approver="human")
@@ -185,6 +187,27 @@ async def test_what_is_done_to_many_leaves_standards_alone(node: Node) -> None:
     assert standard.id in await ids_listed(node) and not set(others) & await ids_listed(node)
     assert (await service.forget(node, ALICE, ForgetRequest(namespace="acme"))).deleted == 1
     assert await ids_listed(node) == {standard.id}
+
+
+async def test_capabilities_count_the_policies(node: Node) -> None:
+    assert (await service.capabilities(node)).permissions["active_rules"] == 0
+    await rule(node, "acme", governance=ANYBODY)
+    await rule(node, "free", content="No policy here.")
+    assert (await service.capabilities(node)).permissions["active_rules"] == 1
+
+
+async def test_the_curator_leaves_standards_alone(node: Node, clock: FakeClock) -> None:
+    older = {}
+    for namespace in ("acme", "other"):
+        old = await put(node, "deploy", PLAN, namespace=namespace, tier="long", confidence=0.5)
+        clock.advance(60)
+        new = await put(node, "coffee", OTHER, namespace=namespace, confidence=0.5)
+        await connect(node, new.id, old.id, "contradicts")
+        older[namespace] = old.id
+    await rule(node, "acme", id=older["acme"])
+    await service.curate(node, CurateRequest())
+    left = await ids_listed(node)
+    assert older["acme"] in left and older["other"] not in left
 
 
 async def test_a_standard_is_not_consolidated(node: Node) -> None:
