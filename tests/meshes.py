@@ -14,8 +14,8 @@ import trio
 from aimem.errors import AimemError
 from aimem.model import Credential, Instant, Principal
 from aimem.replication import Mesh, MeshSettings, PeerRoad, run_mesh
-from aimem.service import Node, Policy, exchange, mesh_status
-from aimem.wire import ExchangeRequest, MeshQuery, decode_body, encode, unzipped
+from aimem.service import Node, Policy, exchange, mesh_status, snapshot_of
+from aimem.wire import ExchangeRequest, MeshQuery, copies, decode_body, encode, unzipped
 from tests.nodes import FakeClock, InlineThreads, open_node, principal, seeded_chance
 
 OPERATOR = Principal(agent_id=principal("ops").agent_id, credential=Credential.SOCKET)
@@ -69,6 +69,9 @@ class World:
             if request.method == "GET":
                 document = await mesh_status(self.nodes[name], OPERATOR, MeshQuery(digest=True))
                 return httpx.Response(200, content=encode(document))
+            if request.url.path.endswith("/snapshot"):
+                wanted = decode_body(copies.SnapshotRequest, await request.aread())
+                return httpx.Response(200, content=encode(await snapshot_of(self.nodes[name], OPERATOR, wanted)))
             data = await request.aread()
             if request.headers.get("content-encoding") == "gzip":
                 data = unzipped(data, BODY_MAX_BYTES)

@@ -4,6 +4,7 @@ Owns the fold, the judge of inbound ops, the state of each peer, the quorum, and
 Must never hold SQL, and never decide what an op means by anything that differs between nodes: clock, policy, settings.
 """
 
+from aimem.replication.catchup import known_to_all
 from aimem.replication.driver import count_received, run_mesh
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.merge import merge_entry
@@ -43,6 +44,7 @@ __all__ = [
     "examine",
     "is_ahead",
     "is_reachable",
+    "known_to_all",
     "lag",
     "merge_entry",
     "middle_offset",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from functools import partial
 from typing import Final
 
 import trio
 
-from aimem.errors import AimemError, Corrupt
+from aimem.errors import AimemError, Corrupt, Gone
 from aimem.model import Instant, Op, StopReason, StreamHead, StreamId, parse_dot
+from aimem.replication.catchup import catch_up_if_trimmed, run_trimmer
 from aimem.replication.intake import CLOCK_WARN_S, examine
 from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Answered, Ask, Failed, Rest
@@ -37,6 +39,7 @@ async def run_mesh(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK
     async with trio.open_nursery() as nursery:
         for peer in mesh.peers:
             nursery.start_soon(_run_sender, mesh, peer)
+        nursery.start_soon(run_trimmer, mesh)
         task_status.started()
         seen_count = 0
         while True:
@@ -71,6 +74,8 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
             mesh.note_reported(peer)    # whoever waits for acks need not wait for what comes back
             await _take(mesh, answer)
             reason = ""
+        if not reason:
+            await catch_up_if_trimmed(mesh, peer, answer)
     except Corrupt:
         raise
     except AimemError as error:
@@ -86,9 +91,12 @@ async def _request(mesh: Mesh, ask: Ask) -> ExchangeRequest:
     store = mesh.store
     ops: tuple[Op, ...] = ()
     if ask.count:
-        ops = (
-            await store.read(outbound.lacking, ask.assumed, ask.count, EXCHANGE_MAX_BYTES, until=store.log.vector)
-        ).ops
+        # What left the log the peer has to fetch as a snapshot; it is told so when it asks.
+        with contextlib.suppress(Gone):
+            page = await store.read(
+                outbound.lacking, ask.assumed, ask.count, EXCHANGE_MAX_BYTES, until=store.log.vector
+            )
+            ops = page.ops
     return ExchangeRequest(
         protocol=PROTOCOL, node=store.node_name, stream=store.stream, vector=heads_out(store.log.heads),
         assumed={str(stream): seq for stream, seq in ask.assumed.items()}, ops=tuple(map(op_out, ops)),

@@ -14,6 +14,7 @@ from aimem.wire import (
     ExchangeAnswer,
     ExchangeRequest,
     MeshDocument,
+    copies,
     decode_body,
     encode,
     gzipped,
@@ -24,6 +25,7 @@ T = TypeVar("T")
 
 PUSH: Final = "/api/v1/sync/push"
 MESH: Final = "/api/v1/mesh"
+SNAPSHOT: Final = "/api/v1/sync/snapshot"
 _TRIES: Final = 2
 
 
@@ -48,6 +50,11 @@ class PeerRoad:
             body = packed
             headers["Content-Encoding"] = "gzip"
         return _decoded(await self._ask("POST", url + PUSH, body, headers), ExchangeAnswer)
+
+    async def snapshot(self, url: str, request: copies.SnapshotRequest) -> copies.SnapshotAnswer:
+        """A page of a peer's whole state. Raises: Unavailable."""
+        headers = {"Content-Type": "application/json"}
+        return _decoded(await self._ask("POST", url + SNAPSHOT, encode(request), headers), copies.SnapshotAnswer)
 
     async def mesh(self, url: str) -> MeshDocument:
         """The mesh as a peer sees it, with its digest. Raises: Unavailable."""

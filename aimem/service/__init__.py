@@ -43,6 +43,7 @@ from aimem.service.mesh import (
     exchange,
     mesh_alarms,
     mesh_status,
+    snapshot_of,
     wait_version,
     write_outcome,
 )
@@ -190,6 +191,7 @@ __all__ = [
     "set_standard",
     "settle_due",
     "settle_words",
+    "snapshot_of",
     "standard_of",
     "standards_for",
     "start_session",

@@ -24,11 +24,9 @@ from aimem.wire import (
     ArchiveRequest,
     ExportedLink,
     ImportRequest,
-    LegacyPush,
-    LegacyPushed,
-    LegacySince,
     RestoreQuery,
     SinceQuery,
+    legacy,
     memory_out,
 )
 
@@ -57,7 +55,7 @@ class _Done(Struct):
     refused: list[str] = msgspec.field(default_factory=list)
 
 
-async def take_push(node: Node, who: Principal, request: LegacyPush) -> LegacyPushed:
+async def take_push(node: Node, who: Principal, request: legacy.LegacyPush) -> legacy.LegacyPushed:
     """Take rows and ids as writes of this node: only what is newer, nothing that was deleted here.
 
     It waits for no other node: an answer to a peer of v0.6.3 is no acknowledgement of ours.
@@ -79,14 +77,14 @@ async def take_push(node: Node, who: Principal, request: LegacyPush) -> LegacyPu
         for kind in _JUDGED_ELSEWHERE if getattr(request, kind)
     ]
     skipped = len(done.refused) + sum(max(0, len(getattr(request, kind)) - 1) for kind in _JUDGED_ELSEWHERE)
-    return LegacyPushed(
+    return legacy.LegacyPushed(
         applied=done.applied, deleted=done.deleted, archived=done.archived, restored=done.restored,
         links_applied=done.links, noop=done.noop, skipped=skipped, dry_run=request.dry_run,
         receiver_agent_id=f"host:{node.store.node_name}", refused=tuple(done.refused),
     )
 
 
-async def _take_rows(node: Node, who: Principal, request: LegacyPush, done: _Done) -> None:
+async def _take_rows(node: Node, who: Principal, request: legacy.LegacyPush, done: _Done) -> None:
     taken = await import_memories(
         node, who,
         ImportRequest(
@@ -107,7 +105,7 @@ def _dated(link: ExportedLink) -> ExportedLink:
     return link if link.valid_from else msgspec.structs.replace(link, valid_from=link.created_at)
 
 
-async def _take_ids(node: Node, who: Principal, request: LegacyPush, done: _Done) -> None:
+async def _take_ids(node: Node, who: Principal, request: legacy.LegacyPush, done: _Done) -> None:
     for memory_id in request.deletions:
         done.deleted += await _tried(delete(node, who, memory_id), memory_id, done)
     if request.archives:
@@ -132,7 +130,7 @@ async def _tried(attempt: Awaitable[object], label: str, done: _Done) -> int:
     return 0
 
 
-async def rows_since(node: Node, who: Principal, query: SinceQuery) -> LegacySince:
+async def rows_since(node: Node, who: Principal, query: SinceQuery) -> legacy.LegacySince:
     """Live memories that were updated after a moment, the oldest first. Raises: InvalidRequest, Denied, Unavailable."""
     refuse_stranger(who)
     limit = rules.bounded(
@@ -143,7 +141,7 @@ async def rows_since(node: Node, who: Principal, query: SinceQuery) -> LegacySin
     where = live_at(node.clock.now()) & visible_to(who)
     found = await node.store.read(memories.updated_after, since, where, limit + 1)
     shown = found[:limit]
-    return LegacySince(
+    return legacy.LegacySince(
         count=len(shown), limit=limit, updated_since=query.since or None,
         earliest_updated_at=format_instant(shown[0].updated_at) if shown else None,
         latest_updated_at=format_instant(shown[-1].updated_at) if shown else None,

@@ -21,7 +21,7 @@ from aimem.model import (
 )
 from aimem.replication import Mesh, Peer, breaker, count_received, examine, is_reachable, lag
 from aimem.service.node import Node
-from aimem.store import LogPage, Received, conflicts, digest_at, inbound, oplog, outbound
+from aimem.store import LogPage, Received, conflicts, digest_at, inbound, oplog, outbound, snapshot
 from aimem.wire import (
     EXCHANGE_MAX_BYTES,
     EXCHANGE_MAX_OPS,
@@ -39,6 +39,7 @@ from aimem.wire import (
     SinceRequest,
     VerifyOut,
     WriteOutcome,
+    copies,
     heads_in,
     heads_out,
     op_in,
@@ -71,24 +72,23 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest) -> Exch
     Raises: InvalidRequest(protocol_mismatch, schema_mismatch), Denied, Unavailable: nothing of the batch is taken.
     """
     refuse_stranger(who)
-    if request.protocol != PROTOCOL:
-        raise InvalidRequest(
-            f"this node speaks protocol {PROTOCOL} of the mesh, not {request.protocol}", code=Code.PROTOCOL_MISMATCH,
-            field="protocol", protocols=[PROTOCOL],
-        )
+    _refuse_protocol(request.protocol)
     asker, theirs = stream_in(request.stream), heads_in(request.vector)
     vector = {stream: head.seq for stream, head in theirs.items()}
     rules.bounded(len(request.ops), 0, EXCHANGE_MAX_OPS, field="ops")
     received = await _receive(node, asker, request)
     if node.mesh is not None:
         node.mesh.hear(asker, vector, trio.current_time())
-    page = await _lacking(node, vector, min(max(0, request.wants), EXCHANGE_MAX_OPS))
+    try:
+        page, is_trimmed = await _lacking(node, vector, min(max(0, request.wants), EXCHANGE_MAX_OPS)), False
+    except Gone:
+        page, is_trimmed = LogPage(ops=(), more=False, position=0), True
     held = await node.store.held(HELD_MAX)
     stop = received.stop
     return ExchangeAnswer(
         protocol=PROTOCOL, node=node.store.node_name, stream=node.store.stream, vector=heads_out(node.store.log.heads),
         held=tuple(map(str, held.dots)), held_count=held.count, ops=tuple(map(op_out, page.ops)), more=page.more,
-        taken=received.taken, stopped="" if stop is None else stop.reason.value,
+        trimmed=is_trimmed, taken=received.taken, stopped="" if stop is None else stop.reason.value,
         stopped_at="" if stop is None or stop.dot is None else str(stop.dot), now=node.clock.now(),
     )
 
@@ -113,6 +113,31 @@ async def _lacking(node: Node, known: Vector, count: int) -> LogPage:
     if not count or dominates(known, node.store.log.vector):
         return LogPage(ops=(), more=False, position=0)
     return await node.store.read(outbound.lacking, known, count, EXCHANGE_MAX_BYTES, until=node.store.log.vector)
+
+
+async def snapshot_of(node: Node, who: Principal, request: copies.SnapshotRequest) -> copies.SnapshotAnswer:
+    """A page of the whole state, for a node that is too far behind the log.
+
+    Raises: InvalidRequest(protocol_mismatch) and for a place that is none; Denied; Unavailable while ops are held here.
+    """
+    refuse_stranger(who)
+    _refuse_protocol(request.protocol)
+    store = node.store
+    heads = await store.read(snapshot.snapshot_heads) if request.after is None else {}
+    after = None if request.after is None else snapshot.parse_place(request.after)
+    page = await store.read(snapshot.snapshot_page, after, copies.SNAPSHOT_OBJECTS, copies.SNAPSHOT_BYTES)
+    return copies.SnapshotAnswer(
+        protocol=PROTOCOL, objects=tuple(copies.object_out(told.kind, told.key, told.state) for told in page.objects),
+        after=None if page.after is None else snapshot.place_text(page.after), vector=heads_out(heads),
+    )
+
+
+def _refuse_protocol(spoken: int) -> None:
+    if spoken != PROTOCOL:
+        raise InvalidRequest(
+            f"this node speaks protocol {PROTOCOL} of the mesh, not {spoken}", code=Code.PROTOCOL_MISMATCH,
+            field="protocol", protocols=[PROTOCOL],
+        )
 
 
 async def changes_since(node: Node, who: Principal, query: SinceQuery) -> SinceAnswer:

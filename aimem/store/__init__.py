@@ -32,11 +32,13 @@ from aimem.store import (
     narrowing,
     oplog,
     outbound,
+    snapshot,
     statistics,
     subscriptions,
     taxonomy,
     topics,
     transfer,
+    trimming,
 )
 from aimem.store.audit import AuditRow
 from aimem.store.changes import ChangeFeed, Pulse
@@ -149,11 +151,13 @@ __all__ = [
     "oplog",
     "outbound",
     "pair_key_text",
+    "snapshot",
     "standing",
     "statistics",
     "subscriptions",
     "taxonomy",
     "topics",
     "transfer",
+    "trimming",
     "visible_to",
 ]

@@ -34,7 +34,7 @@ from aimem.model import (
 from aimem.ports import Connection, Signer
 from aimem.store import events, oplog
 from aimem.store.fields import Kind
-from aimem.store.fold import Merge, fold_entries
+from aimem.store.fold import Folded, Merge, fold_entries
 from aimem.store.kinds import KINDS, load_object
 from aimem.store.view import Reindex, join_reindex
 
@@ -212,13 +212,23 @@ class Transaction:
         """Join an op from elsewhere into the objects, without logging it: repair and replay, in any order."""
         entries = [decode_entry(data) for data in op.entries]
         self._fold(op, entries)
-        self.tip = msgspec.structs.replace(self.tip, hlc=max(self.tip.hlc, op.stamp.hlc))
+        self.pass_clock(op.stamp.hlc)
 
-    def _fold(self, op: Op, entries: Sequence[Entry | Blank]) -> None:
+    def join(self, stamp: Stamp, entries: Sequence[Entry | Blank]) -> Folded:
+        """Join writes into the objects, without an op and without telling those who follow events: a snapshot's."""
         self.kinds.update(entry.kind for entry in entries)
-        folded = fold_entries(self.conn, self._merge, op.stamp, entries, self.now)
+        folded = fold_entries(self.conn, self._merge, stamp, entries, self.now)
         self.changed |= folded.viewed.changed
         join_reindex(self.reindex, folded.viewed.reindex)
+        self.pass_clock(stamp.hlc)
+        return folded
+
+    def pass_clock(self, hlc: int) -> None:
+        """Move this node's clock past a value, if it is not yet."""
+        self.tip = msgspec.structs.replace(self.tip, hlc=max(self.tip.hlc, hlc))
+
+    def _fold(self, op: Op, entries: Sequence[Entry | Blank]) -> None:
+        folded = self.join(op.stamp, entries)
         is_own = op.dot.stream == self.tip.head.stream
         actor = self.gate.who.agent_id if is_own and self.gate is not None else None
         source = events.Source(dot=op.dot, label=op.kind, agent_id=actor, is_own=is_own)

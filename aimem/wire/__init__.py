@@ -4,6 +4,7 @@ Owns field names and optional fields as v0.6.3 has them (answers only gain field
 may be written, `model.rules` says what is allowed.
 """
 
+from aimem.wire import copies, legacy
 from aimem.wire.agentkeys import (
     IssuedKey,
     KeyOut,
@@ -81,7 +82,6 @@ from aimem.wire.graph import (
     TimelineEvent,
     TimelineQuery,
 )
-from aimem.wire.legacy import LegacyClock, LegacyPush, LegacyPushed, LegacySince
 from aimem.wire.mesh import (
     EXCHANGE_MAX_BYTES,
     EXCHANGE_MAX_OPS,
@@ -369,10 +369,6 @@ __all__ = [
     "KeyRequest",
     "KeysOut",
     "KeysQuery",
-    "LegacyClock",
-    "LegacyPush",
-    "LegacyPushed",
-    "LegacySince",
     "LinkOut",
     "LinkRequest",
     "Linked",
@@ -473,6 +469,7 @@ __all__ = [
     "add_digests",
     "agent_out",
     "canonical_row",
+    "copies",
     "decode_body",
     "digest_document",
     "digest_rows",
@@ -485,6 +482,7 @@ __all__ = [
     "heads_out",
     "inbox_message",
     "key_out",
+    "legacy",
     "link_out",
     "memory_fields",
     "memory_out",

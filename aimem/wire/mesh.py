@@ -83,6 +83,7 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
       vector: covers all that was taken: an acknowledgement of everything in it that is not `held`.
       held: dots that are logged and could not be applied; `held_count` of them, the first `HELD_MAX` by name.
       ops: what the asker lacked when it asked, in the order of the answerer's log; `more` if there is more.
+      trimmed: whether some of these ops left its log: the asker needs a snapshot.
       taken: how many ops of the request were new.
       stopped: why the rest was not taken (empty if all was), and `stopped_at` which op it was.
     """
@@ -95,6 +96,7 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
     held_count: int = 0
     ops: tuple[OpOut, ...] = ()
     more: bool = False
+    trimmed: bool = False
     taken: int = 0
     stopped: str = ""
     stopped_at: str = ""

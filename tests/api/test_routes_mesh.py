@@ -163,3 +163,16 @@ async def test_an_exchange_says_which_ops_are_lacking_and_large_answers_come_pac
     answer = await http.post("/sync/push", content=exchange_of(other, wants=512), headers=JSON)
     assert answer.headers["content-encoding"] == "gzip"
     assert len(json.loads(answer.content)["ops"]) == 32
+
+
+async def test_the_whole_state_is_given_page_by_page(http: httpx.AsyncClient, node: Node) -> None:
+    stored = (await http.post("/memories", json=ROW)).json()
+    first = (await http.post("/sync/snapshot", json={"protocol": PROTOCOL})).json()
+    assert first["vector"][node.store.stream][0] == 2
+    assert first["after"] is None
+    [memory] = [one for one in first["objects"] if one[0] == "memory"]
+    assert (memory[1], memory[5]["content"][1]) == (stored["id"], ROW["content"])
+    for body, code in (
+        ({"protocol": 9}, "protocol_mismatch"), ({"protocol": PROTOCOL, "after": "x"}, "invalid_request"),
+    ):
+        assert (await http.post("/sync/snapshot", json=body)).json()["code"] == code

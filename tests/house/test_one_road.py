@@ -9,13 +9,14 @@ SERVICE = Path(__file__).parents[2] / "aimem"
 WITHOUT_OPS = {
     "embeddings.use_model", "embeddings.put", "embeddings.drop_unused", "embeddings.forget",
     "embeddings.forget_between", "fulltext.clear", "fulltext.rebuild", "fulltext.index_grams", "fulltext.keep_terms",
-    "idempotency.drop_older", "_append_refusals", "_forget_events", "_trim_events",
+    "idempotency.drop_older", "_append_refusals", "snapshot.adopt_heads", "trimming.trim", "_forget_events",
+    "_trim_events",
     "deliveries.add", "deliveries.forget", "deliveries.forget_gone", "deliveries.note_failed", "deliveries.note_taken",
     "deliveries.trim_dead",
     "auditcheck.prune",
 }
 OF_THE_ROAD = {"_governed", "_open_stream"}
-OF_OTHERS = {"inbound.take", "inbound.refold_held"}
+OF_OTHERS = {"inbound.take", "inbound.refold_held", "_join_page"}
 """Ops that other nodes wrote: judged there."""
 
 

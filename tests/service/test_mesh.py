@@ -13,7 +13,7 @@ from aimem.errors import AimemError, Code
 from aimem.model import Create, Credential, Dot, Entry, Principal, Role, StopReason, parse_dot
 from aimem.replication import Consistency, Mesh, MeshSettings, consistently
 from aimem.service import Node, Once
-from aimem.store import digest
+from aimem.store import digest, trimming
 from aimem.wire import (
     PROTOCOL,
     CreateMemory,
@@ -392,3 +392,28 @@ async def test_a_vote_on_another_node_is_decided_by_the_node_that_queued_the_act
         await settled(world)
         shown_there = await service.get_pending(other, ALICE, pending_id)
         assert (shown_there.status, shown_there.executed, shown_there.decided_by) == ("approved", True, "alice")
+
+
+async def test_a_node_that_is_too_far_behind_the_logs_joins_the_state_and_goes_on(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 3, writes=2, interval_s=1) as world:
+        n0, n2 = world.nodes["n0"], world.nodes["n2"]
+        early = await put(n2, "early", "text")
+        await settled(world)
+        world.isolate("n2")
+        gone = await put(n0, "gone", "text")
+        stored = [await put(n0, f"t{number}", "text") for number in range(20)]
+        await service.delete(n0, ALICE, early.id)
+        await service.delete(n0, ALICE, gone.id)
+        await trio.sleep(3)
+        for name in ("n0", "n1"):
+            await world.nodes[name].store.write(trimming.trim, world.nodes[name].store.log.vector, 0)
+        world.heal()
+        await settled(world)
+        assert len(await digests(world)) == 1
+        assert await _has(n2, stored[-1].id)
+        assert not await _has(n2, early.id)
+        await put(n2, "back", "text")
+        await settled(world)
+        assert len(await digests(world)) == 1
+        document = await service.mesh_status(n2, OPERATOR, MeshQuery())
+        assert not document.alarms

@@ -17,32 +17,36 @@ from aimem.wire import (
     CatchUpRequest,
     ExchangeAnswer,
     ExchangeRequest,
-    LegacyPush,
-    LegacyPushed,
-    LegacySince,
     MeshDocument,
     MeshQuery,
     SinceAnswer,
     SinceQuery,
     SinceRequest,
     WriteOutcome,
+    copies,
+    legacy,
     protocol_of,
 )
 
 
 def _spoken(data: bytes) -> type[Struct]:
     """What a body is: an exchange names its protocol, which v0.6.3 never did."""
-    return ExchangeRequest if protocol_of(data) else LegacyPush
+    return ExchangeRequest if protocol_of(data) else legacy.LegacyPush
 
 
-async def push(call: Call[None, ExchangeRequest | LegacyPush]) -> ExchangeAnswer | LegacyPushed:
+async def push(call: Call[None, ExchangeRequest | legacy.LegacyPush]) -> ExchangeAnswer | legacy.LegacyPushed:
     """One exchange with a node, or the rows of a node of v0.6.3."""
-    if isinstance(call.body, LegacyPush):
+    if isinstance(call.body, legacy.LegacyPush):
         return await service.take_push(call.node, call.who, call.body)
     return await service.exchange(call.node, call.who, call.body)
 
 
-async def since(call: Call[SinceQuery, None]) -> SinceAnswer | LegacySince:
+async def snapshot(call: Call[None, copies.SnapshotRequest]) -> copies.SnapshotAnswer:
+    """A page of the whole state."""
+    return await service.snapshot_of(call.node, call.who, call.body)
+
+
+async def since(call: Call[SinceQuery, None]) -> SinceAnswer | legacy.LegacySince:
     """What follows a position of the log, or a moment."""
     if call.query.clock is None:
         return await service.rows_since(call.node, call.who, call.query)
@@ -72,14 +76,20 @@ async def outcome(call: Call[None, None]) -> WriteOutcome:
 ROUTES: Final[tuple[Route, ...]] = (
     Route(
         method="POST", path="/api/v1/sync/push", name="sync_push", handler=push, body=ExchangeRequest,
-        other_bodies=(LegacyPush,), read_as=_spoken, body_limit_bytes=SYNC_BODY_MAX_BYTES, answer=ExchangeAnswer,
-        other_answers=(LegacyPushed,), summary="One exchange between nodes; bodies of v0.6.3 are understood.",
+        other_bodies=(legacy.LegacyPush,), read_as=_spoken, body_limit_bytes=SYNC_BODY_MAX_BYTES, answer=ExchangeAnswer,
+        other_answers=(legacy.LegacyPushed,), summary="One exchange between nodes; bodies of v0.6.3 are understood.",
         errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH, Code.GONE), effect=Effect.WRITE,
         access=Access.PEER,
     ),
     Route(
+        method="POST", path="/api/v1/sync/snapshot", name="sync_snapshot", handler=snapshot,
+        body=copies.SnapshotRequest, body_limit_bytes=SYNC_BODY_MAX_BYTES, answer=copies.SnapshotAnswer,
+        summary="A page of the whole state, for a node that is too far behind the log.",
+        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH), access=Access.PEER,
+    ),
+    Route(
         method="GET", path="/api/v1/sync/since", name="sync_since", handler=since, query=SinceQuery,
-        answer=SinceAnswer, other_answers=(LegacySince,),
+        answer=SinceAnswer, other_answers=(legacy.LegacySince,),
         summary="What follows a position of this node's log; without one, memories updated after a moment.",
         errors=(Code.OPERATOR_REQUIRED, Code.GONE),
     ),

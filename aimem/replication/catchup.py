@@ -1,0 +1,90 @@
+"""Beyond the logs: a node joins a peer's whole state, and lets its own log go where all have it."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+import trio
+
+from aimem.errors import AimemError, Corrupt
+from aimem.model import StreamHead, StreamId, Vector
+from aimem.replication.mesh import Mesh, Peer
+from aimem.replication.peer import Standing, Wanted
+from aimem.store import Transaction, snapshot, trimming
+from aimem.wire import PROTOCOL, ExchangeAnswer, copies, heads_in
+
+log = logging.getLogger(__name__)
+
+PAGE_DEADLINE_S: Final = 30.0
+TRIM_INTERVAL_S: Final = 60.0
+
+
+async def join_snapshot(mesh: Mesh, peer: Peer) -> None:
+    """Fetch a peer's state page by page and join it; only then know what its vector covers.
+
+    Whatever ends it early does no harm: what was joined stays, and the next exchange begins anew.
+    Raises: Unavailable, InvalidRequest for nonsense; Corrupt.
+    """
+    log.info("peer.snapshot_begins", extra={"peer": peer.url})
+    heads: dict[StreamId, StreamHead] = {}
+    count, after = 0, None
+    while True:
+        with trio.fail_after(PAGE_DEADLINE_S):
+            page = await mesh.road.snapshot(peer.url, copies.SnapshotRequest(protocol=PROTOCOL, after=after))
+        heads = heads or heads_in(page.vector)
+        await mesh.store.write(_join_page, page)
+        count, after = count + len(page.objects), page.after
+        if after is None:
+            break
+    await mesh.store.write(snapshot.adopt_heads, heads, mesh.store.stream)
+    log.info("peer.snapshot_joined", extra={"peer": peer.url, "objects": count})
+
+
+def _join_page(transaction: Transaction, page: copies.SnapshotAnswer) -> None:
+    told = [snapshot.Told(kind=sent.kind, key=sent.key, state=copies.object_in(sent)) for sent in page.objects]
+    snapshot.join_objects(transaction, told)
+
+
+async def catch_up_if_trimmed(mesh: Mesh, peer: Peer, answer: ExchangeAnswer) -> None:
+    """Where the peer's log does not reach back to what this node knows, join its state.
+
+    Raises: Unavailable, Corrupt.
+    """
+    is_of_use = answer.trimmed and peer.state.standing is Standing.PEER
+    if not is_of_use or mesh.draining not in (None, peer):
+        return
+    mesh.draining = peer
+    try:
+        await join_snapshot(mesh, peer)
+    except trio.TooSlowError:
+        log.warning("peer.snapshot_failed", extra={"peer": peer.url, "reason": "timeout"})
+    except Corrupt:
+        raise
+    except (AimemError, ValueError) as error:
+        # An object of a kind that this version does not know: a newer one is to be installed, or another peer asked.
+        reason = error.message if isinstance(error, AimemError) else type(error).__name__
+        log.warning("peer.snapshot_failed", extra={"peer": peer.url, "reason": reason})
+    else:
+        peer.apply(Wanted(now=trio.current_time()))     # for what was written meanwhile
+    finally:
+        mesh.draining = None
+        mesh.ring()
+
+
+async def run_trimmer(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Now and then drop from the log what every peer has."""
+    task_status.started()
+    while True:
+        await trio.sleep(TRIM_INTERVAL_S)
+        while (await mesh.store.write(trimming.trim, known_to_all(mesh))).value == trimming.BATCH:
+            pass
+
+
+def known_to_all(mesh: Mesh) -> Vector:
+    """What every peer reported; nothing while one of them never did."""
+    floor = mesh.store.log.vector
+    for peer in mesh.peers:
+        acked = peer.state.acked if peer.state.standing is Standing.PEER else {}
+        floor = {stream: min(seq, acked.get(stream, 0)) for stream, seq in floor.items()}
+    return floor
