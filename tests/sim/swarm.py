@@ -36,6 +36,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
       calm_s: mean time between faults.
       clock_offset_s, clock_drift: most by which a wall clock is off at the start, and goes wrong.
       breaks: rate of messages that break off.
+      log_most: ops that a log keeps at most, whoever lacks them; what is below is fetched as a snapshot. None for many.
       leaves_late: rate of messages that take seconds, and so arrive behind later ones.
     """
 
@@ -48,6 +49,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
     duplicates: float
     breaks: float
     leaves_late: float
+    log_most: int | None
     delay_s: float
     commit_s: float
     calm_s: float
@@ -78,6 +80,7 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
         duplicates=0.0 if is_calm else rng.choice([0.0, 0.05, 0.3]),
         breaks=0.0 if is_calm else rng.choice([0.0, 0.0, 0.03]),
         leaves_late=0.0 if is_calm else rng.choice([0.0, 0.02, 0.1]),
+        log_most=rng.choice([None, 60, 15]),
         delay_s=rng.choice([0.0005, 0.005, 0.05]),
         commit_s=rng.choice([0.0002, 0.002, 0.02]),
         calm_s=rng.choice([2.0, 5.0, 12.0]),

@@ -16,6 +16,7 @@ from tests.sim.trace import Trace
 
 _CHANGES = "SELECT total_changes()"
 _FIRST = "SELECT coalesce(max(position), 0) FROM ops"
+_FIRST_OF_STREAMS = "SELECT stream, min(seq) FROM ops GROUP BY stream"
 _TOMBSTONES = "SELECT kind, key FROM tombstones"
 _SHOWN_DEAD = (
     "SELECT t.key FROM tombstones AS t WHERE t.kind = 'memory' AND "
@@ -98,7 +99,7 @@ class Watcher:
         position = seen.position if seen is not None else 0
         if seen is not None and not self._rises(process, seen, vector):
             return
-        known = dict(seen.vector) if seen is not None else {}
+        known = dict(seen.vector) if seen is not None else _before_log(conn, vector)
         for at, op in oplog.read_after(conn, position, BATCH):
             self._take(process, op, known, vector)
             position = at
@@ -161,6 +162,12 @@ class Watcher:
     def holders(self, dot: Dot) -> list[str]:
         """The machines whose database has an op, by what was last seen of it, running or not."""
         return sorted(name for name, seen in self._seen.items() if covers(seen.vector, dot))
+
+
+def _before_log(conn: Connection, vector: Vector) -> dict[StreamId, int]:
+    """What a database knows beside its log, which need not reach back to the beginning."""
+    first = {StreamId(str(stream)): int(str(seq)) for stream, seq in conn.execute(_FIRST_OF_STREAMS)}
+    return {stream: first.get(stream, head + 1) - 1 for stream, head in vector.items()}
 
 
 def _int(conn: Connection, sql: str) -> int:

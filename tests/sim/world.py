@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from msgspec import Struct
 
 from aimem.model import Hlc, Instant, instant_of
 from aimem.ports import Connection
-from aimem.store import approvals
+from aimem.replication import catchup
+from aimem.store import approvals, trimming
 from tests.nodes import START
 from tests.sim import checks, governing
 from tests.sim.history import Deed, Outcome, dots_of, read_answer
@@ -34,6 +36,7 @@ PEERS_KNOW_S = 17.0
 """After so long without a write or a fault each node has heard from each peer what it knows (an exchange that began
 in bad weather ends after ten seconds, and the next one is due after five)."""
 OUTCOMES_MAX = 8
+TRIM_INTERVAL_S = 4.0
 OWN_LABELS = frozenset({"gc", "extend", "stream"})
 """Labels of ops that nodes write of themselves, asked by nobody."""
 FAST_FOLDER = Path("/dev/shm")
@@ -289,11 +292,26 @@ def simulate(
         return run_seeded(swarm.seed, partial(_simulate, swarm, seconds, Path(folder), Trace(tell), prepare))
 
 
+@contextmanager
+def short_logs(most_count: int | None) -> Iterator[None]:
+    """Let nodes keep no more than so many ops in their logs, and look often."""
+    if most_count is None:
+        yield
+        return
+    trim, interval_s = trimming.trim, catchup.TRIM_INTERVAL_S
+    trimming.trim = partial(trim, kept_count=most_count // 2, most_count=most_count)  # type: ignore[assignment]
+    catchup.TRIM_INTERVAL_S = TRIM_INTERVAL_S  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        trimming.trim, catchup.TRIM_INTERVAL_S = trim, interval_s  # type: ignore[misc]
+
+
 async def _simulate(
     swarm: Swarm, seconds: float, folder: Path, trace: Trace, prepare: Callable[[World], None]
 ) -> Report:
     world = World(swarm, seconds, folder, trace)
     prepare(world)
-    with read_journals(world.watcher):
+    with read_journals(world.watcher), short_logs(swarm.log_most):
         await world.run()
     return world.report()
