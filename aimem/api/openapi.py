@@ -168,6 +168,8 @@ def _operation(route: Route, body_ref: dict[Any, Shape], answer_ref: dict[Any, S
     responses: dict[str, object] = {str(route.status): {"description": "Done.", "content": answer}}
     if route.status_if_there is not None:
         responses[str(route.status_if_there)] = {"description": "It was there.", "content": answer}
+    if route.status_if_waiting is not None:
+        responses[str(route.status_if_waiting)] = {"description": "It waits for others.", "content": answer}
     for status, codes in groupby(sorted(codes_of(route), key=STATUS.__getitem__), key=STATUS.__getitem__):
         responses[str(status)] = {
             "description": "Refused: " + ", ".join(codes) + ".",

@@ -84,6 +84,7 @@ class Route(Struct, frozen=True, kw_only=True):
       other_answers: what it may be instead, for other parameters.
       status: of success.
       status_if_there: of success where nothing new was made, if it is another one.
+      status_if_waiting: of an answer that is not the last word yet, if there is one.
       errors: codes that this route answers beside those that every route may.
     """
 
@@ -99,6 +100,7 @@ class Route(Struct, frozen=True, kw_only=True):
     other_answers: tuple[type[Struct], ...] = ()
     status: int = 200
     status_if_there: int | None = None
+    status_if_waiting: int | None = None
     summary: str
     errors: tuple[Code, ...] = ()
     effect: Effect = Effect.READ

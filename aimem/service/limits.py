@@ -68,7 +68,7 @@ class Limiter:
     def has_amounts(self, who: Principal) -> bool:
         """Whether it is limited how much a caller may keep."""
         is_limited = self.limits.memories is not None or self.limits.content_bytes is not None
-        return is_limited and not who.is_anonymous and self.holds_for(who)
+        return is_limited and self.holds_for(who)
 
 
 def admit_request(node: Node, who: Principal, action: str) -> None:

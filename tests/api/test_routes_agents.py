@@ -158,7 +158,7 @@ async def test_a_namespace_has_no_standard_yet_and_says_so(alice: httpx.AsyncCli
     answer = (await alice.get("/namespaces?namespace=a/b")).json()
     assert answer == {"namespace": "a/b", "standard_id": None, "governance": None, "effective": None, "from": None}
     assert (await alice.get("/namespaces?namespace=a/b&inherit=true")).json() == {
-        "namespace": "a/b", "chain": ["*", "a", "a/b"], "standards": [], "count": 0,
+        "namespace": "a/b", "chain": ["*", "a", "a/b"], "standards": [], "count": 0, "effective": None, "from": None,
     }
     assert (await alice.get("/namespaces?namespace=*&inherit=1")).json()["chain"] == ["*"]
     assert (await alice.get("/namespaces?inherit=true")).json() == {"namespaces": [{"namespace": "a/b", "count": 1}]}

@@ -14,6 +14,7 @@ from tests.hostile import BODY_MAX_BYTES, JSON_TEXTS
 
 OF_A_BODY = frozenset({
     Code.MALFORMED_JSON, Code.SCHEMA_MISMATCH, Code.BODY_TOO_LARGE, Code.INVALID_REQUEST, Code.NOT_FOUND,
+    Code.ALREADY_DECIDED,     # by the body before
 })
 
 

@@ -19,7 +19,7 @@ from aimem.ports import Connection
 from aimem.service import Node, write_refusals
 from aimem.service.limits import Limit
 from aimem.store import Transaction
-from aimem.wire import ArchiveRequest, BulkMemories, CreateMemory, RestoreQuery, UpdateMemory
+from aimem.wire import ArchiveRequest, BulkMemories, CreateMemory, NotifyRequest, RestoreQuery, UpdateMemory
 from tests.nodes import InlineThreads, open_node, principal, seeded_chance
 
 ADA, BOB = principal("ada"), principal("bob")
@@ -139,9 +139,30 @@ async def test_bytes_of_content_are_those_of_its_utf8_and_less_always_passes(tmp
         await service.remember(node, ADA, memory("two"))
 
 
+async def test_an_author_that_is_only_named_in_the_body_has_no_more_than_others(tmp_path: Path) -> None:
+    async with limited(tmp_path, memories=1) as node:
+        for title, who in (("one", NOBODY), ("two", BOB)):
+            act = service.remember(node, who, memory(title, agent_id="ada"))
+            if title == "one":
+                await act
+            else:
+                with pytest.raises(QuotaExceeded, match="ada may have 1 live memories"):
+                    await act
+
+
+async def test_a_proven_agent_and_an_operator_answer_for_their_own_memories_alone(tmp_path: Path) -> None:
+    async with limited(tmp_path, content_bytes=10) as node:
+        stored = await service.remember(node, ADA, memory("one", "0123456789"))
+        await service.update(node, OPERATOR, stored.id, UpdateMemory(content="0123456789 and more"))
+        await refused(lambda: service.remember(node, OPERATOR, memory("two", "0123456789a")), Code.QUOTA_EXCEEDED,
+                      "limits.content_bytes")
+
+
 async def test_expired_memories_and_messages_do_not_count(tmp_path: Path) -> None:
     async with limited(tmp_path, memories=1) as node:
         await service.remember(node, ADA, memory("one", ttl_secs=60))
+        letter = NotifyRequest(target_agent_id="bob", title="Plan", payload="It is ready.")
+        await service.notify(node, ADA, letter)
         node.clock.advance(61)  # type: ignore[attr-defined]
         await service.remember(node, ADA, memory("two"))
 

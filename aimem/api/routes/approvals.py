@@ -81,12 +81,12 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         method="POST", path="/api/v1/pending/{pending_id}/approve", name="approve_pending", handler=approve_pending,
-        body=DecisionRequest, body_required=False, answer=Approved,
+        body=DecisionRequest, body_required=False, answer=Approved, status_if_waiting=202,
         summary="Vote for an action; 202 while it is not decided.", effect=Effect.WRITE_ONCE, errors=_VOTES,
     ),
     Route(
         method="POST", path="/api/v1/pending/{pending_id}/reject", name="reject_pending", handler=reject_pending,
-        body=DecisionRequest, body_required=False, answer=Rejected,
+        body=DecisionRequest, body_required=False, answer=Rejected, status_if_waiting=202,
         summary="Vote against an action, or withdraw one's own.", effect=Effect.WRITE_ONCE, errors=_VOTES,
     ),
     Route(
@@ -96,7 +96,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     ),
     Route(
         method="POST", path="/api/v1/pending/{pending_id}/again", name="ask_again", handler=ask_again,
-        answer=AskedAgainOut,
+        answer=AskedAgainOut, status_if_waiting=202,
         summary="Ask again for an action that expired, failed or has nobody left to decide; 202 while it waits.",
         effect=Effect.WRITE_ONCE,
         errors=(
