@@ -85,8 +85,8 @@ async def write_as(
     """
     try:
         wrote = await node.store.write(_governed, node, who, lambda transaction: fn(transaction, *args, **kwargs))
-    except Unauthenticated as error:
-        note_refusal(node, who, action="write", rule=error.code)
+    except Unauthenticated as ended:
+        note_refusal(node, who, action="write", rule=ended.code)
         raise
     finally:
         node.refusals.fold_nowait()
