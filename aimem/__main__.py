@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from aimem.config import Config
     from aimem.mcp import DefaultAgent
-    from aimem.wire import BenchReport, BenchRequest
+    from aimem.wire import BenchReport, BenchRequest, meshbench
 
 T = TypeVar("T")
 
@@ -82,6 +82,18 @@ class _Runtime:
         )
         program = operations.Program(command=around.program, environ=around.environ)
         return trio.run(partial(operations.run_bench, request, outside, program, progress))
+
+    def run_mesh_bench(
+        self, request: meshbench.MeshBenchRequest, around: cli.Surroundings, progress: cli.Progress
+    ) -> meshbench.MeshBenchReport:
+        from functools import partial
+
+        import trio
+
+        from aimem import operations
+
+        program = operations.Program(command=around.program, environ=around.environ)
+        return trio.run(partial(operations.run_mesh_bench, request, program, progress))
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
         import trio

@@ -34,7 +34,7 @@ from aimem.config import ApiConfig
 from aimem.errors import AimemError, Bug, Code, Denied, InvalidRequest, Unavailable
 from aimem.errors import NotFound as NoSuchThing
 from aimem.model import AgentId, Caller, Principal, rules
-from aimem.service import Node, Once, admit_request, admit_write, note_refusal
+from aimem.service import Node, Once, admit_request, admit_write, note_refusal, refuse_ended_caller
 from aimem.wire import decode_body, encode
 
 
@@ -155,6 +155,8 @@ async def _read_call(
     # A GET's body means nothing; of the others it is read even where unused, for an Idempotency-Key is bound to it.
     data = b"" if route.method == "GET" else await request.get_data(cache=False, as_text=False, parse_form_data=False)
     data = unpacked(request, data, own_limit_bytes=route.body_limit_bytes)
+    if route.access is not Access.OPEN:
+        await refuse_ended_caller(node, who)    # its body may have taken its time
     body = None if route.body is None or (not data and not route.body_required) else _body(request, route, data)
     once = _once(request, data) if route.effect is Effect.WRITE_ONCE else None
     return Call(

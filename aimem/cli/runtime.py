@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aimem.cli.surroundings import Surroundings
     from aimem.client import Client
-    from aimem.wire import BenchReport, BenchRequest
+    from aimem.wire import BenchReport, BenchRequest, meshbench
 
 T = TypeVar("T")
 
@@ -71,6 +71,12 @@ class Runtime(Protocol):
 
     def run_bench(self, request: BenchRequest, around: Surroundings, progress: Progress) -> BenchReport:
         """Measure this program in a temporary folder. Raises: AimemError."""
+        ...
+
+    def run_mesh_bench(
+        self, request: meshbench.MeshBenchRequest, around: Surroundings, progress: Progress
+    ) -> meshbench.MeshBenchReport:
+        """Measure a mesh of this program in a temporary folder. Raises: AimemError."""
         ...
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:

@@ -115,7 +115,7 @@ SETTINGS: Final = (
             help="Nodes that have a write when it is acknowledged, this one included; 0 and 1 wait for no other."),
     Setting(key="mesh.quorum_timeout_ms", variable="AI_MEMORY_QUORUM_TIMEOUT_MS", kind=Kind.INTEGER, low=50,
             high=60_000, default="2000", flag="--quorum-timeout-ms", flag_of=("serve",),
-            help="Milliseconds that a write waits for them."),
+            help="Milliseconds that a write waits for them, and 5 for each op of it: a bulk store has many."),
     Setting(key="mesh.catchup_interval_secs", variable="AI_MEMORY_CATCHUP_INTERVAL_SECS", kind=Kind.NUMBER, low=0,
             high=3600, default="30", flag="--catchup-interval-secs", flag_of=("serve",),
             help="Seconds between exchanges with a peer when nothing is to be sent; 0 leaves it to the peers to ask."),

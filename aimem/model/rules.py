@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from aimem.errors import Code, Denied, InvalidRequest
+from aimem.model.agentkey import key_id_of
 from aimem.model.ids import AgentId, MemoryId, Namespace
 from aimem.model.memory import JsonObject
 
@@ -148,7 +149,9 @@ def memory_id(text: str, *, field: str = "id") -> MemoryId:
 
 
 def agent_id(text: str, *, field: str = "agent_id") -> AgentId:
-    """An agent's id: 1 to 128 of letters, digits and `_ - : @ . /`."""
+    """An agent's id: 1 to 128 of letters, digits and `_ - : @ . /`; no key, which everybody could read as an id."""
+    if key_id_of(text) is not None:
+        raise InvalidRequest(f"{field}: this is a key, and no agent id; it goes into X-API-Key alone", field=field)
     if not (0 < len(text) <= AGENT_ID_MAX_BYTES and _AGENT_ID.fullmatch(text)):
         raise InvalidRequest(
             f"{field}: {text[:64]!r} is an invalid agent id; "

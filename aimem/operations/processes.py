@@ -151,14 +151,14 @@ async def _daemon(program: Program, db: Path) -> AsyncIterator[tuple[int, str, i
             )
         )
         try:
-            host, port = await _listening(process)
-            nursery.start_soon(_drain, process)
+            host, port = await listening(process)
+            nursery.start_soon(drain, process)
             yield process.pid, host, port
         finally:
             process.terminate()
 
 
-async def _listening(process: trio.Process) -> tuple[str, int]:
+async def listening(process: trio.Process) -> tuple[str, int]:
     """Where it serves, as soon as it says so."""
     said = b""
     if process.stderr is not None:
@@ -169,7 +169,7 @@ async def _listening(process: trio.Process) -> tuple[str, int]:
     raise Unavailable(f"`ai-memory serve` ended during the bench: {said.decode(errors='replace').strip()}")
 
 
-async def _drain(process: trio.Process) -> None:
+async def drain(process: trio.Process) -> None:
     """Read on, so that the daemon never waits for us to."""
     if process.stderr is not None:
         async for _ in process.stderr:

@@ -39,7 +39,7 @@ from aimem.replication.road import PeerRoad
 from aimem.store import Assent, Store
 from aimem.wire import EXCHANGE_MAX_OPS
 
-RETRY_AFTER_S: Final = 2
+OP_PATIENCE_S: Final = 0.005
 LATENCIES_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the histogram of ack latencies."""
 
@@ -218,18 +218,21 @@ class Mesh:
         return effect or Rest(now)
 
     def tally(self, dots: Collection[Dot]) -> Tally:
-        """Who has all of these ops, by what everybody last said."""
-        own = Report(
-            name=self.store.node_name, stream=self.store.stream, vector=self.store.log.vector,
-            reason="" if self.store.log.covers(dots) else "behind",
-        )
-        tally = count_acks(dots, own, (peer.report() for peer in self.peers))
+        """Who has all of these ops, by what everybody last said, and why the others do not count."""
+        tally = self._counted(dots)
         errors = {
             peer.name: peer.state.last_error or "hanging" for peer in self.peers
             if peer.name in tally.waiting_for and not self.is_reachable(peer)
             and peer.state.standing is Standing.PEER
         }
         return Tally(acked_by=tally.acked_by, waiting_for={**tally.waiting_for, **errors})
+
+    def _counted(self, dots: Collection[Dot]) -> Tally:
+        own = Report(
+            name=self.store.node_name, stream=self.store.stream, vector=self.store.log.vector,
+            reason="" if self.store.log.covers(dots) else "behind",
+        )
+        return count_acks(dots, own, (peer.report() for peer in self.peers))
 
     def is_reachable(self, peer: Peer) -> bool:
         """Whether a write may count on a peer."""
@@ -269,13 +272,18 @@ class Mesh:
         """What a write asks of the others, now: see Store.write_agreed."""
         return QuorumScope(self, self.rule.needed(wish))
 
+    def patience_s(self, op_count: int) -> float:
+        """How long a write of so many ops waits for its acks: other nodes have to apply each of them."""
+        return self.settings.timeout_s + op_count * OP_PATIENCE_S
+
     async def wait_acks(self, dots: Sequence[Dot], needed: int) -> Tally:
         """Wait until so many nodes have these ops, or the time is up. Returns: who has them then."""
-        with trio.move_on_after(self.settings.timeout_s):
+        with trio.move_on_after(self.patience_s(len(dots))):
             while True:
                 reported = self._reported
-                if self.tally(dots).got >= needed:
-                    break
+                counted = self._counted(dots)
+                if counted.got >= needed:
+                    return counted
                 await reported.wait()
         return self.tally(dots)
 
@@ -303,8 +311,8 @@ class QuorumScope:
             return tally.got
         mesh.counts.indeterminate += 1
         raise Unavailable(
-            f"{tally.got} of {self._needed} nodes have this write after {mesh.settings.timeout_s:g} s; it is stored "
-            "here and goes on replicating: ask for its version, or retry with the same Idempotency-Key",
+            f"{tally.got} of {self._needed} nodes have this write after {mesh.patience_s(len(dots)):.3g} s; it is "
+            "stored here and goes on replicating: ask for its version, or retry with the same Idempotency-Key",
             code=Code.QUORUM_NOT_MET, outcome="indeterminate", got=tally.got, needed=self._needed,
             version=str(dots[-1]), acked_by=list(tally.acked_by), waiting_for=dict(tally.waiting_for),
         )

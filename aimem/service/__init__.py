@@ -30,7 +30,7 @@ from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
 from aimem.service.importing import import_memories
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.insight import auto_tag, detect_contradiction, expand
-from aimem.service.keyring import AccessMode, access_mode, keyring
+from aimem.service.keyring import AccessMode, access_mode, keyring, refuse_ended_caller
 from aimem.service.legacy import rows_since, take_push
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.limits import Limiter, admit_request, admit_write
@@ -163,6 +163,7 @@ __all__ = [
     "purge_archive",
     "recall",
     "redeliver",
+    "refuse_ended_caller",
     "register_agent",
     "register_entity",
     "reindex",

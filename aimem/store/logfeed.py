@@ -11,17 +11,17 @@ from aimem.model import Dot, StreamHead, StreamId, Vector
 
 
 class LogFeed:
-    """The heads of all streams after the last commit; read at any time, moved by the writer alone."""
+    """The heads of all streams after the last commit; read at any time, moved by the writer alone.
+
+    Attributes:
+      vector: what is known; a new one at each commit, never changed.
+    """
 
     def __init__(self) -> None:
         self.heads: Mapping[StreamId, StreamHead] = MappingProxyType({})
+        self.vector: Vector = {}
         self.change_count = 0
         self._woken = trio.Event()
-
-    @property
-    def vector(self) -> Vector:
-        """What is known."""
-        return {stream: head.seq for stream, head in self.heads.items()}
 
     @property
     def hlc(self) -> int:
@@ -33,6 +33,7 @@ class LogFeed:
         if moved:
             # A new mapping each time: whoever holds one may go on reading it.
             self.heads = MappingProxyType({**self.heads, **moved})
+            self.vector = {stream: head.seq for stream, head in self.heads.items()}
             self.change_count += 1
             self._woken.set()
             self._woken = trio.Event()

@@ -4,7 +4,7 @@ Owns field names and optional fields as v0.6.3 has them (answers only gain field
 may be written, `model.rules` says what is allowed.
 """
 
-from aimem.wire import copies, legacy
+from aimem.wire import copies, legacy, meshbench
 from aimem.wire.agentkeys import (
     IssuedKey,
     KeyOut,
@@ -486,6 +486,7 @@ __all__ = [
     "link_out",
     "memory_fields",
     "memory_out",
+    "meshbench",
     "op_in",
     "op_out",
     "policy_out",

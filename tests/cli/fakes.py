@@ -19,7 +19,7 @@ from aimem.client import Client
 from aimem.config import Config
 from aimem.errors import AimemError
 from aimem.model import SECOND_US, Instant
-from aimem.wire import BenchReport, BenchRequest
+from aimem.wire import BenchReport, BenchRequest, meshbench
 
 T = TypeVar("T")
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -54,6 +54,8 @@ class FakeRuntime:
         self.config: Config | None = None
         self.report: BenchReport | None = None
         self.benches: list[BenchRequest] = []
+        self.mesh_report: meshbench.MeshBenchReport | None = None
+        self.mesh_benches: list[meshbench.MeshBenchRequest] = []
         self.clock: trio.abc.Clock | None = None
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
@@ -83,6 +85,13 @@ class FakeRuntime:
         with progress("measuring", 1) as advance:
             advance(1)
         return self.report
+
+    def run_mesh_bench(
+        self, request: meshbench.MeshBenchRequest, around: Surroundings, progress: Progress
+    ) -> meshbench.MeshBenchReport:
+        assert self.mesh_report is not None, "this test measures nothing"
+        self.mesh_benches.append(request)
+        return self.mesh_report
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
         return trio.run(async_fn, *args, clock=self.clock)
@@ -121,6 +130,7 @@ class Machine:
         self.cwd.mkdir()
         self.home.mkdir()
         self.report: BenchReport | None = None
+        self.mesh_report: meshbench.MeshBenchReport | None = None
         self.pace_s = self._looks = 0
         self.environ: dict[str, str] = {"AI_MEMORY_NO_CONFIG": "1"}
 
@@ -134,7 +144,7 @@ class Machine:
     ) -> Outcome:
         """Run one command line; the node answers every request with `answer`, or by `handler`."""
         runtime = FakeRuntime(handler or (lambda request: httpx.Response(status, json=answer)), holder=holder)
-        runtime.report = self.report
+        runtime.report, runtime.mesh_report = self.report, self.mesh_report
         runtime.clock = MockClock(autojump_threshold=0) if autojump else None
         out, err = Stream(terminal=terminal), Stream(terminal=terminal)
         around = Surroundings(

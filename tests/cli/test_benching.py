@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from aimem.cli import ExitStatus
-from aimem.wire import BenchRate, BenchReport, BenchResult, BenchSize
+from aimem.wire import BenchRate, BenchReport, BenchResult, BenchSize, meshbench
 from tests.cli.fakes import Machine
 
 RESULT = BenchResult(
@@ -106,3 +106,22 @@ def test_a_missed_budget_is_a_failure_that_is_shown(bench: Machine) -> None:
     missed = bench.run("bench")
     assert missed.status == ExitStatus.OTHER
     assert "fail" in missed.out
+
+
+def test_a_bench_of_a_mesh_shows_what_was_acknowledged_how_fast(machine: Machine) -> None:
+    rate = meshbench.MeshRate(
+        operation="write_2_of_4_16", label="16 writers, 2 of 4", writers=16, needed=2, per_s=310.4, p50_ms=9.25,
+        p99_ms=40.0, failed=1,
+    )
+    machine.mesh_report = meshbench.MeshBenchReport(
+        nodes=4, seconds=2, tier="semantic", rates=(rate,), bulk_rows_per_s=2900.4, catch_up_ops_per_s=5100.0,
+        bytes_per_op=978.3, notes=("left out",),
+    )
+    words = ("bench", "mesh", "--seconds", "2", "--writers", "16", "--writers", "64", "--embedder", "semantic")
+    shown = machine.run(*words)
+    assert shown.status == ExitStatus.OK
+    assert shown.runtime.mesh_benches == [meshbench.MeshBenchRequest(seconds=2, writers=(16, 64), tier="semantic")]
+    assert "310          9.2     40.0  1       16 writers, 2 of 4" in shown.out
+    assert "caught up, ops per s: 5100" in shown.out
+    assert "left out" in shown.err
+    assert machine.run(*words, "--json").json["rates"][0]["p50_ms"] == 9.25     # type: ignore[index]

@@ -20,6 +20,7 @@ from tests.nodes import open_node, principal
 
 ALICE, BOB = principal("alice"), principal("bob")
 OWNER = AgentId("alice")
+SOON = "2027-01-16T00:00:00Z"
 
 
 @pytest.fixture
@@ -134,3 +135,23 @@ async def test_a_proven_agent_registers_nobody_else(node: Node) -> None:
     with pytest.raises(Denied) as refused:
         await service.register_agent(node, agent, request, None)
     assert refused.value.code is Code.OPERATOR_REQUIRED
+
+
+@pytest.mark.parametrize("door", ["update", "store"])
+async def test_whoever_may_not_delete_a_memory_does_not_let_it_run_out_either(node: Node, door: str) -> None:
+    await govern(node, "acme", '{"write": "any", "delete": "owner"}')
+    stored = await service.remember(node, ALICE, memory(), None)
+    before = await node.store.read(digest)
+
+    async def end(who: Principal, expires_at: str) -> None:
+        if door == "update":
+            await service.update(node, who, stored.id, UpdateMemory(expires_at=expires_at), None)
+        else:
+            await service.remember(node, who, msgspec.structs.replace(memory(), expires_at=expires_at), None)
+
+    with pytest.raises(Denied) as denied:
+        await end(BOB, SOON)
+    assert denied.value.details == {"namespace": "acme/team", "rule": "acme: delete=owner"}
+    assert await node.store.read(digest) == before
+    await end(BOB, "2100-01-01T00:00:00Z")      # a longer life is a write like any other
+    await end(ALICE, SOON)

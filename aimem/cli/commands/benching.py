@@ -9,7 +9,7 @@ from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
 from aimem.errors import InvalidRequest
 from aimem.model import format_instant
-from aimem.wire import BenchRecord, BenchReport, BenchRequest, decode_body, encode
+from aimem.wire import BenchRecord, BenchReport, BenchRequest, decode_body, encode, meshbench
 
 
 def bench(context: Context) -> int:
@@ -33,6 +33,30 @@ def bench(context: Context) -> int:
     else:
         _show(context, report)
     return ExitStatus.OK if report.is_passed else ExitStatus.OTHER
+
+
+def bench_mesh(context: Context) -> int:
+    """Measure a mesh, and show the report."""
+    writers = tuple(context.value("writers")) or meshbench.MeshBenchRequest().writers
+    request = meshbench.MeshBenchRequest(
+        seconds=context.value("seconds"), writers=writers, tier=context.value("embedder")
+    )
+    report = context.runtime.run_mesh_bench(request, context.around, context.screen.progress)
+    if context.wants_json:
+        context.screen.json(report)
+        return ExitStatus.OK
+    rows = [
+        (f"{rate.per_s:.0f}", f"{rate.p50_ms:.1f}", f"{rate.p99_ms:.1f}", str(rate.failed), rate.label)
+        for rate in report.rates
+    ]
+    context.screen.table(("acked per s", "p50 ms", "p99", "failed", "writes"), rows)
+    context.screen.line()
+    context.screen.line(f"bulk rows per s:     {report.bulk_rows_per_s:.0f}")
+    context.screen.line(f"caught up, ops per s: {report.catch_up_ops_per_s:.0f}")
+    context.screen.line(f"bytes per op:        {report.bytes_per_op:.0f}")
+    for note in report.notes:
+        context.screen.say(f"note: {note}")
+    return ExitStatus.OK
 
 
 def _path(context: Context, name: str) -> Path | None:

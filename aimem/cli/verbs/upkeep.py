@@ -86,7 +86,22 @@ BENCH: Final = Verb(
                     help="Percent by which a 95th percentile may grow over the baseline's."),
              Option(flag="--history", is_file=True, help="A file to append the results to, as a line of JSON.")),
     prints='{"iterations", "warmup", "results", "regressions", "rows", "rates", "sizes", "notes"}',
+    children=(
+        Verb(name="mesh", summary="measure a mesh of four nodes on this machine", run="benching:bench_mesh",
+             begins=True,
+             about="Starts four daemons on loopback, in a temporary folder, and times writes that two, three and all "
+                   "of them acknowledge, by growing numbers of writers through one node; then bulk stores, and how "
+                   "fast a fifth, empty node catches up.",
+             options=(Option(flag="--seconds", read=integer, default=5, help="How long each is measured, 1 to 600."),
+                      Option(flag="--writers", read=integer, repeats=True,
+                             help="So many writers; several times for several (default: 1, 16, 64 and 256)."),
+                      Option(flag="--embedder", choices=("keyword", "semantic"), default="keyword",
+                             help="Whether the nodes embed what is stored (semantic) or not.")),
+             prints='{"nodes", "seconds", "tier", "rates", "bulk_rows_per_s", "catch_up_ops_per_s", "bytes_per_op", '
+                    '"notes"}'),
+    ),
     examples=(("Keep a report and compare a later one with it", "ai-memory bench --json > before.json"),
               ("Compare", "ai-memory bench --baseline before.json"),
-              ("Time recall over a million memories", "ai-memory bench --rows 1000000")),
+              ("Time recall over a million memories", "ai-memory bench --rows 1000000"),
+              ("Measure a mesh", "ai-memory bench mesh --seconds 10")),
 )
