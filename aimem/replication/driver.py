@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from functools import partial
 from typing import Final
@@ -90,17 +89,19 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
 async def _request(mesh: Mesh, ask: Ask) -> ExchangeRequest:
     store = mesh.store
     ops: tuple[Op, ...] = ()
+    is_trimmed = False
     if ask.count:
-        # What left the log the peer has to fetch as a snapshot; it is told so when it asks.
-        with contextlib.suppress(Gone):
+        try:
             page = await store.read(
                 outbound.lacking, ask.assumed, ask.count, EXCHANGE_MAX_BYTES, until=store.log.vector
             )
             ops = page.ops
+        except Gone:
+            is_trimmed = True       # it has to fetch the state as a whole
     return ExchangeRequest(
         protocol=PROTOCOL, node=store.node_name, stream=store.stream, vector=heads_out(store.log.heads),
         assumed={str(stream): seq for stream, seq in ask.assumed.items()}, ops=tuple(map(op_out, ops)),
-        wants=ask.wants, now=mesh.clock.now(),
+        wants=ask.wants, now=mesh.clock.now(), trimmed=is_trimmed,
     )
 
 

@@ -197,6 +197,13 @@ class Mesh:
                 if peer.state.failures:
                     peer.ring()
 
+    def turn_to(self, stream: StreamId, now: float) -> None:
+        """A node cannot send what we lack: have it asked, if it is a peer, as its answer says what to do instead."""
+        for peer in self.peers:
+            if peer.state.stream == stream:
+                peer.apply(Wanted(now=now))
+                peer.ring()
+
     def ask_all(self, now: float) -> None:
         """Have every peer asked at once, as somebody waits for what they may know."""
         for peer in self.peers:

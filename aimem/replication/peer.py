@@ -56,7 +56,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
       assumed: what it is taken to know, for choosing what to send: its latest word, by whatever road.
       acked, held: what it said in its last *answer*: only what was asked for at its own address counts for a quorum.
         `held` is None if it could not name all.
-      asked_at: when the exchange in flight began; None if none is.
+      asked_at: when the exchange in flight began; None if none is. `owes` says whether there was something to send.
       due_at: when to ask next if nothing else is to be done.
       relay_at, relay_vector: when what of `relay_vector` the peer still lacks goes out.
       has_more: whether it has more for us.
@@ -71,6 +71,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
     acked: Vector = {}
     held: frozenset[Dot] | None = frozenset()
     asked_at: float | None = None
+    owes: bool = False
     answered_at: float | None = None
     due_at: float = 0.0
     relay_at: float | None = None
@@ -200,7 +201,8 @@ def _look(state: PeerState, event: Look, rules: PeerRules) -> tuple[PeerState, E
 
 
 def _ask(state: PeerState, event: Look, count: int) -> tuple[PeerState, Effect]:
-    return replace(state, asked_at=event.now), Ask(assumed=state.assumed, count=count, wants=event.wants)
+    owes = count > 0 and not dominates(state.assumed, event.mine)
+    return replace(state, asked_at=event.now, owes=owes), Ask(assumed=state.assumed, count=count, wants=event.wants)
 
 
 def _answered(state: PeerState, event: Answered, rules: PeerRules) -> PeerState:
@@ -214,6 +216,9 @@ def _answered(state: PeerState, event: Answered, rules: PeerRules) -> PeerState:
         return replace(known, rebases=state.rebases + 1)     # it knows less than was assumed: now we know what
     if event.stopped is not None:
         return _failed(known, f"refused: {event.stopped}", event.now, event.share, rules)
+    if state.owes and vector == state.assumed:
+        # It lacks what left this log, or is no peer of this kind: to send the same at once would go on for ever.
+        return _failed(known, "took nothing", event.now, event.share, rules)
     pause_s = rules.interval_s * (0.75 + event.share / 4)
     return replace(
         known, failures=0, rebases=0, last_error="", due_at=event.now + pause_s,

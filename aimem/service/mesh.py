@@ -79,6 +79,8 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest) -> Exch
     received = await _receive(node, asker, request)
     if node.mesh is not None:
         node.mesh.hear(asker, vector, trio.current_time())
+        if request.trimmed:
+            node.mesh.turn_to(asker, trio.current_time())
     try:
         page, is_trimmed = await _lacking(node, vector, min(max(0, request.wants), EXCHANGE_MAX_OPS)), False
     except Gone:
@@ -123,7 +125,10 @@ async def snapshot_of(node: Node, who: Principal, request: copies.SnapshotReques
     refuse_stranger(who)
     _refuse_protocol(request.protocol)
     store = node.store
-    heads = await store.read(snapshot.snapshot_heads) if request.after is None else {}
+    # What this node was told of by itself: a peer that knew more of it would take it for one that lost its writes.
+    heads = dict(store.log.heads) if request.after is None else {}
+    if request.after is None:
+        await store.read(snapshot.refuse_held)
     after = None if request.after is None else snapshot.parse_place(request.after)
     page = await store.read(snapshot.snapshot_page, after, copies.SNAPSHOT_OBJECTS, copies.SNAPSHOT_BYTES)
     return copies.SnapshotAnswer(

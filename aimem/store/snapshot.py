@@ -61,14 +61,10 @@ class SnapshotPage(Struct, frozen=True, kw_only=True):
     after: Place | None
 
 
-def snapshot_heads(conn: Connection) -> dict[StreamId, StreamHead]:
-    """The vector of a snapshot; to be read before its first page.
-
-    Raises: Unavailable if ops are held here: the state lacks what the vector would claim.
-    """
+def refuse_held(conn: Connection) -> None:
+    """Make sure that the state has all that the log has. Raises: Unavailable if ops are held here."""
     if outbound.held(conn, 1).count:
         raise Unavailable("this node holds ops that it cannot apply, so its state is no snapshot; ask another")
-    return outbound.heads(conn)
 
 
 def snapshot_page(conn: Connection, after: Place | None, max_count: int, max_bytes: int) -> SnapshotPage:

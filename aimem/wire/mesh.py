@@ -60,6 +60,7 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
       vector: what the asker knows, durably.
       assumed: what the asker takes the peer to know; below it the peer takes nothing, and answers its vector.
       ops: what the peer lacks then, in the order of the asker's log.
+      trimmed: whether some of what the peer lacks left the asker's log: the peer needs a snapshot.
       wants: ops that the asker would take in the answer, at most.
       now: the asker's wall clock, in microseconds since 1970.
       members: hash of the member list that the asker works with; empty while it does not know all names.
@@ -71,6 +72,7 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
     vector: dict[str, HeadOut] = {}
     assumed: dict[str, int] = {}
     ops: tuple[OpOut, ...] = ()
+    trimmed: bool = False
     wants: int = 0
     now: int = 0
     members: str = ""

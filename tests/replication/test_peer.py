@@ -114,6 +114,33 @@ def test_a_quiet_peer_is_asked_once_in_an_interval() -> None:
     assert script.look() == Ask(assumed={A: 1}, count=0, wants=512)
 
 
+def test_a_peer_that_takes_nothing_and_does_not_say_why_is_not_asked_over_and_over() -> None:
+    script = Script().met()
+    script.mine[A] = 2
+    pauses = []
+    for _ in range(8):
+        assert isinstance(script.look(), Ask)
+        script.answer({A: 1})
+        rest = script.look()
+        assert isinstance(rest, Rest)
+        pauses.append(rest.until - script.now)
+        script.now = rest.until
+    assert pauses[1] > pauses[0]
+    assert pauses[-1] > 3
+    assert script.state.last_error == "took nothing"
+    script.look()
+    script.answer({A: 2})
+    assert not script.state.failures
+
+
+def test_a_peer_that_lacks_nothing_takes_nothing_and_is_well() -> None:
+    script = Script().met()
+    script.answer(dict(script.mine), more=True)
+    assert isinstance(script.look(), Ask)
+    script.answer(dict(script.mine))
+    assert not script.state.failures
+
+
 def test_while_a_peer_has_more_it_is_asked_again_unless_another_is_being_drained() -> None:
     script = Script().met()
     script.answer(dict(script.mine), more=True)

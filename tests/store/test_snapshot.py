@@ -37,7 +37,8 @@ async def pages_of(store: Store, max_count: int, max_bytes: int = 1 << 20) -> li
 
 
 async def join(target: Store, source: Store, max_count: int = 5) -> None:
-    heads = await source.read(snapshot.snapshot_heads)
+    await source.read(snapshot.refuse_held)
+    heads = dict(source.log.heads)
     for page in await pages_of(source, max_count):
         await target.write(snapshot.join_objects, page.objects)
     await target.write(snapshot.adopt_heads, heads, target.stream)
@@ -116,7 +117,7 @@ async def test_a_node_that_holds_ops_gives_no_snapshot_and_trims_nothing(tmp_pat
     async with open_node(tmp_path / "a.db", threads=InlineThreads()) as a:
         await a.store.write(inbound.take, newer.ops, examine)
         with pytest.raises(Unavailable):
-            await a.store.read(snapshot.snapshot_heads)
+            await a.store.read(snapshot.refuse_held)
         assert (await a.store.write(trimming.trim, a.store.log.vector, 0)).value == 0
 
 
