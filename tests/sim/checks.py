@@ -24,6 +24,7 @@ _WORDS = (
 )
 _MARKED = "SELECT id FROM memories WHERE content LIKE ? OR metadata LIKE ?"
 _SHOWN = 3
+_OK = 200
 _MARK = re.compile(rb"m\d+q")
 _MAKING_ONE = frozenset({"store", "notify", "consolidate"})
 """Acts that make one memory; they are the labels of their ops as well."""
@@ -154,8 +155,8 @@ def _older(entry: Entry, state: object, stamp: object) -> list[str]:
 def check_deletes(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) -> None:
     """What somebody was told is deleted is dead on every node that knows of it."""
     for deed in deeds:
-        if deed.done is None or deed.kind not in ("delete", "drop_message"):
-            continue
+        if deed.done is None or deed.done.status != _OK or deed.kind not in ("delete", "drop_message"):
+            continue    # 202 says that it waits for approval
         dots = dots_of(deed.done.answer)
         for name, conn in sorted(nodes.items()):
             watcher.checks += 1
