@@ -11,8 +11,9 @@ import pytest
 from aimem.ports import Files, LockHeld, system_files
 from aimem.ports.files import SMALL_FILE_MAX_BYTES
 from tests.disk import Disk
+from tests.sim.ports import SimFiles
 
-MAKERS = {"system": system_files, "disk": Disk}
+MAKERS = {"system": system_files, "disk": Disk, "simulated": lambda: SimFiles(system_files())}
 
 
 @pytest.fixture(params=sorted(MAKERS))

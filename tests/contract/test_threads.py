@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Callable
 
@@ -11,6 +12,7 @@ from msgspec import Struct
 
 from aimem.ports import Threads, delayed_threads, trio_threads
 from tests.nodes import InlineThreads
+from tests.sim.ports import Power, SimThreads
 
 
 class Maker(Struct, frozen=True):
@@ -22,6 +24,7 @@ class Maker(Struct, frozen=True):
 
 MAKERS = {
     "inline": Maker(InlineThreads, lambda fn: fn()),
+    "simulated": Maker(lambda: SimThreads(Power(), random.Random(1), 0.0001, lambda: None), lambda fn: fn()),
     "slow": Maker(lambda: delayed_threads(0.001), trio.from_thread.run_sync),
     "trio": Maker(trio_threads, trio.from_thread.run_sync),
 }
