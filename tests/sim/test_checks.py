@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from aimem.model import Blank, ObjectState
+from aimem.model import Blank, Merged, ObjectState
 from aimem.replication import Mesh, merge, peer, quorum
 from aimem.service import mesh as mesh_service
 from aimem.service import once
@@ -18,8 +18,9 @@ from aimem.store import inbound, outbound
 from aimem.store.transaction import Transaction
 from aimem.supervisor import furnish
 from tests import disk
+from tests.sim.machine import Process
 from tests.sim.swarm import Fault, Swarm, roll
-from tests.sim.world import simulate
+from tests.sim.world import World, simulate
 
 SEEDS = range(1, 9)
 SECONDS = 20.0
@@ -31,8 +32,8 @@ pytestmark = pytest.mark.slow
 def stormy(seed: int, *faults: Fault) -> Swarm:
     """Bad weather of which every seed has some."""
     return msgspec.structs.replace(
-        roll(seed, nodes=3), loss=0.1, duplicates=0.1, clients=4, think_s=0.3, calm_s=3.0, commit_s=0.002,
-        faults=faults or (Fault.PARTITION, Fault.KILL),
+        roll(seed, nodes=3), quorum=2, loss=0.02, duplicates=0.1, leaves_late=0.0, breaks=0.0, delay_s=0.005,
+        clients=4, think_s=0.3, calm_s=4.0, commit_s=0.002, faults=faults or (Fault.PARTITION, Fault.KILL),
     )
 
 
@@ -44,10 +45,12 @@ def the_first_write_wins_a_field(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(merge, "_latest", lambda known, new: known)
 
 
-def an_edit_revives_the_dead(patch: pytest.MonkeyPatch) -> None:
+def some_deletes_do_nothing(patch: pytest.MonkeyPatch) -> None:
+    count = itertools.count(1)
+
     def join(state: ObjectState, entry: Any, stamp: Any, *, maxima: Any) -> Any:
-        if state.dead is not None and not isinstance(entry, Blank) and not entry.dead:
-            state = ObjectState(born=stamp, author="ann", fields={})
+        if not isinstance(entry, Blank) and entry.dead and next(count) % 3 == 0:
+            return Merged(state=state, changed=frozenset())
         return merge.merge_entry(state, entry, stamp, maxima=maxima)
 
     patch.setattr(furnish, "merge_entry", join)
@@ -58,13 +61,16 @@ def streams_are_sent_one_by_one(patch: pytest.MonkeyPatch) -> None:
 
 
 def some_ops_are_lost_on_the_way(patch: pytest.MonkeyPatch) -> None:
-    count, receive = itertools.count(1), inbound._receive
-    patch.setattr(inbound, "_receive", lambda *args: next(count) % 7 == 0 or receive(*args))
+    count, receive = itertools.count(1), inbound._receive_all
+    patch.setattr(
+        inbound, "_receive_all",
+        lambda transaction, ops: receive(transaction, [op for op in ops if next(count) % 7]),
+    )
 
 
 def some_ops_are_logged_and_not_applied(patch: pytest.MonkeyPatch) -> None:
-    count, fold = itertools.count(1), inbound._fold
-    patch.setattr(inbound, "_fold", lambda *args: "" if next(count) % 7 == 0 else fold(*args))
+    count, fold = itertools.count(1), Transaction.fold
+    patch.setattr(Transaction, "fold", lambda self, op: None if next(count) % 7 == 0 else fold(self, op))
 
 
 def keys_are_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -138,7 +144,7 @@ def an_exchange_breaks(patch: pytest.MonkeyPatch) -> None:
 PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     acks_count_what_was_sent: ({"acked"}, ()),
     the_first_write_wins_a_field: ({"convergence", "model", "acked"}, ()),
-    an_edit_revives_the_dead: ({"resurrection", "model", "convergence"}, ()),
+    some_deletes_do_nothing: ({"resurrection", "model", "convergence", "acked"}, ()),
     streams_are_sent_one_by_one: ({"causality"}, ()),
     some_ops_are_lost_on_the_way: ({"vector"}, ()),
     some_ops_are_logged_and_not_applied: ({"model", "convergence"}, ()),
@@ -168,3 +174,18 @@ def test_a_planted_fault_is_found_by_its_check(plant: Plant, monkeypatch: pytest
 def test_without_a_planted_fault_the_same_weather_finds_nothing() -> None:
     assert not simulate(stormy(1), SECONDS).violations
     assert not simulate(stormy(2, Fault.POWER), SECONDS).violations
+
+
+def test_a_tombstone_that_goes_is_a_resurrection() -> None:
+    def plant(world: World) -> None:
+        look = world.watcher.look_at_dead
+
+        def dig_up(process: Process) -> None:
+            look(process)
+            if process.writer is not None:
+                process.writer.execute("DELETE FROM tombstones WHERE kind = 'memory'")
+
+        world.watcher.look_at_dead = dig_up  # type: ignore[method-assign]
+
+    found = {violation.check for violation in simulate(stormy(1), SECONDS, prepare=plant).violations}
+    assert "resurrection" in found
