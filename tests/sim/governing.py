@@ -65,12 +65,13 @@ def check_answers(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) -> None
                 )
 
 
-def check_settled(nodes: Nodes, homes: Sequence[str], now: Instant, watcher: Watcher) -> None:
-    """Where votes decide an action, its home has decided it by now; if it has one still.
+def unsettled(nodes: Nodes, homes: Sequence[str], now: Instant, watcher: Watcher) -> list[str]:
+    """The actions that votes decide, and that their homes have not decided; if they have one still.
 
     Args:
       homes: the streams that the nodes write, and wrote before.
     """
+    found = []
     name, conn = min(nodes.items(), key=lambda item: item[0])
     for key, _ in all_objects(conn, PENDING):
         pending = approvals.find(conn, MemoryId(key))
@@ -79,4 +80,5 @@ def check_settled(nodes: Nodes, homes: Sequence[str], now: Instant, watcher: Wat
         watcher.checks += 1
         decision = case_of(conn, pending, now).standing.decision
         if decision is not None:
-            watcher.find("governance", f"{key} should be {decision} by its votes, and nobody decided it ({name})")
+            found.append(f"{key} should be {decision} by its votes, and nobody decided it ({name})")
+    return found

