@@ -24,6 +24,7 @@ from aimem.model import (
     Instant,
     MemoryId,
     PendingStatus,
+    Vector,
     Vote,
 )
 from aimem.ports import Connection
@@ -191,12 +192,14 @@ def _settle_one(transaction: Transaction, node: Node, pending_id: MemoryId) -> s
 
 
 async def run_approvals(node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    """Write the outcome of what expires, when it does, until cancelled.
+    """Write the outcome of what expires, when it does, and of what votes from other nodes decide, until cancelled.
 
     What is queued while this waits expires no sooner than a whole term from now, so no wait is longer than that term.
     """
     task_status.started()
     while True:
+        # Counted before it is read: what arrives meanwhile is looked at in the next round.
+        seen_count, known = node.store.log.change_count, _of_others(node)
         try:
             due_at = await settle_due(node)
         except Unavailable as error:
@@ -205,4 +208,11 @@ async def run_approvals(node: Node, *, task_status: trio.TaskStatus[None] = trio
             continue
         term_s = node.policy.pending_expiry_s
         wait_s = term_s if due_at is None else min(term_s, (due_at - node.clock.now()) / 1_000_000)
-        await trio.sleep(max(0.0, wait_s))
+        with trio.move_on_after(max(0.0, wait_s)):
+            while _of_others(node) == known:
+                seen_count = await node.store.log.wait_change(seen_count)
+
+
+def _of_others(node: Node) -> Vector:
+    """What is known of other nodes' streams; a vote that was cast here was counted when it was cast."""
+    return {stream: seq for stream, seq in node.store.log.vector.items() if stream != node.store.stream}
