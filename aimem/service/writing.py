@@ -217,9 +217,10 @@ def queue(
     if again is not None:
         entries.append(transaction.change(PENDING, again.pending_id, {"asked_again_as": pending_id}))
     dot = gate.write_own(transaction, "pending", entries)
+    # Votes and the decision name the action alone: this row joins them to the memory that was asked about.
     gate.tell(
         now, portion.ops[0].label, audit.ASKED, ask.act.namespace, ask.act.target or pending_id, ask.rule,
-        version=str(dot),
+        version=str(dot), detail=f"pending {pending_id}",
     )
     return Waiting(
         pending_id=pending_id, action=ACTIONS[ask.act.verb], namespace=ask.act.namespace,

@@ -64,3 +64,11 @@ def test_prune_takes_one_bound_and_says_how_many_rows_went(machine: RealMachine)
     after = machine.run("audit", "verify")
     assert after.status == ExitStatus.OK
     assert "1 row up to row 1 went at" in after.err
+
+
+def test_a_row_names_the_whole_id_of_the_action_that_waits(machine: RealMachine) -> None:
+    machine.run("agents", "register", "--agent-id", "ann", "--agent-type", "human")
+    machine.run("namespace", "set-standard", "ops", "--governance", '{"write": "approve"}')
+    said = machine.run("store", "-T", "plan", "-c", "text", "-n", "ops").err
+    pending_id = said.partition("pending_id=")[2].split()[0]
+    assert f"(pending {pending_id})" in machine.run("audit", "list", "--decision", "asked").out

@@ -15,7 +15,7 @@ from aimem.ports import Connection, Row
 from aimem.service import Node, Once
 from aimem.store import NAMESPACE, PENDING, Transaction, digest
 from aimem.store.kinds import all_objects
-from aimem.wire import AgentRequest, BulkMemories, CreateMemory, UpdateMemory, encode
+from aimem.wire import AgentRequest, AuditQuery, BulkMemories, CreateMemory, UpdateMemory, encode
 from tests.nodes import open_node, principal
 
 ALICE, BOB = principal("alice"), principal("bob")
@@ -93,6 +93,8 @@ async def test_what_needs_approval_leaves_a_pending_action_and_nothing_else(node
     assert await node.store.read(pendings) == [details["pending_id"]]
     assert (await service.stats(node, BOB)).total == 0
     assert await node.store.read(audit_rows) == [("bob", "store", "asked", "acme/team", "acme: write=approve", 1)]
+    (row,) = (await service.list_audit(node, BOB, AuditQuery())).rows
+    assert row.detail == f"pending {details['pending_id']}"
 
 
 async def test_a_retry_under_the_same_key_is_told_of_the_same_pending_action(node: Node) -> None:

@@ -38,7 +38,7 @@ def list_audit(context: Context) -> int:
 
 
 def _rule(row: AuditRowOut) -> str:
-    return one_line(" ".join(filter(None, (row.rule, row.detail and f"({row.detail})"))), width=60)
+    return one_line(" ".join(filter(None, (row.rule, row.detail and f"({row.detail})"))), width=100)
 
 
 def verify(context: Context) -> int:
