@@ -32,6 +32,7 @@ from aimem.service.callers import speaker
 from aimem.service.gate import Gate
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
+from aimem.service.proposals import is_in_sight
 from aimem.service.refusals import note_refusal
 from aimem.service.settling import Case, case_of, is_home, settle
 from aimem.service.writing import write_as
@@ -69,7 +70,10 @@ def may_see(conn: Connection, who: Principal, case: Case) -> bool:
 
 def _is_entitled(conn: Connection, who: Principal, case: Case) -> bool:
     needs_name = isinstance(case.approver, Approver) and case.approver.consensus is not None
-    is_registered = needs_name and agents.find(conn, who.agent_id) is not None
+    # A policy names no agents here, so none is shown what its home hides from it.
+    is_registered = (
+        needs_name and agents.find(conn, who.agent_id) is not None and is_in_sight(conn, who, case.pending)
+    )
     registered = {who.agent_id} if is_registered else set()
     return is_entitled(case.approver, who.agent_id, is_operator=who.may_administer, registered=registered)
 
