@@ -215,6 +215,14 @@ def refuse_decided(case: Case) -> None:
         details |= {"decided_by": outcome.decided_by, "decided_at": format_instant(outcome.decided_at)}
     if pending.asked_again_as is not None:
         details["asked_again_as"] = pending.asked_again_as
+    if pending.asked_again_as is not None and status in (PendingStatus.EXPIRED, PendingStatus.FAILED):
+        # What was done at once when it was asked for again has no successor, and names itself.
+        became = "and done" if pending.asked_again_as == pending.pending_id else (
+            f"as {pending.asked_again_as}; go on with that"
+        )
+        raise Conflict(
+            f"the action {status.value} and was asked for again {became}", code=Code.ALREADY_DECIDED, **details
+        )
     if status is PendingStatus.EXPIRED:
         raise Conflict(
             f"the action expired at {format_instant(pending.expires_at)} undecided; ask for it again "

@@ -245,6 +245,8 @@ class _Exchange:
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self._start = message
+            if (b"content-type", b"text/event-stream") in [(name.lower(), value) for name, value in message["headers"]]:
+                self._is_done.set()     # a stream has no end: whoever reads it leaves once it has begun
         else:
             self._sent += message.get("body", b"")
             if not message.get("more_body", False):

@@ -49,6 +49,15 @@ def test_a_noted_end_is_still_there_until_it_is_not(machine: RealMachine) -> Non
     assert machine.run("audit", "verify", "--after", "nonsense").status == ExitStatus.INVALID
 
 
+def test_prune_says_which_damaged_row_kept_the_others(machine: RealMachine) -> None:
+    conn = system_files().connect(machine.cwd / "memory.db", Mode.READ_WRITE_CREATE)
+    conn.execute("UPDATE audit SET decision = 'denied' WHERE seq = 2")
+    conn.close()
+    cut = machine.run("audit", "prune", "--before-row", "3")
+    assert (cut.status, cut.out) == (ExitStatus.OTHER, "pruned: 1 row\n")
+    assert "row 2 is not as it was written; it stays, with all behind it" in cut.err
+
+
 def test_prune_takes_one_bound_and_says_how_many_rows_went(machine: RealMachine) -> None:
     assert machine.run("audit", "prune").status == ExitStatus.INVALID
     assert machine.run("audit", "prune", "--before-row", "2").out == "pruned: 1 row\n"

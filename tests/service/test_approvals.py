@@ -217,6 +217,7 @@ async def test_what_expired_is_decided_so_and_can_be_asked_for_again(node: Node,
     assert (done.executed, done.memory_id) == (True, shown.payload["id"])
     twice = await refusal(service.ask_again(node, BOB, pending_id, None))
     assert twice.details["asked_again_as"] == again.pending_id
+    assert (twice.code, f"asked for again as {again.pending_id}" in twice.message) == (Code.ALREADY_DECIDED, True)
 
 
 async def test_settling_tells_when_the_next_action_expires(node: Node, clock: FakeClock) -> None:

@@ -78,4 +78,7 @@ def prune(context: Context) -> int:
         context.screen.json(answer)
     else:
         context.screen.line(f"pruned: {counted(answer.pruned, 'row')}")
-    return ExitStatus.OK
+    if answer.problem is UNSET:
+        return ExitStatus.OK
+    context.screen.say(f"the audit is damaged: {answer.problem.text}; it stays, with all behind it")
+    return ExitStatus.OTHER
