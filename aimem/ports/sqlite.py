@@ -96,7 +96,8 @@ class _Connection:
         uri = f"file:{quote(str(path.absolute()))}?mode={'ro' if mode is Mode.READ_ONLY else 'rw'}"
         try:
             self._db: Any = sqlite.connect(
-                uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0, cached_statements=STATEMENTS_KEPT
+                uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0,
+                cached_statements=STATEMENTS_KEPT,
             )
         except _ERRORS as error:
             raise _translated(error) from error
