@@ -186,7 +186,8 @@ class Gate:
 
     def _judge(self, transaction: Transaction, act: Act) -> None:
         ruling = self._ruling(transaction, act.namespace)
-        match decide(act, self.who, ruling, registered=self._registered(transaction)):
+        is_asked = ruling is not None and ruling.asks_registration(act.verb)
+        match decide(act, self.who, ruling, registered=is_asked and self._registered(transaction)):
             case Allow():
                 return
             case Deny(reason=reason, namespace=namespace, rule=rule):
@@ -208,6 +209,8 @@ class Gate:
         self.portion.asks.append(ask)
 
     def _ruling(self, transaction: Transaction, namespace: str) -> Ruling | None:
+        if not self.is_governed(transaction):
+            return None
         if namespace not in self._rulings:
             rule = namespaces.nearest_policy(transaction.conn, chain(namespace))
             self._rulings[namespace] = None if rule is None else Ruling.of(rule)

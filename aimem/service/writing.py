@@ -109,27 +109,25 @@ def _governed(
     gate = Gate(who)
     gate.allowance = Allowance(node.limiter, who) if node.limiter.has_amounts(who) else None
     transaction.gate = gate
-    part = transaction.begin_part()
     outcome: _Done | _Refused | Waiting
     try:
         value = run(transaction)
     except Denied as error:
-        transaction.undo_part(part)
+        transaction.undo_all()
         gate.forget_done()
         gate.refuse(transaction.now, error)
         outcome = _Refused(error)
     except QuotaExceeded as error:
-        transaction.undo_part(part)
+        transaction.undo_all()
         gate.forget_done()
         outcome = _Refused(error)
     else:
         if gate.portion.asks:
-            transaction.undo_part(part)
+            transaction.undo_all()
             gate.forget_done()
             outcome = queue(transaction, node, gate, gate.portion)
             note_waiting(transaction, who, gate.once, outcome)
         else:
-            transaction.end_part()
             outcome = _Done(value, len(transaction.dots))
     gate.refuse_amounts(transaction.now)
     audit.append(transaction.conn, node.refusals.leave(gate.rows))
