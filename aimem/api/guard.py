@@ -98,7 +98,7 @@ def admit(attempt: Attempt, policy: GuardPolicy, ring: Keyring, now: Instant) ->
     if caller.agent_id is not None and any(claim != caller.agent_id for claim in attempt.claims):
         raise Denied(
             f"{AGENT_HEADER} claims another agent, and the caller's key is of {caller.agent_id!r}: a key speaks for "
-            "its agent alone; leave the header out",
+            "its agent alone; leave the header (--agent-id of a command) out",
             code=Code.IDENTITY_MISMATCH, field=AGENT_HEADER, agent_id=caller.agent_id,
         )
     return caller

@@ -60,6 +60,10 @@ class Ruling(Struct, frozen=True, kw_only=True):
         except InvalidRequest:
             return cls(rule=rule, policy=None)
 
+    def asks_registration(self, verb: Verb) -> bool:
+        """Whether `decide` has to know if the caller is registered."""
+        return self.policy is not None and self.policy.level(verb) is Level.REGISTERED
+
 
 def decide(act: Act, who: Principal, ruling: Ruling | None, *, registered: bool) -> Decision:
     """Whether a caller may do an act.

@@ -72,13 +72,15 @@ def _refuse_control(text: str, field: str, allowed: str) -> None:
             )
 
 
-def choice(kind: type[_Choice], value: str, *, field: str) -> _Choice:
-    """Read one of a closed set; the message lists the set."""
+def choice(kind: type[_Choice], value: str, *, field: str, code: Code = Code.INVALID_REQUEST) -> _Choice:
+    """Read one of a closed set; the message lists the set. Raises: InvalidRequest with this code."""
     try:
         return kind(value)
     except ValueError:
         allowed = ", ".join(kind)
-        raise InvalidRequest(f"{field}: {value[:64]!r} is unknown; allowed are {allowed}", field=field) from None
+        raise InvalidRequest(
+            f"{field}: {value[:64]!r} is unknown; allowed are {allowed}", code=code, field=field
+        ) from None
 
 
 def title(text: str, *, field: str = "title") -> str:

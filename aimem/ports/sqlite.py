@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any  # the driver's objects: pysqlite3 has no types
+from typing import Any, Final  # Any: the objects of the driver, pysqlite3 has no types
 from urllib.parse import quote
 
 from aimem.errors import Unavailable
@@ -56,6 +56,11 @@ def _translated(error: Exception) -> DatabaseError:
     return DatabaseError(str(error), fault_of_code(code) if isinstance(code, int) else DatabaseFault.OTHER)
 
 
+STATEMENTS_KEPT: Final = 512
+"""Prepared statements that a connection keeps. pysqlite3 counts uses and lets none but the least used go, so a cache
+that is full of what an opening ran once keeps those, and statements that come later push out each other: each use of
+them is then prepared anew, which took longer than running them. The code has about 300 texts."""
+
 _ERRORS = (sqlite.Error, sqlite.Warning, MemoryError)  # the driver's word for SQLITE_NOMEM, also at a COMMIT
 
 
@@ -90,7 +95,10 @@ class _Connection:
             create_private(path)
         uri = f"file:{quote(str(path.absolute()))}?mode={'ro' if mode is Mode.READ_ONLY else 'rw'}"
         try:
-            self._db: Any = sqlite.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0)
+            self._db: Any = sqlite.connect(
+                uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0,
+                cached_statements=STATEMENTS_KEPT,
+            )
         except _ERRORS as error:
             raise _translated(error) from error
 

@@ -57,7 +57,7 @@ from aimem.service.overview import (
     status,
 )
 from aimem.service.recall import recall
-from aimem.service.refusals import Claim, note_refusal, run_refusals, write_refusals
+from aimem.service.refusals import Claim, note_refusal, note_refused_error, run_refusals, write_refusals
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
@@ -156,6 +156,7 @@ __all__ = [
     "namespaces",
     "note_metadata",
     "note_refusal",
+    "note_refused_error",
     "notify",
     "offer_hooks",
     "promote",

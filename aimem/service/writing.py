@@ -120,12 +120,11 @@ def _governed(
     gate = Gate(who)
     gate.allowance = Allowance(node.limiter, who) if node.limiter.has_amounts(who) else None
     transaction.gate = gate
-    part = transaction.begin_part()
     outcome: _Done | _Refused | Waiting
     try:
         value = run(transaction)
     except Denied as error:
-        transaction.undo_part(part)
+        transaction.undo_all()
         gate.forget_done()
         gate.refuse(transaction.now, error)
         outcome = _Refused(error)
@@ -133,20 +132,19 @@ def _governed(
         if not transaction.stands_on:
             raise
         # It was queued before, under this key; that must be on enough nodes, too, before it is told again.
-        transaction.undo_part(part)
+        transaction.undo_all()
         outcome = _Refused(error)
     except QuotaExceeded as error:
-        transaction.undo_part(part)
+        transaction.undo_all()
         gate.forget_done()
         outcome = _Refused(error)
     else:
         if gate.portion.asks:
-            transaction.undo_part(part)
+            transaction.undo_all()
             gate.forget_done()
             outcome = queue(transaction, node, gate, gate.portion)
             note_waiting(transaction, who, gate.once, outcome)
         else:
-            transaction.end_part()
             outcome = _Done(value, len(transaction.dots))
     gate.refuse_amounts(transaction.now)
     audit.append(transaction.conn, node.refusals.leave(gate.rows))
@@ -234,9 +232,10 @@ def queue(
     if again is not None:
         entries.append(transaction.change(PENDING, again.pending_id, {"asked_again_as": pending_id}))
     dot = gate.write_own(transaction, "pending", entries)
+    # Votes and the decision name the action alone: this row joins them to the memory that was asked about.
     gate.tell(
         now, portion.ops[0].label, audit.ASKED, ask.act.namespace, ask.act.target or pending_id, ask.rule,
-        version=str(dot),
+        version=str(dot), detail=f"pending {pending_id}",
     )
     return Waiting(
         pending_id=pending_id, action=ACTIONS[ask.act.verb], namespace=ask.act.namespace,

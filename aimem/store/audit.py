@@ -26,9 +26,12 @@ ASKED: Final = "asked"
 
 ROW_FORMAT: Final = "aimem.audit.1"
 _COLUMNS: Final = "at, agent_id, credential, action, decision, namespace, target, rule, version, count, detail"
-_LAST = "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"
+# With the last number ever given, not only the last row: where the last rows were taken away, the gap must stay to be
+# seen.
+_LAST = (
+    "SELECT seq, hash, (SELECT seq FROM sqlite_sequence WHERE name = 'audit') FROM audit ORDER BY seq DESC LIMIT 1"
+)
 _LAST_CHECKPOINT = "SELECT seq, hash FROM audit_checkpoints ORDER BY seq DESC LIMIT 1"
-# Not the last row's: where the last rows were taken away, the gap must stay to be seen.
 _COUNTED = "SELECT seq FROM sqlite_sequence WHERE name = 'audit'"
 _ENTRY: Final = f"seq, hash, {_COLUMNS}"
 _PAGE = f"SELECT {_ENTRY} FROM audit WHERE {{where}} ORDER BY seq DESC LIMIT :limit"
@@ -102,8 +105,12 @@ def append(conn: Connection, rows: Sequence[AuditRow]) -> Mark | None:
 
 def head(conn: Connection) -> Mark:
     """The end of the chain: the number of the last row that was ever added, and the hash that the next is bound to."""
-    found = conn.execute(_LAST).fetchone() or conn.execute(_LAST_CHECKPOINT).fetchone()
-    last = Mark(0, GENESIS) if found is None else mark_of(found)
+    row = conn.execute(_LAST).fetchone()
+    if row is not None:
+        seq, hashed, given = cast("tuple[int, bytes, int | None]", row)
+        return Mark(max(seq, given or 0), hashed)
+    cut = conn.execute(_LAST_CHECKPOINT).fetchone()
+    last = Mark(0, GENESIS) if cut is None else mark_of(cut)
     return Mark(max(last.seq, counted(conn)), last.hash)
 
 

@@ -6,7 +6,7 @@ configuration. (`noted_at` only dates node-local notes.)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Protocol
 
@@ -90,19 +90,23 @@ class _Touched(Struct):
     states: dict[str, ObjectState]
     rewritten: set[str]
     numbers: set[int]
+    known: MutableMapping[tuple[str, str], ObjectState]
     reindex: dict[int, view.Reindex]
     changes: list[Change]
 
 
 def fold_entries(
-    conn: Connection, merge: Merge, stamp: Stamp, entries: Sequence[Entry | Blank], noted_at: Instant
+    conn: Connection, merge: Merge, stamp: Stamp, entries: Sequence[Entry | Blank], noted_at: Instant,
+    known: MutableMapping[tuple[str, str], ObjectState],
 ) -> Folded:
     """Join the entries of one op into the objects, and bring the view up to them.
 
+    Args:
+      known: states of objects as they are stored, by (kind, key), which the caller read before; kept true here.
     Returns: the rows of the view that changed, what the full-text index owes (`view.write_index`), and the changes.
     Raises: UnknownKind, ValueError for an entry that no origin of ours can have made; DatabaseError.
     """
-    touched = _Touched(names=set(), states={}, rewritten=set(), numbers=set(), reindex={}, changes=[])
+    touched = _Touched(names=set(), states={}, rewritten=set(), numbers=set(), known=known, reindex={}, changes=[])
     for entry in entries:
         kind = KINDS.get(entry.kind)
         if kind is None:
@@ -120,7 +124,7 @@ def _note(touched: _Touched, viewed: view.Viewed) -> None:
 def _fold_one(
     conn: Connection, merge: Merge, kind: Kind, entry: Entry | Blank, stamp: Stamp, noted_at: Instant, touched: _Touched
 ) -> None:
-    old = load_object(conn, kind, entry.key)
+    old = touched.known.get((kind.name, entry.key)) or load_object(conn, kind, entry.key)
     merged = merge(old, entry, stamp, maxima=kind.maxima)
     if _has_dead_end(conn, kind, entry.key):
         return  # it can never show again: absent on every node that knows of the death, whatever came first
@@ -137,6 +141,10 @@ def _fold_one(
     elif kind is MEMORY and merged.changed & _TEXT_FIELDS and old.born is not None:
         _note_history(conn, entry.key, old, stamp, noted_at)
     save_object(conn, kind, entry.key, merged.state)
+    if is_death:
+        touched.known.clear()       # links and aliases went with it
+    else:
+        touched.known[kind.name, entry.key] = merged.state
     if kind is MEMORY:
         _touch(entry.key, old, merged, touched)
 

@@ -36,9 +36,6 @@ from aimem.store import oplog
 from aimem.store.kinds import ALIAS, KINDS, STREAM, load_object
 from aimem.store.transaction import Transaction
 
-_SAVEPOINT = "SAVEPOINT op"
-_ROLLBACK_TO = "ROLLBACK TO op"
-_RELEASE = "RELEASE op"
 _PREVIOUS_OF = "SELECT previous FROM ops WHERE stream = ? AND seq = ?"
 _COUNT_STREAMS = "SELECT count(*) FROM streams"
 _HOLD = "UPDATE ops SET held = ? WHERE position = ?"
@@ -241,16 +238,14 @@ def _log(transaction: Transaction, op: Op) -> int:
 
 def _fold(transaction: Transaction, op: Op) -> str:
     """Fold an op, or nothing of it. Returns: why it cannot be folded, or an empty text."""
-    conn = transaction.conn
-    conn.execute(_SAVEPOINT)
+    part = transaction.begin_part()
     try:
         transaction.fold(op)
     except _FOLD_FAULTS as error:
-        conn.execute(_ROLLBACK_TO)
-        conn.execute(_RELEASE)
+        transaction.undo_part(part)
         # The kind of trouble, never the text: an error may quote what the op carries.
         return type(error).__name__
-    conn.execute(_RELEASE)
+    transaction.end_part()
     return ""
 
 

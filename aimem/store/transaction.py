@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -40,6 +40,12 @@ from aimem.store.view import Reindex, join_reindex
 
 OP_MAX_BYTES = 1_048_576
 
+
+STATES_KEPT: Final = 64
+"""Objects whose states a job keeps at hand, so that gate, fold and answer read and decode each of them once."""
+
+ROLLBACK_TO_JOB: Final = "ROLLBACK TO job"
+"""Takes back all of a job; its savepoint, which the writer opened, stays."""
 
 _SAVEPOINT = "SAVEPOINT part"
 _ROLLBACK_TO = "ROLLBACK TO part"
@@ -112,6 +118,8 @@ class Transaction:
         self._merge = merge
         self._signer = signer
         self._agree: Callable[[], None] | None = None
+        self._began = Part(tip, 0, frozenset(), {})
+        self._states: dict[tuple[str, str], ObjectState] = {}
 
     @property
     def signer(self) -> Signer:
@@ -120,7 +128,12 @@ class Transaction:
 
     def load(self, kind: Kind, key: str) -> ObjectState:
         """The object as known now; `ObjectState()` if nothing is."""
-        return load_object(self.conn, kind, key)
+        state = self._states.get((kind.name, key))
+        if state is None:
+            if len(self._states) >= STATES_KEPT:
+                self._states.clear()
+            state = self._states[kind.name, key] = load_object(self.conn, kind, key)
+        return state
 
     def create(self, kind: Kind, key: str, author: AgentId, fields: Mapping[str, FieldValue]) -> Entry:
         """An entry that brings an object into being, with all its required fields."""
@@ -205,8 +218,17 @@ class Transaction:
         """Take back what was done since; as if it never was."""
         self.conn.execute(_ROLLBACK_TO)
         self.conn.execute(_RELEASE)
+        self._go_back(part)
+
+    def undo_all(self) -> None:
+        """Take back all that the job did so far, and go on with it."""
+        self.conn.execute(ROLLBACK_TO_JOB)
+        self._go_back(self._began)
+
+    def _go_back(self, part: Part) -> None:
         self.tip, self.changed, self.reindex = part.tip, set(part.changed), dict(part.reindex)
         del self.dots[part.dot_count :]
+        self._states.clear()
 
     def fold(self, op: Op) -> None:
         """Join an op from elsewhere into the objects, without logging it: repair and replay, in any order."""
@@ -217,7 +239,7 @@ class Transaction:
     def join(self, stamp: Stamp, entries: Sequence[Entry | Blank]) -> Folded:
         """Join writes into the objects, without an op and without telling those who follow events: a snapshot's."""
         self.kinds.update(entry.kind for entry in entries)
-        folded = fold_entries(self.conn, self._merge, stamp, entries, self.now)
+        folded = fold_entries(self.conn, self._merge, stamp, entries, self.now, self._states)
         self.changed |= folded.viewed.changed
         join_reindex(self.reindex, folded.viewed.reindex)
         self.pass_clock(stamp.hlc)

@@ -23,14 +23,13 @@ from aimem.store import oplog
 from aimem.store.fold import Merge
 from aimem.store.pace import Pace
 from aimem.store.textindex import write_index
-from aimem.store.transaction import Tip, Transaction
+from aimem.store.transaction import ROLLBACK_TO_JOB, Tip, Transaction
 from aimem.store.view import Reindex, join_reindex
 
 _BEGIN = "BEGIN IMMEDIATE"
 _COMMIT = "COMMIT"
 _ROLLBACK = "ROLLBACK"
 _SAVEPOINT = "SAVEPOINT job"
-_ROLLBACK_TO = "ROLLBACK TO job"
 _RELEASE = "RELEASE job"
 
 _WHOLE_GROUP = frozenset(
@@ -251,7 +250,7 @@ class Writer:
                 raise
             if not conn.in_transaction:
                 raise DatabaseError("the transaction ended early", DatabaseFault.OTHER) from error
-            conn.execute(_ROLLBACK_TO)
+            conn.execute(ROLLBACK_TO_JOB)
             conn.execute(_RELEASE)
             self.counts.rolled_back += 1
             known = self._translate(error) if isinstance(error, DatabaseError) else error

@@ -48,7 +48,8 @@ def mesh_children(config: Config, ports: Ports, mesh: Mesh | None) -> tuple[Chil
 
 
 def _open_road(config: Config, ports: Ports) -> PeerRoad:
-    return PeerRoad(ports.open_peers(), api_key=config.api.api_key)
+    # The shared key, or an operator's, which once agents have keys opens the same doors.
+    return PeerRoad(ports.open_peers(), api_key=config.api.api_key or config.identity.agent_key)
 
 
 async def _run_mesh(

@@ -334,6 +334,8 @@ def protocol_of(data: bytes) -> int:
     """
     try:
         return msgspec.json.decode(data, type=_Versioned).protocol
+    except msgspec.ValidationError:
+        return 0        # no object, or a protocol that is no number: whoever reads it as v0.6.3's says so
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InvalidRequest(f"the body is not JSON: {error}", code=Code.MALFORMED_JSON) from None
 

@@ -33,6 +33,10 @@ ARCHIVED: Final = "seed-archived"
 MESSAGE_KEY: Final = "seed-message"
 MESSAGE: Final = derived_memory_id(Principal(agent_id=AgentId("bob"), credential=Credential.OPEN).idempotency_scope,
                                    MESSAGE_KEY, 0)
+SUBSCRIPTION_KEY: Final = "seed-subscription"
+SUBSCRIPTION: Final = derived_memory_id(
+    Principal(agent_id=AgentId("alice"), credential=Credential.OPEN).idempotency_scope, SUBSCRIPTION_KEY, 0
+)
 NAMESPACE: Final = "team/app"
 SEEDS: Final[Mapping[str, object]] = {
     "memories": [
@@ -198,6 +202,10 @@ async def plant(world: World) -> None:
     body = json.dumps({"target_agent_id": "alice", "title": "News", "content": "A message."}).encode()
     answer = await world.ask(Asked(method="POST", path=b"/api/v1/notify", headers=headers, body=body))
     assert (answer.status, answer.json["id"]) == (201, MESSAGE), answer
+    headers = (*JSON, *AGENT, (b"idempotency-key", SUBSCRIPTION_KEY.encode()))
+    body = json.dumps({"url": "https://example.org/events"}).encode()
+    answer = await world.ask(Asked(method="POST", path=b"/api/v1/subscriptions", headers=headers, body=body))
+    assert (answer.status, answer.json["id"]) == (201, SUBSCRIPTION), answer
     assert await queue_pending(world.node) == PENDING
 
 

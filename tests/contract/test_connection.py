@@ -278,3 +278,16 @@ def test_a_closed_connection_says_so_and_is_closed_twice_without_harm(conn: Conn
         conn.stop_when(None)
     with pytest.raises(DatabaseError):
         assert conn.in_transaction
+
+
+def test_statements_that_come_late_are_prepared_once_too(tmp_path: Path) -> None:
+    conn = system_files().connect(tmp_path / "x.db", Mode.READ_WRITE_CREATE)
+    for number in range(200):       # as an opening, which creates tables and looks at them, runs many only once
+        conn.execute(f"SELECT {number}").fetchall()
+    prepared = itertools.count()
+    conn._db.set_authorizer(lambda *_: next(prepared) * 0)      # SQLite asks it whenever it prepares a statement
+    for _ in range(20):
+        conn.execute("SELECT 'one'").fetchall()
+        conn.execute("SELECT 'other'").fetchall()
+    assert next(prepared) == 2
+    conn.close()

@@ -218,6 +218,16 @@ async def test_a_rotated_key_ends_at_once_or_after_its_grace(tmp_path: Path) -> 
         assert isinstance(await caller_of(node, newest), Caller)
 
 
+async def test_a_key_that_goes_on_for_its_grace_is_not_rotated_again(tmp_path: Path) -> None:
+    async with keyed(tmp_path) as (node, _):
+        old = await service.add_key(node, OWNER, KeyRequest(agent_id="bot"))
+        await service.rotate_key(node, OPERATOR, old.key_id, RotateRequest(grace_secs=60))
+        with pytest.raises(Conflict, match="replaced already") as refused:
+            await service.rotate_key(node, OPERATOR, old.key_id, RotateRequest(grace_secs=60))
+        assert refused.value.code is Code.KEY_ENDED
+        assert isinstance(await caller_of(node, old), Caller)
+
+
 async def test_a_key_that_ended_is_not_rotated(tmp_path: Path) -> None:
     async with keyed(tmp_path) as (node, _):
         made = await service.add_key(node, OWNER, KeyRequest(agent_id="bot"))

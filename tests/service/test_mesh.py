@@ -417,3 +417,17 @@ async def test_a_node_that_is_too_far_behind_the_logs_joins_the_state_and_goes_o
         assert len(await digests(world)) == 1
         document = await service.mesh_status(n2, OPERATOR, MeshQuery())
         assert not document.alarms
+
+
+async def test_a_vote_on_another_node_is_decided_by_the_node_that_queued_the_action(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 3, writes=2) as world:
+        home, other = world.nodes["n0"], world.nodes["n1"]
+        await world.nursery.start(service.run_approvals, home)
+        pending_id = await queue_pending(home)
+        await settled(world)
+        voted = await service.approve_pending(other, ALICE, pending_id, DecisionRequest())
+        assert not voted.approved
+        await trio.sleep(5)
+        await settled(world)
+        shown_there = await service.get_pending(other, ALICE, pending_id)
+        assert (shown_there.status, shown_there.executed, shown_there.decided_by) == ("approved", True, "alice")

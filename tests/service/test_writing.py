@@ -15,7 +15,7 @@ from aimem.ports import Connection, Row
 from aimem.service import Node, Once
 from aimem.store import NAMESPACE, PENDING, Transaction, digest
 from aimem.store.kinds import all_objects
-from aimem.wire import AgentRequest, BulkMemories, CreateMemory, UpdateMemory, encode
+from aimem.wire import AgentRequest, AuditQuery, BulkMemories, CreateMemory, LinkRequest, UpdateMemory, encode
 from tests.nodes import open_node, principal
 
 ALICE, BOB = principal("alice"), principal("bob")
@@ -93,6 +93,8 @@ async def test_what_needs_approval_leaves_a_pending_action_and_nothing_else(node
     assert await node.store.read(pendings) == [details["pending_id"]]
     assert (await service.stats(node, BOB)).total == 0
     assert await node.store.read(audit_rows) == [("bob", "store", "asked", "acme/team", "acme: write=approve", 1)]
+    (row,) = (await service.list_audit(node, BOB, AuditQuery())).rows
+    assert row.detail == f"pending {details['pending_id']}"
 
 
 async def test_a_retry_under_the_same_key_is_told_of_the_same_pending_action(node: Node) -> None:
@@ -155,3 +157,17 @@ async def test_whoever_may_not_delete_a_memory_does_not_let_it_run_out_either(no
     assert await node.store.read(digest) == before
     await end(BOB, "2100-01-01T00:00:00Z")      # a longer life is a write like any other
     await end(ALICE, SOON)
+
+
+@pytest.mark.parametrize("relation", ["supersedes", "contradicts"])
+async def test_what_judges_a_memory_is_a_write_where_the_memory_lies(node: Node, relation: str) -> None:
+    await govern(node, "acme", '{"write": "owner"}')
+    ruled = await service.remember(node, ALICE, memory(), None)
+    free = await service.remember(node, BOB, memory(namespace="free"), None)
+    before = await node.store.read(digest)
+    with pytest.raises(Denied) as denied:
+        await service.link(node, BOB, LinkRequest(source_id=free.id, target_id=ruled.id, relation=relation), None)
+    assert denied.value.details == {"namespace": "acme/team", "rule": "acme: write=owner"}
+    assert await node.store.read(digest) == before
+    await service.link(node, BOB, LinkRequest(source_id=free.id, target_id=ruled.id), None)
+    await service.link(node, ALICE, LinkRequest(source_id=free.id, target_id=ruled.id, relation=relation), None)

@@ -38,8 +38,8 @@ def free_ports(count: int) -> list[int]:
 class Mesh:
     """Daemons that know each other."""
 
-    def __init__(self, folder: Path, count: int, nursery: trio.Nursery) -> None:
-        self.folder, self.nursery = folder, nursery
+    def __init__(self, folder: Path, count: int, nursery: trio.Nursery, environ: dict[str, str]) -> None:
+        self.folder, self.nursery, self.environ = folder, nursery, environ
         self.ports = free_ports(count)
         self.processes: dict[int, Process] = {}
         self._ends: dict[int, trio.Event] = {}
@@ -60,7 +60,7 @@ class Mesh:
             self.db(number), "serve", "--port", str(self.ports[number]), "--quorum-peers", peers,
             "--quorum-writes", "2", "--node-name", f"n{number}", "--catchup-interval-secs", "1",
         )
-        async with started(words) as process:
+        async with started(words, **self.environ) as process:
             self.processes[number] = process
             with trio.fail_after(START_S):
                 await process.stderr_line("listening on")
@@ -126,9 +126,9 @@ async def tried(
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, count: int) -> AsyncIterator[Mesh]:
+async def running(folder: Path, count: int, **environ: str) -> AsyncIterator[Mesh]:
     async with trio.open_nursery() as nursery:
-        mesh = Mesh(folder, count, nursery)
+        mesh = Mesh(folder, count, nursery, environ)
         async with trio.open_nursery() as starting:
             for number in range(count):
                 starting.start_soon(mesh.start, number)
@@ -188,14 +188,18 @@ async def test_nothing_acknowledged_is_lost_and_nothing_deleted_returns(tmp_path
 async def test_a_node_that_comes_new_fetches_everything_and_a_command_without_a_daemon_stores_nothing(
     tmp_path: Path
 ) -> None:
-    async with running(tmp_path, 2) as mesh, httpx.AsyncClient(timeout=30) as http:
+    key = {"X-API-Key": "shared"}
+    async with (
+        running(tmp_path, 2, AI_MEMORY_API_KEY="shared") as mesh, httpx.AsyncClient(timeout=30, headers=key) as http,
+    ):
         for count in range(40):
             body = {"title": f"t{count}", "content": "text"}
             answer = await http.post(f"{mesh.url(count % 2)}/memories", json=body)
             assert answer.status_code == 201, answer.text
         peers = f"{mesh.url(0)},{mesh.url(1)}".replace("/api/v1", "")
         new = tmp_path / "new.db"
-        async with started(command(new, "sync-daemon", "--peers", peers, "--interval", "1")) as process:
+        words = command(new, "sync-daemon", "--peers", peers, "--interval", "1", "--api-key", "shared")
+        async with started(words) as process:
             # All of the others' writes, and the beginnings of the three streams.
             await process.stdout_line("43 writes known here")
             assert len(await shown_by_command(new)) == 40
