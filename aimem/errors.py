@@ -36,10 +36,12 @@ class Code(StrEnum):
     IDEMPOTENCY_MISMATCH = "idempotency_mismatch"
     CONFIG_INVALID = "config_invalid"
     EXPORT_TOO_LARGE = "export_too_large"
+    WEBHOOK_URL = "webhook_url"
+    UNKNOWN_SCOPE = "unknown_scope"
+    MALFORMED_POLICY = "malformed_policy"
     # Refinements of Unauthenticated.
     KEY_EXPIRED = "key_expired"
     KEY_REVOKED = "key_revoked"
-    WEBHOOK_URL = "webhook_url"
     # Refinements of Denied.
     RESERVED_NAMESPACE = "reserved_namespace"
     FOREIGN_HOST = "foreign_host"

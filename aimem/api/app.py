@@ -31,10 +31,10 @@ from aimem.api.refusals import JSON_TYPE, Reply, Stream, refusal, status_of
 from aimem.api.route import Access, Call, Effect, Route, Surface
 from aimem.api.routes import ROUTES
 from aimem.config import ApiConfig
-from aimem.errors import AimemError, Bug, Code, Denied, InvalidRequest, Unavailable
+from aimem.errors import AimemError, Bug, Code, InvalidRequest, Unavailable
 from aimem.errors import NotFound as NoSuchThing
 from aimem.model import AgentId, Caller, Principal, rules
-from aimem.service import Node, Once, admit_request, admit_write, note_refusal
+from aimem.service import Node, Once, admit_request, admit_write, note_refused_error, refuse_ended_caller
 from aimem.wire import decode_body, encode
 
 
@@ -132,10 +132,8 @@ async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: 
 async def _handled(route: Route, call: Call[object, object]) -> object:
     try:
         return await route.handler(call)
-    except Denied as error:
-        # What the gate refused inside a write it noted itself; this is what was refused before.
-        if not error.is_noted:
-            note_refusal(call.node, call.who, action=route.name, rule=error.code)
+    except AimemError as error:
+        note_refused_error(call.node, call.who, error, action=route.name)
         raise
 
 
@@ -150,7 +148,13 @@ async def _read_call(
     query = None if route.query is None else decode_query(route.query, parameters)
     # A GET's body means nothing; of the others it is read even where unused, for an Idempotency-Key is bound to it.
     data = b"" if route.method == "GET" else await request.get_data(cache=False, as_text=False, parse_form_data=False)
-    body = None if route.body is None or (not data and not route.body_required) else _body(request, route.body, data)
+    if route.access is not Access.OPEN:
+        await refuse_ended_caller(node, who)    # its body may have taken its time
+    try:
+        body = None if route.body is None or not (data or route.body_required) else _body(request, route.body, data)
+    except InvalidRequest as error:
+        note_refused_error(node, who, error, action=route.name)
+        raise
     once = _once(request, data) if route.effect is Effect.WRITE_ONCE else None
     return Call(
         node=node, who=who, query=query, body=body, path=path, once=once, surface=surface,

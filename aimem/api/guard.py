@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from aimem.errors import AimemError, Code, Denied, InvalidRequest, Unauthenticated
 from aimem.governance import Keyring
-from aimem.model import SHARED_KEY_AGENT, Caller, Credential, Instant, Role, key_id_of
+from aimem.model import SHARED_KEY_AGENT, Caller, Credential, Instant, Role, key_id_of, without_keys
 from aimem.service import Claim, Node, keyring, note_refusal
 
 Scope = MutableMapping[str, Any]
@@ -98,7 +98,7 @@ def admit(attempt: Attempt, policy: GuardPolicy, ring: Keyring, now: Instant) ->
     if caller.agent_id is not None and any(claim != caller.agent_id for claim in attempt.claims):
         raise Denied(
             f"{AGENT_HEADER} claims another agent, and the caller's key is of {caller.agent_id!r}: a key speaks for "
-            "its agent alone; leave the header out",
+            "its agent alone; leave the header (--agent-id of a command) out",
             code=Code.IDENTITY_MISMATCH, field=AGENT_HEADER, agent_id=caller.agent_id,
         )
     return caller
@@ -271,8 +271,8 @@ async def _admit_noting(attempt: Attempt, policy: GuardPolicy, node: Node) -> Ca
 
 def _note(node: Node, attempt: Attempt, error: AimemError) -> None:
     """Tell the audit who did not get in: the agent whose key it was, if it was one, else who it said it was."""
-    proven, claim = error.details.get("agent_id"), "".join(attempt.claims[:1])[:CLAIM_KEPT_CHARS]
+    proven, claim = error.details.get("agent_id"), without_keys("".join(attempt.claims[:1]))[:CLAIM_KEPT_CHARS]
     stranger = Claim(agent_id=str(proven), credential=Credential.AGENT_KEY) if proven else Claim()
     detail = f"claimed {claim!r}" if claim else None
-    path = attempt.path[:PATH_KEPT_CHARS]
+    path = without_keys(attempt.path)[:PATH_KEPT_CHARS]
     note_refusal(node, stranger, action="request", rule=error.code, target=path, detail=detail)

@@ -21,6 +21,8 @@ STATUS: Final[dict[Code, int]] = {
     Code.AMBIGUOUS_ID: 400,
     Code.CONFIG_INVALID: 400,
     Code.WEBHOOK_URL: 400,
+    Code.UNKNOWN_SCOPE: 400,
+    Code.MALFORMED_POLICY: 400,
     Code.UNAUTHENTICATED: 401,
     Code.KEY_EXPIRED: 401,
     Code.KEY_REVOKED: 401,

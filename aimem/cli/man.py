@@ -37,6 +37,9 @@ BEGIN_TOOLS, END_TOOLS = '.\\" BEGIN GENERATED TOOLS', '.\\" END GENERATED TOOLS
 BEGIN, END = '.\\" BEGIN GENERATED SETTINGS', '.\\" END GENERATED SETTINGS'
 
 _SERVER_STATUSES = (ExitStatus.OK, ExitStatus.OTHER, ExitStatus.INVALID, ExitStatus.DENIED, ExitStatus.UNAVAILABLE)
+_GOVERNING = ("agents", "namespace", "pending", "audit")
+"""Verbs whose meaning ai-memory-governance(7) tells."""
+
 _NAME = re.compile(r"(?<![\w-])(--[a-z][\w-]*|ai-memory[\w-]*)")
 _SENTENCE_END = re.compile(r"(?<=[a-z0-9)][.])\s+(?=[A-Z])")
 
@@ -208,6 +211,7 @@ def _examples(verb: Verb) -> Iterator[str]:
 
 def _see_also(verb: Verb) -> Iterator[str]:
     pages = ["ai-memory 1", "ai-memory-config 5"] + (["ai-memory-api 7"] if verb.name == "serve" else [])
+    pages += ["ai-memory-governance 7"] if verb.name in _GOVERNING else []
     yield from (f".Xr {page} ," for page in pages[:-1])
     yield f".Xr {pages[-1]}"
 

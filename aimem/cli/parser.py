@@ -80,7 +80,9 @@ class _Parser(argparse.ArgumentParser):
                 raise UsageError(_not_there_yet(given))
             near = _did_you_mean(given, allowed)
             # The verbs are too many for one line; the help that is named has them with what they do.
-            message = f"{given[:64]!r} is no verb{near}" if where == "VERB" and len(allowed) > _VERBS_NAMED_MAX else (
+            named = "" if len(allowed) > _VERBS_NAMED_MAX else (
+                f" of {self.prog.removeprefix('ai-memory ')}; allowed are {', '.join(allowed)}")
+            message = f"{given[:64]!r} is no verb{named}{near}" if where == "VERB" else (
                 f"{where}: {given[:64]!r} is unknown; allowed are {', '.join(allowed)}{near}")
         raise UsageError(f"{message}; see `{self.prog} --help`")
 
@@ -232,7 +234,8 @@ def option_metavar(option: Option) -> str:
     """The placeholder of an option's value."""
     if option.choices:
         return "|".join(option.choices)
-    return "N" if option.read in (integer, number) else option.flag.rpartition("-")[2].upper()
+    word = "N" if option.read in (integer, number) else option.flag.rpartition("-")[2].upper()
+    return option.placeholder or word
 
 
 def default_words(option: Option) -> str:

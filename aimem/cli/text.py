@@ -12,6 +12,7 @@ _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\
 """Controls of writing direction: they can make a terminal show another text than is stored (CVE-2021-42574)."""
 
 _BREAKS = re.compile(r"\s+")
+_Y_AFTER_CONSONANT = re.compile(r"[^aeiou]y$")
 
 
 def printable(text: str) -> str:
@@ -69,7 +70,7 @@ def size_words(size_bytes: int) -> str:
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 memory`, `2 memories`, `3 links`."""
+    """`1 memory`, `2 memories`, `3 links`, `4 keys`."""
     if count == 1:
         return f"1 {noun}"
-    return f"{count} {noun[:-1]}ies" if noun.endswith("y") else f"{count} {noun}s"
+    return f"{count} {noun[:-1]}ies" if _Y_AFTER_CONSONANT.search(noun) else f"{count} {noun}s"

@@ -18,7 +18,7 @@ from aimem.governance.approval import (
     voter_key,
 )
 from aimem.governance.decide import Allow, Ask, Decision, Deny, Ruling, decide
-from aimem.governance.keyring import Keyring
+from aimem.governance.keyring import Keyring, refuse_ended
 from aimem.governance.lockout import Electorate, cautions, lasts, lockouts
 from aimem.governance.policies import PARENTS_MAX, approver_text, chain, dump_policy, lineage, parse_policy
 from aimem.governance.quotas import Buckets, Held, Rate
@@ -53,6 +53,7 @@ __all__ = [
     "lockouts",
     "parse_policy",
     "quorum_of",
+    "refuse_ended",
     "stand",
     "vote_key",
     "voter_key",

@@ -61,6 +61,9 @@ def _changes(label: str, entry: Entry, before: ObjectState, namespace: str, owne
     if "lifecycle" in changed and fields["lifecycle"] != LIVE:
         yield Act(verb=Verb.DELETE, namespace=namespace, owner=owner, target=entry.key)
         changed.discard("lifecycle")
+    elif "expires_at" in changed and _ends_sooner(before, fields["expires_at"]):
+        # Whoever may say when a row ends may end it: the clock then takes it without asking.
+        yield Act(verb=Verb.DELETE, namespace=namespace, owner=owner, target=entry.key)
     if "tier" in changed and fields["tier"] == LONG:
         yield Act(verb=Verb.PROMOTE, namespace=namespace, owner=owner, target=entry.key)
         if label == "promote":
@@ -69,6 +72,12 @@ def _changes(label: str, entry: Entry, before: ObjectState, namespace: str, owne
         yield Act(
             verb=Verb.WRITE, namespace=namespace, owner=owner, target=entry.key, is_rescoping="scope" in changed
         )
+
+
+def _ends_sooner(before: ObjectState, expires_at: FieldValue) -> bool:
+    cell = before.fields.get("expires_at")
+    present = None if cell is None else cell.value
+    return isinstance(expires_at, int) and (not isinstance(present, int) or expires_at < present)
 
 
 def _differs(before: ObjectState, name: str, value: FieldValue) -> bool:

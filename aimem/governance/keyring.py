@@ -38,7 +38,7 @@ class Keyring(Struct, frozen=True, kw_only=True):
         is_right = compare_digest(key_hash(text), _NOBODY if key is None else key.secret_hash)
         if key is None or not is_right:
             raise Unauthenticated("missing or invalid API key")
-        _refuse_ended(key, now)
+        refuse_ended(key, now)
         return Caller(
             credential=Credential.AGENT_KEY, role=key.role, agent_id=key.agent_id, home=key.home, key_id=key.key_id
         )
@@ -49,7 +49,8 @@ class Keyring(Struct, frozen=True, kw_only=True):
         return key is not None and key.is_valid(now)
 
 
-def _refuse_ended(key: AgentKey, now: Instant) -> None:
+def refuse_ended(key: AgentKey, now: Instant) -> None:
+    """Refuse a key that does not let its agent in any more. Raises: Unauthenticated(key_expired | key_revoked)."""
     if key.is_valid(now):
         return
     if key.revoked_at is not None:

@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from aimem.errors import InvalidRequest
+from aimem.errors import Code, InvalidRequest
 from aimem.model import Approver, GovernancePolicy, Namespace, rules
 
 GLOBAL_RULE: Final = Namespace("*")
@@ -60,7 +60,14 @@ class _Text(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def parse_policy(text: str | bytes, *, field: str = "governance") -> GovernancePolicy:
-    """Read a policy. Raises: InvalidRequest that says what is wrong with it."""
+    """Read a policy. Raises: InvalidRequest(malformed_policy) that says what is wrong with it."""
+    try:
+        return _parsed(text, field)
+    except InvalidRequest as error:
+        raise InvalidRequest(error.message, code=Code.MALFORMED_POLICY, field=error.field) from None
+
+
+def _parsed(text: str | bytes, field: str) -> GovernancePolicy:
     try:
         raw = msgspec.json.decode(text, type=_Text)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

@@ -6,7 +6,16 @@ errors, and never know how a value is stored or sent.
 
 from aimem.model import rules, words
 from aimem.model.agent import Agent, Message, inbox_of, is_inbox, recipient_of
-from aimem.model.agentkey import AGENT_KEY_PREFIX, KEY_ID_BYTES, SECRET_BYTES, is_key_id, key_hash, key_id_of, key_text
+from aimem.model.agentkey import (
+    AGENT_KEY_PREFIX,
+    KEY_ID_BYTES,
+    SECRET_BYTES,
+    is_key_id,
+    key_hash,
+    key_id_of,
+    key_text,
+    without_keys,
+)
 from aimem.model.causality import (
     HLC_MAX,
     Dot,
@@ -188,6 +197,7 @@ __all__ = [
     "stream_id",
     "unpack_entries",
     "unpack_stamp",
+    "without_keys",
     "words",
 ]
 

@@ -25,6 +25,14 @@ def key_id_of(text: str) -> str | None:
     return found[1] if found else None
 
 
+def without_keys(text: str) -> str:
+    """A text without the secrets of the keys in it; their ids stay.
+
+    For what is kept of a request that has a key where none belongs.
+    """
+    return _KEY.sub(r"aim_\1_[secret]", text)
+
+
 def is_key_id(text: str) -> bool:
     """Whether a text has the form of a key's id."""
     return _KEY_ID.fullmatch(text) is not None

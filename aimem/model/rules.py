@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from aimem.errors import Code, Denied, InvalidRequest
+from aimem.model.agentkey import key_id_of
 from aimem.model.ids import AgentId, MemoryId, Namespace
 from aimem.model.memory import JsonObject
 
@@ -71,13 +72,15 @@ def _refuse_control(text: str, field: str, allowed: str) -> None:
             )
 
 
-def choice(kind: type[_Choice], value: str, *, field: str) -> _Choice:
-    """Read one of a closed set; the message lists the set."""
+def choice(kind: type[_Choice], value: str, *, field: str, code: Code = Code.INVALID_REQUEST) -> _Choice:
+    """Read one of a closed set; the message lists the set. Raises: InvalidRequest with this code."""
     try:
         return kind(value)
     except ValueError:
         allowed = ", ".join(kind)
-        raise InvalidRequest(f"{field}: {value[:64]!r} is unknown; allowed are {allowed}", field=field) from None
+        raise InvalidRequest(
+            f"{field}: {value[:64]!r} is unknown; allowed are {allowed}", code=code, field=field
+        ) from None
 
 
 def title(text: str, *, field: str = "title") -> str:
@@ -148,7 +151,9 @@ def memory_id(text: str, *, field: str = "id") -> MemoryId:
 
 
 def agent_id(text: str, *, field: str = "agent_id") -> AgentId:
-    """An agent's id: 1 to 128 of letters, digits and `_ - : @ . /`."""
+    """An agent's id: 1 to 128 of letters, digits and `_ - : @ . /`; no key, which everybody could read as an id."""
+    if key_id_of(text) is not None:
+        raise InvalidRequest(f"{field}: this is a key, and no agent id; it goes into X-API-Key alone", field=field)
     if not (0 < len(text) <= AGENT_ID_MAX_BYTES and _AGENT_ID.fullmatch(text)):
         raise InvalidRequest(
             f"{field}: {text[:64]!r} is an invalid agent id; "

@@ -30,7 +30,7 @@ from aimem.service.hooks import note_metadata, offer_hooks, run_hooks
 from aimem.service.importing import import_memories
 from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.insight import auto_tag, detect_contradiction, expand
-from aimem.service.keyring import AccessMode, access_mode, keyring
+from aimem.service.keyring import AccessMode, access_mode, keyring, refuse_ended_caller
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.limits import Limiter, admit_request, admit_write
 from aimem.service.linking import link, unlink
@@ -45,7 +45,7 @@ from aimem.service.overview import (
     status,
 )
 from aimem.service.recall import recall
-from aimem.service.refusals import Claim, note_refusal, run_refusals, write_refusals
+from aimem.service.refusals import Claim, note_refusal, note_refused_error, run_refusals, write_refusals
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
@@ -138,6 +138,7 @@ __all__ = [
     "namespaces",
     "note_metadata",
     "note_refusal",
+    "note_refused_error",
     "notify",
     "offer_hooks",
     "promote",
@@ -145,6 +146,7 @@ __all__ = [
     "purge_archive",
     "recall",
     "redeliver",
+    "refuse_ended_caller",
     "register_agent",
     "register_entity",
     "reindex",

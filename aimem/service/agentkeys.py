@@ -215,6 +215,12 @@ def _rotate(
         )
     if end is None and old.expires_at is not None:
         end = Instant(now + old.expires_at - old.created_at)
+    if _is_replaced(transaction, key_id):
+        raise Conflict(
+            f"the key {key_id} was replaced already, and goes on until {format_instant(old.expires_at or now)}; rotate "
+            "the newer one (ai-memory agents key list)",
+            code=Code.KEY_ENDED, field="key_id",
+        )
     # The type matters to a registration only, and this writes none: an agent that took its own back stays away.
     wish = _Wish(agent_id=old.agent_id, role=old.role, home=old.home, expires_at=end, agent_type="")
     until = now if grace_s == 0 else after(now, grace_s)
@@ -227,6 +233,12 @@ def _rotate(
     issued = _issued(transaction, wish, fresh, is_first=False, is_registered=False, version=str(dot))
     issued.replaces, issued.replaced_until = key_id, format_instant(until)
     return issued
+
+
+def _is_replaced(transaction: Transaction, key_id: str) -> bool:
+    """Whether a key lives through its grace: nothing else sets the end of a key anew."""
+    fields = transaction.load(KEY, key_id).fields
+    return fields["expires_at"].stamp != fields["created_at"].stamp
 
 
 async def revoke_key(node: Node, who: Principal, key_id: str, once: Once | None = None) -> RevokedKeys:

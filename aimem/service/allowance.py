@@ -55,7 +55,7 @@ class Allowance:
                 self.refused[limit] = self.refused.get(limit, 0) + 1
                 self._limiter.refused[limit] += 1
                 self._held_at = None
-                raise _refusal(author, limit, allowed, has)
+                raise _refusal(author, limit, allowed, has, adds)
 
     def _growth(self, transaction: Transaction, entries: Sequence[Entry]) -> dict[AgentId, Held]:
         found: dict[AgentId, Held] = {}
@@ -101,9 +101,11 @@ def _held(fields: Mapping[str, FieldValue]) -> Held:
     return Held(1, len(str(fields.get("content", "")).encode()))
 
 
-def _refusal(author: AgentId, limit: Limit, allowed: int, held: int) -> QuotaExceeded:
+def _refusal(author: AgentId, limit: Limit, allowed: int, held: int, adds: int) -> QuotaExceeded:
     what = "live memories" if limit is Limit.MEMORIES else "bytes of content"
+    # What is too large by itself is not helped by deleting others.
+    helps = "give a shorter text" if adds > allowed and limit is Limit.CONTENT else "delete or archive some first"
     return QuotaExceeded(
-        f"{author} may have {allowed} {what} ({limit.rule}) and has {held}: delete or archive some first",
+        f"{author} may have {allowed} {what} ({limit.rule}), has {held}, and this adds {adds}: {helps}",
         rule=limit.rule, limit=allowed, held=held,
     )

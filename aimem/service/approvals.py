@@ -32,6 +32,7 @@ from aimem.service.callers import speaker
 from aimem.service.gate import Gate
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
+from aimem.service.proposals import is_in_sight
 from aimem.service.refusals import note_refusal
 from aimem.service.settling import Case, case_of, is_home, settle
 from aimem.service.writing import write_as
@@ -69,7 +70,10 @@ def may_see(conn: Connection, who: Principal, case: Case) -> bool:
 
 def _is_entitled(conn: Connection, who: Principal, case: Case) -> bool:
     needs_name = isinstance(case.approver, Approver) and case.approver.consensus is not None
-    is_registered = needs_name and agents.find(conn, who.agent_id) is not None
+    # A policy names no agents here, so none is shown what its home hides from it.
+    is_registered = (
+        needs_name and agents.find(conn, who.agent_id) is not None and is_in_sight(conn, who, case.pending)
+    )
     registered = {who.agent_id} if is_registered else set()
     return is_entitled(case.approver, who.agent_id, is_operator=who.may_administer, registered=registered)
 
@@ -215,6 +219,14 @@ def refuse_decided(case: Case) -> None:
         details |= {"decided_by": outcome.decided_by, "decided_at": format_instant(outcome.decided_at)}
     if pending.asked_again_as is not None:
         details["asked_again_as"] = pending.asked_again_as
+    if pending.asked_again_as is not None and status in (PendingStatus.EXPIRED, PendingStatus.FAILED):
+        # What was done at once when it was asked for again has no successor, and names itself.
+        became = "and done" if pending.asked_again_as == pending.pending_id else (
+            f"as {pending.asked_again_as}; go on with that"
+        )
+        raise Conflict(
+            f"the action {status.value} and was asked for again {became}", code=Code.ALREADY_DECIDED, **details
+        )
     if status is PendingStatus.EXPIRED:
         raise Conflict(
             f"the action expired at {format_instant(pending.expires_at)} undecided; ask for it again "

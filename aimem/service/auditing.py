@@ -109,7 +109,10 @@ async def prune_audit(node: Node, who: Principal, query: AuditPruneQuery) -> Aud
             code=Code.AUDIT_DAMAGED, seq=finding.seq, damage=finding.damage.value,
         )
     cut = await node.store.read(auditcheck.checkpoint)
-    return AuditPruned(pruned=count, checkpoint=UNSET if cut is None else _checkpoint_out(cut))
+    return AuditPruned(
+        pruned=count, checkpoint=UNSET if cut is None else _checkpoint_out(cut),
+        problem=UNSET if finding is None else _damage(finding),
+    )
 
 
 async def expire_audit(node: Node) -> None:

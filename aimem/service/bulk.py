@@ -15,7 +15,7 @@ from aimem.service.drafts import Draft, draft_of, refuse_past_expiry
 from aimem.service.hooks import offer_hook
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
-from aimem.service.refusals import note_refusal
+from aimem.service.refusals import note_refused_items
 from aimem.service.remember import store_draft
 from aimem.service.waiting import Waiting
 from aimem.service.writing import in_part, write_as
@@ -46,8 +46,7 @@ async def remember_many(
     now, lifetimes = node.clock.now(), node.policy.lifetimes
     items = [_checked(index, data, who, now, lifetimes) for index, data in enumerate(raw)]
     # The gate notes what it refuses; what was refused before it is noted here, once a request.
-    if forged := next((item.checked for item in items if isinstance(item.checked, Denied)), None):
-        note_refusal(node, who, action="bulk", rule=forged.code)
+    note_refused_items(node, who, (item.checked for item in items if isinstance(item.checked, AimemError)), "bulk")
     wrote = await write_as(node, who, _remember_many, node, who, items, once)
     answer: BulkAnswer = wrote.value
     node.counters.stored += answer.created

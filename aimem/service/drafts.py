@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from aimem.errors import InvalidRequest
+from aimem.errors import Code, InvalidRequest
 from aimem.model import (
     GLOBAL,
     AgentId,
@@ -102,15 +102,18 @@ def _printable(text: str) -> str:
 
 
 def scope_of(given: str | None, metadata: JsonObject) -> Scope | None:
-    """The scope, from its own field or from `metadata.scope` (v0.6.3 reads it there); checked wherever it stands."""
+    """The scope, from its own field or from `metadata.scope` (v0.6.3 reads it there); checked wherever it stands.
+
+    Raises: InvalidRequest(unknown_scope).
+    """
     if given is not None:
-        return rules.choice(Scope, given, field="scope")
+        return rules.choice(Scope, given, field="scope", code=Code.UNKNOWN_SCOPE)
     inline = metadata.get("scope")
     if inline is None:
         return None
     if not isinstance(inline, str):
-        raise InvalidRequest("metadata.scope must be a text", field="metadata.scope")
-    return rules.choice(Scope, inline, field="metadata.scope")
+        raise InvalidRequest("metadata.scope must be a text", code=Code.UNKNOWN_SCOPE, field="metadata.scope")
+    return rules.choice(Scope, inline, field="metadata.scope", code=Code.UNKNOWN_SCOPE)
 
 
 def expiry_of(

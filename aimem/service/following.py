@@ -26,7 +26,7 @@ SLOW_S: Final = 5.0
 so after 10 s), and counts as dropped."""
 
 _ID = re.compile(r"(?P<stream>[0-9a-f]{8})\.(?P<no>[0-9]{1,18})", re.ASCII)
-_GONE: Final = "the place is not in the buffer any more, or is of another log; read everything anew"
+_GONE: Final = "the place is not in the log any more, or is of another log; read everything anew"
 Told = EventOut | ResetOut
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from aimem.errors import Code, Denied
 from aimem.governance import Act, Allow, Ask, Deny, Ruling, acts_of, chain, decide
-from aimem.model import CURATOR, AgentId, Dot, Entry, Instant, ObjectState, Principal, Role, Verb
+from aimem.model import CURATOR, AgentId, Dot, Entry, Instant, ObjectState, Principal, Relation, Role, Verb
 from aimem.service.allowance import Allowance
 from aimem.service.node import Once
 from aimem.store import (
@@ -36,6 +36,7 @@ from aimem.store import (
 ALLOWED: Final = audit.ALLOWED
 DENIED: Final = audit.DENIED
 _OF_THE_SYSTEM: Final = "_curator"
+_JUDGING: Final = frozenset({Relation.SUPERSEDES.value, Relation.CONTRADICTS.value})
 _COPIES: Final = frozenset({"promote", "consolidate", "curate", "restore", "rollback"})
 
 
@@ -274,9 +275,13 @@ def _has_run_out(transaction: Transaction, before: ObjectState) -> bool:
 
 
 def _acts_of_end(transaction: Transaction, label: str, entry: Entry) -> Iterator[Act]:
-    """A link is a write where its source lies, an alias where its entity does; a copy upwards promotes its target."""
+    """A link is a write where its source lies, an alias where its entity does; a copy upwards promotes its target.
+
+    What supersedes or contradicts a memory takes it out of recalls, its owner's too: that is a write where it lies.
+    """
     kind = KINDS[entry.kind]
-    ends = kind.split_key(entry.key)[: kind.end_count]
+    parts = kind.split_key(entry.key)
+    ends, is_judging = parts[: kind.end_count], entry.kind == LINK.name and parts[-1] in _JUDGING
     for position, end in enumerate(ends):
         before = transaction.load(MEMORY, end)
         if "name" not in before.fields:
@@ -284,7 +289,7 @@ def _acts_of_end(transaction: Transaction, label: str, entry: Entry) -> Iterator
         name = before.fields["name"].value
         namespace = str(name[0]) if isinstance(name, tuple) else ""
         author = None if before.author is None else AgentId(before.author)
-        if position == 0:
+        if position == 0 or is_judging:
             yield Act(verb=Verb.WRITE, namespace=namespace, owner=author, target=end)
         elif label == "promote":
             yield Act(verb=Verb.PROMOTE, namespace=namespace, owner=author, target=end)

@@ -13,7 +13,14 @@ from typing import Final
 import msgspec
 import trio
 
-from aimem.errors import InvalidRequest, Unavailable
+from aimem.errors import (
+    ApprovalRequired,
+    Denied,
+    InvalidRequest,
+    QuotaExceeded,
+    Unauthenticated,
+    Unavailable,
+)
 from aimem.model import Instant, Memory, MemoryId, Principal, Role, Scope, rules
 from aimem.ports import Connection
 from aimem.search import parse_query
@@ -30,6 +37,8 @@ CONTENT_MIN_BYTES: Final = 50
 RIVALS_MAX_COUNT: Final = 5
 AUTO_TAGS: Final = "auto_tags"
 CONFIRMED: Final = "confirmed_contradictions"
+_LEFT: Final = (ApprovalRequired, Denied, InvalidRequest, QuotaExceeded, Unauthenticated, Unavailable)
+"""What costs a memory its tags and nothing else: a policy or a revocation may have come since it was stored."""
 
 
 def offer_hook(node: Node, who: Principal, memory_id: MemoryId, namespace: str, content: str) -> str:
@@ -80,7 +89,7 @@ async def attend(node: Node, hook: Hook) -> None:
     for kind, step in (("auto_tag", _tag), ("contradiction", _compare)):
         try:
             await step(node, hook.who, memory)
-        except (Unavailable, InvalidRequest) as error:
+        except _LEFT as error:
             node.language_state.note_hook(kind, "failed")
             log.warning("hook.failed", extra={"kind": kind, "memory": memory.id, "reason": error.code.value})
             # Without a model each further step would only wait for it once more.

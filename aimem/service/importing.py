@@ -16,6 +16,7 @@ from aimem.service.importlinks import take_agent, take_alias, take_link
 from aimem.service.importrules import downmost_first, take_namespace
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
+from aimem.service.refusals import note_refused_items
 from aimem.service.taking import Taken, take
 from aimem.service.writing import in_sure_part, write_as
 from aimem.store import Transaction
@@ -95,6 +96,7 @@ async def import_memories(node: Node, who: Principal, request: ImportRequest, on
 
 def _checked(node: Node, who: Principal, request: ImportRequest) -> _Checked:
     now, arrivals, refused = node.clock.now(), [], []
+    errors: list[AimemError] = []
     sections: tuple[tuple[str, list[ImportMemory]], ...] = (
         ("memories", request.memories), ("archived", list(request.archived)))
     for section, items in sections:
@@ -102,9 +104,12 @@ def _checked(node: Node, who: Principal, request: ImportRequest) -> _Checked:
             try:
                 arrivals.append(arrival_of(item, position, request, who, now, node.policy))
             except AimemError as error:
+                errors.append(error)
                 refused.append(ImportRefusal(
                     section=section, position=position, item=label_of(item, position), code=error.code,
                     error=error.message))
+    if not request.dry_run:
+        note_refused_items(node, who, errors, "import")
     return _Checked(request=request, arrivals=tuple(arrivals), refused=tuple(refused))
 
 

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from aimem.governance import Keyring
+from aimem.errors import Unauthenticated
+from aimem.governance import Keyring, refuse_ended
 from aimem.model import DAY_S, AgentKey, Credential, Instant, Principal, Role, after
 from aimem.ports import Connection
+from aimem.service.refusals import note_refusal
 from aimem.store import KEY, agentkeys
 
 if TYPE_CHECKING:
@@ -65,7 +67,39 @@ async def is_still_admitted(node: Node, who: Principal) -> bool:
     ring = await keyring(node)
     if who.key_id is not None:
         return ring.is_valid(who.key_id, node.clock.now())
-    return who.role is not Role.OPEN or who.credential is Credential.SOCKET or not ring.is_closed
+    return not (_came_without_key(who) and ring.is_closed)
+
+
+async def refuse_ended_caller(node: Node, who: Principal) -> None:
+    """Refuse a caller that got in, and would not any more: its request's body may have taken long to come.
+
+    Raises: Unauthenticated, Unavailable, Corrupt.
+    """
+    if await is_still_admitted(node, who):
+        return
+    try:
+        await node.store.read(refuse_ended_in, who, node.clock.now())
+    except Unauthenticated as error:
+        note_refusal(node, who, action="request", rule=error.code)
+        raise
+
+
+def refuse_ended_in(conn: Connection, who: Principal, now: Instant) -> None:
+    """As refuse_ended_caller, by the keys of a transaction: what a revocation came before is not done.
+
+    Raises: Unauthenticated; with the codes key_expired and key_revoked for a key that ended.
+    """
+    if who.key_id is not None:
+        key = agentkeys.find(conn, who.key_id)
+        if key is None:
+            raise Unauthenticated("the caller's key is not known any more", agent_id=who.agent_id)
+        refuse_ended(key, now)
+    elif _came_without_key(who) and agentkeys.exist(conn):
+        raise Unauthenticated("agents have keys since this request began, and it came without one; repeat it with one")
+
+
+def _came_without_key(who: Principal) -> bool:
+    return who.role is Role.OPEN and who.credential is not Credential.SOCKET
 
 
 def _read(conn: Connection, now: Instant) -> Keyring:

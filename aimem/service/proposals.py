@@ -20,6 +20,7 @@ from aimem.model import (
     MemoryId,
     Namespace,
     ObjectState,
+    Principal,
     Scope,
     Tier,
     format_instant,
@@ -81,6 +82,30 @@ def proposal_of(conn: Connection, pending: approvals.Pending) -> Proposal:
         except ValueError:
             states.append(ObjectState())    # a key of another form than this version's
     return Proposal(entries=tuple(entries), states=tuple(states))
+
+
+def is_in_sight(conn: Connection, who: Principal, pending: approvals.Pending) -> bool:
+    """Whether a caller may see each memory that an action touches, as it is and as it would be."""
+    if not who.sights:
+        return True
+    proposal = proposal_of(conn, pending)
+    if not proposal.entries:
+        return False       # what cannot be read here is nobody's to look at
+    return all(
+        _is_seen(who, entry, state)
+        for entry, state in zip(proposal.entries, proposal.states, strict=True) if entry.kind == MEMORY.name
+    )
+
+
+def _is_seen(who: Principal, entry: Entry, state: ObjectState) -> bool:
+    before = {name: cell.value for name, cell in state.fields.items()}
+    author = state.author if entry.create is None else entry.create.author
+    for fields in (*((before,) if before else ()), before | entry.fields):
+        name, scope = fields.get("name"), fields.get("scope")
+        namespace = str(name[0]) if isinstance(name, tuple) else ""
+        if not who.sees(namespace=namespace, scope=None if scope is None else str(scope), author=author):
+            return False
+    return True
 
 
 def payload_of(pending: approvals.Pending, proposal: Proposal, text_max_chars: int | None = None) -> Shown:

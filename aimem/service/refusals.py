@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 import trio
 from msgspec import Struct
 
-from aimem.errors import Unavailable
+from aimem.errors import AimemError, Code, Denied, Unavailable
 from aimem.model import Credential, Principal
 from aimem.service.folding import Folding
 from aimem.store import AuditRow, Transaction, audit
@@ -108,6 +108,23 @@ def note_refusal(
 
 def _credential(who: Principal | Claim) -> str:
     return who.credential.value if isinstance(who.credential, Credential) else who.credential
+
+
+def note_refused_error(node: Node, who: Principal, error: AimemError, *, action: str) -> None:
+    """Leave a row for a request that was refused before any write, where a rule of governance refused it.
+
+    What the gate refused inside a write it noted itself; an ordinary slip leaves no row.
+    """
+    is_denied = isinstance(error, Denied) and not error.is_noted
+    is_no_policy = error.code is Code.SCHEMA_MISMATCH and (error.field or "").partition(".")[0] == "governance"
+    if is_denied or is_no_policy or error.code is Code.UNKNOWN_SCOPE:
+        note_refusal(node, who, action=action, rule=error.code)
+
+
+def note_refused_items(node: Node, who: Principal, errors: Iterable[AimemError], action: str) -> None:
+    """As note_refused_error, for the items of one request: a row for each code among them."""
+    for error in {error.code: error for error in errors}.values():
+        note_refused_error(node, who, error, action=action)
 
 
 async def write_refusals(node: Node) -> None:

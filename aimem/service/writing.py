@@ -12,7 +12,17 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 import msgspec
 from msgspec import Struct
 
-from aimem.errors import AimemError, ApprovalRequired, Bug, Code, Conflict, Denied, InvalidRequest, QuotaExceeded
+from aimem.errors import (
+    AimemError,
+    ApprovalRequired,
+    Bug,
+    Code,
+    Conflict,
+    Denied,
+    InvalidRequest,
+    QuotaExceeded,
+    Unauthenticated,
+)
 from aimem.governance import Ask, dump_policy
 from aimem.model import (
     MAX_OP_ENTRIES,
@@ -29,8 +39,10 @@ from aimem.model import (
 )
 from aimem.service.allowance import Allowance
 from aimem.service.gate import Captured, Gate, Portion
+from aimem.service.keyring import refuse_ended_in
 from aimem.service.limits import charge_writes
 from aimem.service.node import Node, Once
+from aimem.service.refusals import note_refusal
 from aimem.service.waiting import ACTIONS, Waiting, note_waiting
 from aimem.store import PENDING, Transaction, Wrote, approvals, audit
 
@@ -67,11 +79,15 @@ async def write_as(
     """Run `fn(transaction, …)` on behalf of a caller, every op of it judged, and wait for its commit.
 
     Returns: as `Store.write`.
-    Raises: what `fn` raises; Denied and QuotaExceeded, which leave a row in the audit; ApprovalRequired once the
-      pending action that stands for it is stored; Unavailable; Corrupt.
+    Raises: what `fn` raises; Denied and QuotaExceeded, which leave a row in the audit, as does Unauthenticated where
+      the caller's key ended before its turn came; ApprovalRequired once the pending action that stands for it is
+      stored; Unavailable; Corrupt.
     """
     try:
         wrote = await node.store.write(_governed, node, who, lambda transaction: fn(transaction, *args, **kwargs))
+    except Unauthenticated as ended:
+        note_refusal(node, who, action="write", rule=ended.code)
+        raise
     finally:
         node.refusals.fold_nowait()
     match wrote.value:
@@ -88,6 +104,8 @@ async def write_as(
 def _governed(
     transaction: Transaction, node: Node, who: Principal, run: Callable[[Transaction], object]
 ) -> _Done | _Refused | Waiting:
+    # It got in a while ago: its body came slowly, or the writer was busy. A key that was revoked writes nothing after.
+    refuse_ended_in(transaction.conn, who, transaction.now)
     gate = Gate(who)
     gate.allowance = Allowance(node.limiter, who) if node.limiter.has_amounts(who) else None
     transaction.gate = gate
@@ -197,9 +215,10 @@ def queue(
     if again is not None:
         entries.append(transaction.change(PENDING, again.pending_id, {"asked_again_as": pending_id}))
     dot = gate.write_own(transaction, "pending", entries)
+    # Votes and the decision name the action alone: this row joins them to the memory that was asked about.
     gate.tell(
         now, portion.ops[0].label, audit.ASKED, ask.act.namespace, ask.act.target or pending_id, ask.rule,
-        version=str(dot),
+        version=str(dot), detail=f"pending {pending_id}",
     )
     return Waiting(
         pending_id=pending_id, action=ACTIONS[ask.act.verb], namespace=ask.act.namespace,

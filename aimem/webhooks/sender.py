@@ -68,6 +68,8 @@ class Sender:
                 return await self._try(target, letter)
             except OSError as error:
                 return Attempt(problem=f"the host's addresses were not found ({type(error).__name__})")
+            except httpx.ConnectError:
+                return Attempt(problem="no connection to it could be made")
             except httpx.HTTPError as error:
                 return Attempt(problem=f"no answer: {type(error).__name__}")
         return Attempt(problem=f"no answer within {PATIENCE_S:g} s")

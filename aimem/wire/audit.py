@@ -88,7 +88,8 @@ class AuditPruneQuery(Struct, kw_only=True):
 
 
 class AuditPruned(Struct, kw_only=True):
-    """How many rows went, up to which checkpoint."""
+    """How many rows went, up to which checkpoint, and which damaged row keeps the others that were to go."""
 
     pruned: int
     checkpoint: AuditCheckpoint | UnsetType = UNSET
+    problem: AuditDamage | UnsetType = UNSET

@@ -48,7 +48,7 @@ class EventOut(Struct, kw_only=True):
 
 
 class ResetOut(Struct, kw_only=True):
-    """What a reader is told whose place is not in the buffer: read everything anew, then go on from here."""
+    """What a reader is told whose place is not in the log: read everything anew, then go on from here."""
 
     id: str
     reason: str

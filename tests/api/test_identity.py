@@ -146,6 +146,41 @@ async def test_without_a_key_nobody_gets_in_over_tcp_but_health_answers(door: Do
     assert capabilities["permissions"]["mode"] == "agent_keys"
 
 
+async def test_a_key_where_none_belongs_is_kept_nowhere(door: Door) -> None:
+    key, path = door.keys["bot"], "/memories/" + door.keys["bot"]
+    assert (await door.ask(None, "GET", "/stats", headers={"X-Agent-Id": key})).status_code == 401
+    assert (await door.ask("bot", "GET", "/stats", headers={"X-Agent-Id": "x" * 80 + key})).status_code == 403
+    assert (await door.ask(None, "GET", path)).status_code == 401
+    named = await door.ask("bot", "POST", "/memories", {"title": "t", "content": "c", "agent_id": key})
+    assert (named.status_code, key in named.text) == (400, False)
+    audit = (await door.owner("GET", "/audit", limit="100")).text
+    assert key.split("_")[1] in audit
+    assert "x" * 80 in audit
+    assert key.split("_", 2)[2][:16] not in audit
+
+
+UNRULY = [
+    ("POST", "/memories", {"title": "t", "content": "c", "scope": "galaxy"}, 400, "unknown_scope"),
+    ("POST", "/memories", {"title": "t", "content": "c", "metadata": {"scope": 1}}, 400, "unknown_scope"),
+    ("POST", "/memories/bulk", [{"title": "t", "content": "c", "scope": "galaxy"}], 200, "unknown_scope"),
+    ("POST", "/import", {"memories": [{"content": "c", "metadata": {"scope": "galaxy"}}]}, 200, "unknown_scope"),
+    ("POST", "/namespaces", {"namespace": "acme/bot", "governance": {"write": "all"}}, 400, "malformed_policy"),
+    ("POST", "/namespaces", {"namespace": "acme/bot", "governance": {"write": "any", "approver": {"consensus": 0}}},
+     400, "malformed_policy"),
+    ("POST", "/namespaces", {"namespace": "acme/bot", "governance": "any"}, 422, "schema_mismatch"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status", "code"), UNRULY)
+async def test_no_scope_and_no_policy_have_codes_of_their_own_and_leave_a_row(door, method, path, body, status, code):
+    before = await door.written()
+    answer = await door.ask("bot", method, path, body)
+    assert (answer.status_code, code in answer.text) == (status, True), answer.text
+    assert await door.written() == before
+    (row, *_) = (await door.owner("GET", "/audit", decision="denied")).json()["rows"]
+    assert (row["agent_id"], row["rule"], row["count"]) == ("bot", code, 1)
+
+
 async def test_a_revoked_key_does_not_serve_for_the_next_request(door: Door) -> None:
     (key,) = (await door.owner("GET", "/agents/keys", agent_id="bot")).json()["keys"]
     assert (await door.ask("bot", "GET", "/memories")).status_code == 200

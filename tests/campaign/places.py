@@ -15,7 +15,7 @@ from msgspec import inspect as shapes
 
 from aimem import wire
 from aimem.api import Effect, Route
-from tests.campaign.world import AGENT, ARCHIVED, JSON, LIVE, MESSAGE, NAMESPACE, Asked, Headers
+from tests.campaign.world import AGENT, ARCHIVED, JSON, LIVE, MESSAGE, NAMESPACE, SUBSCRIPTION, Asked, Headers
 from tests.pendings import PENDING
 
 KEY: Final = "key of an object"
@@ -29,7 +29,7 @@ GOOD: Final[Mapping[str, object]] = {
     "q": "deploy", "query": "deploy", "relation": "related_to", "scope": "team", "source": "api", "source_id": LIVE[0],
     "summary": "A summary.", "target_agent_id": "bob", "target_id": LIVE[1], "tier": "mid", "title": "A title",
     "topic": "deploy", "valid_from": "2020-01-01T00:00:00Z", "winner": LIVE[0], "older_than_days": 1,
-    "pending_id": PENDING,
+    "pending_id": PENDING, "subscription_id": SUBSCRIPTION,
 }
 """A value that is right, by the name of the field; a field without one here gets a word, or the number 1."""
 
@@ -38,7 +38,8 @@ GOOD_HERE: Final[Mapping[str, Mapping[str, object]]] = {
     "detect_contradiction": {"id_a": LIVE[0], "id_b": LIVE[1]}, "forget": {"pattern": "nothing"},
     "mark_read": {"ids": [MESSAGE]}, "purge_archive": {"older_than_days": 1}, "remove_agent": {"agent_id": "bob"},
     "notify": {"target_agent_id": "bob", "title": "News", "content": "A message."}, "restore": {"memory_id": ARCHIVED},
-    "set_standard": {"namespace": NAMESPACE},
+    "set_standard": {"namespace": NAMESPACE}, "prune_audit": {"before_seq": 1},
+    "subscribe": {"url": "https://example.org/in"}, "unsubscribe": {"id": SUBSCRIPTION},
 }
 """By the name of the route: what is right in it alone, and optional fields that one of them must be there of."""
 

@@ -33,6 +33,10 @@ ARCHIVED: Final = "seed-archived"
 MESSAGE_KEY: Final = "seed-message"
 MESSAGE: Final = derived_memory_id(Principal(agent_id=AgentId("bob"), credential=Credential.OPEN).idempotency_scope,
                                    MESSAGE_KEY, 0)
+SUBSCRIPTION_KEY: Final = "seed-subscription"
+SUBSCRIPTION: Final = derived_memory_id(
+    Principal(agent_id=AgentId("alice"), credential=Credential.OPEN).idempotency_scope, SUBSCRIPTION_KEY, 0
+)
 NAMESPACE: Final = "team/app"
 SEEDS: Final[Mapping[str, object]] = {
     "memories": [
@@ -198,6 +202,10 @@ async def plant(world: World) -> None:
     body = json.dumps({"target_agent_id": "alice", "title": "News", "content": "A message."}).encode()
     answer = await world.ask(Asked(method="POST", path=b"/api/v1/notify", headers=headers, body=body))
     assert (answer.status, answer.json["id"]) == (201, MESSAGE), answer
+    headers = (*JSON, *AGENT, (b"idempotency-key", SUBSCRIPTION_KEY.encode()))
+    body = json.dumps({"url": "https://example.org/events"}).encode()
+    answer = await world.ask(Asked(method="POST", path=b"/api/v1/subscriptions", headers=headers, body=body))
+    assert (answer.status, answer.json["id"]) == (201, SUBSCRIPTION), answer
     assert await queue_pending(world.node) == PENDING
 
 
@@ -245,6 +253,8 @@ class _Exchange:
     async def send(self, message: Any) -> None:
         if message["type"] == "http.response.start":
             self._start = message
+            if (b"content-type", b"text/event-stream") in [(name.lower(), value) for name, value in message["headers"]]:
+                self._is_done.set()     # a stream has no end: whoever reads it leaves once it has begun
         else:
             self._sent += message.get("body", b"")
             if not message.get("more_body", False):

@@ -95,6 +95,14 @@ def test_wrong_usage_asks_nobody(machine: Machine, line: str) -> None:
     assert (shown.status, shown.runtime.requests) == (ExitStatus.INVALID, [])
 
 
+def test_an_end_that_is_no_time_names_both_forms_that_are(machine: Machine) -> None:
+    for line in ("agents key add ann --expires 90x", f"agents key rotate {KEY_ID} --expires 90x"):
+        shown = machine.run(*line.split())
+        assert (shown.status, shown.runtime.requests) == (ExitStatus.INVALID, [])
+        assert "--expires is '90x'; wanted is a time to live like 90d" in shown.err
+        assert "RFC 3339 time like" in shown.err
+
+
 def test_an_empty_id_asks_nobody(machine: Machine) -> None:
     for verb in ("rotate", "revoke"):
         shown = machine.run("agents", "key", verb, "")

@@ -49,9 +49,26 @@ def test_a_noted_end_is_still_there_until_it_is_not(machine: RealMachine) -> Non
     assert machine.run("audit", "verify", "--after", "nonsense").status == ExitStatus.INVALID
 
 
+def test_prune_says_which_damaged_row_kept_the_others(machine: RealMachine) -> None:
+    conn = system_files().connect(machine.cwd / "memory.db", Mode.READ_WRITE_CREATE)
+    conn.execute("UPDATE audit SET decision = 'denied' WHERE seq = 2")
+    conn.close()
+    cut = machine.run("audit", "prune", "--before-row", "3")
+    assert (cut.status, cut.out) == (ExitStatus.OTHER, "pruned: 1 row\n")
+    assert "row 2 is not as it was written; it stays, with all behind it" in cut.err
+
+
 def test_prune_takes_one_bound_and_says_how_many_rows_went(machine: RealMachine) -> None:
     assert machine.run("audit", "prune").status == ExitStatus.INVALID
     assert machine.run("audit", "prune", "--before-row", "2").out == "pruned: 1 row\n"
     after = machine.run("audit", "verify")
     assert after.status == ExitStatus.OK
     assert "1 row up to row 1 went at" in after.err
+
+
+def test_a_row_names_the_whole_id_of_the_action_that_waits(machine: RealMachine) -> None:
+    machine.run("agents", "register", "--agent-id", "ann", "--agent-type", "human")
+    machine.run("namespace", "set-standard", "ops", "--governance", '{"write": "approve"}')
+    said = machine.run("store", "-T", "plan", "-c", "text", "-n", "ops").err
+    pending_id = said.partition("pending_id=")[2].split()[0]
+    assert f"(pending {pending_id})" in machine.run("audit", "list", "--decision", "asked").out

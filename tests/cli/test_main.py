@@ -115,6 +115,8 @@ def test_output_that_cannot_be_written_is_said_once(machine: Machine, argv: list
 @pytest.mark.parametrize(("line", "reason"), [
     ("stroe x", "error: 'stroe' is no verb; did you mean store?; see `ai-memory --help`"),
     ("zzz", "error: 'zzz' is no verb; see `ai-memory --help`"),
+    ("namespace zzz", "error: 'zzz' is no verb of namespace; allowed are set-standard, "),
+    ("agents key lst", "'lst' is no verb of agents key; allowed are add, list, rotate, revoke; did you mean list?"),
     ("help stroe", "error: 'stroe' is no verb"),
     ("list --tags a,b", "argument --tags: 'a,b' has a comma; give one tag"),
     ("store -c c --ttl-secs 5 --expires-at 2030-01-01T00:00:00Z", "--expires-at excludes --ttl-secs"),

@@ -90,6 +90,7 @@ def test_ages_are_rounded_down(moment: str, expected: str) -> None:
 
 def test_counts_and_sizes_are_words() -> None:
     assert [counted(n, "memory") for n in (0, 1, 2)] == ["0 memories", "1 memory", "2 memories"]
+    assert [counted(n, "key") for n in (0, 1, 2)] == ["0 keys", "1 key", "2 keys"]
     sizes = [size_words(n) for n in (0, 1023, 1024, 5 << 20, 3 << 30)]
     assert sizes == ["0 B", "1023 B", "1.0 KiB", "5.0 MiB", "3.0 GiB"]
 

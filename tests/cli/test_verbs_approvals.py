@@ -124,6 +124,7 @@ def test_a_person_decides_at_the_command_line(tmp_path: Path) -> None:
     real.json("pending", "comment", PENDING, "Looks right.")
     done = real.run("pending", "approve", PENDING)
     assert (done.status, done.out.partition(",")[0]) == (ExitStatus.OK, f"approved: {PENDING}")
+    assert "\ndone: " in (after := real.run("pending", "get", PENDING).out) and "Asked for" in after
     late = real.run("pending", "reject", PENDING)
     assert (late.status, late.out) == (ExitStatus.CONFLICT, "")
     assert real.json("list", "-n", "asked")["memories"][0]["title"] == "Asked for"

@@ -110,7 +110,7 @@ ROUTES: list[tuple[Callable[[Client], Awaitable[object]], str, str, dict[str, ob
     (lambda c: c.export(), "GET", "/export", None),
     (lambda c: c.export(wire.ExportQuery(limit=9, cursor="abc")), "GET", "/export?limit=9&cursor=abc", None),
     (lambda c: c.import_memories(wire.ImportRequest(memories=[])), "POST", "/import",
-     {"memories": [], "links": [], "archived": [], "aliases": [], "agents": [], "trust_source": False,
+     {"memories": [], "links": [], "archived": [], "aliases": [], "agents": [], "namespaces": [], "trust_source": False,
       "dry_run": False, "conversations": False}),
     (lambda c: c.list_agents(), "GET", "/agents?limit=1000&offset=0", None),
     (lambda c: c.register_agent(wire.AgentRequest(agent_id="a", agent_type="human")), "POST", "/agents",

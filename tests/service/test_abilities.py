@@ -90,7 +90,7 @@ async def test_hooks_that_are_off_and_parts_that_are_not_there_are_said_so(tmp_p
         answer = await capabilities(node)
     assert answer["hooks"] == {"registered_count": 0, "by_event": {}, "autonomous": False}
     assert answer["permissions"] == {"mode": "open", "active_rules": 0, "rule_summary": []}
-    assert answer["approval"] == {"subscribers": 0, "pending_requests": 0, "default_timeout_seconds": None}
+    assert answer["approval"] == {"subscribers": 0, "pending_requests": 0, "default_timeout_seconds": 7 * 24 * 3600}
     assert answer["transcripts"] == {"enabled": False, "total_count": 0, "total_size_mb": 0}
 
 

@@ -16,7 +16,16 @@ from aimem.governance import Keyring
 from aimem.model import AgentId, AgentKey, Caller, Credential, Instant, Namespace, Principal, Role, key_text
 from aimem.ports import Connection
 from aimem.service import Node, agentkeys
-from aimem.wire import AgentsQuery, IssuedKey, KeyRequest, KeysQuery, RotateRequest
+from aimem.wire import (
+    AgentsQuery,
+    AuditQuery,
+    CreateMemory,
+    IssuedKey,
+    KeyRequest,
+    KeysQuery,
+    ListQuery,
+    RotateRequest,
+)
 from tests.nodes import START, FakeClock, InlineThreads, open_node
 
 OWNER = Principal(agent_id=AgentId("root"), credential=Credential.SOCKET, role=Role.OPEN)
@@ -82,7 +91,7 @@ async def test_the_first_key_is_made_by_the_owner_of_the_socket_alone(tmp_path: 
 async def test_who_got_in_before_the_first_key_makes_none_after_it(tmp_path: Path) -> None:
     async with keyed(tmp_path) as (node, _):
         await service.add_key(node, OWNER, KeyRequest(agent_id="bot"))
-        with pytest.raises(Denied, match="come with one"):
+        with pytest.raises(Unauthenticated, match="repeat it with one"):
             await service.add_key(node, STRANGER, KeyRequest(agent_id="eve", role="operator"))
 
 
@@ -118,6 +127,42 @@ async def test_a_revoked_key_is_refused_by_the_next_question(tmp_path: Path) -> 
         assert isinstance(await caller_of(node, two), Caller)
         again = await service.revoke_key(node, OPERATOR, one.key_id)
         assert (again.revoked, again.version) == (0, msgspec.UNSET)
+
+
+async def test_who_got_in_with_a_key_that_ended_meanwhile_neither_goes_on_nor_writes(tmp_path: Path) -> None:
+    async with keyed(tmp_path) as (node, clock):
+        wish = KeyRequest(agent_id="bot", ttl_secs=DAY_S)
+        made = [await service.add_key(node, who, wish) for who in (OWNER, OPERATOR)]
+        within = [
+            Principal(agent_id=AgentId("bot"), credential=Credential.AGENT_KEY, role=Role.AGENT, key_id=one.key_id)
+            for one in made
+        ]
+        for who in within:
+            await service.refuse_ended_caller(node, who)
+        await service.revoke_key(node, OPERATOR, made[0].key_id)
+        clock.advance(DAY_S)
+        for who, code in zip(within, (Code.KEY_REVOKED, Code.KEY_EXPIRED), strict=True):
+            with pytest.raises(Unauthenticated) as refused:
+                await service.refuse_ended_caller(node, who)
+            assert refused.value.code is code
+            with pytest.raises(Unauthenticated) as refused:
+                await service.remember(node, who, CreateMemory(title="late", content="c"))
+            assert refused.value.code is code
+        assert (await service.list_memories(node, OPERATOR, ListQuery())).count == 0
+        await service.write_refusals(node)
+        rows = (await service.list_audit(node, OPERATOR, AuditQuery(decision="denied"))).rows
+        assert {(row.agent_id, row.rule) for row in rows} == {("bot", "key_revoked"), ("bot", "key_expired")}
+
+
+async def test_who_got_in_before_the_first_key_writes_nothing_after_it(tmp_path: Path) -> None:
+    async with keyed(tmp_path) as (node, _):
+        await service.refuse_ended_caller(node, STRANGER)
+        await service.add_key(node, OWNER, KeyRequest(agent_id="bot"))
+        with pytest.raises(Unauthenticated):
+            await service.refuse_ended_caller(node, STRANGER)
+        with pytest.raises(Unauthenticated):
+            await service.remember(node, STRANGER, CreateMemory(title="late", content="c"))
+        await service.remember(node, OWNER, CreateMemory(title="by the file's owner", content="c"))
 
 
 async def test_all_keys_of_an_agent_end_together_and_those_of_others_stay(tmp_path: Path) -> None:
@@ -171,6 +216,16 @@ async def test_a_rotated_key_ends_at_once_or_after_its_grace(tmp_path: Path) -> 
         # The new one has as long a life as the old one was made for, not what was left of it.
         clock.advance(9 * DAY_S)
         assert isinstance(await caller_of(node, newest), Caller)
+
+
+async def test_a_key_that_goes_on_for_its_grace_is_not_rotated_again(tmp_path: Path) -> None:
+    async with keyed(tmp_path) as (node, _):
+        old = await service.add_key(node, OWNER, KeyRequest(agent_id="bot"))
+        await service.rotate_key(node, OPERATOR, old.key_id, RotateRequest(grace_secs=60))
+        with pytest.raises(Conflict, match="replaced already") as refused:
+            await service.rotate_key(node, OPERATOR, old.key_id, RotateRequest(grace_secs=60))
+        assert refused.value.code is Code.KEY_ENDED
+        assert isinstance(await caller_of(node, old), Caller)
 
 
 async def test_a_key_that_ended_is_not_rotated(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from aimem import service
 from aimem.errors import AimemError, ApprovalRequired, Code, Conflict, Denied, NotFound, QuotaExceeded
-from aimem.model import AgentId, Credential, Principal, Role
+from aimem.model import AgentId, Credential, Namespace, Principal, Role
 from aimem.ports import Connection, Row
 from aimem.service import Node, Once, approvals, writing
 from aimem.store import digest
@@ -31,8 +31,11 @@ NOTHING = DecisionRequest()
 WEEK_S = 7 * 24 * 3600
 
 
-def keyed(agent: str, role: Role = Role.AGENT) -> Principal:
-    return Principal(agent_id=AgentId(agent), credential=Credential.AGENT_KEY, role=role)
+def keyed(agent: str, role: Role = Role.AGENT, home: str | None = None) -> Principal:
+    return Principal(
+        agent_id=AgentId(agent), credential=Credential.AGENT_KEY, role=role,
+        home=None if home is None else Namespace(home),
+    )
 
 
 OPERATOR, AGENT_BOB, AGENT_CAROL = keyed("root", Role.OPERATOR), keyed("bob"), keyed("carol")
@@ -192,11 +195,29 @@ async def test_an_agent_sees_what_it_may_decide_on(node: Node) -> None:
     assert (await service.approve_pending(node, AGENT_CAROL, pending_id, NOTHING)).executed
 
 
+async def test_a_consensus_is_of_those_who_may_see_what_it_decides(node: Node) -> None:
+    policy = '{"write": "approve", "approver": {"consensus": 1}}'
+    shared, private = await asked_for(node, policy), await queued(
+        service.remember(node, keyed("bob", home="acme/team/bob"), memory("own", scope="private"), None)
+    )
+    for agent in ("near", "far", "root"):
+        await service.register_agent(node, OPERATOR, AgentRequest(agent_id=agent, agent_type="ai:x"), None)
+    near, far = keyed("near", home="acme/team/near"), keyed("far", home="rival/spy")
+    for agent, pending_id in ((far, shared), (far, private), (keyed("near"), shared), (near, private)):
+        assert (await service.list_pending(node, agent, PendingQuery(namespace="acme/team"))).count == (agent == near)
+        for act in (service.get_pending(node, agent, pending_id),
+                    service.approve_pending(node, agent, pending_id, NOTHING)):
+            assert (await refusal(act)).code is Code.NOT_FOUND
+    assert (await service.approve_pending(node, near, shared, NOTHING)).approved
+    assert (await service.approve_pending(node, OPERATOR, private, NOTHING)).approved
+
+
 async def test_registered_agents_see_what_a_consensus_decides(node: Node) -> None:
     await govern(node, "acme", '{"write": "approve", "approver": {"consensus": 1}}')
     await queued(service.remember(node, AGENT_BOB, memory(), None))
-    await service.register_agent(node, AGENT_CAROL, AgentRequest(agent_id="carol", agent_type="human"), None)
-    assert (await service.list_pending(node, AGENT_CAROL, PendingQuery())).count == 1
+    carol = keyed("carol", home="acme/team/carol")
+    await service.register_agent(node, carol, AgentRequest(agent_id="carol", agent_type="human"), None)
+    assert (await service.list_pending(node, carol, PendingQuery())).count == 1
     assert (await service.list_pending(node, keyed("dave"), PendingQuery())).count == 0
 
 
@@ -217,6 +238,7 @@ async def test_what_expired_is_decided_so_and_can_be_asked_for_again(node: Node,
     assert (done.executed, done.memory_id) == (True, shown.payload["id"])
     twice = await refusal(service.ask_again(node, BOB, pending_id, None))
     assert twice.details["asked_again_as"] == again.pending_id
+    assert (twice.code, f"asked for again as {again.pending_id}" in twice.message) == (Code.ALREADY_DECIDED, True)
 
 
 async def test_settling_tells_when_the_next_action_expires(node: Node, clock: FakeClock) -> None:

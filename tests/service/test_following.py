@@ -331,7 +331,7 @@ async def test_a_stream_ends_with_its_key(
     place = f"{node.store.stream[:8]}.{len(await log_of(node))}"
     async with followed(node):
         with Follower(node, carol, query(), place) as reader:
-            await put(node, "one", namespace="acme/a")
+            await put(node, "one", namespace="acme/a", by=OPERATOR)
             assert await taken(reader) == ["store acme/a"]
             if ends == "revoked":
                 await service.revoke_key(node, OPERATOR, key.key_id)
@@ -339,7 +339,7 @@ async def test_a_stream_ends_with_its_key(
                 await service.rotate_key(node, OPERATOR, key.key_id, RotateRequest())
             else:
                 clock.advance(3_600)
-            await put(node, "two", namespace="acme/a")
+            await put(node, "two", namespace="acme/a", by=OPERATOR)
             assert await reader.take() is None
 
 

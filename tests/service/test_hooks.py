@@ -15,7 +15,7 @@ from aimem import service
 from aimem.service import Node, Once, Policy, look_for_language
 from aimem.service.hooks import RIVALS_MAX_COUNT
 from aimem.service.node import HOOKS_QUEUED
-from aimem.wire import CreateMemory, UpdateMemory
+from aimem.wire import CreateMemory, StandardRequest, UpdateMemory
 from tests.languages import ScriptedModel
 from tests.nodes import InlineThreads, open_node, seeded_chance
 from tests.service.steps import ALICE, all_quiet, put, shown
@@ -114,6 +114,22 @@ async def test_what_was_written_meanwhile_is_kept(tmp_path: Path, model: Scripte
             await all_quiet()
             nursery.cancel_scope.cancel()
         assert await notes(node, stored.id) == {"late": True, "auto_tags": ["database"]}
+
+
+async def test_a_policy_that_came_meanwhile_costs_the_tags_and_the_task_goes_on(
+    tmp_path: Path, model: ScriptedModel
+) -> None:
+    async with hooked(tmp_path, model) as node:
+        first = await put(node, "Port", LONG)
+        ruling = StandardRequest(namespace=first.namespace, governance={"write": "owner"}, owner="bob")
+        await service.set_standard(node, ALICE, ruling)
+        free = await put(node, "Port", LONG, namespace="free")
+        async with trio.open_nursery() as nursery:
+            await nursery.start(service.run_hooks, node)
+            await all_quiet()
+            nursery.cancel_scope.cancel()
+        assert await notes(node, first.id) == {}
+        assert await notes(node, free.id) == {"auto_tags": ["database", "ports"]}
 
 
 async def test_tags_of_a_text_that_is_gone_are_dropped(tmp_path: Path, model: ScriptedModel) -> None:

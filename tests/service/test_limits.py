@@ -136,6 +136,10 @@ async def test_bytes_of_content_are_those_of_its_utf8_and_less_always_passes(tmp
         await service.update(node, ADA, stored.id, UpdateMemory(content="0123456789"))
         await refused(lambda: service.remember(node, ADA, memory("two")), Code.QUOTA_EXCEEDED, "limits.content_bytes")
         await service.update(node, ADA, stored.id, UpdateMemory(content="012345678"))
+        with pytest.raises(QuotaExceeded, match="has 9, and this adds 2: delete or archive some first"):
+            await service.remember(node, ADA, memory("two", "xx"))
+        with pytest.raises(QuotaExceeded, match="has 9, and this adds 11: give a shorter text"):
+            await service.remember(node, ADA, memory("two", "0123456789a"))
         await service.remember(node, ADA, memory("two"))
 
 

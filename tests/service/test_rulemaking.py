@@ -252,10 +252,10 @@ async def test_a_refused_policy_leaves_a_row_in_the_audit(node: Node) -> None:
             await rule(node, **fields)
     assert await rows() == []
     await refused(Code.LOCKS_OUT, rule(node, governance=locking))
-    await refused(Code.INVALID_REQUEST, rule(node, by=BOB, governance={"write": "all"}))
+    await refused(Code.MALFORMED_POLICY, rule(node, by=BOB, governance={"write": "all"}))
     assert await rows() == [
         ("alice", "namespace_meta", "denied", "locks_out", "governance"),
-        ("bob", "namespace_meta", "denied", "invalid_request", "governance.write"),
+        ("bob", "namespace_meta", "denied", "malformed_policy", "governance.write"),
     ]
 
 
@@ -310,10 +310,10 @@ async def test_an_unreadable_policy_is_cleared_by_an_operator(node: Node) -> Non
 
 
 BAD: dict[str, tuple[dict[str, Any], Code, str]] = {
-    "no level": ({"governance": {"write": "everyone"}}, Code.INVALID_REQUEST, "governance.write"),
-    "no write": ({"governance": {}}, Code.INVALID_REQUEST, "governance.write"),
-    "another field": ({"governance": {"write": "any", "x": 1}}, Code.INVALID_REQUEST, "governance.x"),
-    "an approver": ({"governance": {"write": "any", "approver": []}}, Code.INVALID_REQUEST, "governance.approver"),
+    "no level": ({"governance": {"write": "everyone"}}, Code.MALFORMED_POLICY, "governance.write"),
+    "no write": ({"governance": {}}, Code.MALFORMED_POLICY, "governance.write"),
+    "another field": ({"governance": {"write": "any", "x": 1}}, Code.MALFORMED_POLICY, "governance.x"),
+    "an approver": ({"governance": {"write": "any", "approver": []}}, Code.MALFORMED_POLICY, "governance.approver"),
     "an unknown id": ({"id": "0" * 36}, Code.INVALID_REQUEST, "id"),
     "no id": ({"id": "a\x00b"}, Code.INVALID_REQUEST, "id"),
     "its own parent": ({"parent": "acme"}, Code.INVALID_REQUEST, "parent"),

@@ -15,11 +15,12 @@ from aimem.ports import Connection, Row
 from aimem.service import Node, Once
 from aimem.store import NAMESPACE, PENDING, Transaction, digest
 from aimem.store.kinds import all_objects
-from aimem.wire import AgentRequest, BulkMemories, CreateMemory, UpdateMemory, encode
+from aimem.wire import AgentRequest, AuditQuery, BulkMemories, CreateMemory, LinkRequest, UpdateMemory, encode
 from tests.nodes import open_node, principal
 
 ALICE, BOB = principal("alice"), principal("bob")
 OWNER = AgentId("alice")
+SOON = "2027-01-16T00:00:00Z"
 
 
 @pytest.fixture
@@ -92,6 +93,8 @@ async def test_what_needs_approval_leaves_a_pending_action_and_nothing_else(node
     assert await node.store.read(pendings) == [details["pending_id"]]
     assert (await service.stats(node, BOB)).total == 0
     assert await node.store.read(audit_rows) == [("bob", "store", "asked", "acme/team", "acme: write=approve", 1)]
+    (row,) = (await service.list_audit(node, BOB, AuditQuery())).rows
+    assert row.detail == f"pending {details['pending_id']}"
 
 
 async def test_a_retry_under_the_same_key_is_told_of_the_same_pending_action(node: Node) -> None:
@@ -134,3 +137,37 @@ async def test_a_proven_agent_registers_nobody_else(node: Node) -> None:
     with pytest.raises(Denied) as refused:
         await service.register_agent(node, agent, request, None)
     assert refused.value.code is Code.OPERATOR_REQUIRED
+
+
+@pytest.mark.parametrize("door", ["update", "store"])
+async def test_whoever_may_not_delete_a_memory_does_not_let_it_run_out_either(node: Node, door: str) -> None:
+    await govern(node, "acme", '{"write": "any", "delete": "owner"}')
+    stored = await service.remember(node, ALICE, memory(), None)
+    before = await node.store.read(digest)
+
+    async def end(who: Principal, expires_at: str) -> None:
+        if door == "update":
+            await service.update(node, who, stored.id, UpdateMemory(expires_at=expires_at), None)
+        else:
+            await service.remember(node, who, msgspec.structs.replace(memory(), expires_at=expires_at), None)
+
+    with pytest.raises(Denied) as denied:
+        await end(BOB, SOON)
+    assert denied.value.details == {"namespace": "acme/team", "rule": "acme: delete=owner"}
+    assert await node.store.read(digest) == before
+    await end(BOB, "2100-01-01T00:00:00Z")      # a longer life is a write like any other
+    await end(ALICE, SOON)
+
+
+@pytest.mark.parametrize("relation", ["supersedes", "contradicts"])
+async def test_what_judges_a_memory_is_a_write_where_the_memory_lies(node: Node, relation: str) -> None:
+    await govern(node, "acme", '{"write": "owner"}')
+    ruled = await service.remember(node, ALICE, memory(), None)
+    free = await service.remember(node, BOB, memory(namespace="free"), None)
+    before = await node.store.read(digest)
+    with pytest.raises(Denied) as denied:
+        await service.link(node, BOB, LinkRequest(source_id=free.id, target_id=ruled.id, relation=relation), None)
+    assert denied.value.details == {"namespace": "acme/team", "rule": "acme: write=owner"}
+    assert await node.store.read(digest) == before
+    await service.link(node, BOB, LinkRequest(source_id=free.id, target_id=ruled.id), None)
+    await service.link(node, ALICE, LinkRequest(source_id=free.id, target_id=ruled.id, relation=relation), None)

@@ -11,14 +11,28 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import httpx
 import trio
+import trio.testing
 
 from aimem import service
+from aimem.model import AgentId, Credential, Principal, Role
 from aimem.ports import Connection, Mode, system_files
 from aimem.service import Node, Once
 from aimem.store import SCHEMA_VERSION, digest, oplog
-from aimem.wire import CreateMemory, UpdateMemory
+from aimem.webhooks import Reach, Sender
+from aimem.wire import (
+    AuditPruneQuery,
+    CommentRequest,
+    CreateMemory,
+    DecisionRequest,
+    KeyRequest,
+    StandardRequest,
+    SubscribeRequest,
+    UpdateMemory,
+)
 from tests.nodes import FakeClock, InlineThreads, WordEmbedder, open_node, principal, seeded_chance
+from tests.pendings import ASKED, queue_pending
 from tests.store.lives import Life
 from tests.store.test_replay import fold_all
 
@@ -53,6 +67,35 @@ async def add_what_a_life_lacks(node: Node, folder: Path, clock: FakeClock) -> N
     await node.store.write(fold_all, theirs)
 
 
+async def add_governance(node: Node) -> None:
+    """A policy that was changed, what it asked for, a key, a webhook that nobody takes, and an audit that was cut."""
+    owner = Principal(agent_id=AgentId("owner"), credential=Credential.SOCKET, role=Role.OPERATOR)
+    await service.subscribe(
+        node, principal("bob"), SubscribeRequest(url="https://example.org/in", events="*", secret="not one")
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(service.run_events, node, trio.Event())
+        await nursery.start(service.run_webhooks, node, Sender(httpx.MockTransport(_refuse), _resolve, Reach.PUBLIC))
+        decided = await queue_pending(node)
+        await queue_pending(node, "Still waits", key="another")
+        await service.comment_pending(node, principal("bob"), decided, CommentRequest(text="Please."))
+        await service.approve_pending(node, principal("carol"), decided, DecisionRequest())
+        await service.set_standard(node, principal("bob"), StandardRequest(content="How it is done."), ASKED)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    await service.add_key(node, owner, KeyRequest(agent_id="bot", home="acme/ops"))
+    await service.prune_audit(node, owner, AuditPruneQuery(before_seq=20))
+
+
+def _refuse(request: httpx.Request) -> httpx.Response:
+    return httpx.Response(503, request=request)
+
+
+async def _resolve(host: str, port: int) -> tuple[str, ...]:
+    del host, port
+    return ("93.184.216.34",)
+
+
 def rows_of_every_table(conn: Connection) -> dict[str, int]:
     names = [str(row[0]) for row in conn.execute(TABLES).fetchall()]
     return {name: int(str(conn.execute(f"SELECT count(*) FROM {name}").fetchall()[0][0])) for name in names}
@@ -66,6 +109,7 @@ async def make(folder: Path) -> tuple[bytes, str, dict[str, int]]:
     ) as node:
         await Life(node, clock, SEED).live(50)
         await add_what_a_life_lacks(node, folder, clock)
+        await add_governance(node)
         await wait_until_embedded(node)
         found, counts = await node.store.read(digest), await node.store.read(rows_of_every_table)
     conn = system_files().connect(db, Mode.READ_WRITE_CREATE)

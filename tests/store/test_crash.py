@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,7 +129,7 @@ def check_the_view(conn: Connection) -> None:
     assert conn.execute(SHOWN).fetchall() == expected
     live_ids = {s.id for s in seen if s.state == "live"}
     for key, state in objects:
-        word = str(state.fields["content"].value).split()[1]
+        word = re.findall(r"[^\W_]+", str(state.fields["content"].value))[-1]
         found = {str(row[0]) for row in conn.execute(FOUND, (f'"{word}"',)).fetchall()}
         assert found & {key} == live_ids & {key}
 

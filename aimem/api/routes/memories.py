@@ -67,7 +67,7 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="POST", path="/api/v1/memories", name="remember", handler=remember, body=CreateMemory,
         answer=Stored, status=201,
         summary="Store a memory, or update the author's own of the same namespace and title.", effect=Effect.WRITE_ONCE,
-        errors=(Code.RESERVED_NAMESPACE, Code.ID_TAKEN),
+        errors=(Code.UNKNOWN_SCOPE, Code.RESERVED_NAMESPACE, Code.ID_TAKEN),
     ),
     Route(
         method="POST", path="/api/v1/memories/bulk", name="remember_many", handler=remember_many, body=BulkRequest,
@@ -86,7 +86,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         method="PUT", path="/api/v1/memories/{memory_id}", name="update", handler=update, body=UpdateMemory,
         answer=UpdatedMemory, summary="Change the fields that are present.", effect=Effect.WRITE_ONCE,
-        errors=(Code.NOT_FOUND, Code.AMBIGUOUS_ID, Code.RESERVED_NAMESPACE, Code.NAME_TAKEN),
+        errors=(
+            Code.NOT_FOUND, Code.AMBIGUOUS_ID, Code.UNKNOWN_SCOPE, Code.RESERVED_NAMESPACE, Code.NAME_TAKEN,
+        ),
     ),
     Route(
         method="DELETE", path="/api/v1/memories/{memory_id}", name="delete", handler=delete, answer=DeletedMemory,

@@ -72,7 +72,7 @@ async def history(call: Call[HistoryQuery, None]) -> HistoryOut:
 
 
 _GOVERNED: Final = (Code.RESERVED_NAMESPACE, Code.DENIED_BY_POLICY)
-_SET_ERRORS: Final = (*_GOVERNED, Code.OPERATOR_REQUIRED, Code.LOCKS_OUT, Code.ID_TAKEN)
+_SET_ERRORS: Final = (Code.MALFORMED_POLICY, *_GOVERNED, Code.OPERATOR_REQUIRED, Code.LOCKS_OUT, Code.ID_TAKEN)
 
 ROUTES: Final[tuple[Route, ...]] = (
     Route(

@@ -7,7 +7,7 @@ from aimem.cli.exits import ExitStatus
 from aimem.cli.parser import UsageError
 from aimem.cli.text import age, counted
 from aimem.errors import InvalidRequest
-from aimem.model import key_id_of
+from aimem.model import key_id_of, parse_instant
 from aimem.wire import IssuedKey, KeyRequest, KeysQuery, RotateRequest
 
 
@@ -35,7 +35,21 @@ def rotate(context: Context) -> int:
 def _end(context: Context) -> tuple[int | None, str | None]:
     """When the new key ends: in so many seconds, or at a moment."""
     given = context.value("expires")
-    return (given, None) if isinstance(given, int) else (None, given)
+    if isinstance(given, int):
+        return given, None
+    if given:
+        _require_moment(given)
+    return None, given
+
+
+def _require_moment(given: str) -> None:
+    try:
+        parse_instant(given, field="expires_at")
+    except InvalidRequest as error:
+        raise UsageError(
+            f"--expires is {given[:64]!r}; wanted is a time to live like 90d, 12h or 30m, or an RFC 3339 time like "
+            "2026-01-31T09:30:00Z"
+        ) from error
 
 
 def _key_id(context: Context) -> str:
@@ -86,7 +100,8 @@ def revoke(context: Context) -> int:
     """End a key, or all of an agent."""
     agent_id: str | None = context.value("all_of")
     if (agent_id is None) == (context.value("key_id") is None):
-        raise UsageError("agents key revoke needs the id of a key, or --all-of AGENT; see `agents key revoke --help`")
+        raise UsageError("agents key revoke needs the id of a key, or --all-of AGENT; see "
+                         "`ai-memory agents key revoke --help`")
     if agent_id is None:
         key_id = _key_id(context)
         answer = context.ask(lambda client: client.revoke_key(key_id))

@@ -135,8 +135,7 @@ def described(one: PendingDetail, now: Instant) -> Iterator[str]:
         yield f"expires {one.expires_at}"
     if one.asked_again_as:
         yield f"asked again as {one.asked_again_as}"
-    if one.error:
-        yield from _wrapped(f"could not be done: {one.error}")
+    yield from _effect(one)
     for vote in one.votes:
         word = "" if vote.counts else " (late)" if vote.late else " (does not count)"
         said = f": {vote.comment}" if vote.comment else ""
@@ -149,6 +148,16 @@ def described(one: PendingDetail, now: Instant) -> Iterator[str]:
             yield from _difference(change)
     if one.changes_total > len(one.changes):
         yield f"and {counted(one.changes_total - len(one.changes), 'further field')}"
+
+
+def _effect(one: PendingDetail) -> Iterator[str]:
+    """What came of it: an approved action shows no changes any more, so this says what it was about."""
+    if one.error:
+        yield from _wrapped(f"could not be done: {one.error}")
+    elif one.executed is True:
+        yield from _wrapped(f"done: {' '.join(filter(None, (one.result_id or '', _about(one))))}")
+    elif one.executed is False and one.status == "approved":
+        yield "there was nothing left to do"
 
 
 def _approver(one: PendingOut) -> str:

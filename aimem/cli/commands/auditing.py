@@ -38,7 +38,7 @@ def list_audit(context: Context) -> int:
 
 
 def _rule(row: AuditRowOut) -> str:
-    return one_line(" ".join(filter(None, (row.rule, row.detail and f"({row.detail})"))), width=60)
+    return one_line(" ".join(filter(None, (row.rule, row.detail and f"({row.detail})"))), width=100)
 
 
 def verify(context: Context) -> int:
@@ -78,4 +78,7 @@ def prune(context: Context) -> int:
         context.screen.json(answer)
     else:
         context.screen.line(f"pruned: {counted(answer.pruned, 'row')}")
-    return ExitStatus.OK
+    if answer.problem is UNSET:
+        return ExitStatus.OK
+    context.screen.say(f"the audit is damaged: {answer.problem.text}; it stays, with all behind it")
+    return ExitStatus.OTHER

@@ -58,7 +58,7 @@ _KEY: Final = Verb(
         Verb(name="revoke", summary="end a key, or all of an agent, for the very next request",
              run="agentkeys:revoke",
              arguments=(Argument(name="key_id", count="?", help="The key's id, as list shows it."),),
-             options=(Option(flag="--all-of", help="End all keys of this agent."),),
+             options=(Option(flag="--all-of", placeholder="AGENT", help="End all keys of this agent."),),
              prints='{"revoked", "key_ids", "agent_id", "version"?}'),
     ),
 )

@@ -18,7 +18,7 @@ _LIST: Final = Verb(
     options=(Option(flag="--status", choices=tuple(status.value for status in PendingStatus),
                     help="Only those that stand so."),
              Option(flag="--namespace", short="-n", help="Only this namespace and what lies below it."),
-             Option(flag="--requested-by", help="Only what this agent asked for."),
+             Option(flag="--requested-by", placeholder="AGENT", help="Only what this agent asked for."),
              Option(flag="--action", choices=("store", "delete", "promote", "policy"), help="Only this."),
              limit(100), Option(flag="--offset", read=integer, default=0, help="Skip so many.")),
     prints='{"count", "pending", "more"}; texts of the payloads are cut to 2,000 characters',

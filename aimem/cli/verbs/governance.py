@@ -47,7 +47,7 @@ AUDIT: Final = Verb(
                    "ai-memory-config(5).",
              options=(Option(flag="--before", help="Rows from before this RFC 3339 time."),
                       Option(flag="--before-row", read=integer, help="Rows with smaller numbers than this.")),
-             prints='{"pruned", "checkpoint"?}'),
+             prints='{"pruned", "checkpoint"?, "problem"?}'),
     ),
     examples=(("See what was refused", "ai-memory audit list --decision denied"),
               ("Check it", "ai-memory audit verify"),

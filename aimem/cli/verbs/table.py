@@ -29,6 +29,7 @@ class Option(Struct, frozen=True, kw_only=True):
       default_text: the default in words, where it is not a value.
       is_file: whether the value names a file, which shells then complete.
       repeats: whether it may be given several times; its value is then a list, empty without it.
+      placeholder: what stands for its value in help and manual; by default the last word of the flag.
     """
 
     flag: str
@@ -42,6 +43,7 @@ class Option(Struct, frozen=True, kw_only=True):
     choices: tuple[str, ...] = ()
     is_file: bool = False
     repeats: bool = False
+    placeholder: str = ""
 
     @property
     def name(self) -> str:
