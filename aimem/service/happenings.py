@@ -63,10 +63,6 @@ class Happenings:
         self._is_closed = True
         self._wake_nowait()
 
-    def wake_nowait(self) -> None:
-        """Have every reader look again at whether it may go on reading."""
-        self._wake_nowait()
-
     def after(self, no: int, limit: int) -> list[Event] | None:
         """The events behind number `no`, at most `limit`; None if memory does not reach back to it."""
         if no >= self.position:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import msgspec
@@ -149,13 +149,6 @@ def page(
     sql = f"{_FROM_RANKED} WHERE {where.sql}{_ORDER} LIMIT :limit OFFSET :offset"
     found = conn.execute(sql, {**where.parameters, "limit": limit, "offset": offset})
     return tuple(rows.memory(row) for row in found)
-
-
-def in_order_of_creation(conn: Connection, visible: Clause, now: Instant) -> Iterator[Memory]:
-    """All live memories, the oldest first; to be used up within the read."""
-    where = live_at(now) & visible
-    sql = f"{_FROM_RANKED} WHERE {where.sql} ORDER BY m.created_at, m.id"
-    return (rows.memory(row) for row in conn.execute(sql, where.parameters))
 
 
 def archived_page(
