@@ -22,7 +22,6 @@ FieldValue: TypeAlias = Scalar | tuple[Scalar, ...]
 """What a field holds: a scalar or a flat list. JSON objects (`metadata`) travel as canonical text."""
 
 OP_FORMAT = 1
-ENTRY_HASH_BYTES = 32
 MAX_OP_ENTRIES = 1_000
 _SEPARATOR = b"\n"
 

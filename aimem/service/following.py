@@ -10,7 +10,6 @@ import trio
 
 from aimem.errors import InvalidRequest
 from aimem.model import Event, EventName, Ground, Principal, event_for, rules
-from aimem.service.happenings import READERS_MAX
 from aimem.service.keyring import is_still_admitted
 from aimem.service.node import Node
 from aimem.store import KINDS, LINK, MEMORY, Transaction, events
@@ -47,15 +46,15 @@ class Follower:
         self._kinds = _chosen(query.kind, list(KINDS), "kind")
         self._start = _place(last_id or query.after or "", is_claimed=bool(last_id))
         self._no: int | None = None
-        node.happenings.check_room()
+        node.happenings.check_room(who.agent_id)
 
     def __enter__(self) -> Self:
-        self._node.happenings.reader_count += 1
+        self._node.happenings.enter(self._who.agent_id)
         return self
 
     def __exit__(self, *_: object) -> None:
         happenings = self._node.happenings
-        happenings.reader_count -= 1
+        happenings.leave(self._who.agent_id)
         if self._given_at is not None and trio.current_time() - self._given_at >= SLOW_S:
             happenings.dropped_count += 1
 
@@ -98,7 +97,7 @@ class Follower:
     def _may_go_on(self) -> bool:
         happenings = self._node.happenings
         # Several may have passed the look for room at once; the last of them leave again.
-        return not happenings.is_closed and happenings.reader_count <= READERS_MAX
+        return not happenings.is_closed and not happenings.is_crowded(self._who.agent_id)
 
     async def _begin(self) -> ResetOut | None:
         held = await self._node.store.read(events.bounds)

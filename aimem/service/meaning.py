@@ -40,7 +40,7 @@ async def nearest_in_scope(node: Node, vector: bytes, width: int, scope: Scope) 
     which those that count are kept: the nearest among them are the nearest of all that count. Where it is one row of
     many that counts, and no index says which, there may be too few among the nearest 6,400.
     """
-    if not scope.is_open:
+    if scope.filters.is_narrow:
         named = await node.store.read(narrowing.named, scope.filters, scope.visible, scope.now, SMALL_MAX)
         if named is not None:
             return dict(await node.recaller.nearest(vector, width, named)) if named else {}
@@ -49,7 +49,9 @@ async def nearest_in_scope(node: Node, vector: bytes, width: int, scope: Scope) 
 
 async def _nearest_of_plenty(node: Node, vector: bytes, width: int, scope: Scope) -> dict[int, float]:
     """Ask for more and more, until enough of it counts, or it is all that may be asked for."""
-    wide = width if scope.is_open else WIDEN_BY * width
+    wide = width
+    if not scope.is_open:   # most callers see most of what there is; what they ask for by themselves is a part of it
+        wide = WIDEN_BY * width if scope.filters.is_narrow else int(SPARE * width)
     while True:
         near = await node.recaller.nearest(vector, wide)
         counts = await node.store.read(

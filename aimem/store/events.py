@@ -26,7 +26,6 @@ _INSERT: Final = (
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _AFTER: Final = f"SELECT {_COLUMNS} FROM events WHERE no > ? ORDER BY no LIMIT ?"
-_OWN_AFTER: Final = f"SELECT {_COLUMNS} FROM events WHERE no > ? AND is_own = 1 ORDER BY no LIMIT ?"
 _FIRST: Final = "SELECT min(no) FROM events"
 _LAST: Final = "SELECT seq FROM sqlite_sequence WHERE name = 'events'"
 _TRIM_COUNT: Final = "DELETE FROM events WHERE no <= (SELECT max(no) FROM events) - :keep"
@@ -280,11 +279,6 @@ _DERIVE: Final[dict[str, Callable[[Connection, str, Change], Iterator[_Happening
 def after(conn: Connection, no: int, limit: int) -> list[Event]:
     """The events that follow number `no`, in order, at most `limit`."""
     return [_event(row) for row in conn.execute(_AFTER, (no, limit))]
-
-
-def own_after(conn: Connection, no: int, limit: int) -> list[Event]:
-    """The same, of ops that this node wrote."""
-    return [_event(row) for row in conn.execute(_OWN_AFTER, (no, limit))]
 
 
 def bounds(conn: Connection) -> Bounds:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from msgspec.structs import replace
+
 from aimem.model import Instant, Memory, Words
 from aimem.ports import Connection
 from aimem.store import bm25, grams, memories, ranking, scratch
@@ -16,6 +18,7 @@ from aimem.store.bm25 import Term
 from aimem.store.expressions import all_of, any_of, own, quoted
 from aimem.store.filters import Clause, Filters
 from aimem.store.grams import count_gramless, index_grams
+from aimem.store.parts import PART_BITS
 from aimem.store.ranking import Field
 from aimem.store.textindex import clear, count_unindexed, rebuild
 from aimem.store.vocabulary import count_terms, is_stale, keep_terms
@@ -48,6 +51,9 @@ CANDIDATES_MIN_COUNT: Final = 150
 COMPANIONS: Final = 4
 """Words of which one has to stand beside the rarest, where even that is common: each has to be walked along."""
 
+SEEN_SHARE: Final = 0.5
+"""A caller that sees so much of what there is gets its best from those of all, without a look at every match."""
+
 SCATTERED_MAX_COUNT: Final = 500
 """Long texts that hold the words of a search in different parts, at most; each word of each costs 30 us."""
 
@@ -71,12 +77,44 @@ def hits(
 
 
 def _by_terms(conn: Connection, terms: Sequence[Term], field: Field, limit: int) -> dict[int, float]:
+    sees_most = field.is_by_sight and ranking.guess_share(conn, field) >= SEEN_SHARE
+    found = _among_all(conn, terms, field, limit) if sees_most else None
+    return _within(conn, terms, field, limit) if found is None else found
+
+
+def _among_all(conn: Connection, terms: Sequence[Term], field: Field, limit: int) -> dict[int, float] | None:
+    """The best that the caller sees, out of the best of all rows; None if too few of these are to be seen.
+
+    To look at the memory of each row that matches takes three times as long as to rank it.
+    """
+    opened = replace(field, is_open=True, share=1.0)
+    is_ranked = _cost(terms, opened.share) <= RANKED_MAX_COUNT
+    if is_ranked:
+        count = ranking.PARTS_A_ROW * limit
+        rows = ranking.rank_parts(conn, any_of(term.text for term in terms), opened, count)
+    else:
+        count = int(_candidate_count(limit) / SEEN_SHARE)
+        rows = [(rowid, 0.0) for rowid in _candidates(conn, terms, opened, count)]
+    seen = ranking.allowed(conn, {row >> PART_BITS: 0.0 for row, _ in rows}, field)
+    if len(seen) < limit and len(rows) >= count:
+        return None
+    kept = [(row, score) for row, score in rows if row >> PART_BITS in seen]
+    if is_ranked:
+        return ranking.best(((row >> PART_BITS, score) for row, score in kept), limit)
+    return ranking.scored_parts(conn, [row for row, _ in kept[: _candidate_count(limit)]], terms, field)
+
+
+def _candidate_count(limit: int) -> int:
+    return max(CANDIDATES_MIN_COUNT, limit + limit // 2)
+
+
+def _within(conn: Connection, terms: Sequence[Term], field: Field, limit: int) -> dict[int, float]:
     cost = _cost(terms, field.share)
     if field.numbers is not None and min(cost, RANKED_MAX_COUNT) >= SCORED_COST * len(field.numbers):
         return ranking.scored(conn, field.numbers, terms, field)
     if cost <= RANKED_MAX_COUNT:
         return ranking.ranked(conn, any_of(term.text for term in terms), field, limit)
-    rows = _candidates(conn, terms, field, max(CANDIDATES_MIN_COUNT, limit + limit // 2))
+    rows = _candidates(conn, terms, field, _candidate_count(limit))
     return ranking.scored_parts(conn, rows, terms, field)
 
 

@@ -89,12 +89,6 @@ def find_statement(conn: Connection, key: LinkKey) -> Statement | None:
     )
 
 
-def all_links(conn: Connection, now: Instant, visible: Clause) -> tuple[Link, ...]:
-    """Every link that shows."""
-    where = both_ends(now, visible)
-    return tuple(rows.link(row) for row in conn.execute(f"{_SHOWN} AND {where.sql}{_ORDER}", where.parameters))
-
-
 def count_links(conn: Connection, now: Instant, visible: Clause) -> int:
     """How many links show."""
     where = both_ends(now, visible)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import msgspec
@@ -157,13 +157,6 @@ def updated_after(conn: Connection, since: Instant | None, where: Clause, limit:
         where &= Clause("m.updated_at > :updated_after", {"updated_after": since})
     sql = f"{_FROM_RANKED} WHERE {where.sql} ORDER BY m.updated_at, m.id LIMIT :limit"
     return tuple(rows.memory(row) for row in conn.execute(sql, {**where.parameters, "limit": limit}))
-
-
-def in_order_of_creation(conn: Connection, visible: Clause, now: Instant) -> Iterator[Memory]:
-    """All live memories, the oldest first; to be used up within the read."""
-    where = live_at(now) & visible
-    sql = f"{_FROM_RANKED} WHERE {where.sql} ORDER BY m.created_at, m.id"
-    return (rows.memory(row) for row in conn.execute(sql, where.parameters))
 
 
 def archived_page(

@@ -31,6 +31,9 @@ LOOKED_UP_COST: Final = 3.0
 PARTS_A_ROW: Final = 4
 """Rows of the index that are asked for where so many memories are wanted: a long text may have several of the best."""
 
+SAMPLED_COUNT: Final = 64
+"""Rows, evenly over all, by which the share that a caller sees is guessed."""
+
 _RANK = f"-bm25(memory_fts, {', '.join(map(str, bm25.WEIGHTS.values()))}) AS score"
 # A LEFT JOIN that no condition needs is not made: most queries need only the view, or nothing.
 _FROM = (
@@ -48,6 +51,10 @@ _ALLOWED = (
     "SELECT v.no FROM json_each(:numbers) AS j CROSS JOIN memory_view AS v ON v.no = j.value "
     "LEFT JOIN memories AS m ON m.id = v.id WHERE"
 )
+_SAMPLED = (
+    "SELECT count(*), total({where}) FROM json_each(:numbers) AS j CROSS JOIN memory_view AS v ON v.no = j.value "
+    "LEFT JOIN memories AS m ON m.id = v.id WHERE v.state = 'live'"
+)
 _PARTED_EXIST = "SELECT EXISTS (SELECT 1 FROM memory_view WHERE part_count > 1)"
 _HOLDS = (
     "SELECT EXISTS (SELECT 1 FROM memory_fts WHERE memory_fts MATCH :match AND rowid >= :first AND rowid < :beyond)"
@@ -63,6 +70,7 @@ class Field(Struct, frozen=True, kw_only=True):
       subset: a query for the numbers of the only rows that can fulfil them, if these are few.
       share: what a row that matches the words costs on average, in rows that are only ranked.
       numbers: what `subset` finds, if that is very little.
+      is_by_sight: whether nothing but what the caller may see narrows it; most callers see most of what there is.
     """
 
     where: Clause
@@ -70,6 +78,7 @@ class Field(Struct, frozen=True, kw_only=True):
     subset: Clause | None = None
     share: float = 1.0
     numbers: tuple[int, ...] | None = None
+    is_by_sight: bool = False
 
     @property
     def sql(self) -> str:
@@ -91,7 +100,7 @@ def field_of(conn: Connection, filters: Filters, visible: Clause, now: Instant) 
         return Field(where=where, is_open=True)
     found = narrowest(conn, filters)
     if found is None:
-        return Field(where=where, is_open=False, share=LOOKED_UP_COST)
+        return Field(where=where, is_open=False, share=LOOKED_UP_COST, is_by_sight=not filters.is_narrow)
     numbers, subset = None, found.subset
     parts = _PARTS_OF.format(subset=subset.sql)
     if found.size <= SMALL_MAX_PARTS and _number(conn, parts, subset.parameters) <= SMALL_MAX_PARTS:
@@ -179,6 +188,16 @@ def allowed(conn: Connection, scores: Mapping[int, float], field: Field) -> dict
     known = {**field.where.parameters, "numbers": _array(scores)}
     found = conn.execute(f"{_ALLOWED} {field.where.sql}", known)
     return {no: scores[no] for (no,) in cast("list[tuple[int]]", found.fetchall())}
+
+
+def guess_share(conn: Connection, field: Field) -> float:
+    """About which share of the live rows fulfils the conditions, in [0, 1]; 0 if nothing is there."""
+    last = _number(conn, _LAST, {})
+    numbers = {last * (i + 1) // SAMPLED_COUNT for i in range(SAMPLED_COUNT)}
+    known = {**field.where.parameters, "numbers": _array(numbers)}
+    row = conn.execute(_SAMPLED.format(where=field.where.sql), known).fetchone()
+    live_count, fit_count = cast("tuple[int, float]", row)
+    return fit_count / max(1, live_count)
 
 
 def parted(conn: Connection, match: str, field: Field, count: int) -> list[int]:

@@ -32,7 +32,6 @@ MEMORY_WIDTH: Final = 18
 LINK_COLUMNS: Final = (
     "l.source_id, l.target_id, l.relation, l.created_at, l.valid_from, l.valid_until, l.observed_by, l.ended, l.past"
 )
-LINK_WIDTH: Final = 9
 CANDIDATE_COLUMNS: Final = (
     "m.id, m.namespace, m.tier, m.priority, m.confidence, m.metadata ->> '$.role', m.created_at, m.updated_at, "
     "v.access_count"

@@ -146,7 +146,7 @@ class World:
                 self._known = await self.contents()
                 assert before.is_left_by(self._known), "a refused request wrote"
                 # A vote on an action that is not there is noted, too.
-                is_about_a_rule = answer.status == 403 or is_policy(answer) or b"/pending/" in asked.path
+                is_about_a_rule = answer.status == 403 or is_noted(answer) or b"/pending/" in asked.path
                 assert is_about_a_rule or self._known.refused == before.refused, "what no rule forbids was noted"
         except Exception as error:
             error.add_note(f"The request was: {asked}")
@@ -154,10 +154,14 @@ class World:
         return answer
 
 
-def is_policy(answer: Answer) -> bool:
-    """Whether a policy or a webhook's address was refused, which the audit tells of as well."""
-    refused = answer.json
-    return refused["code"] == "webhook_url" or str(refused.get("field", "")).startswith("governance")
+def is_noted(answer: Answer) -> bool:
+    """Whether a policy, a scope or a webhook's address was refused, or an item's was: the audit tells of it as well."""
+    told = answer.json
+    refused = [told, *told.get("results", ())]
+    return any(
+        each.get("code") in ("webhook_url", "unknown_scope", "malformed_policy", "reserved_namespace", "denied")
+        or str(each.get("field", "")).startswith("governance") for each in refused
+    )
 
 
 def check(answer: Answer) -> None:

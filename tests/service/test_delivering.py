@@ -35,6 +35,7 @@ from tests.nodes import FakeClock, InlineThreads, open_node, seeded_chance
 from tests.service.steps import ALICE, BOB, put, refused
 
 OPERATOR = Principal(agent_id=AgentId("root"), credential=Credential.SOCKET, role=Role.OPERATOR)
+OWNER = Principal(agent_id=AgentId("alice"), credential=Credential.SOCKET, role=Role.OPERATOR)
 CAROL = Principal(agent_id=AgentId("carol"), credential=Credential.AGENT_KEY, role=Role.AGENT, home=Namespace("acme/a"))
 
 
@@ -220,23 +221,21 @@ async def test_a_day_is_the_longest_that_is_tried(
 async def test_a_subscriber_is_told_what_it_may_see_and_no_more(
     node: Node, receivers: Receivers, autojump_clock: trio.testing.MockClock
 ) -> None:
+    await subscribed(node, ALICE, "/claimed")       # gets no key
     await node.store.write(add_key, "carol", "acme/a")
     await subscribed(node, CAROL, "/carol")
     await subscribed(node, OPERATOR, "/root")
-    await subscribed(node, ALICE, "/claimed")       # has no key
     async with delivered(node, receivers):
-        seen = await put(node, "team", namespace="acme/b")
-        hidden = await put(node, "hers", namespace="acme/a/x", scope="private")
-        await put(node, "elsewhere", namespace="other")
-        await service.update(node, ALICE, seen.id, UpdateMemory(metadata={"scope": "private"}))
-        await service.notify(node, BOB, NotifyRequest(target_agent_id="carol", title="hello", payload="text"))
-        await service.notify(node, BOB, NotifyRequest(target_agent_id="dave", title="hello", payload="text"))
+        seen = await put(node, "team", namespace="acme/b", by=OWNER)
+        hidden = await put(node, "hers", namespace="acme/a/x", scope="private", by=OWNER)
+        await put(node, "elsewhere", namespace="other", by=OWNER)
+        await service.update(node, OWNER, seen.id, UpdateMemory(metadata={"scope": "private"}))
+        await service.notify(node, OWNER, NotifyRequest(target_agent_id="carol", title="hello", payload="text"))
+        await service.notify(node, OWNER, NotifyRequest(target_agent_id="dave", title="hello", payload="text"))
         await trio.testing.wait_all_tasks_blocked()
     carol = [(body["event"], body["key"] == seen.id) for path, body in receivers.got if path == "/carol"]
     assert carol == [("memory_store", True), ("memory_delete", True), ("memory_notify", False)]
-    root = receivers.names("/root")
-    assert root[0] == "memory_subscribe"
-    assert root[1:] == ["memory_store"] * 3 + ["memory_update"] + ["memory_notify"] * 2
+    assert receivers.names("/root") == ["memory_store"] * 3 + ["memory_update"] + ["memory_notify"] * 2
     assert receivers.names("/claimed") == []
     assert hidden.id not in str([body for path, body in receivers.got if path == "/carol"])
 
@@ -248,10 +247,10 @@ async def test_a_key_that_was_revoked_stops_what_waits(
     made = await subscribed(node, CAROL, "/carol")
     receivers.answers["/carol"] = [500]
     async with delivered(node, receivers):
-        await put(node, "team", namespace="acme/b")
+        await put(node, "team", namespace="acme/b", by=OWNER)
         await trio.testing.wait_all_tasks_blocked()
         await node.store.write(revoke_key, "carol")
-        await put(node, "later", namespace="acme/b")
+        await put(node, "later", namespace="acme/b", by=OWNER)
         await trio.sleep(3600)
         found = await fare(node, made)
         assert (len(receivers.got), found.dropped_count, found.waiting_count) == (1, 1, 0)

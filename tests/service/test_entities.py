@@ -113,7 +113,7 @@ async def test_a_repeated_registration_with_its_key_is_answered_from_the_first(n
     ({"aliases": [str(i) for i in range(51)]}, Code.INVALID_REQUEST, "aliases"),
     ({"metadata": {"a": "x" * 65_537}}, Code.INVALID_REQUEST, "metadata"),
     ({"metadata": {"a": float("nan")}}, Code.INVALID_REQUEST, "metadata"),
-    ({"metadata": {"scope": "galaxy"}}, Code.INVALID_REQUEST, "metadata.scope"),
+    ({"metadata": {"scope": "galaxy"}}, Code.UNKNOWN_SCOPE, "metadata.scope"),
     ({"agent_id": "a b"}, Code.INVALID_REQUEST, "agent_id"),
 ])
 async def test_a_wrong_field_is_refused_and_nothing_is_written(

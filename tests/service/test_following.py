@@ -12,7 +12,7 @@ import trio
 import trio.testing
 
 from aimem import service
-from aimem.errors import Code
+from aimem.errors import Code, Unavailable
 from aimem.model import AgentId, Credential, Event, Namespace, Principal, Role
 from aimem.service import Follower, Node, Policy, following, happenings
 from aimem.store import Transaction, events, oplog
@@ -357,8 +357,7 @@ async def test_who_came_without_a_key_leaves_once_keys_are_asked_for(
 
 
 async def test_one_reader_too_many_is_refused(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (happenings, following):
-        monkeypatch.setattr(module, "READERS_MAX", 2)
+    monkeypatch.setattr(happenings, "READERS_MAX", 2)
     async with followed(node):
         with Follower(node, ALICE, query()), Follower(node, ALICE, query()), pytest.raises(Exception) as caught:
             Follower(node, ALICE, query())
@@ -368,6 +367,18 @@ async def test_one_reader_too_many_is_refused(node: Node, monkeypatch: pytest.Mo
         with late[0], late[1], late[2]:
             assert await late[2].take() is None
     assert node.happenings.refused_count == 1
+
+
+async def test_one_agent_does_not_take_all_the_places(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(happenings, "READERS_OF_AGENT_MAX", 1)
+    async with followed(node):
+        with Follower(node, ALICE, query()), Follower(node, BOB, query()) as bobs:
+            assert await bobs.take() == ()
+            with pytest.raises(Unavailable) as caught:
+                Follower(node, ALICE, query())
+            assert caught.value.code is Code.OVERLOADED
+        assert not node.happenings.readers_of
+        Follower(node, ALICE, query())
 
 
 async def test_a_reader_that_does_not_take_what_it_is_sent_counts_as_dropped(

@@ -71,8 +71,8 @@ async def test_a_policy_here_governs_what_an_import_sets(node: Node) -> None:
 @pytest.mark.parametrize(
     ("row", "code"),
     [
-        ({"namespace": "acme", "governance": "{"}, Code.INVALID_REQUEST),
-        ({"namespace": "acme", "governance": '{"write": "all"}'}, Code.INVALID_REQUEST),
+        ({"namespace": "acme", "governance": "{"}, Code.MALFORMED_POLICY),
+        ({"namespace": "acme", "governance": '{"write": "all"}'}, Code.MALFORMED_POLICY),
         ({"namespace": "a//b"}, Code.INVALID_REQUEST), ({"namespace": "_agents"}, Code.RESERVED_NAMESPACE),
         ({"namespace": "acme", "owner": "a b"}, Code.INVALID_REQUEST),
         ({"namespace": "acme", "changed_by": "a b"}, Code.INVALID_REQUEST),

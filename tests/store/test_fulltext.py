@@ -12,7 +12,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aimem.model import AgentId, Instant, Namespace, Words
+from aimem.model import AgentId, Credential, Instant, Namespace, Principal, Role, Words
 from aimem.ports import Connection, Mode, system_files
 from aimem.search import parse_query
 from aimem.store import Filters, Store, bm25, fulltext, ranking, schema, visible_to
@@ -263,3 +263,22 @@ async def test_ten_thousand_identical_rows_are_ordered_and_quick(tmp_path: Path)
         assert len(found) == len(listed) == 50
         assert len(set(found.values())) == 1
         assert listed[:2] == ["dear", "m09999"]
+
+
+@pytest.mark.parametrize("ranked_max", [8_000, 300])
+@pytest.mark.parametrize("home", ["ns/desk", "other/desk", "nowhere/desk"])
+def test_a_caller_who_sees_a_part_finds_the_best_of_that_part(
+    conn: Connection, monkeypatch: pytest.MonkeyPatch, home: str, ranked_max: int
+) -> None:
+    monkeypatch.setattr(fulltext, "RANKED_MAX_COUNT", ranked_max)
+    who = Principal(
+        agent_id=AgentId("ann"), credential=Credential.AGENT_KEY, role=Role.AGENT, home=Namespace(home)
+    )
+    space = home.partition("/")[0]
+    for text in ("bodak", "bodak bofak", "ropak dokak", "rofak", "unknown"):
+        hits = fulltext.hits(conn, parse_query(text), Filters(), visible_to(who), NOW, 20)
+        if ranked_max == 8_000:
+            assert hits == pytest.approx(exact(conn, text, f"v.namespace = '{space}'")), text
+        else:
+            assert hits.keys() <= exact(conn, text, f"v.namespace = '{space}'", 3_000).keys(), text
+            assert bool(hits) == bool(exact(conn, text, f"v.namespace = '{space}'")), text

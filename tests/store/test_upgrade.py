@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from aimem import service
+from aimem.model import AgentId, Credential, Principal, Role
 from aimem.ports import Mode, system_files
 from aimem.store import SCHEMA_VERSION, digest
 from aimem.wire import CreateMemory, ListQuery, RecallRequest
-from tests.nodes import InlineThreads, open_node, open_store, principal
+from tests.nodes import InlineThreads, open_node, open_store
 from tests.store.make_fixture import FIXTURES
 from tests.store.test_crash import look
 from tests.store.test_schema import open_writer
@@ -44,7 +45,8 @@ def test_an_older_database_says_what_it_said(tmp_path: Path, kept: Path) -> None
 
 @pytest.mark.parametrize("kept", KEPT, ids=lambda path: path.stem)
 async def test_an_older_database_serves_and_is_sound(tmp_path: Path, kept: Path) -> None:
-    db, who = tmp_path / "x.db", principal()
+    db = tmp_path / "x.db"
+    who = Principal(agent_id=AgentId("owner"), credential=Credential.SOCKET, role=Role.OPERATOR)
     shutil.copy(kept, db)
     async with open_node(db, threads=InlineThreads()) as node:
         listed = await service.list_memories(node, who, ListQuery())

@@ -51,6 +51,7 @@ class Process:
     def __init__(self, process: trio.Process) -> None:
         self._process = process
         self._line_buffers: dict[int, bytearray] = {}
+        self._said: list[str] = []
         self._request_id = 0
 
     async def stderr_line(self, words: str) -> str:
@@ -58,6 +59,7 @@ class Process:
         assert self._process.stderr is not None
         while True:
             line = await self._line(self._process.stderr)
+            self._said.append(line)
             if words in line:
                 return line
 
@@ -68,6 +70,11 @@ class Process:
             line = await self._line(self._process.stdout)
             if words in line:
                 return line
+
+    async def stderr_said(self, words: str) -> str:
+        """The first line of stderr that holds these words, whether it was passed over or is yet to come."""
+        passed = [line for line in self._said if words in line]
+        return passed[0] if passed else await self.stderr_line(words)
 
     async def call(self, method: str, **params: Any) -> Any:
         """One JSON-RPC request on standard input; the answer's result."""

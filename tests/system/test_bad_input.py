@@ -226,7 +226,7 @@ async def test_damaged_files_are_made_anew_and_that_is_said(db: Path, damage: st
         await process.stop()
     DAMAGE[damage](segment(db))
     async with daemon(db) as (process, http):
-        await process.stderr_line("index.rebuilding")
+        await process.stderr_said("index.rebuilding")
         await check(http, range(COUNT))
         assert "the vector index was made anew" in await warnings(http)
         await based(db, http)

@@ -74,5 +74,5 @@ async def test_the_name_is_asked_for_and_the_certificate_is_the_names() -> None:
 async def test_a_certificate_of_another_name_is_refused_before_anything_is_sent() -> None:
     authority = trustme.CA()
     async with receiver(authority, "127.0.0.1") as (port, _, heads):
-        assert await attempt(authority, port) == "no answer: ConnectError"
+        assert await attempt(authority, port) == "no connection to it could be made"
     assert [head for head in heads if head] == []
