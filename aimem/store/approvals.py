@@ -8,9 +8,10 @@ from typing import Final, cast
 import msgspec
 from msgspec import Struct
 
-from aimem.model import AgentId, Instant, MemoryId, Namespace, PendingStatus, StreamId, Vote
+from aimem.model import AgentId, Dot, Instant, MemoryId, Namespace, PendingStatus, StreamId, Vote
 from aimem.ports import Connection, Row, SqlValue
-from aimem.store.kinds import PENDING, VOTE, read_state
+from aimem.store import outbound
+from aimem.store.kinds import PENDING, VOTE, load_object, read_state
 
 VOTES_MAX: Final = 1_000
 """Of one action; further ones count no more."""
@@ -51,6 +52,10 @@ _REMARKS: Final = (
     "AND made_at IS NOT NULL ORDER BY made_at, remark_id LIMIT ?"
 )
 _REMARK_COUNT: Final = "SELECT count(*) FROM remarks WHERE pending_id = ? AND born IS NOT NULL"
+_OP_OF: Final = (
+    "SELECT o.seq FROM op_entries e JOIN ops o ON o.position = e.position WHERE e.kind = :kind AND e.key = :key "
+    "AND o.stream = :stream AND o.hlc = :hlc"
+)
 _PREDECESSOR: Final = "SELECT predecessor FROM stream_facts WHERE stream = ? AND born IS NOT NULL"
 _IS_KNOWN: Final = "SELECT 1 FROM stream_facts WHERE stream = ? AND born IS NOT NULL"
 _AT_OR_BELOW: Final = (
@@ -140,6 +145,20 @@ def find(conn: Connection, pending_id: MemoryId) -> Pending | None:
     """One action."""
     row = conn.execute(_ONE, {"pending_id": pending_id}).fetchone()
     return None if row is None else _pending(row)
+
+
+def outcome_dot(conn: Connection, pending_id: MemoryId) -> Dot | None:
+    """The op that wrote an action's outcome; where this log has it no longer, the last known of that stream.
+
+    None while there is no outcome.
+    """
+    cell = load_object(conn, PENDING, pending_id).fields.get("outcome")
+    if cell is None or cell.value is None:
+        return None
+    stream = cell.stamp.stream
+    at: dict[str, SqlValue] = {"kind": PENDING.name, "key": pending_id, "stream": stream, "hlc": cell.stamp.hlc}
+    row = conn.execute(_OP_OF, at).fetchone()
+    return Dot(stream, outbound.heads(conn)[stream].seq if row is None else cast("int", row[0]))
 
 
 def newest(conn: Connection, wanted: Wanted) -> Iterator[Pending]:
