@@ -31,11 +31,12 @@ from aimem.model import (
 from aimem.ports import Connection
 from aimem.service.callers import speaker
 from aimem.service.gate import Gate
+from aimem.service.homes import Home, home_of
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
 from aimem.service.proposals import is_in_sight
 from aimem.service.refusals import note_refusal
-from aimem.service.settling import Case, case_of, is_home, settle
+from aimem.service.settling import Case, case_of, settle
 from aimem.service.verdicts import Verdict, approved, rejected, wait_verdict
 from aimem.service.writing import write_as
 from aimem.store import REMARK, VOTE, Transaction, agents, approvals, audit, pair_key_text
@@ -185,7 +186,7 @@ def _vote(transaction: Transaction, node: Node, who: Principal, pending_id: str,
     _refuse(transaction.conn, who, case, ballot.decision)
     version = _write_vote(transaction, gate, case, ballot)
     case = case_of(transaction.conn, case.pending, transaction.now)
-    if is_home(transaction.conn, node, case.pending):
+    if home_of(transaction.conn, node, case.pending) is Home.HERE:
         version = settle(transaction, node, gate, case) or version
     return Voted(id=case.pending.pending_id, version=version or UNSET)
 

@@ -57,7 +57,8 @@ _OP_OF: Final = (
     "AND o.stream = :stream AND o.hlc = :hlc"
 )
 _PREDECESSOR: Final = "SELECT predecessor FROM stream_facts WHERE stream = ? AND born IS NOT NULL"
-_IS_KNOWN: Final = "SELECT 1 FROM stream_facts WHERE stream = ? AND born IS NOT NULL"
+_NODE: Final = "SELECT node FROM stream_facts WHERE stream = ? AND born IS NOT NULL"
+_NAMED: Final = "SELECT stream FROM stream_facts WHERE node = ? AND born IS NOT NULL ORDER BY stream LIMIT ?"
 _AT_OR_BELOW: Final = (
     "(p.namespace = :namespace OR (p.namespace >= :namespace || '/' AND p.namespace < :namespace || '0'))"
 )
@@ -92,7 +93,7 @@ class Pending(Struct, frozen=True, kw_only=True):
       payload: the ops as they would have been written; JSON.
       policy: that asked for the approval, as it was then; JSON.
       policy_namespace, policy_stamp: where that policy is set, and its version.
-      home: the stream that queued it, and alone decides.
+      home: the stream that queued it; the node that writes it, or did, alone decides.
       asked_again_as: the action that took its place.
     """
 
@@ -240,9 +241,15 @@ def line_of(conn: Connection, stream: StreamId) -> tuple[StreamId, ...]:
     return tuple(line)
 
 
-def is_known_stream(conn: Connection, stream: StreamId) -> bool:
-    """Whether anything is known of a stream."""
-    return conn.execute(_IS_KNOWN, (stream,)).fetchone() is not None
+def node_of(conn: Connection, stream: StreamId) -> str | None:
+    """The name of the node that wrote a stream; None if nothing is known of that."""
+    row = conn.execute(_NODE, (stream,)).fetchone()
+    return None if row is None or row[0] is None else str(row[0])
+
+
+def streams_named(conn: Connection, node: str) -> tuple[StreamId, ...]:
+    """The streams of nodes of a name."""
+    return tuple(StreamId(str(stream)) for (stream,) in conn.execute(_NAMED, (node, PREDECESSORS_MAX)))
 
 
 def _count(conn: Connection, sql: str, parameters: Mapping[str, SqlValue]) -> int:

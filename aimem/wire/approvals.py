@@ -93,7 +93,7 @@ class PendingOut(Struct, kw_only=True):
       executed: whether it was done.
       result_id: the memory that it made or was done to.
       home: the stream that decides.
-      orphaned: whether nobody knows of that stream any more.
+      orphaned: whether whoever writes that stream, or did, is no member of the mesh any more.
       asked_again_as: the action that took its place; its own id where it could be done at once.
       payload_cut: whether texts of the payload are cut, as lists do.
     """

@@ -11,12 +11,13 @@ import trio
 
 from aimem import service
 from aimem.errors import Code
-from aimem.model import Entry, decode_entry
+from aimem.model import Entry, decode_entry, parse_dot
+from aimem.replication import MeshSettings
 from aimem.service import Node, Once
 from aimem.service.verdicts import CAME_LATE, WAITS_FOR_HOME, WAITS_FOR_MAJORITY
 from aimem.store import PENDING as PENDING_KIND
 from aimem.wire import Approved, DecisionRequest
-from tests.meshes import World, open_world
+from tests.meshes import World, join, open_world, set_up_anew
 from tests.nodes import principal
 from tests.pendings import queue_pending
 from tests.service.steps import ALICE, BOB, ids_listed, ops_of, refused
@@ -147,3 +148,62 @@ async def test_a_rejection_dominates_what_was_approved_on_the_other_side_of_a_pa
         assert await ids_listed(world.nodes["n1"]) == set()
 
 
+
+
+async def test_a_home_that_was_set_up_anew_under_its_name_decides_once_all_have_told_it_what_they_know(
+    tmp_path: Path
+) -> None:
+    async with governed_world(tmp_path) as world:
+        pending_id = await asked(world)
+        world.isolate("n0")
+        await service.approve_pending(world.nodes["n1"], ALICE, pending_id, NOTHING)
+        home = await set_up_anew(world, "n0", tmp_path)
+        world.heal()
+        world.isolate("n2")
+        await world.nursery.start(service.run_approvals, home)
+        await trio.sleep(LATER_S)
+        # The node that is away may know of an outcome that was lost here.
+        assert (await service.get_pending(home, ALICE, pending_id)).status == "pending"
+        await refused(Code.UNAVAILABLE, service.ask_again(home, ALICE, pending_id))
+        world.heal()
+        await trio.sleep(LATER_S)
+        await settled(world)
+        assert await statuses(world, pending_id) == {"approved"}
+        assert await decisions(world.nodes["n2"], pending_id) == 1
+
+
+async def test_a_home_that_was_set_up_anew_does_not_decide_again_what_it_had_decided(tmp_path: Path) -> None:
+    async with governed_world(tmp_path) as world:
+        pending_id = await asked(world)
+        world.isolate("n2")
+        once = Once("vote", bytes(32))
+        told = await service.approve_pending(world.nodes["n0"], ALICE, pending_id, NOTHING, once)
+        assert told.approved
+        world.heal()
+        world.isolate("n0")
+        world.isolate("n2")     # which has not heard of the outcome, and hears of a rejection
+        await service.reject_pending(world.nodes["n2"], CAROL, pending_id, NOTHING)
+        home = await set_up_anew(world, "n0", tmp_path)
+        await world.nursery.start(service.run_approvals, home)
+        world.heal()
+        await trio.sleep(LATER_S)
+        await settled(world)
+        assert await statuses(world, pending_id) == {"approved"}
+        assert await decisions(home, pending_id) == 1
+
+
+async def test_an_action_whose_home_is_no_member_any_more_is_asked_for_again_by_an_operator(tmp_path: Path) -> None:
+    async with governed_world(tmp_path) as world:
+        pending_id = await asked(world)
+        n1, n2 = world.nodes["n1"], world.nodes["n2"]
+        await refused(Code.CONFLICT, service.ask_again(n1, ALICE, pending_id))
+        world.isolate("n0")
+        for name, other in (("n1", "n2"), ("n2", "n1")):
+            await join(world, name, MeshSettings(peers=(f"http://{other}",), interval_s=1))
+        await trio.sleep(LATER_S)
+        n1, n2 = world.nodes["n1"], world.nodes["n2"]
+        assert (await service.get_pending(n2, ALICE, pending_id)).orphaned
+        again = await service.ask_again(n1, ALICE, pending_id)
+        await n2.store.log.wait_covered([parse_dot(again.version, field="version")])
+        voted = await service.approve_pending(n2, CAROL, str(again.pending_id), NOTHING)
+        assert (voted.approved, voted.executed) == (True, True)
