@@ -43,6 +43,7 @@ class World:
     def __init__(self, nursery: trio.Nursery) -> None:
         self.nodes: dict[str, Node] = {}
         self.clocks: dict[str, FakeClock] = {}
+        self.senders: dict[str, trio.CancelScope] = {}
         self.cut: set[tuple[str, str]] = set()
         self.mute: set[tuple[str, str]] = set()
         self.hung: set[str] = set()
@@ -129,13 +130,22 @@ async def open_world(
 
 
 async def join(world: World, name: str, settings: MeshSettings) -> None:
-    """Let a node's senders run."""
+    """Let a node's senders run; those that it had end."""
     node = world.nodes[name]
     mesh = Mesh(
         settings, node.store, clock=node.clock, rng=random.Random(name), road=PeerRoad(Wire(world, name))
     )
     world.nodes[name] = replace(node, mesh=mesh)
-    await world.nursery.start(run_mesh, mesh)
+    if name in world.senders:
+        world.senders[name].cancel()
+    world.senders[name] = await world.nursery.start(_run_senders, mesh)
+
+
+async def _run_senders(mesh: Mesh, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(run_mesh, mesh)
+            task_status.started(scope)
 
 
 async def _run_node(

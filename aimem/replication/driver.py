@@ -101,7 +101,7 @@ async def _request(mesh: Mesh, ask: Ask) -> ExchangeRequest:
     return ExchangeRequest(
         protocol=PROTOCOL, node=store.node_name, stream=store.stream, vector=heads_out(store.log.heads),
         assumed={str(stream): seq for stream, seq in ask.assumed.items()}, ops=tuple(map(op_out, ops)),
-        wants=ask.wants, now=mesh.clock.now(), trimmed=is_trimmed,
+        wants=ask.wants, now=mesh.clock.now(), trimmed=is_trimmed, members=mesh.members_hash,
     )
 
 
@@ -115,6 +115,7 @@ def _understood(
         now=trio.current_time(), node=answer.node[:128], stream=stream_in(answer.stream),
         heads=heads_in(answer.vector), held=held, own_head=own_head, more=answer.more,
         stopped=_reason(answer.stopped), offset_us=answer.now - (sent_at + wall) // 2, wall_us=wall, share=share,
+        members=answer.members[:128],
     )
 
 
