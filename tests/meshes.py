@@ -120,7 +120,7 @@ async def open_world(
         world = World(nursery)
         for number, name in enumerate(names):
             world.clocks[name] = PassingClock()
-            world.nodes[name] = await nursery.start(_run_node, world, folder, number, policy)
+            await nursery.start(_run_node, world, name, folder / f"{name}.db", number, policy)
         for name in names:
             peers = tuple(f"http://{other}" for other in names if other != name)
             settings = MeshSettings(peers=peers, writes=writes, timeout_s=timeout_s, interval_s=interval_s)
@@ -148,13 +148,23 @@ async def _run_senders(mesh: Mesh, *, task_status: trio.TaskStatus[trio.CancelSc
             task_status.started(scope)
 
 
+async def set_up_anew(world: World, name: str, folder: Path) -> Node:
+    """Put a node with an empty database and a key of its own in a node's place, as after the loss of its disk."""
+    old = world.nodes[name]
+    assert old.mesh is not None
+    await world.nursery.start(_run_node, world, name, folder / f"{name}-anew.db", len(name) + 100, old.policy)
+    await join(world, name, old.mesh.settings)
+    return world.nodes[name]
+
+
 async def _run_node(
-    world: World, folder: Path, number: int, policy: Policy | None, *, task_status: trio.TaskStatus[Node]
+    world: World, name: str, db: Path, number: int, policy: Policy | None,
+    *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    name = f"n{number}"
     async with open_node(
-        folder / f"{name}.db", clock=world.clocks[name], chance=seeded_chance(1000 + number), threads=InlineThreads(),
-        policy=policy,
+        db, clock=world.clocks[name], chance=seeded_chance(1000 + number), threads=InlineThreads(), policy=policy,
+        name=name,
     ) as node:
-        task_status.started(node)
+        world.nodes[name] = node
+        task_status.started()
         await trio.sleep_forever()

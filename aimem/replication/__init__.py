@@ -22,6 +22,7 @@ from aimem.replication.quorum import (
     wished_consistency,
 )
 from aimem.replication.road import PeerRoad
+from aimem.replication.roll import Roll, roll_of
 
 __all__ = [
     "CLOCK_BOUND_S",
@@ -36,6 +37,7 @@ __all__ = [
     "PeerRules",
     "PeerState",
     "Report",
+    "Roll",
     "Rule",
     "Standing",
     "Tally",
@@ -50,6 +52,7 @@ __all__ = [
     "lag",
     "merge_entry",
     "middle_offset",
+    "roll_of",
     "run_mesh",
     "wished_consistency",
 ]

@@ -236,6 +236,10 @@ class Mesh:
             peer.apply(Wanted(now=now))
             peer.ring()
 
+    async def wait_reported(self) -> None:
+        """Wait until a peer says what it knows, or fails."""
+        await self._reported.wait()
+
     async def wait_answered(self, since: float) -> None:
         """Wait until every peer has answered, or failed, since then, and none has more for this node."""
         while any(peer.is_awaited(since) for peer in self.peers):
