@@ -168,7 +168,7 @@ PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     the_first_write_wins_a_field: ({"convergence", "model", "acked"}, ()),
     some_deletes_do_nothing: ({"resurrection", "model", "convergence", "acked"}, ()),
     streams_are_sent_one_by_one: ({"causality"}, ()),
-    some_ops_are_lost_on_the_way: ({"vector", "liveness"}, ()),
+    some_ops_are_lost_on_the_way: ({"vector", "causality"}, ()),
     some_ops_are_logged_and_not_applied: ({"model", "convergence"}, ()),
     keys_are_forgotten: ({"idempotence"}, ()),
     disks_lie: ({"vector", "acked", "journal"}, (Fault.POWER,)),
