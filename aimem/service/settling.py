@@ -24,7 +24,6 @@ from aimem.model import (
     Instant,
     MemoryId,
     PendingStatus,
-    Vector,
     Vote,
 )
 from aimem.ports import Connection
@@ -33,7 +32,7 @@ from aimem.service.gate import ALLOWED, Gate
 from aimem.service.node import Node
 from aimem.service.waiting import ACTIONS
 from aimem.service.writing import load_payload, write_as
-from aimem.store import PENDING, Transaction, agents, approvals
+from aimem.store import AGENT, PENDING, STREAM, VOTE, Transaction, agents, approvals
 
 log = logging.getLogger(__name__)
 
@@ -199,7 +198,7 @@ async def run_approvals(node: Node, *, task_status: trio.TaskStatus[None] = trio
     task_status.started()
     while True:
         # Counted before it is read: what arrives meanwhile is looked at in the next round.
-        seen_count, known = node.store.log.change_count, _of_others(node)
+        seen_count, known = node.store.log.change_count, _voted(node)
         try:
             due_at = await settle_due(node)
         except Unavailable as error:
@@ -209,10 +208,10 @@ async def run_approvals(node: Node, *, task_status: trio.TaskStatus[None] = trio
         term_s = node.policy.pending_expiry_s
         wait_s = term_s if due_at is None else min(term_s, (due_at - node.clock.now()) / 1_000_000)
         with trio.move_on_after(max(0.0, wait_s)):
-            while _of_others(node) == known:
+            while _voted(node) == known:
                 seen_count = await node.store.log.wait_change(seen_count)
 
 
-def _of_others(node: Node) -> Vector:
-    """What is known of other nodes' streams; a vote that was cast here was counted when it was cast."""
-    return {stream: seq for stream, seq in node.store.log.vector.items() if stream != node.store.stream}
+def _voted(node: Node) -> tuple[int, ...]:
+    """Rises with all that an action's outcome can hang on; most commits touch nothing of it."""
+    return tuple(node.store.revision(kind) for kind in (PENDING, VOTE, AGENT, STREAM))
