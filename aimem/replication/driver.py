@@ -14,7 +14,7 @@ from aimem.replication.catchup import catch_up_if_trimmed, run_trimmer
 from aimem.replication.intake import CLOCK_WARN_S, examine
 from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Answered, Ask, Failed, Rest
-from aimem.store import Received, inbound, outbound
+from aimem.store import Received, inbound
 from aimem.wire import (
     EXCHANGE_MAX_BYTES,
     PROTOCOL,
@@ -92,10 +92,7 @@ async def _request(mesh: Mesh, ask: Ask) -> ExchangeRequest:
     is_trimmed = False
     if ask.count:
         try:
-            page = await store.read(
-                outbound.lacking, ask.assumed, ask.count, EXCHANGE_MAX_BYTES, until=store.log.vector
-            )
-            ops = page.ops
+            ops = (await store.lacking(ask.assumed, ask.count, EXCHANGE_MAX_BYTES)).ops
         except Gone:
             is_trimmed = True       # it has to fetch the state as a whole
     return ExchangeRequest(
