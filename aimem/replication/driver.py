@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from aimem.errors import AimemError, Corrupt, Gone
+from aimem.errors import AimemError, Corrupt, Gone, InvalidRequest
 from aimem.model import Instant, Op, StopReason, StreamHead, StreamId, parse_dot
 from aimem.replication.catchup import catch_up_if_trimmed, run_trimmer
 from aimem.replication.intake import CLOCK_WARN_S, examine
@@ -77,6 +77,8 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
             await catch_up_if_trimmed(mesh, peer, answer)
     except Corrupt:
         raise
+    except InvalidRequest as error:
+        reason = f"nonsense: {error.message}"
     except AimemError as error:
         reason = error.message
     if reason:

@@ -24,6 +24,7 @@ from aimem.replication.peer import (
     Rest,
     Standing,
     Wanted,
+    failure_kind,
     is_reachable,
     offset_now,
     step,
@@ -98,6 +99,7 @@ class Peer:
         self.url, self.rules = url, rules
         self.state = PeerState(batch_count=rules.batch_count)
         self.latencies = AckLatencies()
+        self.failed: dict[str, int] = {}
         self.behind_since: float | None = None
         self._rng = rng
         self._bell = trio.Event()
@@ -108,8 +110,12 @@ class Peer:
         return self.url
 
     def apply(self, event: Event) -> Ask | Rest | None:
-        """Let the state take a step."""
+        """Let the state take a step; count what failed by its kind, of which there are few."""
+        before = self.state.failures
         self.state, effect = step(self.state, event, self.rules)
+        if self.state.failures > before:
+            kind = failure_kind(self.state.last_error)
+            self.failed[kind] = self.failed.get(kind, 0) + 1
         return effect
 
     def share(self) -> float:
