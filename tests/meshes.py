@@ -53,8 +53,10 @@ class World:
         self.nursery = nursery
 
     def isolate(self, name: str) -> None:
-        """Cut a node off, both ways."""
-        self.cut |= {(name, other) for other in self.nodes} | {(other, name) for other in self.nodes}
+        """Cut a node off, both ways: an answer that is on its way is lost, too."""
+        ways = {(name, other) for other in self.nodes} | {(other, name) for other in self.nodes}
+        self.cut |= ways
+        self.mute |= ways
 
     def heal(self) -> None:
         """Mend everything."""

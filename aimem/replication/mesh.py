@@ -7,11 +7,12 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 import trio
-from msgspec import Struct, field
+from msgspec import Struct
 
 from aimem.errors import Code, Unavailable
 from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Clock
+from aimem.replication.figures import AckLatencies, MeshCounts
 from aimem.replication.intake import CLOCK_BOUND_S
 from aimem.replication.members import Agreement, agreement, members_hash
 from aimem.replication.peer import (
@@ -24,6 +25,7 @@ from aimem.replication.peer import (
     Rest,
     Standing,
     Wanted,
+    failure_kind,
     is_reachable,
     offset_now,
     step,
@@ -41,8 +43,7 @@ from aimem.store import Assent, Store
 from aimem.wire import EXCHANGE_MAX_OPS
 
 OP_PATIENCE_S: Final = 0.005
-LATENCIES_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Upper bounds of the histogram of ack latencies."""
+
 
 
 class MeshSettings(Struct, frozen=True, kw_only=True):
@@ -68,29 +69,6 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
         return Rule(members=1 + len(self.peers), writes=max(1, self.writes))
 
 
-class MeshCounts(Struct):
-    """What writes came to, and how ops arrived."""
-
-    acknowledged: int = 0
-    not_applied: int = 0
-    indeterminate: int = 0
-    taken: int = 0
-    skipped: int = 0
-    stopped: dict[str, int] = {}
-
-
-class AckLatencies(Struct):
-    """A histogram: `counts[i]` acks within LATENCIES_S[i] seconds, the last beyond all."""
-
-    counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCIES_S) + 1))
-    total_s: float = 0.0
-
-    def note(self, seconds: float) -> None:
-        """Add one."""
-        self.total_s += seconds
-        self.counts[next((i for i, bound in enumerate(LATENCIES_S) if seconds <= bound), -1)] += 1
-
-
 class Peer:
     """One peer: its state, and a bell that makes its sender look."""
 
@@ -98,6 +76,7 @@ class Peer:
         self.url, self.rules = url, rules
         self.state = PeerState(batch_count=rules.batch_count)
         self.latencies = AckLatencies()
+        self.failed: dict[str, int] = {}
         self.behind_since: float | None = None
         self._rng = rng
         self._bell = trio.Event()
@@ -108,8 +87,12 @@ class Peer:
         return self.url
 
     def apply(self, event: Event) -> Ask | Rest | None:
-        """Let the state take a step."""
+        """Let the state take a step; count what failed by its kind, of which there are few."""
+        before = self.state.failures
         self.state, effect = step(self.state, event, self.rules)
+        if self.state.failures > before:
+            kind = failure_kind(self.state.last_error)
+            self.failed[kind] = self.failed.get(kind, 0) + 1
         return effect
 
     def share(self) -> float:

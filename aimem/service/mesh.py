@@ -115,7 +115,7 @@ async def _receive(node: Node, asker: StreamId, request: ExchangeRequest) -> Rec
 async def _lacking(node: Node, known: Vector, count: int) -> LogPage:
     if not count or dominates(known, node.store.log.vector):
         return LogPage(ops=(), more=False, position=0)
-    return await node.store.read(outbound.lacking, known, count, EXCHANGE_MAX_BYTES, until=node.store.log.vector)
+    return await node.store.lacking(known, count, EXCHANGE_MAX_BYTES)
 
 
 async def snapshot_of(node: Node, who: Principal, request: copies.SnapshotRequest) -> copies.SnapshotAnswer:

@@ -24,7 +24,6 @@ from aimem.model import (
     Instant,
     MemoryId,
     PendingStatus,
-    Vector,
     Vote,
 )
 from aimem.ports import Connection
@@ -34,7 +33,7 @@ from aimem.service.homes import Home, home_of, is_covered, streams_decided
 from aimem.service.node import Node
 from aimem.service.waiting import ACTIONS
 from aimem.service.writing import load_payload, write_as
-from aimem.store import PENDING, LogFeed, Transaction, agents, approvals
+from aimem.store import AGENT, PENDING, STREAM, VOTE, LogFeed, Transaction, agents, approvals
 
 log = logging.getLogger(__name__)
 
@@ -206,16 +205,12 @@ async def run_approvals(node: Node, *, task_status: trio.TaskStatus[None] = trio
             await _wait_news(node, known)
 
 
-def _known(node: Node) -> tuple[Vector, bool]:
-    """What is known of other nodes' streams, and whether that is all that they know.
-
-    A vote that was cast here was counted when it was cast.
-    """
-    others = {stream: seq for stream, seq in node.store.log.vector.items() if stream != node.store.stream}
-    return others, is_covered(node)
+def _known(node: Node) -> tuple[tuple[int, ...], bool]:
+    """What rises with all that an outcome can hang on (few commits do), and whether all that peers know is known."""
+    return tuple(node.store.revision(kind) for kind in (PENDING, VOTE, AGENT, STREAM)), is_covered(node)
 
 
-async def _wait_news(node: Node, known: tuple[Vector, bool]) -> None:
+async def _wait_news(node: Node, known: tuple[tuple[int, ...], bool]) -> None:
     """Wait until either has changed."""
     feed, mesh = node.store.log, node.mesh
     while (found := _known(node)) == known:

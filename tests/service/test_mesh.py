@@ -208,6 +208,7 @@ async def test_the_document_tells_who_is_behind_and_why(tmp_path: Path) -> None:
     async with open_world(tmp_path, 3, writes=1, interval_s=1) as world:
         n0 = world.nodes["n0"]
         await settled(world)
+        await trio.sleep(2)      # all that was under way has been answered
         world.isolate("n2")
         await put(n0, "t", "text")
         await trio.sleep(10)
