@@ -13,6 +13,7 @@ from aimem.errors import Code, Unavailable
 from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Clock
 from aimem.replication.intake import CLOCK_BOUND_S
+from aimem.replication.members import Agreement, agreement, members_hash
 from aimem.replication.peer import (
     Ask,
     Event,
@@ -23,6 +24,7 @@ from aimem.replication.peer import (
     Rest,
     Standing,
     Wanted,
+    failure_kind,
     is_reachable,
     offset_now,
     step,
@@ -99,6 +101,7 @@ class Peer:
         self.url, self.rules = url, rules
         self.state = PeerState(batch_count=rules.batch_count)
         self.latencies = AckLatencies()
+        self.failed: dict[str, int] = {}
         self.behind_since: float | None = None
         self._rng = rng
         self._bell = trio.Event()
@@ -109,8 +112,12 @@ class Peer:
         return self.url
 
     def apply(self, event: Event) -> Ask | Rest | None:
-        """Let the state take a step."""
+        """Let the state take a step; count what failed by its kind, of which there are few."""
+        before = self.state.failures
         self.state, effect = step(self.state, event, self.rules)
+        if self.state.failures > before:
+            kind = failure_kind(self.state.last_error)
+            self.failed[kind] = self.failed.get(kind, 0) + 1
         return effect
 
     def share(self) -> float:
@@ -166,11 +173,32 @@ class Mesh:
         self.draining: Peer | None = None
         self._reported = trio.Event()
         self._is_met = not (settings.serves and self.peers)
+        self._told_members = ""
 
     @property
     def own_head(self) -> StreamHead:
         """The end of this node's stream."""
         return self.store.log.heads[self.store.stream]
+
+    @property
+    def members_hash(self) -> str:
+        """Of the list that this node works with; empty while a peer never said its name."""
+        names = {self.store.stream: self.store.node_name}
+        for peer in self.peers:
+            if peer.state.stream is None:
+                return ""
+            names[peer.state.stream] = peer.state.node      # two addresses of one node are one member
+        return members_hash(names.values())
+
+    @property
+    def agreement(self) -> Agreement:
+        """Whether the peers that answer work with the same list."""
+        return agreement(self.members_hash, (peer.state.members for peer in self.peers if not peer.state.failures))
+
+    @property
+    def members_agree(self) -> bool:
+        """Whether nothing speaks against it: all peers that answer and know their lists sent an equal hash."""
+        return self.agreement is not Agreement.UNEQUAL
 
     def wants_of(self, peer: Peer) -> int:
         """How many ops to take from a peer: while one is drained, none from the others; they hold the same."""
@@ -183,6 +211,10 @@ class Mesh:
         elif self.draining is peer and not peer.state.has_more:
             self.draining = None
             self.ring()
+        if self.members_hash not in ("", self._told_members):
+            # The others go by what was told of it last: nothing, or another list.
+            self._told_members = self.members_hash
+            self.ask_all(trio.current_time())
         self._reported.set()
         self._reported = trio.Event()
 
@@ -191,11 +223,11 @@ class Mesh:
         for peer in self.peers:
             peer.ring()
 
-    def hear(self, stream: StreamId, vector: Vector, now: float) -> None:
+    def hear(self, stream: StreamId, vector: Vector, members: str, now: float) -> None:
         """A node asked us something, and said what it knows; if it is a peer, that is worth knowing."""
         for peer in self.peers:
             if peer.state.stream == stream:
-                peer.apply(Heard(now=now, vector=vector))
+                peer.apply(Heard(now=now, vector=vector, members=members))
                 if peer.state.failures:
                     peer.ring()
 
@@ -211,6 +243,10 @@ class Mesh:
         for peer in self.peers:
             peer.apply(Wanted(now=now))
             peer.ring()
+
+    async def wait_reported(self) -> None:
+        """Wait until a peer says what it knows, or fails."""
+        await self._reported.wait()
 
     async def wait_answered(self, since: float) -> None:
         """Wait until every peer has answered, or failed, since then, and none has more for this node."""
