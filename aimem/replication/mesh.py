@@ -54,7 +54,6 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
       writes: W, the nodes that have a write before it is acknowledged, this one included.
       timeout_s: how long a write waits for them.
       interval_s: between exchanges with a peer where nothing is to be sent.
-      embedding_grace_s: how long the vectors of a text are awaited of the node that wrote it; 0 makes them here.
       serves: whether senders run: a command that opened the database by itself has none.
     """
 
@@ -62,7 +61,6 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     writes: int = 1
     timeout_s: float = 2.0
     interval_s: float = 30.0
-    embedding_grace_s: float = 30.0
     serves: bool = True
 
     @property

@@ -50,7 +50,7 @@ async def embeddings_for(
 def lenders(node: Node) -> Mapping[StreamId, str]:
     """The streams that peers write of whom vectors may be had now, and their addresses."""
     mesh = node.mesh
-    if mesh is None or not mesh.settings.serves or mesh.settings.embedding_grace_s <= 0:
+    if mesh is None or not mesh.settings.serves or node.policy.embedding_grace_s <= 0:
         return {}
     return {peer.state.stream: peer.url for peer in mesh.peers if peer.state.stream is not None and _is_there(peer)}
 
@@ -100,7 +100,7 @@ async def _fetch(node: Node, mesh: Mesh, peer: Peer, share: Share) -> bool:
         await _take(node, share, peer, texts, found)
     lacking = [text_hash for text_hash in texts if text_hash not in found]
     share.put_back(set(answer.missing).intersection(lacking))
-    work.release(share, share.overdue(lacking, trio.current_time(), mesh.settings.embedding_grace_s))
+    work.release(share, share.overdue(lacking, trio.current_time(), node.policy.embedding_grace_s))
     return bool(found)
 
 

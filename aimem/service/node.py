@@ -41,6 +41,7 @@ class Policy(Struct, frozen=True, kw_only=True):
       webhooks_private: whether webhooks may lead to private addresses.
       pending_expiry_s: how long an action waits for its approval.
       audit_keep_days: rows of the audit that are older go; None keeps them.
+      embedding_grace_s: how long the vectors of a text are awaited of the node that wrote it; 0 makes all here.
       curator_interval_s: between cycles of the curator in this process; None if it runs none.
     """
 
@@ -52,6 +53,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     body_max_bytes: int = 2 * 1024 * 1024
     tier: str = "semantic"
     autonomous_hooks: bool = False
+    embedding_grace_s: float = 30.0
     curator_interval_s: float | None = None
     pending_expiry_s: float = 7 * DAY_S
     audit_keep_days: int | None = 365

@@ -34,7 +34,7 @@ def make_mesh(config: Config, ports: Ports, store: Store, extent: Extent) -> Mes
         return None
     settings = MeshSettings(
         peers=config.mesh.peers, writes=config.mesh.writes, timeout_s=config.mesh.timeout_s,
-        interval_s=config.mesh.interval_s, embedding_grace_s=config.mesh.embedding_grace_s, serves=extent.exchanges,
+        interval_s=config.mesh.interval_s, serves=extent.exchanges,
     )
     return Mesh(settings, store, clock=ports.clock, rng=ports.chance.rng, road=_open_road(config, ports))
 
