@@ -6,10 +6,11 @@ Must never hold SQL, and never decide what an op means by anything that differs 
 
 from aimem.replication.catchup import known_to_all
 from aimem.replication.driver import count_received, run_mesh
+from aimem.replication.figures import LATENCIES_S
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.members import Agreement
 from aimem.replication.merge import merge_entry
-from aimem.replication.mesh import LATENCIES_S, Mesh, MeshSettings, Peer
+from aimem.replication.mesh import Mesh, MeshSettings, Peer
 from aimem.replication.peer import PeerRules, PeerState, Standing, breaker, is_reachable, lag
 from aimem.replication.quorum import (
     Consistency,

@@ -7,11 +7,12 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 import trio
-from msgspec import Struct, field
+from msgspec import Struct
 
 from aimem.errors import Code, Unavailable
 from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Clock
+from aimem.replication.figures import AckLatencies, MeshCounts
 from aimem.replication.intake import CLOCK_BOUND_S
 from aimem.replication.members import Agreement, agreement, members_hash
 from aimem.replication.peer import (
@@ -42,8 +43,7 @@ from aimem.store import Assent, Store
 from aimem.wire import EXCHANGE_MAX_OPS
 
 OP_PATIENCE_S: Final = 0.005
-LATENCIES_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Upper bounds of the histogram of ack latencies."""
+
 
 
 class MeshSettings(Struct, frozen=True, kw_only=True):
@@ -67,29 +67,6 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     def rule(self) -> Rule:
         """N and W."""
         return Rule(members=1 + len(self.peers), writes=max(1, self.writes))
-
-
-class MeshCounts(Struct):
-    """What writes came to, and how ops arrived."""
-
-    acknowledged: int = 0
-    not_applied: int = 0
-    indeterminate: int = 0
-    taken: int = 0
-    skipped: int = 0
-    stopped: dict[str, int] = {}
-
-
-class AckLatencies(Struct):
-    """A histogram: `counts[i]` acks within LATENCIES_S[i] seconds, the last beyond all."""
-
-    counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCIES_S) + 1))
-    total_s: float = 0.0
-
-    def note(self, seconds: float) -> None:
-        """Add one."""
-        self.total_s += seconds
-        self.counts[next((i for i, bound in enumerate(LATENCIES_S) if seconds <= bound), -1)] += 1
 
 
 class Peer:
