@@ -13,8 +13,10 @@ import trio
 
 from aimem.errors import AimemError
 from aimem.model import Credential, Instant, Principal
+from aimem.ports import Embedder
 from aimem.replication import Mesh, MeshSettings, PeerRoad, run_mesh
-from aimem.service import Node, Policy, exchange, mesh_status, snapshot_of
+from aimem.search import Recaller
+from aimem.service import Node, Policy, embeddings_for, exchange, mesh_status, run_indexer, snapshot_of
 from aimem.wire import ExchangeRequest, MeshQuery, copies, decode_body, encode, unzipped
 from tests.nodes import FakeClock, InlineThreads, open_node, principal, seeded_chance
 
@@ -38,6 +40,7 @@ class World:
       hung: names of nodes that take requests and never answer.
       garbled: names of nodes that answer nonsense.
       late: name -> seconds before its requests are looked at, with what is known by then.
+      asked: who was asked for vectors, and for those of how many texts.
     """
 
     def __init__(self, nursery: trio.Nursery) -> None:
@@ -49,7 +52,7 @@ class World:
         self.hung: set[str] = set()
         self.garbled: set[str] = set()
         self.late: dict[str, float] = {}
-        self.asked: list[tuple[str, str, int]] = []
+        self.asked: list[tuple[str, int]] = []
         self.nursery = nursery
 
     def isolate(self, name: str) -> None:
@@ -75,6 +78,10 @@ class World:
             if request.url.path.endswith("/snapshot"):
                 wanted = decode_body(copies.SnapshotRequest, await request.aread())
                 return httpx.Response(200, content=encode(await snapshot_of(self.nodes[name], OPERATOR, wanted)))
+            if request.url.path.endswith("/embeddings"):
+                asked = decode_body(copies.EmbeddingsRequest, await request.aread())
+                self.asked.append((name, len(asked.hashes)))
+                return httpx.Response(200, content=encode(await embeddings_for(self.nodes[name], OPERATOR, asked)))
             data = await request.aread()
             if request.headers.get("content-encoding") == "gzip":
                 data = unzipped(data, BODY_MAX_BYTES)
@@ -129,6 +136,13 @@ async def open_world(
             await join(world, name, settings)
         yield world
         nursery.cancel_scope.cancel()
+
+
+async def let_embed(world: World, name: str, embedder: Embedder) -> None:
+    """Have a node recall by meaning."""
+    recaller = Recaller(threads=InlineThreads(), embedder=None)
+    world.nodes[name] = replace(world.nodes[name], recaller=recaller)
+    await world.nursery.start(run_indexer, world.nodes[name], lambda: embedder)
 
 
 async def join(world: World, name: str, settings: MeshSettings) -> None:

@@ -72,7 +72,7 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest) -> Exch
     Raises: InvalidRequest(protocol_mismatch, schema_mismatch), Denied, Unavailable: nothing of the batch is taken.
     """
     refuse_stranger(who)
-    _refuse_protocol(request.protocol)
+    refuse_protocol(request.protocol)
     asker, theirs = stream_in(request.stream), heads_in(request.vector)
     vector = {stream: head.seq for stream, head in theirs.items()}
     rules.bounded(len(request.ops), 0, EXCHANGE_MAX_OPS, field="ops")
@@ -124,7 +124,7 @@ async def snapshot_of(node: Node, who: Principal, request: copies.SnapshotReques
     Raises: InvalidRequest(protocol_mismatch) and for a place that is none; Denied; Unavailable while ops are held here.
     """
     refuse_stranger(who)
-    _refuse_protocol(request.protocol)
+    refuse_protocol(request.protocol)
     store = node.store
     # What this node was told of by itself: a peer that knew more of it would take it for one that lost its writes.
     heads = dict(store.log.heads) if request.after is None else {}
@@ -138,7 +138,8 @@ async def snapshot_of(node: Node, who: Principal, request: copies.SnapshotReques
     )
 
 
-def _refuse_protocol(spoken: int) -> None:
+def refuse_protocol(spoken: int) -> None:
+    """Between nodes both speak one protocol. Raises: InvalidRequest(protocol_mismatch)."""
     if spoken != PROTOCOL:
         raise InvalidRequest(
             f"this node speaks protocol {PROTOCOL} of the mesh, not {spoken}", code=Code.PROTOCOL_MISMATCH,
