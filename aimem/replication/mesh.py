@@ -36,7 +36,7 @@ from aimem.replication.quorum import (
     middle_offset,
 )
 from aimem.replication.road import PeerRoad
-from aimem.store import Assent, Store
+from aimem.store import Assent, Store, trimming
 from aimem.wire import EXCHANGE_MAX_OPS
 
 OP_PATIENCE_S: Final = 0.005
@@ -52,6 +52,8 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
       writes: W, the nodes that have a write before it is acknowledged, this one included.
       timeout_s: how long a write waits for them.
       interval_s: between exchanges with a peer where nothing is to be sent.
+      compare_s: between comparisons of all rows with those of one peer, on average.
+      log: what of the op log is kept.
       serves: whether senders run: a command that opened the database by itself has none.
     """
 
@@ -59,12 +61,23 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     writes: int = 1
     timeout_s: float = 2.0
     interval_s: float = 30.0
+    compare_s: float = 3600.0
+    log: trimming.LogBounds = trimming.LogBounds()
     serves: bool = True
 
     @property
     def rule(self) -> Rule:
         """N and W."""
         return Rule(members=1 + len(self.peers), writes=max(1, self.writes))
+
+
+class ComparedCounts(Struct):
+    """What comparisons with peers found: see ai-memory-mesh(7)."""
+
+    objects: int = 0
+    differing: int = 0
+    repaired: int = 0
+    undecided: int = 0
 
 
 class MeshCounts(Struct):
@@ -76,6 +89,7 @@ class MeshCounts(Struct):
     taken: int = 0
     skipped: int = 0
     stopped: dict[str, int] = {}
+    compared: ComparedCounts = field(default_factory=ComparedCounts)
 
 
 class AckLatencies(Struct):
@@ -91,13 +105,19 @@ class AckLatencies(Struct):
 
 
 class Peer:
-    """One peer: its state, and a bell that makes its sender look."""
+    """One peer: its state, and a bell that makes its sender look.
+
+    Attributes:
+      compared_at, differing: when all rows were last compared with its, and how many differed.
+    """
 
     def __init__(self, url: str, rules: PeerRules, rng: random.Random) -> None:
         self.url, self.rules = url, rules
         self.state = PeerState(batch_count=rules.batch_count)
         self.latencies = AckLatencies()
         self.behind_since: float | None = None
+        self.compared_at: float | None = None
+        self.differing = 0
         self._rng = rng
         self._bell = trio.Event()
 
@@ -149,6 +169,7 @@ class Mesh:
 
     Attributes:
       road: the way to them; whoever made it closes it.
+      log_size: of the op log, when it was last looked at.
     """
 
     def __init__(
@@ -162,6 +183,7 @@ class Mesh:
         self.peers = tuple(Peer(url, rules, rng) for url in settings.peers)
         self.counts = MeshCounts()
         self.draining: Peer | None = None
+        self.log_size = trimming.LogSize()
         self._reported = trio.Event()
         self._is_met = not (settings.serves and self.peers)
 

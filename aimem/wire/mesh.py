@@ -150,6 +150,7 @@ class PeerStatus(Struct, kw_only=True):
       lag_s: how long it has been behind, in seconds.
       clock_offset_ms: its wall clock less ours, of the last exchange; None before.
       last_ok_s: seconds since its last answer; None before.
+      compared_s: seconds since all rows were last compared with its, None before; `differing` of them differed.
     """
 
     url: str
@@ -166,6 +167,8 @@ class PeerStatus(Struct, kw_only=True):
     last_error: str
     vector: dict[str, int]
     held: int
+    compared_s: float | None = None
+    differing: int = 0
 
 
 class ConflictOut(Struct, kw_only=True):
@@ -220,6 +223,7 @@ class MeshDocument(Struct, kw_only=True):
       members, writes: N and W.
       alarms: sentences about what a person must look at.
       forks: streams that are closed because their writer signed two histories.
+      op_log_bytes: of the entries in the log, when it was last looked at.
     """
 
     node: str
@@ -240,6 +244,7 @@ class MeshDocument(Struct, kw_only=True):
     forks: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     op_log_count: int = 0
+    op_log_bytes: int = 0
 
 
 class WriteOutcome(Struct, kw_only=True):
