@@ -6,11 +6,13 @@ Must never hold SQL, and never decide what an op means by anything that differs 
 
 from aimem.replication.catchup import known_to_all
 from aimem.replication.comparison import FOUND_MAX, Compared, Different, Mending, compare_span
+from aimem.replication.counts import LATENCIES_S
 from aimem.replication.divergence import Judged, Lost, judge
 from aimem.replication.driver import count_received, run_mesh
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
+from aimem.replication.members import Agreement
 from aimem.replication.merge import merge_entry
-from aimem.replication.mesh import LATENCIES_S, Mesh, MeshSettings, Peer
+from aimem.replication.mesh import Mesh, MeshSettings, Peer
 from aimem.replication.peer import PeerRules, PeerState, Standing, breaker, is_reachable, lag
 from aimem.replication.quorum import (
     Consistency,
@@ -23,12 +25,14 @@ from aimem.replication.quorum import (
     wished_consistency,
 )
 from aimem.replication.road import PeerRoad
+from aimem.replication.roll import Roll, roll_of
 
 __all__ = [
     "CLOCK_BOUND_S",
     "CLOCK_WARN_S",
     "FOUND_MAX",
     "LATENCIES_S",
+    "Agreement",
     "Compared",
     "Consistency",
     "Different",
@@ -42,6 +46,7 @@ __all__ = [
     "PeerRules",
     "PeerState",
     "Report",
+    "Roll",
     "Rule",
     "Standing",
     "Tally",
@@ -58,6 +63,7 @@ __all__ = [
     "lag",
     "merge_entry",
     "middle_offset",
+    "roll_of",
     "run_mesh",
     "wished_consistency",
 ]

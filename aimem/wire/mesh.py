@@ -151,6 +151,7 @@ class PeerStatus(Struct, kw_only=True):
       clock_offset_ms: its wall clock less ours, of the last exchange; None before.
       last_ok_s: seconds since its last answer; None before.
       compared_s: seconds since all rows were last compared with its, None before; `differing` of them differed.
+      members_hash: of the members that it was told of, as it last said; empty while it does not know all names.
     """
 
     url: str
@@ -169,6 +170,7 @@ class PeerStatus(Struct, kw_only=True):
     held: int
     compared_s: float | None = None
     differing: int = 0
+    members_hash: str = ""
 
 
 class ConflictOut(Struct, kw_only=True):
@@ -221,6 +223,8 @@ class MeshDocument(Struct, kw_only=True):
 
     Attributes:
       members, writes: N and W.
+      members_hash: of the names of all members; empty while a peer never said its own. `agreement`: whether the peers
+        sent an equal one: `agreed`, `unequal`, or `unknown` while somebody does not know all names.
       alarms: sentences about what a person must look at.
       forks: streams that are closed because their writer signed two histories.
       op_log_bytes: of the entries in the log, when it was last looked at.
@@ -245,6 +249,8 @@ class MeshDocument(Struct, kw_only=True):
     alarms: tuple[str, ...] = ()
     op_log_count: int = 0
     op_log_bytes: int = 0
+    members_hash: str = ""
+    agreement: str = ""
 
 
 class WriteOutcome(Struct, kw_only=True):

@@ -16,6 +16,7 @@ PEER = {
     "url": "http://n1:1", "node": "n1", "stream": "a" * 32, "state": "reachable", "breaker": "closed",
     "in_flight": False, "lag_ops": 0, "lag_s": 0.0, "failures": 0, "clock_offset_ms": 1.5, "last_ok_s": 0.2,
     "last_error": "", "vector": {"a" * 32: 3}, "held": 0, "compared_s": 60.5, "differing": 0,
+    "members_hash": "",
 }
 AWAY = {**PEER, "url": "http://n2:1", "node": "", "state": "unreachable", "lag_ops": 4, "lag_s": 12.25,
         "clock_offset_ms": None, "last_ok_s": None, "last_error": "timeout"}
@@ -23,7 +24,7 @@ DOCUMENT = {
     "node": "n0", "stream": "b" * 32, "protocol": 1, "members": 3, "writes": 2, "peers": [PEER, AWAY],
     "vector": {"a" * 32: 3, "b" * 32: 4}, "hlc": 7, "held": [], "held_count": 0, "conflict_count": 1,
     "digest": "d" * 32, "digest_vector": {}, "forks": [], "alarms": ["the clock is +0.7 s off its peers'"],
-    "op_log_count": 7, "op_log_bytes": 700,
+    "op_log_count": 7, "op_log_bytes": 700, "members_hash": "", "agreement": "",
 }
 LOST = {"kind": "memory", "key": "3f2a9c1e-5b0d-4c8e-9f57-0a1b2c3d4e5f", "field": "content", "value": "old text",
         "version_hlc": 5, "stream": "a" * 32, "noted_at": "2026-01-02T00:00:00.000000Z"}
