@@ -44,7 +44,7 @@ from aimem.store.audit import AuditRow
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.digest import DigestAt, digest, digest_at
 from aimem.store.filters import NO_STANDARD, Clause, Filters, live_at, matching, visible_to
-from aimem.store.fold import Merge, UnknownKind, fold_entries
+from aimem.store.fold import Merge, UnknownKind
 from aimem.store.inbound import Examine, LogBook, Received
 from aimem.store.kinds import (
     AGENT,
@@ -130,7 +130,6 @@ __all__ = [
     "entities",
     "events",
     "expiry_judged",
-    "fold_entries",
     "forgetting",
     "fulltext",
     "graph",

@@ -17,7 +17,7 @@ from aimem.model import Create, Entry, ObjectState, Stamp, StreamHead, StreamId,
 from aimem.ports import Connection
 from aimem.store import oplog, outbound
 from aimem.store.fields import Kind
-from aimem.store.kinds import KINDS, load_object, read_state
+from aimem.store.kinds import KINDS, read_state
 from aimem.store.transaction import Transaction
 
 _TOMBSTONES: Final = "tombstones"
@@ -115,10 +115,12 @@ def _told(conn: Connection, table: str, key: tuple[str, ...] | None, limit: int)
 
 def join_objects(transaction: Transaction, objects: Sequence[Told]) -> None:
     """Join objects into what is known here, whatever that is. Raises: ValueError, UnknownKind, DatabaseError."""
-    for told in objects:
-        known = load_object(transaction.conn, KINDS[told.kind], told.key) if told.kind in KINDS else ObjectState()
-        for stamp, entry in _entries(told, known):
-            transaction.join(stamp, [entry])
+    with transaction.gathering():
+        transaction.expect((told.kind, told.key) for told in objects)
+        for told in objects:
+            known = transaction.load(KINDS[told.kind], told.key) if told.kind in KINDS else ObjectState()
+            for stamp, entry in _entries(told, known):
+                transaction.join(stamp, [entry])
 
 
 def adopt_heads(transaction: Transaction, heads: Mapping[StreamId, StreamHead], own: StreamId) -> None:
