@@ -18,6 +18,7 @@ from aimem.store import events, notes, oplog, view
 from aimem.store.fields import Kind
 from aimem.store.kinds import ALIAS, KINDS, LINK, MEMORY, NAMESPACE, load_object, save_object
 from aimem.store.objects import load_objects, save_objects
+from aimem.store.outbound import Logged
 
 STATES_KEPT: Final = 64
 """Objects whose states are kept at hand, so that gate, fold and answer read and decode each of them once."""
@@ -56,12 +57,14 @@ class Fold:
 
     Attributes:
       changed: rows of the view that changed since it began; `reindex`: what the full-text index owes them.
+      logged: ops that it logged since, as the log has them.
       owes: whether anything waits to be written.
     """
 
     def __init__(self, conn: Connection, merge: Merge) -> None:
         self.changed: set[int] = set()
         self.reindex: dict[int, view.Reindex] = {}
+        self.logged: list[Logged] = []
         self._conn, self._merge = conn, merge
         self._known: dict[tuple[str, str], ObjectState] = {}
         self._bound: dict[tuple[str, str], ObjectState] = {}     # links and aliases: they go with their ends
@@ -139,7 +142,8 @@ class Fold:
         """Bring the tables up to all that was joined. Raises: ValueError for a value of a wrong type; DatabaseError."""
         conn = self._conn
         if self._ops:
-            oplog.append_all(conn, self._ops)
+            first = oplog.append_all(conn, self._ops) - len(self._ops) + 1
+            self.logged += [Logged(position, op) for position, (op, _) in enumerate(self._ops, first)]
         save_objects(conn, self._unsaved)
         for sql, parameters in self._notes:
             conn.execute(sql, parameters)
@@ -148,8 +152,9 @@ class Fold:
         self._forget_unwritten()
         self._make_room()
 
-    def forget(self, changed: AbstractSet[int], reindex: Mapping[int, view.Reindex]) -> None:
-        """Go back to what stands in the tables, and to what had changed by then."""
+    def forget(self, logged_count: int, changed: AbstractSet[int], reindex: Mapping[int, view.Reindex]) -> None:
+        """Go back to what stands in the tables, and to what had been logged and had changed by then."""
+        del self.logged[logged_count:]
         self.changed, self.reindex = set(changed), dict(reindex)
         self._known.clear()
         self._bound.clear()

@@ -33,6 +33,7 @@ from aimem.model import (
 from aimem.ports import Connection
 from aimem.store import oplog
 from aimem.store.kinds import ALIAS, KINDS, MEMORY, STREAM, load_object
+from aimem.store.outbound import Logged
 from aimem.store.transaction import Transaction
 
 _PREVIOUS_OF = "SELECT previous FROM ops WHERE stream = ? AND seq = ?"
@@ -234,10 +235,10 @@ def _receive(transaction: Transaction, op: Op) -> bool:
 def _log(transaction: Transaction, op: Op) -> int:
     """Log one op at the end. Returns: its position."""
     logged = [_laid_out(transaction, data) for data in op.entries]
-    return oplog.append(
-        transaction.conn, msgspec.structs.replace(op, entries=tuple(data for _, data in logged)),
-        tuple(key for key, _ in logged),
-    )
+    kept = msgspec.structs.replace(op, entries=tuple(data for _, data in logged))
+    position = oplog.append(transaction.conn, kept, tuple(key for key, _ in logged))
+    transaction.logged.append(Logged(position, kept))
+    return position
 
 
 def _fold(transaction: Transaction, op: Op) -> str:

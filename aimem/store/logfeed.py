@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import trio
 
 from aimem.model import Dot, StreamHead, StreamId, Vector
+from aimem.store.outbound import Logged
+from aimem.store.recent import RecentOps
 
 
 class LogFeed:
@@ -15,11 +17,13 @@ class LogFeed:
 
     Attributes:
       vector: what is known; a new one at each commit, never changed.
+      recent: the latest ops, for those who send them on.
     """
 
     def __init__(self) -> None:
         self.heads: Mapping[StreamId, StreamHead] = MappingProxyType({})
         self.vector: Vector = {}
+        self.recent = RecentOps()
         self.change_count = 0
         self._woken = trio.Event()
 
@@ -28,8 +32,9 @@ class LogFeed:
         """The greatest clock value of any known op."""
         return max((head.hlc for head in self.heads.values()), default=0)
 
-    def publish_nowait(self, moved: Mapping[StreamId, StreamHead]) -> None:
-        """Note the heads that a commit moved; never waits."""
+    def publish_nowait(self, moved: Mapping[StreamId, StreamHead], logged: Sequence[Logged] = ()) -> None:
+        """Note the heads that a commit moved, and the ops that did; never waits."""
+        self.recent.add_nowait(logged)
         if moved:
             # A new mapping each time: whoever holds one may go on reading it.
             self.heads = MappingProxyType({**self.heads, **moved})

@@ -31,6 +31,13 @@ class LogPage(Struct, frozen=True, kw_only=True):
     position: int
 
 
+class Logged(Struct, frozen=True):
+    """An op, and where it stands in this log."""
+
+    position: int
+    op: Op
+
+
 class HeldDots(Struct, frozen=True, kw_only=True):
     """Ops that are logged and could not be applied: the first ones, and how many there are."""
 

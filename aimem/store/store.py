@@ -13,7 +13,7 @@ import trio
 from msgspec import Struct
 
 from aimem.errors import AimemError, Bug, Corrupt, InvalidRequest, Unavailable
-from aimem.model import Dot, StreamHead, StreamId
+from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, FileLock, Files, Mode, Threads
 from aimem.store import inbound, oplog, outbound, schema
 from aimem.store.changes import ChangeFeed, Pulse
@@ -22,7 +22,7 @@ from aimem.store.fields import Kind
 from aimem.store.fold import Merge
 from aimem.store.identity import Identity, load_identity
 from aimem.store.logfeed import LogFeed
-from aimem.store.outbound import HeldDots
+from aimem.store.outbound import HeldDots, LogPage
 from aimem.store.readers import Readers
 from aimem.store.transaction import Tip, Transaction
 from aimem.store.writer import Writer, WriterCounts, Written
@@ -292,6 +292,17 @@ class Store:
         Raises: what `fn` raises, Unavailable, Corrupt.
         """
         return await self._readers.read(lambda conn: fn(conn, *args, **kwargs))
+
+    async def lacking(self, known: Vector, max_count: int, max_bytes: int) -> LogPage:
+        """The ops that somebody with this vector lacks: see `outbound.lacking`. What was just written is at hand.
+
+        Raises: Gone, Unavailable, Corrupt.
+        """
+        until = self.log.vector
+        page = self.log.recent.lacking(known, until, max_count, max_bytes)
+        if page is not None:
+            return page
+        return await self.read(outbound.lacking, known, max_count, max_bytes, until=until)
 
     def _open(self) -> tuple[Connection, Identity, Tip, Mapping[StreamId, StreamHead]]:
         db, ports = self.settings.db, self._ports

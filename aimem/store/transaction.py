@@ -37,6 +37,7 @@ from aimem.store import events
 from aimem.store.fields import Kind
 from aimem.store.fold import Fold, Merge
 from aimem.store.kinds import KINDS
+from aimem.store.outbound import Logged
 from aimem.store.view import Name, Reindex
 
 OP_MAX_BYTES = 1_048_576
@@ -82,6 +83,7 @@ class Part(Struct, frozen=True):
 
     tip: Tip
     dot_count: int
+    logged_count: int
     changed: frozenset[int]
     reindex: dict[int, Reindex]
 
@@ -113,13 +115,18 @@ class Transaction:
         self._gathers = False
         self._signer = signer
         self._agree: Callable[[], None] | None = None
-        self._began = Part(tip, 0, frozenset(), {})
+        self._began = Part(tip, 0, 0, frozenset(), {})
 
     @property
     def conn(self) -> Connection:
         """For the store's queries, which see all that the job did; never used after the job."""
         self._settle()
         return self._conn
+
+    @property
+    def logged(self) -> list[Logged]:
+        """The ops that it logged, as the log keeps them; all once what was gathered is written."""
+        return self._fold.logged
 
     @property
     def changed(self) -> set[int]:
@@ -235,7 +242,7 @@ class Transaction:
     def begin_part(self) -> Part:
         """Begin what may have to be taken back; `end_part` or `undo_part` follows."""
         self.conn.execute(_SAVEPOINT)
-        return Part(self.tip, len(self.dots), frozenset(self.changed), dict(self.reindex))
+        return Part(self.tip, len(self.dots), len(self.logged), frozenset(self.changed), dict(self.reindex))
 
     def end_part(self) -> None:
         """Keep what was done since `begin_part`."""
@@ -254,7 +261,7 @@ class Transaction:
 
     def _go_back(self, part: Part) -> None:
         self.tip = part.tip
-        self._fold.forget(part.changed, part.reindex)
+        self._fold.forget(part.logged_count, part.changed, part.reindex)
         del self.dots[part.dot_count :]
 
     def fold(self, op: Op) -> None:
