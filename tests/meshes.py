@@ -43,6 +43,7 @@ class World:
     def __init__(self, nursery: trio.Nursery) -> None:
         self.nodes: dict[str, Node] = {}
         self.clocks: dict[str, FakeClock] = {}
+        self.senders: dict[str, trio.CancelScope] = {}
         self.cut: set[tuple[str, str]] = set()
         self.mute: set[tuple[str, str]] = set()
         self.hung: set[str] = set()
@@ -121,7 +122,7 @@ async def open_world(
         world = World(nursery)
         for number, name in enumerate(names):
             world.clocks[name] = PassingClock()
-            world.nodes[name] = await nursery.start(_run_node, world, folder, number, policy)
+            await nursery.start(_run_node, world, name, folder / f"{name}.db", number, policy)
         for name in names:
             peers = tuple(f"http://{other}" for other in names if other != name)
             settings = MeshSettings(peers=peers, writes=writes, timeout_s=timeout_s, interval_s=interval_s)
@@ -131,22 +132,41 @@ async def open_world(
 
 
 async def join(world: World, name: str, settings: MeshSettings) -> None:
-    """Let a node's senders run."""
+    """Let a node's senders run; those that it had end."""
     node = world.nodes[name]
     mesh = Mesh(
         settings, node.store, clock=node.clock, rng=random.Random(name), road=PeerRoad(Wire(world, name))
     )
     world.nodes[name] = replace(node, mesh=mesh)
-    await world.nursery.start(run_mesh, mesh)
+    if name in world.senders:
+        world.senders[name].cancel()
+    world.senders[name] = await world.nursery.start(_run_senders, mesh)
+
+
+async def _run_senders(mesh: Mesh, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+    with trio.CancelScope() as scope:
+        async with trio.open_nursery() as nursery:
+            await nursery.start(run_mesh, mesh)
+            task_status.started(scope)
+
+
+async def set_up_anew(world: World, name: str, folder: Path) -> Node:
+    """Put a node with an empty database and a key of its own in a node's place, as after the loss of its disk."""
+    old = world.nodes[name]
+    assert old.mesh is not None
+    await world.nursery.start(_run_node, world, name, folder / f"{name}-anew.db", len(name) + 100, old.policy)
+    await join(world, name, old.mesh.settings)
+    return world.nodes[name]
 
 
 async def _run_node(
-    world: World, folder: Path, number: int, policy: Policy | None, *, task_status: trio.TaskStatus[Node]
+    world: World, name: str, db: Path, number: int, policy: Policy | None,
+    *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    name = f"n{number}"
     async with open_node(
-        folder / f"{name}.db", clock=world.clocks[name], chance=seeded_chance(1000 + number), threads=InlineThreads(),
-        policy=policy,
+        db, clock=world.clocks[name], chance=seeded_chance(1000 + number), threads=InlineThreads(), policy=policy,
+        name=name,
     ) as node:
-        task_status.started(node)
+        world.nodes[name] = node
+        task_status.started()
         await trio.sleep_forever()

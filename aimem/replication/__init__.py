@@ -6,9 +6,11 @@ Must never hold SQL, and never decide what an op means by anything that differs 
 
 from aimem.replication.catchup import known_to_all
 from aimem.replication.driver import count_received, run_mesh
+from aimem.replication.figures import LATENCIES_S
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
+from aimem.replication.members import Agreement
 from aimem.replication.merge import merge_entry
-from aimem.replication.mesh import LATENCIES_S, Mesh, MeshSettings, Peer
+from aimem.replication.mesh import Mesh, MeshSettings, Peer
 from aimem.replication.peer import PeerRules, PeerState, Standing, breaker, is_reachable, lag
 from aimem.replication.quorum import (
     Consistency,
@@ -21,11 +23,13 @@ from aimem.replication.quorum import (
     wished_consistency,
 )
 from aimem.replication.road import PeerRoad
+from aimem.replication.roll import Roll, roll_of
 
 __all__ = [
     "CLOCK_BOUND_S",
     "CLOCK_WARN_S",
     "LATENCIES_S",
+    "Agreement",
     "Consistency",
     "Mesh",
     "MeshSettings",
@@ -34,6 +38,7 @@ __all__ = [
     "PeerRules",
     "PeerState",
     "Report",
+    "Roll",
     "Rule",
     "Standing",
     "Tally",
@@ -48,6 +53,7 @@ __all__ = [
     "lag",
     "merge_entry",
     "middle_offset",
+    "roll_of",
     "run_mesh",
     "wished_consistency",
 ]

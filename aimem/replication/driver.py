@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from aimem.errors import AimemError, Corrupt, Gone
+from aimem.errors import AimemError, Corrupt, Gone, InvalidRequest
 from aimem.model import Instant, Op, StopReason, StreamHead, StreamId, parse_dot
 from aimem.replication.catchup import catch_up_if_trimmed, run_trimmer
 from aimem.replication.intake import CLOCK_WARN_S, examine
@@ -77,6 +77,8 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
             await catch_up_if_trimmed(mesh, peer, answer)
     except Corrupt:
         raise
+    except InvalidRequest as error:
+        reason = f"nonsense: {error.message}"
     except AimemError as error:
         reason = error.message
     if reason:
@@ -98,7 +100,7 @@ async def _request(mesh: Mesh, ask: Ask) -> ExchangeRequest:
     return ExchangeRequest(
         protocol=PROTOCOL, node=store.node_name, stream=store.stream, vector=heads_out(store.log.heads),
         assumed={str(stream): seq for stream, seq in ask.assumed.items()}, ops=tuple(map(op_out, ops)),
-        wants=ask.wants, now=mesh.clock.now(), trimmed=is_trimmed,
+        wants=ask.wants, now=mesh.clock.now(), trimmed=is_trimmed, members=mesh.members_hash,
     )
 
 
@@ -112,6 +114,7 @@ def _understood(
         now=trio.current_time(), node=answer.node[:128], stream=stream_in(answer.stream),
         heads=heads_in(answer.vector), held=held, own_head=own_head, more=answer.more,
         stopped=_reason(answer.stopped), offset_us=answer.now - (sent_at + wall) // 2, wall_us=wall, share=share,
+        members=answer.members[:128],
     )
 
 

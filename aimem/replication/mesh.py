@@ -7,12 +7,14 @@ from collections.abc import Collection, Sequence
 from typing import Final
 
 import trio
-from msgspec import Struct, field
+from msgspec import Struct
 
 from aimem.errors import Code, Unavailable
 from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Clock
+from aimem.replication.figures import AckLatencies, MeshCounts
 from aimem.replication.intake import CLOCK_BOUND_S
+from aimem.replication.members import Agreement, agreement, members_hash
 from aimem.replication.peer import (
     Ask,
     Event,
@@ -23,6 +25,7 @@ from aimem.replication.peer import (
     Rest,
     Standing,
     Wanted,
+    failure_kind,
     is_reachable,
     offset_now,
     step,
@@ -40,8 +43,7 @@ from aimem.store import Assent, Store
 from aimem.wire import EXCHANGE_MAX_OPS
 
 OP_PATIENCE_S: Final = 0.005
-LATENCIES_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Upper bounds of the histogram of ack latencies."""
+
 
 
 class MeshSettings(Struct, frozen=True, kw_only=True):
@@ -67,29 +69,6 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
         return Rule(members=1 + len(self.peers), writes=max(1, self.writes))
 
 
-class MeshCounts(Struct):
-    """What writes came to, and how ops arrived."""
-
-    acknowledged: int = 0
-    not_applied: int = 0
-    indeterminate: int = 0
-    taken: int = 0
-    skipped: int = 0
-    stopped: dict[str, int] = {}
-
-
-class AckLatencies(Struct):
-    """A histogram: `counts[i]` acks within LATENCIES_S[i] seconds, the last beyond all."""
-
-    counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCIES_S) + 1))
-    total_s: float = 0.0
-
-    def note(self, seconds: float) -> None:
-        """Add one."""
-        self.total_s += seconds
-        self.counts[next((i for i, bound in enumerate(LATENCIES_S) if seconds <= bound), -1)] += 1
-
-
 class Peer:
     """One peer: its state, and a bell that makes its sender look."""
 
@@ -97,6 +76,7 @@ class Peer:
         self.url, self.rules = url, rules
         self.state = PeerState(batch_count=rules.batch_count)
         self.latencies = AckLatencies()
+        self.failed: dict[str, int] = {}
         self.behind_since: float | None = None
         self._rng = rng
         self._bell = trio.Event()
@@ -107,8 +87,12 @@ class Peer:
         return self.url
 
     def apply(self, event: Event) -> Ask | Rest | None:
-        """Let the state take a step."""
+        """Let the state take a step; count what failed by its kind, of which there are few."""
+        before = self.state.failures
         self.state, effect = step(self.state, event, self.rules)
+        if self.state.failures > before:
+            kind = failure_kind(self.state.last_error)
+            self.failed[kind] = self.failed.get(kind, 0) + 1
         return effect
 
     def share(self) -> float:
@@ -164,11 +148,32 @@ class Mesh:
         self.draining: Peer | None = None
         self._reported = trio.Event()
         self._is_met = not (settings.serves and self.peers)
+        self._told_members = ""
 
     @property
     def own_head(self) -> StreamHead:
         """The end of this node's stream."""
         return self.store.log.heads[self.store.stream]
+
+    @property
+    def members_hash(self) -> str:
+        """Of the list that this node works with; empty while a peer never said its name."""
+        names = {self.store.stream: self.store.node_name}
+        for peer in self.peers:
+            if peer.state.stream is None:
+                return ""
+            names[peer.state.stream] = peer.state.node      # two addresses of one node are one member
+        return members_hash(names.values())
+
+    @property
+    def agreement(self) -> Agreement:
+        """Whether the peers that answer work with the same list."""
+        return agreement(self.members_hash, (peer.state.members for peer in self.peers if not peer.state.failures))
+
+    @property
+    def members_agree(self) -> bool:
+        """Whether nothing speaks against it: all peers that answer and know their lists sent an equal hash."""
+        return self.agreement is not Agreement.UNEQUAL
 
     def wants_of(self, peer: Peer) -> int:
         """How many ops to take from a peer: while one is drained, none from the others; they hold the same."""
@@ -181,6 +186,10 @@ class Mesh:
         elif self.draining is peer and not peer.state.has_more:
             self.draining = None
             self.ring()
+        if self.members_hash not in ("", self._told_members):
+            # The others go by what was told of it last: nothing, or another list.
+            self._told_members = self.members_hash
+            self.ask_all(trio.current_time())
         self._reported.set()
         self._reported = trio.Event()
 
@@ -189,11 +198,11 @@ class Mesh:
         for peer in self.peers:
             peer.ring()
 
-    def hear(self, stream: StreamId, vector: Vector, now: float) -> None:
+    def hear(self, stream: StreamId, vector: Vector, members: str, now: float) -> None:
         """A node asked us something, and said what it knows; if it is a peer, that is worth knowing."""
         for peer in self.peers:
             if peer.state.stream == stream:
-                peer.apply(Heard(now=now, vector=vector))
+                peer.apply(Heard(now=now, vector=vector, members=members))
                 if peer.state.failures:
                     peer.ring()
 
@@ -209,6 +218,10 @@ class Mesh:
         for peer in self.peers:
             peer.apply(Wanted(now=now))
             peer.ring()
+
+    async def wait_reported(self) -> None:
+        """Wait until a peer says what it knows, or fails."""
+        await self._reported.wait()
 
     async def wait_answered(self, since: float) -> None:
         """Wait until every peer has answered, or failed, since then, and none has more for this node."""

@@ -16,6 +16,10 @@ from msgspec.structs import replace
 from aimem.model import Dot, StopReason, StreamHead, StreamId, Vector, dominates
 
 REBASES_MAX: Final = 3
+_FAILURE_KINDS: Final = {
+    "timeout": "timeout", "nonsense": "nonsense", "unreachable": "unreachable", "no address": "unreachable",
+    "the connection broke": "broken", "it answered": "answered", "refused": "refused", "took nothing": "refused",
+}
 SMALLEST_BATCH: Final = 16
 
 
@@ -61,6 +65,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
       relay_at, relay_vector: when what of `relay_vector` the peer still lacks goes out.
       has_more: whether it has more for us.
       offset_us: its wall clock less ours, when its last answer came; `wall_us`: what ours was then.
+      members: hash of the list that it works with, as it last said; empty while it does not know all names.
     """
 
     node: str = ""
@@ -83,6 +88,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
     last_error: str = ""
     offset_us: int | None = None
     wall_us: int = 0
+    members: str = ""
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -120,6 +126,7 @@ class Answered(Struct, frozen=True, kw_only=True):
     offset_us: int
     wall_us: int
     share: float
+    members: str = ""
 
 
 class Failed(Struct, frozen=True, kw_only=True):
@@ -135,6 +142,7 @@ class Heard(Struct, frozen=True, kw_only=True):
 
     now: float
     vector: Vector
+    members: str = ""
 
 
 class Wanted(Struct, frozen=True, kw_only=True):
@@ -210,7 +218,7 @@ def _answered(state: PeerState, event: Answered, rules: PeerRules) -> PeerState:
     known = replace(
         state, node=event.node, stream=event.stream, standing=_standing(event), assumed=vector, assumed_at=event.now,
         acked=vector, held=event.held, asked_at=None, answered_at=event.now, has_more=event.more,
-        offset_us=event.offset_us, wall_us=event.wall_us,
+        offset_us=event.offset_us, wall_us=event.wall_us, members=event.members,
     )
     if event.stopped in (StopReason.ASSUMED, StopReason.GAP) and state.rebases < REBASES_MAX:
         return replace(known, rebases=state.rebases + 1)     # it knows less than was assumed: now we know what
@@ -247,6 +255,7 @@ def _failed(state: PeerState, reason: str, now: float, share: float, rules: Peer
 
 def _heard(state: PeerState, event: Heard) -> PeerState:
     """It is there: a failed attempt is repeated at once, at most every so often."""
+    state = replace(state, members=event.members)
     if state.asked_at is not None:
         return state    # the answer under way is as fresh
     due_at = min(state.due_at, event.now) if state.failures else state.due_at
@@ -279,6 +288,11 @@ def offset_now(state: PeerState, wall_us: int, now: float) -> int | None:
         return None
     stepped_us = wall_us - state.wall_us - round((now - state.answered_at) * 1e6)
     return state.offset_us - stepped_us
+
+
+def failure_kind(reason: str) -> str:
+    """What sort of failure a reason tells of: one of a few words, for metrics."""
+    return next((kind for begin, kind in _FAILURE_KINDS.items() if reason.startswith(begin)), "other")
 
 
 def breaker(state: PeerState, rules: PeerRules) -> str:

@@ -78,7 +78,7 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest) -> Exch
     rules.bounded(len(request.ops), 0, EXCHANGE_MAX_OPS, field="ops")
     received = await _receive(node, asker, request)
     if node.mesh is not None:
-        node.mesh.hear(asker, vector, trio.current_time())
+        node.mesh.hear(asker, vector, request.members[:128], trio.current_time())
         if request.trimmed:
             node.mesh.turn_to(asker, trio.current_time())
     try:
@@ -92,6 +92,7 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest) -> Exch
         held=tuple(map(str, held.dots)), held_count=held.count, ops=tuple(map(op_out, page.ops)), more=page.more,
         trimmed=is_trimmed, taken=received.taken, stopped="" if stop is None else stop.reason.value,
         stopped_at="" if stop is None or stop.dot is None else str(stop.dot), now=node.clock.now(),
+        members="" if node.mesh is None else node.mesh.members_hash,
     )
 
 
@@ -244,6 +245,8 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
         held=tuple(map(str, held.dots)), held_count=held.count, conflict_count=await store.read(conflicts.count),
         forks=forks, alarms=tuple(mesh_alarms(node, forks, held.count)), op_log_count=await store.read(oplog.count),
     )
+    if mesh is not None:
+        document.members_hash, document.agreement = mesh.members_hash, mesh.agreement.value
     if limit is not None:
         document.conflicts = tuple(_conflict(lost) for lost in await store.read(conflicts.newest, limit))
     if query.digest or query.verify:
@@ -301,7 +304,7 @@ def _peer_status(mesh: Mesh, peer: Peer) -> PeerStatus:
         clock_offset_ms=None if state.offset_us is None else state.offset_us / 1000,
         last_ok_s=None if state.answered_at is None else round(now - state.answered_at, 3),
         last_error=state.last_error, vector={str(stream): seq for stream, seq in state.acked.items()},
-        held=-1 if state.held is None else len(state.held),
+        held=-1 if state.held is None else len(state.held), members_hash=state.members,
     )
 
 
@@ -318,6 +321,8 @@ def mesh_alarms(node: Node, forks: tuple[StreamId, ...], held_count: int) -> lis
         return alarms
     if mesh.is_forked:
         alarms.append("peers know more of this node's writes than its database: it was restored from a copy")
+    if not mesh.members_agree:
+        alarms.append("the nodes were not told of the same members: make their --quorum-peers equal")
     if abs(mesh.clock_offset_s) > 0.5:
         alarms.append(f"the clock is {mesh.clock_offset_s:+.1f} s off its peers'")
     strange = [one for one in (_peer_status(mesh, peer) for peer in mesh.peers) if one.state in ("self", "duplicate")]

@@ -18,6 +18,10 @@ def mesh_samples(node: Node) -> tuple[Sample, ...]:
         return ()
     counts = mesh.counts
     samples = [sample for peer in mesh.peers for sample in _of_peer(mesh, peer)]
+    samples.append(Sample(
+        name="ai_memory_mesh_members_agree", help="0 if the nodes were told of different members.", kind="gauge",
+        value=float(mesh.members_agree), labels=(),
+    ))
     samples += [
         _counter("ai_memory_mesh_writes", "Writes that other nodes were to have.", value, outcome=outcome)
         for outcome, value in (
@@ -52,6 +56,10 @@ def _of_peer(mesh: Mesh, peer: Peer) -> Iterator[Sample]:
     )
     for name, text, value in gauges:
         yield Sample(name=name, help=text, kind="gauge", value=float(value), labels=(("peer", peer.url),))
+    for kind, count in sorted(peer.failed.items()):
+        yield _counter(
+            "ai_memory_mesh_exchanges_failed", "Exchanges that failed.", count, peer=peer.url, reason=kind
+        )
     sums = tuple(itertools.accumulate(peer.latencies.counts))
     bounds = (*(f"{bound:g}" for bound in LATENCIES_S), "+Inf")
     yield Sample(

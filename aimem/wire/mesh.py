@@ -150,6 +150,7 @@ class PeerStatus(Struct, kw_only=True):
       lag_s: how long it has been behind, in seconds.
       clock_offset_ms: its wall clock less ours, of the last exchange; None before.
       last_ok_s: seconds since its last answer; None before.
+      members_hash: of the members that it was told of, as it last said; empty while it does not know all names.
     """
 
     url: str
@@ -166,6 +167,7 @@ class PeerStatus(Struct, kw_only=True):
     last_error: str
     vector: dict[str, int]
     held: int
+    members_hash: str = ""
 
 
 class ConflictOut(Struct, kw_only=True):
@@ -218,6 +220,8 @@ class MeshDocument(Struct, kw_only=True):
 
     Attributes:
       members, writes: N and W.
+      members_hash: of the names of all members; empty while a peer never said its own. `agreement`: whether the peers
+        sent an equal one: `agreed`, `unequal`, or `unknown` while somebody does not know all names.
       alarms: sentences about what a person must look at.
       forks: streams that are closed because their writer signed two histories.
     """
@@ -240,6 +244,8 @@ class MeshDocument(Struct, kw_only=True):
     forks: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     op_log_count: int = 0
+    members_hash: str = ""
+    agreement: str = ""
 
 
 class WriteOutcome(Struct, kw_only=True):

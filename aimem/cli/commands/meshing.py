@@ -107,6 +107,7 @@ def status(context: Context) -> int:
         return ExitStatus.OK
     lines = {
         "node": document.node or "-", "stream": document.stream, "members": str(document.members),
+        "member lists": document.agreement or "-",
         "writes wait for": counted(document.writes, "node"), "writes known": str(sum(document.vector.values())),
         "held": str(document.held_count), "conflicts": str(document.conflict_count), "digest": str(document.digest),
     }
