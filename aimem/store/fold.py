@@ -23,8 +23,8 @@ from aimem.store.outbound import Logged
 STATES_KEPT: Final = 64
 """Objects whose states are kept at hand, so that gate, fold and answer read and decode each of them once."""
 
-UNWRITTEN_MAX: Final = 1024
-"""Objects, or ops, that may wait to be written; then they are."""
+UNWRITTEN_MAX: Final = 4096
+"""Objects and ops that may wait to be written; then they are."""
 
 _TEXT_FIELDS = frozenset({"name", "content"})
 _INDEXED_FIELDS = frozenset({"name", "content", "tags"})
