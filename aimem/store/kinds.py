@@ -303,7 +303,7 @@ def read_state(kind: Kind, row: Sequence[SqlValue]) -> ObjectState:
 def save_object(conn: Connection, kind: Kind, key: str, state: ObjectState) -> None:
     """Write the joined state; a dead object leaves only its tombstone. Raises: ValueError, DatabaseError."""
     if state.dead is not None:
-        conn.execute(_DELETE[kind.name], kind.split_key(key))
+        delete_object(conn, kind, key)
         conn.execute(_BURY, (kind.name, key, state.dead.pack()))
         return
     conn.execute(UPSERT[kind.name], row_of(kind, key, state))
@@ -337,6 +337,11 @@ def row_of(kind: Kind, key: str, state: ObjectState) -> tuple[SqlValue, ...]:
     packed = None if born is None else born.pack()
     stamps = msgspec.msgpack.encode(exceptions) if exceptions else None
     return (*kind.split_key(key), packed, state.author, *values, stamps)
+
+
+def delete_object(conn: Connection, kind: Kind, key: str) -> None:
+    """Take an object's row away. Raises: ValueError for a key of another form."""
+    conn.execute(_DELETE[kind.name], kind.split_key(key))
 
 
 def all_objects(conn: Connection, kind: Kind) -> list[tuple[str, ObjectState]]:

@@ -282,6 +282,11 @@ class Transaction:
         if not self._gathers:
             self._settle()
 
+    def remove(self, kind: Kind, key: str) -> None:
+        """Take an object out of the tables as if it had never been, to be joined anew: repair alone does so."""
+        self._fold.remove(kind, key)
+        self.kinds.add(kind.name)
+
     def pass_clock(self, hlc: int) -> None:
         """Move this node's clock past a value, if it is not yet."""
         if hlc > self.tip.hlc:
