@@ -5,6 +5,7 @@ Must never hold SQL, and never decide what an op means by anything that differs 
 """
 
 from aimem.replication.catchup import known_to_all
+from aimem.replication.closure import hear_closed, note_received, told
 from aimem.replication.driver import count_received, run_mesh
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.members import Agreement
@@ -21,6 +22,7 @@ from aimem.replication.quorum import (
     middle_offset,
     wished_consistency,
 )
+from aimem.replication.renewal import without
 from aimem.replication.road import PeerRoad
 
 __all__ = [
@@ -44,12 +46,16 @@ __all__ = [
     "count_acks",
     "count_received",
     "examine",
+    "hear_closed",
     "is_ahead",
     "is_reachable",
     "known_to_all",
     "lag",
     "merge_entry",
     "middle_offset",
+    "note_received",
     "run_mesh",
+    "told",
     "wished_consistency",
+    "without",
 ]

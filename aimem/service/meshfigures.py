@@ -23,6 +23,17 @@ def mesh_samples(node: Node) -> tuple[Sample, ...]:
         value=float(mesh.members_agree), labels=(),
     ))
     samples += [
+        Sample(name=name, help=text, kind="gauge", value=float(value)) for name, text, value in (
+            ("ai_memory_mesh_ready", "0 while the node begins a new stream and catches up.", mesh.is_ready),
+            ("ai_memory_mesh_streams", "Streams known.", len(mesh.store.log.vector)),
+            ("ai_memory_mesh_streams_closed", "Streams of which two histories were written.",
+             len(mesh.store.log.closed)),
+        )
+    ]
+    samples.append(_counter(
+        "ai_memory_mesh_renewals", "New streams that this node had to begin since its start.", mesh.renewal.count
+    ))
+    samples += [
         _counter("ai_memory_mesh_writes", "Writes that other nodes were to have.", value, outcome=outcome)
         for outcome, value in (
             ("acknowledged", counts.acknowledged), ("not_applied", counts.not_applied),

@@ -15,11 +15,13 @@ class LogFeed:
 
     Attributes:
       vector: what is known; a new one at each commit, never changed.
+      closed: streams of which two histories were written, and whose rows were joined since: see `closure.Closed`.
     """
 
     def __init__(self) -> None:
         self.heads: Mapping[StreamId, StreamHead] = MappingProxyType({})
         self.vector: Vector = {}
+        self.closed: Mapping[StreamId, frozenset[StreamId]] = MappingProxyType({})
         self.change_count = 0
         self._woken = trio.Event()
 
@@ -37,6 +39,13 @@ class LogFeed:
             self.change_count += 1
             self._woken.set()
             self._woken = trio.Event()
+
+    def close_nowait(self, closed: Mapping[StreamId, frozenset[StreamId]]) -> None:
+        """Note streams that are closed, with whose rows were joined; never waits."""
+        self.closed = MappingProxyType({**self.closed, **closed})
+        self.change_count += 1
+        self._woken.set()
+        self._woken = trio.Event()
 
     def covers(self, dots: Iterable[Dot]) -> bool:
         """Whether all of these are known."""

@@ -87,6 +87,7 @@ class Part(Struct, frozen=True):
     dot_count: int
     changed: frozenset[int]
     reindex: dict[int, Reindex]
+    signer: Signer
 
 
 class Transaction:
@@ -118,7 +119,7 @@ class Transaction:
         self._merge = merge
         self._signer = signer
         self._agree: Callable[[], None] | None = None
-        self._began = Part(tip, 0, frozenset(), {})
+        self._began = Part(tip, 0, frozenset(), {}, signer)
         self._states: dict[tuple[str, str], ObjectState] = {}
 
     @property
@@ -205,10 +206,19 @@ class Transaction:
             self.gate.note(self, label, entries, dot)
         return dot
 
+    def begin_stream(self, signer: Signer, head: StreamHead) -> None:
+        """From here on write another stream of this node; the one before stays known as far as it was written."""
+        before = self.tip.head
+        if before.seq:
+            oplog.set_head(self.conn, before)
+            self.heads[before.stream] = before
+        self._signer = signer
+        self.tip = msgspec.structs.replace(self.tip, head=head)
+
     def begin_part(self) -> Part:
         """Begin what may have to be taken back; `end_part` or `undo_part` follows."""
         self.conn.execute(_SAVEPOINT)
-        return Part(self.tip, len(self.dots), frozenset(self.changed), dict(self.reindex))
+        return Part(self.tip, len(self.dots), frozenset(self.changed), dict(self.reindex), self._signer)
 
     def end_part(self) -> None:
         """Keep what was done since `begin_part`."""
@@ -227,6 +237,7 @@ class Transaction:
 
     def _go_back(self, part: Part) -> None:
         self.tip, self.changed, self.reindex = part.tip, set(part.changed), dict(part.reindex)
+        self._signer = part.signer
         del self.dots[part.dot_count :]
         self._states.clear()
 
