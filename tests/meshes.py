@@ -60,8 +60,10 @@ class World:
         return 1000 * self._draws + sum(name.encode())
 
     def isolate(self, name: str) -> None:
-        """Cut a node off, both ways."""
-        self.cut |= {(name, other) for other in self.nodes} | {(other, name) for other in self.nodes}
+        """Cut a node off, both ways: an answer that is on its way is lost, too."""
+        ways = {(name, other) for other in self.nodes} | {(other, name) for other in self.nodes}
+        self.cut |= ways
+        self.mute |= ways
 
     def heal(self) -> None:
         """Mend everything."""
@@ -81,15 +83,16 @@ class World:
     async def start(self, name: str, settings: MeshSettings, policy: Policy | None = None) -> Node:
         """Start a node on the files that are there."""
         self.clocks.setdefault(name, PassingClock())
-        self.nodes[name] = await self.nursery.start(self._live, name, policy)
+        await self.nursery.start(self._live, name, policy)
         await join(self, name, settings)
         return self.nodes[name]
 
-    async def _live(self, name: str, policy: Policy | None, *, task_status: trio.TaskStatus[Node]) -> None:
+    async def _live(self, name: str, policy: Policy | None, *, task_status: trio.TaskStatus[None]) -> None:
         self._ended[name] = trio.Event()
         try:
             with trio.CancelScope() as self._lives[name]:
-                await _run_node(self, self.folder, name, policy, task_status=task_status)
+                db = self.folder / f"{name}.db"
+                await _run_node(self, name, db, self.draw(name), policy, task_status=task_status)
         finally:
             self._ended[name].set()
 
@@ -149,7 +152,7 @@ async def open_world(
         world = World(nursery, folder)
         for name in names:
             world.clocks[name] = PassingClock()
-            world.nodes[name] = await nursery.start(world._live, name, policy)
+            await world.nursery.start(world._live, name, policy)
         for name in names:
             peers = tuple(f"http://{other}" for other in names if other != name)
             settings = MeshSettings(peers=peers, writes=writes, timeout_s=timeout_s, interval_s=interval_s)
@@ -177,12 +180,22 @@ async def _run_senders(mesh: Mesh, *, task_status: trio.TaskStatus[trio.CancelSc
             task_status.started(scope)
 
 
+async def set_up_anew(world: World, name: str, folder: Path) -> Node:
+    """Put a node with an empty database and a key of its own in a node's place, as after the loss of its disk."""
+    old = world.nodes[name]
+    assert old.mesh is not None
+    await world.nursery.start(_run_node, world, name, folder / f"{name}-anew.db", len(name) + 100, old.policy)
+    await join(world, name, old.mesh.settings)
+    return world.nodes[name]
+
+
 async def _run_node(
-    world: World, folder: Path, name: str, policy: Policy | None, *, task_status: trio.TaskStatus[Node]
+    world: World, name: str, db: Path, seed: int, policy: Policy | None,
+    *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    chance = seeded_chance(world.draw(name))
     async with open_node(
-        folder / f"{name}.db", clock=world.clocks[name], chance=chance, threads=InlineThreads(), policy=policy,
+        db, clock=world.clocks[name], chance=seeded_chance(seed), threads=InlineThreads(), policy=policy, name=name,
     ) as node:
-        task_status.started(node)
+        world.nodes[name] = node
+        task_status.started()
         await trio.sleep_forever()

@@ -93,6 +93,7 @@ async def open_store(
     files: Files | None = None,
     group_count: int = 64,
     queue_count: int = 1024,
+    name: str = "test",
 ) -> AsyncIterator[Store]:
     """A store that serves until the block ends."""
     ports = StorePorts(
@@ -102,7 +103,7 @@ async def open_store(
         files=files or system_files(),
         merge=merge_entry,
     )
-    settings = StoreSettings(db=db, node="test", group_count=group_count, queue_count=queue_count)
+    settings = StoreSettings(db=db, node=name, group_count=group_count, queue_count=queue_count)
     store = Store(settings, ports)
     async with trio.open_nursery() as nursery:
         await nursery.start(store.run)
@@ -124,6 +125,7 @@ async def open_node(
     language: LanguageModel | None = None,
     limits: LimitsConfig | None = None,
     group_count: int = 64,
+    name: str = "test",
 ) -> AsyncIterator[Node]:
     """A whole node without doors. Without an embedder recall is by keyword; with bounds its index has a folder.
 
@@ -131,7 +133,7 @@ async def open_node(
     """
     clock, chance, threads = clock or FakeClock(), chance or system_chance(), threads or trio_threads()
     async with open_store(
-        db, clock=clock, chance=chance, threads=threads, files=files, group_count=group_count
+        db, clock=clock, chance=chance, threads=threads, files=files, group_count=group_count, name=name
     ) as store:
         recaller = Recaller(
             threads=threads, embedder=None, reason="" if embedder else "this test has no model", bounds=bounds,

@@ -7,10 +7,11 @@ Must never hold SQL, and never decide what an op means by anything that differs 
 from aimem.replication.catchup import known_to_all
 from aimem.replication.closure import hear_closed, note_received, told
 from aimem.replication.driver import count_received, run_mesh
+from aimem.replication.figures import LATENCIES_S
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.members import Agreement
 from aimem.replication.merge import merge_entry
-from aimem.replication.mesh import LATENCIES_S, Mesh, MeshSettings, Peer
+from aimem.replication.mesh import Mesh, MeshSettings, Peer
 from aimem.replication.peer import PeerRules, PeerState, Standing, breaker, is_reachable, lag
 from aimem.replication.quorum import (
     Consistency,
@@ -22,8 +23,8 @@ from aimem.replication.quorum import (
     middle_offset,
     wished_consistency,
 )
-from aimem.replication.renewal import without
 from aimem.replication.road import PeerRoad
+from aimem.replication.roll import Roll, roll_of
 
 __all__ = [
     "CLOCK_BOUND_S",
@@ -38,6 +39,7 @@ __all__ = [
     "PeerRules",
     "PeerState",
     "Report",
+    "Roll",
     "Rule",
     "Standing",
     "Tally",
@@ -54,8 +56,8 @@ __all__ = [
     "merge_entry",
     "middle_offset",
     "note_received",
+    "roll_of",
     "run_mesh",
     "told",
     "wished_consistency",
-    "without",
 ]

@@ -115,7 +115,7 @@ async def run_trimmer(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.T
 
 def known_to_all(mesh: Mesh) -> Vector:
     """What every peer reported; nothing while one of them never did."""
-    floor = mesh.shipped
+    floor = mesh.store.log.shipped
     for peer in mesh.peers:
         acked = peer.state.acked if peer.state.standing is Standing.PEER else {}
         floor = {stream: min(seq, acked.get(stream, 0)) for stream, seq in floor.items()}

@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from aimem.errors import AimemError, Corrupt, Gone, Unavailable
+from aimem.errors import AimemError, Corrupt, Gone, InvalidRequest, Unavailable
 from aimem.model import Instant, Op, StopReason, StreamHead, StreamId, parse_dot
 from aimem.replication.catchup import catch_up_if_trimmed, join_if_closed, run_trimmer
 from aimem.replication.closure import look_at_histories, note_received, told
@@ -16,7 +16,7 @@ from aimem.replication.intake import CLOCK_WARN_S, examine
 from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Answered, Ask, Failed, Rest
 from aimem.replication.renewal import pause_after
-from aimem.store import Received, inbound, outbound
+from aimem.store import Received, inbound
 from aimem.wire import (
     EXCHANGE_MAX_BYTES,
     PROTOCOL,
@@ -113,6 +113,8 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
             await join_if_closed(mesh, peer)
     except Corrupt:
         raise
+    except InvalidRequest as error:
+        reason = f"nonsense: {error.message}"
     except AimemError as error:
         reason = error.message
     if reason:
@@ -128,10 +130,7 @@ async def _request(mesh: Mesh, ask: Ask) -> ExchangeRequest:
     is_trimmed = False
     if ask.count:
         try:
-            page = await store.read(
-                outbound.lacking, ask.assumed, ask.count, EXCHANGE_MAX_BYTES, until=store.log.vector
-            )
-            ops = page.ops
+            ops = (await store.lacking(ask.assumed, ask.count, EXCHANGE_MAX_BYTES)).ops
         except Gone:
             is_trimmed = True       # it has to fetch the state as a whole
     return ExchangeRequest(

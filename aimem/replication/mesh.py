@@ -7,11 +7,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import trio
-from msgspec import Struct, field
+from msgspec import Struct
 
-from aimem.model import Dot, StreamHead, StreamId, Vector
+from aimem.model import Dot, StreamHead, StreamId
 from aimem.ports import Clock
 from aimem.replication.closure import OTHER_HISTORY, closed_reason
+from aimem.replication.figures import AckLatencies, MeshCounts
 from aimem.replication.members import Agreement, agreement, members_hash
 from aimem.replication.peer import (
     Ask,
@@ -24,6 +25,7 @@ from aimem.replication.peer import (
     Rest,
     Standing,
     Wanted,
+    failure_kind,
     has_other_history,
     is_reachable,
     offset_now,
@@ -37,15 +39,14 @@ from aimem.replication.quorum import (
     count_acks,
     middle_offset,
 )
-from aimem.replication.renewal import Moves, Renewal, without
+from aimem.replication.renewal import Moves, Renewal
 from aimem.replication.road import PeerRoad
 from aimem.replication.scope import QuorumScope
 from aimem.store import Assent, Store, closure
 from aimem.wire import EXCHANGE_MAX_OPS
 
 OP_PATIENCE_S: Final = 0.005
-LATENCIES_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-"""Upper bounds of the histogram of ack latencies."""
+
 
 
 class MeshSettings(Struct, frozen=True, kw_only=True):
@@ -71,29 +72,6 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
         return Rule(members=1 + len(self.peers), writes=max(1, self.writes))
 
 
-class MeshCounts(Struct):
-    """What writes came to, and how ops arrived."""
-
-    acknowledged: int = 0
-    not_applied: int = 0
-    indeterminate: int = 0
-    taken: int = 0
-    skipped: int = 0
-    stopped: dict[str, int] = {}
-
-
-class AckLatencies(Struct):
-    """A histogram: `counts[i]` acks within LATENCIES_S[i] seconds, the last beyond all."""
-
-    counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCIES_S) + 1))
-    total_s: float = 0.0
-
-    def note(self, seconds: float) -> None:
-        """Add one."""
-        self.total_s += seconds
-        self.counts[next((i for i, bound in enumerate(LATENCIES_S) if seconds <= bound), -1)] += 1
-
-
 class Peer:
     """One peer: its state, and a bell that makes its sender look.
 
@@ -105,6 +83,7 @@ class Peer:
         self.url, self.rules = url, rules
         self.state = PeerState(batch_count=rules.batch_count)
         self.latencies = AckLatencies()
+        self.failed: dict[str, int] = {}
         self.behind_since: float | None = None
         self.joined: closure.Closed = {}
         self._rng = rng
@@ -116,8 +95,12 @@ class Peer:
         return self.url
 
     def apply(self, event: Event) -> Ask | Rest | None:
-        """Let the state take a step."""
+        """Let the state take a step; count what failed by its kind, of which there are few."""
+        before = self.state.failures
         self.state, effect = step(self.state, event, self.rules)
+        if self.state.failures > before:
+            kind = failure_kind(self.state.last_error)
+            self.failed[kind] = self.failed.get(kind, 0) + 1
         return effect
 
     def share(self) -> float:
@@ -202,11 +185,6 @@ class Mesh:
         """Whether nothing speaks against it: all peers that answer and know their lists sent an equal hash."""
         return self.agreement is not Agreement.UNEQUAL
 
-    @property
-    def shipped(self) -> Vector:
-        """What this node knows and others may lack: of a closed stream nobody takes anything."""
-        return without(self.store.log.vector, self.store.log.closed)
-
     def wants_of(self, peer: Peer) -> int:
         """How many ops to take from a peer: while one is drained, none from the others; they hold the same."""
         return EXCHANGE_MAX_OPS if self.draining in (None, peer) else 0
@@ -269,6 +247,10 @@ class Mesh:
             peer.apply(Wanted(now=now))
             peer.ring()
 
+    async def wait_reported(self) -> None:
+        """Wait until a peer says what it knows, or fails."""
+        await self._reported.wait()
+
     async def wait_answered(self, since: float) -> None:
         """Wait until every peer has answered, or failed, since then, and none has more for this node."""
         while any(peer.is_awaited(since) for peer in self.peers):
@@ -276,7 +258,7 @@ class Mesh:
 
     def look(self, peer: Peer, now: float) -> Ask | Rest:
         """What to do about a peer."""
-        mine = self.shipped
+        mine = self.store.log.shipped
         event = Look(now=now, mine=mine, own=self.store.stream, wants=self.wants_of(peer), share=peer.share())
         effect = peer.apply(event)
         is_behind = any(seq > peer.state.acked.get(stream, 0) for stream, seq in mine.items())
@@ -312,7 +294,7 @@ class Mesh:
 
     def is_reachable(self, peer: Peer) -> bool:
         """Whether a write may count on a peer."""
-        return is_reachable(peer.state, self.shipped, trio.current_time(), peer.rules)
+        return is_reachable(peer.state, self.store.log.shipped, trio.current_time(), peer.rules)
 
     def reachable_count(self) -> int:
         """Nodes on which a write may count, this one included; two addresses of one node are one."""

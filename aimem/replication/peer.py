@@ -17,6 +17,10 @@ from msgspec.structs import replace
 from aimem.model import Dot, StopReason, StreamHead, StreamId, Vector, dominates
 
 REBASES_MAX: Final = 3
+_FAILURE_KINDS: Final = {
+    "timeout": "timeout", "nonsense": "nonsense", "unreachable": "unreachable", "no address": "unreachable",
+    "the connection broke": "broken", "it answered": "answered", "refused": "refused", "took nothing": "refused",
+}
 SMALLEST_BATCH: Final = 16
 
 
@@ -306,6 +310,11 @@ def offset_now(state: PeerState, wall_us: int, now: float) -> int | None:
         return None
     stepped_us = wall_us - state.wall_us - round((now - state.answered_at) * 1e6)
     return state.offset_us - stepped_us
+
+
+def failure_kind(reason: str) -> str:
+    """What sort of failure a reason tells of: one of a few words, for metrics."""
+    return next((kind for begin, kind in _FAILURE_KINDS.items() if reason.startswith(begin)), "other")
 
 
 def breaker(state: PeerState, rules: PeerRules) -> str:

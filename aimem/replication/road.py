@@ -38,8 +38,11 @@ class PeerRoad:
         Args:
           api_key: what peers want in X-API-Key; the mesh shares one.
         """
-        headers = {} if api_key is None else {"X-API-Key": api_key}
-        self._http = httpx.AsyncClient(transport=network, timeout=None, headers=headers)    # noqa: S113
+        self._network = network
+        self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+        if api_key is not None:
+            self._headers["X-API-Key"] = api_key
+        self._urls: dict[str, httpx.URL] = {}
 
     async def exchange(self, url: str, request: ExchangeRequest) -> ExchangeAnswer:
         """One exchange with the node at an address. Raises: Unavailable with the reason in one word or a few."""
@@ -62,7 +65,7 @@ class PeerRoad:
 
     async def aclose(self) -> None:
         """Close connections."""
-        await self._http.aclose()
+        await self._network.aclose()
 
     async def _ask(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
         for attempt in range(_TRIES):
@@ -81,20 +84,31 @@ class PeerRoad:
         raise Unavailable("the connection broke")
 
     async def _send(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
-        wanted = {"Accept": "application/json", "Accept-Encoding": "gzip", **headers}
-        async with self._http.stream(method, url, content=body, headers=wanted) as answer:
+        # The transport itself, without a client: redirects, cookies and credentials in addresses are none of a peer's,
+        # and cost more than the exchange.
+        request = httpx.Request(method, self._parsed(url), headers={**self._headers, **headers}, content=body)
+        answer = await self._network.handle_async_request(request)
+        try:
             data, size_bytes = bytearray(), 0
             # As it came: httpx would unpack without a bound.
             async for piece in cast("httpx.AsyncByteStream", answer.stream):
                 size_bytes += len(piece)
                 # What is too much is read and dropped, within the caller's deadline: a stream must be read to its end.
                 data += piece if size_bytes <= SYNC_BODY_MAX_BYTES else b""
-            if size_bytes > SYNC_BODY_MAX_BYTES:
-                raise Unavailable("nonsense: its answer is too large")
-            plain = _plain(bytes(data), answer.headers.get("content-encoding", "identity"))
+        finally:
+            await answer.aclose()
+        if size_bytes > SYNC_BODY_MAX_BYTES:
+            raise Unavailable("nonsense: its answer is too large")
+        plain = _plain(bytes(data), answer.headers.get("content-encoding", "identity"))
         if answer.status_code != httpx.codes.OK:
             raise Unavailable(f"it answered {answer.status_code}{_code_of(plain)}")
         return plain
+
+    def _parsed(self, url: str) -> httpx.URL:
+        """An address, taken apart once; there are as many as peers and routes between them."""
+        if url not in self._urls:
+            self._urls[url] = httpx.URL(url)
+        return self._urls[url]
 
 
 def _plain(data: bytes, coding: str) -> bytes:

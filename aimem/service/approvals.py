@@ -11,7 +11,8 @@ from enum import StrEnum
 from typing import Final, TypeVar
 
 import msgspec
-from msgspec import UNSET
+import trio
+from msgspec import UNSET, Struct, UnsetType
 
 from aimem.errors import AimemError, Bug, Code, Conflict, Denied, InvalidRequest, NotFound, QuotaExceeded
 from aimem.governance import APPROVE, REJECT, is_entitled, vote_key, voter_key
@@ -30,11 +31,13 @@ from aimem.model import (
 from aimem.ports import Connection
 from aimem.service.callers import speaker
 from aimem.service.gate import Gate
+from aimem.service.homes import Home, home_of
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
 from aimem.service.proposals import is_in_sight
 from aimem.service.refusals import note_refusal
-from aimem.service.settling import Case, case_of, is_home, settle
+from aimem.service.settling import Case, case_of, settle
+from aimem.service.verdicts import Verdict, approved, rejected, wait_verdict
 from aimem.service.writing import write_as
 from aimem.store import REMARK, VOTE, Transaction, agents, approvals, audit, pair_key_text
 from aimem.wire import Approved, Commented, CommentRequest, DecisionRequest, Rejected
@@ -45,15 +48,30 @@ COMMENT_MAX_CHARS: Final = 2_000
 COMMENTS_MAX: Final = 200
 """On one action."""
 
-WAITS_FOR_VOTES: Final = "consensus threshold not yet reached"
-WAITS_FOR_HOME: Final = "the node that queued the action decides, and has not yet"
-
 
 class Decision(StrEnum):
     """What a vote says."""
 
     APPROVE = APPROVE
     REJECT = REJECT
+
+
+class Ballot(Struct, frozen=True):
+    """A vote that is to be cast."""
+
+    decision: Decision
+    comment: str | None
+
+
+class Voted(Struct, frozen=True, kw_only=True):
+    """That a vote was cast, for a retry under its key: what came of it is looked up anew.
+
+    Attributes:
+      version: of the last op that it led to at once; none if it said nothing new.
+    """
+
+    id: str
+    version: str | UnsetType = UNSET
 
 
 def caller_of(who: Principal, named: str | None) -> Principal:
@@ -93,15 +111,14 @@ async def approve_pending(
 ) -> Approved:
     """Vote for an action; where that decides it, it is done before the answer.
 
+    Where another node decides, its outcome is waited for, and everywhere that more than half of the nodes have it;
+    after the time that a write may take, the answer is that it waits.
+
     Raises: NotFound; Denied(not_entitled, own_action); Conflict(already_decided, pending_expired); InvalidRequest;
       Unavailable. Each leaves a row in the audit, and nothing else.
     """
     who, comment = caller_of(who, request.agent_id), comment_of(request.comment)
-    wrote = await audited(
-        node, who, "pending_approve", pending_id, write_as(node, who, _approve, node, who, pending_id, comment, once)
-    )
-    answer: Approved = wrote.value
-    return answer
+    return approved(await _cast(node, who, pending_id, Ballot(Decision.APPROVE, comment), once))
 
 
 async def reject_pending(
@@ -109,29 +126,23 @@ async def reject_pending(
 ) -> Rejected:
     """Vote against an action, which ends it; whoever asked for it withdraws it so. Raises: as approve_pending."""
     who, comment = caller_of(who, request.agent_id), comment_of(request.comment)
-    wrote = await audited(
-        node, who, "pending_reject", pending_id, write_as(node, who, _reject, node, who, pending_id, comment, once)
+    return rejected(await _cast(node, who, pending_id, Ballot(Decision.REJECT, comment), once))
+
+
+async def _cast(node: Node, who: Principal, pending_id: str, ballot: Ballot, once: Once | None) -> Verdict:
+    """Write a vote, and wait for what comes of it."""
+    began = trio.current_time()
+    wrote = write_as(node, who, _vote_once, node, who, pending_id, ballot, once)
+    voted: Voted = (await audited(node, who, f"pending_{ballot.decision}", pending_id, wrote)).value
+    return await wait_verdict(node, MemoryId(voted.id), voted.version, began)
+
+
+def _vote_once(
+    transaction: Transaction, node: Node, who: Principal, pending_id: str, ballot: Ballot, once: Once | None
+) -> Voted:
+    return answer_once(
+        transaction, node, who, once, Voted, lambda: _vote(transaction, node, who, pending_id, ballot)
     )
-    answer: Rejected = wrote.value
-    return answer
-
-
-def _approve(
-    transaction: Transaction, node: Node, who: Principal, pending_id: str, comment: str | None, once: Once | None
-) -> Approved:
-    def run() -> Approved:
-        return _approved(*_vote(transaction, node, who, pending_id, Decision.APPROVE, comment))
-
-    return answer_once(transaction, node, who, once, Approved, run)
-
-
-def _reject(
-    transaction: Transaction, node: Node, who: Principal, pending_id: str, comment: str | None, once: Once | None
-) -> Rejected:
-    def run() -> Rejected:
-        return _rejected(*_vote(transaction, node, who, pending_id, Decision.REJECT, comment))
-
-    return answer_once(transaction, node, who, once, Rejected, run)
 
 
 async def audited(node: Node, who: Principal, action: str, pending_id: str, act: Awaitable[T]) -> T:
@@ -167,22 +178,17 @@ def checked_comment(text: str, *, field: str) -> str:
     return checked
 
 
-def _vote(
-    transaction: Transaction, node: Node, who: Principal, pending_id: str, decision: Decision, comment: str | None
-) -> tuple[Case, str | None]:
-    """Write a vote, and at the action's home what it leads to. Returns: how it stands then, and the last version."""
+def _vote(transaction: Transaction, node: Node, who: Principal, pending_id: str, ballot: Ballot) -> Voted:
+    """Write a vote, and at the action's home what it leads to."""
     gate = gate_of(transaction)
-    gate.begin(f"pending_{decision}")
+    gate.begin(f"pending_{ballot.decision}")
     case = known(transaction.conn, who, pending_id, transaction.now)
-    _refuse(transaction.conn, who, case, decision)
-    version = _write_vote(transaction, gate, case, decision, comment)
+    _refuse(transaction.conn, who, case, ballot.decision)
+    version = _write_vote(transaction, gate, case, ballot)
     case = case_of(transaction.conn, case.pending, transaction.now)
-    if not is_home(transaction.conn, node, case.pending):
-        return case, version
-    decided = settle(transaction, node, gate, case)
-    if decided is None:
-        return case, version
-    return known(transaction.conn, who, pending_id, transaction.now), decided
+    if home_of(transaction.conn, node, case.pending) is Home.HERE:
+        version = settle(transaction, node, gate, case) or version
+    return Voted(id=case.pending.pending_id, version=version or UNSET)
 
 
 def gate_of(transaction: Transaction) -> Gate:
@@ -264,11 +270,10 @@ def _entitled_text(approver: Approver | str | None) -> str:
     return "operators are"
 
 
-def _write_vote(
-    transaction: Transaction, gate: Gate, case: Case, decision: Decision, comment: str | None
-) -> str | None:
+def _write_vote(transaction: Transaction, gate: Gate, case: Case, ballot: Ballot) -> str | None:
     """Write a vote, unless it says what is said already. Returns: its version."""
     pending, voter, now = case.pending, gate.who.agent_id, transaction.now
+    decision, comment = ballot.decision, ballot.comment
     key = pair_key_text(pending.pending_id, vote_key(decision.value, voter))
     fields: dict[str, FieldValue] = {
         "voter": voter, "vote": decision.value, "is_operator": gate.who.may_administer, "voted_at": now,
@@ -288,31 +293,6 @@ def _write_vote(
         f"{pending.policy_namespace}: approver {approver_name(case.approver)}", version=str(dot),
     )
     return str(dot)
-
-
-def _approved(case: Case, version: str | None) -> Approved:
-    outcome, standing, pending = case.pending.outcome, case.standing, case.pending
-    if outcome is None:
-        is_enough = len(standing.approvals) >= standing.quorum
-        return Approved(
-            approved=False, id=pending.pending_id, status=standing.status.value, votes=len(standing.approvals),
-            quorum=standing.quorum, reason=WAITS_FOR_HOME if is_enough else WAITS_FOR_VOTES, version=version or UNSET,
-        )
-    detail = case.detail
-    return Approved(
-        approved=True, id=pending.pending_id, status=outcome.status.value, decided_by=outcome.decided_by,
-        executed=detail.is_executed, memory_id=detail.memory_id or UNSET, votes=len(detail.counted),
-        quorum=standing.quorum, error=detail.error or UNSET, version=version or UNSET,
-    )
-
-
-def _rejected(case: Case, version: str | None) -> Rejected:
-    outcome = case.pending.outcome
-    return Rejected(
-        rejected=True, id=case.pending.pending_id, status=case.standing.status.value,
-        decided_by=UNSET if outcome is None else outcome.decided_by,
-        reason=WAITS_FOR_HOME if outcome is None else UNSET, version=version or UNSET,
-    )
 
 
 async def comment_pending(

@@ -5,15 +5,16 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET
 
-from aimem.errors import Code, Conflict, Denied, InvalidRequest
+from aimem.errors import Code, Conflict, Denied, InvalidRequest, Unavailable
 from aimem.governance import voter_key
 from aimem.model import PendingStatus, Principal
 from aimem.ports import Connection
 from aimem.service.approvals import audited, gate_of, known, refuse_decided
 from aimem.service.effects import Changes, Effect, effect_of
+from aimem.service.homes import Home, home_of
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once
-from aimem.service.settling import Case, is_home, is_orphaned
+from aimem.service.settling import Case
 from aimem.service.writing import AskedAgain, load_payload, queue, tried, write_as
 from aimem.store import PENDING, Transaction
 from aimem.wire import AskedAgainOut
@@ -72,7 +73,14 @@ def _refuse(conn: Connection, node: Node, who: Principal, case: Case) -> None:
             f"only {pending.requested_by}, who asked for it, and operators ask for it again",
             code=Code.NOT_ENTITLED, namespace=pending.namespace, rule="not_entitled", pending_id=pending.pending_id,
         )
-    if not is_home(conn, node, pending) and not is_orphaned(conn, node, pending):
+    home = home_of(conn, node, pending)
+    if home is Home.LATER:
+        raise Unavailable(
+            "this node was set up anew since it queued the action, and does not know yet all that its peers know; "
+            "retry when each of them has answered",
+            outcome="not_applied", namespace=pending.namespace, pending_id=pending.pending_id,
+        )
+    if home is Home.ELSEWHERE:
         # Two nodes that asked again at once would have it done twice; and it may just be decided there.
         raise Conflict(
             "another node queued the action and decides on it; ask for it again there",
@@ -82,7 +90,7 @@ def _refuse(conn: Connection, node: Node, who: Principal, case: Case) -> None:
         if status in (PendingStatus.EXPIRED, PendingStatus.FAILED):
             return
         if status is PendingStatus.PENDING:
-            if is_orphaned(conn, node, pending):
+            if home is Home.NOBODY:
                 return
             raise Conflict(
                 "the action still waits for its approval; ask again once it has expired or failed",

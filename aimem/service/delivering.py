@@ -63,6 +63,7 @@ async def run_webhooks(
 async def _spread(node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     """Note a delivery of each event for each subscriber that it concerns."""
     kept, audience = await node.store.read(_where_it_was_left)
+    node.happenings.has_audience = bool(audience)
     no = kept
     task_status.started()
     while True:

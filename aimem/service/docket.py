@@ -12,9 +12,10 @@ from aimem.governance import APPROVE, REJECT
 from aimem.model import Approver, Instant, PendingStatus, Principal, Vote, format_instant, rules
 from aimem.ports import Connection
 from aimem.service.approvals import COMMENTS_MAX, known, may_see
+from aimem.service.homes import Home, home_of
 from aimem.service.node import Node
 from aimem.service.proposals import TEXT_MAX_CHARS, Difference, Shown, difference_of, payload_of, proposal_of
-from aimem.service.settling import Case, case_of, is_orphaned
+from aimem.service.settling import Case, case_of
 from aimem.service.waiting import ACTIONS
 from aimem.store import agents, approvals
 from aimem.wire import (
@@ -125,7 +126,7 @@ def _out(conn: Connection, node: Node, case: Case, shown: Shown) -> PendingOut:
         rule=_rule(pending), label=pending.label, home=pending.home, approver=_approver(case),
         executed=UNSET if is_undecided else detail.is_executed, result_id=detail.memory_id or UNSET,
         error=detail.error or UNSET,
-        orphaned=True if is_undecided and is_orphaned(conn, node, pending) else UNSET,
+        orphaned=True if is_undecided and home_of(conn, node, pending) is Home.NOBODY else UNSET,
         asked_again_as=pending.asked_again_as or UNSET, payload_cut=True if shown.is_cut else UNSET,
     )
 

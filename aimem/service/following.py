@@ -12,11 +12,13 @@ from aimem.errors import InvalidRequest
 from aimem.model import Event, EventName, Ground, Principal, event_for, rules
 from aimem.service.keyring import is_still_admitted
 from aimem.service.node import Node
-from aimem.store import KINDS, LINK, MEMORY, Transaction, events
+from aimem.store import KINDS, LINK, MEMORY, SUBSCRIPTION, Transaction, events
 from aimem.wire import EventOut, EventsQuery, ResetOut, event_id, event_out
 
 PAGE: Final = 256
 HEARTBEAT_S: Final = 15.0
+GATHER_S: Final = 0.25
+"""How long what happens gathers while nobody waits to hear of it: reading it after each commit slows the commits."""
 TRIM_EVERY: Final = 1000
 """So many events more than are kept may wait to be forgotten together."""
 
@@ -179,8 +181,16 @@ async def run_events(
             if node.happenings.position - trimmed_at >= node.policy.events_count + TRIM_EVERY:
                 await node.store.write(_trim_events, node.policy.events_count)
                 trimmed_at = node.happenings.position - node.policy.events_count
-            if not page:
+            if len(page) < PAGE:
                 await beat.wait()
+                if not _is_awaited(node):
+                    await trio.sleep(GATHER_S)
+
+
+def _is_awaited(node: Node) -> bool:
+    """Whether somebody follows what happens, or may have subscribed to it."""
+    happenings = node.happenings
+    return happenings.reader_count > 0 or happenings.has_audience or node.store.revision(SUBSCRIPTION) > 0
 
 
 async def _close(node: Node, stop: trio.Event) -> None:

@@ -28,12 +28,14 @@ class Happenings:
 
     Attributes:
       readers_of: how many of them are each agent's.
+      has_audience: whether anybody had subscribed when deliveries began.
     """
 
     def __init__(self) -> None:
         self.position = 0
         self.reader_count = 0
         self.readers_of = Counter[AgentId]()
+        self.has_audience = False
         self.dropped_count = 0
         self.refused_count = 0
         self._latest: deque[Event] = deque(maxlen=LATEST_COUNT)

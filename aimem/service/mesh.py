@@ -30,7 +30,6 @@ from aimem.replication import (
     lag,
     note_received,
     told,
-    without,
 )
 from aimem.service.node import Node
 from aimem.store import LogPage, Received, conflicts, digest_at, inbound, oplog, outbound, snapshot
@@ -125,9 +124,9 @@ async def _receive(node: Node, asker: StreamId, request: ExchangeRequest) -> Rec
 
 
 async def _lacking(node: Node, known: Vector, count: int) -> LogPage:
-    if not count or dominates(known, without(node.store.log.vector, node.store.log.closed)):
+    if not count or dominates(known, node.store.log.shipped):
         return LogPage(ops=(), more=False, position=0)
-    return await node.store.read(outbound.lacking, known, count, EXCHANGE_MAX_BYTES, until=node.store.log.vector)
+    return await node.store.lacking(known, count, EXCHANGE_MAX_BYTES)
 
 
 async def snapshot_of(node: Node, who: Principal, request: copies.SnapshotRequest) -> copies.SnapshotAnswer:

@@ -67,6 +67,10 @@ def _of_peer(mesh: Mesh, peer: Peer) -> Iterator[Sample]:
     )
     for name, text, value in gauges:
         yield Sample(name=name, help=text, kind="gauge", value=float(value), labels=(("peer", peer.url),))
+    for kind, count in sorted(peer.failed.items()):
+        yield _counter(
+            "ai_memory_mesh_exchanges_failed", "Exchanges that failed.", count, peer=peer.url, reason=kind
+        )
     sums = tuple(itertools.accumulate(peer.latencies.counts))
     bounds = (*(f"{bound:g}" for bound in LATENCIES_S), "+Inf")
     yield Sample(

@@ -1,6 +1,6 @@
 """The home's part in approvals: the node that queued an action decides it, and writes outcome and effect in one op.
 
-Nothing else writes outcomes; a restored or renewed node decides for the streams that it had before.
+Nothing else writes outcomes; which node that is, `homes` says.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from aimem.model import (
     Instant,
     MemoryId,
     PendingStatus,
-    Vector,
     Vote,
 )
 from aimem.ports import Connection
 from aimem.service.effects import Detail, Effect, dump_detail, effect_of, load_detail
 from aimem.service.gate import ALLOWED, Gate
+from aimem.service.homes import Home, home_of, is_covered, streams_decided
 from aimem.service.node import Node
 from aimem.service.waiting import ACTIONS
 from aimem.service.writing import load_payload, write_as
-from aimem.store import PENDING, Transaction, agents, approvals
+from aimem.store import AGENT, PENDING, STREAM, VOTE, LogFeed, Transaction, agents, approvals
 
 log = logging.getLogger(__name__)
 
@@ -76,16 +76,6 @@ def case_of(conn: Connection, pending: approvals.Pending, now: Instant) -> Case:
         pending=pending, approver=approver, votes=votes, registered=registered,
         standing=stand(question, votes, registered, now),
     )
-
-
-def is_home(conn: Connection, node: Node, pending: approvals.Pending) -> bool:
-    """Whether this node decides on it."""
-    return pending.home == node.store.stream or pending.home in approvals.line_of(conn, node.store.stream)
-
-
-def is_orphaned(conn: Connection, node: Node, pending: approvals.Pending) -> bool:
-    """Whether nobody is left to decide on it, as far as this node knows."""
-    return not is_home(conn, node, pending) and not approvals.is_known_stream(conn, pending.home)
 
 
 def settle(transaction: Transaction, node: Node, gate: Gate, case: Case) -> str | None:
@@ -165,14 +155,15 @@ async def settle_due(node: Node) -> Instant | None:
     Raises: Unavailable.
     """
     while due := await node.store.read(_due, node, node.clock.now()):
-        for pending_id in due:
-            await write_as(node, SYSTEM, _settle_one, node, pending_id)
+        decided = [(await write_as(node, SYSTEM, _settle_one, node, pending_id)).value for pending_id in due]
+        if not any(decided):
+            break       # peers knew more by then; when that has come, it is looked at again
     return await node.store.read(_next_expiry, node, node.clock.now())
 
 
 def _due(conn: Connection, node: Node, now: Instant) -> tuple[MemoryId, ...]:
     found: list[MemoryId] = []
-    for pending in approvals.undecided_of(conn, approvals.line_of(conn, node.store.stream), now):
+    for pending in approvals.undecided_of(conn, streams_decided(conn, node), now):
         if case_of(conn, pending, now).standing.decision is not None:
             found.append(pending.pending_id)
         if len(found) == BATCH:
@@ -181,12 +172,14 @@ def _due(conn: Connection, node: Node, now: Instant) -> tuple[MemoryId, ...]:
 
 
 def _next_expiry(conn: Connection, node: Node, now: Instant) -> Instant | None:
-    return approvals.next_expiry(conn, approvals.line_of(conn, node.store.stream), now)
+    return approvals.next_expiry(conn, streams_decided(conn, node), now)
 
 
 def _settle_one(transaction: Transaction, node: Node, pending_id: MemoryId) -> str | None:
     pending = approvals.find(transaction.conn, pending_id)
     if pending is None or not isinstance(transaction.gate, Gate):
+        return None
+    if home_of(transaction.conn, node, pending) is not Home.HERE:
         return None
     return settle(transaction, node, transaction.gate, case_of(transaction.conn, pending, transaction.now))
 
@@ -199,7 +192,7 @@ async def run_approvals(node: Node, *, task_status: trio.TaskStatus[None] = trio
     task_status.started()
     while True:
         # Counted before it is read: what arrives meanwhile is looked at in the next round.
-        seen_count, known = node.store.log.change_count, _of_others(node)
+        known = _known(node)
         try:
             due_at = await settle_due(node)
         except Unavailable as error:
@@ -209,10 +202,28 @@ async def run_approvals(node: Node, *, task_status: trio.TaskStatus[None] = trio
         term_s = node.policy.pending_expiry_s
         wait_s = term_s if due_at is None else min(term_s, (due_at - node.clock.now()) / 1_000_000)
         with trio.move_on_after(max(0.0, wait_s)):
-            while _of_others(node) == known:
-                seen_count = await node.store.log.wait_change(seen_count)
+            await _wait_news(node, known)
 
 
-def _of_others(node: Node) -> Vector:
-    """What is known of other nodes' streams; a vote that was cast here was counted when it was cast."""
-    return {stream: seq for stream, seq in node.store.log.vector.items() if stream != node.store.stream}
+def _known(node: Node) -> tuple[tuple[int, ...], bool]:
+    """What rises with all that an outcome can hang on (few commits do), and whether all that peers know is known."""
+    return tuple(node.store.revision(kind) for kind in (PENDING, VOTE, AGENT, STREAM)), is_covered(node)
+
+
+async def _wait_news(node: Node, known: tuple[tuple[int, ...], bool]) -> None:
+    """Wait until either has changed."""
+    feed, mesh = node.store.log, node.mesh
+    while (found := _known(node)) == known:
+        if mesh is None or found[1]:
+            await feed.wait_change(feed.change_count)
+            continue
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_wait_change, feed, feed.change_count, nursery.cancel_scope)
+            # Nothing need come that is new: that a peer has answered may be all that was missing.
+            await mesh.wait_reported()
+            nursery.cancel_scope.cancel()
+
+
+async def _wait_change(feed: LogFeed, seen_count: int, scope: trio.CancelScope) -> None:
+    await feed.wait_change(seen_count)
+    scope.cancel()

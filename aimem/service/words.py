@@ -19,6 +19,8 @@ from aimem.store import fulltext
 log = logging.getLogger(__name__)
 
 ROWS_A_ROUND: Final = 200
+GATHER_S: Final = 0.25
+"""How long writes gather before what they owe is paid: asking after each of them would cost as much as the writes."""
 
 
 async def run_words(node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -31,6 +33,7 @@ async def run_words(node: Node, *, task_status: trio.TaskStatus[None] = trio.TAS
             # What is owed stands in the database; the next commit shows that the store can be written again.
             log.warning("words.wait", extra={"reason": error.code.value})
         await node.store.worded.wait()
+        await trio.sleep(GATHER_S)
 
 
 async def settle_words(node: Node) -> None:

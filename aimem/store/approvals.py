@@ -8,9 +8,10 @@ from typing import Final, cast
 import msgspec
 from msgspec import Struct
 
-from aimem.model import AgentId, Instant, MemoryId, Namespace, PendingStatus, StreamId, Vote
+from aimem.model import AgentId, Dot, Instant, MemoryId, Namespace, PendingStatus, StreamId, Vote
 from aimem.ports import Connection, Row, SqlValue
-from aimem.store.kinds import PENDING, VOTE, read_state
+from aimem.store import outbound
+from aimem.store.kinds import PENDING, VOTE, load_object, read_state
 
 VOTES_MAX: Final = 1_000
 """Of one action; further ones count no more."""
@@ -51,8 +52,13 @@ _REMARKS: Final = (
     "AND made_at IS NOT NULL ORDER BY made_at, remark_id LIMIT ?"
 )
 _REMARK_COUNT: Final = "SELECT count(*) FROM remarks WHERE pending_id = ? AND born IS NOT NULL"
+_OP_OF: Final = (
+    "SELECT o.seq FROM op_entries e JOIN ops o ON o.position = e.position WHERE e.kind = :kind AND e.key = :key "
+    "AND o.stream = :stream AND o.hlc = :hlc"
+)
 _PREDECESSOR: Final = "SELECT predecessor FROM stream_facts WHERE stream = ? AND born IS NOT NULL"
-_IS_KNOWN: Final = "SELECT 1 FROM stream_facts WHERE stream = ? AND born IS NOT NULL"
+_NODE: Final = "SELECT node FROM stream_facts WHERE stream = ? AND born IS NOT NULL"
+_NAMED: Final = "SELECT stream FROM stream_facts WHERE node = ? AND born IS NOT NULL ORDER BY stream LIMIT ?"
 _AT_OR_BELOW: Final = (
     "(p.namespace = :namespace OR (p.namespace >= :namespace || '/' AND p.namespace < :namespace || '0'))"
 )
@@ -87,7 +93,7 @@ class Pending(Struct, frozen=True, kw_only=True):
       payload: the ops as they would have been written; JSON.
       policy: that asked for the approval, as it was then; JSON.
       policy_namespace, policy_stamp: where that policy is set, and its version.
-      home: the stream that queued it, and alone decides.
+      home: the stream that queued it; the node that writes it, or did, alone decides.
       asked_again_as: the action that took its place.
     """
 
@@ -140,6 +146,20 @@ def find(conn: Connection, pending_id: MemoryId) -> Pending | None:
     """One action."""
     row = conn.execute(_ONE, {"pending_id": pending_id}).fetchone()
     return None if row is None else _pending(row)
+
+
+def outcome_dot(conn: Connection, pending_id: MemoryId) -> Dot | None:
+    """The op that wrote an action's outcome; where this log has it no longer, the last known of that stream.
+
+    None while there is no outcome.
+    """
+    cell = load_object(conn, PENDING, pending_id).fields.get("outcome")
+    if cell is None or cell.value is None:
+        return None
+    stream = cell.stamp.stream
+    at: dict[str, SqlValue] = {"kind": PENDING.name, "key": pending_id, "stream": stream, "hlc": cell.stamp.hlc}
+    row = conn.execute(_OP_OF, at).fetchone()
+    return Dot(stream, outbound.heads(conn)[stream].seq if row is None else cast("int", row[0]))
 
 
 def newest(conn: Connection, wanted: Wanted) -> Iterator[Pending]:
@@ -221,9 +241,15 @@ def line_of(conn: Connection, stream: StreamId) -> tuple[StreamId, ...]:
     return tuple(line)
 
 
-def is_known_stream(conn: Connection, stream: StreamId) -> bool:
-    """Whether anything is known of a stream."""
-    return conn.execute(_IS_KNOWN, (stream,)).fetchone() is not None
+def node_of(conn: Connection, stream: StreamId) -> str | None:
+    """The name of the node that wrote a stream; None if nothing is known of that."""
+    row = conn.execute(_NODE, (stream,)).fetchone()
+    return None if row is None or row[0] is None else str(row[0])
+
+
+def streams_named(conn: Connection, node: str) -> tuple[StreamId, ...]:
+    """The streams of nodes of a name."""
+    return tuple(StreamId(str(stream)) for (stream,) in conn.execute(_NAMED, (node, PREDECESSORS_MAX)))
 
 
 def _count(conn: Connection, sql: str, parameters: Mapping[str, SqlValue]) -> int:

@@ -34,6 +34,7 @@ from aimem.model import (
 from aimem.ports import Connection
 from aimem.store import oplog
 from aimem.store.kinds import ALIAS, KINDS, STREAM, load_object
+from aimem.store.outbound import Logged
 from aimem.store.transaction import Transaction
 
 _COUNT_STREAMS = "SELECT count(*) FROM streams"
@@ -227,10 +228,9 @@ def _log(transaction: Transaction, op: Op) -> int:
     """Log one op at the end. Returns: its position."""
     conn = transaction.conn
     logged = [_laid_out(conn, data) for data in op.entries]
-    position = oplog.append(
-        conn, msgspec.structs.replace(op, entries=tuple(data for _, data in logged)), tuple(key for key, _ in logged)
-    )
-    transaction.note_position(position)
+    kept = msgspec.structs.replace(op, entries=tuple(data for _, data in logged))
+    position = oplog.append(conn, kept, tuple(key for key, _ in logged))
+    transaction.note_logged(Logged(position, kept))
     return position
 
 

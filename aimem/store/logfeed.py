@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import trio
 
 from aimem.model import Dot, StreamHead, StreamId, Vector
+from aimem.store.outbound import Logged
+from aimem.store.recent import RecentOps
 
 
 class LogFeed:
@@ -16,12 +18,14 @@ class LogFeed:
     Attributes:
       vector: what is known; a new one at each commit, never changed.
       closed: streams of which two histories were written, and whose rows were joined since: see `closure.Closed`.
+      recent: the latest ops, for those who send them on.
     """
 
     def __init__(self) -> None:
         self.heads: Mapping[StreamId, StreamHead] = MappingProxyType({})
         self.vector: Vector = {}
         self.closed: Mapping[StreamId, frozenset[StreamId]] = MappingProxyType({})
+        self.recent = RecentOps()
         self.change_count = 0
         self._woken = trio.Event()
 
@@ -30,8 +34,9 @@ class LogFeed:
         """The greatest clock value of any known op."""
         return max((head.hlc for head in self.heads.values()), default=0)
 
-    def publish_nowait(self, moved: Mapping[StreamId, StreamHead]) -> None:
-        """Note the heads that a commit moved; never waits."""
+    def publish_nowait(self, moved: Mapping[StreamId, StreamHead], logged: Sequence[Logged] = ()) -> None:
+        """Note the heads that a commit moved, and the ops that did; never waits."""
+        self.recent.add_nowait(logged)
         if moved:
             # A new mapping each time: whoever holds one may go on reading it.
             self.heads = MappingProxyType({**self.heads, **moved})
@@ -39,6 +44,13 @@ class LogFeed:
             self.change_count += 1
             self._woken.set()
             self._woken = trio.Event()
+
+    @property
+    def shipped(self) -> Vector:
+        """What others may lack of what is known: of a closed stream nobody takes anything."""
+        if not self.closed:
+            return self.vector
+        return {stream: seq for stream, seq in self.vector.items() if stream not in self.closed}
 
     def close_nowait(self, closed: Mapping[StreamId, frozenset[StreamId]]) -> None:
         """Note streams that are closed, with whose rows were joined; never waits."""

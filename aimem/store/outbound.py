@@ -11,7 +11,6 @@ from msgspec import Struct
 from aimem.errors import Gone
 from aimem.model import Dot, Op, Stamp, StreamHead, StreamId, Vector
 from aimem.ports import Connection, Row
-from aimem.store.inbound import closed_streams
 
 _COLUMNS = "position, stream, seq, hlc, kind, previous, signature"
 _OF_STREAM = f"SELECT {_COLUMNS} FROM ops WHERE stream = ? AND seq > ? AND seq <= ? ORDER BY seq LIMIT ?"
@@ -30,6 +29,13 @@ class LogPage(Struct, frozen=True, kw_only=True):
     ops: tuple[Op, ...]
     more: bool
     position: int
+
+
+class Logged(Struct, frozen=True):
+    """An op, and where it stands in this log."""
+
+    position: int
+    op: Op
 
 
 class HeldDots(Struct, frozen=True, kw_only=True):
@@ -61,9 +67,7 @@ def lacking(
     Raises: Gone if some of them are no longer in the log.
     """
     ends = {head.stream: head.seq if until is None else until.get(head.stream, 0) for head in heads(conn).values()}
-    # Of a stream with two histories nothing is sent: nobody takes it.
-    closed = frozenset(closed_streams(conn))
-    streams = {stream: end for stream, end in ends.items() if end > known.get(stream, 0) and stream not in closed}
+    streams = {stream: end for stream, end in ends.items() if end > known.get(stream, 0)}
     for stream, end in streams.items():
         _refuse_trimmed(conn, Dot(stream, end), known.get(stream, 0))
     # Within a stream positions rise with seq, so that the order of the whole log is a merge of the streams'.

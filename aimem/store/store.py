@@ -13,7 +13,7 @@ import trio
 from msgspec import Struct
 
 from aimem.errors import AimemError, Bug, Corrupt, InvalidRequest, Unavailable
-from aimem.model import Dot, StreamHead, StreamId
+from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, FileLock, Files, Mode, Threads
 from aimem.store import closure, inbound, oplog, outbound, renewal, schema
 from aimem.store.changes import ChangeFeed, Pulse
@@ -22,7 +22,7 @@ from aimem.store.fields import Kind
 from aimem.store.fold import Merge
 from aimem.store.identity import Identity, confirm, load_identity, mint, sidecar_path
 from aimem.store.logfeed import LogFeed
-from aimem.store.outbound import HeldDots
+from aimem.store.outbound import HeldDots, LogPage
 from aimem.store.readers import Readers
 from aimem.store.transaction import Tip, Transaction
 from aimem.store.writer import Writer, WriterCounts, Written
@@ -210,7 +210,7 @@ class Store:
         """
         identity: Identity = (await self.write(self._begin_stream)).value
         self._lacks_past = True
-        await self._threads_run(partial(self._confirm, identity))
+        await self._confirm(identity)
         return self.stream
 
     @property
@@ -265,7 +265,7 @@ class Store:
                 nursery.start_soon(self._readers.wait_corrupt)
                 if identity.opening:
                     await self.write(renewal.open_stream, identity)
-                    await self._threads_run(partial(self._confirm, identity))
+                    await self._confirm(identity)
                 if self._holds_ops:
                     await self._refold_held()
                 task_status.started()
@@ -315,9 +315,6 @@ class Store:
         """
         return await self._readers.read(lambda conn: fn(conn, *args, **kwargs))
 
-    async def _threads_run(self, run: Callable[[], None]) -> None:
-        await self._ports.threads.run(run, limiter=self._writer.limiter)
-
     def _begin_stream(self, transaction: Transaction) -> Identity:
         ports, path = self._ports, sidecar_path(self.settings.db)
         with translated(self.settings.db):
@@ -325,10 +322,20 @@ class Store:
         renewal.open_stream(transaction, fresh)
         return fresh
 
-    def _confirm(self, identity: Identity) -> None:
-        # Where the disk is full, the next start says so in the key's file.
-        with contextlib.suppress(OSError):
-            confirm(self._ports.files, sidecar_path(self.settings.db), identity)
+    async def _confirm(self, identity: Identity) -> None:
+        run = partial(confirm, self._ports.files, sidecar_path(self.settings.db), identity)
+        with contextlib.suppress(OSError):      # where the disk is full, the next start says so in the key's file
+            await self._ports.threads.run(run, limiter=self._writer.limiter)
+    async def lacking(self, known: Vector, max_count: int, max_bytes: int) -> LogPage:
+        """The ops that somebody with this vector lacks: see `outbound.lacking`. What was just written is at hand.
+
+        Raises: Gone, Unavailable, Corrupt.
+        """
+        until = self.log.shipped
+        page = self.log.recent.lacking(known, until, max_count, max_bytes)
+        if page is not None:
+            return page
+        return await self.read(outbound.lacking, known, max_count, max_bytes, until=until)
 
     def _open(self) -> tuple[Connection, Identity, Tip, Mapping[StreamId, StreamHead]]:
         db, ports = self.settings.db, self._ports

@@ -36,6 +36,7 @@ from aimem.store import events, oplog
 from aimem.store.fields import Kind
 from aimem.store.fold import Folded, Merge, fold_entries
 from aimem.store.kinds import KINDS, load_object
+from aimem.store.outbound import Logged
 from aimem.store.view import Reindex, join_reindex
 
 OP_MAX_BYTES = 1_048_576
@@ -85,6 +86,7 @@ class Part(Struct, frozen=True):
 
     tip: Tip
     dot_count: int
+    logged_count: int
     changed: frozenset[int]
     reindex: dict[int, Reindex]
     signer: Signer
@@ -99,6 +101,7 @@ class Transaction:
       dots: of the ops that this job wrote.
       stands_on: of ops written before, on which its answer stands (an answer that was given once already).
       heads: how far the streams of others are known after it, if it took any of their ops.
+      logged: the ops that it logged, its own and those of others.
       kinds: names of the kinds of objects that its ops touched, those taken back included.
       gate: judges each op; None for what nobody asked for.
       has_events: whether somebody who follows events has something to look for after the commit.
@@ -111,6 +114,7 @@ class Transaction:
         self.dots: list[Dot] = []
         self.stands_on: list[Dot] = []
         self.heads: dict[StreamId, StreamHead] = {}
+        self.logged: list[Logged] = []
         self.changed: set[int] = set()
         self.kinds: set[str] = set()
         self.reindex: dict[int, Reindex] = {}
@@ -119,7 +123,7 @@ class Transaction:
         self._merge = merge
         self._signer = signer
         self._agree: Callable[[], None] | None = None
-        self._began = Part(tip, 0, frozenset(), {}, signer)
+        self._began = Part(tip, 0, 0, frozenset(), {}, signer)
         self._states: dict[tuple[str, str], ObjectState] = {}
 
     @property
@@ -157,9 +161,10 @@ class Transaction:
         """Have this asked before the first op is written; what it raises ends the job with nothing stored."""
         self._agree = agree
 
-    def note_position(self, position: int) -> None:
-        """Say how far the log reaches."""
-        self.tip = msgspec.structs.replace(self.tip, position=position)
+    def note_logged(self, logged: Logged) -> None:
+        """Say what was logged last, and so how far the log reaches."""
+        self.logged.append(logged)
+        self.tip = msgspec.structs.replace(self.tip, position=logged.position)
 
     def emit(self, label: str, entries: Sequence[Entry]) -> Dot:
         """Write one op: stamp it, log it, sign it, and fold it into the tables.
@@ -195,6 +200,7 @@ class Transaction:
             signature=self._signer.sign(chained),
         )
         position = oplog.append(self.conn, op, tuple((entry.kind, entry.key) for entry in entries))
+        self.logged.append(Logged(position, op))
         self._fold(op, entries)
         self.tip = Tip(
             head=StreamHead(stream=head.stream, seq=dot.seq, hlc=clock, chain_hash=chained),
@@ -218,7 +224,9 @@ class Transaction:
     def begin_part(self) -> Part:
         """Begin what may have to be taken back; `end_part` or `undo_part` follows."""
         self.conn.execute(_SAVEPOINT)
-        return Part(self.tip, len(self.dots), frozenset(self.changed), dict(self.reindex), self._signer)
+        return Part(
+            self.tip, len(self.dots), len(self.logged), frozenset(self.changed), dict(self.reindex), self._signer
+        )
 
     def end_part(self) -> None:
         """Keep what was done since `begin_part`."""
@@ -239,6 +247,7 @@ class Transaction:
         self.tip, self.changed, self.reindex = part.tip, set(part.changed), dict(part.reindex)
         self._signer = part.signer
         del self.dots[part.dot_count :]
+        del self.logged[part.logged_count :]
         self._states.clear()
 
     def fold(self, op: Op) -> None:

@@ -21,6 +21,7 @@ from aimem.model import Dot, StreamHead, StreamId
 from aimem.ports import Clock, Connection, DatabaseError, DatabaseFault, Signer, Threads
 from aimem.store import oplog
 from aimem.store.fold import Merge
+from aimem.store.outbound import Logged
 from aimem.store.pace import Pace
 from aimem.store.textindex import write_index
 from aimem.store.transaction import ROLLBACK_TO_JOB, Tip, Transaction
@@ -85,6 +86,7 @@ class _Group(Struct):
     reindex: dict[int, Reindex]
     heads: dict[StreamId, StreamHead]
     kinds: set[str]
+    logged: list[Logged] = []
     has_events: bool = False
     jobs_s: float = 0.0
     fatal: AimemError | None = None
@@ -108,7 +110,7 @@ class Writer:
         queue_count: int,
         group_count: int,
         translate: Callable[[DatabaseError], AimemError],
-        publish_heads: Callable[[Mapping[StreamId, StreamHead]], None],
+        publish_heads: Callable[[Mapping[StreamId, StreamHead], Sequence[Logged]], None],
         publish: Callable[[set[int], set[str]], None],
         publish_events: Callable[[], None],
     ) -> None:
@@ -210,7 +212,7 @@ class Writer:
             for job, result in zip(jobs, done.results, strict=True):
                 job.finish(result)
         self.stream = done.tip.head.stream
-        self._publish_heads(done.heads)
+        self._publish_heads(done.heads, done.logged)
         # No checkpoint since the callers were told: they run after whoever follows has heard of it.
         self._publish(done.changed, done.kinds)
         if done.has_events:
@@ -268,6 +270,7 @@ class Writer:
         group.tip, group.signer = transaction.tip, transaction.signer
         group.changed |= transaction.changed
         group.heads |= transaction.heads
+        group.logged += transaction.logged
         group.kinds |= transaction.kinds
         group.has_events = group.has_events or transaction.has_events
         join_reindex(group.reindex, transaction.reindex)

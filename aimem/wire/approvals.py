@@ -93,7 +93,7 @@ class PendingOut(Struct, kw_only=True):
       executed: whether it was done.
       result_id: the memory that it made or was done to.
       home: the stream that decides.
-      orphaned: whether nobody knows of that stream any more.
+      orphaned: whether whoever writes that stream, or did, is no member of the mesh any more.
       asked_again_as: the action that took its place; its own id where it could be done at once.
       payload_cut: whether texts of the payload are cut, as lists do.
     """
@@ -144,7 +144,8 @@ class Approved(Struct, kw_only=True):
     """Answer to an approval.
 
     Attributes:
-      approved: whether it is decided so; false while it waits for further votes, or for the node that decides.
+      approved: whether it is decided so; false while it waits for further votes, or for the node that decides, and
+        with `decided_by` where it was decided otherwise.
       executed: whether it was done; false with `error` where what it was about has changed.
       memory_id: the memory that it made or was done to.
     """
@@ -163,7 +164,10 @@ class Approved(Struct, kw_only=True):
 
 
 class Rejected(Struct, kw_only=True):
-    """Answer to a rejection. With `reason` the node that queued the action has still to write it down."""
+    """Answer to a rejection. Without `decided_by` it waits for the nodes that decide on it and keep it.
+
+    `rejected` is false where it was decided otherwise before.
+    """
 
     rejected: bool
     id: str

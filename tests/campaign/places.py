@@ -18,6 +18,8 @@ from aimem.api import Effect, Route
 from tests.campaign.world import AGENT, ARCHIVED, JSON, LIVE, MESSAGE, NAMESPACE, SUBSCRIPTION, Asked, Headers
 from tests.pendings import PENDING
 
+STREAM: Final = "0123456789abcdef" * 2
+
 KEY: Final = "key of an object"
 """Stands in a place for the key itself, where any key may stand."""
 
@@ -40,6 +42,7 @@ GOOD_HERE: Final[Mapping[str, Mapping[str, object]]] = {
     "notify": {"target_agent_id": "bob", "title": "News", "content": "A message."}, "restore": {"memory_id": ARCHIVED},
     "set_standard": {"namespace": NAMESPACE}, "prune_audit": {"before_seq": 1},
     "subscribe": {"url": "https://example.org/in"}, "unsubscribe": {"id": SUBSCRIPTION},
+    "sync_push": {"stream": STREAM}, "write_outcome": {"version": f"{STREAM}:1"},
 }
 """By the name of the route: what is right in it alone, and optional fields that one of them must be there of."""
 

@@ -66,6 +66,9 @@ VOTED = {"approved": False, "id": "p-1", "status": "pending", "votes": 1, "quoru
          "reason": "consensus threshold not yet reached"}
 FAILED = {**APPROVED, "status": "failed", "executed": False, "error": "another memory has the title"}
 REJECTED = {"rejected": True, "id": "p-1", "status": "rejected", "decided_by": "bob", "version": "s:1"}
+LATE = {"approved": False, "id": "p-1", "status": "rejected", "decided_by": "bob", "reason": "too late"}
+LATER = {"rejected": False, "id": "p-1", "status": "approved", "decided_by": "bob", "reason": "too late"}
+RECORDED = {"rejected": True, "id": "p-1", "status": "rejected", "reason": "not yet"}
 AGAIN = {"asked_again": True, "id": "p-1", "status": "pending", "executed": False, "pending_id": "p-2",
          "namespace": "acme", "version": "s:2"}
 DONE_AGAIN = {"asked_again": True, "id": "p-1", "status": "done", "executed": True, "memory_id": "m-1",
@@ -82,6 +85,12 @@ CASES = [
      "still pending: 1 of 2 approvals; consensus threshold not yet reached"),
     ("pending approve p-1", FAILED, "POST /pending/p-1/approve", {"comment": None, "agent_id": None}, 200, "",
      "approved, and could not be done: another memory has the title"),
+    ("pending approve p-1", LATE, "POST /pending/p-1/approve", {"comment": None, "agent_id": None}, 200, "",
+     "error: rejected: too late"),
+    ("pending reject p-1", LATER, "POST /pending/p-1/reject", {"comment": None, "agent_id": None}, 200,
+     "approved: p-1\n", "error: approved: too late"),
+    ("pending reject p-1", RECORDED, "POST /pending/p-1/reject", {"comment": None, "agent_id": None}, 202,
+     "rejected: p-1\n", "recorded: not yet"),
     ("pending reject p-1", REJECTED, "POST /pending/p-1/reject", {"comment": None, "agent_id": None}, 200,
      "rejected: p-1\n", ""),
     ("pending comment p-1 why", {"commented": True, "id": "p-1", "comment_id": "c"}, "POST /pending/p-1/comment",
@@ -89,7 +98,10 @@ CASES = [
     ("pending again p-1", AGAIN, "POST /pending/p-1/again", {}, 202, "", "queued for approval again: pending_id=p-2"),
     ("pending again p-1", DONE_AGAIN, "POST /pending/p-1/again", {}, 200, "done: m-1\n", ""),
 ]
-EXITS = {"VOTED": ExitStatus.PENDING, "FAILED": ExitStatus.CONFLICT, "AGAIN": ExitStatus.PENDING}
+EXITS = {
+    "VOTED": ExitStatus.PENDING, "RECORDED": ExitStatus.PENDING, "AGAIN": ExitStatus.PENDING,
+    "FAILED": ExitStatus.CONFLICT, "LATE": ExitStatus.CONFLICT, "LATER": ExitStatus.CONFLICT,
+}
 
 
 def exit_of(answer: object) -> ExitStatus:

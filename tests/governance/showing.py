@@ -170,6 +170,8 @@ PLAIN: Final[Mapping[str, str]] = {
     "list_keys": "an operator's", "list_audit": "an operator's, and of an agent what it did itself",
     "list_subscriptions": "its maker's own, see tests/service/test_subscriptions.py",
     "list_deliveries": "as list_subscriptions; what is delivered, see tests/service/test_delivering.py",
+    **dict.fromkeys(("mesh", "sync_since", "sync_since_vector", "sync_snapshot"), "for nodes and operators: all of it"),
+    "write_outcome": "which nodes have a version",
     "verify_audit": "hashes", "events": "see tests/service/test_following.py",
 }
 """Route -> why nothing of a memory is in its answers."""

@@ -32,7 +32,7 @@ from tests.campaign.places import sound_value
 
 LOCAL_VERBS: Final[Mapping[str, str]] = {
     "serve": "is the node", "mcp": "carries tools", "help": "prints", "man": "prints", "completions": "prints",
-    "bench": "makes a node of its own",
+    "bench": "makes a node of its own", "bench mesh": "makes nodes of its own",
 }
 OF_THE_CALLER: Final = frozenset({"read", "write", "send"})
 CALLS: Final = tuple(sorted(

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from aimem.model import Dot, StopReason, StreamHead, StreamId, Vector
 from aimem.replication import PeerRules, PeerState, Standing, breaker, is_reachable, lag
-from aimem.replication.peer import Answered, Ask, Failed, Heard, Look, Rest, offset_now, step
+from aimem.replication.peer import Answered, Ask, Failed, Heard, Look, Rest, failure_kind, offset_now, step
 
 A, B, C = (StreamId(letter * 32) for letter in "abc")
 RULES = PeerRules(interval_s=30, relay_s=0.5, patience_s=2)
@@ -165,6 +165,15 @@ def test_failures_pause_for_longer_and_longer_and_a_success_ends_that() -> None:
     assert breaker(script.state, RULES) == "half_open"
     script.answer({A: 2})
     assert (breaker(script.state, RULES), script.state.failures, script.state.batch_count) == ("closed", 0, 32)
+
+
+@pytest.mark.parametrize(("reason", "kind"), [
+    ("timeout", "timeout"), ("nonsense: half a pair", "nonsense"), ("unreachable: refused", "unreachable"),
+    ("it answered 503 shutting_down", "answered"), ("refused: fork", "refused"), ("took nothing", "refused"),
+    ("the disk is full", "other"),
+])
+def test_whatever_a_peer_fails_with_is_counted_under_one_of_a_few_words(reason: str, kind: str) -> None:
+    assert failure_kind(reason) == kind
 
 
 def test_a_peer_that_asks_us_is_tried_again_at_once() -> None:

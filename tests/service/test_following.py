@@ -220,6 +220,7 @@ async def test_a_reader_that_fell_behind_the_buffer_is_told(node: Node) -> None:
 
 async def test_the_log_of_events_stays_within_its_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "TRIM_EVERY", 10)
+    monkeypatch.setattr(following, "GATHER_S", 0.0)
     policy = Policy(events_count=20)
     async with open_node(tmp_path / "n.db", threads=InlineThreads(), policy=policy) as node, followed(node):
         for number in range(60):

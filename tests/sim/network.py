@@ -16,6 +16,7 @@ import msgspec
 import trio
 from msgspec import Struct
 
+from tests.sim.lies import Headers, lie
 from tests.sim.machine import Process
 from tests.sim.ports import Died
 from tests.sim.swarm import Swarm
@@ -50,7 +51,7 @@ class _Call:
 
     def __init__(self) -> None:
         self.done, self.hung_up = trio.Event(), trio.Event()
-        self.answer: tuple[int, list[tuple[bytes, bytes]], bytes] | None = None
+        self.answer: tuple[int, Headers, bytes] | None = None
         self.is_reset = False
 
 
@@ -104,6 +105,13 @@ class Network:
             self._trace.note("short")
             return body[: self._rng.randrange(len(body))]
         return body
+
+    def told(self, parcel: Parcel, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+        """Now and then somebody changes what nodes say to each other."""
+        if is_client(parcel.source) or self.is_calm or self._rng.random() >= self._swarm.lies:
+            return headers, body
+        self._trace.note("lie")
+        return lie(self._rng, parcel.path, headers, body)
 
     def is_doubled(self) -> bool:
         """Whether a message arrives twice."""
@@ -180,8 +188,9 @@ class Network:
         status = parts[0]["status"] if parts else 0
         self._trace.note("answer", parcel.target, parcel.source, parcel.path, status, arrives)
         if arrives and not process.power.is_dead:
-            body = b"".join(part.get("body", b"") for part in parts[1:])
-            call.answer = status, parts[0]["headers"], self.cut_short(body)
+            body = self.cut_short(b"".join(part.get("body", b"") for part in parts[1:]))
+            headers, body = self.told(parcel, tuple(parts[0]["headers"]), body)
+            call.answer = status, headers, body
             call.done.set()
 
     async def _reset(self, parcel: Parcel, call: _Call) -> None:
@@ -207,7 +216,8 @@ class Network:
             self.doubled.update(value.decode() for name, value in parcel.headers if name == b"idempotency-key")
             self.nursery.start_soon(self.deliver_again, parcel)
         arrives = await self.travel(parcel.source, parcel.target)
-        parcel = msgspec.structs.replace(parcel, body=self.cut_short(parcel.body))
+        headers, body = self.told(parcel, parcel.headers, self.cut_short(parcel.body))
+        parcel = msgspec.structs.replace(parcel, headers=headers, body=body)
         self._trace.note("ask", parcel.source, parcel.target, parcel.method, parcel.path, len(parcel.body), arrives)
         try:
             with trio.fail_after(PATIENCE_S):
@@ -242,7 +252,7 @@ class _Transport(httpx.AsyncBaseTransport):
         if call.answer is None:
             raise httpx.RemoteProtocolError("no answer")
         status, headers, body = call.answer
-        return httpx.Response(status, headers=headers, content=body, request=request)
+        return httpx.Response(status, headers=list(headers), content=body, request=request)
 
 
 def _scope(parcel: Parcel) -> Any:

@@ -91,7 +91,8 @@ class SimClock:
 
     def set_right(self, within_s: float) -> None:
         """Bring it as near to the truth as it may have been at the start, as a time server does."""
-        self.offset_s = max(-within_s, min(within_s, self.offset_s))
+        wrong_s = self.offset_s + trio.current_time() * self._drift
+        self.offset_s += max(-within_s, min(within_s, wrong_s)) - wrong_s
 
 
 class SimThreads:

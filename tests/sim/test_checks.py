@@ -9,11 +9,13 @@ from typing import Any
 
 import msgspec
 import pytest
+import trio
 
-from aimem.model import Blank, Merged, ObjectState
-from aimem.replication import Mesh, merge, peer, quorum
+from aimem import service
+from aimem.model import Blank, Merged, ObjectState, Principal
+from aimem.replication import Mesh, intake, merge, peer, quorum
+from aimem.service import Node, once
 from aimem.service import mesh as mesh_service
-from aimem.service import once
 from aimem.store import inbound, outbound
 from aimem.store.transaction import Transaction
 from aimem.supervisor import furnish
@@ -32,7 +34,7 @@ pytestmark = pytest.mark.slow
 def stormy(seed: int, *faults: Fault) -> Swarm:
     """Bad weather of which every seed has some."""
     return msgspec.structs.replace(
-        roll(seed, nodes=3), quorum=2, loss=0.02, duplicates=0.1, leaves_late=0.0, breaks=0.0, delay_s=0.005,
+        roll(seed, nodes=3), quorum=2, loss=0.02, duplicates=0.1, leaves_late=0.0, breaks=0.0, lies=0.0, delay_s=0.005,
         clients=4, think_s=0.3, calm_s=4.0, commit_s=0.002, faults=faults or (Fault.PARTITION, Fault.KILL),
     )
 
@@ -141,21 +143,45 @@ def an_exchange_breaks(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(mesh_service, "_lacking", break_down)
 
 
+def what_is_signed_by_nobody_is_believed(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(intake, "is_signed", lambda *_: True)
+
+
+def breakers_stay_open(patch: pytest.MonkeyPatch) -> None:
+    known = Mesh.is_reachable
+    patch.setattr(Mesh, "is_reachable", lambda self, peer: trio.current_time() < SECONDS and known(self, peer))
+
+
+def one_node_hides_what_others_wrote(patch: pytest.MonkeyPatch) -> None:
+    page = service.list_memories
+
+    async def hide(node: Node, who: Principal, query: Any) -> Any:
+        answer = await page(node, who, query)
+        shown = [one for one in answer.memories if one.metadata.get("agent_id") != "ben"]
+        return msgspec.structs.replace(answer, memories=shown) if node.store.node_name == "n1" else answer
+
+    patch.setattr(service, "list_memories", hide)
+
+
 PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     acks_count_what_was_sent: ({"acked"}, ()),
     the_first_write_wins_a_field: ({"convergence", "model", "acked"}, ()),
     some_deletes_do_nothing: ({"resurrection", "model", "convergence", "acked"}, ()),
     streams_are_sent_one_by_one: ({"causality"}, ()),
-    some_ops_are_lost_on_the_way: ({"vector"}, ()),
+    some_ops_are_lost_on_the_way: ({"vector", "causality"}, ()),
     some_ops_are_logged_and_not_applied: ({"model", "convergence"}, ()),
     keys_are_forgotten: ({"idempotence"}, ()),
     disks_lie: ({"vector", "acked", "journal"}, (Fault.POWER,)),
     what_was_stored_is_denied: ({"refused"}, ()),
     a_sender_gives_up: ({"convergence", "acked"}, ()),
     inbound_texts_are_not_indexed: ({"convergence"}, ()),
-    a_node_forgets_its_newest_write: ({"fork"}, ()),
+    a_node_forgets_its_newest_write: ({"fork", "liveness"}, ()),
     an_exchange_breaks: ({"journal"}, ()),
+    breakers_stay_open: ({"liveness"}, ()),
+    one_node_hides_what_others_wrote: ({"answers"}, ()),
+    what_is_signed_by_nobody_is_believed: ({"vector", "fork", "convergence"}, ()),
 }
+AMONG_LIARS = {what_is_signed_by_nobody_is_believed}
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
@@ -164,7 +190,8 @@ def test_a_planted_fault_is_found_by_its_check(plant: Plant, monkeypatch: pytest
     plant(monkeypatch)
     found: set[str] = set()
     for seed in SEEDS:
-        found |= {violation.check for violation in simulate(stormy(seed, *faults), SECONDS).violations}
+        swarm = msgspec.structs.replace(stormy(seed, *faults), lies=0.1 if plant in AMONG_LIARS else 0.0)
+        found |= {violation.check for violation in simulate(swarm, SECONDS).violations}
         if found:
             break
     assert found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,13 +11,16 @@ import msgspec
 import pytest
 import trio
 
+from tests.sim.lies import PUSH, lie
 from tests.sim.network import Network, random_cuts
 from tests.sim.ports import Power
 from tests.sim.scheduler import run_seeded
 from tests.sim.swarm import Swarm, roll
 from tests.sim.trace import Trace
 
-CALM = msgspec.structs.replace(roll(1), loss=0.0, breaks=0.0, duplicates=0.0, leaves_late=0.0, delay_s=0.01)
+CALM = msgspec.structs.replace(
+    roll(1), loss=0.0, breaks=0.0, lies=0.0, duplicates=0.0, leaves_late=0.0, delay_s=0.01,
+)
 SLOW = "/slow"
 WORK_S = 2.0
 
@@ -122,6 +126,33 @@ def test_a_message_may_break_off() -> None:
         assert (await http.post("http://n0/x", content=b"hello")).content == b"hello"
 
     tell(story, msgspec.structs.replace(CALM, breaks=1.0))
+
+
+def test_what_nodes_say_may_be_changed_and_what_clients_say_may_not() -> None:
+    swarm = msgspec.structs.replace(CALM, lies=1.0)
+
+    async def story(network: Network, server: Server, http: httpx.AsyncClient) -> None:
+        bodies = {(await http.post("http://n0/x", content=b"hello")).content for _ in range(30)}
+        assert b"hello" not in bodies
+        assert len(bodies) > 3
+        async with httpx.AsyncClient(transport=network.transport("c1"), timeout=None) as client:
+            assert (await client.post("http://n0/x", content=b"hello")).content == b"hello"
+        network.is_calm = True
+        assert (await http.post("http://n0/x", content=b"hello")).content == b"hello"
+
+    tell(story, swarm)
+
+
+def test_a_lie_about_ops_is_still_a_message() -> None:
+    ops = [{"seq": seq, "hlc": 1, "kind": "store", "entries": ["word"], "signature": "x"} for seq in (1, 2, 3)]
+    told = {"protocol": 1, "ops": ops}
+    body, rng = msgspec.json.encode(told), CALM.rng("lies")
+    lied = [lie(rng, PUSH, ((b"content-encoding", b"gzip"), (b"x", b"y")), gzip.compress(body)) for _ in range(200)]
+    assert all(headers == ((b"x", b"y"),) for headers, _ in lied)
+    changed = [msgspec.json.decode(data) for _, data in lied if data.startswith(b'{"protocol":') and b'"ops"' in data]
+    assert len(changed) > 60
+    for name in ("kind", "hlc", "entries", "signature", "seq"):
+        assert any([op[name] for op in one["ops"]] != [op[name] for op in ops] for one in changed)
 
 
 def test_a_message_may_arrive_twice() -> None:

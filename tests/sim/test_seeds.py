@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from tests.sim import seeds
-from tests.sim.__main__ import complaint_of, main
+from tests.sim.__main__ import main
+from tests.sim.runs import complaint_of
 from tests.sim.swarm import roll
 from tests.sim.world import simulate
 
@@ -16,7 +17,7 @@ from tests.sim.world import simulate
 @pytest.mark.slow
 def test_all_promises_hold_under_this_seed(case: seeds.Case) -> None:
     report = simulate(roll(case.seed, nodes=case.nodes), case.seconds)
-    assert not report.violations, complaint_of(report, case.seconds, case.nodes)
+    assert not report.violations, complaint_of(report, case)
     assert report.converged_s >= 0
     assert report.deeds
     assert report.checks > 100
@@ -42,6 +43,16 @@ def test_a_run_prints_what_happened_in_it(capsys: pytest.CaptureFixture[str]) ->
     for word in ("seed 2 ok trace ", "2 nodes", "faults: ", "checks"):
         assert word in first
     assert last.startswith("1 seeds, 0 failed")
+
+
+@pytest.mark.slow
+def test_runs_are_the_same_and_in_order_in_several_processes(capsys: pytest.CaptureFixture[str]) -> None:
+    command, printed = ["--seeds", "4:7", "--seconds", "2", "--nodes", "2"], []
+    for jobs in ("1", "2"):
+        assert main([*command, "--jobs", jobs]) == 0
+        printed.append([line.rpartition(" s in ")[0] for line in capsys.readouterr().out.splitlines()])
+    assert printed[0][:3] == printed[1][:3]
+    assert [line.split()[1] for line in printed[1][:3]] == ["4", "5", "6"]
 
 
 def test_the_corpus_can_be_read() -> None:

@@ -13,12 +13,12 @@ import httpx
 import trio
 from msgspec import Struct
 
-from aimem.model import Hlc, Instant, instant_of
+from aimem.model import Hlc, Instant, format_instant, instant_of
 from aimem.ports import Connection
 from aimem.replication import catchup
 from aimem.store import approvals, trimming
 from tests.nodes import START
-from tests.sim import checks, governing
+from tests.sim import checks, governing, reading
 from tests.sim.history import Deed, Outcome, dots_of, read_answer
 from tests.sim.journal import is_of_the_world, read_journals
 from tests.sim.machine import Machine, Process
@@ -154,11 +154,21 @@ class World:
         self.converged_s = trio.current_time() - began
         self.trace.note("converged")
         await self._wait_quiet()
+        async with self._calm_client() as http:
+            await reading.check_writes(http, sorted(self.machines), self.clients.deeds, self.watcher)
         if await self._converge(nursery):
             self._check_all()
+            async with self._calm_client() as http:
+                await reading.check_answers(http, sorted(self.machines), self._soon(), self.watcher)
             await self._ask_outcomes()
             await self._replay()
             await self._check_governance()
+
+    def _calm_client(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(transport=self.network.transport("c calm"), timeout=None)
+
+    def _soon(self) -> str:
+        return format_instant(Instant(START + int((trio.current_time() + reading.EXPIRES_SOON_S) * 1_000_000)))
 
     async def _converge(self, nursery: trio.Nursery) -> bool:
         await self.nemesis.heal(nursery)
@@ -239,7 +249,7 @@ class World:
                      for dot in dots_of(at.answer) if self.watcher.holders(dot)]
         if open_dots:
             await trio.sleep(PEERS_KNOW_S)
-        async with httpx.AsyncClient(transport=self.network.transport("c calm"), timeout=None) as http:
+        async with self._calm_client() as http:
             for dot in rng.sample(open_dots, min(len(open_dots), OUTCOMES_MAX)):
                 name = rng.choice(sorted(self.machines))
                 answer = read_answer((await http.get(f"http://{name}/api/v1/writes/{dot}")).content)

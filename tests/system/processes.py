@@ -95,6 +95,12 @@ class Process:
         assert not result.get("isError"), text
         return json.loads(text)
 
+    async def stderr_rest_of_life(self) -> None:
+        """Read on until it ends, so that it never waits for us to; what it says is not kept."""
+        assert self._process.stderr is not None
+        async for _ in self._process.stderr:
+            pass
+
     async def stderr_rest(self) -> str:
         """All of stderr up to its end."""
         assert self._process.stderr is not None

@@ -43,7 +43,7 @@ async def approve_pending(call: Call[None, DecisionRequest | None]) -> Reply:
     """Vote for it."""
     request = call.body or DecisionRequest()
     answer = await service.approve_pending(call.node, call.who, call.path["pending_id"], request, call.once)
-    return _reply(answer, is_final=answer.approved)
+    return _reply(answer, is_final=isinstance(answer.decided_by, str))
 
 
 async def reject_pending(call: Call[None, DecisionRequest | None]) -> Reply:

@@ -65,6 +65,9 @@ def approve(context: Context) -> int:
         screen.line(f"approved: {answer.id}" + (f", done: {answer.memory_id}" if answer.memory_id else ""))
     elif answer.approved and answer.error is UNSET:
         screen.line(f"approved: {answer.id}, and there was nothing left to do")
+    if not answer.approved and answer.decided_by is not UNSET:
+        screen.say(f"error: {answer.status}: {answer.reason or ''}")
+        return ExitStatus.CONFLICT
     if not answer.approved:
         screen.say(f"still pending: {answer.votes or 0} of {answer.quorum or 1} approvals; {answer.reason or ''}")
         return ExitStatus.PENDING
@@ -78,10 +81,13 @@ def reject(context: Context) -> int:
     """Vote against an action."""
     request = DecisionRequest(comment=context.value("comment"))
     answer = context.ask(lambda client: client.reject_pending(context.value("id"), request))
-    _show(context, answer, f"rejected: {answer.id}")
+    _show(context, answer, f"{'rejected' if answer.rejected else answer.status}: {answer.id}")
     if answer.decided_by is UNSET:
         context.screen.say(f"recorded: {answer.reason or ''}")
         return ExitStatus.PENDING
+    if not answer.rejected:
+        context.screen.say(f"error: {answer.status}: {answer.reason or ''}")
+        return ExitStatus.CONFLICT
     return ExitStatus.OK
 
 

@@ -36,7 +36,8 @@ PENDING: Final = Verb(
         Verb(name="get", summary="show an action: what would change now, votes, comments", run="approving:get",
              arguments=(_ID,), prints="the action with changes, changes_total and comments"),
         Verb(name="approve", summary="vote for an action", run="approving:approve", arguments=(_ID,),
-             about="Exits with 3 while further votes are needed, and with 6 if it was approved and could not be done.",
+             about="Exits with 3 while it is not decided, and with 6 if it was approved and could not be done, or "
+                   "was decided otherwise before the vote arrived.",
              options=(_COMMENT,),
              prints='{"approved", "id", "status", "decided_by"?, "executed"?, "memory_id"?, "votes"?, "quorum"?, '
                     '"reason"?, "error"?, "version"?}'),

@@ -1,0 +1,33 @@
+"""What the mesh counts for its metrics."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import Struct, field
+
+LATENCIES_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+"""Upper bounds of the histogram of ack latencies."""
+
+
+class MeshCounts(Struct):
+    """What writes came to, and how ops arrived."""
+
+    acknowledged: int = 0
+    not_applied: int = 0
+    indeterminate: int = 0
+    taken: int = 0
+    skipped: int = 0
+    stopped: dict[str, int] = {}
+
+
+class AckLatencies(Struct):
+    """A histogram: `counts[i]` acks within LATENCIES_S[i] seconds, the last beyond all."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(LATENCIES_S) + 1))
+    total_s: float = 0.0
+
+    def note(self, seconds: float) -> None:
+        """Add one."""
+        self.total_s += seconds
+        self.counts[next((i for i, bound in enumerate(LATENCIES_S) if seconds <= bound), -1)] += 1

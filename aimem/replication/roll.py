@@ -1,0 +1,48 @@
+"""Who the members are and how much this node knows of what they know, as one value to judge by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+
+from aimem.model import StreamId, dominates
+from aimem.replication.peer import Standing
+from aimem.replication.renewal import without
+
+if TYPE_CHECKING:
+    from aimem.replication.mesh import Mesh
+
+
+class Roll(Struct, frozen=True, kw_only=True):
+    """The members besides this node, as far as they have answered.
+
+    Attributes:
+      names: theirs.
+      streams: those that they write now.
+      is_complete: whether each of them has answered since this process began.
+      is_covered: whether, beyond that, this node knows all that each of them said that it knows, and they know the
+        stream that it writes: what an earlier one of its streams did and they have not heard of, they hear of no more.
+    """
+
+    names: frozenset[str] = frozenset()
+    streams: frozenset[StreamId] = frozenset()
+    is_complete: bool = True
+    is_covered: bool = True
+
+
+def roll_of(mesh: Mesh) -> Roll:
+    """The members by what peers said last. May be read from any thread: each peer's state is replaced, not changed."""
+    store, mine = mesh.store, mesh.store.log.vector
+    others = [peer.state for peer in mesh.peers if peer.state.standing is not Standing.SELF]
+    known = [state for state in others if state.stream is not None]
+    is_complete = len(known) == len(others)
+    return Roll(
+        names=frozenset(state.node for state in known),
+        streams=frozenset(state.stream for state in known if state.stream is not None),
+        is_complete=is_complete,
+        is_covered=is_complete and all(
+            dominates(mine, without(state.acked, store.log.closed)) and state.acked.get(store.stream, 0) > 0
+            for state in known
+        ),
+    )

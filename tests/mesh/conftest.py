@@ -1,0 +1,32 @@
+"""How long the mesh is tried: briefly in the plain run; for as long as was promised when this folder is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec import Struct
+
+HERE = Path(__file__).parent
+
+
+class Scale(Struct, frozen=True, kw_only=True):
+    """How many agents write for how long, and when what goes wrong, in seconds from their beginning."""
+
+    agents: int
+    writing_s: float
+    killed_at_s: float
+    restarted_at_s: float
+    stopped_at_s: float
+    stopped_s: float
+
+
+BRIEF = Scale(agents=8, writing_s=12, killed_at_s=2, restarted_at_s=6, stopped_at_s=2, stopped_s=5)
+FULL = Scale(agents=20, writing_s=60, killed_at_s=8, restarted_at_s=16, stopped_at_s=12, stopped_s=20)
+
+
+@pytest.fixture
+def scale(request: pytest.FixtureRequest) -> Scale:
+    config = request.config
+    named = (Path(config.invocation_params.dir, argument.partition("::")[0]).resolve() for argument in config.args)
+    return FULL if any(path.is_relative_to(HERE) for path in named) else BRIEF

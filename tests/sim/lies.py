@@ -1,0 +1,93 @@
+"""What becomes of a message between nodes when somebody on its way, or a peer gone mad, lies.
+
+Nothing here that its writer's signature does not cover: whoever holds a member's key may lie about what it knows, and
+no mesh of equals finds that out.
+"""
+
+from __future__ import annotations
+
+import gzip
+import random
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+PUSH: Final = "/api/v1/sync/push"
+NONSENSE: Final = (
+    b"", b"null", b"[]", b"{}", b"<html>502 Bad Gateway</html>", b'{"ok":true,"applied":1}',
+    b"\x1f\x8b\x08\x00nonsense", b"[" * 5_000, b'{"protocol":1,"node":7,"stream":{},"vector":[]}', b"\xff\xfe{}",
+    b'{"protocol":"one"}',
+)
+"""Bodies that are no message of ours; a node that sends them with 200 acknowledged nothing."""
+HOUR: Final = 3_600_000 << 16
+"""In ticks of a hybrid clock."""
+Headers = tuple[tuple[bytes, bytes], ...]
+_CODING: Final = b"content-encoding"
+
+
+def lie(rng: random.Random, path: str, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+    """A message, changed; half of the time beyond recognition."""
+    plain = tuple((name, value) for name, value in headers if name.lower() not in (_CODING, b"content-length"))
+    told = _read(headers, body) if path == PUSH and rng.random() < 0.5 else None
+    if told is None:
+        return plain, rng.choice(NONSENSE)
+    rng.choice(_TRICKS if told.get("ops") else _TRICKS[:2])(rng, told)
+    return plain, msgspec.json.encode(told)
+
+
+def _read(headers: Headers, body: bytes) -> dict[str, Any] | None:
+    try:
+        is_packed = any(name.lower() == _CODING and value == b"gzip" for name, value in headers)
+        value = msgspec.json.decode(gzip.decompress(body) if is_packed else body)
+    except (msgspec.DecodeError, OSError, EOFError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _speak_another_protocol(_: random.Random, told: dict[str, Any]) -> None:
+    told["protocol"] = 99
+
+
+def _say_something_new(_: random.Random, told: dict[str, Any]) -> None:
+    told["a field of later versions"] = {"deep": [1, 2, 3]}
+
+
+def _lose_one(rng: random.Random, told: dict[str, Any]) -> None:
+    del told["ops"][rng.randrange(len(told["ops"]))]
+
+
+def _mix(rng: random.Random, told: dict[str, Any]) -> None:
+    rng.shuffle(told["ops"])
+
+
+def _repeat(rng: random.Random, told: dict[str, Any]) -> None:
+    told["ops"] = [*told["ops"], rng.choice(told["ops"])][:512]
+
+
+def _change_text(rng: random.Random, told: dict[str, Any]) -> None:
+    op = rng.choice(told["ops"])
+    op["entries"] = [entry.replace("word", "lies") + " " for entry in op["entries"]]
+
+
+def _invent_kind(rng: random.Random, told: dict[str, Any]) -> None:
+    rng.choice(told["ops"])["kind"] = "invented"
+
+
+def _come_from_the_future(rng: random.Random, told: dict[str, Any]) -> None:
+    rng.choice(told["ops"])["hlc"] += HOUR
+
+
+def _claim_another_past(rng: random.Random, told: dict[str, Any]) -> None:
+    rng.choice(told["ops"])["previous"] = "A" * 43 + "="
+
+
+def _sign_with_nothing(_: random.Random, told: dict[str, Any]) -> None:
+    for op in told["ops"]:
+        op["signature"] = "A" * 86 + "=="
+
+
+_TRICKS: Final[tuple[Callable[[random.Random, dict[str, Any]], None], ...]] = (
+    _speak_another_protocol, _say_something_new, _lose_one, _mix, _repeat, _change_text, _invent_kind,
+    _come_from_the_future, _claim_another_past, _sign_with_nothing,
+)

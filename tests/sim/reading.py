@@ -1,0 +1,99 @@
+"""What nodes answer when all is quiet: each takes writes again, and all show the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import httpx
+import msgspec
+import trio
+
+from aimem.errors import Bug
+from tests.sim.history import Attempt, Deed, Outcome, read_answer
+from tests.sim.watch import Watcher
+
+PATHS: Final = (
+    "/memories?limit=200", "/archive?limit=200", "/agents?limit=200", "/pending?limit=200", "/namespaces?limit=200",
+    "/inbox?agent_id=ann&limit=200", "/search?q=word&limit=100", "/export",
+)
+OWN_TO_A_NODE: Final = frozenset({
+    "access_count", "last_accessed_at", "score", "orphaned", "exported_at", "why", "elapsed_ms", "took_ms",
+})
+"""Fields that may differ from node to node, or with the moment."""
+WRITES_AGAIN_S: Final = 30.0
+"""A node alone asks its peers again within five seconds, and each exchange may take ten."""
+EXPIRES_SOON_S: Final = 120.0
+TRIES: Final = 4
+PAUSE_S: Final = 3.0
+
+
+async def check_writes(http: httpx.AsyncClient, names: Sequence[str], deeds: list[Deed], watcher: Watcher) -> None:
+    """Every node takes a write and has it acknowledged, before long."""
+
+    async def write(name: str, deed: Deed) -> None:
+        body = {"title": f"calm {deed.mark}", "content": f"word {deed.mark}", "namespace": "a"}
+        with trio.move_on_after(WRITES_AGAIN_S):
+            while deed.done is None:
+                began = trio.current_time()
+                answer = await http.post(
+                    f"http://{name}/api/v1/memories", content=msgspec.json.encode(body),
+                    headers={"Content-Type": "application/json", "Idempotency-Key": deed.key},
+                )
+                told = read_answer(answer.content)
+                deed.attempts.append(Attempt(name, began, trio.current_time(), answer.status_code, told))
+                if deed.attempts[-1].outcome is not Outcome.DONE:
+                    await trio.sleep(1.0)
+        watcher.checks += 1
+        if deed.done is None:
+            last = deed.attempts[-1].answer if deed.attempts else "nothing"
+            watcher.find("liveness", f"{name} takes no write {WRITES_AGAIN_S:g} s after the storm: {last}")
+
+    async with trio.open_nursery() as nursery:
+        for name in names:
+            number = len(deeds)
+            deeds.append(Deed(number=number, kind="store", key=f"calm-{name}", mark=f"m{number}q", subjects=()))
+            nursery.start_soon(write, name, deeds[-1])
+
+
+async def check_answers(http: httpx.AsyncClient, names: Sequence[str], now: str, watcher: Watcher) -> None:
+    """All nodes show the same to whoever asks."""
+    for path in PATHS:
+        for attempt in range(TRIES):
+            shown = {name: await _shown(http, name, path, now) for name in names}
+            watcher.checks += len(shown)
+            other = next((name for name in names if shown[name] != shown[names[0]]), None)
+            if other is None:
+                break
+            if attempt == TRIES - 1:
+                one, two = set(shown[names[0]]), set(shown[other])
+                said = f"{names[0]} alone: {sorted(one - two)[:2]}; {other} alone: {sorted(two - one)[:2]}"
+                watcher.find("answers", f"GET {path}: {said}")
+            await trio.sleep(PAUSE_S)
+
+
+async def _shown(http: httpx.AsyncClient, name: str, path: str, soon: str) -> list[str]:
+    """An answer as sorted texts, one an entry of its lists, without what may differ."""
+    answer = await http.get(f"http://{name}/api/v1{path}")
+    told = read_answer(answer.content)
+    if answer.status_code != httpx.codes.OK:
+        raise Bug(f"GET {path} is no question: {told}")
+    found = []
+    for key, value in told.items():
+        entries = value if isinstance(value, list) else []
+        for entry in entries:
+            if isinstance(entry, dict) and not _expires(entry, soon):
+                found.append(f"{key} {msgspec.json.encode(_common(entry), order='sorted').decode()}")
+    return sorted(found)
+
+
+def _expires(entry: Mapping[str, Any], soon: str) -> bool:
+    memory = entry.get("memory", entry)
+    until = memory.get("expires_at") if isinstance(memory, dict) else None
+    return isinstance(until, str) and until < soon
+
+
+def _common(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _common(one) for key, one in value.items() if key not in OWN_TO_A_NODE}
+    return [_common(one) for one in value] if isinstance(value, list) else value

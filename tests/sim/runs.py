@@ -1,0 +1,51 @@
+"""Many runs: one after the other or in several processes, and what is printed of each."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from tests.sim.seeds import Case
+from tests.sim.swarm import roll
+from tests.sim.world import Report, simulate
+
+SECONDS = 60.0
+TEXT_MAX = 1500
+SHOWN_MAX = 10
+
+
+def run_each(cases: Sequence[Case], job_count: int) -> Iterator[tuple[Report, float]]:
+    """Make runs in so many processes. Yields: as `run_one` returns, in the order of the cases."""
+    if job_count < 2:
+        yield from map(run_one, cases)
+        return
+    # Spawned, not forked: a run shares nothing with another, as if each had a command of its own.
+    with multiprocessing.get_context("spawn").Pool(job_count) as pool:
+        yield from pool.imap(run_one, cases)
+
+
+def run_one(case: Case, tell: Callable[[str], None] | None = None) -> tuple[Report, float]:
+    """Make one run. Returns: its report, and the seconds of processor time that it took."""
+    before = time.process_time()
+    report = simulate(roll(case.seed, nodes=case.nodes), case.seconds, tell=tell)
+    return report, time.process_time() - before
+
+
+def line_of(report: Report, spent_s: float) -> str:
+    """One run in one line."""
+    swarm, faults = report.swarm, {k[6:]: v for k, v in sorted(report.counts.items()) if k.startswith("fault.")}
+    weather = " ".join(f"{name}={count}" for name, count in faults.items()) or "none"
+    return (
+        f"seed {swarm.seed} {'FAILED' if report.violations else 'ok'} trace {report.trace}: {swarm.nodes} nodes, "
+        f"{report.deeds} acts ({report.acked} acked, {report.unknown} unknown), {report.ops} ops, "
+        f"{report.counts.get('ask', 0)} messages, {report.counts.get('start', 0)} starts, faults: {weather}; "
+        f"{report.checks} checks, converged in {report.converged_s:.1f} s; {report.virtual_s:.0f} s in {spent_s:.1f} s"
+    )
+
+
+def complaint_of(report: Report, case: Case) -> str:
+    """What did not hold, and how to see it again."""
+    lines = [f"  {found.at:10.3f} {found.check}: {found.text[:TEXT_MAX]}" for found in report.violations[:SHOWN_MAX]]
+    again = f"python -m tests.sim --seeds {case.seed} --seconds {case.seconds:g}"
+    return "\n".join([*lines, f"  again: {again}{f' --nodes {case.nodes}' if case.nodes else ''} [--trace]"])
