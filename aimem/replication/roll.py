@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from aimem.model import StreamId, dominates
 from aimem.replication.peer import Standing
+from aimem.replication.renewal import without
 
 if TYPE_CHECKING:
     from aimem.replication.mesh import Mesh
@@ -41,6 +42,7 @@ def roll_of(mesh: Mesh) -> Roll:
         streams=frozenset(state.stream for state in known if state.stream is not None),
         is_complete=is_complete,
         is_covered=is_complete and all(
-            dominates(mine, state.acked) and state.acked.get(store.stream, 0) > 0 for state in known
+            dominates(mine, without(state.acked, store.log.closed)) and state.acked.get(store.stream, 0) > 0
+            for state in known
         ),
     )
