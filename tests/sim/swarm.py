@@ -38,6 +38,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
       breaks: rate of messages that break off.
       lies: rate of messages between nodes that somebody changes on their way.
       log_most: ops that a log keeps at most, whoever lacks them; what is below is fetched as a snapshot. None for many.
+      has_model: nodes recall by meaning, too.
       leaves_late: rate of messages that take seconds, and so arrive behind later ones.
     """
 
@@ -50,6 +51,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
     duplicates: float
     breaks: float
     lies: float
+    has_model: bool
     leaves_late: float
     log_most: int | None
     delay_s: float
@@ -83,6 +85,7 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
         duplicates=0.0 if is_calm else rng.choice([0.0, 0.05, 0.3]),
         breaks=0.0 if is_calm else rng.choice([0.0, 0.0, 0.03]),
         lies=0.0 if is_calm else later.choice([0.0, 0.0, 0.02]),
+        has_model=random.Random(f"{seed}/model").random() < 0.25,
         leaves_late=0.0 if is_calm else rng.choice([0.0, 0.02, 0.1]),
         log_most=rng.choice([None, 60, 15]),
         delay_s=rng.choice([0.0005, 0.005, 0.05]),
