@@ -230,6 +230,7 @@ class MeshConfig(Struct, frozen=True, kw_only=True):
       interval_s: between exchanges with a peer where nothing is to be sent.
       embedding_grace_s: how long the vectors of a text are awaited of the node that wrote it.
       node_name: what this node is called; None for the host's name.
+      op_log_max_bytes, op_log_max_days: beyond which ops leave the log, whoever lacks them.
     """
 
     peers: tuple[str, ...] = ()
@@ -238,6 +239,8 @@ class MeshConfig(Struct, frozen=True, kw_only=True):
     interval_s: float = 30.0
     embedding_grace_s: float = 30.0
     node_name: str | None = None
+    op_log_max_bytes: int = 1 << 30
+    op_log_max_days: float = 30.0
 
 
 class McpConfig(Struct, frozen=True, kw_only=True):

@@ -14,6 +14,7 @@ from aimem.service.asking import ask_again
 from aimem.service.auditing import expire_audit, list_audit, prune_audit, verify_audit
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.bulk import remember_many
+from aimem.service.comparing import digest_of, snapshot_of, verify
 from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
 from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
@@ -44,7 +45,6 @@ from aimem.service.mesh import (
     exchange,
     mesh_alarms,
     mesh_status,
-    snapshot_of,
     wait_version,
     write_outcome,
 )
@@ -117,6 +117,7 @@ __all__ = [
     "delete",
     "delete_message",
     "detect_contradiction",
+    "digest_of",
     "drop_unused_vectors",
     "embeddings_for",
     "end_cycle",
@@ -209,6 +210,7 @@ __all__ = [
     "unlink",
     "unsubscribe",
     "update",
+    "verify",
     "verify_audit",
     "wait_version",
     "write_outcome",

@@ -51,6 +51,11 @@ async def embeddings(call: Call[None, copies.EmbeddingsRequest]) -> copies.Embed
     return await service.embeddings_for(call.node, call.who, call.body)
 
 
+async def range_digest(call: Call[None, copies.DigestRequest]) -> copies.DigestAnswer:
+    """The digest of a range of keys."""
+    return await service.digest_of(call.node, call.who, call.body)
+
+
 async def since(call: Call[SinceQuery, None]) -> SinceAnswer | legacy.LegacySince:
     """What follows a position of the log, or a moment."""
     if call.query.clock is None:
@@ -71,6 +76,11 @@ async def mesh(call: Call[MeshQuery, None]) -> MeshDocument:
 async def catch_up(call: Call[None, CatchUpRequest | None]) -> MeshDocument:
     """Exchange with the peers now."""
     return await service.catch_up(call.node, call.who, call.body or CatchUpRequest())
+
+
+async def verify(call: Call[None, copies.VerifyRequest]) -> copies.VerifyAnswer:
+    """Compare with a peer."""
+    return await service.verify(call.node, call.who, call.body)
 
 
 async def outcome(call: Call[None, None]) -> WriteOutcome:
@@ -99,6 +109,12 @@ ROUTES: Final[tuple[Route, ...]] = (
         errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH), access=Access.PEER,
     ),
     Route(
+        method="POST", path="/api/v1/sync/digests", name="sync_digests", handler=range_digest,
+        body=copies.DigestRequest, answer=copies.DigestAnswer,
+        summary="The digest of a range of keys, for a node that compares its rows with this one's.",
+        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH), access=Access.PEER,
+    ),
+    Route(
         method="GET", path="/api/v1/sync/since", name="sync_since", handler=since, query=SinceQuery,
         answer=SinceAnswer, other_answers=(legacy.LegacySince,),
         summary="What follows a position of this node's log; without one, memories updated after a moment.",
@@ -117,6 +133,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         method="POST", path="/api/v1/mesh", name="catch_up", handler=catch_up, body=CatchUpRequest,
         body_required=False, answer=MeshDocument, summary="Exchange with all peers now, and wait for what they have.",
+        errors=(Code.OPERATOR_REQUIRED,), effect=Effect.WRITE,
+    ),
+    Route(
+        method="POST", path="/api/v1/mesh/verify", name="mesh_verify", handler=verify, body=copies.VerifyRequest,
+        answer=copies.VerifyAnswer, summary="Compare all objects with a peer's, step by step, and mend what was lost.",
         errors=(Code.OPERATOR_REQUIRED,), effect=Effect.WRITE,
     ),
     Route(
