@@ -48,7 +48,6 @@ _HELD = (
     "SELECT position, stream, seq, hlc, kind FROM ops WHERE held IS NOT NULL AND position > ? ORDER BY position LIMIT ?"
 )
 _ENTRIES = "SELECT data FROM op_entries WHERE position = ? ORDER BY ordinal"
-_CLOSED = "SELECT value FROM meta WHERE name = ?"
 _CLOSE = "INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)"
 _ALL_CLOSED = "SELECT substr(name, 8) FROM meta WHERE name GLOB 'closed:*' ORDER BY name"
 
@@ -132,6 +131,7 @@ class _Book:
         self.own_stream = self._own.stream
         counted = self._conn.execute(_COUNT_STREAMS).fetchone()
         self.stream_count = cast("int", counted[0]) if counted else 0
+        self._closed = frozenset(closed_streams(self._conn))
 
     def head(self, stream: StreamId) -> StreamHead:
         if stream == self.own_stream:
@@ -151,7 +151,7 @@ class _Book:
             return None
 
     def is_closed(self, stream: StreamId) -> bool:
-        return self._conn.execute(_CLOSED, (f"closed:{stream}",)).fetchone() is not None
+        return stream in self._closed
 
 
 def take(transaction: Transaction, ops: Sequence[Op], examine: Examine) -> Received:

@@ -284,8 +284,8 @@ class Transaction:
 
     def remove(self, kind: Kind, key: str) -> None:
         """Take an object out of the tables as if it had never been, to be joined anew: repair alone does so."""
-        self.kinds.add(kind.name)
         self._fold.remove(kind, key)
+        self.kinds.add(kind.name)
 
     def pass_clock(self, hlc: int) -> None:
         """Move this node's clock past a value, if it is not yet."""
