@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from aimem.model import StreamId, dominates
-from aimem.replication.peer import Standing
+from aimem.model import StreamId, Vector, dominates
+from aimem.replication.peer import PeerState, Standing
 
 if TYPE_CHECKING:
     from aimem.replication.mesh import Mesh
@@ -20,8 +21,8 @@ class Roll(Struct, frozen=True, kw_only=True):
       names: theirs.
       streams: those that they write now.
       is_complete: whether each of them has answered since this process began.
-      is_covered: whether, beyond that, this node knows all that each of them said that it knows, and they know the
-        stream that it writes: what an earlier one of its streams did and they have not heard of, they hear of no more.
+      is_covered: whether, beyond that, this node knows all that each of them said that it knows of others, and they
+        know the stream that it writes: what one before it did and they have not heard of, they hear of no more.
     """
 
     names: frozenset[str] = frozenset()
@@ -30,8 +31,12 @@ class Roll(Struct, frozen=True, kw_only=True):
     is_covered: bool = True
 
 
-def roll_of(mesh: Mesh) -> Roll:
-    """The members by what peers said last. May be read from any thread: each peer's state is replaced, not changed."""
+def roll_of(mesh: Mesh, closed: Collection[StreamId] = ()) -> Roll:
+    """The members by what peers said last. May be read from any thread: each peer's state is replaced, not changed.
+
+    Args:
+      closed: streams of which nobody takes anything any more, so that their ends differ for ever.
+    """
     store, mine = mesh.store, mesh.store.log.vector
     others = [peer.state for peer in mesh.peers if peer.state.standing is not Standing.SELF]
     known = [state for state in others if state.stream is not None]
@@ -41,6 +46,11 @@ def roll_of(mesh: Mesh) -> Roll:
         streams=frozenset(state.stream for state in known if state.stream is not None),
         is_complete=is_complete,
         is_covered=is_complete and all(
-            dominates(mine, state.acked) and state.acked.get(store.stream, 0) > 0 for state in known
+            dominates(mine, _of_others(state, closed)) and state.acked.get(store.stream, 0) > 0 for state in known
         ),
     )
+
+
+def _of_others(state: PeerState, closed: Collection[StreamId]) -> Vector:
+    """What a peer knows besides what it writes: that comes by and by, and is no act of this node's."""
+    return {stream: seq for stream, seq in state.acked.items() if stream != state.stream and stream not in closed}
