@@ -255,9 +255,10 @@ class Mesh:
             peer.apply(Wanted(now=now))
             peer.ring()
 
-    async def wait_reported(self) -> None:
-        """Wait until a peer says what it knows, or fails."""
-        await self._reported.wait()
+    @property
+    def next_report(self) -> trio.Event:
+        """Set as soon as a peer says what it knows, or fails; each time another one."""
+        return self._reported
 
     async def wait_answered(self, since: float) -> None:
         """Wait until every peer has answered, or failed, since then, and none has more for this node."""

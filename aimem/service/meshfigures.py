@@ -33,8 +33,11 @@ def _of_members(mesh: Mesh) -> Iterator[Sample]:
 
 def _of_writes(mesh: Mesh) -> Iterator[Sample]:
     counts = mesh.counts
-    for outcome in ("acknowledged", "not_applied", "indeterminate"):
-        value = getattr(counts, outcome)
+    outcomes = (
+        ("acknowledged", counts.acknowledged), ("not_applied", counts.not_applied),
+        ("indeterminate", counts.indeterminate),
+    )
+    for outcome, value in outcomes:
         yield _counter("ai_memory_mesh_writes", "Writes that other nodes were to have.", value, outcome=outcome)
     for result, value in (("taken", counts.taken), ("known", counts.skipped)):
         yield _counter("ai_memory_mesh_ops_received", "Ops that other nodes handed over.", value, result=result)

@@ -246,7 +246,7 @@ class World:
         nodes = self.nodes()
         homes = [
             stream for name, conn in nodes.items() if (process := self.machines[name].running) is not None
-            and process.store is not None for stream in approvals.line_of(conn, process.store.stream)
+            and process.store is not None for stream in approvals.streams_named(conn, process.store.node_name)
         ]
         now = Instant(START + int(trio.current_time() * 1_000_000))
         return governing.unsettled(nodes, homes, now, self.watcher)
