@@ -35,6 +35,7 @@ from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Place
 from tests.disk import Disk
 from tests.nodes import seeded_chance
+from tests.sim import hooks
 from tests.sim.ports import Died, Power, SimClock, SimFiles, SimThreads
 from tests.sim.swarm import Fault, Swarm
 from tests.sim.trace import Trace
@@ -130,16 +131,12 @@ class Process:
             threads=SimThreads(self.power, self._rng, machine.swarm.commit_s, look),
             open_embedder=_no_model, open_remote_embedder=_no_model,
             open_network=partial(machine.open_network, self), open_peers=partial(machine.open_network, self),
-            resolve=_no_names, say=lambda _: None,
+            resolve=hooks.resolve, say=lambda _: None,
         )
 
 
 def _no_model(_: object) -> Embedder:
     raise Bug("a simulated node recalls by keyword")
-
-
-async def _no_names(host: str, port: int) -> tuple[str, ...]:
-    raise Bug(f"nobody asks for {host}:{port} here")
 
 
 class Machine:

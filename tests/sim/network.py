@@ -59,6 +59,7 @@ class Network:
     """Who reaches whom, and how.
 
     Attributes:
+      outside: who else serves, by address; not a node.
       abroad: requests of clients that are worked on, or travel as copies.
       cut: (source, target) pairs on which nothing passes.
       clogged: pair -> until when messages wait.
@@ -75,6 +76,7 @@ class Network:
         self.kept: list[Parcel] = []
         self.nursery: trio.Nursery | None = None
         self._swarm, self._trace, self._machines = swarm, trace, machines
+        self.outside: dict[str, Any] = {}
         self._rng = swarm.rng("network")
         self._seen = 0
 
@@ -108,7 +110,8 @@ class Network:
 
     def told(self, parcel: Parcel, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
         """Now and then somebody changes what nodes say to each other."""
-        if is_client(parcel.source) or self.is_calm or self._rng.random() >= self._swarm.lies:
+        is_theirs = not is_client(parcel.source) and parcel.target in self._machines
+        if not is_theirs or self.is_calm or self._rng.random() >= self._swarm.lies:
             return headers, body
         self._trace.note("lie")
         return lie(self._rng, parcel.path, headers, body)
@@ -119,6 +122,8 @@ class Network:
 
     def keep(self, parcel: Parcel) -> None:
         """Remember a fair sample of what nodes sent each other."""
+        if parcel.target in self.outside:
+            return
         self._seen += 1
         if len(self.kept) < KEPT:
             self.kept.append(parcel)
@@ -127,7 +132,7 @@ class Network:
 
     def process(self, name: str) -> Process | None:
         """Who serves under a name now."""
-        machine = self._machines.get(name)
+        machine = self._machines.get(name) or self.outside.get(name)
         return None if machine is None else machine.running
 
     async def deliver(self, parcel: Parcel, call: _Call) -> bool:

@@ -15,7 +15,7 @@ from aimem import service
 from aimem.governance import approval
 from aimem.model import Blank, Merged, ObjectState, Principal
 from aimem.replication import Mesh, intake, merge, peer, quorum
-from aimem.service import Node, approvals, once, writing
+from aimem.service import Node, approvals, delivering, once, writing
 from aimem.service import mesh as mesh_service
 from aimem.store import inbound, outbound
 from aimem.store.transaction import Transaction
@@ -186,6 +186,23 @@ def what_waits_is_done_at_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(writing, "queue", hasten)
 
 
+def every_node_tells_what_happened_anywhere(patch: pytest.MonkeyPatch) -> None:
+    page = delivering._page
+
+    async def claim(node: Node, no: int) -> Any:
+        return [msgspec.structs.replace(event, is_own=True) for event in await page(node, no)]
+
+    patch.setattr(delivering, "_page", claim)
+
+
+def some_deliveries_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    count, deliveries_of = itertools.count(1), delivering._deliveries_of
+    patch.setattr(
+        delivering, "_deliveries_of",
+        lambda *given: [delivery for delivery in deliveries_of(*given) if next(count) % 3],
+    )
+
+
 PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     acks_count_what_was_sent: ({"acked"}, ()),
     the_first_write_wins_a_field: ({"convergence", "model", "acked"}, ()),
@@ -205,6 +222,8 @@ PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     rejections_do_not_count: ({"governance"}, ()),
     everybody_decides: ({"governance"}, ()),
     what_waits_is_done_at_once: ({"governance"}, ()),
+    every_node_tells_what_happened_anywhere: ({"hooks"}, ()),
+    some_deliveries_are_forgotten: ({"hooks"}, ()),
     what_is_signed_by_nobody_is_believed: ({"vector", "fork", "convergence"}, ()),
 }
 AMONG_VOTERS = {rejections_do_not_count, everybody_decides, what_waits_is_done_at_once}

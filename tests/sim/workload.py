@@ -13,6 +13,7 @@ import trio
 from msgspec import Struct
 
 from tests.sim.history import Attempt, Deed, Outcome, read_answer
+from tests.sim.hooks import HOST
 from tests.sim.network import Network
 from tests.sim.swarm import Swarm
 from tests.sim.trace import Trace
@@ -50,13 +51,14 @@ class Known:
         self.memories: list[str] = []
         self.messages: list[str] = []
         self.forgets: list[str] = []
+        self.subscriptions: list[str] = []
         self.pendings: list[str] = []
         self.links: list[tuple[str, str, str]] = []
 
     def learn(self, deed: Deed, answer: Mapping[str, object]) -> None:
         """Take up what an acknowledged act made."""
         for name in ("id", "entity_id", "clone_id", "result_id"):
-            if deed.kind not in ("delete", "notify") and isinstance(answer.get(name), str):
+            if deed.kind not in ("delete", "notify", "subscribe", "unsubscribe") and isinstance(answer.get(name), str):
                 self._add(self.memories, answer[name])
         ids = answer.get("ids")
         if isinstance(ids, list):
@@ -64,6 +66,8 @@ class Known:
                 self._add(self.memories, one)
         if deed.kind == "notify":
             self._add(self.messages, answer.get("id"))
+        if deed.kind == "subscribe":
+            self._add(self.subscriptions, answer.get("id"))
         if isinstance(answer.get("pending_id"), str):
             self._add(self.pendings, answer["pending_id"])
         if isinstance(answer.get("forget_id"), str):
@@ -95,7 +99,7 @@ class Acts:
             (self.entity, 5), (self.register, 4), (self.leave, 1), (self.notify, 4), (self.read, 3),
             (self.drop_message, 1), (self.collect, 2), (self.purge, 1), (self.bring, 2), (self.resolve, 2),
             (self.govern, 2), (self.ungovern, 1), (self.ask, 5), (self.approve, 6), (self.reject, 2), (self.remark, 1),
-            (self.again, 1),
+            (self.again, 1), (self.subscribe, 2), (self.unsubscribe, 1),
         )
         self.weights = [weight * (OFTEN if act.__name__ in often else 1) for act, weight in self.by_weight]
 
@@ -262,6 +266,13 @@ class Acts:
 
     def again(self, _: str) -> Ask:
         return Ask(method="POST", path=f"/pending/{self._pending()}/again")
+
+    def subscribe(self, mark: str) -> Ask:
+        return Ask(method="POST", path="/subscriptions", body={"url": f"https://{HOST}/{mark}", "secret": mark})
+
+    def unsubscribe(self, _: str) -> Ask:
+        target = self.rng.choice(self.known.subscriptions) if self.known.subscriptions else "0" * 36
+        return Ask(method="DELETE", path="/subscriptions", query={"id": target}, subjects=(target,))
 
 
 class Ears(Protocol):

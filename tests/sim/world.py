@@ -18,7 +18,7 @@ from aimem.ports import Connection
 from aimem.replication import catchup
 from aimem.store import approvals, trimming
 from tests.nodes import START
-from tests.sim import checks, governing, reading
+from tests.sim import checks, governing, hooks, reading, telling
 from tests.sim.history import Deed, Outcome, dots_of, read_answer
 from tests.sim.journal import is_of_the_world, read_journals
 from tests.sim.machine import Machine, Process
@@ -81,10 +81,16 @@ class World:
                 name, swarm, folder / name, trace, self.watcher.look, self._open_network, tuple(names)
             )
             self.machines[name].on_end = partial(self._look_at_end, name)
-            self.machines[name].on_loss = partial(self.watcher.joined, name)
+            self.machines[name].on_loss = partial(self._forget, name)
         self.clients = Clients(swarm, self.network, trace, names, self)
         self.nemesis = Nemesis(swarm, self.machines, self.network, trace)
+        self.receiver = self.network.outside[hooks.ADDRESS] = hooks.Receiver()
+        self.lost: list[str] = []
         self.converged_s = -1.0
+
+    def _forget(self, name: str) -> None:
+        self.lost.append(name)
+        self.watcher.joined(name)
 
     def _open_network(self, process: Process) -> httpx.AsyncBaseTransport:
         return self.network.transport(process.name, process)
@@ -104,7 +110,7 @@ class World:
     async def run(self) -> None:
         """Live through it; the first violation ends it."""
         async with trio.open_nursery() as nursery:
-            self.network.nursery = nursery
+            self.network.nursery = self.receiver.nursery = nursery
             nursery.start_soon(self._end_at_violation, nursery.cancel_scope)
             try:
                 for machine in self.machines.values():
@@ -163,6 +169,7 @@ class World:
             await self._ask_outcomes()
             await self._replay()
             await self._check_governance()
+            await telling.check_hooks(self.receiver, self.clients.deeds, self.nodes, self.lost, self.watcher)
 
     def _calm_client(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(transport=self.network.transport("c calm"), timeout=None)
