@@ -16,6 +16,7 @@ import httpx
 import trio
 
 from aimem.config import (
+    ApiConfig,
     Config,
     CuratorConfig,
     FeatureTier,
@@ -36,6 +37,7 @@ from aimem.supervisor.place import Place
 from tests.disk import Disk
 from tests.nodes import seeded_chance
 from tests.sim import hooks
+from tests.sim.badges import SHARED_KEY
 from tests.sim.ports import Died, Power, SimClock, SimFiles, SimThreads
 from tests.sim.swarm import Fault, Swarm
 from tests.sim.trace import Trace
@@ -175,6 +177,7 @@ class Machine:
     def config(self, db: Path) -> Config:
         """The configuration of this node."""
         return Config(
+            api=ApiConfig(api_key=SHARED_KEY if self.swarm.secured else None),
             store=StoreConfig(db=db), search=SearchConfig(tier=FeatureTier.KEYWORD),
             curator=CuratorConfig(interval_s=30.0), identity=IdentityConfig(anonymize=True), mesh=MeshConfig(
                 peers=tuple(f"http://{peer}" for peer in self.peers if peer != self.name),

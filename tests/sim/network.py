@@ -16,6 +16,7 @@ import msgspec
 import trio
 from msgspec import Struct
 
+from aimem.api import TRANSPORT_EXTENSION, Transport
 from tests.sim.lies import Headers, lie
 from tests.sim.machine import Process
 from tests.sim.ports import Died
@@ -29,7 +30,11 @@ KEPT = 60
 
 
 class Parcel(Struct, frozen=True):
-    """A request on its way."""
+    """A request on its way.
+
+    Attributes:
+      door: by which it comes in, if not over the network.
+    """
 
     source: str
     target: str
@@ -39,6 +44,7 @@ class Parcel(Struct, frozen=True):
     query: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    door: str = Transport.TCP.value
 
 
 def is_client(name: str) -> bool:
@@ -80,9 +86,11 @@ class Network:
         self._rng = swarm.rng("network")
         self._seen = 0
 
-    def transport(self, source: str, process: Process | None = None) -> httpx.AsyncBaseTransport:
+    def transport(
+        self, source: str, process: Process | None = None, *, door: Transport = Transport.TCP
+    ) -> httpx.AsyncBaseTransport:
         """The way into the network for one client, or for one process of a node."""
-        return _Transport(self, source, process)
+        return _Transport(self, source, process, door)
 
     async def travel(self, source: str, target: str) -> bool:
         """Wait as long as a message takes. Returns: whether it arrives."""
@@ -244,14 +252,15 @@ class Network:
 
 
 class _Transport(httpx.AsyncBaseTransport):
-    def __init__(self, network: Network, source: str, process: Process | None) -> None:
-        self._network, self._source, self._process = network, source, process
+    def __init__(self, network: Network, source: str, process: Process | None, door: Transport) -> None:
+        self._network, self._source, self._process, self._door = network, source, process, door
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         parcel = Parcel(
             source=self._source, target=request.url.host, method=request.method, path=request.url.path,
             raw_path=request.url.raw_path.partition(b"?")[0], query=request.url.query,
             headers=tuple((name.lower(), value) for name, value in request.headers.raw), body=await request.aread(),
+            door=self._door.value,
         )
         call = await self._network.ask(parcel, self._process)
         if call.answer is None:
@@ -265,7 +274,8 @@ def _scope(parcel: Parcel) -> Any:
         "type": "http", "asgi": {"spec_version": "2.1", "version": "3.0"}, "http_version": "1.1",
         "method": parcel.method, "scheme": "http", "path": parcel.path, "raw_path": parcel.raw_path,
         "query_string": parcel.query, "root_path": "", "headers": list(parcel.headers),
-        "client": (parcel.source, 1), "server": (parcel.target, 80), "state": {}, "extensions": {},
+        "client": (parcel.source, 1), "server": (parcel.target, 80), "state": {},
+        "extensions": {TRANSPORT_EXTENSION: parcel.door},
     }
 
 
