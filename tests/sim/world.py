@@ -361,7 +361,8 @@ def short_logs(most_count: int | None) -> Iterator[None]:
         yield
         return
     trim, interval_s = trimming.trim, catchup.TRIM_INTERVAL_S
-    trimming.trim = partial(trim, kept_count=most_count // 2, most_count=most_count)  # type: ignore[assignment]
+    bounds = trimming.LogBounds(kept_count=most_count // 2, most_count=most_count)
+    trimming.trim = lambda transaction, floor, size, _: trim(transaction, floor, size, bounds)
     catchup.TRIM_INTERVAL_S = TRIM_INTERVAL_S  # type: ignore[misc]
     try:
         yield
