@@ -16,6 +16,7 @@ import httpx
 import trio
 
 from aimem.config import (
+    ApiConfig,
     Config,
     CuratorConfig,
     FeatureTier,
@@ -35,6 +36,8 @@ from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Place
 from tests.disk import Disk
 from tests.nodes import seeded_chance
+from tests.sim import hooks
+from tests.sim.badges import SHARED_KEY
 from tests.sim.ports import Died, Power, SimClock, SimFiles, SimModel, SimThreads
 from tests.sim.swarm import Fault, Swarm
 from tests.sim.trace import Trace
@@ -130,16 +133,12 @@ class Process:
             threads=SimThreads(self.power, self._rng, machine.swarm.commit_s, look),
             open_embedder=lambda _: machine.model, open_remote_embedder=_no_model,
             open_network=partial(machine.open_network, self), open_peers=partial(machine.open_network, self),
-            resolve=_no_names, say=lambda _: None,
+            resolve=hooks.resolve, say=lambda _: None,
         )
 
 
 def _no_model(_: object) -> Embedder:
     raise Bug("no model is asked for over the network here")
-
-
-async def _no_names(host: str, port: int) -> tuple[str, ...]:
-    raise Bug(f"nobody asks for {host}:{port} here")
 
 
 class Machine:
@@ -179,6 +178,7 @@ class Machine:
     def config(self, db: Path) -> Config:
         """The configuration of this node."""
         return Config(
+            api=ApiConfig(api_key=SHARED_KEY if self.swarm.secured else None),
             store=StoreConfig(db=db), search=SearchConfig(
                 tier=FeatureTier.SEMANTIC if self.swarm.has_model else FeatureTier.KEYWORD
             ),

@@ -15,7 +15,7 @@ from tests.sim.watch import Watcher
 
 PATHS: Final = (
     "/memories?limit=200", "/archive?limit=200", "/agents?limit=200", "/pending?limit=200", "/namespaces?limit=200",
-    "/inbox?agent_id=ann&limit=200", "/search?q=word&limit=100", "/export",
+    "/inbox?limit=200", "/search?q=word&limit=100", "/export",
 )
 OWN_TO_A_NODE: Final = frozenset({
     "access_count", "last_accessed_at", "score", "orphaned", "exported_at", "why", "elapsed_ms", "took_ms",

@@ -38,6 +38,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
       breaks: rate of messages that break off.
       lies: rate of messages between nodes that somebody changes on their way.
       governed: whether clients ask for approval, and vote, far more often than else.
+      secured: whether agents have keys, and nodes share one.
       log_most: ops that a log keeps at most, whoever lacks them; what is below is fetched as a snapshot. None for many.
       has_model: nodes recall by meaning, too.
       leaves_late: rate of messages that take seconds, and so arrive behind later ones.
@@ -55,6 +56,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
     has_model: bool
     leaves_late: float
     governed: bool
+    secured: bool
     log_most: int | None
     delay_s: float
     commit_s: float
@@ -90,6 +92,7 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
         lies=0.0 if is_calm else lies,
         governed=later.random() < 0.4,
         has_model=later.random() < 0.25,
+        secured=later.random() < 0.3,
         leaves_late=0.0 if is_calm else rng.choice([0.0, 0.02, 0.1]),
         log_most=rng.choice([None, 60, 15]),
         delay_s=rng.choice([0.0005, 0.005, 0.05]),
