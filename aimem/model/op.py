@@ -132,7 +132,7 @@ def chain_hash(dot: Dot, stamp: Stamp, kind: str, entries: Sequence[bytes], prev
     return hashlib.sha256(header + label + previous + body).digest()
 
 
-class Cell(Struct, frozen=True):
+class Cell(Struct, frozen=True, gc=False):
     """One field of an object: the value and the stamp that set it."""
 
     stamp: Stamp
