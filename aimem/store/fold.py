@@ -23,14 +23,15 @@ from aimem.store.outbound import Logged
 STATES_KEPT: Final = 64
 """Objects whose states are kept at hand, so that gate, fold and answer read and decode each of them once."""
 
-UNWRITTEN_MAX: Final = 1024
-"""Objects, or ops, that may wait to be written; then they are."""
+UNWRITTEN_MAX: Final = 4096
+"""Objects and ops that may wait to be written; then they are."""
 
 _TEXT_FIELDS = frozenset({"name", "content"})
 _INDEXED_FIELDS = frozenset({"name", "content", "tags"})
 
 _DROP_CONFLICTS = "DELETE FROM conflicts WHERE kind = ? AND key = ?"
 _NAME_OF = "SELECT namespace, title FROM memories WHERE id = ? AND title IS NOT NULL"
+_IS_DEAD = "SELECT 1 FROM tombstones WHERE kind = 'memory' AND key = ?"
 _LINKS_OF = "SELECT source_id, target_id, relation FROM links WHERE source_id = :id OR target_id = :id"
 _DROP_LINKS = "DELETE FROM links WHERE source_id = :id OR target_id = :id"
 _ALIASES_OF = "SELECT entity_id, alias_hash FROM aliases WHERE entity_id = ?"
@@ -141,6 +142,10 @@ class Fold:
 
     def write(self) -> None:
         """Bring the tables up to all that was joined. Raises: ValueError for a value of a wrong type; DatabaseError."""
+        self._write()
+        self._make_room()
+
+    def _write(self) -> None:
         conn = self._conn
         if self._ops:
             first = oplog.append_all(conn, self._ops) - len(self._ops) + 1
@@ -151,34 +156,33 @@ class Fold:
         self._note(view.refresh(conn, self._names, self._memories, self._rewritten))
         events.write(conn, self._events)
         self._forget_unwritten()
-        self._make_room()
 
     def remove(self, kind: Kind, key: str) -> None:
         """Take an object's row away as if it had never been, with what the view has of it: it is joined anew."""
-        self.write()
         conn = self._conn
-        found = conn.execute(_NAME_OF, (key,)).fetchall() if kind is MEMORY else ()
-        names = [(str(row[0]), str(row[1])) for row in found]
+        self._write()
+        names = conn.execute(_NAME_OF, (key,)).fetchall() if kind is MEMORY else []
         if kind is MEMORY:
             self._note(view.drop(conn, key))
         delete_object(conn, kind, key)
-        self._note(view.refresh(conn, names, {}, frozenset()))
-        self._known.clear()
-        self._bound.clear()
+        self._note(view.refresh(conn, [(str(row[0]), str(row[1])) for row in names], {}, frozenset()))
+        self._forget_known()
 
     def forget(self, logged_count: int, changed: AbstractSet[int], reindex: Mapping[int, view.Reindex]) -> None:
         """Go back to what stands in the tables, and to what had been logged and had changed by then."""
         del self.logged[logged_count:]
         self.changed, self.reindex = set(changed), dict(reindex)
-        self._known.clear()
-        self._bound.clear()
         self._free.clear()
+        self._forget_known()
         self._forget_unwritten()
 
     def _make_room(self) -> None:
         if not self.owes and len(self._known) + len(self._bound) >= STATES_KEPT:
-            self._known.clear()
-            self._bound.clear()
+            self._forget_known()
+
+    def _forget_known(self) -> None:
+        self._known.clear()
+        self._bound.clear()
 
     def _note(self, viewed: view.Viewed) -> None:
         self.changed |= viewed.changed
@@ -216,7 +220,7 @@ class Fold:
         if state.dead is None:
             known[kind.name, key] = self._unsaved[kind.name, key] = state
             return
-        self.write()        # what a death takes with it is looked for in the tables
+        self._write()       # what a death takes with it is looked for in the tables
         if old.dead is None:
             self._bury(kind, key, state)
         save_object(self._conn, kind, key, state)
@@ -257,3 +261,9 @@ class Fold:
         conn.execute(_DROP_ALIASES, (memory_id,))
         # Somebody else's blank of such an alias may have come before the death of its entity, and left a tombstone.
         conn.execute(_DROP_DEAD_ALIASES, {"begin": msgspec.json.encode([memory_id]).decode()[:-1] + ","})
+
+
+def has_dead_end(conn: Connection, kind: Kind, key: str) -> bool:
+    """Whether an object is absent because a memory that it hangs on is dead."""
+    ends = kind.split_key(key)[: kind.end_count] if kind.end_count else ()
+    return any(conn.execute(_IS_DEAD, (end,)).fetchone() is not None for end in ends)

@@ -36,7 +36,6 @@ from aimem.store.kinds import ALIAS, KINDS, MEMORY, STREAM, load_object
 from aimem.store.outbound import Logged
 from aimem.store.transaction import Transaction
 
-_PREVIOUS_OF = "SELECT previous FROM ops WHERE stream = ? AND seq = ?"
 _COUNT_STREAMS = "SELECT count(*) FROM streams"
 _HOLD = "UPDATE ops SET held = ? WHERE position = ?"
 _RELEASE_HELD = "UPDATE ops SET held = NULL WHERE position = ?"
@@ -48,7 +47,6 @@ _HELD = (
     "SELECT position, stream, seq, hlc, kind FROM ops WHERE held IS NOT NULL AND position > ? ORDER BY position LIMIT ?"
 )
 _ENTRIES = "SELECT data FROM op_entries WHERE position = ? ORDER BY ordinal"
-_CLOSED = "SELECT value FROM meta WHERE name = ?"
 _CLOSE = "INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)"
 _ALL_CLOSED = "SELECT substr(name, 8) FROM meta WHERE name GLOB 'closed:*' ORDER BY name"
 
@@ -132,6 +130,7 @@ class _Book:
         self.own_stream = self._own.stream
         counted = self._conn.execute(_COUNT_STREAMS).fetchone()
         self.stream_count = cast("int", counted[0]) if counted else 0
+        self._closed = frozenset(closed_streams(self._conn))
 
     def head(self, stream: StreamId) -> StreamHead:
         if stream == self.own_stream:
@@ -140,8 +139,7 @@ class _Book:
         return known or StreamHead(stream=stream, seq=0, hlc=0, chain_hash=oplog.GENESIS)
 
     def hash_at(self, dot: Dot) -> bytes | None:
-        row = self._conn.execute(_PREVIOUS_OF, (dot.stream, dot.seq + 1)).fetchone()
-        return cast("bytes", row[0]) if row else None
+        return oplog.hash_at(self._conn, dot)
 
     def public_key(self, stream: StreamId) -> bytes | None:
         cell = load_object(self._conn, STREAM, stream).fields.get("public_key")
@@ -151,7 +149,7 @@ class _Book:
             return None
 
     def is_closed(self, stream: StreamId) -> bool:
-        return self._conn.execute(_CLOSED, (f"closed:{stream}",)).fetchone() is not None
+        return stream in self._closed
 
 
 def take(transaction: Transaction, ops: Sequence[Op], examine: Examine) -> Received:

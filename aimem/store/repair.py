@@ -17,13 +17,13 @@ from aimem.model import Cell, Entry, FieldValue, ObjectState, Stamp, StreamHead,
 from aimem.ports import Connection
 from aimem.store import inbound, outbound, snapshot
 from aimem.store.fields import Kind
+from aimem.store.fold import has_dead_end
 from aimem.store.kinds import KINDS, load_object
 from aimem.store.transaction import Transaction
 
 NAMED_MAX: Final = 256
 """Objects that are read by name at once, at most."""
 
-_IS_DEAD = "SELECT 1 FROM tombstones WHERE kind = 'memory' AND key = ?"
 _LOGGED = (
     "SELECT e.data FROM op_entries e JOIN ops o ON o.position = e.position "
     "WHERE e.kind = ? AND e.key = ? AND o.stream = ? AND o.hlc = ? AND o.held IS NULL ORDER BY e.ordinal"
@@ -86,7 +86,7 @@ def facts_of(conn: Connection, names: Sequence[tuple[str, str]], max_bytes: int)
         kind = _kind(name, key)
         # A row that cannot be read is as good as lost.
         state = _read(conn, kind, key) or ObjectState()
-        known = Known(kind=name, key=key, state=state, has_dead_end=_has_dead_end(conn, kind, key))
+        known = Known(kind=name, key=key, state=state, has_dead_end=has_dead_end(conn, kind, key))
         size_bytes += snapshot.size_of(snapshot.Told(kind=name, key=key, state=known.state))
         if found and size_bytes > max_bytes:
             break
@@ -94,11 +94,6 @@ def facts_of(conn: Connection, names: Sequence[tuple[str, str]], max_bytes: int)
     return Facts(
         objects=tuple(found), heads=outbound.heads(conn), closed=frozenset(inbound.closed_streams(conn)),
     )
-
-
-def _has_dead_end(conn: Connection, kind: Kind, key: str) -> bool:
-    ends = kind.split_key(key)[: kind.end_count]
-    return any(conn.execute(_IS_DEAD, (end,)).fetchone() is not None for end in ends)
 
 
 def _kind(name: str, key: str) -> Kind:

@@ -136,18 +136,18 @@ def standing(state: ObjectState) -> str:
 def judge_names(rows: Sequence[tuple[str, ObjectState]]) -> list[Seen]:
     """Decide for all rows of one name which is the memory, which are shadows. Pure; losers come before holders."""
     holders: dict[str, tuple[str, ObjectState]] = {}
-    for memory_id, state in rows:
-        if standing(state) == "live":
+    stands = [(memory_id, state, standing(state)) for memory_id, state in rows]
+    for memory_id, state, kind in stands:
+        if kind == "live":
             best = holders.get(_owner(state))
             if best is None or (state.born, memory_id) < (best[1].born, best[0]):
                 holders[_owner(state)] = memory_id, state
     seen = []
-    for memory_id, state in rows:
-        kind = standing(state)
+    for memory_id, state, kind in stands:
         holder = holders[_owner(state)][0] if kind == "live" else None
         is_shadow = kind == "live" and holder != memory_id
         seen.append(_seen(memory_id, state, "shadow" if is_shadow else kind, holder if is_shadow else None))
-    return sorted(seen, key=lambda row: (row.state == "live", row.id))
+    return sorted(seen, key=lambda row: (row.state == "live", row.id)) if len(seen) > 1 else seen
 
 
 def _owner(state: ObjectState) -> str:
