@@ -197,12 +197,10 @@ def _count(mesh: Mesh, peer: Peer, compared: Compared) -> None:
         )
 
 
-async def run_comparer(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+async def run_comparer(mesh: Mesh, interval_s: float) -> None:
     """Now and then compare all rows with those of one peer, the next one each time, and mend what was lost here."""
-    task_status.started()
-    for turn in itertools.count():
-        peer = mesh.peers[turn % len(mesh.peers)]
-        await trio.sleep(mesh.settings.compare_s * (0.5 + peer.share()))
+    for peer in itertools.cycle(mesh.peers):
+        await trio.sleep(interval_s * (0.5 + peer.share()))
         if peer.state.standing is not Standing.PEER or peer.state.failures:
             continue
         try:

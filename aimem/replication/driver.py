@@ -40,8 +40,8 @@ async def run_mesh(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK
         for peer in mesh.peers:
             nursery.start_soon(_run_sender, mesh, peer)
         nursery.start_soon(run_trimmer, mesh)
-        if mesh.peers:
-            nursery.start_soon(run_comparer, mesh)
+        if mesh.settings.compare_s is not None:
+            nursery.start_soon(run_comparer, mesh, mesh.settings.compare_s)
         task_status.started()
         seen_count = 0
         while True:
