@@ -13,8 +13,19 @@ import trio
 
 from aimem.errors import AimemError
 from aimem.model import Credential, Dot, Instant, Principal
+from aimem.ports import Embedder
 from aimem.replication import Mesh, MeshSettings, PeerRoad, run_mesh
-from aimem.service import Node, Policy, digest_of, exchange, mesh_status, snapshot_of
+from aimem.search import Recaller
+from aimem.service import (
+    Node,
+    Policy,
+    digest_of,
+    embeddings_for,
+    exchange,
+    mesh_status,
+    run_indexer,
+    snapshot_of,
+)
 from aimem.wire import ExchangeRequest, MeshQuery, copies, decode_body, encode, unzipped
 from tests.nodes import FakeClock, InlineThreads, open_node, principal, seeded_chance
 
@@ -39,6 +50,7 @@ class World:
       hung: names of nodes that take requests and never answer.
       garbled: names of nodes that answer nonsense.
       late: name -> seconds before its requests are looked at, with what is known by then.
+      asked: who was asked for vectors, and for those of how many texts.
     """
 
     def __init__(self, nursery: trio.Nursery) -> None:
@@ -51,7 +63,7 @@ class World:
         self.hung: set[str] = set()
         self.garbled: set[str] = set()
         self.late: dict[str, float] = {}
-        self.asked: list[tuple[str, str, int]] = []
+        self.asked: list[tuple[str, int]] = []
         self.nursery = nursery
 
     def isolate(self, name: str) -> None:
@@ -74,6 +86,10 @@ class World:
             if request.method == "GET":
                 document = await mesh_status(self.nodes[name], OPERATOR, MeshQuery(digest=True))
                 return httpx.Response(200, content=encode(document))
+            if request.url.path.endswith("/embeddings"):
+                asked = decode_body(copies.EmbeddingsRequest, await request.aread())
+                self.asked.append((name, len(asked.hashes)))
+                return httpx.Response(200, content=encode(await embeddings_for(self.nodes[name], OPERATOR, asked)))
             data = await request.aread()
             if request.url.path.endswith("/snapshot"):
                 wanted = decode_body(copies.SnapshotRequest, data)
@@ -145,6 +161,13 @@ async def open_world(
             await join(world, name, settings)
         yield world
         nursery.cancel_scope.cancel()
+
+
+async def let_embed(world: World, name: str, embedder: Embedder) -> None:
+    """Have a node recall by meaning."""
+    recaller = Recaller(threads=InlineThreads(), embedder=None)
+    world.nodes[name] = replace(world.nodes[name], recaller=recaller)
+    await world.nursery.start(run_indexer, world.nodes[name], lambda: embedder)
 
 
 async def join(world: World, name: str, settings: MeshSettings) -> None:

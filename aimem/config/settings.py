@@ -119,6 +119,10 @@ SETTINGS: Final = (
     Setting(key="mesh.catchup_interval_secs", variable="AI_MEMORY_CATCHUP_INTERVAL_SECS", kind=Kind.NUMBER, low=0,
             high=3600, default="30", flag="--catchup-interval-secs", flag_of=("serve",),
             help="Seconds between exchanges with a peer when nothing is to be sent; 0 leaves it to the peers to ask."),
+    Setting(key="mesh.embedding_grace_secs", variable="AI_MEMORY_EMBEDDING_GRACE_SECS", kind=Kind.NUMBER, low=0,
+            high=3600, default="30", flag="--embedding-grace-secs", flag_of=("serve",),
+            help="Seconds that the vectors of a text are awaited of the node that wrote it before this node makes them "
+                 "itself; 0 makes all of them here."),
     Setting(key="mesh.node_name", variable="AI_MEMORY_NODE_NAME", kind=Kind.TEXT, default="the host's name",
             flag="--node-name", flag_of=("serve",), help="What this node is called in the mesh."),
     Setting(key="mesh.compare_interval_secs", variable="AI_MEMORY_COMPARE_INTERVAL_SECS", kind=Kind.NUMBER, low=0,

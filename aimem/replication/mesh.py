@@ -43,6 +43,8 @@ from aimem.store import Assent, Store, trimming
 from aimem.wire import EXCHANGE_MAX_OPS
 
 OP_PATIENCE_S: Final = 0.005
+
+
 class MeshSettings(Struct, frozen=True, kw_only=True):
     """What a node is told of its mesh; see ai-memory-mesh(7).
 

@@ -33,6 +33,7 @@ from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.insight import auto_tag, detect_contradiction, expand
 from aimem.service.keyring import AccessMode, access_mode, keyring, refuse_ended_caller
 from aimem.service.legacy import rows_since, take_push
+from aimem.service.lending import embeddings_for
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.limits import Limiter, admit_request, admit_write
 from aimem.service.linking import link, unlink
@@ -118,6 +119,7 @@ __all__ = [
     "detect_contradiction",
     "digest_of",
     "drop_unused_vectors",
+    "embeddings_for",
     "end_cycle",
     "entity_by_alias",
     "exchange",

@@ -206,9 +206,7 @@ async def run_approvals(node: Node, *, task_status: trio.TaskStatus[None] = trio
 
 
 def _known(node: Node) -> tuple[tuple[int, ...], bool]:
-    """What rises with all that an action's outcome can hang on (most commits touch nothing of it), and whether this
-    node knows all that the others know.
-    """
+    """What rises with all that an outcome can hang on (few commits do), and whether all that peers know is known."""
     return tuple(node.store.revision(kind) for kind in (PENDING, VOTE, AGENT, STREAM)), is_covered(node)
 
 

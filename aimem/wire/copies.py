@@ -1,4 +1,4 @@
-"""The state of a node, as it travels to one that is too far behind the log, or that compares its own with it."""
+"""What a node copies from another beside the log: its state, to join or to compare with, and vectors of texts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ SNAPSHOT_BYTES: Final = 1_048_576
 SPAN_OBJECTS: Final = 2048
 """Objects whose digests are compared at once, at most."""
 _HASH_BYTES: Final = 16
+
+EMBEDDINGS_TEXTS: Final = 256
+EMBEDDINGS_BYTES: Final = 1_048_576
+"""Bounds of what one answer holds of vectors; those of a single text come whole."""
 
 
 class ObjectOut(Struct, array_like=True, frozen=True):
@@ -54,6 +58,35 @@ class SnapshotAnswer(Struct, kw_only=True):
     after: str | None = None
     vector: dict[str, HeadOut] = field(default_factory=dict)
     ended: tuple[int, ...] = ()
+
+
+class TextVectors(Struct, array_like=True, frozen=True):
+    """The vectors of a text, little-endian float16, chunk by chunk: `[hash, [vector]]`; none if none can be made."""
+
+    hash: bytes
+    vectors: tuple[bytes, ...]
+
+
+class EmbeddingsRequest(Struct, kw_only=True):
+    """Ask for the vectors that a model made of some texts, by the hashes of the texts."""
+
+    protocol: int
+    model: str
+    hashes: tuple[bytes, ...]
+
+
+class EmbeddingsAnswer(Struct, kw_only=True):
+    """What there is of them.
+
+    Attributes:
+      model: of the node that answers; if it is another, it has none of them.
+      missing: hashes of texts without vectors of that model; what is neither here nor found did not fit.
+    """
+
+    protocol: int
+    model: str
+    found: tuple[TextVectors, ...]
+    missing: tuple[bytes, ...]
 
 
 def object_out(kind: str, key: str, state: ObjectState) -> ObjectOut:

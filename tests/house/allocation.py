@@ -116,6 +116,7 @@ OUR_ROUTES: Final = {
     ("DELETE", "/api/v1/agents/{agent_id}"): "a registration could never be taken back",
     ("POST", "/api/v1/sync/since"): "what a vector lacks; a position is of one node's log",
     ("POST", "/api/v1/sync/snapshot"): "for a node that is too far behind the log",
+    ("POST", "/api/v1/sync/embeddings"): "vectors are made once, not once a node",
     ("POST", "/api/v1/sync/digests"): "for a node that compares its rows with another's",
     ("GET", "/api/v1/mesh"): "the mesh as one node sees it",
     ("POST", "/api/v1/mesh"): "the verb sync-daemon, where a daemon holds the database",

@@ -231,6 +231,8 @@ class World:
         for text in self._unsettled():
             self.watcher.find("governance", text)
         governing.check_decisions(self.watcher)
+        governing.check_outcomes(self.watcher, self.swarm.rng("outcomes judged"))
+        governing.check_effects(self.watcher)
         governing.check_answers(self.clients.deeds, self.nodes(), self.watcher)
 
     def _unsettled(self) -> list[str]:

@@ -46,6 +46,11 @@ async def snapshot(call: Call[None, copies.SnapshotRequest]) -> copies.SnapshotA
     return await service.snapshot_of(call.node, call.who, call.body)
 
 
+async def embeddings(call: Call[None, copies.EmbeddingsRequest]) -> copies.EmbeddingsAnswer:
+    """Vectors of texts."""
+    return await service.embeddings_for(call.node, call.who, call.body)
+
+
 async def range_digest(call: Call[None, copies.DigestRequest]) -> copies.DigestAnswer:
     """The digest of a range of keys."""
     return await service.digest_of(call.node, call.who, call.body)
@@ -95,6 +100,12 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="POST", path="/api/v1/sync/snapshot", name="sync_snapshot", handler=snapshot,
         body=copies.SnapshotRequest, body_limit_bytes=SYNC_BODY_MAX_BYTES, answer=copies.SnapshotAnswer,
         summary="A page of the whole state, for a node that is too far behind the log.",
+        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH), access=Access.PEER,
+    ),
+    Route(
+        method="POST", path="/api/v1/sync/embeddings", name="sync_embeddings", handler=embeddings,
+        body=copies.EmbeddingsRequest, answer=copies.EmbeddingsAnswer,
+        summary="The vectors of texts that this node wrote, for one that need not make them again.",
         errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH), access=Access.PEER,
     ),
     Route(
