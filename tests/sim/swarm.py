@@ -61,7 +61,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
     clock_offset_s: float
     clock_drift: float
     faults: tuple[Fault, ...]
-    compare_s: float | None = 6.0
+    compare_s: float | None = 15.0
 
     def rng(self, purpose: str) -> random.Random:
         """A generator of its own for each purpose: one more draw here changes nothing there."""
