@@ -32,6 +32,10 @@ class _Journal(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         said = record.getMessage()
+        if said == "peer.differs":
+            fields = (str(getattr(record, name, "")) for name in ("peer", "kind", "key", "lost"))
+            self._watcher.find("divergence", f"a node compared itself with {' '.join(fields)}")
+            return
         if record.exc_info is not None:
             error = record.exc_info[1]
             if error is None or is_of_the_world(error):
