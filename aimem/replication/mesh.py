@@ -12,7 +12,7 @@ from msgspec import Struct
 from aimem.errors import Code, Unavailable
 from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Clock
-from aimem.replication.figures import AckLatencies, MeshCounts
+from aimem.replication.counts import AckLatencies, MeshCounts
 from aimem.replication.intake import CLOCK_BOUND_S
 from aimem.replication.members import Agreement, agreement, members_hash
 from aimem.replication.peer import (
@@ -39,11 +39,10 @@ from aimem.replication.quorum import (
     middle_offset,
 )
 from aimem.replication.road import PeerRoad
-from aimem.store import Assent, Store
+from aimem.store import Assent, Store, trimming
 from aimem.wire import EXCHANGE_MAX_OPS
 
 OP_PATIENCE_S: Final = 0.005
-
 
 
 class MeshSettings(Struct, frozen=True, kw_only=True):
@@ -54,6 +53,8 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
       writes: W, the nodes that have a write before it is acknowledged, this one included.
       timeout_s: how long a write waits for them.
       interval_s: between exchanges with a peer where nothing is to be sent.
+      compare_s: between comparisons of all rows with those of one peer, on average.
+      log: what of the op log is kept.
       serves: whether senders run: a command that opened the database by itself has none.
     """
 
@@ -61,6 +62,8 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     writes: int = 1
     timeout_s: float = 2.0
     interval_s: float = 30.0
+    compare_s: float = 3600.0
+    log: trimming.LogBounds = trimming.LogBounds()
     serves: bool = True
 
     @property
@@ -70,7 +73,11 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
 
 
 class Peer:
-    """One peer: its state, and a bell that makes its sender look."""
+    """One peer: its state, and a bell that makes its sender look.
+
+    Attributes:
+      compared_at, differing: when all rows were last compared with its, and how many differed.
+    """
 
     def __init__(self, url: str, rules: PeerRules, rng: random.Random) -> None:
         self.url, self.rules = url, rules
@@ -78,6 +85,8 @@ class Peer:
         self.latencies = AckLatencies()
         self.failed: dict[str, int] = {}
         self.behind_since: float | None = None
+        self.compared_at: float | None = None
+        self.differing = 0
         self._rng = rng
         self._bell = trio.Event()
 
@@ -133,6 +142,7 @@ class Mesh:
 
     Attributes:
       road: the way to them; whoever made it closes it.
+      log_size: of the op log, when it was last looked at.
     """
 
     def __init__(
@@ -146,6 +156,7 @@ class Mesh:
         self.peers = tuple(Peer(url, rules, rng) for url in settings.peers)
         self.counts = MeshCounts()
         self.draining: Peer | None = None
+        self.log_size = trimming.LogSize()
         self._reported = trio.Event()
         self._is_met = not (settings.serves and self.peers)
         self._told_members = ""

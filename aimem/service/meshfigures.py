@@ -37,6 +37,18 @@ def mesh_samples(node: Node) -> tuple[Sample, ...]:
         _counter("ai_memory_mesh_batches_stopped", "Batches that were not taken whole.", value, reason=reason)
         for reason, value in sorted(counts.stopped.items())
     ]
+    compared = counts.compared
+    samples += [
+        _counter("ai_memory_mesh_objects_compared", "Objects that were compared with a peer's.", compared.objects),
+        _counter("ai_memory_mesh_objects_differing", "Objects that differed although both knew the same writes.",
+                 compared.differing),
+        _counter("ai_memory_mesh_objects_repaired", "Objects that got back here what they had lost.",
+                 compared.repaired),
+        _counter("ai_memory_mesh_objects_undecided", "Objects of which nothing tells which of two values is right.",
+                 compared.undecided),
+        _gauge("ai_memory_mesh_log_ops", "Ops in the log, when it was last looked at.", mesh.log_size.count),
+        _gauge("ai_memory_mesh_log_bytes", "Bytes of their entries.", mesh.log_size.bytes),
+    ]
     return tuple(samples)
 
 
@@ -52,6 +64,8 @@ def _of_peer(mesh: Mesh, peer: Peer) -> Iterator[Sample]:
         ("ai_memory_mesh_failures", "Exchanges that failed since the last one that did not.", state.failures),
         ("ai_memory_mesh_breaker_open", "1 if the peer is asked only now and then.",
          breaker(state, peer.rules) != "closed"),
+        ("ai_memory_mesh_differing", "Objects that differed when all were last compared with the peer's.",
+         peer.differing),
         ("ai_memory_mesh_clock_offset_seconds", "The peer's clock less this node's.", (state.offset_us or 0) / 1e6),
     )
     for name, text, value in gauges:
@@ -67,6 +81,10 @@ def _of_peer(mesh: Mesh, peer: Peer) -> Iterator[Sample]:
         value=peer.latencies.total_s, labels=(("peer", peer.url),),
         buckets=tuple((bound, float(value)) for bound, value in zip(bounds, sums, strict=True)),
     )
+
+
+def _gauge(name: str, text: str, value: float) -> Sample:
+    return Sample(name=name, help=text, kind="gauge", value=float(value))
 
 
 def _counter(name: str, text: str, value: int, **labels: str) -> Sample:

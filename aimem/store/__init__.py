@@ -13,6 +13,7 @@ from aimem.store import (
     conflicts,
     curation,
     deliveries,
+    digests,
     duplicates,
     electorate,
     embeddings,
@@ -32,6 +33,7 @@ from aimem.store import (
     narrowing,
     oplog,
     outbound,
+    repair,
     snapshot,
     statistics,
     subscriptions,
@@ -39,12 +41,13 @@ from aimem.store import (
     topics,
     transfer,
     trimming,
+    walking,
 )
 from aimem.store.audit import AuditRow
 from aimem.store.changes import ChangeFeed, Pulse
-from aimem.store.digest import DigestAt, digest, digest_at
+from aimem.store.digests import DigestAt, digest, digest_at
 from aimem.store.filters import NO_STANDARD, Clause, Filters, live_at, matching, visible_to
-from aimem.store.fold import Merge, UnknownKind, fold_entries
+from aimem.store.fold import Merge, UnknownKind
 from aimem.store.inbound import Examine, LogBook, Received
 from aimem.store.kinds import (
     AGENT,
@@ -123,6 +126,7 @@ __all__ = [
     "deliveries",
     "digest",
     "digest_at",
+    "digests",
     "duplicates",
     "effective_expiry",
     "electorate",
@@ -130,7 +134,6 @@ __all__ = [
     "entities",
     "events",
     "expiry_judged",
-    "fold_entries",
     "forgetting",
     "fulltext",
     "graph",
@@ -151,6 +154,7 @@ __all__ = [
     "oplog",
     "outbound",
     "pair_key_text",
+    "repair",
     "snapshot",
     "standing",
     "statistics",
@@ -160,4 +164,5 @@ __all__ = [
     "transfer",
     "trimming",
     "visible_to",
+    "walking",
 ]

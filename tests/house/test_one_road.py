@@ -16,7 +16,7 @@ WITHOUT_OPS = {
     "auditcheck.prune",
 }
 OF_THE_ROAD = {"_governed", "_open_stream"}
-OF_OTHERS = {"inbound.take", "inbound.refold_held", "_join_page"}
+OF_OTHERS = {"inbound.take", "inbound.refold_held", "_join_page", "repair.mend"}
 """Ops that other nodes wrote: judged there."""
 
 
