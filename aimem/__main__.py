@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Final, NoReturn, TypeVar
 from aimem import cli
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from aimem.config import Config
     from aimem.mcp import DefaultAgent
+    from aimem.supervisor import Ports
     from aimem.wire import BenchReport, BenchRequest, meshbench
 
 T = TypeVar("T")
@@ -31,12 +32,26 @@ them garbage; at Python's 700 a quarter of a second goes into looking."""
 class _Runtime:
     """The real effects: see cli.Runtime."""
 
+    def __init__(self, *, sync_delay_ms: float = 0.0) -> None:
+        """Act with the machine's ports; with a delay the disk's syncs take so much longer (see aimem.slowed)."""
+        self._sync_delay_ms = sync_delay_ms
+
+    def _ports(self) -> Ports:
+        from msgspec.structs import replace
+
+        from aimem import ports, supervisor
+
+        machine = supervisor.system_ports()
+        if not self._sync_delay_ms:
+            return machine
+        return replace(machine, threads=ports.delayed_threads(self._sync_delay_ms / 1000))
+
     def open_client(self, config: Config, purpose: cli.Purpose) -> AbstractAsyncContextManager[cli.Attached]:
         from aimem import config as settings
         from aimem import supervisor
 
         supervisor.set_up_logging_of_command(config.log)
-        ports, environ = supervisor.system_ports(), settings.system_environ()
+        ports, environ = self._ports(), settings.system_environ()
         return supervisor.open_client(config, purpose, ports=ports, environ=environ)
 
     def run_daemon(self, config: Config) -> int:
@@ -48,7 +63,7 @@ class _Runtime:
         from aimem import supervisor
 
         supervisor.set_up_logging(config.log)
-        ports, environ = supervisor.system_ports(), settings.system_environ()
+        ports, environ = self._ports(), settings.system_environ()
         _collect_as_usual()
         trio.run(partial(supervisor.run_daemon, config, ports=ports, environ=environ))
         return cli.ExitStatus.OK
@@ -92,7 +107,10 @@ class _Runtime:
 
         from aimem import operations
 
-        program = operations.Program(command=around.program, environ=around.environ)
+        def program(delay_ms: int) -> operations.Program:
+            slowed = (sys.executable, "-m", "aimem.slowed", str(delay_ms))
+            return operations.Program(command=slowed if delay_ms else around.program, environ=around.environ)
+
         return trio.run(partial(operations.run_mesh_bench, request, program, progress))
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
@@ -116,9 +134,17 @@ def _default_agent(config: Config) -> DefaultAgent:
 
 def main() -> NoReturn:
     """Carry out this process's command line, and end the process with the exit status."""
+    carry_out(sys.argv[1:])
+
+
+def carry_out(words: Sequence[str], *, sync_delay_ms: float = 0.0) -> NoReturn:
+    """Carry out a command line, and end the process with the exit status.
+
+    Args:
+      sync_delay_ms: by how much the disk's syncs are slowed (see aimem.slowed).
+    """
     _spare_start()
-    status = cli.main(sys.argv[1:], _Runtime())
-    _leave(status)
+    _leave(cli.main(words, _Runtime(sync_delay_ms=sync_delay_ms)))
 
 
 def _spare_start() -> None:

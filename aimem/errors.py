@@ -76,6 +76,7 @@ class Code(StrEnum):
     CLOCK_SKEWED = "clock_skewed"
     STREAM_FORKED = "stream_forked"
     CATCHING_UP = "catching_up"
+    MEMBERS_UNEQUAL = "members_unequal"
     OVERLOADED = "overloaded"
     WRITER_BUSY = "writer_busy"
     EMBEDDER_UNAVAILABLE = "embedder_unavailable"

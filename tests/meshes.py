@@ -12,9 +12,20 @@ import httpx
 import trio
 
 from aimem.errors import AimemError
-from aimem.model import Credential, Instant, Principal
+from aimem.model import Credential, Dot, Instant, Principal
+from aimem.ports import Embedder
 from aimem.replication import Mesh, MeshSettings, PeerRoad, run_mesh
-from aimem.service import Node, Policy, exchange, mesh_status, snapshot_of
+from aimem.search import Recaller
+from aimem.service import (
+    Node,
+    Policy,
+    digest_of,
+    embeddings_for,
+    exchange,
+    mesh_status,
+    run_indexer,
+    snapshot_of,
+)
 from aimem.wire import ExchangeRequest, MeshQuery, copies, decode_body, encode, unzipped
 from tests.nodes import FakeClock, InlineThreads, open_node, principal, seeded_chance
 
@@ -34,10 +45,12 @@ class World:
 
     Attributes:
       cut: (from, to): requests are lost.
+      deaf: (from, to): exchanges are lost; other requests are answered.
       mute: (from, to): requests arrive and their answers are lost.
       hung: names of nodes that take requests and never answer.
       garbled: names of nodes that answer nonsense.
       late: name -> seconds before its requests are looked at, with what is known by then.
+      asked: who was asked for vectors, and for those of how many texts.
     """
 
     def __init__(self, nursery: trio.Nursery, folder: Path) -> None:
@@ -46,11 +59,12 @@ class World:
         self.senders: dict[str, trio.CancelScope] = {}
         self.folder, self._lives, self._ended = folder, dict[str, trio.CancelScope](), dict[str, trio.Event]()
         self.cut: set[tuple[str, str]] = set()
+        self.deaf: set[tuple[str, str]] = set()
         self.mute: set[tuple[str, str]] = set()
         self.hung: set[str] = set()
         self.garbled: set[str] = set()
         self.late: dict[str, float] = {}
-        self.asked: list[tuple[str, str, int]] = []
+        self.asked: list[tuple[str, int]] = []
         self.nursery = nursery
         self._draws = 0
 
@@ -67,7 +81,7 @@ class World:
 
     def heal(self) -> None:
         """Mend everything."""
-        for faults in (self.cut, self.mute):
+        for faults in (self.cut, self.deaf, self.mute):
             faults.clear()
         self.hung.clear()
         self.garbled.clear()
@@ -102,10 +116,17 @@ class World:
             if request.method == "GET":
                 document = await mesh_status(self.nodes[name], OPERATOR, MeshQuery(digest=True))
                 return httpx.Response(200, content=encode(document))
-            if request.url.path.endswith("/snapshot"):
-                wanted = decode_body(copies.SnapshotRequest, await request.aread())
-                return httpx.Response(200, content=encode(await snapshot_of(self.nodes[name], OPERATOR, wanted)))
+            if request.url.path.endswith("/embeddings"):
+                asked = decode_body(copies.EmbeddingsRequest, await request.aread())
+                self.asked.append((name, len(asked.hashes)))
+                return httpx.Response(200, content=encode(await embeddings_for(self.nodes[name], OPERATOR, asked)))
             data = await request.aread()
+            if request.url.path.endswith("/snapshot"):
+                wanted = decode_body(copies.SnapshotRequest, data)
+                return httpx.Response(200, content=encode(await snapshot_of(self.nodes[name], OPERATOR, wanted)))
+            if request.url.path.endswith("/digests"):
+                compared = decode_body(copies.DigestRequest, data)
+                return httpx.Response(200, content=encode(await digest_of(self.nodes[name], OPERATOR, compared)))
             if request.headers.get("content-encoding") == "gzip":
                 data = unzipped(data, BODY_MAX_BYTES)
             answer = await exchange(self.nodes[name], OPERATOR, decode_body(ExchangeRequest, data))
@@ -122,7 +143,8 @@ class Wire(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         world, to = self._world, request.url.host
-        if (self._name, to) in world.cut or to not in world.nodes:
+        is_deaf = (self._name, to) in world.deaf and request.url.path.endswith("/push")
+        if (self._name, to) in world.cut or is_deaf or to not in world.nodes:
             raise httpx.ConnectError("cut", request=request)
         answers: list[httpx.Response] = []
         done = trio.Event()
@@ -139,6 +161,16 @@ class Wire(httpx.AsyncBaseTransport):
         if (self._name, to) in world.mute:
             raise httpx.ReadError("mute", request=request)
         return httpx.Response(200, content=b'{"vector": 7}') if to in world.garbled else answers[0]
+
+
+async def wait_settled(world: World) -> None:
+    """Wait until all nodes know the same; fails after a minute of virtual time."""
+    with trio.fail_after(60):
+        for node in world.nodes.values():
+            for other in world.nodes.values():
+                await node.store.log.wait_covered(
+                    [Dot(head.stream, head.seq) for head in other.store.log.heads.values()]
+                )
 
 
 @asynccontextmanager
@@ -159,6 +191,13 @@ async def open_world(
             await join(world, name, settings)
         yield world
         nursery.cancel_scope.cancel()
+
+
+async def let_embed(world: World, name: str, embedder: Embedder) -> None:
+    """Have a node recall by meaning."""
+    recaller = Recaller(threads=InlineThreads(), embedder=None)
+    world.nodes[name] = replace(world.nodes[name], recaller=recaller)
+    await world.nursery.start(run_indexer, world.nodes[name], lambda: embedder)
 
 
 async def join(world: World, name: str, settings: MeshSettings) -> None:

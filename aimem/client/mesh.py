@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aimem.client.calls import Caller, decoded, segment
-from aimem.wire import CatchUpRequest, MeshDocument, MeshQuery, WriteOutcome
+from aimem.wire import CatchUpRequest, MeshDocument, MeshQuery, WriteOutcome, copies
 
 
 class MeshCalls(Caller):
@@ -16,6 +16,10 @@ class MeshCalls(Caller):
     async def catch_up(self, request: CatchUpRequest, *, agent_id: str | None = None) -> MeshDocument:
         """Have the node exchange with its peers now, until it has all that they have."""
         return decoded(await self.send("POST", "/mesh", body=request, agent_id=agent_id), MeshDocument)
+
+    async def verify_mesh(self, request: copies.VerifyRequest, *, agent_id: str | None = None) -> copies.VerifyAnswer:
+        """Have the node compare its objects with a peer's for a moment."""
+        return decoded(await self.send("POST", "/mesh/verify", body=request, agent_id=agent_id), copies.VerifyAnswer)
 
     async def write_outcome(self, version: str, *, agent_id: str | None = None) -> WriteOutcome:
         """What became of a write."""

@@ -228,14 +228,19 @@ class MeshConfig(Struct, frozen=True, kw_only=True):
       writes: nodes that have a write when it is acknowledged, this one included.
       timeout_s: how long a write waits for them.
       interval_s: between exchanges with a peer where nothing is to be sent.
+      embedding_grace_s: how long the vectors of a text are awaited of the node that wrote it.
       node_name: what this node is called; None for the host's name.
+      op_log_max_bytes, op_log_max_days: beyond which ops leave the log, whoever lacks them.
     """
 
     peers: tuple[str, ...] = ()
     writes: int = 1
     timeout_s: float = 2.0
     interval_s: float = 30.0
+    embedding_grace_s: float = 30.0
     node_name: str | None = None
+    op_log_max_bytes: int = 1 << 30
+    op_log_max_days: float = 30.0
 
 
 class McpConfig(Struct, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ class BenchPorts(Struct, frozen=True, kw_only=True):
     """The outside world of a bench.
 
     Attributes:
-      delayed_threads: threads in which every hop takes so many seconds longer.
+      delayed_threads: threads in which a sync takes so many seconds longer.
       open_embedder: loads the real model, to time it apart; blocks; raises ModelUnavailable.
     """
 

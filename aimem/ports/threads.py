@@ -49,7 +49,8 @@ class _DelayedThreads(_TrioThreads):
             finally:
                 time.sleep(self._delay_s)
 
-        return await super().run(slowly, limiter=limiter)
+        # One at a time is how the store's writer works, which alone syncs; readers are many at a time.
+        return await super().run(slowly if limiter.total_tokens == 1 else fn, limiter=limiter)
 
 
 def trio_threads() -> Threads:
@@ -58,5 +59,8 @@ def trio_threads() -> Threads:
 
 
 def delayed_threads(delay_s: float) -> Threads:
-    """Threads in which every hop takes `delay_s` longer: a disk whose sync is slow. For benches and tests alone."""
+    """Threads in which every hop of a limiter of one takes `delay_s` longer: a disk whose sync is slow.
+
+    For benches and tests alone.
+    """
     return _DelayedThreads(delay_s)

@@ -6,8 +6,10 @@ Must never hold SQL, and never decide what an op means by anything that differs 
 
 from aimem.replication.catchup import known_to_all
 from aimem.replication.closure import hear_closed, note_received, told
+from aimem.replication.comparison import FOUND_MAX, Compared, Different, Mending, compare_span
+from aimem.replication.counts import LATENCIES_S
+from aimem.replication.divergence import Judged, Lost, judge
 from aimem.replication.driver import count_received, run_mesh
-from aimem.replication.figures import LATENCIES_S
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.members import Agreement
 from aimem.replication.merge import merge_entry
@@ -29,9 +31,15 @@ from aimem.replication.roll import Roll, roll_of
 __all__ = [
     "CLOCK_BOUND_S",
     "CLOCK_WARN_S",
+    "FOUND_MAX",
     "LATENCIES_S",
     "Agreement",
+    "Compared",
     "Consistency",
+    "Different",
+    "Judged",
+    "Lost",
+    "Mending",
     "Mesh",
     "MeshSettings",
     "Peer",
@@ -44,6 +52,7 @@ __all__ = [
     "Standing",
     "Tally",
     "breaker",
+    "compare_span",
     "consistently",
     "count_acks",
     "count_received",
@@ -51,6 +60,7 @@ __all__ = [
     "hear_closed",
     "is_ahead",
     "is_reachable",
+    "judge",
     "known_to_all",
     "lag",
     "merge_entry",

@@ -105,12 +105,18 @@ async def _join(mesh: Mesh, peer: Peer) -> bool:
 
 
 async def run_trimmer(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    """Now and then drop from the log what every peer has."""
+    """Now and then drop from the log what every peer has, and what is beyond its bounds."""
     task_status.started()
+    measured: Vector | None = None
     while True:
+        if measured != mesh.store.log.vector:
+            measured, mesh.log_size = mesh.store.log.vector, await mesh.store.read(trimming.log_size)
         await trio.sleep(TRIM_INTERVAL_S)
-        while (await mesh.store.write(trimming.trim, known_to_all(mesh))).value == trimming.BATCH:
-            pass
+        while True:
+            size, bounds = mesh.log_size, mesh.settings.log
+            mesh.log_size = (await mesh.store.write(trimming.trim, known_to_all(mesh), size, bounds)).value
+            if size.count - mesh.log_size.count < trimming.BATCH:
+                break
 
 
 def known_to_all(mesh: Mesh) -> Vector:

@@ -12,6 +12,7 @@ from aimem.errors import AimemError, Corrupt, Gone, InvalidRequest, Unavailable
 from aimem.model import Instant, Op, StopReason, StreamHead, StreamId, parse_dot
 from aimem.replication.catchup import catch_up_if_trimmed, join_if_closed, run_trimmer
 from aimem.replication.closure import look_at_histories, note_received, told
+from aimem.replication.comparison import run_comparer
 from aimem.replication.intake import CLOCK_WARN_S, examine
 from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Answered, Ask, Failed, Rest
@@ -41,6 +42,8 @@ async def run_mesh(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK
         for peer in mesh.peers:
             nursery.start_soon(_run_sender, mesh, peer)
         nursery.start_soon(run_trimmer, mesh)
+        if mesh.peers:
+            nursery.start_soon(run_comparer, mesh)
         await nursery.start(_run_renewals, mesh)
         task_status.started()
         seen_count = 0

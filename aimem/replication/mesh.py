@@ -12,7 +12,7 @@ from msgspec import Struct
 from aimem.model import Dot, StreamHead, StreamId
 from aimem.ports import Clock
 from aimem.replication.closure import OTHER_HISTORY, closed_reason
-from aimem.replication.figures import AckLatencies, MeshCounts
+from aimem.replication.counts import AckLatencies, MeshCounts
 from aimem.replication.members import Agreement, agreement, members_hash
 from aimem.replication.peer import (
     Ask,
@@ -42,11 +42,10 @@ from aimem.replication.quorum import (
 from aimem.replication.renewal import Moves, Renewal
 from aimem.replication.road import PeerRoad
 from aimem.replication.scope import QuorumScope
-from aimem.store import Assent, Store, closure
+from aimem.store import Assent, Store, closure, trimming
 from aimem.wire import EXCHANGE_MAX_OPS
 
 OP_PATIENCE_S: Final = 0.005
-
 
 
 class MeshSettings(Struct, frozen=True, kw_only=True):
@@ -57,6 +56,8 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
       writes: W, the nodes that have a write before it is acknowledged, this one included.
       timeout_s: how long a write waits for them.
       interval_s: between exchanges with a peer where nothing is to be sent.
+      compare_s: between comparisons of all rows with those of one peer, on average.
+      log: what of the op log is kept.
       serves: whether senders run: a command that opened the database by itself has none.
     """
 
@@ -64,6 +65,8 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     writes: int = 1
     timeout_s: float = 2.0
     interval_s: float = 30.0
+    compare_s: float = 3600.0
+    log: trimming.LogBounds = trimming.LogBounds()
     serves: bool = True
 
     @property
@@ -77,6 +80,7 @@ class Peer:
 
     Attributes:
       joined: of each closed stream that it told of, the nodes whose rows it joined since.
+      compared_at, differing: when all rows were last compared with its, and how many differed.
     """
 
     def __init__(self, url: str, rules: PeerRules, rng: random.Random) -> None:
@@ -86,6 +90,8 @@ class Peer:
         self.failed: dict[str, int] = {}
         self.behind_since: float | None = None
         self.joined: closure.Closed = {}
+        self.compared_at: float | None = None
+        self.differing = 0
         self._rng = rng
         self._bell = trio.Event()
 
@@ -141,6 +147,7 @@ class Mesh:
 
     Attributes:
       road: the way to them; whoever made it closes it.
+      log_size: of the op log, when it was last looked at.
     """
 
     def __init__(
@@ -156,6 +163,7 @@ class Mesh:
         self.renewal = Renewal(store)
         self.draining: Peer | None = None
         self.moves = Moves()
+        self.log_size = trimming.LogSize()
         self._reported = trio.Event()
         self._is_met = not (settings.serves and self.peers)
         self._told_members = ""

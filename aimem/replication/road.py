@@ -26,6 +26,8 @@ T = TypeVar("T")
 PUSH: Final = "/api/v1/sync/push"
 MESH: Final = "/api/v1/mesh"
 SNAPSHOT: Final = "/api/v1/sync/snapshot"
+EMBEDDINGS: Final = "/api/v1/sync/embeddings"
+DIGESTS: Final = "/api/v1/sync/digests"
 _TRIES: Final = 2
 
 
@@ -59,9 +61,19 @@ class PeerRoad:
         headers = {"Content-Type": "application/json"}
         return _decoded(await self._ask("POST", url + SNAPSHOT, encode(request), headers), copies.SnapshotAnswer)
 
+    async def embeddings(self, url: str, request: copies.EmbeddingsRequest) -> copies.EmbeddingsAnswer:
+        """Vectors that a peer has. Raises: Unavailable."""
+        headers = {"Content-Type": "application/json"}
+        return _decoded(await self._ask("POST", url + EMBEDDINGS, encode(request), headers), copies.EmbeddingsAnswer)
+
     async def mesh(self, url: str) -> MeshDocument:
         """The mesh as a peer sees it, with its digest. Raises: Unavailable."""
         return _decoded(await self._ask("GET", url + MESH + "?digest=true", None, {}), MeshDocument)
+
+    async def digests(self, url: str, request: copies.DigestRequest) -> copies.DigestAnswer:
+        """The digest of a range of a peer's keys. Raises: Unavailable."""
+        headers = {"Content-Type": "application/json"}
+        return _decoded(await self._ask("POST", url + DIGESTS, encode(request), headers), copies.DigestAnswer)
 
     async def aclose(self) -> None:
         """Close connections."""

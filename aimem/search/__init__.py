@@ -27,7 +27,7 @@ from aimem.search.scoring import (
 )
 from aimem.search.segment import Bounds
 from aimem.search.tail import Held
-from aimem.search.vectors import Differences, VectorIndex, WrongVectors, hold_floats, hold_halves
+from aimem.search.vectors import Differences, VectorIndex, WrongVectors, check_units, hold_floats, hold_halves
 
 __all__ = [
     "MODEL_DIMENSION",
@@ -52,6 +52,7 @@ __all__ = [
     "asks_of_assistant",
     "below_floor",
     "boosts",
+    "check_units",
     "fit_budget",
     "from_f16",
     "fuse_scores",

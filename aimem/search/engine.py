@@ -84,6 +84,7 @@ class Recaller:
             self._settled.set()
         self._questions = trio.CapacityLimiter(1)
         self._documents = trio.CapacityLimiter(1)
+        self._cuts = trio.CapacityLimiter(1)
         self._scans = trio.CapacityLimiter(_SCANS_MAX_COUNT)
 
     @property
@@ -215,6 +216,13 @@ class Recaller:
         self._end_silence()
         vectors = iter(made)
         return [[next(vectors) for _ in of_text] for of_text in chunks]
+
+    async def count_chunks(self, texts: Sequence[str]) -> list[int]:
+        """Into how many pieces the model would read each text, without reading any; 0 for each in keyword mode."""
+        if self._embedder is None:
+            return [0] * len(texts)
+        chunks = await self._threads.run(partial(_chunk_all, self._embedder, texts), limiter=self._cuts)
+        return [len(of_text) for of_text in chunks]
 
     async def nearest(
         self, vector: bytes, limit: int, allowed: Collection[int] | None = None

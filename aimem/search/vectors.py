@@ -17,6 +17,7 @@ _BLOCK_ROWS: Final = 2_048
 NO_HASH: Final = bytes(HASH_BYTES)
 _DEAD_SHARE: Final = 4
 _TAIL_SHARE: Final = 16
+_UNIT_SLACK: Final = 0.01       # halving moves the length of a unit vector by less than 0.001
 
 
 class WrongVectors(ValueError):
@@ -238,6 +239,13 @@ def hold_halves(vectors: Sequence[bytes], dimension: int, text_hash: bytes) -> H
     if not np.isfinite(chunks).all():
         raise WrongVectors("a vector holds a number that is not finite")
     return Held(chunks, text_hash)
+
+
+def check_units(vectors: Sequence[bytes], dimension: int) -> None:
+    """Make sure that vectors from elsewhere are unit vectors, as `to_f16` makes them. Raises: WrongVectors."""
+    lengths = np.linalg.norm(hold_halves(vectors, dimension, b"").chunks, axis=1)
+    if (np.abs(lengths - 1.0) > _UNIT_SLACK).any():
+        raise WrongVectors("a vector is not of length 1")
 
 
 def read_vector(data: bytes, dimension: int) -> Floats:

@@ -14,6 +14,7 @@ from aimem.service.asking import ask_again
 from aimem.service.auditing import expire_audit, list_audit, prune_audit, verify_audit
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.bulk import remember_many
+from aimem.service.comparing import digest_of, snapshot_of, verify
 from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
 from aimem.service.curation import Cycle, begin_cycle, curate, curation_reports, end_cycle, run_cycle
@@ -32,6 +33,7 @@ from aimem.service.indexer import drop_unused_vectors, index_status, run_indexer
 from aimem.service.insight import auto_tag, detect_contradiction, expand
 from aimem.service.keyring import AccessMode, access_mode, keyring, refuse_ended_caller
 from aimem.service.legacy import rows_since, take_push
+from aimem.service.lending import embeddings_for
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.limits import Limiter, admit_request, admit_write
 from aimem.service.linking import link, unlink
@@ -43,7 +45,6 @@ from aimem.service.mesh import (
     exchange,
     mesh_alarms,
     mesh_status,
-    snapshot_of,
     wait_version,
     write_outcome,
 )
@@ -116,7 +117,9 @@ __all__ = [
     "delete",
     "delete_message",
     "detect_contradiction",
+    "digest_of",
     "drop_unused_vectors",
+    "embeddings_for",
     "end_cycle",
     "entity_by_alias",
     "exchange",
@@ -207,6 +210,7 @@ __all__ = [
     "unlink",
     "unsubscribe",
     "update",
+    "verify",
     "verify_audit",
     "wait_version",
     "write_outcome",

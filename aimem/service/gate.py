@@ -11,9 +11,10 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from aimem.errors import Code, Denied
+from aimem.errors import Code, Denied, Unavailable
 from aimem.governance import Act, Allow, Ask, Deny, Ruling, acts_of, chain, decide
 from aimem.model import CURATOR, AgentId, Dot, Entry, Instant, ObjectState, Principal, Relation, Role, Verb
+from aimem.replication import Mesh
 from aimem.service.allowance import Allowance
 from aimem.service.node import Once
 from aimem.store import (
@@ -24,7 +25,9 @@ from aimem.store import (
     LINK,
     MEMORY,
     NAMESPACE,
+    PENDING,
     SUBSCRIPTION,
+    VOTE,
     Transaction,
     agents,
     audit,
@@ -37,6 +40,8 @@ ALLOWED: Final = audit.ALLOWED
 DENIED: Final = audit.DENIED
 _OF_THE_SYSTEM: Final = "_curator"
 _JUDGING: Final = frozenset({Relation.SUPERSEDES.value, Relation.CONTRADICTS.value})
+_GOVERNING: Final = frozenset({NAMESPACE.name, PENDING.name, VOTE.name})
+"""Kinds that all members have to go by: they are written only while the members are agreed on."""
 _COPIES: Final = frozenset({"promote", "consolidate", "curate", "restore", "rollback"})
 
 
@@ -57,8 +62,9 @@ class Portion(Struct):
 class Gate:
     """Judges the ops of one job on behalf of one caller, and keeps what the audit has to tell."""
 
-    def __init__(self, who: Principal) -> None:
+    def __init__(self, who: Principal, mesh: Mesh | None = None) -> None:
         self.who = who
+        self._mesh = mesh
         self.portion = Portion()
         self.rows: list[audit.AuditRow] = []
         self.once: Once | None = None
@@ -77,7 +83,12 @@ class Gate:
         return self._has_policy
 
     def judge(self, transaction: Transaction, label: str, entries: Sequence[Entry]) -> None:
-        """Let an op pass, or note that it has to wait. Raises: Denied, QuotaExceeded; then nothing of it is written."""
+        """Let an op pass, or note that it has to wait.
+
+        Raises: Denied, QuotaExceeded, Unavailable(members_unequal); then nothing of it is written.
+        """
+        if self._mesh is not None and any(entry.kind in _GOVERNING for entry in entries):
+            _refuse_unequal(self._mesh)
         if self._is_open:
             return
         self._label = label
@@ -233,6 +244,16 @@ class Gate:
             owner = entry.create.author if entry.create else transaction.load(SUBSCRIPTION, entry.key).author
             if owner != self.who.agent_id:
                 raise _operator_required("a subscription is changed by whoever made it")
+
+
+def _refuse_unequal(mesh: Mesh) -> None:
+    """Nodes that count different members would each see a majority of its own, and hold by other rules."""
+    if not mesh.members_agree:
+        raise Unavailable(
+            "the nodes of this mesh were not told of the same members, so that policies, approvals and votes are not "
+            "taken; nothing was stored: make their --quorum-peers equal and retry",
+            code=Code.MEMBERS_UNEQUAL, outcome="not_applied",
+        )
 
 
 def lets_anybody(transaction: Transaction, verb: Verb, namespace: str) -> bool:

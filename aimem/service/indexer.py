@@ -1,4 +1,4 @@
-"""The indexer: makes the vectors that commits left owing, and has the vector index follow.
+"""The indexer: has the model loaded and the vectors made that commits leave owing, and the vector index follow.
 
 Embedding happens after the commit, in batches; a memory is found by its words at once, by its meaning a moment later.
 """
@@ -7,27 +7,25 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
 
-from aimem.errors import Unavailable
 from aimem.model import rules
 from aimem.ports import Embedder
-from aimem.search import ModelUnavailable, WrongVectors, hold_floats, hold_halves, to_f16
+from aimem.search import ModelUnavailable
+from aimem.service.embedding import run_embedder, tell_model, wait_lull
+from aimem.service.lending import run_fetchers
 from aimem.service.node import Node
-from aimem.service.vectors import fill, follow, open_base, pulse, run_bases
+from aimem.service.vectors import fill, follow, open_base, owing, pulse, run_bases
 from aimem.store import embeddings, fulltext
 from aimem.wire import IndexStatus
 
 log = logging.getLogger(__name__)
 
-TEXTS_A_ROUND: Final = 32
 DROP_UNUSED_BATCH: Final = 500
 WAIT_MAX_S: Final = 10.0
-ASK_AGAIN_S: Final = 30.0
 
 _WARMING: Final = "no memory has its vectors yet; they are being made"
 
@@ -48,10 +46,17 @@ async def run_indexer(
     node.recaller.adopt(embedder)
     # One place: whoever is told that a base may be due looks at everything.
     told, due = trio.open_memory_channel[None](1)
-    async with trio.open_nursery() as nursery:
+    node.embedding.begin()
+    async with trio.open_nursery() as nursery, told:
         nursery.start_soon(run_bases, node, due)
-        async with told:
-            await _follow_commits(node, told)
+        await tell_model(node)
+        await open_base(node)
+        await _fill(node)
+        node.recaller.settle()
+        await pulse(node)
+        nursery.start_soon(run_embedder, node)
+        nursery.start_soon(run_fetchers, node)
+        await _follow_commits(node, told)
 
 
 async def _load_first(node: Node, makers: Sequence[Callable[[], Embedder]]) -> Embedder | None:
@@ -72,41 +77,32 @@ async def _load_first(node: Node, makers: Sequence[Callable[[], Embedder]]) -> E
 
 
 async def _follow_commits(node: Node, base_due: trio.MemorySendChannel[None]) -> None:
-    is_told = await _tell_model(node)
-    await open_base(node)
-    await _fill(node)
-    node.recaller.settle()
-    await pulse(node)
+    """Bring into the index what commits and the vectors that were made change; it alone changes the index."""
     while True:
         _tell(base_due)
-        if not is_told and (is_told := await _tell_model(node)):
-            await _fill(node)
-        is_stuck = not await _embed_backlog(node, base_due)
-        changed: frozenset[int] | None = frozenset()
-        # What a model that went away owes is asked for again; nothing in the database would tell that it came back.
-        with trio.move_on_after(ASK_AGAIN_S if is_stuck else math.inf):
-            changed = await node.store.feed.wait()
+        await node.store.feed.wait_any()
+        await wait_lull(node)
+        changed = node.store.feed.take_nowait()
         if changed is None:
             await _fill(node)
-        else:
-            with _owing(node, len(changed)):
-                await follow(node, sorted(changed))
+            node.embedding.look_from(0)
+            node.embedding.bell.ring()
+        elif changed:
+            await _follow(node, changed)
         await pulse(node)
 
 
-async def _tell_model(node: Node) -> bool:
-    """Tell the store which model's vectors count. Returns: whether it could be told."""
-    try:
-        await node.store.write(embeddings.use_model, node.recaller.model)
-    except Unavailable as error:
-        _note_waiting(error)
-        return False
-    return True
-
-
-def _note_waiting(error: Unavailable) -> None:
-    # The backlog is in the database; the next commit shows that the store can be written again.
-    log.warning("indexer.waits", extra={"reason": error.code.value})
+async def _follow(node: Node, changed: frozenset[int]) -> None:
+    with owing(node, len(changed)):
+        await follow(node, sorted(changed))
+        # Nothing to wait for either where no vector can be made of any text.
+        if node.recaller.index.count or not await node.store.read(embeddings.count_backlog, 1):
+            node.recaller.end_warming()
+        first = await node.store.read(embeddings.first_owed, changed)
+    if first is not None:
+        node.embedding.look_from(first)
+    if first is not None or node.embedding.is_stuck:
+        node.embedding.bell.ring()
 
 
 def _tell(base_due: trio.MemorySendChannel[None]) -> None:
@@ -123,62 +119,6 @@ async def _warm_up(node: Node) -> None:
     """With texts and no vector (a new model, or none before), recall is by keyword until the first ones are there."""
     if node.recaller.index.count == 0 and await node.store.read(embeddings.count_backlog) > 0:
         node.recaller.warm(_WARMING)
-
-
-async def _embed_backlog(node: Node, base_due: trio.MemorySendChannel[None]) -> bool:
-    """Make the vectors of all texts that wait for them, as far as the store can take them.
-
-    Returns: whether the model did its part.
-    """
-    try:
-        while await _embed_round(node):
-            _tell(base_due)
-    except Unavailable as error:
-        _note_waiting(error)
-        return not isinstance(error, ModelUnavailable)
-    return True
-
-
-@contextlib.contextmanager
-def _owing(node: Node, count: int) -> Iterator[None]:
-    """Count rows as owed to the index while they are brought in: the database has them done a moment earlier."""
-    node.recaller.pending_count += count
-    try:
-        yield
-    finally:
-        # An order to make the index anew may have counted afresh meanwhile.
-        node.recaller.pending_count = max(0, node.recaller.pending_count - count)
-
-
-async def _embed_round(node: Node) -> bool:
-    """Make the vectors of the next few texts. Returns: whether there were any."""
-    waiting = await node.store.read(embeddings.backlog, TEXTS_A_ROUND)
-    if not waiting:
-        return False
-    texts = {item.text_hash: item.text for item in waiting}
-    vectors = await node.recaller.embed_documents(tuple(texts.values()))
-    dimension = node.recaller.index.dimension
-    made = [(digest, _usable(chunks, dimension)) for digest, chunks in zip(texts, vectors, strict=True)]
-    with _owing(node, len(made)):
-        # Rows with the same text are done too, though they were not among those that waited here.
-        marked: tuple[int, ...] = (await node.store.write(embeddings.put, node.recaller.model, made)).value
-        node.counters.embedded += len(made)
-        await follow(node, marked)
-    node.recaller.end_warming()
-    await pulse(node)
-    return True
-
-
-def _usable(vectors: Sequence[bytes], dimension: int) -> Sequence[bytes]:
-    """The vectors in halves; none if one cannot be used: its text is found by words alone, and not tried for ever."""
-    try:
-        hold_floats(vectors, dimension)
-        halves = to_f16(vectors)
-        hold_halves(halves, dimension, b"")
-    except WrongVectors as error:
-        log.warning("embedding.refused", extra={"reason": str(error)})
-        return ()
-    return halves
 
 
 async def drop_unused_vectors(node: Node) -> int:
@@ -236,4 +176,5 @@ async def _status(node: Node) -> IndexStatus:
     return IndexStatus(
         mode=recaller.mode, model=recaller.model, embedding_backlog=backlog, embedded=embedded, reason=recaller.reason,
         indexed=recaller.row_count, index_backlog=_owed_to_index(node), text_backlog=texts,
+        embedding_awaited=node.embedding.count,
     )

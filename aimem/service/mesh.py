@@ -32,7 +32,7 @@ from aimem.replication import (
     told,
 )
 from aimem.service.node import Node
-from aimem.store import LogPage, Received, conflicts, digest_at, inbound, oplog, outbound, snapshot
+from aimem.store import LogPage, Received, conflicts, digest_at, inbound, oplog, outbound
 from aimem.wire import (
     EXCHANGE_MAX_BYTES,
     EXCHANGE_MAX_OPS,
@@ -62,9 +62,9 @@ from aimem.wire import (
 SINCE_LIMIT: Final = 500
 CONFLICTS_MAX: Final = 1000
 VERSIONS_MAX: Final = 256
-VERIFY_DEADLINE_S: Final = 20.0
 MIN_VERSION_WAIT_S: Final = 5.0
 """How long a read waits for the version that it asked for."""
+VERIFY_DEADLINE_S: Final = 20.0
 STREAMS_WARN: Final = 256
 CATCH_UP_WAIT_S: Final = 10.0
 
@@ -83,7 +83,7 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest) -> Exch
     Raises: InvalidRequest(protocol_mismatch, schema_mismatch), Denied, Unavailable: nothing of the batch is taken.
     """
     refuse_stranger(who)
-    _refuse_protocol(request.protocol)
+    refuse_protocol(request.protocol)
     asker, theirs = stream_in(request.stream), heads_in(request.vector)
     await hear_closed(node.store, theirs, copies.closed_in(request.closed))
     vector = {stream: head.seq for stream, head in theirs.items()}
@@ -129,27 +129,8 @@ async def _lacking(node: Node, known: Vector, count: int) -> LogPage:
     return await node.store.lacking(known, count, EXCHANGE_MAX_BYTES)
 
 
-async def snapshot_of(node: Node, who: Principal, request: copies.SnapshotRequest) -> copies.SnapshotAnswer:
-    """A page of the whole state, for a node that is too far behind the log.
-
-    Raises: InvalidRequest(protocol_mismatch) and for a place that is none; Denied; Unavailable while ops are held here.
-    """
-    refuse_stranger(who)
-    _refuse_protocol(request.protocol)
-    store = node.store
-    # What this node was told of by itself: a peer that knew more of it would take it for one that lost its writes.
-    heads = dict(store.log.heads) if request.after is None else {}
-    if request.after is None:
-        await store.read(snapshot.refuse_held)
-    after = None if request.after is None else snapshot.parse_place(request.after)
-    page = await store.read(snapshot.snapshot_page, after, copies.SNAPSHOT_OBJECTS, copies.SNAPSHOT_BYTES)
-    return copies.SnapshotAnswer(
-        protocol=PROTOCOL, objects=tuple(copies.object_out(told.kind, told.key, told.state) for told in page.objects),
-        after=None if page.after is None else snapshot.place_text(page.after), vector=heads_out(heads),
-    )
-
-
-def _refuse_protocol(spoken: int) -> None:
+def refuse_protocol(spoken: int) -> None:
+    """Talk with those alone who speak as this node does. Raises: InvalidRequest(protocol_mismatch)."""
     if spoken != PROTOCOL:
         raise InvalidRequest(
             f"this node speaks protocol {PROTOCOL} of the mesh, not {spoken}", code=Code.PROTOCOL_MISMATCH,
@@ -255,6 +236,7 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
         vector={str(stream): seq for stream, seq in store.log.vector.items()}, hlc=store.log.hlc,
         held=tuple(map(str, held.dots)), held_count=held.count, conflict_count=await store.read(conflicts.count),
         forks=forks, alarms=tuple(mesh_alarms(node, forks, held.count)), op_log_count=await store.read(oplog.count),
+        op_log_bytes=0 if mesh is None else mesh.log_size.bytes,
     )
     if mesh is not None:
         document.members_hash, document.agreement = mesh.members_hash, mesh.agreement.value
@@ -298,7 +280,7 @@ def _conflict(lost: conflicts.Lost) -> ConflictOut:
 
 
 def _peer_status(mesh: Mesh, peer: Peer) -> PeerStatus:
-    state, now, mine = peer.state, trio.current_time(), mesh.store.log.vector
+    state, now, mine = peer.state, trio.current_time(), mesh.store.log.shipped
     known = [other.state.stream for other in mesh.peers[: mesh.peers.index(peer)]]
     if state.standing != "peer":
         word = state.standing.value
@@ -316,6 +298,7 @@ def _peer_status(mesh: Mesh, peer: Peer) -> PeerStatus:
         last_ok_s=None if state.answered_at is None else round(now - state.answered_at, 3),
         last_error=state.last_error, vector={str(stream): seq for stream, seq in state.acked.items()},
         held=-1 if state.held is None else len(state.held), members_hash=state.members,
+        compared_s=None if peer.compared_at is None else round(now - peer.compared_at, 3), differing=peer.differing,
     )
 
 
@@ -338,6 +321,13 @@ def mesh_alarms(node: Node, forks: tuple[StreamId, ...], held_count: int) -> lis
         alarms.append("the nodes were not told of the same members: make their --quorum-peers equal")
     if abs(mesh.clock_offset_s) > 0.5:
         alarms.append(f"the clock is {mesh.clock_offset_s:+.1f} s off its peers'")
+    counts = mesh.counts.compared
+    if counts.differing:
+        alarms.append(
+            "a disk, or this program, is at fault: objects that differed from a peer's although both knew the same "
+            f"writes: {counts.differing}; got back here what they had lost: {counts.repaired}; nothing tells which "
+            f"value is right: {counts.undecided} (ai-memory mesh verify)"
+        )
     strange = [one for one in (_peer_status(mesh, peer) for peer in mesh.peers) if one.state in ("self", "duplicate")]
     return alarms + [f"{one.url} is no other node ({one.state}): it does not count" for one in strange]
 

@@ -18,21 +18,7 @@ def mesh_samples(node: Node) -> tuple[Sample, ...]:
         return ()
     counts = mesh.counts
     samples = [sample for peer in mesh.peers for sample in _of_peer(mesh, peer)]
-    samples.append(Sample(
-        name="ai_memory_mesh_members_agree", help="0 if the nodes were told of different members.", kind="gauge",
-        value=float(mesh.members_agree), labels=(),
-    ))
-    samples += [
-        Sample(name=name, help=text, kind="gauge", value=float(value)) for name, text, value in (
-            ("ai_memory_mesh_ready", "0 while the node begins a new stream and catches up.", mesh.is_ready),
-            ("ai_memory_mesh_streams", "Streams known.", len(mesh.store.log.vector)),
-            ("ai_memory_mesh_streams_closed", "Streams of which two histories were written.",
-             len(mesh.store.log.closed)),
-        )
-    ]
-    samples.append(_counter(
-        "ai_memory_mesh_renewals", "New streams that this node had to begin since its start.", mesh.renewal.count
-    ))
+    samples += _of_membership(mesh)
     samples += [
         _counter("ai_memory_mesh_writes", "Writes that other nodes were to have.", value, outcome=outcome)
         for outcome, value in (
@@ -48,12 +34,37 @@ def mesh_samples(node: Node) -> tuple[Sample, ...]:
         _counter("ai_memory_mesh_batches_stopped", "Batches that were not taken whole.", value, reason=reason)
         for reason, value in sorted(counts.stopped.items())
     ]
+    compared = counts.compared
+    samples += [
+        _counter("ai_memory_mesh_objects_compared", "Objects that were compared with a peer's.", compared.objects),
+        _counter("ai_memory_mesh_objects_differing", "Objects that differed although both knew the same writes.",
+                 compared.differing),
+        _counter("ai_memory_mesh_objects_repaired", "Objects that got back here what they had lost.",
+                 compared.repaired),
+        _counter("ai_memory_mesh_objects_undecided", "Objects of which nothing tells which of two values is right.",
+                 compared.undecided),
+        _gauge("ai_memory_mesh_log_ops", "Ops in the log, when it was last looked at.", mesh.log_size.count),
+        _gauge("ai_memory_mesh_log_bytes", "Bytes of their entries.", mesh.log_size.bytes),
+    ]
     return tuple(samples)
+
+
+def _of_membership(mesh: Mesh) -> list[Sample]:
+    """Whether nodes are who they are thought to be."""
+    return [
+        _gauge("ai_memory_mesh_members_agree", "0 if the nodes were told of different members.", mesh.members_agree),
+        _gauge("ai_memory_mesh_ready", "0 while the node begins a new stream and catches up.", mesh.is_ready),
+        _gauge("ai_memory_mesh_streams", "Streams known.", len(mesh.store.log.vector)),
+        _gauge("ai_memory_mesh_streams_closed", "Streams of which two histories were written.",
+               len(mesh.store.log.closed)),
+        _counter("ai_memory_mesh_renewals", "New streams that this node had to begin since its start.",
+                 mesh.renewal.count),
+    ]
 
 
 def _of_peer(mesh: Mesh, peer: Peer) -> Iterator[Sample]:
     state, now = peer.state, trio.current_time()
-    known = mesh.store.log.vector
+    known = mesh.store.log.shipped
     behind_s = 0.0 if peer.behind_since is None else now - peer.behind_since
     gauges = (
         ("ai_memory_mesh_lag_ops", "Ops of this node's log that the peer has not reported.", lag(state, known)),
@@ -63,6 +74,8 @@ def _of_peer(mesh: Mesh, peer: Peer) -> Iterator[Sample]:
         ("ai_memory_mesh_failures", "Exchanges that failed since the last one that did not.", state.failures),
         ("ai_memory_mesh_breaker_open", "1 if the peer is asked only now and then.",
          breaker(state, peer.rules) != "closed"),
+        ("ai_memory_mesh_differing", "Objects that differed when all were last compared with the peer's.",
+         peer.differing),
         ("ai_memory_mesh_clock_offset_seconds", "The peer's clock less this node's.", (state.offset_us or 0) / 1e6),
     )
     for name, text, value in gauges:
@@ -78,6 +91,10 @@ def _of_peer(mesh: Mesh, peer: Peer) -> Iterator[Sample]:
         value=peer.latencies.total_s, labels=(("peer", peer.url),),
         buckets=tuple((bound, float(value)) for bound, value in zip(bounds, sums, strict=True)),
     )
+
+
+def _gauge(name: str, text: str, value: float) -> Sample:
+    return Sample(name=name, help=text, kind="gauge", value=float(value))
 
 
 def _counter(name: str, text: str, value: int, **labels: str) -> Sample:

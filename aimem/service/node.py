@@ -15,6 +15,7 @@ from aimem.model import DAY_S, Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
 from aimem.replication import Mesh
 from aimem.search import Recaller
+from aimem.service.awaited import EmbeddingWork
 from aimem.service.happenings import Happenings
 from aimem.service.keyring import HeldKeyring
 from aimem.service.limits import Limiter
@@ -40,6 +41,7 @@ class Policy(Struct, frozen=True, kw_only=True):
       webhooks_private: whether webhooks may lead to private addresses.
       pending_expiry_s: how long an action waits for its approval.
       audit_keep_days: rows of the audit that are older go; None keeps them.
+      embedding_grace_s: how long the vectors of a text are awaited of the node that wrote it; 0 makes all here.
       curator_interval_s: between cycles of the curator in this process; None if it runs none.
     """
 
@@ -51,6 +53,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     body_max_bytes: int = 2 * 1024 * 1024
     tier: str = "semantic"
     autonomous_hooks: bool = False
+    embedding_grace_s: float = 30.0
     curator_interval_s: float | None = None
     pending_expiry_s: float = 7 * DAY_S
     audit_keep_days: int | None = 365
@@ -101,6 +104,9 @@ class Counters(Struct):
     searches: int = 0
     touches_dropped: int = 0
     embedded: int = 0
+    embeddings_fetched: int = 0
+    embeddings_refused: int = 0
+    embeddings_lent: int = 0
     collected: int = 0
     idempotent_replays: int = 0
 
@@ -116,6 +122,7 @@ class Node:
       held_keyring: the keys of agents; ask `service.keyring`, which brings them up to date.
       happenings: the latest events, for those who follow them.
       post: what waits to be sent to subscribers.
+      embedding: whose turn it is to make the vectors of a text.
       index_changed: pulsed by the indexer whenever the backlog or the mode may have changed.
       limiter: what each caller has left of what it may ask for.
       refusals: rows for the audit that no write of their own carries.
@@ -146,4 +153,5 @@ class Node:
     figures: list[Callable[[], tuple[Sample, ...]]] = field(default_factory=list)
     happenings: Happenings = field(default_factory=Happenings)
     post: Post = field(default_factory=Post)
+    embedding: EmbeddingWork = field(default_factory=EmbeddingWork)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

@@ -160,6 +160,28 @@ def _warn(node: Node, error: IndexNotKept) -> None:
         node.warnings.append(error.message)
 
 
+@contextlib.contextmanager
+def owing(node: Node, count: int) -> Iterator[None]:
+    """Count rows as owed to the index while they are brought in: the database has them done a moment earlier."""
+    node.recaller.pending_count += count
+    try:
+        yield
+    finally:
+        # An order to make the index anew may have counted afresh meanwhile.
+        node.recaller.pending_count = max(0, node.recaller.pending_count - count)
+
+
+async def keep(node: Node, made: Sequence[tuple[bytes, Sequence[bytes]]]) -> None:
+    """Keep the vectors (halves) of some texts, and tell who follows the commits of the rows that have them.
+
+    Raises: Unavailable.
+    """
+    with owing(node, len(made)):
+        # Rows with the same text are done too, though they were not among those that waited here.
+        marked: tuple[int, ...] = (await node.store.write(embeddings.put, node.recaller.model, made)).value
+        node.store.feed.publish_nowait(marked)
+
+
 async def pulse(node: Node) -> None:
     """Tell whoever waits for the index that something about it changed."""
     async with node.index_changed:

@@ -117,7 +117,7 @@ def _governed(
 ) -> _Done | _Refused | Waiting:
     # It got in a while ago: its body came slowly, or the writer was busy. A key that was revoked writes nothing after.
     refuse_ended_in(transaction.conn, who, transaction.now)
-    gate = Gate(who)
+    gate = Gate(who, node.mesh)
     gate.allowance = Allowance(node.limiter, who) if node.limiter.has_amounts(who) else None
     transaction.gate = gate
     outcome: _Done | _Refused | Waiting

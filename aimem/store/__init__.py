@@ -14,6 +14,7 @@ from aimem.store import (
     conflicts,
     curation,
     deliveries,
+    digests,
     duplicates,
     electorate,
     embeddings,
@@ -33,6 +34,7 @@ from aimem.store import (
     narrowing,
     oplog,
     outbound,
+    repair,
     snapshot,
     statistics,
     subscriptions,
@@ -40,10 +42,11 @@ from aimem.store import (
     topics,
     transfer,
     trimming,
+    walking,
 )
 from aimem.store.audit import AuditRow
 from aimem.store.changes import ChangeFeed, Pulse
-from aimem.store.digest import DigestAt, digest, digest_at
+from aimem.store.digests import DigestAt, digest, digest_at
 from aimem.store.filters import NO_STANDARD, Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind, fold_entries
 from aimem.store.inbound import Examine, LogBook, Received
@@ -125,6 +128,7 @@ __all__ = [
     "deliveries",
     "digest",
     "digest_at",
+    "digests",
     "duplicates",
     "effective_expiry",
     "electorate",
@@ -153,6 +157,7 @@ __all__ = [
     "oplog",
     "outbound",
     "pair_key_text",
+    "repair",
     "snapshot",
     "standing",
     "statistics",
@@ -162,4 +167,5 @@ __all__ = [
     "transfer",
     "trimming",
     "visible_to",
+    "walking",
 ]

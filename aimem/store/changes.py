@@ -39,8 +39,16 @@ class ChangeFeed:
         self._woken.set()
 
     async def wait(self) -> frozenset[int] | None:
-        """Wait for changes and take them: row numbers of the view, or None for "anything may have changed"."""
+        """Wait for changes and take them: see `take_nowait`."""
+        await self.wait_any()
+        return self.take_nowait()
+
+    async def wait_any(self) -> None:
+        """Wait until there are changes, and leave them there."""
         await self._woken.wait()
+
+    def take_nowait(self) -> frozenset[int] | None:
+        """Take the changes so far: row numbers of the view, or None for "anything may have changed"."""
         self._woken = trio.Event()
         rows, is_overrun = frozenset(self._rows), self._is_overrun
         self._rows.clear()

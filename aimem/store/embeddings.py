@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, cast
 
+import msgspec
 from msgspec import Struct
 
-from aimem.model import Instant
+from aimem.model import Instant, StreamId, unpack_stamp
 from aimem.ports import Connection
+from aimem.store.approvals import line_of
 from aimem.store.filters import ALL as ALL_ROWS
 from aimem.store.filters import Clause, live_at
 from aimem.store.transaction import Transaction
@@ -22,11 +24,19 @@ _REMARK = (
     "UPDATE memory_view SET is_embedded = EXISTS "
     "(SELECT 1 FROM embeddings e WHERE e.text_hash = memory_view.text_hash AND e.model = :model)"
 )
-_BACKLOG = (
-    "SELECT v.no, v.text_hash, "
-    "CASE m.title_generated WHEN 1 THEN m.content ELSE m.title || char(10) || m.content END "
-    "FROM memory_view v JOIN memories m ON m.id = v.id WHERE v.state = 'live' AND v.is_embedded = 0 "
-    "ORDER BY v.no LIMIT :limit"
+_OWED = (
+    "SELECT v.no, v.text_hash, m.born, m.stamps FROM memory_view v JOIN memories m ON m.id = v.id "
+    "WHERE v.state = 'live' AND v.is_embedded = 0 AND v.no > :after ORDER BY v.no LIMIT :limit"
+)
+_FIRST_OWED = (
+    "SELECT min(no) FROM memory_view WHERE no IN (SELECT value FROM json_each(:numbers)) "
+    "AND state = 'live' AND is_embedded = 0"
+)
+_TEXTS_OWED = (
+    "SELECT v.text_hash, CASE m.title_generated WHEN 1 THEN m.content ELSE m.title || char(10) || m.content END "
+    "FROM memory_view v JOIN memories m ON m.id = v.id "
+    "WHERE v.text_hash IN (SELECT unhex(value) FROM json_each(:hashes)) AND v.state = 'live' AND v.is_embedded = 0 "
+    "GROUP BY v.text_hash"
 )
 _COUNT_BACKLOG = (
     "SELECT count(*) FROM (SELECT 1 FROM memory_view WHERE state = 'live' AND is_embedded = 0 LIMIT :limit)"
@@ -52,6 +62,13 @@ _VECTORS_OF = (
 _HASHES_OF_SLICE = (
     "SELECT DISTINCT text_hash FROM memory_view WHERE no >= :low AND no < :high AND text_hash IS NOT NULL"
 )
+_DONE = (
+    "SELECT DISTINCT text_hash FROM memory_view "
+    "WHERE text_hash IN (SELECT unhex(value) FROM json_each(:hashes)) AND is_embedded = 1"
+)
+_VECTORS_BY_HASH = (
+    "SELECT vector FROM embeddings WHERE text_hash = :text_hash AND model = :model ORDER BY chunk"
+)
 _FORGET = "DELETE FROM embeddings WHERE text_hash = ?"
 _UNMARK = "UPDATE memory_view SET is_embedded = 0 WHERE text_hash = ?"
 _DROP_UNUSED = (
@@ -63,12 +80,12 @@ _DROP_UNUSED = (
 ALL: Final = 2**62
 
 
-class ToEmbed(Struct, frozen=True, kw_only=True):
-    """A text that waits for its vectors."""
+class Owed(Struct, frozen=True, kw_only=True):
+    """A memory whose text waits for its vectors; `member` is the present stream of the other node that wrote it."""
 
     no: int
     text_hash: bytes
-    text: str
+    member: StreamId | None
 
 
 class Embedded(Struct, frozen=True):
@@ -76,6 +93,16 @@ class Embedded(Struct, frozen=True):
 
     text_hash: bytes
     vectors: list[bytes]
+
+
+class Lent(Struct, frozen=True, kw_only=True):
+    """Vectors that another node asked for; a text without any is found by its words alone.
+
+    What is neither found nor missing did not fit.
+    """
+
+    found: tuple[Embedded, ...]
+    missing: tuple[bytes, ...]
 
 
 def use_model(transaction: Transaction, model: str) -> bool:
@@ -88,12 +115,65 @@ def use_model(transaction: Transaction, model: str) -> bool:
     return True
 
 
-def backlog(conn: Connection, limit: int) -> tuple[ToEmbed, ...]:
-    """Live memories without vectors of the present model, the oldest first."""
+def owed(
+    conn: Connection, after: int, limit: int, own: StreamId, members: Sequence[StreamId]
+) -> tuple[Owed, ...]:
+    """Live memories without vectors of the present model, those numbered beyond `after`, by number.
+
+    Args:
+      own, members: the streams that this node and others write now; what a node wrote before counts as its own.
+    """
+    wrote: dict[StreamId, StreamId | None] = dict.fromkeys(line_of(conn, own)) if members else {}
+    for member in members:
+        for stream in line_of(conn, member):
+            wrote.setdefault(stream, member)
+    found = conn.execute(_OWED, {"after": after, "limit": limit})
     return tuple(
-        ToEmbed(no=cast("int", no), text_hash=cast("bytes", digest), text=cast("str", text))
-        for no, digest, text in conn.execute(_BACKLOG, {"limit": limit})
+        Owed(
+            no=cast("int", no), text_hash=cast("bytes", digest),
+            member=wrote.get(_writer(cast("bytes", born), stamps)) if members else None,
+        )
+        for no, digest, born, stamps in found
     )
+
+
+def _writer(born: bytes, packed: object) -> StreamId:
+    """The stream that made a text what it is: of name and content it wrote the later one."""
+    stamps: dict[str, bytes | None] = msgspec.msgpack.decode(packed) if isinstance(packed, bytes) else {}
+    return unpack_stamp(max(stamps.get("name") or born, stamps.get("content") or born)).stream
+
+
+def first_owed(conn: Connection, numbers: Iterable[int]) -> int | None:
+    """The least of these rows that is live and has no vectors."""
+    row = conn.execute(_FIRST_OWED, {"numbers": f"[{','.join(map(str, numbers))}]"}).fetchone()
+    return None if row is None else cast("int | None", row[0])
+
+
+def texts_owed(conn: Connection, hashes: Sequence[bytes]) -> dict[bytes, str]:
+    """Of these texts those that still wait for their vectors."""
+    found = conn.execute(_TEXTS_OWED, {"hashes": _hex_array(hashes)})
+    return {cast("bytes", digest): cast("str", text) for digest, text in found}
+
+
+def vectors_by_hash(conn: Connection, model: str, hashes: Sequence[bytes], max_bytes: int) -> Lent:
+    """The vectors of these texts, as far as they are there; of at most so many bytes, but of one text at least."""
+    done = {cast("bytes", row[0]) for row in conn.execute(_DONE, {"hashes": _hex_array(hashes)})}
+    found: list[Embedded] = []
+    size_bytes = 0
+    for digest in dict.fromkeys(hashes):
+        if digest not in done:
+            continue
+        rows = conn.execute(_VECTORS_BY_HASH, {"text_hash": digest, "model": model})
+        vectors = [cast("bytes", row[0]) for row in rows]
+        size_bytes += sum(map(len, vectors))
+        if found and size_bytes > max_bytes:
+            break
+        found.append(Embedded(digest, vectors))
+    return Lent(found=tuple(found), missing=tuple(digest for digest in dict.fromkeys(hashes) if digest not in done))
+
+
+def _hex_array(hashes: Sequence[bytes]) -> str:
+    return msgspec.json.encode([digest.hex() for digest in hashes]).decode()
 
 
 def count_backlog(conn: Connection, limit: int = ALL) -> int:

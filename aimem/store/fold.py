@@ -17,7 +17,7 @@ from aimem.model import Blank, Entry, FieldConflict, Instant, Merged, ObjectStat
 from aimem.ports import Connection
 from aimem.store import oplog, view
 from aimem.store.fields import Kind
-from aimem.store.kinds import ALIAS, KINDS, LINK, MEMORY, NAMESPACE, load_object, save_object
+from aimem.store.kinds import ALIAS, KINDS, LINK, MEMORY, NAMESPACE, delete_object, load_object, save_object
 
 CONFLICTS_PER_OBJECT = 8
 HISTORY_PER_MEMORY = 8
@@ -46,6 +46,7 @@ _CAP_RULES = (
     "DELETE FROM namespace_history WHERE namespace = :namespace AND stamp NOT IN "
     "(SELECT stamp FROM namespace_history WHERE namespace = :namespace ORDER BY stamp DESC LIMIT :keep)"
 )
+_NAME_OF = "SELECT namespace, title FROM memories WHERE id = ? AND title IS NOT NULL"
 _LINKS_OF = "SELECT source_id, target_id, relation FROM links WHERE source_id = :id OR target_id = :id"
 _DROP_LINKS = "DELETE FROM links WHERE source_id = :id OR target_id = :id"
 _IS_DEAD = "SELECT 1 FROM tombstones WHERE kind = 'memory' AND key = ?"
@@ -126,7 +127,7 @@ def _fold_one(
 ) -> None:
     old = touched.known.get((kind.name, entry.key)) or load_object(conn, kind, entry.key)
     merged = merge(old, entry, stamp, maxima=kind.maxima)
-    if _has_dead_end(conn, kind, entry.key):
+    if has_dead_end(conn, kind, entry.key):
         return  # it can never show again: absent on every node that knows of the death, whatever came first
     _note_conflicts(conn, kind, entry.key, merged.conflicts, noted_at)
     if kind is NAMESPACE and isinstance(entry, Entry):
@@ -185,7 +186,21 @@ def _drop_aliases(conn: Connection, memory_id: str, state: ObjectState) -> None:
     conn.execute(_DROP_DEAD_ALIASES, {"begin": msgspec.json.encode([memory_id]).decode()[:-1] + ","})
 
 
-def _has_dead_end(conn: Connection, kind: Kind, key: str) -> bool:
+def remove_object(conn: Connection, kind: Kind, key: str) -> view.Viewed:
+    """Take an object's row away as if it had never been, with what the view has of it: it is joined anew."""
+    names = [
+        (str(row[0]), str(row[1])) for row in (conn.execute(_NAME_OF, (key,)).fetchall() if kind is MEMORY else ())
+    ]
+    gone = view.drop(conn, key) if kind is MEMORY else view.Viewed(frozenset(), {})
+    delete_object(conn, kind, key)
+    others = view.refresh(conn, names, {}, frozenset())
+    reindex = dict(gone.reindex)
+    view.join_reindex(reindex, others.reindex)
+    return view.Viewed(gone.changed | others.changed, reindex)
+
+
+def has_dead_end(conn: Connection, kind: Kind, key: str) -> bool:
+    """Whether an object is absent because a memory that it hangs on is dead."""
     ends = kind.split_key(key)[: kind.end_count] if kind.end_count else ()
     return any(conn.execute(_IS_DEAD, (end,)).fetchone() is not None for end in ends)
 

@@ -301,7 +301,7 @@ def read_state(kind: Kind, row: Sequence[SqlValue]) -> ObjectState:
 def save_object(conn: Connection, kind: Kind, key: str, state: ObjectState) -> None:
     """Write the joined state; a dead object leaves only its tombstone. Raises: ValueError, DatabaseError."""
     if state.dead is not None:
-        conn.execute(_DELETE[kind.name], kind.split_key(key))
+        delete_object(conn, kind, key)
         conn.execute(_BURY, (kind.name, key, state.dead.pack()))
         return
     unknown = state.fields.keys() - {f.name for f in kind.fields}
@@ -320,6 +320,11 @@ def save_object(conn: Connection, kind: Kind, key: str, state: ObjectState) -> N
     born = None if state.born is None else state.born.pack()
     stamps = msgspec.msgpack.encode(exceptions) if exceptions else None
     conn.execute(_UPSERT[kind.name], (*kind.split_key(key), born, state.author, *values, stamps))
+
+
+def delete_object(conn: Connection, kind: Kind, key: str) -> None:
+    """Take an object's row away. Raises: ValueError for a key of another form."""
+    conn.execute(_DELETE[kind.name], kind.split_key(key))
 
 
 def all_objects(conn: Connection, kind: Kind) -> list[tuple[str, ObjectState]]:

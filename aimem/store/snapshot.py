@@ -7,36 +7,19 @@ covers; what they hold beyond it comes once more as ops, and joins to the same. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Final, cast
+from typing import cast
 
-import msgspec
 from msgspec import Struct
 
-from aimem.errors import InvalidRequest, Unavailable
+from aimem.errors import Unavailable
 from aimem.model import Create, Entry, ObjectState, Stamp, StreamHead, StreamId, unpack_stamp
-from aimem.ports import Connection
+from aimem.ports import Connection, Row
 from aimem.store import oplog, outbound
-from aimem.store.fields import Kind
 from aimem.store.kinds import KINDS, load_object, read_state
 from aimem.store.transaction import Transaction
+from aimem.store.walking import TOMBSTONES, Place, key_width, place_of, walk
 
-_TOMBSTONES: Final = "tombstones"
-_DEAD_AFTER = (
-    "SELECT kind, key, stamp FROM tombstones WHERE (kind, key) > (?, ?) ORDER BY kind, key LIMIT ?"
-)
 _DROP_BELOW = "DELETE FROM ops WHERE stream = ? AND seq <= ?"
-
-
-def _select_after(kind: Kind) -> str:
-    keys = ", ".join(kind.key_columns)
-    marks = ", ".join("?" * len(kind.key_columns))
-    return (
-        f"SELECT {', '.join(kind.key_columns + kind.columns)} FROM {kind.table} WHERE ({keys}) > ({marks}) "
-        f"ORDER BY {keys} LIMIT ?"
-    )
-
-
-_AFTER: Final = {kind.name: _select_after(kind) for kind in KINDS.values()}
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -45,13 +28,6 @@ class Told(Struct, frozen=True, kw_only=True):
     kind: str
     key: str
     state: ObjectState
-
-
-class Place(Struct, array_like=True, frozen=True):
-    """Where a page ended: a table, and the key of its last row there."""
-
-    table: str
-    key: tuple[str, ...]
 
 
 class SnapshotPage(Struct, frozen=True, kw_only=True):
@@ -72,52 +48,38 @@ def snapshot_page(conn: Connection, after: Place | None, max_count: int, max_byt
 
     Raises: InvalidRequest for a place that is none.
     """
-    tables = [*KINDS, _TOMBSTONES]
-    if after is not None and after.table not in tables:
-        raise InvalidRequest("that is no place in a snapshot; begin again without one", field="after")
-    begin = 0 if after is None else tables.index(after.table)
     shown: list[Told] = []
     size_bytes, place = 0, after
-    for table in tables[begin:]:
-        key = after.key if after is not None and after.table == table else None
-        for at, told in _told(conn, table, key, max_count - len(shown) + 1):
-            size_bytes += _size_bytes(told)
-            if len(shown) == max_count or (shown and size_bytes > max_bytes):
-                return SnapshotPage(objects=tuple(shown), after=place)
-            shown.append(told)
-            place = at
+    for table, row in walk(conn, after, max_count + 1):
+        told = _told(table, row)
+        size_bytes += size_of(told)
+        if len(shown) == max_count or (shown and size_bytes > max_bytes):
+            return SnapshotPage(objects=tuple(shown), after=place)
+        shown.append(told)
+        place = place_of(table, row)
     return SnapshotPage(objects=tuple(shown), after=None)
 
 
-def _size_bytes(told: Told) -> int:
+def size_of(told: Told) -> int:
+    """About how many bytes an object has on its way."""
     texts = [cell.value for cell in told.state.fields.values() if isinstance(cell.value, str)]
     return len(told.key) + 100 * (1 + len(told.state.fields)) + sum(len(text.encode()) for text in texts)
 
 
-def _told(conn: Connection, table: str, key: tuple[str, ...] | None, limit: int) -> Iterator[tuple[Place, Told]]:
-    if table == _TOMBSTONES:
-        start = ("", "") if key is None else key
-        if len(start) != 2:
-            raise InvalidRequest("that is no place in a snapshot; begin again without one", field="after")
-        for row in conn.execute(_DEAD_AFTER, (*start, limit)):
-            name, dead, stamp = cast("tuple[str, str, bytes]", row)
-            yield Place(table, (name, dead)), Told(kind=name, key=dead, state=ObjectState(dead=unpack_stamp(stamp)))
-        return
-    kind = KINDS[table]
-    width = len(kind.key_columns)
-    start = ("",) * width if key is None else key
-    if len(start) != width:
-        raise InvalidRequest("that is no place in a snapshot; begin again without one", field="after")
-    for row in conn.execute(_AFTER[table], (*start, limit)):
-        parts = tuple(str(part) for part in row[:width])
-        yield Place(table, parts), Told(kind=table, key=kind.join_key(parts), state=read_state(kind, row[width:]))
+def _told(table: str, row: Row) -> Told:
+    if table == TOMBSTONES:
+        name, dead, stamp = cast("tuple[str, str, bytes]", row)
+        return Told(kind=name, key=dead, state=ObjectState(dead=unpack_stamp(stamp)))
+    kind, width = KINDS[table], key_width(table)
+    key = kind.join_key(tuple(str(part) for part in row[:width]))
+    return Told(kind=table, key=key, state=read_state(kind, row[width:]))
 
 
 def join_objects(transaction: Transaction, objects: Sequence[Told]) -> None:
     """Join objects into what is known here, whatever that is. Raises: ValueError, UnknownKind, DatabaseError."""
     for told in objects:
         known = load_object(transaction.conn, KINDS[told.kind], told.key) if told.kind in KINDS else ObjectState()
-        for stamp, entry in _entries(told, known):
+        for stamp, entry in entries_of(told, known):
             transaction.join(stamp, [entry])
 
 
@@ -136,7 +98,7 @@ def adopt_heads(transaction: Transaction, heads: Mapping[StreamId, StreamHead], 
         transaction.pass_clock(head.hlc)
 
 
-def _entries(told: Told, known: ObjectState) -> Iterator[tuple[Stamp, Entry]]:
+def entries_of(told: Told, known: ObjectState) -> Iterator[tuple[Stamp, Entry]]:
     """The writes that an object is the join of, as far as it shows; each names what it meets here as what it replaces.
 
     They were judged where they were written: what loses here lost to a write that the other node knew.
@@ -150,16 +112,3 @@ def _entries(told: Told, known: ObjectState) -> Iterator[tuple[Stamp, Entry]]:
         base = {name: known.fields[name].stamp.text() for name in fields if name in known.fields}
         create = Create(author=state.author or "") if stamp == state.born else None
         yield stamp, Entry(kind=told.kind, key=told.key, create=create, fields=fields, base=base)
-
-
-def place_text(place: Place) -> str:
-    """A place as text."""
-    return msgspec.json.encode(place).decode()
-
-
-def parse_place(text: str) -> Place:
-    """Inverse of place_text. Raises: InvalidRequest."""
-    try:
-        return msgspec.json.decode(text, type=Place)
-    except (msgspec.MsgspecError, UnicodeEncodeError):
-        raise InvalidRequest("that is no place in a snapshot; begin again without one", field="after") from None

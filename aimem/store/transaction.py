@@ -34,7 +34,7 @@ from aimem.model import (
 from aimem.ports import Connection, Signer
 from aimem.store import events, oplog
 from aimem.store.fields import Kind
-from aimem.store.fold import Folded, Merge, fold_entries
+from aimem.store.fold import Folded, Merge, fold_entries, remove_object
 from aimem.store.kinds import KINDS, load_object
 from aimem.store.outbound import Logged
 from aimem.store.view import Reindex, join_reindex
@@ -264,6 +264,14 @@ class Transaction:
         join_reindex(self.reindex, folded.viewed.reindex)
         self.pass_clock(stamp.hlc)
         return folded
+
+    def remove(self, kind: Kind, key: str) -> None:
+        """Take an object out of the tables as if it had never been, to be joined anew: repair alone does so."""
+        viewed = remove_object(self.conn, kind, key)
+        self.kinds.add(kind.name)
+        self.changed |= viewed.changed
+        join_reindex(self.reindex, viewed.reindex)
+        self._states.clear()
 
     def pass_clock(self, hlc: int) -> None:
         """Move this node's clock past a value, if it is not yet."""

@@ -4,50 +4,81 @@ from __future__ import annotations
 
 from typing import Final, cast
 
-from aimem.model import StreamId, Vector
+from msgspec import Struct
+
+from aimem.model import Instant, StreamId, Vector, after, hlc_at
 from aimem.ports import Connection
 from aimem.store import outbound
 from aimem.store.transaction import Transaction
 
-KEPT_COUNT: Final = 10_000
-"""The latest ops stay: somebody may read them by position."""
-MOST_COUNT: Final = 1_000_000
-"""Beyond so many the oldest go, whoever lacks them: that node is brought up by a snapshot."""
 BATCH: Final = 1000
+DAY_S: Final = 86_400.0
 
-_ENDS = "SELECT coalesce(min(position), 0), coalesce(max(position), 0), count(*) FROM ops"
-_OLDEST = "SELECT position, stream, seq FROM ops ORDER BY position LIMIT ?"
+_SIZE = "SELECT (SELECT count(*) FROM ops), (SELECT coalesce(sum(length(data)), 0) FROM op_entries)"
+_OLDEST = (
+    "SELECT position, stream, seq, hlc, "
+    "(SELECT coalesce(sum(length(data)), 0) FROM op_entries e WHERE e.position = ops.position) "
+    "FROM ops ORDER BY position LIMIT ?"
+)
 _DROP = "DELETE FROM ops WHERE position <= ?"
 
 
-def trim(
-    transaction: Transaction, floor: Vector, kept_count: int = KEPT_COUNT, most_count: int = MOST_COUNT
-) -> int:
-    """Drop the oldest ops that everybody has, a batch at most, and those beyond the bound.
+class LogBounds(Struct, frozen=True, kw_only=True):
+    """How much of the op log is kept.
+
+    Attributes:
+      kept_count: the latest ops stay though everybody has them, as somebody may read them by position.
+      most_count, most_bytes, most_days: beyond these the oldest go, whoever lacks them: that node is brought up by a
+        snapshot. Bytes are those of the ops' entries.
+    """
+
+    kept_count: int = 10_000
+    most_count: int = 1_000_000
+    most_bytes: int = 1 << 30
+    most_days: float = 30.0
+
+    def horizon(self, now: Instant) -> int:
+        """The clock value of the oldest op that is kept."""
+        return hlc_at(max(Instant(0), after(now, -self.most_days * DAY_S)))
+
+
+class LogSize(Struct, frozen=True, kw_only=True):
+    """What the log holds; bytes are those of the ops' entries."""
+
+    count: int = 0
+    bytes: int = 0
+
+
+def log_size(conn: Connection) -> LogSize:
+    """Look at the whole log: half a second for a million ops."""
+    count, size_bytes = cast("tuple[int, int]", conn.execute(_SIZE).fetchone())
+    return LogSize(count=count, bytes=size_bytes)
+
+
+def trim(transaction: Transaction, floor: Vector, size: LogSize, bounds: LogBounds) -> LogSize:
+    """Drop the oldest ops that everybody has, a batch at most, and those beyond the bounds.
 
     A log is cut at one place, in its order, so that it stays a gapless end of every stream. While ops are held, which
     their log entries alone know, nothing goes.
 
     Args:
       floor: what all peers have.
-    Returns: how many went.
+      size: of the log, as of a moment ago: what was written since is dropped the next time.
+    Returns: what is left; `size` if nothing went.
     """
     conn = transaction.conn
-    count = cast("int", conn.execute(_ENDS).fetchone()[2])  # type: ignore[index]
-    spare = count - kept_count
-    if spare <= 0 or outbound.held(conn, 1).count:
-        return 0
-    cut, went = 0, 0
-    for row in conn.execute(_OLDEST, (min(spare, BATCH),)).fetchall():
-        position, stream, seq = cast("tuple[int, str, int]", row)
-        if seq > floor.get(StreamId(stream), 0) and count - went <= most_count:
+    if outbound.held(conn, 1).count:
+        return size
+    horizon = bounds.horizon(transaction.now)
+    cut, left = 0, size
+    for row in conn.execute(_OLDEST, (min(size.count, BATCH),)):
+        position, stream, seq, hlc, size_bytes = cast("tuple[int, str, int, int, int]", row)
+        is_spare = seq <= floor.get(StreamId(stream), 0) and left.count > bounds.kept_count
+        is_beyond = left.count > bounds.most_count or left.bytes > bounds.most_bytes or hlc < horizon
+        if not (is_spare or is_beyond):
             break
-        cut, went = position, went + 1
-    if went:
+        cut = position
+        left = LogSize(count=left.count - 1, bytes=max(0, left.bytes - size_bytes))
+    if cut:
         conn.execute(_DROP, (cut,))
-    return went
-
-
-def oldest_position(conn: Connection) -> int:
-    """Where the log begins; 0 for an empty one."""
-    return cast("int", conn.execute(_ENDS).fetchone()[0])  # type: ignore[index]
+    return left

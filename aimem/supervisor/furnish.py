@@ -192,5 +192,5 @@ def _policy(config: Config, extent: Extent) -> Policy:
         open_access=config.api.api_key is None, body_max_bytes=config.api.body_max_bytes, tier=config.search.tier.value,
         autonomous_hooks=extent.curates and config.language is not None and config.language.hooks,
         curator_interval_s=config.curator.cycle_interval_s if extent.curates else None,
-        pending_expiry_s=config.governance.pending_expiry_s,
+        pending_expiry_s=config.governance.pending_expiry_s, embedding_grace_s=config.mesh.embedding_grace_s,
     )

@@ -11,7 +11,7 @@ import trio
 
 from aimem.config import Config
 from aimem.replication import Mesh, MeshSettings, PeerRoad, run_mesh
-from aimem.store import Store
+from aimem.store import Store, trimming
 from aimem.supervisor.children import Child, OnFailure
 from aimem.supervisor.outside import Extent, Ports
 
@@ -34,7 +34,9 @@ def make_mesh(config: Config, ports: Ports, store: Store, extent: Extent) -> Mes
         return None
     settings = MeshSettings(
         peers=config.mesh.peers, writes=config.mesh.writes, timeout_s=config.mesh.timeout_s,
-        interval_s=config.mesh.interval_s, serves=extent.exchanges,
+        interval_s=config.mesh.interval_s, serves=extent.exchanges, log=trimming.LogBounds(
+            most_bytes=config.mesh.op_log_max_bytes, most_days=config.mesh.op_log_max_days,
+        ),
     )
     return Mesh(settings, store, clock=ports.clock, rng=ports.chance.rng, road=_open_road(config, ports))
 

@@ -1,4 +1,4 @@
-"""The whole state of a node, as it travels to one that is too far behind the log."""
+"""What a node copies from another beside the log: its state, to join or to compare with, and vectors of texts."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ SNAPSHOT_BYTES: Final = 1_048_576
 """Bounds of one page; a single object may be larger."""
 CLOSED_MAX: Final = 64
 """Closed streams that a message names, and nodes that it names for each of them."""
+SPAN_OBJECTS: Final = 2048
+"""Objects whose digests are compared at once, at most."""
+_HASH_BYTES: Final = 16
+
+EMBEDDINGS_TEXTS: Final = 256
+EMBEDDINGS_BYTES: Final = 1_048_576
+"""Bounds of what one answer holds of vectors; those of a single text come whole."""
 
 
 class ObjectOut(Struct, array_like=True, frozen=True):
@@ -30,19 +37,59 @@ class ObjectOut(Struct, array_like=True, frozen=True):
 
 
 class SnapshotRequest(Struct, kw_only=True):
-    """Ask for a page of a node's whole state; `after` is the place that the page before told, None for the first."""
+    """Ask for a page of a node's whole state; `after` is the place that the page before told, None for the first.
+
+    Attributes:
+      named: ask for these objects (kind, key) instead, 256 at most.
+    """
 
     protocol: int
     after: str | None = None
+    named: tuple[tuple[str, str], ...] = ()
 
 
 class SnapshotAnswer(Struct, kw_only=True):
-    """A page; `vector` is what the snapshot covers once all pages are joined, and comes with the first."""
+    """A page; `vector` is what the snapshot covers once all pages are joined, and comes with the first.
+
+    Attributes:
+      objects: of named ones the first ones in their order, those too of which nothing is known.
+      ended: which of the named are absent because a memory that they hang on is dead: positions in `objects`.
+    """
 
     protocol: int
     objects: tuple[ObjectOut, ...]
     after: str | None = None
     vector: dict[str, HeadOut] = field(default_factory=dict)
+    ended: tuple[int, ...] = ()
+
+
+class TextVectors(Struct, array_like=True, frozen=True):
+    """The vectors of a text, little-endian float16, chunk by chunk: `[hash, [vector]]`; none if none can be made."""
+
+    hash: bytes
+    vectors: tuple[bytes, ...]
+
+
+class EmbeddingsRequest(Struct, kw_only=True):
+    """Ask for the vectors that a model made of some texts, by the hashes of the texts."""
+
+    protocol: int
+    model: str
+    hashes: tuple[bytes, ...]
+
+
+class EmbeddingsAnswer(Struct, kw_only=True):
+    """What there is of them.
+
+    Attributes:
+      model: of the node that answers; if it is another, it has none of them.
+      missing: hashes of texts without vectors of that model; what is neither here nor found did not fit.
+    """
+
+    protocol: int
+    model: str
+    found: tuple[TextVectors, ...]
+    missing: tuple[bytes, ...]
 
 
 def object_out(kind: str, key: str, state: ObjectState) -> ObjectOut:
@@ -75,3 +122,123 @@ def closed_in(sent: Mapping[str, tuple[str, ...]]) -> dict[StreamId, frozenset[S
             f"more than {CLOSED_MAX} closed streams, or nodes for one of them", code=Code.SCHEMA_MISMATCH
         )
     return {stream_in(stream): frozenset(map(stream_in, nodes)) for stream, nodes in sent.items()}
+
+
+class TermOut(Struct, array_like=True, frozen=True):
+    """What one row adds to a digest: `[kind or "tombstones", key, hash]`."""
+
+    table: str
+    key: tuple[str, ...]
+    hash: bytes
+
+
+class DigestRequest(Struct, kw_only=True, frozen=True):
+    """Ask for the digest of a range of keys.
+
+    Attributes:
+      format: of digests; nodes compare only what they compute in one way.
+      after, until: where the range begins and ends; None for the beginning and the end of all.
+      digest: the asker's own of that range: where it is equal, the answer lists no objects.
+    """
+
+    protocol: int
+    format: int
+    after: str | None = None
+    until: str | None = None
+    digest: str = ""
+
+
+class DigestAnswer(Struct, kw_only=True, frozen=True):
+    """The digest of a range.
+
+    Attributes:
+      until: where it ends here: earlier than was asked if it holds more than fits into one answer.
+      objects: what the range consists of, if the asker's digest of just this range is another.
+    """
+
+    protocol: int
+    digest: str
+    until: str | None = None
+    objects: tuple[TermOut, ...] = ()
+
+
+class VerifyRequest(Struct, kw_only=True):
+    """Compare with a peer, for a second or two.
+
+    Attributes:
+      peer: its address, as it is configured.
+      after: where the answer before ended; None for the beginning.
+      repair: whether this node joins what the peer has and it lost.
+    """
+
+    peer: str
+    after: str | None = None
+    repair: bool = False
+
+
+class DifferOut(Struct, kw_only=True):
+    """An object in which two nodes differ although both know the same writes.
+
+    Attributes:
+      lost: which of them lost something: `here`, `there`, `both`; or `unclear` where two values stand under one stamp.
+    """
+
+    kind: str
+    key: str
+    lost: str
+
+
+class VerifyAnswer(Struct, kw_only=True):
+    """What a comparison found so far.
+
+    Attributes:
+      after: where to go on; None at the end.
+      total: objects here, told with the first answer.
+      compared: objects here that were looked at.
+      differing: of them, and of the peer's; the first ones are `objects`.
+      pending: objects that differ by writes of which one of the two does not know yet.
+      repaired: objects that changed here.
+      left: of the differing ones, those that still do: what the peer lost it has to ask for itself.
+      undecided: objects here of which nothing tells which of two values is right.
+    """
+
+    url: str
+    node: str
+    after: str | None = None
+    total: int = 0
+    compared: int = 0
+    differing: int = 0
+    pending: int = 0
+    repaired: int = 0
+    left: int = 0
+    undecided: int = 0
+    objects: tuple[DifferOut, ...] = ()
+
+
+class VerifiedOut(Struct, kw_only=True):
+    """What the whole comparison with one peer came to: sums of the answers.
+
+    Attributes:
+      verdict: `equal`; `differs`; `repaired` (it differed, and no longer does); `behind` (some objects differ by writes
+        that one of both does not know yet: ask again when quiet); `unreachable`, and then `reason` says why.
+      objects: the first ones that differ.
+    """
+
+    url: str
+    node: str
+    verdict: str
+    compared: int = 0
+    differing: int = 0
+    pending: int = 0
+    repaired: int = 0
+    left: int = 0
+    undecided: int = 0
+    reason: str = ""
+    objects: list[DifferOut] = field(default_factory=list)
+
+
+def term_hash(sent: TermOut) -> bytes:
+    """The hash of a term. Raises: InvalidRequest(schema_mismatch)."""
+    if len(sent.hash) != _HASH_BYTES:
+        raise InvalidRequest(f"the hash of an object has {_HASH_BYTES} bytes", code=Code.SCHEMA_MISMATCH)
+    return sent.hash

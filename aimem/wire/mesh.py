@@ -153,6 +153,7 @@ class PeerStatus(Struct, kw_only=True):
       lag_s: how long it has been behind, in seconds.
       clock_offset_ms: its wall clock less ours, of the last exchange; None before.
       last_ok_s: seconds since its last answer; None before.
+      compared_s: seconds since all rows were last compared with its, None before; `differing` of them differed.
       members_hash: of the members that it was told of, as it last said; empty while it does not know all names.
     """
 
@@ -170,6 +171,8 @@ class PeerStatus(Struct, kw_only=True):
     last_error: str
     vector: dict[str, int]
     held: int
+    compared_s: float | None = None
+    differing: int = 0
     members_hash: str = ""
 
 
@@ -227,6 +230,7 @@ class MeshDocument(Struct, kw_only=True):
         sent an equal one: `agreed`, `unequal`, or `unknown` while somebody does not know all names.
       alarms: sentences about what a person must look at.
       forks: streams that are closed because their writer signed two histories.
+      op_log_bytes: of the entries in the log, when it was last looked at.
     """
 
     node: str
@@ -247,6 +251,7 @@ class MeshDocument(Struct, kw_only=True):
     forks: tuple[str, ...] = ()
     alarms: tuple[str, ...] = ()
     op_log_count: int = 0
+    op_log_bytes: int = 0
     members_hash: str = ""
     agreement: str = ""
 

@@ -261,7 +261,8 @@ class IndexStatus(Struct, kw_only=True):
     """How far embedding and the vector index are; `reason` says why the mode is `keyword`, if it is.
 
     `index_backlog` counts memories whose vectors are there and still have to come into the index, `text_backlog` those
-    that the index of words still lacks.
+    that the index of words still lacks, `embedding_awaited` texts whose vectors are to come from the nodes that wrote
+    them.
     """
 
     mode: str
@@ -272,6 +273,7 @@ class IndexStatus(Struct, kw_only=True):
     indexed: int = 0
     index_backlog: int = 0
     text_backlog: int = 0
+    embedding_awaited: int = 0
 
 
 class GcResult(Struct, kw_only=True):

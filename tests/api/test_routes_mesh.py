@@ -176,3 +176,19 @@ async def test_the_whole_state_is_given_page_by_page(http: httpx.AsyncClient, no
         ({"protocol": 9}, "protocol_mismatch"), ({"protocol": PROTOCOL, "after": "x"}, "invalid_request"),
     ):
         assert (await http.post("/sync/snapshot", json=body)).json()["code"] == code
+
+
+async def test_vectors_are_given_by_the_hashes_of_texts(http: httpx.AsyncClient, node: Node) -> None:
+    body: dict[str, object] = {"protocol": PROTOCOL, "model": "none", "hashes": ["AAAA"]}
+    answer = await http.post("/sync/embeddings", json=body)
+    assert (answer.status_code, answer.json()) == (
+        200, {"protocol": PROTOCOL, "model": "none", "found": [], "missing": ["AAAA"]}
+    )
+    other = (await http.post("/sync/embeddings", json={**body, "model": "words/1"})).json()
+    assert (other["model"], other["missing"]) == ("none", ["AAAA"])
+    for wrong, status, code in (
+        ({"protocol": 9}, 400, "protocol_mismatch"), ({"hashes": []}, 400, "invalid_request"),
+        ({"hashes": ["no base64!"]}, 422, "schema_mismatch"), ({"model": 7}, 422, "schema_mismatch"),
+    ):
+        refused = await http.post("/sync/embeddings", json={**body, **wrong})
+        assert (refused.status_code, refused.json()["code"]) == (status, code)

@@ -42,7 +42,8 @@ GOOD_HERE: Final[Mapping[str, Mapping[str, object]]] = {
     "notify": {"target_agent_id": "bob", "title": "News", "content": "A message."}, "restore": {"memory_id": ARCHIVED},
     "set_standard": {"namespace": NAMESPACE}, "prune_audit": {"before_seq": 1},
     "subscribe": {"url": "https://example.org/in"}, "unsubscribe": {"id": SUBSCRIPTION},
-    "sync_push": {"stream": STREAM}, "write_outcome": {"version": f"{STREAM}:1"},
+    "sync_digests": {"format": 2}, "sync_embeddings": {"hashes": ["AAAA"]}, "sync_push": {"stream": STREAM},
+    "write_outcome": {"version": f"{STREAM}:1"},
 }
 """By the name of the route: what is right in it alone, and optional fields that one of them must be there of."""
 

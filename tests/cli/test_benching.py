@@ -108,20 +108,48 @@ def test_a_missed_budget_is_a_failure_that_is_shown(bench: Machine) -> None:
     assert "fail" in missed.out
 
 
-def test_a_bench_of_a_mesh_shows_what_was_acknowledged_how_fast(machine: Machine) -> None:
+def mesh_report() -> meshbench.MeshBenchReport:
     rate = meshbench.MeshRate(
-        operation="write_2_of_4_16", label="16 writers, 2 of 4", writers=16, needed=2, per_s=310.4, p50_ms=9.25,
-        p99_ms=40.0, failed=1,
+        operation="write_2_of_4_16", label="16 writers, 2 of 4", nodes=4, needed=2, writers=16, tier="keyword",
+        sync_delay_ms=0, per_s=310.4, p50_ms=9.25, p99_ms=40.0, failed=1,
     )
-    machine.mesh_report = meshbench.MeshBenchReport(
-        nodes=4, seconds=2, tier="semantic", rates=(rate,), bulk_rows_per_s=2900.4, catch_up_ops_per_s=5100.0,
-        bytes_per_op=978.3, notes=("left out",),
+    goals = tuple(
+        meshbench.MeshGoal(figure=figure, label=figure, bound=bound, goal=goal, measured=16.0)
+        for figure, bound, goal in (("p50_ms", "at_most", 15.0), ("per_s", "at_least", 15.0))
     )
+    return meshbench.MeshBenchReport(
+        seconds=2, rates=(rate,), bulk_rows_per_s=2900.4, catch_up_ops_per_s=5100.0, caught_up_ops=9000,
+        bytes_per_op=978.3, packed_bytes_per_op=311.0, log_bytes_per_op=700.0, goals=goals,
+        met={goal.figure: goal.is_met for goal in goals}, notes=("left out",),
+    )
+
+
+def test_a_bench_of_a_mesh_shows_what_was_acknowledged_how_fast_and_which_goals_were_missed(machine: Machine) -> None:
+    machine.mesh_report = mesh_report()
     words = ("bench", "mesh", "--seconds", "2", "--writers", "16", "--writers", "64", "--embedder", "semantic")
     shown = machine.run(*words)
     assert shown.status == ExitStatus.OK
-    assert shown.runtime.mesh_benches == [meshbench.MeshBenchRequest(seconds=2, writers=(16, 64), tier="semantic")]
     assert "310          9.2     40.0  1       16 writers, 2 of 4" in shown.out
-    assert "caught up, ops per s: 5100" in shown.out
+    assert [line.split() for line in shown.out.splitlines()[1:3]] == [
+        ["16.0", "at", "most", "15", "missed", "p50_ms"], ["16.0", "at", "least", "15", "met", "per_s"],
+    ]
+    assert "978 as it travels, 311 packed in a batch, 700 in the log" in shown.out
+    assert "had missed 9000 writes" in shown.out
     assert "left out" in shown.err
-    assert machine.run(*words, "--json").json["rates"][0]["p50_ms"] == 9.25     # type: ignore[index]
+    assert "this takes about" in shown.err
+    assert machine.run(*words, "--json").json["met"] == {"p50_ms": False, "per_s": True}
+
+
+@pytest.mark.parametrize(("words", "request_"), [
+    ((), meshbench.MeshBenchRequest()),
+    (("--quick",), meshbench.QUICK),
+    (("--quick", "--seconds", "3", "--embedder", "both"), replace(meshbench.QUICK, seconds=3, tiers=meshbench.TIERS)),
+    (("--writers", "16", "--sync-delay", "5", "--embedder", "semantic"),
+     meshbench.MeshBenchRequest(writers=(16,), sync_delays_ms=(5,), tiers=("semantic",))),
+])
+def test_a_bench_of_a_mesh_measures_what_is_asked_for(
+    machine: Machine, words: tuple[str, ...], request_: meshbench.MeshBenchRequest
+) -> None:
+    machine.mesh_report = mesh_report()
+    assert machine.run("bench", "mesh", *words).runtime.mesh_benches == [request_]
+

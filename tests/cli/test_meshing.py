@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import signal
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -13,7 +15,8 @@ from tests.cli.fakes import Machine
 PEER = {
     "url": "http://n1:1", "node": "n1", "stream": "a" * 32, "state": "reachable", "breaker": "closed",
     "in_flight": False, "lag_ops": 0, "lag_s": 0.0, "failures": 0, "clock_offset_ms": 1.5, "last_ok_s": 0.2,
-    "last_error": "", "vector": {"a" * 32: 3}, "held": 0,
+    "last_error": "", "vector": {"a" * 32: 3}, "held": 0, "compared_s": 60.5, "differing": 0,
+    "members_hash": "",
 }
 AWAY = {**PEER, "url": "http://n2:1", "node": "", "state": "unreachable", "lag_ops": 4, "lag_s": 12.25,
         "clock_offset_ms": None, "last_ok_s": None, "last_error": "timeout"}
@@ -21,15 +24,23 @@ DOCUMENT = {
     "node": "n0", "stream": "b" * 32, "protocol": 1, "members": 3, "writes": 2, "peers": [PEER, AWAY],
     "vector": {"a" * 32: 3, "b" * 32: 4}, "hlc": 7, "held": [], "held_count": 0, "conflict_count": 1,
     "digest": "d" * 32, "digest_vector": {}, "forks": [], "alarms": ["the clock is +0.7 s off its peers'"],
-    "op_log_count": 7,
+    "op_log_count": 7, "op_log_bytes": 700, "members_hash": "", "agreement": "",
 }
 LOST = {"kind": "memory", "key": "3f2a9c1e-5b0d-4c8e-9f57-0a1b2c3d4e5f", "field": "content", "value": "old text",
         "version_hlc": 5, "stream": "a" * 32, "noted_at": "2026-01-02T00:00:00.000000Z"}
 
 
-def verdict(word: str) -> dict[str, object]:
-    found = {"url": "http://n1:1", "node": "n1", "verdict": word, "digest": "d", "reason": ""}
-    return {**DOCUMENT, "verified": [found]}
+def comparing(*steps: dict[str, object]) -> Callable[[httpx.Request], httpx.Response]:
+    """A node whose one peer is compared in such steps."""
+    left = list(steps)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(200, json={**DOCUMENT, "peers": [PEER]})
+        step = left.pop(0)
+        return httpx.Response(503 if "code" in step else 200, json={"url": "http://n1:1", "node": "n1", **step})
+
+    return answer
 
 
 def test_status_shows_who_is_behind_for_how_long_and_why(machine: Machine) -> None:
@@ -54,12 +65,50 @@ def test_conflicts_show_the_value_that_lost(machine: Machine) -> None:
     assert '"old text"' in shown.out
 
 
-@pytest.mark.parametrize(("word", "status"), [
-    ("equal", ExitStatus.OK), ("differs", ExitStatus.CONFLICT), ("behind", ExitStatus.UNAVAILABLE),
-    ("unreachable", ExitStatus.UNAVAILABLE),
+LOSS = {"kind": "memory", "key": "3f2a9c1e", "lost": "here"}
+
+
+@pytest.mark.parametrize(("step", "word", "status"), [
+    ({"compared": 4}, "equal", ExitStatus.OK),
+    ({"differing": 2, "left": 2, "objects": [LOSS, LOSS]}, "differs", ExitStatus.CONFLICT),
+    ({"differing": 2, "repaired": 2, "objects": [LOSS, LOSS]}, "repaired", ExitStatus.OK),
+    ({"pending": 1}, "behind", ExitStatus.UNAVAILABLE),
+    ({"code": "unavailable", "error": "timeout"}, "unreachable", ExitStatus.UNAVAILABLE),
 ])
-def test_verify_ends_with_what_it_found(machine: Machine, word: str, status: ExitStatus) -> None:
-    assert machine.run("mesh", "verify", answer=verdict(word)).status == status
+def test_verify_ends_with_what_it_found(
+    machine: Machine, step: dict[str, object], word: str, status: ExitStatus
+) -> None:
+    shown = machine.run("mesh", "verify", handler=comparing(step))
+    assert shown.status == status
+    [row] = [line for line in shown.out.splitlines() if "http://n1:1" in line]
+    assert row.split()[0] == word
+
+
+def test_verify_goes_on_where_a_step_ended_and_sums_up(machine: Machine) -> None:
+    asked: list[dict[str, object]] = []
+    answer = comparing(
+        {"after": "[]", "total": 9, "compared": 5, "differing": 1, "repaired": 1, "objects": [LOSS]},
+        {"compared": 4, "differing": 1, "left": 1, "objects": [{**LOSS, "lost": "there"}]},
+    )
+
+    def noted(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            asked.append(json.loads(request.content))
+        return answer(request)
+
+    [found] = machine.run("mesh", "verify", "--repair", "--json", handler=noted).json
+    assert asked == [
+        {"peer": "http://n1:1", "after": None, "repair": True}, {"peer": "http://n1:1", "after": "[]", "repair": True},
+    ]
+    assert (found["verdict"], found["compared"], found["differing"], found["left"]) == ("differs", 9, 2, 1)
+    assert [one["lost"] for one in found["objects"]] == ["here", "there"]
+
+
+def test_verify_names_what_differs_and_says_how_much_it_does_not_name(machine: Machine) -> None:
+    step = {"differing": 130, "left": 130, "objects": [{**LOSS, "key": f"k{number}"} for number in range(100)]}
+    shown = machine.run("mesh", "verify", handler=comparing(step))
+    assert len([line for line in shown.out.splitlines() if " k" in line and line.split()[0] == "n1"]) == 100
+    assert "30 objects more differ from http://n1:1" in shown.err
 
 
 def test_the_daemon_that_holds_the_database_is_asked(machine: Machine) -> None:

@@ -1,4 +1,4 @@
-"""The bench of a mesh: what it refuses, and one short run over real processes."""
+"""The bench of a mesh: what it refuses, what its figures say, and one short run over real processes."""
 
 from __future__ import annotations
 
@@ -13,22 +13,55 @@ from aimem.wire import meshbench
 from tests.bench.ports import silent
 
 
-@pytest.mark.parametrize("fields", [{"seconds": 0}, {"seconds": 601}, {"writers": (0,)}, {"writers": (1, 1001)}])
+def program_of(*words: str) -> Program:
+    return Program(command=(sys.executable, *words), environ=dict(os.environ))
+
+
+def slowed(delay_ms: int) -> Program:
+    return program_of("-m", "aimem.slowed", str(delay_ms))
+
+
+@pytest.mark.parametrize("fields", [
+    {"seconds": 0}, {"seconds": 601}, {"writers": (0,)}, {"writers": (1, 1001)}, {"sync_delays_ms": (-1,)},
+    {"sync_delays_ms": (1001,)},
+])
 async def test_what_cannot_be_measured_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(InvalidRequest):
-        await run_mesh_bench(meshbench.MeshBenchRequest(**fields), Program(command=("x",), environ={}), silent)  # type: ignore[arg-type]
+        await run_mesh_bench(meshbench.MeshBenchRequest(**fields), slowed, silent)  # type: ignore[arg-type]
 
 
 async def test_a_node_that_does_not_start_is_said_with_its_words() -> None:
-    program = Program(command=(sys.executable, "-c", "raise SystemExit('out of luck')"), environ={})
     with pytest.RaisesGroup(pytest.RaisesExc(Unavailable, match="out of luck"), flatten_subgroups=True):
-        await run_mesh_bench(meshbench.MeshBenchRequest(seconds=1, writers=(1,)), program, silent)
+        await run_mesh_bench(
+            meshbench.QUICK, lambda _: program_of("-c", "raise SystemExit('out of luck')"), silent
+        )
+
+
+@pytest.mark.parametrize(("bound", "goal", "measured", "is_met"), [
+    ("at_most", 15.0, 15.0, True), ("at_most", 15.0, 15.1, False), ("at_least", 300.0, 300.0, True),
+    ("at_least", 300.0, 299.9, False),
+])
+def test_a_goal_is_met_at_its_bound(bound: str, goal: float, measured: float, is_met: bool) -> None:
+    made = meshbench.MeshGoal(figure="f", label="l", bound=bound, goal=goal, measured=measured)  # type: ignore[arg-type]
+    assert made.is_met is is_met
+
+
+def test_a_bench_says_how_long_it_takes() -> None:
+    assert 300 < meshbench.MeshBenchRequest().about_s < 450
+    assert meshbench.QUICK.about_s < 70
 
 
 @pytest.mark.slow
 async def test_a_short_run_finds_something_of_everything() -> None:
-    program = Program(command=(sys.executable, "-m", "aimem"), environ=dict(os.environ))
-    report = await run_mesh_bench(meshbench.MeshBenchRequest(seconds=1, writers=(4,)), program, silent)
-    assert [(rate.needed, rate.writers) for rate in report.rates] == [(2, 4), (3, 4), (4, 4)]
+    request = meshbench.MeshBenchRequest(seconds=1, writers=(4,), tiers=("keyword",), sync_delays_ms=(2,))
+    report = await run_mesh_bench(request, slowed, silent)
+    goals, fours = report.rates[:2], report.rates[2:]
+    assert [(rate.nodes, rate.needed, rate.writers) for rate in goals] == [(3, 2, 1), (3, 2, 64)]
+    assert [(rate.nodes, rate.needed, rate.writers) for rate in fours] == [(4, 2, 4), (4, 3, 4), (4, 4, 4)]
+    assert all(rate.sync_delay_ms == 2 < rate.p50_ms for rate in fours)
     assert all(rate.per_s > 0 < rate.p50_ms <= rate.p99_ms for rate in report.rates)
-    assert min(report.bulk_rows_per_s, report.catch_up_ops_per_s, report.bytes_per_op) > 0
+    assert len({rate.operation for rate in report.rates}) == len(report.rates)
+    assert min(report.bulk_rows_per_s, report.catch_up_ops_per_s, report.caught_up_ops) > 0
+    assert report.bytes_per_op > report.packed_bytes_per_op > 0 < report.log_bytes_per_op
+    assert report.met == {goal.figure: goal.is_met for goal in report.goals}
+    assert len(report.met) == 5

@@ -61,7 +61,7 @@ async def test_a_memory_comes_back_with_all_that_it_had(node: Node, clock: FakeC
     await service.recall(node, ALICE, RecallRequest(context="word"))
     await all_quiet()
     await node.store.write(embeddings.use_model, "m")
-    waiting = await node.store.read(embeddings.backlog, 10)
+    waiting = await node.store.read(embeddings.owed, 0, 10, node.store.stream, ())
     await node.store.write(embeddings.put, "m", [(item.text_hash, [b"\0\0"]) for item in waiting])
     before = await shown(node, stored.id)
     assert before.access_count == 1
@@ -74,7 +74,7 @@ async def test_a_memory_comes_back_with_all_that_it_had(node: Node, clock: FakeC
     assert msgspec.structs.replace(now, updated_at="", memory=before.memory) == msgspec.structs.replace(
         before, updated_at=""
     )
-    assert await node.store.read(embeddings.backlog, 10) == ()
+    assert await node.store.read(embeddings.owed, 0, 10, node.store.stream, ()) == ()
     assert (await service.search(node, ALICE, SearchQuery(q="word"))).count == 1
 
 

@@ -391,7 +391,9 @@ async def test_a_node_that_is_too_far_behind_the_logs_joins_the_state_and_goes_o
         await service.delete(n0, ALICE, gone.id)
         await trio.sleep(3)
         for name in ("n0", "n1"):
-            await world.nodes[name].store.write(trimming.trim, world.nodes[name].store.log.vector, 0)
+            store = world.nodes[name].store
+            size = await store.read(trimming.log_size)
+            await store.write(trimming.trim, store.log.vector, size, trimming.LogBounds(kept_count=0))
         world.heal()
         await settled(world)
         assert len(await digests(world)) == 1

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 import trio
 
@@ -16,11 +17,11 @@ from aimem.replication import MeshSettings
 from aimem.service import Node, Once
 from aimem.service.verdicts import CAME_LATE, WAITS_FOR_HOME, WAITS_FOR_MAJORITY
 from aimem.store import PENDING as PENDING_KIND
-from aimem.wire import Approved, DecisionRequest
+from aimem.wire import Approved, BulkMemories, CreateMemory, DecisionRequest, StandardRequest
 from tests.meshes import World, join, open_world, set_up_anew
 from tests.nodes import principal
-from tests.pendings import queue_pending
-from tests.service.steps import ALICE, BOB, ids_listed, ops_of, refused
+from tests.pendings import ASKED, queue_pending
+from tests.service.steps import ALICE, BOB, ids_listed, ops_of, put, refused
 from tests.service.test_mesh import settled
 
 pytestmark = pytest.mark.usefixtures("autojump_clock")
@@ -207,3 +208,30 @@ async def test_an_action_whose_home_is_no_member_any_more_is_asked_for_again_by_
         await n2.store.log.wait_covered([parse_dot(again.version, field="version")])
         voted = await service.approve_pending(n2, CAROL, str(again.pending_id), NOTHING)
         assert (voted.approved, voted.executed) == (True, True)
+
+
+async def test_while_the_members_are_not_agreed_on_nothing_that_governs_is_taken(tmp_path: Path) -> None:
+    async with governed_world(tmp_path) as world:
+        pending_id = await asked(world)
+        await join(world, "n0", MeshSettings(peers=("http://n1",), interval_s=1))
+        await trio.sleep(LATER_S)
+        for name in ("n0", "n1"):
+            node = world.nodes[name]
+            before = node.store.log.heads[node.store.stream]
+            policy = StandardRequest(namespace="acme", governance={"write": "owner"})
+            for attempt in (
+                service.set_standard(node, ALICE, policy), service.clear_standard(node, ALICE, ASKED),
+                service.approve_pending(node, ALICE, pending_id, NOTHING),
+                service.remember(node, BOB, CreateMemory(title="t", content="x", namespace=ASKED)),
+                service.remember_many(node, BOB, BulkMemories(memories=[
+                    msgspec.Raw(b'{"title": "t", "content": "x", "namespace": "asked"}')
+                ])),
+            ):
+                error = await refused(Code.MEMBERS_UNEQUAL, attempt)
+                assert (error.retryable, error.details["outcome"]) == (True, "not_applied")
+            assert node.store.log.heads[node.store.stream] == before
+            await put(node, f"of {name}")     # what governs nobody goes on
+        await join(world, "n0", MeshSettings(peers=("http://n1", "http://n2"), interval_s=1))
+        await trio.sleep(LATER_S)
+        voted = await service.approve_pending(world.nodes["n0"], ALICE, pending_id, NOTHING)
+        assert voted.approved

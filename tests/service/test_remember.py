@@ -187,8 +187,9 @@ async def test_a_generated_title_is_neither_indexed_nor_part_of_the_embedded_tex
     stored = await put(node, None, "\u200bzebra crossing")
     sql = "SELECT count(*) FROM memory_fts WHERE memory_fts MATCH 'title : zebra'"
     assert (await node.store.read(lambda conn: conn.execute(sql).fetchone())) == (0,)
-    waiting = await node.store.read(embeddings.backlog, 10)
-    assert [item.text for item in waiting] == ["\u200bzebra crossing"]
+    [owed] = await node.store.read(embeddings.owed, 0, 10, node.store.stream, ())
+    texts = await node.store.read(embeddings.texts_owed, [owed.text_hash])
+    assert texts == {owed.text_hash: "\u200bzebra crossing"}
     found = await service.search(node, ALICE, SearchQuery(q="zebra"))
     assert [memory.id for memory in found.results] == [stored.id]
 

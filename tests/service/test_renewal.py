@@ -188,7 +188,9 @@ async def test_a_put_back_node_whose_peers_trimmed_their_logs_joins_their_state_
         await put_back(world, "n0", tmp_path / "copy")
         lonely = await put(world.nodes["n0"], "lonely", "text")
         for name in ("n1", "n2"):
-            await world.nodes[name].store.write(trimming.trim, world.nodes[name].store.log.vector, 0)
+            store = world.nodes[name].store
+            size, bounds = await store.read(trimming.log_size), trimming.LogBounds(kept_count=0)
+            await store.write(trimming.trim, store.log.vector, size, bounds)
         world.heal()
         await trio.sleep(20)
         await same_everywhere(world)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 
 import httpx
+import msgspec
+from msgspec import Struct
 
-from aimem.model import Dot, Entry, Instant, MemoryId, PendingStatus, decode_entry
+from aimem.model import Dot, Entry, Instant, MemoryId, Op, PendingStatus, covers, decode_entry
 from aimem.ports import Connection
 from aimem.service.settling import case_of
-from aimem.store import PENDING, approvals
-from aimem.store.kinds import all_objects, load_object
+from aimem.store import MEMORY, PENDING, VOTE, approvals
+from aimem.store.kinds import AGENT, all_objects, load_object
 from tests.sim.history import Deed
+from tests.sim.oracle import Model
 from tests.sim.watch import Watcher
 
 DECISION = "pending_decision"
@@ -47,6 +51,103 @@ def _outcomes(entries: Sequence[bytes]) -> Iterator[tuple[str, str, int]]:
 def _status(outcome: object) -> str:
     assert isinstance(outcome, list | tuple)
     return str(outcome[0])
+
+
+class _Action(Struct):
+    """An action as its ops tell of it; what came after its outcome is not in here."""
+
+    fields: dict[str, object] = {}
+    votes: list[dict[str, object]] = []
+
+
+def check_outcomes(watcher: Watcher, rng: random.Random) -> None:
+    """Each outcome is the one that what its home knew then calls for; judged from the manual and not from the code."""
+    for dot, written in watcher.written.items():
+        for pending_id, status, _ in _outcomes(written.op.entries):
+            known = _before(watcher, dot)
+            action, registered = _action_of(pending_id, known), _registered(known, rng)
+            watcher.checks += 1
+            said = _why_wrong(action, registered, status)
+            if said:
+                watcher.find("governance", f"{pending_id} is {status} by {dot}: {said}")
+
+
+def _before(watcher: Watcher, dot: Dot) -> list[Op]:
+    """What whoever wrote an op knew when it wrote it."""
+    context = {**watcher.written[dot].context, dot.stream: dot.seq - 1}
+    return [written.op for other, written in watcher.written.items() if covers(context, other)]
+
+
+def _action_of(pending_id: str, known: Sequence[Op]) -> _Action:
+    action = _Action()
+    for op in known:
+        for data in op.entries:
+            entry = decode_entry(data)
+            if not isinstance(entry, Entry):
+                continue
+            if entry.kind == PENDING.name and entry.key == pending_id:
+                action.fields |= entry.fields
+            elif entry.kind == VOTE.name and VOTE.split_key(entry.key)[0] == pending_id and "vote" in entry.fields:
+                action.votes.append(dict(entry.fields))
+    return action
+
+
+def _registered(known: Sequence[Op], rng: random.Random) -> frozenset[str]:
+    model = Model()
+    model.take(known, rng)
+    return frozenset(key for kind, key in model.objects if kind == AGENT.name and model.value(kind, key, "present"))
+
+
+def _why_wrong(action: _Action, registered: frozenset[str], status: str) -> str:
+    """Why an outcome is none that these votes lead to; empty if it is one."""
+    asked_by = str(action.fields.get("requested_by")).lower()
+    approver = msgspec.json.decode(str(action.fields["policy"]))["approver"]
+
+    def is_entitled(vote: Mapping[str, object]) -> bool:
+        match approver:
+            case {"agent": agent}:
+                return vote["voter"] == agent
+            case {"consensus": _}:
+                return vote["voter"] in registered
+        return vote["is_operator"] is True
+
+    entitled = [vote for vote in action.votes if is_entitled(vote) or str(vote["voter"]).lower() == asked_by]
+    against = {str(vote["voter"]).lower() for vote in entitled if vote["vote"] == "reject"}
+    approved = {str(vote["voter"]).lower() for vote in entitled if vote["vote"] == "approve"} - against - {asked_by}
+    needed = approver["consensus"] if isinstance(approver, dict) and "consensus" in approver else 1
+    if against and status != PendingStatus.REJECTED:
+        return f"{', '.join(sorted(against))} rejected it before"
+    if status == PendingStatus.REJECTED and not against:
+        return "nobody who may rejected it"
+    if status in (PendingStatus.APPROVED, PendingStatus.FAILED) and len(approved) < needed:
+        return f"{len(approved)} of {needed} approved it"
+    return ""
+
+
+def check_effects(watcher: Watcher) -> None:
+    """What waits for approval is not there before it is approved, and comes with the outcome or not at all."""
+    queued: dict[str, list[Dot]] = {}       # memory that an action would make -> the ops that queued it
+    freed: set[Dot] = set()
+    for dot, entry in _entries(watcher, PENDING.name):
+        if entry.fields.get("outcome") or entry.fields.get("asked_again_as"):
+            freed.add(dot)
+        elif entry.create is not None:
+            queued.setdefault(str(entry.fields.get("memory_id")), []).append(dot)
+    for dot, entry in _entries(watcher, MEMORY.name):
+        if entry.create is None or dot in freed:
+            continue
+        watcher.checks += 1
+        context = {**watcher.written[dot].context, dot.stream: dot.seq - 1}
+        if any(covers(context, other) for other in queued.get(entry.key, ())):
+            watcher.find("governance", f"{entry.key} waits for approval, and {dot} made it")
+
+
+def _entries(watcher: Watcher, kind: str) -> Iterator[tuple[Dot, Entry]]:
+    for dot, written in watcher.written.items():
+        for data in written.op.entries:
+            entry = decode_entry(data)
+            if isinstance(entry, Entry) and entry.kind == kind:
+                yield dot, entry
 
 
 def check_answers(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) -> None:

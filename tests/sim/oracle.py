@@ -64,6 +64,12 @@ class Model:
     def _bury(self, key: tuple[str, str], stamp: str) -> None:
         self.dead[key] = min(stamp, self.dead.get(key, stamp))
 
+    def value(self, kind: str, key: str, field: str) -> object:
+        """What a field of an object holds; None if there is none."""
+        fields = self.objects.get((kind, key), {}).get("fields", {})
+        assert isinstance(fields, dict)
+        return fields[field][1] if field in fields else None
+
     def lines(self) -> dict[str, str]:
         """What a node must hold: object -> its state, as text."""
         dead_ids = {key for kind, key in self.dead if kind == "memory"}

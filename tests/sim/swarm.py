@@ -37,6 +37,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
       clock_offset_s, clock_drift: most by which a wall clock is off at the start, and goes wrong.
       breaks: rate of messages that break off.
       lies: rate of messages between nodes that somebody changes on their way.
+      governed: whether clients ask for approval, and vote, far more often than else.
       log_most: ops that a log keeps at most, whoever lacks them; what is below is fetched as a snapshot. None for many.
       leaves_late: rate of messages that take seconds, and so arrive behind later ones.
     """
@@ -51,6 +52,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
     breaks: float
     lies: float
     leaves_late: float
+    governed: bool
     log_most: int | None
     delay_s: float
     commit_s: float
@@ -73,6 +75,7 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
     is_calm = rng.random() < 0.2
     chosen = [fault for fault in Fault if rng.random() < 0.6]
     later = random.Random(f"{seed}/later")      # what came to be drawn later changes nothing of the rest
+    lies = later.choice([0.0, 0.0, 0.02])
     return Swarm(
         seed=seed,
         nodes=count,
@@ -82,7 +85,8 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
         loss=0.0 if is_calm else rng.choice([0.0, 0.02, 0.1, 0.3]),
         duplicates=0.0 if is_calm else rng.choice([0.0, 0.05, 0.3]),
         breaks=0.0 if is_calm else rng.choice([0.0, 0.0, 0.03]),
-        lies=0.0 if is_calm else later.choice([0.0, 0.0, 0.02]),
+        lies=0.0 if is_calm else lies,
+        governed=later.random() < 0.4,
         leaves_late=0.0 if is_calm else rng.choice([0.0, 0.02, 0.1]),
         log_most=rng.choice([None, 60, 15]),
         delay_s=rng.choice([0.0005, 0.005, 0.05]),

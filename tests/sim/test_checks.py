@@ -12,9 +12,10 @@ import pytest
 import trio
 
 from aimem import service
+from aimem.governance import approval
 from aimem.model import Blank, Merged, ObjectState, Principal
 from aimem.replication import Mesh, intake, merge, peer, quorum
-from aimem.service import Node, once
+from aimem.service import Node, approvals, once, writing
 from aimem.service import mesh as mesh_service
 from aimem.store import inbound, outbound
 from aimem.store.transaction import Transaction
@@ -163,6 +164,28 @@ def one_node_hides_what_others_wrote(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(service, "list_memories", hide)
 
 
+def rejections_do_not_count(patch: pytest.MonkeyPatch) -> None:
+    judge = approval._judge
+    patch.setattr(
+        approval, "_judge", lambda question, approval_count, _, now: judge(question, approval_count, 0, now)
+    )
+
+
+def everybody_decides(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(approvals, "is_home", lambda *_: True)
+
+
+def what_waits_is_done_at_once(patch: pytest.MonkeyPatch) -> None:
+    queue = writing.queue
+
+    def hasten(transaction: Transaction, node: Node, gate: Any, portion: Any, **given: Any) -> Any:
+        waiting = queue(transaction, node, gate, portion, **given)
+        gate.write_own(transaction, "store", portion.ops[0].entries)
+        return waiting
+
+    patch.setattr(writing, "queue", hasten)
+
+
 PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     acks_count_what_was_sent: ({"acked"}, ()),
     the_first_write_wins_a_field: ({"convergence", "model", "acked"}, ()),
@@ -179,8 +202,12 @@ PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     an_exchange_breaks: ({"journal"}, ()),
     breakers_stay_open: ({"liveness"}, ()),
     one_node_hides_what_others_wrote: ({"answers"}, ()),
+    rejections_do_not_count: ({"governance"}, ()),
+    everybody_decides: ({"governance"}, ()),
+    what_waits_is_done_at_once: ({"governance"}, ()),
     what_is_signed_by_nobody_is_believed: ({"vector", "fork", "convergence"}, ()),
 }
+AMONG_VOTERS = {rejections_do_not_count, everybody_decides, what_waits_is_done_at_once}
 AMONG_LIARS = {what_is_signed_by_nobody_is_believed}
 
 
@@ -190,7 +217,10 @@ def test_a_planted_fault_is_found_by_its_check(plant: Plant, monkeypatch: pytest
     plant(monkeypatch)
     found: set[str] = set()
     for seed in SEEDS:
-        swarm = msgspec.structs.replace(stormy(seed, *faults), lies=0.1 if plant in AMONG_LIARS else 0.0)
+        swarm = msgspec.structs.replace(
+            stormy(seed, *faults), lies=0.1 if plant in AMONG_LIARS else 0.0, governed=plant in AMONG_VOTERS,
+            delay_s=0.05 if plant in AMONG_VOTERS else 0.005, think_s=0.15 if plant in AMONG_VOTERS else 0.3,
+        )
         found |= {violation.check for violation in simulate(swarm, SECONDS).violations}
         if found:
             break

@@ -72,6 +72,7 @@ class Watcher:
         self.checks = 0
         self._trace = trace
         self._seen: dict[str, _Seen] = {}
+        self._lost: list[tuple[str, Vector]] = []
         self._chain: dict[Dot, bytes] = {}
         self._dead: dict[str, frozenset[tuple[str, str]]] = {}
 
@@ -142,7 +143,9 @@ class Watcher:
 
     def joined(self, name: str) -> None:
         """The files of this machine are others now (lost, restored): what they held before binds no more."""
-        self._seen.pop(name, None)
+        seen = self._seen.pop(name, None)
+        if seen is not None:
+            self._lost.append((name, seen.vector))
         self._dead.pop(name, None)
 
     def look_at_dead(self, process: Process) -> None:
@@ -158,6 +161,10 @@ class Watcher:
             self.find("resurrection", f"{key} is dead and shows on {process.name}")
         self._dead[process.name] = dead
         self.checks += len(dead)
+
+    def had(self, dot: Dot) -> list[str]:
+        """The machines whose database has an op, or had it when its files were taken away."""
+        return sorted({*self.holders(dot), *(name for name, vector in self._lost if covers(vector, dot))})
 
     def holders(self, dot: Dot) -> list[str]:
         """The machines whose database has an op, by what was last seen of it, running or not."""

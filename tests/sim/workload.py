@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
 import httpx
@@ -25,6 +26,10 @@ RELATIONS: Final = ("related_to", "contradicts", "supersedes", "derived_from")
 KNOWN_MAX: Final = 60
 HOT: Final = 6
 READ_OWN: Final = 0.2
+OFTEN: Final = 6
+VOTES: Final = ("approve", "reject")
+QUARREL: Final = 0.5
+GOVERNING: Final = frozenset({"govern", "register", "ask", "approve", "reject"})
 
 
 class Ask(Struct, frozen=True, kw_only=True):
@@ -76,8 +81,13 @@ class Known:
 class Acts:
     """What a client may think of next."""
 
-    def __init__(self, rng: random.Random, known: Known) -> None:
-        self.rng, self.known, self._number = rng, known, 0
+    def __init__(self, rng: random.Random, known: Known, *, often: AbstractSet[str]) -> None:
+        """Prepare.
+
+        Args:
+          often: names of acts that are thought of far more often than else.
+        """
+        self.rng, self.known = rng, known
         self.by_weight: tuple[tuple[Callable[[str], Ask], int], ...] = (
             (self.store, 24), (self.bulk, 4), (self.update, 14), (self.rename, 4), (self.delete, 10),
             (self.archive, 5), (self.restore, 5), (self.link, 7), (self.unlink, 4), (self.invalidate, 2),
@@ -87,11 +97,11 @@ class Acts:
             (self.govern, 2), (self.ungovern, 1), (self.ask, 5), (self.approve, 6), (self.reject, 2), (self.remark, 1),
             (self.again, 1),
         )
+        self.weights = [weight * (OFTEN if act.__name__ in often else 1) for act, weight in self.by_weight]
 
     def next(self, mark: str) -> tuple[str, Ask]:
         """Choose one. Returns: its name and the request."""
-        acts, weights = zip(*self.by_weight, strict=True)
-        act = self.rng.choices(acts, weights)[0]
+        act = self.rng.choices(self.by_weight, self.weights)[0][0]
         return act.__name__, act(mark)
 
     def _id(self) -> str:
@@ -284,20 +294,38 @@ class Clients:
     async def work(self, number: int, until: float) -> None:
         """Be one client until a moment, and finish what is begun."""
         rng = self._swarm.rng(f"client {number}")
-        acts, at = Acts(rng, self.known), rng.choice(self._names)
+        acts = Acts(rng, self.known, often=GOVERNING if self._swarm.governed else frozenset())
+        at = rng.choice(self._names)
         http = httpx.AsyncClient(transport=self._network.transport(f"c{number}"), timeout=None)
         while trio.current_time() < until:
             await trio.sleep(rng.expovariate(1 / self._swarm.think_s))
             if rng.random() < 0.1:
                 at = rng.choice(self._names)
-            mark = f"m{len(self.deeds)}q"
-            kind, ask = acts.next(mark)
-            deed = Deed(
-                number=len(self.deeds), kind=kind, key=f"key-{number}-{rng.getrandbits(48):012x}", mark=ask.mark,
-                subjects=ask.subjects,
-            )
-            self.deeds.append(deed)
-            at = await self.perform(http, rng, deed, ask, at, rng.choice(AGENTS))
+            kind, ask = acts.next(f"m{len(self.deeds)}q")
+            deed = self._deed(rng, kind, ask)
+            if kind in VOTES and rng.random() < QUARREL:
+                await self._quarrel(http, rng, (kind, ask, deed), acts)
+            else:
+                at = await self.perform(http, rng, deed, ask, at, rng.choice(AGENTS))
+
+    def _deed(self, rng: random.Random, kind: str, ask: Ask) -> Deed:
+        number = len(self.deeds)
+        key = f"key-{number}-{rng.getrandbits(48):012x}"
+        deed = Deed(number=number, kind=kind, key=key, mark=ask.mark, subjects=ask.subjects)
+        self.deeds.append(deed)
+        return deed
+
+    async def _quarrel(
+        self, http: httpx.AsyncClient, rng: random.Random, first: tuple[str, Ask, Deed], acts: Acts
+    ) -> None:
+        """Two agents vote on one action at once, at two nodes."""
+        kind, ask, deed = first
+        other = rng.choice(VOTES)
+        against = msgspec.structs.replace(ask, path=ask.path.replace(kind, other))
+        agents, nodes = rng.sample(AGENTS, 2), rng.sample(self._names, min(2, len(self._names)))
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self.perform, http, rng, deed, ask, nodes[0], agents[0])
+            nursery.start_soon(self.perform, http, rng, self._deed(rng, other, against), against, nodes[-1], agents[1])
 
     async def perform(
         self, http: httpx.AsyncClient, rng: random.Random, deed: Deed, ask: Ask, at: str, agent: str

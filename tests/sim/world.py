@@ -231,6 +231,8 @@ class World:
         for text in self._unsettled():
             self.watcher.find("governance", text)
         governing.check_decisions(self.watcher)
+        governing.check_outcomes(self.watcher, self.swarm.rng("outcomes judged"))
+        governing.check_effects(self.watcher)
         governing.check_answers(self.clients.deeds, self.nodes(), self.watcher)
 
     def _unsettled(self) -> list[str]:
@@ -317,7 +319,8 @@ def short_logs(most_count: int | None) -> Iterator[None]:
         yield
         return
     trim, interval_s = trimming.trim, catchup.TRIM_INTERVAL_S
-    trimming.trim = partial(trim, kept_count=most_count // 2, most_count=most_count)  # type: ignore[assignment]
+    bounds = trimming.LogBounds(kept_count=most_count // 2, most_count=most_count)
+    trimming.trim = lambda transaction, floor, size, _: trim(transaction, floor, size, bounds)
     catchup.TRIM_INTERVAL_S = TRIM_INTERVAL_S  # type: ignore[misc]
     try:
         yield

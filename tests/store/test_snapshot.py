@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from aimem import service
 from aimem.errors import Code, Gone, InvalidRequest, Unavailable
-from aimem.model import Create, Entry
+from aimem.model import Create, Entry, Vector
 from aimem.replication import examine
 from aimem.service import Node
-from aimem.store import Store, digest, inbound, oplog, outbound, snapshot, trimming
+from aimem.store import Store, digest, inbound, oplog, outbound, snapshot, trimming, walking
 from aimem.store.snapshot import SnapshotPage, Told
 from aimem.wire import ListQuery
-from tests.nodes import InlineThreads, open_node, seeded_chance
+from tests.nodes import FakeClock, InlineThreads, open_node, seeded_chance
 from tests.service.steps import ALICE, connect, put
 from tests.streams import Author
 
@@ -31,9 +32,17 @@ async def furnished(node: Node) -> None:
 async def pages_of(store: Store, max_count: int, max_bytes: int = 1 << 20) -> list[SnapshotPage]:
     pages = [await store.read(snapshot.snapshot_page, None, max_count, max_bytes)]
     while pages[-1].after is not None:
-        place = snapshot.parse_place(snapshot.place_text(pages[-1].after))
+        place = walking.parse_place(walking.place_text(pages[-1].after))
         pages.append(await store.read(snapshot.snapshot_page, place, max_count, max_bytes))
     return pages
+
+
+async def trimmed(store: Store, floor: Vector, **bounds: float) -> int:
+    """How many ops leave the log."""
+    size = await store.read(trimming.log_size)
+    left = (await store.write(trimming.trim, floor, size, msgspec.convert(bounds, trimming.LogBounds))).value
+    assert left == await store.read(trimming.log_size)
+    return int(size.count - left.count)
 
 
 async def join(target: Store, source: Store, max_count: int = 5) -> None:
@@ -118,7 +127,7 @@ async def test_a_node_that_holds_ops_gives_no_snapshot_and_trims_nothing(tmp_pat
         await a.store.write(inbound.take, newer.ops, examine)
         with pytest.raises(Unavailable):
             await a.store.read(snapshot.refuse_held)
-        assert (await a.store.write(trimming.trim, a.store.log.vector, 0)).value == 0
+        assert await trimmed(a.store, a.store.log.vector, kept_count=0) == 0
 
 
 async def test_an_object_of_an_unknown_kind_is_not_joined(tmp_path: Path) -> None:
@@ -137,7 +146,7 @@ async def test_an_object_of_an_unknown_kind_is_not_joined(tmp_path: Path) -> Non
 async def test_a_place_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     async with open_node(tmp_path / "a.db", threads=InlineThreads()) as a:
         with pytest.raises(InvalidRequest) as caught:
-            await a.store.read(lambda conn: snapshot.snapshot_page(conn, snapshot.parse_place(text), 10, 1000))
+            await a.store.read(lambda conn: snapshot.snapshot_page(conn, walking.parse_place(text), 10, 1000))
         assert (caught.value.code, caught.value.field) == (Code.INVALID_REQUEST, "after")
 
 
@@ -146,13 +155,29 @@ async def test_the_log_loses_what_everybody_has_and_no_more(tmp_path: Path) -> N
         for number in range(10):
             await put(a, f"t{number}")
         stream, state = a.store.stream, await a.store.read(digest)
-        assert (await a.store.write(trimming.trim, {stream: 6}, 8)).value == 3
-        assert (await a.store.write(trimming.trim, {stream: 6}, 0)).value == 3
-        assert (await a.store.write(trimming.trim, {stream: 6}, 0)).value == 0
+        assert await trimmed(a.store, {stream: 6}, kept_count=8) == 3
+        assert await trimmed(a.store, {stream: 6}, kept_count=0) == 3
+        assert await trimmed(a.store, {stream: 6}, kept_count=0) == 0
         assert await a.store.read(digest) == state
         assert len((await a.store.read(outbound.lacking, {stream: 6}, 100, 1 << 20)).ops) == 5
         with pytest.raises(Gone):
             await a.store.read(outbound.lacking, {stream: 5}, 100, 1 << 20)
-        assert (await a.store.write(trimming.trim, {}, 0, 2)).value == 3
+        assert await trimmed(a.store, {}, most_count=2) == 3
         await put(a, "after")
         assert (await a.store.read(oplog.count)) == 3
+
+
+async def test_the_oldest_ops_leave_a_log_that_is_too_large_or_too_old_whoever_lacks_them(tmp_path: Path) -> None:
+    clock = FakeClock()
+    async with open_node(tmp_path / "a.db", clock=clock, threads=InlineThreads()) as a:
+        for number in range(6):
+            await put(a, f"t{number}", "x" * 10_000)
+        clock.advance(3 * 86_400)
+        await put(a, "new", "x" * 10_000)
+        assert await trimmed(a.store, {}, kept_count=0) == 0
+        assert await trimmed(a.store, {}, kept_count=0, most_bytes=55_000) == 3
+        assert (await a.store.read(trimming.log_size)).bytes < 55_000
+        assert await trimmed(a.store, {}, kept_count=10_000, most_days=2) == 4
+        assert await a.store.read(oplog.count) == 1
+        with pytest.raises(Gone):
+            await a.store.read(outbound.lacking, {}, 100, 1 << 20)

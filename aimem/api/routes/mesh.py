@@ -46,6 +46,16 @@ async def snapshot(call: Call[None, copies.SnapshotRequest]) -> copies.SnapshotA
     return await service.snapshot_of(call.node, call.who, call.body)
 
 
+async def embeddings(call: Call[None, copies.EmbeddingsRequest]) -> copies.EmbeddingsAnswer:
+    """Vectors of texts."""
+    return await service.embeddings_for(call.node, call.who, call.body)
+
+
+async def range_digest(call: Call[None, copies.DigestRequest]) -> copies.DigestAnswer:
+    """The digest of a range of keys."""
+    return await service.digest_of(call.node, call.who, call.body)
+
+
 async def since(call: Call[SinceQuery, None]) -> SinceAnswer | legacy.LegacySince:
     """What follows a position of the log, or a moment."""
     if call.query.clock is None:
@@ -68,6 +78,11 @@ async def catch_up(call: Call[None, CatchUpRequest | None]) -> MeshDocument:
     return await service.catch_up(call.node, call.who, call.body or CatchUpRequest())
 
 
+async def verify(call: Call[None, copies.VerifyRequest]) -> copies.VerifyAnswer:
+    """Compare with a peer."""
+    return await service.verify(call.node, call.who, call.body)
+
+
 async def outcome(call: Call[None, None]) -> WriteOutcome:
     """What became of a write."""
     return await service.write_outcome(call.node, call.path["version"])
@@ -85,6 +100,18 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="POST", path="/api/v1/sync/snapshot", name="sync_snapshot", handler=snapshot,
         body=copies.SnapshotRequest, body_limit_bytes=SYNC_BODY_MAX_BYTES, answer=copies.SnapshotAnswer,
         summary="A page of the whole state, for a node that is too far behind the log.",
+        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH), access=Access.PEER,
+    ),
+    Route(
+        method="POST", path="/api/v1/sync/embeddings", name="sync_embeddings", handler=embeddings,
+        body=copies.EmbeddingsRequest, answer=copies.EmbeddingsAnswer,
+        summary="The vectors of texts that this node wrote, for one that need not make them again.",
+        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH), access=Access.PEER,
+    ),
+    Route(
+        method="POST", path="/api/v1/sync/digests", name="sync_digests", handler=range_digest,
+        body=copies.DigestRequest, answer=copies.DigestAnswer,
+        summary="The digest of a range of keys, for a node that compares its rows with this one's.",
         errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH), access=Access.PEER,
     ),
     Route(
@@ -106,6 +133,11 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         method="POST", path="/api/v1/mesh", name="catch_up", handler=catch_up, body=CatchUpRequest,
         body_required=False, answer=MeshDocument, summary="Exchange with all peers now, and wait for what they have.",
+        errors=(Code.OPERATOR_REQUIRED,), effect=Effect.WRITE,
+    ),
+    Route(
+        method="POST", path="/api/v1/mesh/verify", name="mesh_verify", handler=verify, body=copies.VerifyRequest,
+        answer=copies.VerifyAnswer, summary="Compare all objects with a peer's, step by step, and mend what was lost.",
         errors=(Code.OPERATOR_REQUIRED,), effect=Effect.WRITE,
     ),
     Route(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,7 +14,7 @@ from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import counted, short_id
 from aimem.config import MeshConfig, peers_in
 from aimem.errors import Unavailable
-from aimem.wire import CatchUpRequest, MeshDocument, MeshQuery
+from aimem.wire import CatchUpRequest, MeshDocument, MeshQuery, PeerStatus, copies
 
 if TYPE_CHECKING:
     import trio
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from aimem.client import Client
 
 INTERVAL_MAX_S: Final = 3600
+NAMED_MAX: Final = 100
+"""Differing objects that are named for each peer."""
 
 
 def sync_daemon(context: Context) -> int:
@@ -158,16 +160,65 @@ def _value(value: object) -> str:
 
 
 def verify(context: Context) -> int:
-    """Compare with every peer."""
-    document = context.ask(lambda client: client.mesh(MeshQuery(verify=True)))
-    found = document.verified if isinstance(document.verified, tuple) else ()
+    """Compare with every peer, and mend this node if asked."""
+    found = context.ask(lambda client: _verify_all(context, client))
     if context.wants_json:
         context.screen.json(found)
     else:
-        rows = [(one.verdict, one.node or "-", one.url, one.digest or "-", one.reason or "-") for one in found]
-        context.screen.line(f"this node: {document.digest}")
-        context.screen.table(("verdict", "node", "address", "digest", "reason"), rows)
+        rows = [
+            (one.verdict, one.node or "-", one.url, str(one.compared), str(one.differing), str(one.repaired),
+             str(one.pending), one.reason or "-") for one in found
+        ]
+        columns = ("verdict", "node", "address", "compared", "differing", "repaired", "pending", "reason")
+        context.screen.table(columns, rows)
+        _show_differing(context, found)
     verdicts = {one.verdict for one in found}
     if "differs" in verdicts:
         return ExitStatus.CONFLICT
-    return ExitStatus.UNAVAILABLE if verdicts - {"equal"} else ExitStatus.OK
+    return ExitStatus.UNAVAILABLE if verdicts - {"equal", "repaired"} else ExitStatus.OK
+
+
+def _show_differing(context: Context, found: Sequence[copies.VerifiedOut]) -> None:
+    rows = [(one.node or one.url, other.kind, other.key, other.lost) for one in found for other in one.objects]
+    if rows:
+        context.screen.line()
+        context.screen.table(("node", "kind", "object", "lost"), rows)
+    for one in found:
+        if one.differing > len(one.objects):
+            context.screen.say(f"{counted(one.differing - len(one.objects), 'object')} more differ from {one.url}")
+
+
+async def _verify_all(context: Context, client: Client) -> list[copies.VerifiedOut]:
+    document = await client.mesh()
+    return [await _verify(context, client, peer) for peer in document.peers]
+
+
+async def _verify(context: Context, client: Client, peer: PeerStatus) -> copies.VerifiedOut:
+    """Compare with one peer, step by step."""
+    request = copies.VerifyRequest(peer=peer.url, repair=context.value("repair"))
+    found = copies.VerifiedOut(url=peer.url, node=peer.node, verdict="equal")
+    try:
+        answer = await client.verify_mesh(request)
+        with context.screen.progress(f"comparing with {peer.url}", answer.total) as advance:
+            while True:
+                advance(answer.compared)
+                _add(found, answer)
+                if answer.after is None:
+                    break
+                answer = await client.verify_mesh(msgspec.structs.replace(request, after=answer.after))
+    except Unavailable as error:
+        found.verdict, found.reason = "unreachable", error.message
+        return found
+    if found.left:
+        found.verdict = "differs"
+    elif found.pending:
+        found.verdict = "behind"
+    elif found.differing:
+        found.verdict = "repaired"
+    return found
+
+
+def _add(found: copies.VerifiedOut, answer: copies.VerifyAnswer) -> None:
+    for name in ("compared", "differing", "pending", "repaired", "left", "undecided"):
+        setattr(found, name, getattr(found, name) + getattr(answer, name))
+    found.objects += answer.objects[: max(0, NAMED_MAX - len(found.objects))]

@@ -34,9 +34,13 @@ MESH: Final = Verb(
              options=(Option(flag="--limit", read=integer, default=50, help="At most so many, 1 to 1000."),),
              prints="the conflicts of that document, the newest first"),
         Verb(name="verify", summary="compare this node's memories with every peer's", run="meshing:verify",
-             about="Exits with 6 if a peer that knows the same writes shows something else, with 7 if a peer cannot "
-                   "be compared now.",
-             prints="the verdicts of that document"),
+             about="Compares all objects, range by range, while everybody goes on writing. Exits with 6 if some differ "
+                   "although both nodes know the same writes, with 7 if a peer cannot be compared now, or not wholly: "
+                   "what one of both does not know yet is counted as pending.",
+             options=(Option(flag="--repair", read=None,
+                             help="Get back from the peers what this node lost; what a peer lost it gets back when "
+                                  "the same is asked of it."),),
+             prints="what was found of each peer: verdict, counts, and the first objects that differ"),
     ),
     about="See ai-memory-mesh(7).",
     examples=(("Who is behind?", "ai-memory mesh status"), ("Are all copies equal?", "ai-memory mesh verify")),

@@ -1,4 +1,4 @@
-"""What the mesh counts for its metrics."""
+"""What is counted of the mesh, for metrics."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ LATENCIES_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the histogram of ack latencies."""
 
 
+class ComparedCounts(Struct):
+    """What comparisons with peers found: see ai-memory-mesh(7)."""
+
+    objects: int = 0
+    differing: int = 0
+    repaired: int = 0
+    undecided: int = 0
+
+
 class MeshCounts(Struct):
     """What writes came to, and how ops arrived."""
 
@@ -19,6 +28,7 @@ class MeshCounts(Struct):
     taken: int = 0
     skipped: int = 0
     stopped: dict[str, int] = {}
+    compared: ComparedCounts = field(default_factory=ComparedCounts)
 
 
 class AckLatencies(Struct):

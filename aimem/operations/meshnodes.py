@@ -1,0 +1,130 @@
+"""Meshes of this program's own processes on loopback, for benches, and plain connections to them."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from subprocess import PIPE  # noqa: TID251 - a bench starts this very program, as its user would
+from typing import Final, TypeVar
+
+import trio
+
+from aimem.errors import Unavailable
+from aimem.operations.processes import Program, drain, listening
+from aimem.wire import MeshDocument, decode_body
+
+T = TypeVar("T")
+
+SETTLE_S: Final = 120.0
+
+
+class Connection:
+    """One kept-alive connection: no client is needed to time answers, and none is to be timed with them."""
+
+    def __init__(self, stream: trio.SocketStream) -> None:
+        self._stream, self._buffer = stream, bytearray()
+
+    async def ask(self, kind: type[T], method: str, path: str, body: bytes = b"", headers: str = "") -> T:
+        """One request.
+
+        Args:
+          headers: further lines, each with its end.
+        Raises: Unavailable if it is refused, or the node closes the connection.
+        """
+        head = (
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{headers}"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        )
+        await self._stream.send_all(head.encode() + body)
+        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
+            await self._more()
+        lines = bytes(self._buffer[:end]).lower().split(b"\r\n")
+        [length] = [int(line.partition(b":")[2]) for line in lines if line.startswith(b"content-length:")]
+        while len(self._buffer) < end + 4 + length:
+            await self._more()
+        content = bytes(self._buffer[end + 4 : end + 4 + length])
+        del self._buffer[: end + 4 + length]
+        if not lines[0].startswith(b"http/1.1 2"):
+            raise Unavailable(f"{path} was refused during the bench: {content[:200].decode(errors='replace')}")
+        return decode_body(kind, content)
+
+    async def _more(self) -> None:
+        data = await self._stream.receive_some()
+        if not data:
+            raise Unavailable("a node closed its connection during the bench")
+        self._buffer += data
+
+
+@asynccontextmanager
+async def connected(port: int) -> AsyncIterator[Connection]:
+    """A connection to a node."""
+    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
+        yield Connection(stream)
+
+
+class Nodes:
+    """The nodes of a mesh, by their ports; each may be ended and started again."""
+
+    def __init__(self, folder: Path, program: Program, tier: str, count: int) -> None:
+        self._folder, self._program, self._tier = folder, program, tier
+        self.ports = _free_ports(count)
+
+    @asynccontextmanager
+    async def node(self, port: int) -> AsyncIterator[None]:
+        """A node that serves; it is told to end with the block, which waits for that. Raises: Unavailable."""
+        peers = ",".join(f"http://127.0.0.1:{peer}" for peer in self.ports if peer != port)
+        words = (
+            "serve", "--port", str(port), "--quorum-peers", peers, "--quorum-writes", "2", "--node-name", str(port),
+        )
+        async with trio.open_nursery() as nursery:
+            process: trio.Process = await nursery.start(partial(
+                trio.run_process, self._program.line(self._folder / f"{port}.db", *words), stdin=b"", stdout=PIPE,
+                stderr=PIPE, check=False, env=self._program.surroundings(self._tier),
+            ))
+            try:
+                await listening(process)
+                nursery.start_soon(drain, process)
+                yield
+            finally:
+                process.terminate()
+
+    async def settled(self) -> None:
+        """Wait until every node has what every other has. Raises: Unavailable after two minutes."""
+        try:
+            with trio.fail_after(SETTLE_S):
+                for port in self.ports:
+                    async with connected(port) as connection:
+                        while not _is_settled(await connection.ask(MeshDocument, "POST", "/api/v1/mesh")):
+                            pass    # each answer waits for what the peers have
+        except trio.TooSlowError:
+            raise Unavailable(f"the mesh did not settle within {SETTLE_S:g} s during the bench") from None
+
+
+@asynccontextmanager
+async def open_nodes(folder: Path, program: Program, tier: str, count: int) -> AsyncIterator[Nodes]:
+    """A mesh with W of 2 whose nodes all serve and know each other. Raises: Unavailable, in a group."""
+    nodes = Nodes(folder, program, tier, count)
+    async with AsyncExitStack() as running:
+        for port in nodes.ports:
+            await running.enter_async_context(nodes.node(port))
+        await nodes.settled()
+        yield nodes
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nothing listens on: peers have to be named before they start."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+    finally:
+        for one in sockets:
+            one.close()
+
+
+def _is_settled(document: MeshDocument) -> bool:
+    return all(peer.state == "reachable" and not peer.lag_ops for peer in document.peers)

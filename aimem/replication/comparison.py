@@ -1,0 +1,228 @@
+"""Comparing this node's rows with a peer's, range by range, and mending what was lost here.
+
+Each node mends itself alone, by asking: nobody can have a node take a state that it did not ask for. Ranges are small
+reads of both nodes at any two moments, so nothing waits for a comparison, and it may run while everybody writes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Final
+
+import trio
+from msgspec import Struct, field
+
+from aimem.errors import AimemError, Corrupt, InvalidRequest, Unavailable
+from aimem.model import StreamHead, StreamId
+from aimem.replication.divergence import Lost, judge
+from aimem.replication.mesh import Mesh, Peer
+from aimem.replication.peer import Standing
+from aimem.store import digests, repair, snapshot, walking
+from aimem.wire import PROTOCOL, copies, heads_in
+
+log = logging.getLogger(__name__)
+
+SPAN_DEADLINE_S: Final = 20.0
+SHRINKS_MAX: Final = 8
+"""Answers to one range that hold more than fits, before it is left for another time."""
+FOUND_MAX: Final = 100
+"""Differing objects that are named; beyond them they are only counted."""
+
+
+class Mending(StrEnum):
+    """Whether what was lost here is joined."""
+
+    LOOK = "look"
+    MEND = "mend"
+
+
+class Different(Struct, frozen=True):
+    """An object in which the two differ."""
+
+    kind: str
+    key: str
+    lost: Lost
+
+
+class Compared(Struct, frozen=True, kw_only=True):
+    """What the comparison of one range came to; see wire.VerifyAnswer. `after` is its end, None at the end of all."""
+
+    after: walking.Place | None
+    compared: int
+    different: tuple[Different, ...] = ()
+    pending: int = 0
+    repaired: int = 0
+    undecided: int = 0
+
+
+class _Looked(Struct):
+    """Sums up what a range came to."""
+
+    different: list[Different] = field(default_factory=list)
+    pending: int = 0
+    repaired: int = 0
+    undecided: int = 0
+
+
+async def compare_span(mesh: Mesh, peer: Peer, after: walking.Place | None, mending: Mending) -> Compared:
+    """Compare, and mend, the objects of one range of keys.
+
+    Raises: Unavailable if the peer does not answer, or one of both holds ops that it cannot apply; Corrupt.
+    """
+    await mesh.store.read(snapshot.refuse_held)
+    try:
+        with trio.fail_after(SPAN_DEADLINE_S):
+            own, there = await _spans(mesh, peer, after)
+            looked = await _look_at(mesh, peer, _suspects(own, there), mending)
+    except trio.TooSlowError:
+        raise Unavailable("timeout") from None
+    except InvalidRequest as error:
+        raise Unavailable(f"nonsense: {error.message}") from None
+    except ValueError as error:
+        raise Unavailable(f"nonsense: an object that cannot be ({type(error).__name__})") from None
+    compared = Compared(
+        after=own.until, compared=len(own.terms), different=tuple(looked.different), pending=looked.pending,
+        repaired=looked.repaired, undecided=looked.undecided,
+    )
+    _count(mesh, peer, compared)
+    return compared
+
+
+async def _spans(
+    mesh: Mesh, peer: Peer, after: walking.Place | None
+) -> tuple[digests.Span, Sequence[digests.Term] | None]:
+    """The same range on both nodes; None for the peer's if they are equal."""
+    until: walking.Place | None = None
+    for _ in range(SHRINKS_MAX):
+        own = await mesh.store.read(digests.read_span, after, until, copies.SPAN_OBJECTS)
+        request = copies.DigestRequest(
+            protocol=PROTOCOL, format=digests.DIGEST_FORMAT, after=_text(after), until=_text(own.until),
+            digest=own.digest,
+        )
+        there = await mesh.road.digests(peer.url, request)
+        if there.until == request.until:
+            is_equal = there.digest == own.digest
+            return own, None if is_equal else tuple(_term(sent, after, own.until) for sent in there.objects)
+        until = _shrunk(there.until, after, own.until)
+    raise Unavailable("it changes faster than it can be compared")
+
+
+def _text(place: walking.Place | None) -> str | None:
+    return None if place is None else walking.place_text(place)
+
+
+def _shrunk(text: str | None, after: walking.Place | None, until: walking.Place | None) -> walking.Place:
+    """Where the peer's answer ends. Raises: Unavailable for a place outside the range."""
+    place = None if text is None else walking.parse_place(text)
+    if place is None or walking.is_behind(place, until) or (after is not None and not walking.is_behind(place, after)):
+        raise Unavailable("nonsense: its range is another")
+    return place
+
+
+def _term(sent: copies.TermOut, after: walking.Place | None, until: walking.Place | None) -> digests.Term:
+    place = walking.Place(sent.table, sent.key)
+    walking.check_place(place)
+    if walking.is_behind(place, until) or (after is not None and not walking.is_behind(place, after)):
+        raise Unavailable("nonsense: its range is another")
+    return digests.Term(place, copies.term_hash(sent))
+
+
+def _suspects(own: digests.Span, there: Sequence[digests.Term] | None) -> dict[tuple[str, str], bool]:
+    """The objects whose rows are not equal, by kind and key, and whether that is seen by a tombstone alone."""
+    if there is None:
+        return {}
+    found: dict[tuple[str, str], bool] = {}
+    for term in sorted(set(own.terms) ^ set(there), key=lambda term: (term.place.table, term.place.key)):
+        name, is_dead = digests.object_of(term.place), term.place.table == walking.TOMBSTONES
+        found[name] = found.get(name, True) and is_dead
+    return found
+
+
+async def _look_at(
+    mesh: Mesh, peer: Peer, suspects: Mapping[tuple[str, str], bool], mending: Mending
+) -> _Looked:
+    """Fetch, judge and mend the suspects, some at a time."""
+    looked, names = _Looked(), list(suspects)
+    while names:
+        pairs, facts, heads = await _fetched(mesh, peer, tuple(names[: repair.NAMED_MAX]))
+        del names[: len(pairs)]
+        mend: list[repair.Theirs] = []
+        for own, theirs in pairs:
+            if suspects[own.kind, own.key] and (own.state.fields or theirs.state.fields):
+                continue    # one of both has it alive: that was seen where its row is
+            judged = judge(own, theirs, own_facts=facts, their_heads=heads)
+            looked.pending += judged.is_pending
+            if judged.lost is not None:
+                looked.different.append(Different(own.kind, own.key, judged.lost))
+                mend += [judged.theirs] if judged.lost is not Lost.THERE else []
+        if mend and mending is Mending.MEND:
+            mended: repair.Mended = (await mesh.store.write(repair.mend, mend)).value
+            looked.repaired += mended.mended
+            looked.undecided += mended.undecided
+    return looked
+
+
+async def _fetched(
+    mesh: Mesh, peer: Peer, names: tuple[tuple[str, str], ...]
+) -> tuple[list[tuple[repair.Known, repair.Known]], repair.Facts, Mapping[StreamId, StreamHead]]:
+    """The first of some objects as this node and the peer have them, and what each of both knew then.
+
+    Raises: Unavailable, also for nonsense.
+    """
+    answer = await mesh.road.snapshot(peer.url, copies.SnapshotRequest(protocol=PROTOCOL, named=names))
+    ended = frozenset(answer.ended)
+    theirs = [
+        repair.Known(kind=sent.kind, key=sent.key, state=copies.object_in(sent), has_dead_end=at in ended)
+        for at, sent in enumerate(answer.objects)
+    ]
+    if not theirs or [(one.kind, one.key) for one in theirs] != list(names[: len(theirs)]):
+        raise Unavailable("nonsense: its objects are others")
+    facts = await mesh.store.read(repair.facts_of, names[: len(theirs)], copies.SNAPSHOT_BYTES)
+    return list(zip(facts.objects, theirs, strict=False)), facts, heads_in(answer.vector)
+
+
+def _count(mesh: Mesh, peer: Peer, compared: Compared) -> None:
+    """For metrics, and for a person: whatever lost a row may lose more."""
+    counts = mesh.counts.compared
+    counts.objects += compared.compared
+    counts.differing += len(compared.different)
+    counts.repaired += compared.repaired
+    counts.undecided += compared.undecided
+    for one in compared.different[:FOUND_MAX]:
+        log.error(
+            "peer.differs", extra={"peer": peer.url, "kind": one.kind, "key": one.key, "lost": one.lost.value}
+        )
+
+
+async def run_comparer(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Now and then compare all rows with those of one peer, the next one each time, and mend what was lost here."""
+    task_status.started()
+    for turn in itertools.count():
+        peer = mesh.peers[turn % len(mesh.peers)]
+        await trio.sleep(mesh.settings.compare_s * (0.5 + peer.share()))
+        if peer.state.standing is not Standing.PEER or peer.state.failures:
+            continue
+        try:
+            await _compare_all(mesh, peer)
+        except Corrupt:
+            raise
+        except AimemError as error:
+            log.warning("peer.not_compared", extra={"peer": peer.url, "reason": error.message})
+
+
+async def _compare_all(mesh: Mesh, peer: Peer) -> None:
+    after, differing = None, 0
+    while True:
+        began = trio.current_time()
+        compared = await compare_span(mesh, peer, after, Mending.MEND)
+        differing += len(compared.different)
+        after = compared.after
+        if after is None:
+            break
+        # Half of the time at most goes into this: writes and recalls are what the processor is for.
+        await trio.sleep(trio.current_time() - began)
+    peer.compared_at, peer.differing = trio.current_time(), differing
+    log.info("peer.compared", extra={"peer": peer.url, "differing": differing})
