@@ -75,6 +75,7 @@ class Code(StrEnum):
     VERSION_NOT_REACHED = "version_not_reached"
     CLOCK_SKEWED = "clock_skewed"
     STREAM_FORKED = "stream_forked"
+    CATCHING_UP = "catching_up"
     MEMBERS_UNEQUAL = "members_unequal"
     OVERLOADED = "overloaded"
     WRITER_BUSY = "writer_busy"

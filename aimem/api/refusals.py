@@ -72,6 +72,7 @@ STATUS: Final[dict[Code, int]] = {
     Code.QUORUM_NOT_MET: 503,
     Code.CLOCK_SKEWED: 503,
     Code.STREAM_FORKED: 503,
+    Code.CATCHING_UP: 503,
     Code.MEMBERS_UNEQUAL: 503,
     Code.OVERLOADED: 503,
     Code.EMBEDDER_UNAVAILABLE: 503,

@@ -15,7 +15,7 @@ from aimem.model import StreamId
 from aimem.ports import Connection
 from aimem.replication import Roll, roll_of
 from aimem.service.node import Node
-from aimem.store import approvals, inbound
+from aimem.store import approvals
 
 ALONE: Final = Roll()
 """The roll of a node without peers."""
@@ -68,7 +68,7 @@ def place_of(conn: Connection, node: Node) -> Place:
     """This node as of now."""
     return Place(
         name=node.store.node_name, line=approvals.line_of(conn, node.store.stream),
-        roll=ALONE if node.mesh is None else roll_of(node.mesh, inbound.closed_streams(conn)),
+        roll=ALONE if node.mesh is None else roll_of(node.mesh),
     )
 
 

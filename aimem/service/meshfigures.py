@@ -18,10 +18,7 @@ def mesh_samples(node: Node) -> tuple[Sample, ...]:
         return ()
     counts = mesh.counts
     samples = [sample for peer in mesh.peers for sample in _of_peer(mesh, peer)]
-    samples.append(Sample(
-        name="ai_memory_mesh_members_agree", help="0 if the nodes were told of different members.", kind="gauge",
-        value=float(mesh.members_agree), labels=(),
-    ))
+    samples += _of_membership(mesh)
     samples += [
         _counter("ai_memory_mesh_writes", "Writes that other nodes were to have.", value, outcome=outcome)
         for outcome, value in (
@@ -52,9 +49,22 @@ def mesh_samples(node: Node) -> tuple[Sample, ...]:
     return tuple(samples)
 
 
+def _of_membership(mesh: Mesh) -> list[Sample]:
+    """Whether nodes are who they are thought to be."""
+    return [
+        _gauge("ai_memory_mesh_members_agree", "0 if the nodes were told of different members.", mesh.members_agree),
+        _gauge("ai_memory_mesh_ready", "0 while the node begins a new stream and catches up.", mesh.is_ready),
+        _gauge("ai_memory_mesh_streams", "Streams known.", len(mesh.store.log.vector)),
+        _gauge("ai_memory_mesh_streams_closed", "Streams of which two histories were written.",
+               len(mesh.store.log.closed)),
+        _counter("ai_memory_mesh_renewals", "New streams that this node had to begin since its start.",
+                 mesh.renewal.count),
+    ]
+
+
 def _of_peer(mesh: Mesh, peer: Peer) -> Iterator[Sample]:
     state, now = peer.state, trio.current_time()
-    known = mesh.store.log.vector
+    known = mesh.store.log.shipped
     behind_s = 0.0 if peer.behind_since is None else now - peer.behind_since
     gauges = (
         ("ai_memory_mesh_lag_ops", "Ops of this node's log that the peer has not reported.", lag(state, known)),
