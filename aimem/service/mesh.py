@@ -280,7 +280,7 @@ def _conflict(lost: conflicts.Lost) -> ConflictOut:
 
 
 def _peer_status(mesh: Mesh, peer: Peer) -> PeerStatus:
-    state, now, mine = peer.state, trio.current_time(), mesh.store.log.shipped
+    state, now, mine = peer.state, trio.current_time(), mesh.store.log.vector
     known = [other.state.stream for other in mesh.peers[: mesh.peers.index(peer)]]
     if state.standing != "peer":
         word = state.standing.value

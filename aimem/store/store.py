@@ -205,8 +205,8 @@ class Store:
     async def renew(self) -> StreamId:
         """Go on under a fresh key, in a stream of its own; what is under way of the one before ends there.
 
-        The key is durable before the first op that it signs: a crash in between only mints once more.
-        Returns: the new stream. Raises: Unavailable, and the old one goes on; Corrupt.
+        The key is durable before the first op that it signs: a crash in between only mints once more at the next start.
+        Returns: the new stream. Raises: Unavailable, and then the old one goes on; Corrupt.
         """
         identity: Identity = (await self.write(self._begin_stream)).value
         self._lacks_past = True
@@ -235,8 +235,8 @@ class Store:
 
     def file_bytes(self) -> int:
         """Size of the database with its write-ahead log."""
-        db, files = self.settings.db, self._ports.files
-        return files.size_bytes(db) + files.size_bytes(db.with_name(db.name + "-wal"))
+        db = self.settings.db
+        return self._ports.files.size_bytes(db) + self._ports.files.size_bytes(db.with_name(db.name + "-wal"))
 
     def revision(self, kind: Kind) -> int:
         """A number that rises with each commit that touched objects of a kind, before its callers are answered.

@@ -272,8 +272,9 @@ class Transaction:
         self._go_back(self._began)
 
     def _go_back(self, part: Part) -> None:
-        self.tip, self._signer = part.tip, part.signer
+        self.tip = part.tip
         self._fold.forget(part.logged_count, part.changed, part.reindex)
+        self._signer = part.signer
         del self.dots[part.dot_count :]
 
     def fold(self, op: Op) -> None:

@@ -18,7 +18,7 @@ from aimem.ports import Connection
 from aimem.replication import catchup
 from aimem.store import approvals, trimming
 from tests.nodes import START
-from tests.sim import checks, governing, reading
+from tests.sim import checks, governing, meanings, reading
 from tests.sim.history import Deed, Outcome, dots_of, read_answer
 from tests.sim.journal import is_of_the_world, read_journals
 from tests.sim.machine import Machine, Process
@@ -160,6 +160,7 @@ class World:
             self._check_all()
             async with self._calm_client() as http:
                 await reading.check_answers(http, sorted(self.machines), self._soon(), self.watcher)
+            await self._check_meanings()
             await self._ask_outcomes()
             await self._replay()
             await self._check_governance()
@@ -223,6 +224,12 @@ class World:
         for machine in self.machines.values():
             if machine.running is not None:
                 watcher.look_at_dead(machine.running)
+
+    async def _check_meanings(self) -> None:
+        if self.swarm.has_model:
+            await meanings.check_vectors(self.nodes, self.watcher)
+            models = [machine.model for machine in self.machines.values()]
+            meanings.check_paid_once(self.swarm, models, self.watcher)
 
     async def _check_governance(self) -> None:
         """Last of all, when whoever decides had time to."""
