@@ -1,15 +1,14 @@
-"""The ASGI app: one Quart view per route, which decodes the request, calls the handler and encodes the answer.
+"""The ASGI app: one Quart view per route, save for the routes that come often, which have a door before it.
 
-Owns the request's deadline. Handlers are coroutines only: Quart would run a plain function in a thread of its own.
+Handlers are coroutines only: Quart would run a plain function in a thread of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import cache
-from hashlib import sha256
+from typing import Any  # an ASGI scope is an open mapping
 
-import trio
 from msgspec.structs import replace
 from quart import Request, Response, request
 from quart_trio import QuartTrio
@@ -20,22 +19,21 @@ from werkzeug.exceptions import (
     RequestEntityTooLarge,
 )
 
-from aimem.api.exchange import EXCHANGE_KEY, log_failure, rimmed
-from aimem.api.guard import AGENT_HEADER, CALLER_KEY, AsgiApp, Receive, Scope, Send, guarded, make_policy
-from aimem.api.headers import heeded, packed, request_class, unpacked
+from aimem.api.answering import answered, too_large
+from aimem.api.direct import directly
+from aimem.api.exchange import EXCHANGE_KEY, rimmed
+from aimem.api.guard import AsgiApp, Receive, Scope, Send, guarded, make_policy
+from aimem.api.headers import request_class
 from aimem.api.metrics import Metrics
 from aimem.api.openapi import openapi_document
-from aimem.api.queries import decode_query, parse_query, percent_decoded
-from aimem.api.refusals import JSON_TYPE, Reply, Stream, refusal, status_of
-from aimem.api.route import Access, Call, Effect, Route, Surface
+from aimem.api.refusals import Reply, Stream, refusal
+from aimem.api.route import Access, Route, Surface
 from aimem.api.routes import ROUTES
-from aimem.api.single import single
 from aimem.config import ApiConfig
-from aimem.errors import AimemError, Bug, Code, InvalidRequest, Unavailable
+from aimem.errors import Code, InvalidRequest
 from aimem.errors import NotFound as NoSuchThing
-from aimem.model import AgentId, Caller, Principal, rules
-from aimem.service import Node, Once, admit_request, admit_write, note_refused_error, refuse_ended_caller
-from aimem.wire import decode_body, encode
+from aimem.service import Node
+from aimem.wire import encode
 
 
 def never_stopping() -> bool:
@@ -74,7 +72,8 @@ def make_app(
     app.register_error_handler(HTTPException, _framework_refusal)
     policy = make_policy(settings.api_key, (route.path for route in table if route.access is Access.OPEN))
     # hypercorn's TypedDicts stand against open mappings.
-    behind = guarded(_beside(app.asgi_app, beside or {}), policy, node)  # type: ignore[arg-type]
+    framework: AsgiApp = app.asgi_app  # type: ignore[assignment]
+    behind = guarded(_beside(directly(framework, table, node, surface), beside or {}), policy, node)
     # Replacing asgi_app is Quart's documented way to put a middleware before it.
     app.asgi_app = rimmed(  # type: ignore[method-assign,assignment]
         behind, metrics=metrics, rng=node.chance.rng, is_stopping=is_stopping
@@ -92,128 +91,33 @@ def _beside(app: AsgiApp, others: Mapping[str, AsgiApp]) -> AsgiApp:
     return dispatch
 
 
+class _Framed:
+    """A request of the framework's, as the pipeline reads it."""
+
+    def __init__(self, incoming: Request, limit_bytes: int) -> None:
+        self._request, self._limit_bytes = incoming, limit_bytes
+        self.scope: Mapping[str, Any] = incoming.scope
+        self.method, self.path, self.query_string = incoming.method, incoming.path, incoming.query_string
+        self.mimetype = incoming.mimetype
+
+    def values_of(self, header: str) -> Sequence[str]:
+        return self._request.headers.getlist(header)
+
+    async def read(self) -> bytes:
+        try:
+            return await self._request.get_data(cache=False, as_text=False, parse_form_data=False)
+        except RequestEntityTooLarge:
+            raise too_large(self._limit_bytes) from None
+
+
 def _view(route: Route, node: Node, surface: Surface) -> Callable[..., Awaitable[Response]]:
+    limit_bytes = route.body_limit_bytes or surface.settings.body_max_bytes
+
     async def view(**encoded: str) -> Response:
         request.scope[EXCHANGE_KEY].route = route.path  # type: ignore[typeddict-item]  # the rim's own key
-        reply: Reply | Stream
-        try:
-            reply = await _within_deadline(route, node, surface, encoded)
-        except AimemError as error:
-            reply = refusal(error)
-            if status_of(error) == 500:
-                log_failure(error, route=route.path)
-        except RequestEntityTooLarge:
-            reply = refusal(_too_large(route.body_limit_bytes or surface.settings.body_max_bytes))
-        except Exception as error:  # noqa: BLE001  # a door's last line
-            log_failure(error, route=route.path)
-            reply = refusal(Bug("internal error"))
-        if route.body_limit_bytes is not None and isinstance(reply, Reply):
-            reply = _packed(reply)
-        return _response(reply)
+        return _response(await answered(route, node, surface, _Framed(request, limit_bytes), encoded))
 
     return view
-
-
-async def _within_deadline(route: Route, node: Node, surface: Surface, encoded: dict[str, str]) -> Reply | Stream:
-    deadline_s = surface.settings.request_deadline_s
-    outcome = {} if route.effect is Effect.READ else {"outcome": "not_applied"}
-    try:
-        with trio.fail_after(deadline_s):
-            call = await _read_call(route, node, surface, encoded)
-            if outcome:
-                # From here on a write may be on its way: whether the deadline came before its commit is not known here.
-                outcome = {"outcome": "indeterminate"}
-            async with heeded(request, node):
-                answer = await _handled(route, call)
-    except trio.TooSlowError:
-        raise Unavailable(
-            f"no answer within {deadline_s:g} s; try again, a write with the same Idempotency-Key",
-            code=Code.DEADLINE_EXCEEDED, **outcome,
-        ) from None
-    return answer if isinstance(answer, Reply | Stream) else Reply(status=route.status, content=encode(answer))
-
-
-async def _handled(route: Route, call: Call[object, object]) -> object:
-    try:
-        return await route.handler(call)
-    except AimemError as error:
-        note_refused_error(call.node, call.who, error, action=route.name)
-        raise
-
-
-async def _read_call(
-    route: Route, node: Node, surface: Surface, encoded: dict[str, str]
-) -> Call[object, object]:
-    """Decode what the client sent, in the order: path, identity, query, body."""
-    path = {name: percent_decoded(value, field=name) for name, value in encoded.items()}
-    who = _principal(request, node)
-    _admit(route, node, who, surface)
-    parameters = parse_query(request.query_string)
-    query = None if route.query is None else decode_query(route.query, parameters)
-    # A GET's body means nothing; of the others it is read even where unused, for an Idempotency-Key is bound to it.
-    data = b"" if route.method == "GET" else await request.get_data(cache=False, as_text=False, parse_form_data=False)
-    data = unpacked(request, data, own_limit_bytes=route.body_limit_bytes)
-    if route.access is not Access.OPEN:
-        await refuse_ended_caller(node, who)    # its body may have taken its time
-    try:
-        body = None if route.body is None or not (data or route.body_required) else _body(request, route, data)
-    except InvalidRequest as error:
-        note_refused_error(node, who, error, action=route.name)
-        raise
-    once = _once(request, data) if route.effect is Effect.WRITE_ONCE else None
-    return Call(
-        node=node, who=who, query=query, body=body, path=path, once=once, surface=surface,
-        last_event_id=single(request, "Last-Event-ID") or "",
-    )
-
-
-def _admit(route: Route, node: Node, who: Principal, surface: Surface) -> None:
-    """Before the body is read. Raises: QuotaExceeded; Unavailable(writer_busy)."""
-    if route.access is not Access.KEYED:
-        return
-    admit_request(node, who, route.name)
-    if route.effect is not Effect.READ:
-        admit_write(node, who, route.name, surface.settings.request_deadline_s)
-
-
-def _principal(incoming: Request, node: Node) -> Principal:
-    claimed = (single(incoming, AGENT_HEADER) or "").strip()
-    caller: Caller = incoming.scope[CALLER_KEY]  # type: ignore[typeddict-item]  # the guard's own key
-    named = caller.agent_id or (rules.agent_id(claimed, field=AGENT_HEADER) if claimed else None)
-    return Principal(
-        agent_id=named or AgentId(f"anonymous:req-{node.chance.rng.getrandbits(32):08x}"),
-        credential=caller.credential, role=caller.role, home=caller.home, key_id=caller.key_id,
-        is_anonymous=named is None,
-    )
-
-
-def _body(incoming: Request, route: Route, data: bytes) -> object:
-    if not data or route.body is None:
-        raise InvalidRequest("this route needs a JSON body", code=Code.MALFORMED_JSON)
-    single(incoming, "Content-Type")
-    if incoming.mimetype != JSON_TYPE:
-        shown = incoming.mimetype[:64] or "none"
-        raise InvalidRequest(
-            f"the Content-Type is {shown}; allowed is {JSON_TYPE}",
-            code=Code.UNSUPPORTED_MEDIA_TYPE, field="Content-Type",
-        )
-    try:
-        # The decoder passes over fields that the type does not have without looking whether they are UTF-8.
-        data.decode()
-    except UnicodeDecodeError as error:
-        raise InvalidRequest(
-            f"the body is not UTF-8: {error.reason} at byte {error.start}", code=Code.MALFORMED_JSON
-        ) from None
-    return decode_body(route.body if route.read_as is None else route.read_as(data), data)
-
-
-def _once(incoming: Request, data: bytes) -> Once | None:
-    key = single(incoming, "Idempotency-Key")
-    if key is None:
-        return None
-    # No method or encoded path holds a blank, no path a `?`, no query a line feed: the parts cannot run together.
-    head = f"{incoming.method} {incoming.path}?".encode() + incoming.query_string + b"\n"
-    return Once(key=rules.idempotency_key(key), request_hash=sha256(head + data).digest())
 
 
 def _response(reply: Reply | Stream) -> Response:
@@ -222,19 +126,6 @@ def _response(reply: Reply | Stream) -> Response:
         pieces = b"" if request.method == "HEAD" else reply.pieces
         return Response(pieces, 200, content_type=reply.media_type)
     return Response(reply.content, reply.status, dict(reply.headers), content_type=reply.media_type)
-
-
-def _packed(reply: Reply) -> Reply:
-    small = packed(request, reply.content)
-    if small is None:
-        return reply
-    return replace(reply, content=small, headers=(*reply.headers, ("Content-Encoding", "gzip")))
-
-
-def _too_large(limit_bytes: int) -> InvalidRequest:
-    return InvalidRequest(
-        f"the body is larger than {limit_bytes} bytes; split it", code=Code.BODY_TOO_LARGE, limit_bytes=limit_bytes
-    )
 
 
 async def _framework_refusal(error: HTTPException) -> Response:

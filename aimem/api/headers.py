@@ -6,10 +6,10 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final  # Any: Quart's request takes what its server gives it
 
-from quart import Request
 from quart_trio.wrappers import TrioRequest
 
 from aimem import service
+from aimem.api.incoming import Incoming, first_of
 from aimem.api.single import single
 from aimem.errors import Code, InvalidRequest
 from aimem.model import rules
@@ -34,7 +34,7 @@ def request_class(limits_bytes: Mapping[str, int]) -> type[TrioRequest]:
 
 
 @asynccontextmanager
-async def heeded(incoming: Request, node: Node) -> AsyncIterator[None]:
+async def heeded(incoming: Incoming, node: Node) -> AsyncIterator[None]:
     """Wait for the version that the caller has seen, then have the block's writes wait for as many nodes as it wishes.
 
     Raises: InvalidRequest naming the header; Unavailable(version_not_reached).
@@ -47,15 +47,15 @@ async def heeded(incoming: Request, node: Node) -> AsyncIterator[None]:
         yield
 
 
-def unpacked(incoming: Request, data: bytes, *, own_limit_bytes: int | None) -> bytes:
+def unpacked(incoming: Incoming, data: bytes, *, own_limit_bytes: int | None) -> bytes:
     """The body as it was meant.
 
     Args:
       own_limit_bytes: of this route, if it has one; its bodies may be gzip.
     Raises: InvalidRequest(body_too_large, unsupported_media_type, malformed_json).
     """
-    coding = incoming.headers.get("Content-Encoding", "identity").strip().lower()
-    if coding == "identity" or not data:
+    coding = first_of(incoming, "Content-Encoding").strip().lower()
+    if coding in ("", "identity") or not data:
         return data
     if own_limit_bytes is not None and coding == _GZIP:
         return unzipped(data, own_limit_bytes)
@@ -65,6 +65,6 @@ def unpacked(incoming: Request, data: bytes, *, own_limit_bytes: int | None) -> 
     )
 
 
-def packed(incoming: Request, content: bytes) -> bytes | None:
+def packed(incoming: Incoming, content: bytes) -> bytes | None:
     """An answer as gzip, if the caller takes it and it is worth it."""
-    return gzipped(content) if _GZIP in incoming.headers.get("Accept-Encoding", "") else None
+    return gzipped(content) if _GZIP in first_of(incoming, "Accept-Encoding") else None

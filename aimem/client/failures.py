@@ -45,7 +45,8 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
         Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.DATABASE_BUSY, Code.DEADLINE_EXCEEDED, Code.SHUTTING_DOWN,
         Code.QUORUM_NOT_MET, Code.OVERLOADED, Code.WRITER_BUSY, Code.EMBEDDER_UNAVAILABLE, Code.NEEDS_LLM,
         Code.LLM_ANSWER_UNUSABLE, Code.VERSION_NOT_REACHED, Code.CLOCK_SKEWED, Code.STREAM_FORKED,
-        Code.CATCHING_UP, Code.MEMBERS_UNEQUAL,
+        Code.MEMBERS_UNEQUAL,
+        Code.CATCHING_UP,
     ),
     Corrupt: (Code.NOT_A_DATABASE, Code.NEWER_SCHEMA),
 })

@@ -37,7 +37,8 @@ def next_hlc(last: Hlc, now: Instant) -> Hlc:
     return Hlc(max(last + 1, hlc_at(now)))
 
 
-class Stamp(Struct, frozen=True, order=True):
+# No cycle can lead through a stamp, and thousands live at once: the collector need not look at them.
+class Stamp(Struct, frozen=True, order=True, gc=False):
     """The identity and rank of one op: greater stamps win a field. The stream breaks ties between equal clocks."""
 
     hlc: int
@@ -64,7 +65,7 @@ def parse_stamp(text: str) -> Stamp:
     return unpack_stamp(bytes.fromhex(text))
 
 
-class Dot(Struct, frozen=True, order=True):
+class Dot(Struct, frozen=True, order=True, gc=False):
     """Names one op for ever: the `seq`-th op (from 1) of a stream."""
 
     stream: StreamId

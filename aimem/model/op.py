@@ -60,7 +60,7 @@ class Blank(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hash: str
 
 
-class Op(Struct, frozen=True, kw_only=True):
+class Op(Struct, frozen=True, kw_only=True, gc=False):
     """One op as logged and shipped.
 
     Attributes:
@@ -132,14 +132,14 @@ def chain_hash(dot: Dot, stamp: Stamp, kind: str, entries: Sequence[bytes], prev
     return hashlib.sha256(header + label + previous + body).digest()
 
 
-class Cell(Struct, frozen=True):
+class Cell(Struct, frozen=True, gc=False):
     """One field of an object: the value and the stamp that set it."""
 
     stamp: Stamp
     value: FieldValue
 
 
-class ObjectState(Struct, frozen=True, kw_only=True):
+class ObjectState(Struct, frozen=True, kw_only=True, gc=False):
     """A replicated object: a join of everything known about it (design §5).
 
     Attributes:
@@ -171,7 +171,7 @@ class Merged(Struct, frozen=True, kw_only=True):
     conflicts: tuple[FieldConflict, ...] = ()
 
 
-class StreamHead(Struct, frozen=True, kw_only=True):
+class StreamHead(Struct, frozen=True, kw_only=True, gc=False):
     """The end of a stream's known prefix."""
 
     stream: StreamId

@@ -265,6 +265,8 @@ def _refuse_deep_or_endless(value: object, field: str) -> None:
             inner for item in level if isinstance(item, Mapping | list)
             for inner in (item.values() if isinstance(item, Mapping) else item)
         ]
+        if not level:
+            return
         # JSON has neither: the encoder would store null in their place without a word.
         if any(isinstance(item, float) and not math.isfinite(item) for item in level):
             raise InvalidRequest(f"{field} holds a number that is not finite; JSON has no NaN or Infinity", field=field)

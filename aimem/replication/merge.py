@@ -41,8 +41,20 @@ def merge_entry(state: ObjectState, entry: Entry | Blank, stamp: Stamp, *, maxim
         if earliest != (born, author):
             born, author = earliest
             changed.add("born")
-    fields = dict(state.fields)
-    conflicts = []
+    fields, conflicts = _joined_fields(state.fields, entry, stamp, maxima, changed)
+    joined = ObjectState(born=born, author=author, fields=fields)
+    return Merged(state=joined, changed=frozenset(changed), conflicts=tuple(conflicts))
+
+
+def _joined_fields(
+    known_fields: Mapping[str, Cell], entry: Entry, stamp: Stamp, maxima: Set[str], changed: set[str]
+) -> tuple[dict[str, Cell], list[FieldConflict]]:
+    """The fields after the entry, and the writes that lost; names of those with another value join `changed`."""
+    if not known_fields:
+        # Nothing to compare with, as nearly always: most ops bring something new.
+        changed |= entry.fields.keys()
+        return {name: Cell(stamp, value) for name, value in entry.fields.items()}, []
+    fields, conflicts = dict(known_fields), []
     for name, value in entry.fields.items():
         known = fields.get(name)
         if name in maxima:
@@ -55,8 +67,7 @@ def merge_entry(state: ObjectState, entry: Entry | Blank, stamp: Stamp, *, maxim
             fields[name] = winner
             if known is None or winner.value != known.value:
                 changed.add(name)
-    joined = ObjectState(born=born, author=author, fields=fields)
-    return Merged(state=joined, changed=frozenset(changed), conflicts=tuple(conflicts))
+    return fields, conflicts
 
 
 def _earlier_birth(born: Stamp | None, author: str | None, stamp: Stamp, creator: str) -> tuple[Stamp, str | None]:

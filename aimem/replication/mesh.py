@@ -79,8 +79,8 @@ class Peer:
     """One peer: its state, and a bell that makes its sender look.
 
     Attributes:
-      joined: of each closed stream that it told of, the nodes whose rows it joined since.
       compared_at, differing: when all rows were last compared with its, and how many differed.
+      joined: of each closed stream that it told of, the nodes whose rows it joined since.
     """
 
     def __init__(self, url: str, rules: PeerRules, rng: random.Random) -> None:
@@ -89,9 +89,9 @@ class Peer:
         self.latencies = AckLatencies()
         self.failed: dict[str, int] = {}
         self.behind_since: float | None = None
-        self.joined: closure.Closed = {}
         self.compared_at: float | None = None
         self.differing = 0
+        self.joined: closure.Closed = {}
         self._rng = rng
         self._bell = trio.Event()
 
@@ -162,8 +162,8 @@ class Mesh:
         self.counts = MeshCounts()
         self.renewal = Renewal(store)
         self.draining: Peer | None = None
-        self.moves = Moves()
         self.log_size = trimming.LogSize()
+        self.moves = Moves()
         self._reported = trio.Event()
         self._is_met = not (settings.serves and self.peers)
         self._told_members = ""
@@ -255,9 +255,10 @@ class Mesh:
             peer.apply(Wanted(now=now))
             peer.ring()
 
-    async def wait_reported(self) -> None:
-        """Wait until a peer says what it knows, or fails."""
-        await self._reported.wait()
+    @property
+    def next_report(self) -> trio.Event:
+        """Set as soon as a peer says what it knows, or fails; each time another one."""
+        return self._reported
 
     async def wait_answered(self, since: float) -> None:
         """Wait until every peer has answered, or failed, since then, and none has more for this node."""

@@ -14,12 +14,12 @@ from aimem.model import Instant, Lifetimes, MemoryId, Principal, rules
 from aimem.service.drafts import Draft, draft_of, refuse_past_expiry
 from aimem.service.hooks import offer_hook
 from aimem.service.node import Node, Once
-from aimem.service.once import answer_once
+from aimem.service.once import answer_once, fresh_id
 from aimem.service.refusals import note_refused_items
 from aimem.service.remember import store_draft
 from aimem.service.waiting import Waiting
 from aimem.service.writing import in_part, write_as
-from aimem.store import Transaction
+from aimem.store import MEMORY, Transaction
 from aimem.wire import BulkAnswer, BulkMemories, BulkRequest, BulkResult, CreateMemory, decode_body
 
 BULK_MAX: Final = 1000
@@ -79,7 +79,17 @@ def _remember_many(
     transaction: Transaction, node: Node, who: Principal, items: Sequence[Item], once: Once | None
 ) -> BulkAnswer:
     def run() -> BulkAnswer:
-        results = tuple(_stored(transaction, node, who, index, item, once) for index, item in enumerate(items))
+        # Drawn for all, as nobody knows yet which will be new: what is there of them is read at once.
+        ids = [fresh_id(node, who, once, index) for index in range(len(items))]
+        drafts = [item.checked for item in items if isinstance(item.checked, Draft)]
+        transaction.expect(
+            [(MEMORY.name, memory_id) for memory_id in ids], [(draft.namespace, draft.title) for draft in drafts]
+        )
+        with transaction.gathering():
+            results = tuple(
+                _stored(transaction, node, who, index, item, memory_id)
+                for index, (item, memory_id) in enumerate(zip(items, ids, strict=True))
+            )
         return BulkAnswer(
             created=sum(result.action == "created" for result in results),
             errors=tuple(
@@ -97,13 +107,13 @@ def _remember_many(
 
 
 def _stored(
-    transaction: Transaction, node: Node, who: Principal, index: int, item: Item, once: Once | None
+    transaction: Transaction, node: Node, who: Principal, index: int, item: Item, memory_id: MemoryId
 ) -> BulkResult:
     if isinstance(item.checked, AimemError):
         return _refused(index, item.checked)
     try:
         refuse_past_expiry(item.checked, transaction.now)
-        run = partial(store_draft, transaction, node, who, item.checked, once, index)
+        run = partial(store_draft, transaction, node, who, item.checked, memory_id)
         stored = in_part(transaction, node, run, index=index)
     except _OF_THE_ITEM as error:  # every check comes before the op, so a refusal leaves nothing behind
         return _refused(index, error)

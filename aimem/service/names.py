@@ -42,18 +42,27 @@ def may_see(who: Principal, memory: Memory) -> bool:
     return who.sees(namespace=memory.namespace, scope=scope, author=memory.author)
 
 
+def find_holder(
+    transaction: Transaction, namespace: Namespace, title: str, owner: str, visible: Clause
+) -> Memory | None:
+    """As `memories.find_holder`, without looking where a batch looked already."""
+    if transaction.is_free_name((namespace, title)):
+        return None
+    return memories.find_holder(transaction.conn, namespace, title, owner, visible)
+
+
 def holder_of(transaction: Transaction, who: Principal, draft: Draft) -> Memory | None:
     """What has the draft's name, expired or not, as far as the caller may see it; an expired one has only the name.
 
     Without a scope that is first the author's own private memory: else a text that belongs to a secret would be stored
     beside it, for everybody to read.
     """
-    conn, visible = transaction.conn, visible_to(who)
+    visible = visible_to(who)
     if draft.scope is None:
-        own = memories.find_holder(conn, draft.namespace, draft.title, draft.author, visible)
+        own = find_holder(transaction, draft.namespace, draft.title, draft.author, visible)
         if own is not None and is_live(own, transaction.now):
             return own
-    holder = memories.find_holder(conn, draft.namespace, draft.title, draft.owner, EVERYTHING)
+    holder = find_holder(transaction, draft.namespace, draft.title, draft.owner, EVERYTHING)
     is_hidden = holder is not None and is_live(holder, transaction.now) and not may_see(who, holder)
     return None if is_hidden else holder
 
@@ -65,7 +74,7 @@ def beside_hidden(transaction: Transaction, who: Principal, draft: Draft) -> Dra
     """
     title = draft.title
     for attempt in range(BESIDE_TRIES):
-        holder = memories.find_holder(transaction.conn, draft.namespace, title, draft.owner, EVERYTHING)
+        holder = find_holder(transaction, draft.namespace, title, draft.owner, EVERYTHING)
         is_free = holder is None or not is_live(holder, transaction.now) or may_see(who, holder)
         if is_free or (attempt == 0 and holder_of(transaction, who, draft) is not None):
             return draft if title == draft.title else replace(draft, title=title)
@@ -81,7 +90,7 @@ def free_name(
 
     Raises: Conflict(name_taken) if a live memory has it; its id is told to who may see it.
     """
-    holder = memories.find_holder(transaction.conn, namespace, title, owner, EVERYTHING)
+    holder = find_holder(transaction, namespace, title, owner, EVERYTHING)
     if holder is None:
         return []
     if not is_live(holder, transaction.now):

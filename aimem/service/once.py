@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from aimem.errors import Code, Conflict, InvalidRequest
-from aimem.model import MemoryId, Principal, derived_memory_id, new_memory_id, parse_dot
+from aimem.model import MemoryId, ObjectState, Principal, derived_memory_id, new_memory_id, parse_dot
 from aimem.service.gate import Gate
 from aimem.service.node import Node, Once
 from aimem.service.waiting import waiting_in
-from aimem.store import Transaction, idempotency, memories
+from aimem.store import MEMORY, Transaction, idempotency
 
 T = TypeVar("T")
+
+NOTHING_KNOWN: Final = ObjectState()
 
 
 def answer_once(
@@ -64,7 +66,7 @@ def refuse_taken(transaction: Transaction, memory_id: MemoryId) -> None:
 
     Raises: Conflict(id_taken).
     """
-    if not memories.is_free_id(transaction.conn, memory_id):
+    if transaction.load(MEMORY, memory_id) != NOTHING_KNOWN:
         raise Conflict(
             f"the id {memory_id} that this Idempotency-Key stands for is taken, and its request is not known here; "
             "take a new key",

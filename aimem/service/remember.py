@@ -31,11 +31,11 @@ from aimem.service.drafts import (
     refuse_past_expiry,
 )
 from aimem.service.hooks import offer_hooks
-from aimem.service.names import EVERYTHING, beside_hidden, collect_name, holder_of
+from aimem.service.names import EVERYTHING, beside_hidden, collect_name, find_holder, holder_of
 from aimem.service.node import Node, Once
 from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.service.writing import write_as
-from aimem.store import MEMORY, Transaction, likeness, memories, visible_to
+from aimem.store import MEMORY, Transaction, likeness, visible_to
 from aimem.wire import CreateMemory, Stored
 
 SIMILAR_LIMIT: Final = 5
@@ -143,7 +143,7 @@ def _remember(
 ) -> Stored:
     def run() -> Stored:
         refuse_past_expiry(draft, transaction.now)
-        stored = store_draft(transaction, node, who, draft, once)
+        stored = store_draft(transaction, node, who, draft, fresh_id(node, who, once))
         # Part of the answer that is noted: a retry names the same ones, whatever was stored since.
         others = tuple(memory_id for memory_id in similar if memory_id != stored.id)[:SIMILAR_LIMIT]
         return msgspec.structs.replace(stored, potential_contradictions=others) if others else stored
@@ -152,14 +152,15 @@ def _remember(
 
 
 def store_draft(
-    transaction: Transaction, node: Node, who: Principal, draft: Draft, once: Once | None, index: int = 0
+    transaction: Transaction, node: Node, who: Principal, draft: Draft, memory_id: MemoryId
 ) -> Stored:
     """Facts, decision and effect of one store, inside the write's transaction.
 
     Args:
-      index: its place among the stores of its request.
+      memory_id: of the memory, if it makes one.
+    Raises: Conflict(id_taken, name_taken), and what the gate raises.
     """
-    now, memory_id = transaction.now, fresh_id(node, who, once, index)
+    now = transaction.now
     if draft.title_generated:
         title, holder = _unique_title(transaction, draft, memory_id), None
     else:
@@ -179,7 +180,7 @@ def store_draft(
 
 
 def _unique_title(transaction: Transaction, draft: Draft, memory_id: MemoryId) -> str:
-    if memories.find_holder(transaction.conn, draft.namespace, draft.title, draft.owner, EVERYTHING) is None:
+    if find_holder(transaction, draft.namespace, draft.title, draft.owner, EVERYTHING) is None:
         return draft.title
     return f"{draft.title} ~{memory_id[:8]}"
 

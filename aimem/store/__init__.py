@@ -48,7 +48,7 @@ from aimem.store.audit import AuditRow
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.digests import DigestAt, digest, digest_at
 from aimem.store.filters import NO_STANDARD, Clause, Filters, live_at, matching, visible_to
-from aimem.store.fold import Merge, UnknownKind, fold_entries
+from aimem.store.fold import Merge, UnknownKind
 from aimem.store.inbound import Examine, LogBook, Received
 from aimem.store.kinds import (
     AGENT,
@@ -136,7 +136,6 @@ __all__ = [
     "entities",
     "events",
     "expiry_judged",
-    "fold_entries",
     "forgetting",
     "fulltext",
     "graph",

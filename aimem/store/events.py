@@ -8,7 +8,7 @@ asks. Never texts of memories.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, cast
+from typing import Final, TypeAlias, cast
 
 import msgspec
 from msgspec import Struct
@@ -16,7 +16,6 @@ from msgspec import Struct
 from aimem.model import AgentId, Dot, Event, EventName, Exposure, FieldValue, Instant, ObjectState, is_inbox
 from aimem.ports import Connection, Row, SqlValue
 from aimem.store.fields import Kind
-from aimem.store.fold import Change
 from aimem.store.kinds import AGENT, ALIAS, KEY, LINK, MEMORY, NAMESPACE, PENDING, REMARK, SUBSCRIPTION, VOTE
 from aimem.store.view import name_of, standing
 
@@ -32,13 +31,17 @@ _TRIM_COUNT: Final = "DELETE FROM events WHERE no <= (SELECT max(no) FROM events
 _TRIM_AGE: Final = (
     "DELETE FROM events WHERE no IN (SELECT no FROM events ORDER BY no LIMIT :limit) AND at < :before"
 )
-_EXPOSURE_OF: Final = "SELECT namespace, scope, author FROM memories WHERE id = ? AND namespace IS NOT NULL"
-_PENDING: Final = "SELECT namespace, requested_by FROM pendings WHERE pending_id = ? AND namespace IS NOT NULL"
 
 _QUIET: Final = frozenset({"extended", "collected"})
 """Registers of lifetimes: a recall's extension of a life is no event, and a collection shows as an archive."""
 
 _exposures: Final = msgspec.json.Decoder(Exposure)
+
+EventRow: TypeAlias = tuple[SqlValue, ...]
+"""An event as it is noted."""
+
+Load: TypeAlias = Callable[[Kind, str], ObjectState]
+"""Tells an object as known at that moment."""
 
 
 class Bounds(Struct, frozen=True):
@@ -46,6 +49,16 @@ class Bounds(Struct, frozen=True):
 
     first: int
     last: int
+
+
+class Change(Struct, frozen=True, kw_only=True):
+    """What one entry changed in one object; `creator` is set if the entry created it."""
+
+    kind: Kind
+    key: str
+    before: ObjectState
+    after: ObjectState
+    creator: str | None
 
 
 class _Happening(Struct, frozen=True, kw_only=True):
@@ -70,25 +83,28 @@ class Source(Struct, frozen=True, kw_only=True):
     is_own: bool
 
 
-def note(conn: Connection, source: Source, changes: Sequence[Change], at: Instant) -> int:
-    """Write down what the fold of one op changed. Returns: how many events that made."""
+def derive(load: Load, source: Source, changes: Sequence[Change], at: Instant) -> list[EventRow]:
+    """What the fold of one op comes to for those who follow, out of what it changed."""
     found: dict[tuple[EventName, str, str], _Happening] = {}
     for change in changes:
-        for one in _derived(conn, source.label, change):
+        for one in _derived(load, source.label, change):
             # An entity's birth names its aliases too: that is one event.
             found.setdefault((one.event, one.kind, one.key), one)
     by = {change.key: change.creator for change in changes if change.creator is not None}
-    rows = [_row(source, one, source.agent_id or _agent(by.get(one.key)), at) for one in found.values()]
+    return [_row(source, one, source.agent_id or _agent(by.get(one.key)), at) for one in found.values()]
+
+
+def write(conn: Connection, rows: Sequence[EventRow]) -> None:
+    """Note events, in order."""
     if rows:
         conn.executemany(_INSERT, rows)
-    return len(rows)
 
 
 def _agent(creator: str | None) -> AgentId | None:
     return None if creator is None else AgentId(creator)
 
 
-def _row(source: Source, one: _Happening, agent_id: AgentId | None, at: Instant) -> tuple[SqlValue, ...]:
+def _row(source: Source, one: _Happening, agent_id: AgentId | None, at: Instant) -> EventRow:
     shown = one.exposure
     place = (None, None, None) if shown is None else (shown.namespace, shown.scope, shown.author)
     return (
@@ -101,14 +117,14 @@ def _packed(exposure: Exposure | None) -> str | None:
     return None if exposure is None else msgspec.json.encode(exposure).decode()
 
 
-def _derived(conn: Connection, label: str, change: Change) -> Iterator[_Happening]:
+def _derived(load: Load, label: str, change: Change) -> Iterator[_Happening]:
     derive = _DERIVE.get(change.kind.name)
     if derive is not None:
-        yield from derive(conn, label, change)
+        yield from derive(load, label, change)
 
 
-def _of_memory(conn: Connection, label: str, change: Change) -> Iterator[_Happening]:
-    del conn
+def _of_memory(load: Load, label: str, change: Change) -> Iterator[_Happening]:
+    del load
     before, after = _standing(change.before), _standing(change.after)
     was, now = _exposure(change.before), _exposure(change.after)
     event = _memory_event(label, change, before, after)
@@ -169,7 +185,7 @@ def _is_whole(kind: Kind, state: ObjectState) -> bool:
     return state.dead is None and state.born is not None and kind.required <= state.fields.keys()
 
 
-def _of_link(conn: Connection, label: str, change: Change) -> Iterator[_Happening]:
+def _of_link(load: Load, label: str, change: Change) -> Iterator[_Happening]:
     del label
     stood, stands = (_is_whole(LINK, s) and bool(_value(s, "present")) for s in (change.before, change.after))
     if stands:
@@ -182,7 +198,7 @@ def _of_link(conn: Connection, label: str, change: Change) -> Iterator[_Happenin
     else:
         return
     source, target, _ = LINK.split_key(change.key)
-    ends = _exposure_of(conn, source), _exposure_of(conn, target)
+    ends = _exposure(load(MEMORY, source)), _exposure(load(MEMORY, target))
     is_known = ends[0] is not None and ends[1] is not None
     yield _Happening(
         event=event, kind=LINK.name, key=change.key, exposure=ends[0] if is_known else None,
@@ -190,69 +206,65 @@ def _of_link(conn: Connection, label: str, change: Change) -> Iterator[_Happenin
     )
 
 
-def _exposure_of(conn: Connection, memory_id: str) -> Exposure | None:
-    row = conn.execute(_EXPOSURE_OF, (memory_id,)).fetchone()
-    return None if row is None else Exposure(str(row[0]), cast("str | None", row[1]), cast("str | None", row[2]))
-
-
-def _of_alias(conn: Connection, label: str, change: Change) -> Iterator[_Happening]:
+def _of_alias(load: Load, label: str, change: Change) -> Iterator[_Happening]:
     del label
     if _is_whole(ALIAS, change.after) and _changed(change):
         entity_id = ALIAS.split_key(change.key)[0]
         yield _Happening(
-            event=EventName.ENTITY, kind=MEMORY.name, key=entity_id, exposure=_exposure_of(conn, entity_id)
+            event=EventName.ENTITY, kind=MEMORY.name, key=entity_id, exposure=_exposure(load(MEMORY, entity_id))
         )
 
 
-def _of_agent(conn: Connection, label: str, change: Change) -> Iterator[_Happening]:
-    del conn, label
+def _of_agent(load: Load, label: str, change: Change) -> Iterator[_Happening]:
+    del load, label
     if _is_whole(AGENT, change.after):   # who takes part is no secret among those who do
         yield _happening(EventName.AGENT, change, Exposure("", "collective", change.key))
 
 
-def _of_key(conn: Connection, label: str, change: Change) -> Iterator[_Happening]:
-    del conn, label
+def _of_key(load: Load, label: str, change: Change) -> Iterator[_Happening]:
+    del load, label
     if _is_whole(KEY, change.after):
         yield _happening(EventName.AGENT_KEY, change, Exposure("", "private", _text(change.after, "agent_id")))
 
 
-def _of_namespace(conn: Connection, label: str, change: Change) -> Iterator[_Happening]:
-    del conn, label
+def _of_namespace(load: Load, label: str, change: Change) -> Iterator[_Happening]:
+    del load, label
     if _is_whole(NAMESPACE, change.after):
         scope = "collective" if change.key == "*" else None
         owner = _text(change.after, "owner") or change.after.author
         yield _happening(EventName.NAMESPACE_STANDARD, change, Exposure(change.key, scope, owner))
 
 
-def _of_pending(conn: Connection, label: str, change: Change) -> Iterator[_Happening]:
-    del conn, label
+def _of_pending(load: Load, label: str, change: Change) -> Iterator[_Happening]:
+    del load, label
     if _is_whole(PENDING, change.after):
         is_decided = "outcome" in _changed(change)
         exposure = Exposure(_text(change.after, "namespace") or "", None, _text(change.after, "requested_by"))
         yield _happening(EventName.PENDING_DECISION if is_decided else EventName.PENDING, change, exposure)
 
 
-def _of_vote(conn: Connection, label: str, change: Change) -> Iterator[_Happening]:
+def _of_vote(load: Load, label: str, change: Change) -> Iterator[_Happening]:
     del label
     if _is_whole(VOTE, change.after):
-        yield _about_pending(conn, EventName.PENDING_VOTE, VOTE, change)
+        yield _about_pending(load, EventName.PENDING_VOTE, VOTE, change)
 
 
-def _of_remark(conn: Connection, label: str, change: Change) -> Iterator[_Happening]:
+def _of_remark(load: Load, label: str, change: Change) -> Iterator[_Happening]:
     del label
     if _is_whole(REMARK, change.after):
-        yield _about_pending(conn, EventName.PENDING_COMMENT, REMARK, change)
+        yield _about_pending(load, EventName.PENDING_COMMENT, REMARK, change)
 
 
-def _about_pending(conn: Connection, event: EventName, kind: Kind, change: Change) -> _Happening:
+def _about_pending(load: Load, event: EventName, kind: Kind, change: Change) -> _Happening:
     pending_id = kind.split_key(change.key)[0]
-    row = conn.execute(_PENDING, (pending_id,)).fetchone()
-    exposure = None if row is None else Exposure(str(row[0]), None, cast("str | None", row[1]))
+    pending = load(PENDING, pending_id)
+    namespace = _text(pending, "namespace")
+    exposure = None if namespace is None else Exposure(namespace, None, _text(pending, "requested_by"))
     return _Happening(event=event, kind=kind.name, key=pending_id, exposure=exposure)
 
 
-def _of_subscription(conn: Connection, label: str, change: Change) -> Iterator[_Happening]:
-    del conn, label
+def _of_subscription(load: Load, label: str, change: Change) -> Iterator[_Happening]:
+    del load, label
     if not _is_whole(SUBSCRIPTION, change.after):
         return
     event = EventName.SUBSCRIBE if _value(change.after, "present") else EventName.UNSUBSCRIBE
@@ -268,7 +280,7 @@ _BIRTHS: Final = {
 }
 """What a new memory is called by the label of its op."""
 
-_DERIVE: Final[dict[str, Callable[[Connection, str, Change], Iterator[_Happening]]]] = {
+_DERIVE: Final[dict[str, Callable[[Load, str, Change], Iterator[_Happening]]]] = {
     MEMORY.name: _of_memory, LINK.name: _of_link, ALIAS.name: _of_alias, AGENT.name: _of_agent, KEY.name: _of_key,
     NAMESPACE.name: _of_namespace, PENDING.name: _of_pending, VOTE.name: _of_vote, REMARK.name: _of_remark,
     SUBSCRIPTION.name: _of_subscription,

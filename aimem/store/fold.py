@@ -1,55 +1,39 @@
-"""Applying an op's entries to the tables: the merge that the store was handed, and what follows from it on this node.
+"""Applying ops to the tables: the merge that the store was handed, and what follows from it on this node.
 
-The same function serves a local write, an op from a peer and a replay; nothing here asks for the clock, a policy or the
+The same code serves a local write, an op from a peer and a replay; nothing here asks for the clock, a policy or the
 configuration. (`noted_at` only dates node-local notes.)
 """
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
-from msgspec import Struct
 
-from aimem.model import Blank, Entry, FieldConflict, Instant, Merged, ObjectState, Stamp
+from aimem.model import Blank, Entry, Instant, Merged, ObjectState, Op, Stamp
 from aimem.ports import Connection
-from aimem.store import oplog, view
+from aimem.store import events, notes, oplog, view
 from aimem.store.fields import Kind
 from aimem.store.kinds import ALIAS, KINDS, LINK, MEMORY, NAMESPACE, delete_object, load_object, save_object
+from aimem.store.objects import load_objects, save_objects
+from aimem.store.outbound import Logged
 
-CONFLICTS_PER_OBJECT = 8
-HISTORY_PER_MEMORY = 8
-HISTORY_PER_NAMESPACE = 64
+STATES_KEPT: Final = 64
+"""Objects whose states are kept at hand, so that gate, fold and answer read and decode each of them once."""
+
+UNWRITTEN_MAX: Final = 4096
+"""Objects and ops that may wait to be written; then they are."""
+
 _TEXT_FIELDS = frozenset({"name", "content"})
 _INDEXED_FIELDS = frozenset({"name", "content", "tags"})
 
-_ADD_CONFLICT = "INSERT OR IGNORE INTO conflicts (kind, key, field, stamp, value, noted_at) VALUES (?, ?, ?, ?, ?, ?)"
-_CAP_CONFLICTS = (
-    "DELETE FROM conflicts WHERE kind = :kind AND key = :key AND (field, stamp) NOT IN "
-    "(SELECT field, stamp FROM conflicts WHERE kind = :kind AND key = :key ORDER BY stamp DESC LIMIT :keep)"
-)
 _DROP_CONFLICTS = "DELETE FROM conflicts WHERE kind = ? AND key = ?"
-_ADD_HISTORY = (
-    "INSERT OR IGNORE INTO history (memory_id, stamp, replaced_by, title, content, noted_at) VALUES (?, ?, ?, ?, ?, ?)"
-)
-_CAP_HISTORY = (
-    "DELETE FROM history WHERE memory_id = :id AND stamp NOT IN "
-    "(SELECT stamp FROM history WHERE memory_id = :id ORDER BY stamp DESC LIMIT :keep)"
-)
-_ADD_RULE = (
-    "INSERT OR IGNORE INTO namespace_history (namespace, stamp, standard_id, parent, governance, owner, changed_by, "
-    "changed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
-)
-_CAP_RULES = (
-    "DELETE FROM namespace_history WHERE namespace = :namespace AND stamp NOT IN "
-    "(SELECT stamp FROM namespace_history WHERE namespace = :namespace ORDER BY stamp DESC LIMIT :keep)"
-)
 _NAME_OF = "SELECT namespace, title FROM memories WHERE id = ? AND title IS NOT NULL"
+_IS_DEAD = "SELECT 1 FROM tombstones WHERE kind = 'memory' AND key = ?"
 _LINKS_OF = "SELECT source_id, target_id, relation FROM links WHERE source_id = :id OR target_id = :id"
 _DROP_LINKS = "DELETE FROM links WHERE source_id = :id OR target_id = :id"
-_IS_DEAD = "SELECT 1 FROM tombstones WHERE kind = 'memory' AND key = ?"
 _ALIASES_OF = "SELECT entity_id, alias_hash FROM aliases WHERE entity_id = ?"
 _DROP_ALIASES = "DELETE FROM aliases WHERE entity_id = ?"
 _DROP_DEAD_ALIASES = "DELETE FROM tombstones WHERE kind = 'alias' AND key >= :begin AND key < :begin || char(1114111)"
@@ -67,169 +51,219 @@ class UnknownKind(ValueError):
     """The op names a kind that this version cannot fold: it is held, not dropped."""
 
 
-class Change(Struct, frozen=True, kw_only=True):
-    """What one entry changed in one object; `creator` is set if the entry created it."""
+class Fold:
+    """Joins entries into objects, and gathers what that comes to until `write` brings the tables up to it.
 
-    kind: Kind
-    key: str
-    before: ObjectState
-    after: ObjectState
-    creator: str | None
+    Whoever reads these tables, or goes back to a savepoint, has it written (or forgotten) first; between two calls of
+    `write` there may be one op or hundreds. Bound: UNWRITTEN_MAX.
 
-
-class Folded(Struct, frozen=True):
-    """What the fold of one op did: to the view, and to objects."""
-
-    viewed: view.Viewed
-    changes: tuple[Change, ...]
-
-
-class _Touched(Struct):
-    """Collects, over the entries of one op, what changed, and what the view has to look at again."""
-
-    names: set[view.Name]
-    states: dict[str, ObjectState]
-    rewritten: set[str]
-    numbers: set[int]
-    known: MutableMapping[tuple[str, str], ObjectState]
-    reindex: dict[int, view.Reindex]
-    changes: list[Change]
-
-
-def fold_entries(
-    conn: Connection, merge: Merge, stamp: Stamp, entries: Sequence[Entry | Blank], noted_at: Instant,
-    known: MutableMapping[tuple[str, str], ObjectState],
-) -> Folded:
-    """Join the entries of one op into the objects, and bring the view up to them.
-
-    Args:
-      known: states of objects as they are stored, by (kind, key), which the caller read before; kept true here.
-    Returns: the rows of the view that changed, what the full-text index owes (`view.write_index`), and the changes.
-    Raises: UnknownKind, ValueError for an entry that no origin of ours can have made; DatabaseError.
+    Attributes:
+      changed: rows of the view that changed since it began; `reindex`: what the full-text index owes them.
+      logged: ops that it logged since, as the log has them.
+      owes: whether anything waits to be written.
     """
-    touched = _Touched(names=set(), states={}, rewritten=set(), numbers=set(), known=known, reindex={}, changes=[])
-    for entry in entries:
-        kind = KINDS.get(entry.kind)
-        if kind is None:
-            raise UnknownKind(entry.kind)
-        _fold_one(conn, merge, kind, entry, stamp, noted_at, touched)
-    _note(touched, view.refresh(conn, touched.names, touched.states, touched.rewritten))
-    return Folded(view.Viewed(frozenset(touched.numbers), touched.reindex), tuple(touched.changes))
 
+    def __init__(self, conn: Connection, merge: Merge) -> None:
+        self.changed: set[int] = set()
+        self.reindex: dict[int, view.Reindex] = {}
+        self.logged: list[Logged] = []
+        self._conn, self._merge = conn, merge
+        self._known: dict[tuple[str, str], ObjectState] = {}
+        self._bound: dict[tuple[str, str], ObjectState] = {}     # links and aliases: they go with their ends
+        self._free: set[view.Name] = set()
+        self._forget_unwritten()
 
-def _note(touched: _Touched, viewed: view.Viewed) -> None:
-    touched.numbers |= viewed.changed
-    view.join_reindex(touched.reindex, viewed.reindex)
+    def _forget_unwritten(self) -> None:
+        self.owes = False
+        self._ops: list[tuple[Op, oplog.Keys]] = []
+        self._unsaved: dict[tuple[str, str], ObjectState] = {}
+        self._notes: list[notes.Statement] = []
+        self._events: list[events.EventRow] = []
+        self._names: set[view.Name] = set()
+        self._memories: dict[str, ObjectState] = {}
+        self._rewritten: set[str] = set()
 
+    def load(self, kind: Kind, key: str) -> ObjectState:
+        """The object as known now, what is not written yet included; `ObjectState()` if nothing is.
 
-def _fold_one(
-    conn: Connection, merge: Merge, kind: Kind, entry: Entry | Blank, stamp: Stamp, noted_at: Instant, touched: _Touched
-) -> None:
-    old = touched.known.get((kind.name, entry.key)) or load_object(conn, kind, entry.key)
-    merged = merge(old, entry, stamp, maxima=kind.maxima)
-    if has_dead_end(conn, kind, entry.key):
-        return  # it can never show again: absent on every node that knows of the death, whatever came first
-    _note_conflicts(conn, kind, entry.key, merged.conflicts, noted_at)
-    if kind is NAMESPACE and isinstance(entry, Entry):
-        _note_rule(conn, entry, old, stamp)     # also what lost to a later one: it held where it was written
-    if merged.state == old:
-        return
-    creator = entry.create.author if isinstance(entry, Entry) and entry.create is not None else None
-    touched.changes.append(Change(kind=kind, key=entry.key, before=old, after=merged.state, creator=creator))
-    is_death = merged.state.dead is not None and old.dead is None
-    if is_death:
-        _bury(conn, kind, entry.key, merged.state, touched)
-    elif kind is MEMORY and merged.changed & _TEXT_FIELDS and old.born is not None:
-        _note_history(conn, entry.key, old, stamp, noted_at)
-    save_object(conn, kind, entry.key, merged.state)
-    if is_death:
-        touched.known.clear()       # links and aliases went with it
-    else:
-        touched.known[kind.name, entry.key] = merged.state
-    if kind is MEMORY:
-        _touch(entry.key, old, merged, touched)
+        Raises: ValueError for a key of another form.
+        """
+        known = self._bound if kind.end_count else self._known
+        state = known.get((kind.name, key))
+        if state is None:
+            self._make_room()
+            state = known[kind.name, key] = load_object(self._conn, kind, key)
+        return state
 
+    def expect(self, objects: Iterable[tuple[str, str]]) -> None:
+        """Read at once the objects, by (kind, key), that a batch is about; otherwise each is read in its turn."""
+        wanted: dict[str, set[str]] = {}
+        for name, key in objects:
+            kind = KINDS.get(name)
+            if kind is not None and len(kind.key_columns) == 1:
+                wanted.setdefault(name, set()).add(key)
+        for name, keys in wanted.items():
+            unknown = sorted(key for key in keys if (name, key) not in self._known)
+            for key, state in load_objects(self._conn, KINDS[name], unknown).items():
+                self._known[name, key] = state
 
-def _touch(memory_id: str, old: ObjectState, merged: Merged, touched: _Touched) -> None:
-    before, after = view.name_of(old), view.name_of(merged.state)
-    touched.names |= {name for name in (before, after) if name is not None}
-    if merged.state.dead is None:
-        touched.states[memory_id] = merged.state
-    else:
-        touched.states.pop(memory_id, None)
-    if merged.changed & _INDEXED_FIELDS:
-        touched.rewritten.add(memory_id)
+    def expect_names(self, names: Collection[view.Name]) -> None:
+        """Look at once which of these names no memory has; what is not written yet must be before."""
+        self._free = set(names) - view.taken_names(self._conn, names)
 
+    def is_free_name(self, name: view.Name) -> bool:
+        """Whether no memory, in whatever state, has a name; False where nobody looked."""
+        return name in self._free
 
-def _bury(conn: Connection, kind: Kind, key: str, state: ObjectState, touched: _Touched) -> None:
-    conn.execute(_DROP_CONFLICTS, (kind.name, key))
-    if kind is MEMORY:
-        _note(touched, view.drop(conn, key))
-        for source, target, relation in conn.execute(_LINKS_OF, {"id": key}).fetchall():
-            link = [str(source), str(target), str(relation)]
-            conn.execute(_DROP_CONFLICTS, (LINK.name, msgspec.json.encode(link).decode()))
-        conn.execute(_DROP_LINKS, {"id": key})
-        _drop_aliases(conn, key, state)
-    if state.dead is not None:
-        oplog.blank_object(conn, kind.name, key, state.dead)
+    def log(self, op: Op, keys: oplog.Keys) -> None:
+        """Have an op appended to the log; `keys` are (kind, key) of each entry."""
+        self.owes = True
+        self._ops.append((op, keys))
 
+    def tell(self, rows: Sequence[events.EventRow]) -> None:
+        """Have events noted."""
+        self._events += rows
 
-def _drop_aliases(conn: Connection, memory_id: str, state: ObjectState) -> None:
-    """The aliases of a dead entity are absent, and their texts leave the log with those of the entity."""
-    for row in conn.execute(_ALIASES_OF, (memory_id,)).fetchall():
-        key = ALIAS.join_key((str(row[0]), str(row[1])))
-        conn.execute(_DROP_CONFLICTS, (ALIAS.name, key))
+    def join(self, stamp: Stamp, entries: Sequence[Entry | Blank], noted_at: Instant) -> tuple[events.Change, ...]:
+        """Join the entries of one op into the objects. Returns: what changed.
+
+        Raises: UnknownKind, ValueError for an entry that no origin of ours can have made; DatabaseError.
+        """
+        self.owes = True
+        found = []
+        for entry in entries:
+            kind = KINDS.get(entry.kind)
+            if kind is None:
+                raise UnknownKind(entry.kind)
+            change = self._join_one(kind, entry, stamp, noted_at)
+            if change is not None:
+                found.append(change)
+        return tuple(found)
+
+    def write(self) -> None:
+        """Bring the tables up to all that was joined. Raises: ValueError for a value of a wrong type; DatabaseError."""
+        self._write()
+        self._make_room()
+
+    def _write(self) -> None:
+        conn = self._conn
+        if self._ops:
+            first = oplog.append_all(conn, self._ops) - len(self._ops) + 1
+            self.logged += [Logged(position, op) for position, (op, _) in enumerate(self._ops, first)]
+        save_objects(conn, self._unsaved)
+        for sql, parameters in self._notes:
+            conn.execute(sql, parameters)
+        self._note(view.refresh(conn, self._names, self._memories, self._rewritten))
+        events.write(conn, self._events)
+        self._forget_unwritten()
+
+    def remove(self, kind: Kind, key: str) -> None:
+        """Take an object's row away as if it had never been, with what the view has of it: it is joined anew."""
+        conn = self._conn
+        self._write()
+        names = conn.execute(_NAME_OF, (key,)).fetchall() if kind is MEMORY else []
+        if kind is MEMORY:
+            self._note(view.drop(conn, key))
+        delete_object(conn, kind, key)
+        self._note(view.refresh(conn, [(str(row[0]), str(row[1])) for row in names], {}, frozenset()))
+        self._forget_known()
+
+    def forget(self, logged_count: int, changed: AbstractSet[int], reindex: Mapping[int, view.Reindex]) -> None:
+        """Go back to what stands in the tables, and to what had been logged and had changed by then."""
+        del self.logged[logged_count:]
+        self.changed, self.reindex = set(changed), dict(reindex)
+        self._free.clear()
+        self._forget_known()
+        self._forget_unwritten()
+
+    def _make_room(self) -> None:
+        if not self.owes and len(self._known) + len(self._bound) >= STATES_KEPT:
+            self._forget_known()
+
+    def _forget_known(self) -> None:
+        self._known.clear()
+        self._bound.clear()
+
+    def _note(self, viewed: view.Viewed) -> None:
+        self.changed |= viewed.changed
+        view.join_reindex(self.reindex, viewed.reindex)
+
+    def _join_one(self, kind: Kind, entry: Entry | Blank, stamp: Stamp, noted_at: Instant) -> events.Change | None:
+        key = entry.key
+        if len(self._unsaved) + len(self._ops) > UNWRITTEN_MAX:
+            self.write()
+        old = self.load(kind, key)
+        merged = self._merge(old, entry, stamp, maxima=kind.maxima)
+        if kind.end_count and self._has_dead_end(kind, key):
+            return None  # it can never show again: absent on every node that knows of the death, whatever came first
+        if merged.conflicts:
+            self._notes += notes.of_conflicts(kind, key, merged.conflicts, noted_at)
+        if kind is NAMESPACE and isinstance(entry, Entry):
+            # Also what lost to a later one: it held where it was written.
+            self._notes += notes.of_rule(entry, old, stamp)
+        if merged.state == old:
+            return None
+        if kind is MEMORY and old.born is not None and merged.state.dead is None and merged.changed & _TEXT_FIELDS:
+            self._notes += notes.of_history(key, old, stamp, noted_at)
+        self._save(kind, key, old, merged.state)
+        if kind is MEMORY:
+            self._touch(key, old, merged)
+        self.owes = True
+        creator = entry.create.author if isinstance(entry, Entry) and entry.create is not None else None
+        return events.Change(kind=kind, key=key, before=old, after=merged.state, creator=creator)
+
+    def _has_dead_end(self, kind: Kind, key: str) -> bool:
+        return any(self.load(MEMORY, end).dead is not None for end in kind.split_key(key)[: kind.end_count])
+
+    def _save(self, kind: Kind, key: str, old: ObjectState, state: ObjectState) -> None:
+        known = self._bound if kind.end_count else self._known
+        if state.dead is None:
+            known[kind.name, key] = self._unsaved[kind.name, key] = state
+            return
+        self._write()       # what a death takes with it is looked for in the tables
+        if old.dead is None:
+            self._bury(kind, key, state)
+        save_object(self._conn, kind, key, state)
+        known[kind.name, key] = state
+
+    def _touch(self, memory_id: str, old: ObjectState, merged: Merged) -> None:
+        before, after = view.name_of(old), view.name_of(merged.state)
+        names = {name for name in (before, after) if name is not None}
+        self._names |= names
+        self._free -= names
+        if merged.state.dead is None:
+            self._memories[memory_id] = merged.state
+        if merged.changed & _INDEXED_FIELDS:
+            self._rewritten.add(memory_id)
+
+    def _bury(self, kind: Kind, key: str, state: ObjectState) -> None:
+        conn = self._conn
+        conn.execute(_DROP_CONFLICTS, (kind.name, key))
+        if kind is MEMORY:
+            self._note(view.drop(conn, key))
+            for source, target, relation in conn.execute(_LINKS_OF, {"id": key}).fetchall():
+                link = [str(source), str(target), str(relation)]
+                conn.execute(_DROP_CONFLICTS, (LINK.name, msgspec.json.encode(link).decode()))
+            conn.execute(_DROP_LINKS, {"id": key})
+            self._drop_aliases(key, state)
+            self._bound.clear()
         if state.dead is not None:
-            oplog.blank_object(conn, ALIAS.name, key, state.dead)
-    conn.execute(_DROP_ALIASES, (memory_id,))
-    # Somebody else's blank of such an alias may have come before the death of its entity, and left a tombstone.
-    conn.execute(_DROP_DEAD_ALIASES, {"begin": msgspec.json.encode([memory_id]).decode()[:-1] + ","})
+            oplog.blank_object(conn, kind.name, key, state.dead)
 
-
-def remove_object(conn: Connection, kind: Kind, key: str) -> view.Viewed:
-    """Take an object's row away as if it had never been, with what the view has of it: it is joined anew."""
-    names = [
-        (str(row[0]), str(row[1])) for row in (conn.execute(_NAME_OF, (key,)).fetchall() if kind is MEMORY else ())
-    ]
-    gone = view.drop(conn, key) if kind is MEMORY else view.Viewed(frozenset(), {})
-    delete_object(conn, kind, key)
-    others = view.refresh(conn, names, {}, frozenset())
-    reindex = dict(gone.reindex)
-    view.join_reindex(reindex, others.reindex)
-    return view.Viewed(gone.changed | others.changed, reindex)
+    def _drop_aliases(self, memory_id: str, state: ObjectState) -> None:
+        """The aliases of a dead entity are absent, and their texts leave the log with those of the entity."""
+        conn = self._conn
+        for row in conn.execute(_ALIASES_OF, (memory_id,)).fetchall():
+            key = ALIAS.join_key((str(row[0]), str(row[1])))
+            conn.execute(_DROP_CONFLICTS, (ALIAS.name, key))
+            if state.dead is not None:
+                oplog.blank_object(conn, ALIAS.name, key, state.dead)
+        conn.execute(_DROP_ALIASES, (memory_id,))
+        # Somebody else's blank of such an alias may have come before the death of its entity, and left a tombstone.
+        conn.execute(_DROP_DEAD_ALIASES, {"begin": msgspec.json.encode([memory_id]).decode()[:-1] + ","})
 
 
 def has_dead_end(conn: Connection, kind: Kind, key: str) -> bool:
     """Whether an object is absent because a memory that it hangs on is dead."""
     ends = kind.split_key(key)[: kind.end_count] if kind.end_count else ()
     return any(conn.execute(_IS_DEAD, (end,)).fetchone() is not None for end in ends)
-
-
-def _note_conflicts(
-    conn: Connection, kind: Kind, key: str, conflicts: Sequence[FieldConflict], noted_at: Instant
-) -> None:
-    for lost in conflicts:
-        value = msgspec.json.encode(lost.value).decode()
-        conn.execute(_ADD_CONFLICT, (kind.name, key, lost.field, lost.stamp.pack(), value, noted_at))
-    if conflicts:
-        conn.execute(_CAP_CONFLICTS, {"kind": kind.name, "key": key, "keep": CONFLICTS_PER_OBJECT})
-
-
-def _note_history(conn: Connection, memory_id: str, old: ObjectState, stamp: Stamp, noted_at: Instant) -> None:
-    name, content = view.name_of(old), old.fields.get("content")
-    if name is None or content is None:
-        return
-    replaced = max(old.fields["name"].stamp, content.stamp)
-    conn.execute(_ADD_HISTORY, (memory_id, replaced.pack(), stamp.pack(), name[1], str(content.value), noted_at))
-    conn.execute(_CAP_HISTORY, {"id": memory_id, "keep": HISTORY_PER_MEMORY})
-
-
-def _note_rule(conn: Connection, entry: Entry, old: ObjectState, stamp: Stamp) -> None:
-    """Keep what a write set for a namespace, with what it left as it was. Raises: ValueError as `save_object`."""
-    known = {name: cell.value for name, cell in old.fields.items()} | dict(entry.fields)
-    columns = [
-        value for field in NAMESPACE.fields for value in (field.to_columns(known[field.name]) if field.name in known
-                                                          else (None,))
-    ]
-    conn.execute(_ADD_RULE, (entry.key, stamp.pack(), *columns))
-    conn.execute(_CAP_RULES, {"namespace": entry.key, "keep": HISTORY_PER_NAMESPACE})

@@ -8,6 +8,7 @@ op's fault: the whole batch rolls back.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, Protocol, cast
 
 import msgspec
@@ -28,12 +29,10 @@ from aimem.model import (
     StreamId,
     blank_entry,
     decode_entry,
-    is_blank,
-    unpack_stamp,
 )
 from aimem.ports import Connection
 from aimem.store import oplog
-from aimem.store.kinds import ALIAS, KINDS, STREAM, load_object
+from aimem.store.kinds import ALIAS, KINDS, MEMORY, STREAM, load_object
 from aimem.store.outbound import Logged
 from aimem.store.transaction import Transaction
 
@@ -48,8 +47,6 @@ _HELD = (
     "SELECT position, stream, seq, hlc, kind FROM ops WHERE held IS NOT NULL AND position > ? ORDER BY position LIMIT ?"
 )
 _ENTRIES = "SELECT data FROM op_entries WHERE position = ? ORDER BY ordinal"
-_TOMBSTONE = "SELECT stamp FROM tombstones WHERE kind = ? AND key = ?"
-_CLOSED = "SELECT value FROM meta WHERE name = ?"
 _CLOSE = "INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)"
 _ALL_CLOSED = "SELECT substr(name, 8) FROM meta WHERE name GLOB 'closed:*' ORDER BY name"
 
@@ -133,6 +130,7 @@ class _Book:
         self.own_stream = self._own.stream
         counted = self._conn.execute(_COUNT_STREAMS).fetchone()
         self.stream_count = cast("int", counted[0]) if counted else 0
+        self._closed = frozenset(closed_streams(self._conn))
 
     def head(self, stream: StreamId) -> StreamHead:
         if stream == self.own_stream:
@@ -151,7 +149,7 @@ class _Book:
             return None
 
     def is_closed(self, stream: StreamId) -> bool:
-        return self._conn.execute(_CLOSED, (f"closed:{stream}",)).fetchone() is not None
+        return stream in self._closed
 
 
 def take(transaction: Transaction, ops: Sequence[Op], examine: Examine) -> Received:
@@ -204,14 +202,22 @@ def _receive_all(transaction: Transaction, ops: Sequence[Op]) -> tuple[Dot, ...]
     """
     part = transaction.begin_part()
     try:
-        for op in ops:
-            _log(transaction, op)
-            transaction.fold(op)
+        _take_all(transaction, ops)
     except _FOLD_FAULTS:
         transaction.undo_part(part)
         return tuple(op.dot for op in ops if not _receive(transaction, op))
     transaction.end_part()
     return ()
+
+
+def _take_all(transaction: Transaction, ops: Sequence[Op]) -> None:
+    read = [[decode_entry(data) for data in op.entries] for op in ops]
+    with transaction.gathering():
+        transaction.expect((entry.kind, entry.key) for entries in read for entry in entries)
+        for op, entries in zip(ops, read, strict=True):
+            # One after the other: what an op buries is laid out blank from the next op on.
+            data = tuple(map(partial(_kept, transaction), entries, op.entries))
+            transaction.take(msgspec.structs.replace(op, entries=data), entries)
 
 
 def _receive(transaction: Transaction, op: Op) -> bool:
@@ -226,11 +232,10 @@ def _receive(transaction: Transaction, op: Op) -> bool:
 
 def _log(transaction: Transaction, op: Op) -> int:
     """Log one op at the end. Returns: its position."""
-    conn = transaction.conn
-    logged = [_laid_out(conn, data) for data in op.entries]
+    logged = [_laid_out(transaction, data) for data in op.entries]
     kept = msgspec.structs.replace(op, entries=tuple(data for _, data in logged))
-    position = oplog.append(conn, kept, tuple(key for key, _ in logged))
-    transaction.note_logged(Logged(position, kept))
+    position = oplog.append(transaction.conn, kept, tuple(key for key, _ in logged))
+    transaction.logged.append(Logged(position, kept))
     return position
 
 
@@ -247,7 +252,7 @@ def _fold(transaction: Transaction, op: Op) -> str:
     return ""
 
 
-def _laid_out(conn: Connection, data: bytes) -> tuple[tuple[str, str], bytes]:
+def _laid_out(transaction: Transaction, data: bytes) -> tuple[tuple[str, str], bytes]:
     """What the log keeps of an entry: the object that it is about, and the bytes; a blank if that object is dead.
 
     What cannot be read is kept as it came: the op is held then.
@@ -256,19 +261,25 @@ def _laid_out(conn: Connection, data: bytes) -> tuple[tuple[str, str], bytes]:
         entry = decode_entry(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ("", ""), data
-    if isinstance(entry, Blank) or is_blank(data):
-        return (entry.kind, entry.key), data
-    dead = None if entry.dead else _dead_since(conn, entry)
-    return (entry.kind, entry.key), data if dead is None else blank_entry(data, entry, dead)
+    return (entry.kind, entry.key), _kept(transaction, entry, data)
 
 
-def _dead_since(conn: Connection, entry: Entry) -> Stamp | None:
+def _kept(transaction: Transaction, entry: Entry | Blank, data: bytes) -> bytes:
+    if isinstance(entry, Blank) or entry.dead:
+        return data
+    dead = _dead_since(transaction, entry)
+    return data if dead is None else blank_entry(data, entry, dead)
+
+
+def _dead_since(transaction: Transaction, entry: Entry) -> Stamp | None:
     """Since when the object, or the entity of an alias, is dead: its texts have no place in the log then."""
-    row = conn.execute(_TOMBSTONE, (entry.kind, entry.key)).fetchone()
-    if row is None and entry.kind == ALIAS.name:
-        try:
-            entity = KINDS[entry.kind].split_key(entry.key)[0]
-        except (ValueError, msgspec.MsgspecError):
-            return None
-        row = conn.execute(_TOMBSTONE, ("memory", entity)).fetchone()
-    return None if row is None else unpack_stamp(cast("bytes", row[0]))
+    kind = KINDS.get(entry.kind)
+    if kind is None:
+        return None
+    try:
+        dead = transaction.load(kind, entry.key).dead
+        if dead is None and kind is ALIAS:
+            dead = transaction.load(MEMORY, kind.split_key(entry.key)[0]).dead
+    except (ValueError, msgspec.MsgspecError):
+        return None     # a key of another form: the op is held
+    return dead

@@ -260,12 +260,14 @@ def _where(kind: Kind) -> str:
 
 _SELECT = {k.name: f"SELECT {', '.join(k.columns)} FROM {k.table} WHERE {_where(k)}" for k in KINDS.values()}
 _SELECT_ALL = {k.name: f"SELECT {', '.join(k.key_columns + k.columns)} FROM {k.table}" for k in KINDS.values()}
-_UPSERT = {
+UPSERT: Final = {
     k.name: f"INSERT INTO {k.table} ({', '.join(k.key_columns + k.columns)}) "
     f"VALUES ({', '.join('?' * len(k.key_columns + k.columns))}) "
     f"ON CONFLICT ({', '.join(k.key_columns)}) DO UPDATE SET {', '.join(f'{c} = excluded.{c}' for c in k.columns)}"
     for k in KINDS.values()
 }
+"""By name of the kind: writes one row of `row_of`."""
+
 _DELETE = {k.name: f"DELETE FROM {k.table} WHERE {_where(k)}" for k in KINDS.values()}
 
 
@@ -273,14 +275,14 @@ def load_object(conn: Connection, kind: Kind, key: str) -> ObjectState:
     """The object as known; `ObjectState()` if nothing is. Raises: ValueError for a key of another form."""
     tombstone = conn.execute(_FIND_TOMBSTONE, (kind.name, key)).fetchone()
     if tombstone is not None:
-        return ObjectState(dead=_stamp(tombstone[0]))
+        return ObjectState(dead=stamp_of(tombstone[0]))
     row = conn.execute(_SELECT[kind.name], kind.split_key(key)).fetchone()
     return ObjectState() if row is None else read_state(kind, row)
 
 
 def read_state(kind: Kind, row: Sequence[SqlValue]) -> ObjectState:
     """A state from a row of `kind.columns`."""
-    born = None if row[0] is None else _stamp(row[0])
+    born = None if row[0] is None else stamp_of(row[0])
     packed = row[-1]
     exceptions: dict[str, bytes | None] = msgspec.msgpack.decode(packed) if isinstance(packed, bytes) else {}
     fields: dict[str, Cell] = {}
@@ -304,22 +306,37 @@ def save_object(conn: Connection, kind: Kind, key: str, state: ObjectState) -> N
         delete_object(conn, kind, key)
         conn.execute(_BURY, (kind.name, key, state.dead.pack()))
         return
-    unknown = state.fields.keys() - {f.name for f in kind.fields}
-    if unknown:
-        raise ValueError(f"a {kind.name} has no field {min(unknown)!r}")
+    conn.execute(UPSERT[kind.name], row_of(kind, key, state))
+
+
+def row_of(kind: Kind, key: str, state: ObjectState) -> tuple[SqlValue, ...]:
+    """The row of an object that is not dead, for `UPSERT`.
+
+    Raises: ValueError for a key of another form, a field that the kind does not have, or a value of another type.
+    """
+    born, fields = state.born, state.fields
     values: list[SqlValue] = []
     exceptions: dict[str, bytes | None] = {}
+    known_count = 0
     for field in kind.fields:
-        cell = state.fields.get(field.name)
-        values.extend((None,) * len(field.columns) if cell is None else field.to_columns(cell.value))
+        cell = fields.get(field.name)
         if cell is None:
-            if state.born is not None and not field.is_optional:
+            values.extend((None,) * len(field.columns))
+            if born is not None and not field.is_optional:
                 exceptions[field.name] = None
-        elif cell.stamp != state.born or field.is_optional:
-            exceptions[field.name] = cell.stamp.pack()
-    born = None if state.born is None else state.born.pack()
+            continue
+        known_count += 1
+        values.extend(field.to_columns(cell.value))
+        stamp = cell.stamp
+        # Nearly always the very stamp: a new object has one for all its fields.
+        if field.is_optional or (stamp is not born and stamp != born):
+            exceptions[field.name] = stamp.pack()
+    if known_count < len(fields):
+        unknown = fields.keys() - {f.name for f in kind.fields}
+        raise ValueError(f"a {kind.name} has no field {min(unknown)!r}")
+    packed = None if born is None else born.pack()
     stamps = msgspec.msgpack.encode(exceptions) if exceptions else None
-    conn.execute(_UPSERT[kind.name], (*kind.split_key(key), born, state.author, *values, stamps))
+    return (*kind.split_key(key), packed, state.author, *values, stamps)
 
 
 def delete_object(conn: Connection, kind: Kind, key: str) -> None:
@@ -336,7 +353,8 @@ def all_objects(conn: Connection, kind: Kind) -> list[tuple[str, ObjectState]]:
     ]
 
 
-def _stamp(packed: SqlValue) -> Stamp:
+def stamp_of(packed: SqlValue) -> Stamp:
+    """A stamp from its column. Raises: ValueError."""
     if not isinstance(packed, bytes):
         raise ValueError("a stamp is stored as bytes")
     return unpack_stamp(packed)

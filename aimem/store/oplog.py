@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 from aimem.model import Dot, Entry, Op, Stamp, StreamHead, StreamId, Vector, blank_entry, decode_entry, is_blank
 from aimem.ports import Connection
-from aimem.store.rows import insert
 
 GENESIS = bytes(32)
 """The `previous` of a stream's first op."""
 
-_INSERT_OP = "INSERT INTO ops (stream, seq, hlc, kind, previous, signature) VALUES (?, ?, ?, ?, ?, ?)"
+Keys: TypeAlias = tuple[tuple[str, str], ...]
+"""(kind, key) of each entry of an op."""
+
+_LAST_POSITION = "SELECT seq FROM sqlite_sequence WHERE name = 'ops'"
+_INSERT_OP = "INSERT INTO ops (position, stream, seq, hlc, kind, previous, signature) VALUES (?, ?, ?, ?, ?, ?, ?)"
 _INSERT_ENTRY = "INSERT INTO op_entries (position, ordinal, kind, key, data) VALUES (?, ?, ?, ?, ?)"
 _SET_HEAD = (
     "INSERT INTO streams (stream, head_seq, head_hlc, head_hash) VALUES (?, ?, ?, ?) ON CONFLICT (stream) DO UPDATE "
@@ -28,20 +34,31 @@ _COUNT = "SELECT count(*) FROM ops"
 _PREVIOUS_OF = "SELECT previous FROM ops WHERE stream = ? AND seq = ?"
 
 
-def append(conn: Connection, op: Op, keys: tuple[tuple[str, str], ...]) -> int:
+def append(conn: Connection, op: Op, keys: Keys) -> int:
     """Log an op at the end; its stream's head is moved to it by `set_head`, once a group.
 
-    Args:
-      keys: (kind, key) of each entry.
     Returns: its position in this node's log.
     """
-    known = (op.dot.stream, op.dot.seq, op.stamp.hlc, op.kind, op.previous, op.signature)
-    position = insert(conn, _INSERT_OP, known)
-    conn.executemany(
-        _INSERT_ENTRY,
-        [(position, i, kind, key, data) for i, ((kind, key), data) in enumerate(zip(keys, op.entries, strict=True))],
-    )
-    return position
+    return append_all(conn, [(op, keys)])
+
+
+def append_all(conn: Connection, found: Sequence[tuple[Op, Keys]]) -> int:
+    """Log ops at the end, in order. Returns: the position of the last one.
+
+    It is counted here, not told by RETURNING: SQLite opens a savepoint around such a statement, and closing one walks
+    the pages that the job's own savepoint keeps.
+    """
+    row = conn.execute(_LAST_POSITION).fetchone()
+    last = _int(row[0]) if row else 0
+    placed = list(enumerate(found, last + 1))
+    conn.executemany(_INSERT_OP, [
+        (at, op.dot.stream, op.dot.seq, op.stamp.hlc, op.kind, op.previous, op.signature) for at, (op, _) in placed
+    ])
+    conn.executemany(_INSERT_ENTRY, [
+        (at, ordinal, kind, key, data) for at, (op, keys) in placed
+        for ordinal, ((kind, key), data) in enumerate(zip(keys, op.entries, strict=True))
+    ])
+    return last + len(placed)
 
 
 def set_head(conn: Connection, head: StreamHead) -> None:

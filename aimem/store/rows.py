@@ -22,7 +22,7 @@ from aimem.model import (
     Scope,
     Tier,
 )
-from aimem.ports import Connection, Parameters, Row, SqlValue
+from aimem.ports import Row, SqlValue
 
 MEMORY_COLUMNS: Final = (
     "m.id, m.namespace, m.title, m.title_generated, m.content, m.tags, m.tier, m.priority, m.confidence, m.source, "
@@ -37,19 +37,6 @@ CANDIDATE_COLUMNS: Final = (
     "v.access_count"
 )
 CANDIDATE_WIDTH: Final = 9
-
-_LAST_ROWID = "SELECT last_insert_rowid()"
-
-
-def insert(conn: Connection, sql: str, parameters: Parameters) -> int:
-    """Insert one row. Returns: its rowid.
-
-    Not by RETURNING: SQLite opens a savepoint around such a statement, and closing one walks the pages that the job's
-    own savepoint keeps. In imports of a thousand rows that took half of the time.
-    """
-    conn.execute(sql, parameters)
-    row = conn.execute(_LAST_ROWID).fetchone()
-    return cast("int", row[0]) if row else 0
 
 
 def memory(row: Row) -> Memory:

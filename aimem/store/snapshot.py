@@ -15,7 +15,7 @@ from aimem.errors import Unavailable
 from aimem.model import Create, Entry, ObjectState, Stamp, StreamHead, StreamId, unpack_stamp
 from aimem.ports import Connection, Row
 from aimem.store import oplog, outbound
-from aimem.store.kinds import KINDS, load_object, read_state
+from aimem.store.kinds import KINDS, read_state
 from aimem.store.transaction import Transaction
 from aimem.store.walking import TOMBSTONES, Place, key_width, place_of, walk
 
@@ -77,10 +77,12 @@ def _told(table: str, row: Row) -> Told:
 
 def join_objects(transaction: Transaction, objects: Sequence[Told]) -> None:
     """Join objects into what is known here, whatever that is. Raises: ValueError, UnknownKind, DatabaseError."""
-    for told in objects:
-        known = load_object(transaction.conn, KINDS[told.kind], told.key) if told.kind in KINDS else ObjectState()
-        for stamp, entry in entries_of(told, known):
-            transaction.join(stamp, [entry])
+    with transaction.gathering():
+        transaction.expect((told.kind, told.key) for told in objects)
+        for told in objects:
+            known = transaction.load(KINDS[told.kind], told.key) if told.kind in KINDS else ObjectState()
+            for stamp, entry in entries_of(told, known):
+                transaction.join(stamp, [entry])
 
 
 def adopt_heads(transaction: Transaction, heads: Mapping[StreamId, StreamHead], own: StreamId) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from aimem.model import words
-from aimem.ports import Connection
+from aimem.ports import Connection, SqlValue
 from aimem.store.dialogue import CONTEXT, neighbours
 from aimem.store.filters import ALL, Clause
 from aimem.store.parts import PART_BITS, split_parts
@@ -100,8 +100,8 @@ def write_index(conn: Connection, owed: Mapping[int, Reindex]) -> None:
     for no, debt in owed.items():
         if no not in shown:
             _drop_grams(conn, no, debt)
-        elif shown[no] or debt.has_grams:
-            conn.execute(_NOTE_GRAMS, ("due", no))
+    due = [no for no, is_odd in shown.items() if no in owed and (is_odd or owed[no].has_grams)]
+    conn.executemany(_NOTE_GRAMS, [("due", no) for no in due])
     if sizes:
         _mend_totals(conn, sizes, counted[0] + sum(_part_counts(conn, shown).values()))
 
@@ -124,14 +124,18 @@ def _take_out(conn: Connection, no: int, part_count: int) -> list[list[int]]:
 
 def _put_in(conn: Connection, numbers: Iterable[int]) -> dict[int, bool]:
     """Index the rows that are live. Returns: whether each of them has odd words."""
-    asked, odd = set(numbers), {}
+    asked, odd = set(numbers), dict[int, bool]()
+    rows: list[tuple[SqlValue, ...]] = []
+    counts: list[tuple[int, int]] = []
     for no, parts in index_rows(conn, asked):
-        for part in parts:
-            conn.execute(_PUT_IN, (part.rowid, *part.texts))
-        conn.execute(_NOTE_PARTS, (len(parts), no))
-        odd[no] = any(words.has_odd_word(text) for part in parts for text in part.texts[:3])
-    for no in asked - odd.keys():
-        conn.execute(_NOTE_PARTS, (0, no))
+        rows += [(part.rowid, *part.texts) for part in parts]
+        counts.append((len(parts), no))
+        odd[no] = any(words.has_odd_word(text) for part in parts for text in part.texts[:3] if text)
+        if len(rows) >= SLICE:
+            conn.executemany(_PUT_IN, rows)
+            rows.clear()
+    conn.executemany(_PUT_IN, rows)
+    conn.executemany(_NOTE_PARTS, counts + [(0, no) for no in asked - odd.keys()])
     return odd
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, Protocol
 
 import msgspec
@@ -34,16 +35,13 @@ from aimem.model import (
 from aimem.ports import Connection, Signer
 from aimem.store import events, oplog
 from aimem.store.fields import Kind
-from aimem.store.fold import Folded, Merge, fold_entries, remove_object
-from aimem.store.kinds import KINDS, load_object
+from aimem.store.fold import Fold, Merge
+from aimem.store.kinds import KINDS
 from aimem.store.outbound import Logged
-from aimem.store.view import Reindex, join_reindex
+from aimem.store.view import Name, Reindex
 
 OP_MAX_BYTES = 1_048_576
 
-
-STATES_KEPT: Final = 64
-"""Objects whose states a job keeps at hand, so that gate, fold and answer read and decode each of them once."""
 
 ROLLBACK_TO_JOB: Final = "ROLLBACK TO job"
 """Takes back all of a job; its savepoint, which the writer opened, stays."""
@@ -78,7 +76,6 @@ class Tip(Struct, frozen=True, kw_only=True):
 
     head: StreamHead
     hlc: int
-    position: int = 0
 
 
 class Part(Struct, frozen=True):
@@ -96,35 +93,65 @@ class Transaction:
     """One job's part of a group: reads see the group's earlier jobs; nothing is visible outside before COMMIT.
 
     Attributes:
-      conn: for the store's queries; never used after the job.
       now: the wall clock when the job began.
       dots: of the ops that this job wrote.
       stands_on: of ops written before, on which its answer stands (an answer that was given once already).
       heads: how far the streams of others are known after it, if it took any of their ops.
-      logged: the ops that it logged, its own and those of others.
       kinds: names of the kinds of objects that its ops touched, those taken back included.
       gate: judges each op; None for what nobody asked for.
       has_events: whether somebody who follows events has something to look for after the commit.
     """
 
     def __init__(self, conn: Connection, merge: Merge, signer: Signer, tip: Tip, now: Instant) -> None:
-        self.conn = conn
         self.now = now
         self.tip = tip
         self.dots: list[Dot] = []
         self.stands_on: list[Dot] = []
         self.heads: dict[StreamId, StreamHead] = {}
-        self.logged: list[Logged] = []
-        self.changed: set[int] = set()
         self.kinds: set[str] = set()
-        self.reindex: dict[int, Reindex] = {}
         self.gate: Gate | None = None
         self.has_events = False
-        self._merge = merge
+        self._conn = conn
+        self._fold = Fold(conn, merge)
+        self._gathers = False
         self._signer = signer
         self._agree: Callable[[], None] | None = None
         self._began = Part(tip, 0, 0, frozenset(), {}, signer)
-        self._states: dict[tuple[str, str], ObjectState] = {}
+
+    @property
+    def conn(self) -> Connection:
+        """For the store's queries, which see all that the job did; never used after the job."""
+        self._settle()
+        return self._conn
+
+    @property
+    def logged(self) -> list[Logged]:
+        """The ops that it logged, as the log keeps them; all once what was gathered is written."""
+        return self._fold.logged
+
+    @property
+    def changed(self) -> set[int]:
+        """Rows of the view that changed."""
+        return self._fold.changed
+
+    @property
+    def reindex(self) -> dict[int, Reindex]:
+        """What the full-text indexes owe them."""
+        return self._fold.reindex
+
+    @contextmanager
+    def gathering(self) -> Iterator[None]:
+        """Write what the block's ops come to at its end, by few statements, or as soon as somebody asks for `conn`."""
+        self._gathers = True
+        try:
+            yield
+        finally:
+            self._gathers = False
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._fold.owes:
+            self._fold.write()
 
     @property
     def signer(self) -> Signer:
@@ -133,12 +160,23 @@ class Transaction:
 
     def load(self, kind: Kind, key: str) -> ObjectState:
         """The object as known now; `ObjectState()` if nothing is."""
-        state = self._states.get((kind.name, key))
-        if state is None:
-            if len(self._states) >= STATES_KEPT:
-                self._states.clear()
-            state = self._states[kind.name, key] = load_object(self.conn, kind, key)
-        return state
+        return self._fold.load(kind, key)
+
+    def expect(self, objects: Iterable[tuple[str, str]], names: Collection[Name] = ()) -> None:
+        """Read at once what many ops will be about, which otherwise is read for each of them.
+
+        Args:
+          objects: (kind, key) of each.
+          names: that memories may be given.
+        """
+        self._settle()
+        self._fold.expect(objects)
+        if names:
+            self._fold.expect_names(names)
+
+    def is_free_name(self, name: Name) -> bool:
+        """Whether no memory has a name that was expected, in whatever state; False for any other name."""
+        return self._fold.is_free_name(name)
 
     def create(self, kind: Kind, key: str, author: AgentId, fields: Mapping[str, FieldValue]) -> Entry:
         """An entry that brings an object into being, with all its required fields."""
@@ -160,11 +198,6 @@ class Transaction:
     def agree_before_ops(self, agree: Callable[[], None]) -> None:
         """Have this asked before the first op is written; what it raises ends the job with nothing stored."""
         self._agree = agree
-
-    def note_logged(self, logged: Logged) -> None:
-        """Say what was logged last, and so how far the log reaches."""
-        self.logged.append(logged)
-        self.tip = msgspec.structs.replace(self.tip, position=logged.position)
 
     def emit(self, label: str, entries: Sequence[Entry]) -> Dot:
         """Write one op: stamp it, log it, sign it, and fold it into the tables.
@@ -199,14 +232,9 @@ class Transaction:
             previous=head.chain_hash,
             signature=self._signer.sign(chained),
         )
-        position = oplog.append(self.conn, op, tuple((entry.kind, entry.key) for entry in entries))
-        self.logged.append(Logged(position, op))
-        self._fold(op, entries)
-        self.tip = Tip(
-            head=StreamHead(stream=head.stream, seq=dot.seq, hlc=clock, chain_hash=chained),
-            hlc=clock,
-            position=position,
-        )
+        self._fold.log(op, tuple((entry.kind, entry.key) for entry in entries))
+        self._join_op(op, entries)
+        self.tip = Tip(head=StreamHead(stream=head.stream, seq=dot.seq, hlc=clock, chain_hash=chained), hlc=clock)
         self.dots.append(dot)
         if self.gate is not None:
             self.gate.note(self, label, entries, dot)
@@ -234,52 +262,60 @@ class Transaction:
 
     def undo_part(self, part: Part) -> None:
         """Take back what was done since; as if it never was."""
-        self.conn.execute(_ROLLBACK_TO)
-        self.conn.execute(_RELEASE)
+        self._conn.execute(_ROLLBACK_TO)
+        self._conn.execute(_RELEASE)
         self._go_back(part)
 
     def undo_all(self) -> None:
         """Take back all that the job did so far, and go on with it."""
-        self.conn.execute(ROLLBACK_TO_JOB)
+        self._conn.execute(ROLLBACK_TO_JOB)
         self._go_back(self._began)
 
     def _go_back(self, part: Part) -> None:
-        self.tip, self.changed, self.reindex = part.tip, set(part.changed), dict(part.reindex)
+        self.tip = part.tip
+        self._fold.forget(part.logged_count, part.changed, part.reindex)
         self._signer = part.signer
         del self.dots[part.dot_count :]
-        del self.logged[part.logged_count :]
-        self._states.clear()
 
     def fold(self, op: Op) -> None:
         """Join an op from elsewhere into the objects, without logging it: repair and replay, in any order."""
-        entries = [decode_entry(data) for data in op.entries]
-        self._fold(op, entries)
+        self._join_op(op, [decode_entry(data) for data in op.entries])
         self.pass_clock(op.stamp.hlc)
 
-    def join(self, stamp: Stamp, entries: Sequence[Entry | Blank]) -> Folded:
+    def take(self, op: Op, entries: Sequence[Entry | Blank]) -> None:
+        """Log an op from elsewhere and join it; `entries` are those of the op, decoded."""
+        self._fold.log(op, tuple((entry.kind, entry.key) for entry in entries))
+        self._join_op(op, entries)
+        self.pass_clock(op.stamp.hlc)
+
+    def join(self, stamp: Stamp, entries: Sequence[Entry | Blank]) -> None:
         """Join writes into the objects, without an op and without telling those who follow events: a snapshot's."""
-        self.kinds.update(entry.kind for entry in entries)
-        folded = fold_entries(self.conn, self._merge, stamp, entries, self.now, self._states)
-        self.changed |= folded.viewed.changed
-        join_reindex(self.reindex, folded.viewed.reindex)
+        self._join(stamp, entries)
         self.pass_clock(stamp.hlc)
-        return folded
+        if not self._gathers:
+            self._settle()
 
     def remove(self, kind: Kind, key: str) -> None:
         """Take an object out of the tables as if it had never been, to be joined anew: repair alone does so."""
-        viewed = remove_object(self.conn, kind, key)
+        self._fold.remove(kind, key)
         self.kinds.add(kind.name)
-        self.changed |= viewed.changed
-        join_reindex(self.reindex, viewed.reindex)
-        self._states.clear()
 
     def pass_clock(self, hlc: int) -> None:
         """Move this node's clock past a value, if it is not yet."""
-        self.tip = msgspec.structs.replace(self.tip, hlc=max(self.tip.hlc, hlc))
+        if hlc > self.tip.hlc:
+            self.tip = msgspec.structs.replace(self.tip, hlc=hlc)
 
-    def _fold(self, op: Op, entries: Sequence[Entry | Blank]) -> None:
-        folded = self.join(op.stamp, entries)
+    def _join(self, stamp: Stamp, entries: Sequence[Entry | Blank]) -> tuple[events.Change, ...]:
+        self.kinds.update(entry.kind for entry in entries)
+        return self._fold.join(stamp, entries, self.now)
+
+    def _join_op(self, op: Op, entries: Sequence[Entry | Blank]) -> None:
+        changes = self._join(op.stamp, entries)
         is_own = op.dot.stream == self.tip.head.stream
         actor = self.gate.who.agent_id if is_own and self.gate is not None else None
         source = events.Source(dot=op.dot, label=op.kind, agent_id=actor, is_own=is_own)
-        self.has_events = bool(events.note(self.conn, source, folded.changes, self.now)) or self.has_events
+        rows = events.derive(self._fold.load, source, changes, self.now)
+        self._fold.tell(rows)
+        self.has_events = bool(rows) or self.has_events
+        if not self._gathers:
+            self._settle()

@@ -11,7 +11,8 @@ ops shows the same. The clock plays no part: expired rows keep their name until 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from typing import cast
 
@@ -21,20 +22,21 @@ from msgspec.structs import asdict, replace
 from aimem.model import ObjectState, is_inbox
 from aimem.ports import Connection, Row
 from aimem.store.dialogue import Place, dialogue_of
-from aimem.store.kinds import LIVE, MEMORY, load_object
-from aimem.store.rows import insert
+from aimem.store.kinds import LIVE, MEMORY
+from aimem.store.objects import any_of, load_objects, rows_of_any
 
 Name = tuple[str, str]
 
-_IDS_OF_NAME = "SELECT id FROM memories WHERE namespace = ? AND title = ?"
-_VIEW_OF = (
-    "SELECT no, part_count, grams, state, holder, namespace, title, owner, expires_at, text_hash, dialogue, created_at "
-    "FROM memory_view WHERE id = ?"
+_IDS_OF_NAMES = any_of("SELECT title, id FROM memories WHERE namespace = ? AND title")
+_VIEW_OF = any_of(
+    "SELECT id, no, part_count, grams, state, holder, namespace, title, owner, expires_at, text_hash, dialogue, "
+    "created_at FROM memory_view WHERE id"
 )
+_LAST_NO = "SELECT seq FROM sqlite_sequence WHERE name = 'memory_view'"
 _INSERT = (
-    "INSERT INTO memory_view (id, state, holder, namespace, title, owner, expires_at, text_hash, dialogue, created_at, "
-    "is_embedded) VALUES (:id, :state, :holder, :namespace, :title, :owner, :expires_at, :text_hash, :dialogue, "
-    ":created_at, EXISTS (SELECT 1 FROM embeddings e, meta m WHERE m.name = 'embedding_model' "
+    "INSERT INTO memory_view (no, id, state, holder, namespace, title, owner, expires_at, text_hash, dialogue, "
+    "created_at, is_embedded) VALUES (:no, :id, :state, :holder, :namespace, :title, :owner, :expires_at, :text_hash, "
+    ":dialogue, :created_at, EXISTS (SELECT 1 FROM embeddings e, meta m WHERE m.name = 'embedding_model' "
     "AND e.text_hash = :text_hash AND e.model = m.value))"
 )
 _UPDATE = (
@@ -134,18 +136,18 @@ def standing(state: ObjectState) -> str:
 def judge_names(rows: Sequence[tuple[str, ObjectState]]) -> list[Seen]:
     """Decide for all rows of one name which is the memory, which are shadows. Pure; losers come before holders."""
     holders: dict[str, tuple[str, ObjectState]] = {}
-    for memory_id, state in rows:
-        if standing(state) == "live":
+    stands = [(memory_id, state, standing(state)) for memory_id, state in rows]
+    for memory_id, state, kind in stands:
+        if kind == "live":
             best = holders.get(_owner(state))
             if best is None or (state.born, memory_id) < (best[1].born, best[0]):
                 holders[_owner(state)] = memory_id, state
     seen = []
-    for memory_id, state in rows:
-        kind = standing(state)
+    for memory_id, state, kind in stands:
         holder = holders[_owner(state)][0] if kind == "live" else None
         is_shadow = kind == "live" and holder != memory_id
         seen.append(_seen(memory_id, state, "shadow" if is_shadow else kind, holder if is_shadow else None))
-    return sorted(seen, key=lambda row: (row.state == "live", row.id))
+    return sorted(seen, key=lambda row: (row.state == "live", row.id)) if len(seen) > 1 else seen
 
 
 def _owner(state: ObjectState) -> str:
@@ -200,27 +202,51 @@ def refresh(
       touched: the touched memories' states as they are stored now, by id.
       rewritten: ids whose name, content or tags changed.
     """
-    judged: list[tuple[Seen, ObjectState]] = []
-    for name in sorted({name for name in names if not is_inbox(name[0])}):
-        ids = [str(row[0]) for row in conn.execute(_IDS_OF_NAME, name).fetchall()]
-        states = {i: touched[i] if i in touched else load_object(conn, MEMORY, i) for i in ids}
-        judged += [(seen, states[seen.id]) for seen in judge_names(list(states.items()))]
-    judged += [
-        (_seen(memory_id, state, "unborn", None), state)
-        for memory_id, state in touched.items()
-        if not _has_part(state)
-    ]
-    shown = [(seen, _shown(conn, seen.id)) for seen, _ in judged]
+    judged = [seen for rows in _rows_of_names(conn, names, touched) for seen in judge_names(rows)]
+    judged += [_seen(memory_id, state, "unborn", None) for memory_id, state in touched.items() if not _has_part(state)]
+    if not judged:
+        return Viewed(frozenset(), {})
+    known = _shown(conn, [seen.id for seen in judged])
+    shown = [(seen, known.get(seen.id)) for seen in judged]
     # A name may pass from one row to another: whoever has to give one up does so before anybody takes it.
     after = [_step_down(conn, seen, old) for seen, old in shown]
     changed = {old.no for (_, old), now in zip(shown, after, strict=True) if old is not None and now != old}
+    numbers = _show_new(conn, [seen for seen, old in shown if old is None])
     reindex: dict[int, Reindex] = {}
     for (seen, before), old in zip(shown, after, strict=True):
-        number, has_changed = _show(conn, seen, old, is_rewritten=seen.id in rewritten)
+        is_rewritten = seen.id in rewritten
+        has_changed = old is None or _show_again(conn, seen, old) or is_rewritten
+        number = numbers[seen.id] if old is None else old.no
         changed |= {number} if has_changed else set()
-        if _has_moved(before, seen) or (seen.state == "live" and seen.id in rewritten):
+        if _has_moved(before, seen) or (seen.state == "live" and is_rewritten):
             reindex[number] = _owed(before, seen)
     return Viewed(frozenset(changed), reindex)
+
+
+def taken_names(conn: Connection, names: Iterable[Name]) -> set[Name]:
+    """Those of the names that some memory has, in whatever state."""
+    return set(_ids_of_names(conn, names))
+
+
+def _ids_of_names(conn: Connection, names: Iterable[Name]) -> dict[Name, list[str]]:
+    titles = defaultdict[str, set[str]](set)
+    for namespace, title in names:
+        titles[namespace].add(title)
+    ids = defaultdict[Name, list[str]](list)
+    for namespace in sorted(titles):
+        for row in rows_of_any(conn, _IDS_OF_NAMES, (namespace,), sorted(titles[namespace])):
+            ids[namespace, str(row[0])].append(str(row[1]))
+    return ids
+
+
+def _rows_of_names(
+    conn: Connection, names: Iterable[Name], touched: Mapping[str, ObjectState]
+) -> list[list[tuple[str, ObjectState]]]:
+    """The memories that carry each of these names, whatever their state."""
+    ids = _ids_of_names(conn, (name for name in names if not is_inbox(name[0])))
+    others = {memory_id for found in ids.values() for memory_id in found if memory_id not in touched}
+    states = {**load_objects(conn, MEMORY, sorted(others)), **touched}
+    return [[(memory_id, states[memory_id]) for memory_id in found] for found in ids.values()]
 
 
 def _has_moved(before: _Shown | None, seen: Seen) -> bool:
@@ -263,11 +289,13 @@ class _Shown(Struct, frozen=True):
         return _place(self.seen)
 
 
-def _shown(conn: Connection, memory_id: str) -> _Shown | None:
-    row = conn.execute(_VIEW_OF, (memory_id,)).fetchone()
-    if row is None:
-        return None
-    return _Shown(cast("int", row[0]), cast("int", row[1]), row[2] != "none", _seen_before(memory_id, row[3:]))
+def _shown(conn: Connection, ids: Collection[str]) -> dict[str, _Shown]:
+    """The rows of the view that there are of these memories."""
+    found = {}
+    for memory_id, no, part_count, grams, *columns in rows_of_any(conn, _VIEW_OF, (), ids):
+        seen = _seen_before(str(memory_id), tuple(columns))
+        found[seen.id] = _Shown(cast("int", no), cast("int", part_count), grams != "none", seen)
+    return found
 
 
 def _seen_before(memory_id: str, columns: Row) -> Seen:
@@ -296,19 +324,28 @@ def _step_down(conn: Connection, seen: Seen, old: _Shown | None) -> _Shown | Non
     return replace(old, seen=replace(old.seen, state="shadow"))
 
 
-def _show(conn: Connection, seen: Seen, old: _Shown | None, *, is_rewritten: bool) -> tuple[int, bool]:
-    """Write a row of the view. Returns: its number, and whether anything about it changed."""
-    if old is None:
-        return insert(conn, _INSERT, asdict(seen)), True
+def _show_new(conn: Connection, found: Sequence[Seen]) -> dict[str, int]:
+    """Give memories their rows. Returns: id -> number."""
+    if not found:
+        return {}
+    row = conn.execute(_LAST_NO).fetchone()
+    first = cast("int", row[0]) + 1 if row else 1
+    numbers = {seen.id: no for no, seen in enumerate(found, first)}
+    conn.executemany(_INSERT, [{**asdict(seen), "no": numbers[seen.id]} for seen in found])
+    return numbers
+
+
+def _show_again(conn: Connection, seen: Seen, old: _Shown) -> bool:
+    """Bring a row of the view up to date. Returns: whether anything about it changed."""
     if old.seen == seen:
-        return old.no, is_rewritten
+        return False
     conn.execute(_UPDATE, {**asdict(seen), "no": old.no})
-    return old.no, True
+    return True
 
 
 def drop(conn: Connection, memory_id: str) -> Viewed:
     """What the death of a memory means for the view (its row goes with the object) and the index."""
-    old = _shown(conn, memory_id)
+    old = _shown(conn, [memory_id]).get(memory_id)
     if old is None:
         return Viewed(frozenset(), {})
     places = frozenset({old.place} if old.is_live and old.place is not None else set())

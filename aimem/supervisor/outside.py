@@ -23,6 +23,7 @@ from aimem.ports import (
     system_resolver,
     trio_threads,
 )
+from aimem.supervisor.links import Links
 
 NOTHING_KEPT: Final = httpx.Limits(max_connections=8, max_keepalive_connections=0)
 """A call of a model takes seconds, a new connection to it next to nothing; so nothing has to be closed at the end."""
@@ -30,7 +31,7 @@ PEERS_KEPT: Final = httpx.Limits(max_connections=128, max_keepalive_connections=
 
 
 def _open_peers() -> httpx.AsyncBaseTransport:
-    return httpx.AsyncHTTPTransport(trust_env=False, limits=PEERS_KEPT)
+    return Links(httpx.AsyncHTTPTransport(trust_env=False, limits=PEERS_KEPT))
 
 
 class Ports(Struct, frozen=True, kw_only=True):

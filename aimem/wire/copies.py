@@ -115,15 +115,6 @@ def object_in(sent: ObjectOut) -> ObjectState:
         ) from None
 
 
-def closed_in(sent: Mapping[str, tuple[str, ...]]) -> dict[StreamId, frozenset[StreamId]]:
-    """Closed streams from their wire form. Raises: InvalidRequest(schema_mismatch)."""
-    if len(sent) > CLOSED_MAX or any(len(nodes) > CLOSED_MAX for nodes in sent.values()):
-        raise InvalidRequest(
-            f"more than {CLOSED_MAX} closed streams, or nodes for one of them", code=Code.SCHEMA_MISMATCH
-        )
-    return {stream_in(stream): frozenset(map(stream_in, nodes)) for stream, nodes in sent.items()}
-
-
 class TermOut(Struct, array_like=True, frozen=True):
     """What one row adds to a digest: `[kind or "tombstones", key, hash]`."""
 
@@ -242,3 +233,12 @@ def term_hash(sent: TermOut) -> bytes:
     if len(sent.hash) != _HASH_BYTES:
         raise InvalidRequest(f"the hash of an object has {_HASH_BYTES} bytes", code=Code.SCHEMA_MISMATCH)
     return sent.hash
+
+
+def closed_in(sent: Mapping[str, tuple[str, ...]]) -> dict[StreamId, frozenset[StreamId]]:
+    """Closed streams from their wire form. Raises: InvalidRequest(schema_mismatch)."""
+    if len(sent) > CLOSED_MAX or any(len(nodes) > CLOSED_MAX for nodes in sent.values()):
+        raise InvalidRequest(
+            f"more than {CLOSED_MAX} closed streams, or nodes for one of them", code=Code.SCHEMA_MISMATCH
+        )
+    return {stream_in(stream): frozenset(map(stream_in, nodes)) for stream, nodes in sent.items()}

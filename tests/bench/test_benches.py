@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from aimem.wire import BenchReport, decode_body
-from tests.bench import recall, writes
+from tests.bench import fold, recall, writes
 from tests.system.processes import command
 
 pytestmark = pytest.mark.slow
@@ -52,3 +52,12 @@ async def test_a_recall_is_split_into_its_stages(tmp_path: Path, capsys: pytest.
     again = capsys.readouterr()
     assert "stored in" not in again.err
     assert len(again.out.splitlines()) == len(first.splitlines())
+
+
+async def test_what_an_op_costs_is_told_by_stage() -> None:
+    meter, _ = await fold.measure(0, fold.BULK, "")
+    assert [line.split("  ")[0] for line in meter.table().splitlines()[:-1]] == [
+        "bulk store, at its origin", "read from the log", "encode", "gzip", "gunzip", "decode",
+        "take: judge, log, fold, index",
+    ]
+    assert meter.counted["encode"] == fold.BULK

@@ -189,8 +189,8 @@ async def test_a_put_back_node_whose_peers_trimmed_their_logs_joins_their_state_
         lonely = await put(world.nodes["n0"], "lonely", "text")
         for name in ("n1", "n2"):
             store = world.nodes[name].store
-            size, bounds = await store.read(trimming.log_size), trimming.LogBounds(kept_count=0)
-            await store.write(trimming.trim, store.log.vector, size, bounds)
+            size = await store.read(trimming.log_size)
+            await store.write(trimming.trim, store.log.vector, size, trimming.LogBounds(kept_count=0))
         world.heal()
         await trio.sleep(20)
         await same_everywhere(world)

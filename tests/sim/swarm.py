@@ -40,6 +40,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
       governed: whether clients ask for approval, and vote, far more often than else.
       log_most: ops that a log keeps at most, whoever lacks them; what is below is fetched as a snapshot. None for many.
       keeps_key: whether files that are put back include the node's key, so that it goes on as if nothing had been.
+      has_model: nodes recall by meaning, too.
       leaves_late: rate of messages that take seconds, and so arrive behind later ones.
     """
 
@@ -52,6 +53,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
     duplicates: float
     breaks: float
     lies: float
+    has_model: bool
     leaves_late: float
     governed: bool
     log_most: int | None
@@ -90,6 +92,7 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
         breaks=0.0 if is_calm else rng.choice([0.0, 0.0, 0.03]),
         lies=0.0 if is_calm else lies,
         governed=later.random() < 0.4,
+        has_model=later.random() < 0.25,
         leaves_late=0.0 if is_calm else rng.choice([0.0, 0.02, 0.1]),
         log_most=rng.choice([None, 60, 15]),
         delay_s=rng.choice([0.0005, 0.005, 0.05]),
