@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from aimem.model import StreamId, dominates
-from aimem.replication.peer import Standing
+from aimem.model import StreamId, Vector, dominates
+from aimem.replication.peer import PeerState, Standing
+from aimem.replication.renewal import without
 
 if TYPE_CHECKING:
     from aimem.replication.mesh import Mesh
@@ -20,8 +21,8 @@ class Roll(Struct, frozen=True, kw_only=True):
       names: theirs.
       streams: those that they write now.
       is_complete: whether each of them has answered since this process began.
-      is_covered: whether, beyond that, this node knows all that each of them said that it knows, and they know the
-        stream that it writes: what an earlier one of its streams did and they have not heard of, they hear of no more.
+      is_covered: whether, beyond that, this node knows all that each of them said that it knows of others, and they
+        know the stream that it writes: what one before it did and they have not heard of, they hear of no more.
     """
 
     names: frozenset[str] = frozenset()
@@ -41,6 +42,12 @@ def roll_of(mesh: Mesh) -> Roll:
         streams=frozenset(state.stream for state in known if state.stream is not None),
         is_complete=is_complete,
         is_covered=is_complete and all(
-            dominates(mine, state.acked) and state.acked.get(store.stream, 0) > 0 for state in known
+            dominates(mine, without(_of_others(state), store.log.closed)) and state.acked.get(store.stream, 0) > 0
+            for state in known
         ),
     )
+
+
+def _of_others(state: PeerState) -> Vector:
+    """What a peer knows besides what it writes: that comes by and by, and is no act of this node's."""
+    return {stream: seq for stream, seq in state.acked.items() if stream != state.stream}

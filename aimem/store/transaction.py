@@ -33,7 +33,7 @@ from aimem.model import (
     next_hlc,
 )
 from aimem.ports import Connection, Signer
-from aimem.store import events
+from aimem.store import events, oplog
 from aimem.store.fields import Kind
 from aimem.store.fold import Fold, Merge
 from aimem.store.kinds import KINDS
@@ -86,6 +86,7 @@ class Part(Struct, frozen=True):
     logged_count: int
     changed: frozenset[int]
     reindex: dict[int, Reindex]
+    signer: Signer
 
 
 class Transaction:
@@ -115,7 +116,7 @@ class Transaction:
         self._gathers = False
         self._signer = signer
         self._agree: Callable[[], None] | None = None
-        self._began = Part(tip, 0, 0, frozenset(), {})
+        self._began = Part(tip, 0, 0, frozenset(), {}, signer)
 
     @property
     def conn(self) -> Connection:
@@ -239,10 +240,21 @@ class Transaction:
             self.gate.note(self, label, entries, dot)
         return dot
 
+    def begin_stream(self, signer: Signer, head: StreamHead) -> None:
+        """From here on write another stream of this node; the one before stays known as far as it was written."""
+        before = self.tip.head
+        if before.seq:
+            oplog.set_head(self.conn, before)
+            self.heads[before.stream] = before
+        self._signer = signer
+        self.tip = msgspec.structs.replace(self.tip, head=head)
+
     def begin_part(self) -> Part:
         """Begin what may have to be taken back; `end_part` or `undo_part` follows."""
         self.conn.execute(_SAVEPOINT)
-        return Part(self.tip, len(self.dots), len(self.logged), frozenset(self.changed), dict(self.reindex))
+        return Part(
+            self.tip, len(self.dots), len(self.logged), frozenset(self.changed), dict(self.reindex), self._signer
+        )
 
     def end_part(self) -> None:
         """Keep what was done since `begin_part`."""
@@ -262,6 +274,7 @@ class Transaction:
     def _go_back(self, part: Part) -> None:
         self.tip = part.tip
         self._fold.forget(part.logged_count, part.changed, part.reindex)
+        self._signer = part.signer
         del self.dots[part.dot_count :]
 
     def fold(self, op: Op) -> None:

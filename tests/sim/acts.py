@@ -17,6 +17,7 @@ AGENTS: Final = ("ann", "ben", "cy")
 NAMESPACES: Final = ("a", "a/b", "c")
 GOVERNED: Final = "g"
 TITLES: Final = ("one", "two", "three", "four", "five", "six")
+QUESTION: Final = "word red"
 RELATIONS: Final = ("related_to", "contradicts", "supersedes", "derived_from")
 KNOWN_MAX: Final = 60
 HOT: Final = 6
@@ -188,7 +189,7 @@ class Acts:
         return Ask(method="POST", path=f"/memories/{target}/promote", body=above, subjects=(target,))
 
     def recall(self, _: str) -> Ask:
-        return Ask(method="POST", path="/recall", body={"context": "word red"})
+        return Ask(method="POST", path="/recall", body={"context": QUESTION})
 
     def forget(self, _: str) -> Ask:
         body = {"namespace": self.rng.choice(NAMESPACES), "pattern": self.rng.choice(TITLES)}

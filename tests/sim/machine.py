@@ -38,7 +38,7 @@ from tests.disk import Disk
 from tests.nodes import seeded_chance
 from tests.sim import hooks
 from tests.sim.badges import SHARED_KEY
-from tests.sim.ports import Died, Power, SimClock, SimFiles, SimThreads
+from tests.sim.ports import Died, Power, SimClock, SimFiles, SimModel, SimThreads
 from tests.sim.swarm import Fault, Swarm
 from tests.sim.trace import Trace
 
@@ -109,7 +109,7 @@ class Process:
     async def _serve(self, task_status: trio.TaskStatus[None]) -> None:
         config, ports, control = self.machine.config(self.db), self._ports(), Control()
         place = Place(db=self.db, socket=self.db.with_suffix(".sock"))
-        plan = plan_node(config, ports, place, Extent(embeds=False, curates=True, exchanges=True), control)
+        plan = plan_node(config, ports, place, Extent(embeds=True, curates=True, exchanges=True), control)
         self.store = plan.store.run.__self__  # type: ignore[attr-defined]
         await self._start(plan.store, control)
         inside = await plan.furnish()
@@ -131,14 +131,14 @@ class Process:
         return Ports(
             clock=machine.clock, chance=seeded_chance(self._rng.getrandbits(64)), files=self.files,
             threads=SimThreads(self.power, self._rng, machine.swarm.commit_s, look),
-            open_embedder=_no_model, open_remote_embedder=_no_model,
+            open_embedder=lambda _: machine.model, open_remote_embedder=_no_model,
             open_network=partial(machine.open_network, self), open_peers=partial(machine.open_network, self),
             resolve=hooks.resolve, say=lambda _: None,
         )
 
 
 def _no_model(_: object) -> Embedder:
-    raise Bug("a simulated node recalls by keyword")
+    raise Bug("no model is asked for over the network here")
 
 
 class Machine:
@@ -166,6 +166,7 @@ class Machine:
         self.has_faulty_disk = not {Fault.POWER, Fault.FULL_DISK, Fault.SYNC_ERROR}.isdisjoint(swarm.faults)
         self._trace, self._lives, self._rng = trace, 0, swarm.rng(f"{name}/loss")
         self.process: Process | None = None
+        self.model = SimModel()
         (folder / "1").mkdir(parents=True)
 
     @property
@@ -178,7 +179,9 @@ class Machine:
         """The configuration of this node."""
         return Config(
             api=ApiConfig(api_key=SHARED_KEY if self.swarm.secured else None),
-            store=StoreConfig(db=db), search=SearchConfig(tier=FeatureTier.KEYWORD),
+            store=StoreConfig(db=db), search=SearchConfig(
+                tier=FeatureTier.SEMANTIC if self.swarm.has_model else FeatureTier.KEYWORD
+            ),
             curator=CuratorConfig(interval_s=30.0), identity=IdentityConfig(anonymize=True), mesh=MeshConfig(
                 peers=tuple(f"http://{peer}" for peer in self.peers if peer != self.name),
                 writes=self.swarm.quorum, timeout_s=2.0, interval_s=5.0, node_name=self.name,

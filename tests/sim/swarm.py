@@ -41,6 +41,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
       governed: whether clients ask for approval, and vote, far more often than else.
       secured: whether agents have keys, and nodes share one.
       log_most: ops that a log keeps at most, whoever lacks them; what is below is fetched as a snapshot. None for many.
+      has_model: nodes recall by meaning, too.
       leaves_late: rate of messages that take seconds, and so arrive behind later ones.
     """
 
@@ -53,6 +54,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
     duplicates: float
     breaks: float
     lies: float
+    has_model: bool
     leaves_late: float
     governed: bool
     secured: bool
@@ -90,6 +92,7 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
         breaks=0.0 if is_calm else rng.choice([0.0, 0.0, 0.03]),
         lies=0.0 if is_calm else lies,
         governed=later.random() < 0.4,
+        has_model=later.random() < 0.25,
         secured=later.random() < 0.3,
         leaves_late=0.0 if is_calm else rng.choice([0.0, 0.02, 0.1]),
         log_most=rng.choice([None, 60, 15]),

@@ -19,7 +19,7 @@ from aimem.ports import Connection
 from aimem.replication import catchup
 from aimem.store import approvals, trimming
 from tests.nodes import START
-from tests.sim import checks, governing, hooks, reading, telling
+from tests.sim import checks, governing, hooks, meanings, reading, telling
 from tests.sim.badges import OPERATOR
 from tests.sim.history import Deed, Outcome, dots_of, read_answer
 from tests.sim.journal import DIFFERS, is_of_the_world, read_journals
@@ -203,6 +203,7 @@ class World:
             self._check_all()
             async with self._calm_client() as http:
                 await reading.check_answers(http, sorted(self.machines), self._soon(), self.watcher)
+            await self._check_meanings()
             await self._ask_outcomes()
             await self._replay()
             await self._check_governance()
@@ -274,6 +275,12 @@ class World:
             if machine.running is not None:
                 watcher.look_at_dead(machine.running)
 
+    async def _check_meanings(self) -> None:
+        if self.swarm.has_model:
+            await meanings.check_vectors(self.nodes, self.watcher)
+            models = [machine.model for machine in self.machines.values()]
+            meanings.check_paid_once(self.swarm, models, self.watcher)
+
     async def _check_governance(self) -> None:
         """Last of all, when whoever decides had time to."""
         if self._unsettled():
@@ -289,7 +296,7 @@ class World:
         nodes = self.nodes()
         homes = [
             stream for name, conn in nodes.items() if (process := self.machines[name].running) is not None
-            and process.store is not None for stream in approvals.line_of(conn, process.store.stream)
+            and process.store is not None for stream in approvals.streams_named(conn, process.store.node_name)
         ]
         now = Instant(START + int(trio.current_time() * 1_000_000))
         return governing.unsettled(nodes, homes, now, self.watcher)
