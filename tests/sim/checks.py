@@ -37,10 +37,15 @@ def vectors_of(nodes: Nodes) -> dict[str, Vector]:
     return {name: oplog.vector(conn) for name, conn in nodes.items()}
 
 
+def know_the_same(nodes: Nodes) -> bool:
+    """Whether all know the same ops."""
+    vectors = list(vectors_of(nodes).values())
+    return all(vector == vectors[0] for vector in vectors)
+
+
 def have_converged(nodes: Nodes) -> bool:
     """Whether all know the same and are in the same state."""
-    vectors = list(vectors_of(nodes).values())
-    return all(vector == vectors[0] for vector in vectors) and len({digest(conn) for conn in nodes.values()}) == 1
+    return know_the_same(nodes) and len({digest(conn) for conn in nodes.values()}) == 1
 
 
 def length_of(conn: Connection) -> int:

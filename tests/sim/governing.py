@@ -60,6 +60,20 @@ class _Action(Struct):
     votes: list[dict[str, object]] = []
 
 
+def check_told(deed: Deed, watcher: Watcher, member_count: int) -> None:
+    """Who is told an outcome is told what more than half of the nodes have, the moment it is told."""
+    told = deed.done
+    if deed.kind not in ("approve", "reject") or told is None or "decided_by" not in told.answer:
+        return
+    watcher.checks += 1
+    decided = [dot for dot, written in watcher.written.items()
+               if any(key == deed.subjects[0] for key, _, _ in _outcomes(written.op.entries))]
+    having = {name for dot in decided for name in watcher.had(dot)}
+    if len(having) <= member_count // 2:
+        said = told.answer.get("status")
+        watcher.find("governance", f"deed {deed.number} was told {said}, and only {sorted(having)} know it")
+
+
 def check_outcomes(watcher: Watcher, rng: random.Random) -> None:
     """Each outcome is the one that what its home knew then calls for; judged from the manual and not from the code."""
     for dot, written in watcher.written.items():

@@ -26,6 +26,7 @@ class Fault(StrEnum):
     SYNC_ERROR = "sync_error"    # after which a node has to end
     LOSE = "lose"                # all files are gone
     RESTORE = "restore"          # the files of a while ago are back, as an operator restores them
+    ROT = "rot"                  # rows are gone that others have, behind the store's back
 
 
 class Swarm(Struct, frozen=True, kw_only=True):
@@ -81,8 +82,8 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
     if nodes is not None:
         count = nodes
     is_calm = rng.random() < 0.2
-    chosen = [fault for fault in Fault if rng.random() < 0.6]
     later = random.Random(f"{seed}/later")      # what came to be drawn later changes nothing of the rest
+    chosen = [fault for fault in Fault if (later if fault is Fault.ROT else rng).random() < 0.6]
     lies = later.choice([0.0, 0.0, 0.02])
     keeps_key = random.Random(f"{seed}/key").random() < 0.25
     return Swarm(

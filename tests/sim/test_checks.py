@@ -15,8 +15,8 @@ import trio
 from aimem import service
 from aimem.governance import approval
 from aimem.model import Blank, Merged, ObjectState, Principal
-from aimem.replication import Mesh, intake, merge, peer, quorum
-from aimem.service import Node, approvals, delivering, once, writing
+from aimem.replication import Mending, Mesh, intake, merge, peer, quorum
+from aimem.service import Node, approvals, comparing, delivering, once, writing
 from aimem.service import mesh as mesh_service
 from aimem.store import inbound, outbound
 from aimem.store.transaction import Transaction
@@ -177,6 +177,13 @@ def everybody_decides(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(approvals, "is_home", lambda *_: True)
 
 
+def an_outcome_is_told_early(patch: pytest.MonkeyPatch) -> None:
+    needed = quorum.Rule.needed
+    patch.setattr(
+        quorum.Rule, "needed", lambda self, wish: 1 if wish is quorum.Consistency.MAJORITY else needed(self, wish)
+    )
+
+
 def what_waits_is_done_at_once(patch: pytest.MonkeyPatch) -> None:
     queue = writing.queue
 
@@ -210,6 +217,10 @@ def revoked_keys_still_open(patch: pytest.MonkeyPatch) -> None:
         patch.setattr(importlib.import_module(module), "refuse_ended", lambda *_: None)
 
 
+def nothing_is_mended(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(comparing, "Mending", SimpleNamespace(MEND=Mending.LOOK, LOOK=Mending.LOOK))
+
+
 PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     acks_count_what_was_sent: ({"acked"}, ()),
     the_first_write_wins_a_field: ({"convergence", "model", "acked"}, ()),
@@ -232,6 +243,8 @@ PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     every_node_tells_what_happened_anywhere: ({"hooks"}, ()),
     some_deliveries_are_forgotten: ({"hooks"}, ()),
     revoked_keys_still_open: ({"access"}, ()),
+    an_outcome_is_told_early: ({"governance"}, ()),
+    nothing_is_mended: ({"convergence"}, (Fault.ROT,)),
     what_is_signed_by_nobody_is_believed: ({"vector", "fork", "convergence"}, ()),
 }
 LIARS: dict[str, Any] = {"lies": 0.1}
@@ -239,7 +252,8 @@ AGENTS: dict[str, Any] = {"secured": True, "think_s": 0.15}
 VOTERS: dict[str, Any] = {"governed": True, "delay_s": 0.05, "think_s": 0.15}
 AMONG: dict[Plant, dict[str, Any]] = {
     rejections_do_not_count: VOTERS, everybody_decides: VOTERS, what_waits_is_done_at_once: VOTERS,
-    revoked_keys_still_open: AGENTS, what_is_signed_by_nobody_is_believed: LIARS,
+    an_outcome_is_told_early: VOTERS | {"nodes": 5}, revoked_keys_still_open: AGENTS,
+    what_is_signed_by_nobody_is_believed: LIARS,
 }
 """What the weather is like for a fault that shows in no other."""
 

@@ -22,7 +22,7 @@ from tests.nodes import START
 from tests.sim import checks, governing, hooks, meanings, reading, telling
 from tests.sim.badges import OPERATOR
 from tests.sim.history import Deed, Outcome, dots_of, read_answer
-from tests.sim.journal import is_of_the_world, read_journals
+from tests.sim.journal import DIFFERS, is_of_the_world, read_journals
 from tests.sim.machine import Machine, Process
 from tests.sim.nemesis import Nemesis
 from tests.sim.network import Network, Parcel
@@ -106,6 +106,7 @@ class World:
             for dot in dots_of(deed.done.answer):
                 self._ended[deed.subjects[0]] = dot
         checks.check_quorum(deed, self.watcher, self.swarm.quorum)
+        governing.check_told(deed, self.watcher, self.swarm.nodes)
 
     def on_read(self, node: str, version: str) -> None:
         """Somebody who had seen a version was answered by a node."""
@@ -121,6 +122,10 @@ class World:
         self.watcher.checks += 1
         if 200 <= status < 300:
             self.watcher.find("access", f"{node} let the key {key_id} in, of which it knew that it is revoked")
+
+    def is_due(self, said: str) -> bool:
+        """Whether an error in a node's journal is what it has to say."""
+        return said == DIFFERS and self.nemesis.has_rotted
 
     def _look_at_end(self, name: str, error: BaseException) -> None:
         if not is_of_the_world(error):
@@ -223,6 +228,9 @@ class World:
                 return False
             await trio.sleep(0.5)
             await self.nemesis.heal(nursery)
+            if self.nemesis.has_rotted and checks.know_the_same(self.nodes()):
+                async with self._calm_client() as http:
+                    await reading.mend(http, sorted(self.machines))
         return True
 
     async def _wait_quiet(self) -> None:
@@ -383,6 +391,6 @@ async def _simulate(
 ) -> Report:
     world = World(swarm, seconds, folder, trace)
     prepare(world)
-    with read_journals(world.watcher), short_logs(swarm.log_most):
+    with read_journals(world.watcher, world.is_due), short_logs(swarm.log_most):
         await world.run()
     return world.report()
