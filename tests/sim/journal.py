@@ -36,6 +36,10 @@ class _Journal(logging.Handler):
         said = record.getMessage()
         if self._is_due(said):
             return
+        if said == DIFFERS:
+            fields = (str(getattr(record, name, "")) for name in ("peer", "kind", "key", "lost"))
+            self._watcher.find("divergence", f"a node compared itself with {' '.join(fields)}")
+            return
         if record.exc_info is not None:
             error = record.exc_info[1]
             if error is None or is_of_the_world(error):

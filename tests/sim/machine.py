@@ -185,6 +185,7 @@ class Machine:
             curator=CuratorConfig(interval_s=30.0), identity=IdentityConfig(anonymize=True), mesh=MeshConfig(
                 peers=tuple(f"http://{peer}" for peer in self.peers if peer != self.name),
                 writes=self.swarm.quorum, timeout_s=2.0, interval_s=5.0, node_name=self.name,
+                compare_s=self.swarm.compare_s,
             ),
         )
 

@@ -43,6 +43,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
       log_most: ops that a log keeps at most, whoever lacks them; what is below is fetched as a snapshot. None for many.
       has_model: nodes recall by meaning, too.
       leaves_late: rate of messages that take seconds, and so arrive behind later ones.
+      compare_s: mean time between comparisons of all that a node has with one peer; None for never.
     """
 
     seed: int
@@ -65,6 +66,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
     clock_offset_s: float
     clock_drift: float
     faults: tuple[Fault, ...]
+    compare_s: float | None = 15.0
 
     def rng(self, purpose: str) -> random.Random:
         """A generator of its own for each purpose: one more draw here changes nothing there."""

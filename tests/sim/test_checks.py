@@ -37,7 +37,7 @@ def stormy(seed: int, *faults: Fault) -> Swarm:
     """Bad weather of which every seed has some."""
     return msgspec.structs.replace(
         roll(seed, nodes=3), quorum=2, loss=0.02, duplicates=0.1, leaves_late=0.0, breaks=0.0, lies=0.0, delay_s=0.005,
-        secured=False, governed=False, clients=4, think_s=0.3, calm_s=4.0, commit_s=0.002,
+        secured=False, governed=False, clients=4, think_s=0.3, calm_s=4.0, commit_s=0.002, compare_s=None,
         faults=faults or (Fault.PARTITION, Fault.KILL),
     )
 
@@ -290,3 +290,25 @@ def test_a_tombstone_that_goes_is_a_resurrection() -> None:
 
     found = {violation.check for violation in simulate(stormy(1), SECONDS, prepare=plant).violations}
     assert "resurrection" in found
+
+
+def test_a_row_that_a_disk_loses_is_found_when_nodes_compare_themselves() -> None:
+    def plant(world: World) -> None:
+        look = world.watcher.look_at_dead
+        left = [1]
+
+        def lose(process: Process) -> None:
+            look(process)
+            if process.writer is not None and process.machine.name == "n1" and left:
+                row = process.writer.execute("SELECT id FROM memories LIMIT 1").fetchone()
+                if row is not None:
+                    left.pop()
+                    process.writer.execute("DELETE FROM memories WHERE id = ?", row)
+
+        world.watcher.look_at_dead = lose  # type: ignore[method-assign]
+
+    def found(seed: int) -> set[str]:
+        swarm = msgspec.structs.replace(stormy(seed), compare_s=2.0)
+        return {violation.check for violation in simulate(swarm, SECONDS, prepare=plant).violations}
+
+    assert "divergence" in set().union(*map(found, SEEDS))
