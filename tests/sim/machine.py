@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any  # ASGI messages
 
 import httpx
+import msgspec
 import trio
 
 from aimem.config import (
@@ -26,8 +27,10 @@ from aimem.config import (
     StoreConfig,
 )
 from aimem.errors import Bug
+from aimem.model import StreamId
 from aimem.ports import Connection, DatabaseError, Embedder, system_files
 from aimem.store import Store
+from aimem.store.identity import Sidecar
 from aimem.supervisor.children import Child, run_child
 from aimem.supervisor.control import Control
 from aimem.supervisor.furnish import plan_node
@@ -149,6 +152,7 @@ class Machine:
       peers: all nodes of the mesh, itself too.
       on_end: told why a process ended by itself.
       on_loss: told when files are gone, or older than they were.
+      on_doubt: told the stream that a node goes on with after that: there may be two histories of it.
     """
 
     def __init__(
@@ -162,6 +166,7 @@ class Machine:
         self.clock = SimClock(rng.uniform(-offset, offset), rng.uniform(-drift, drift))
         self.on_end: Callable[[BaseException], None] = lambda _: None
         self.on_loss: Callable[[], None] = lambda: None
+        self.on_doubt: Callable[[StreamId], None] = lambda _: None
         self._backup = folder / "backup"
         self.has_faulty_disk = not {Fault.POWER, Fault.FULL_DISK, Fault.SYNC_ERROR}.isdisjoint(swarm.faults)
         self._trace, self._lives, self._rng = trace, 0, swarm.rng(f"{name}/loss")
@@ -248,19 +253,25 @@ class Machine:
         process = self.process
         if process is None or process.ended.is_set() or process.writer is None:
             return False
-        _copy_files(process.folder, self._backup, (".db", ".db-wal"))
+        _copy_files(process.folder, self._backup, self._kept)
         return True
 
+    @property
+    def _kept(self) -> tuple[str, ...]:
+        return (".db", ".db-wal", ".db.node") if self.swarm.keeps_key else (".db", ".db-wal")
+
     async def restore(self) -> None:
-        """End the machine, and put back the database as it was; its node has a new identity then."""
+        """End the machine, and put back the database as it was; its node has a new key then, or has to take one."""
         process = self.process
         if process is None or process.ended.is_set():
             return
         self._trace.note("restore", self.name)
         process.power.is_dead = True
-        _copy_files(self._backup, self._next_folder(), (".db", ".db-wal"))
+        _copy_files(self._backup, self._next_folder(), self._kept)
         await self._bury(process)
         self.on_loss()
+        for key in self._backup.glob("*.node"):
+            self.on_doubt(msgspec.json.decode(key.read_bytes(), type=Sidecar).stream)
 
     async def recover(self) -> None:
         """After a process that ended by itself: the files as they are."""

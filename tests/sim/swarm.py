@@ -41,6 +41,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
       governed: whether clients ask for approval, and vote, far more often than else.
       secured: whether agents have keys, and nodes share one.
       log_most: ops that a log keeps at most, whoever lacks them; what is below is fetched as a snapshot. None for many.
+      keeps_key: whether files that are put back include the node's key, so that it goes on as if nothing had been.
       has_model: nodes recall by meaning, too.
       leaves_late: rate of messages that take seconds, and so arrive behind later ones.
       compare_s: mean time between comparisons of all that a node has with one peer; None for never.
@@ -65,6 +66,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
     calm_s: float
     clock_offset_s: float
     clock_drift: float
+    keeps_key: bool = False
     faults: tuple[Fault, ...]
     compare_s: float | None = 15.0
 
@@ -83,6 +85,7 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
     later = random.Random(f"{seed}/later")      # what came to be drawn later changes nothing of the rest
     chosen = [fault for fault in Fault if (later if fault is Fault.ROT else rng).random() < 0.6]
     lies = later.choice([0.0, 0.0, 0.02])
+    keeps_key = random.Random(f"{seed}/key").random() < 0.25
     return Swarm(
         seed=seed,
         nodes=count,
@@ -103,5 +106,6 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
         calm_s=rng.choice([2.0, 5.0, 12.0]),
         clock_offset_s=rng.choice([0.0, 0.2, 2.0]),
         clock_drift=rng.choice([0.0, 1e-4, 1e-2]),
+        keeps_key=keeps_key,
         faults=() if is_calm and rng.random() < 0.5 else tuple(chosen),
     )

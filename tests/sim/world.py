@@ -85,6 +85,7 @@ class World:
             )
             self.machines[name].on_end = partial(self._look_at_end, name)
             self.machines[name].on_loss = partial(self._forget, name)
+            self.machines[name].on_doubt = self.watcher.doubted.add
         self.clients = Clients(swarm, self.network, trace, names, self)
         self.nemesis = Nemesis(swarm, self.machines, self.network, trace)
         self.receiver = self.network.outside[hooks.ADDRESS] = hooks.Receiver()
