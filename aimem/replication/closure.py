@@ -56,7 +56,7 @@ async def close_streams(store: Store, streams: Iterable[StreamId], reason: str) 
     if fresh:
         await store.write(closure.close, fresh, reason)
         store.log.close_nowait(dict.fromkeys(fresh, frozenset()))
-        log.error("stream.closed", extra={"streams": fresh, "reason": reason})
+        log.warning("stream.closed", extra={"streams": fresh, "reason": reason})
 
 
 async def hear_closed(store: Store, heads: Mapping[StreamId, StreamHead], said: closure.Closed) -> None:

@@ -42,8 +42,8 @@ async def run_mesh(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK
         for peer in mesh.peers:
             nursery.start_soon(_run_sender, mesh, peer)
         nursery.start_soon(run_trimmer, mesh)
-        if mesh.peers:
-            nursery.start_soon(run_comparer, mesh)
+        if mesh.peers and mesh.settings.compare_s is not None:
+            nursery.start_soon(run_comparer, mesh, mesh.settings.compare_s)
         await nursery.start(_run_renewals, mesh)
         task_status.started()
         seen_count = 0

@@ -56,7 +56,7 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
       writes: W, the nodes that have a write before it is acknowledged, this one included.
       timeout_s: how long a write waits for them.
       interval_s: between exchanges with a peer where nothing is to be sent.
-      compare_s: between comparisons of all rows with those of one peer, on average.
+      compare_s: between comparisons of all objects with those of one peer, on average; None for never.
       log: what of the op log is kept.
       serves: whether senders run: a command that opened the database by itself has none.
     """
@@ -65,7 +65,7 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     writes: int = 1
     timeout_s: float = 2.0
     interval_s: float = 30.0
-    compare_s: float = 3600.0
+    compare_s: float | None = 3600.0
     log: trimming.LogBounds = trimming.LogBounds()
     serves: bool = True
 

@@ -103,7 +103,7 @@ class Renewal:
         self._times.append(now)
         fresh = await self._store.renew()
         reason = self.reason or "a peer knows more of it, or another end"
-        log.error("stream.renewed", extra={"reason": reason, "stream": fresh, "replaces": old})
+        log.warning("stream.renewed", extra={"reason": reason, "stream": fresh, "replaces": old})
         self.former |= {old}
         self.reason, self.count = "", self.count + 1
         self._goals.clear()

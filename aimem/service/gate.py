@@ -82,6 +82,11 @@ class Gate:
             self._has_policy = namespaces.has_policy(transaction.conn)
         return self._has_policy
 
+    @property
+    def adds_up(self) -> bool:
+        """Whether amounts are limited: they are counted op by op."""
+        return self.allowance is not None
+
     def judge(self, transaction: Transaction, label: str, entries: Sequence[Entry]) -> None:
         """Let an op pass, or note that it has to wait.
 

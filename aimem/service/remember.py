@@ -9,7 +9,6 @@ from msgspec import UNSET, Struct
 
 from aimem.model import (
     AgentId,
-    Entry,
     FieldValue,
     Instant,
     Lifetimes,
@@ -171,11 +170,12 @@ def store_draft(
         dot = transaction.emit("store", [transaction.change(MEMORY, decision.memory_id, decision.fields)])
         return _stored(transaction, decision.memory_id, "updated", str(dot))
     refuse_taken(transaction, memory_id)
-    entries: list[Entry] = []
+    made = transaction.create(MEMORY, memory_id, draft.author, creation_fields(draft, title, now))
     if decision.collects:
-        entries += collect_name(transaction, node, draft.namespace, title, draft.owner)
-    entries.append(transaction.create(MEMORY, memory_id, draft.author, creation_fields(draft, title, now)))
-    dot = transaction.emit("store", entries)
+        collected = collect_name(transaction, node, draft.namespace, title, draft.owner)
+        dot = transaction.emit("store", [*collected, made])
+    else:
+        dot = transaction.emit_beside("store", made)
     return _stored(transaction, memory_id, "created", str(dot))
 
 

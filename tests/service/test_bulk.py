@@ -13,6 +13,7 @@ from aimem import service
 from aimem.errors import Code
 from aimem.model import derived_memory_id
 from aimem.service import Node, Once, Policy, bulk
+from aimem.store.transaction import SHARED_OP_COUNT
 from aimem.wire import BulkAnswer, BulkMemories, BulkRequest, decode_body
 from tests.languages import ScriptedModel
 from tests.nodes import InlineThreads, open_node
@@ -91,7 +92,7 @@ async def test_a_refused_item_leaves_nothing_and_does_not_hinder_the_others(node
     assert answer.errors[2] == "item 3: the body must be an object, not an integer"
     assert [result.index for result in answer.results] == list(range(12))
     assert len(await ids_listed(node)) == 2
-    assert len(await ops_of(node.store)) == before + 2
+    assert [len(op.entries) for op in (await ops_of(node.store))[before:]] == [2]
 
 
 async def test_all_items_share_one_transaction(node: Node) -> None:
@@ -100,10 +101,25 @@ async def test_all_items_share_one_transaction(node: Node) -> None:
     assert node.store.counts.groups == groups + 1
 
 
-async def test_each_item_is_an_op_of_its_own(node: Node) -> None:
-    answer = await store(node, {"title": "a", "content": "x"}, {"title": "b", "content": "x"})
-    versions = [result.version for result in answer.results]
-    assert len(set(versions)) == 2
+async def test_new_memories_share_ops_of_bounded_size(node: Node) -> None:
+    before = len(await ops_of(node.store))
+    answer = await store(node, *({"title": f"t{n}", "content": "x"} for n in range(2 * SHARED_OP_COUNT + 1)))
+    ops = (await ops_of(node.store))[before:]
+    assert [len(op.entries) for op in ops] == [SHARED_OP_COUNT, SHARED_OP_COUNT, 1]
+    assert list(dict.fromkeys(result.version for result in answer.results)) == [str(op.dot) for op in ops]
+    large = await store(node, *({"title": f"l{n}", "content": "x" * 60_000} for n in range(6)))
+    ops = (await ops_of(node.store))[before + 3 :]
+    assert (large.created, [len(op.entries) for op in ops]) == (6, [4, 2])
+
+
+async def test_what_meets_another_item_is_an_op_of_its_own(node: Node) -> None:
+    before = len(await ops_of(node.store))
+    titles = ("a", "b", "a", "c")
+    answer = await store(node, *({"title": title, "content": f"text {n}"} for n, title in enumerate(titles)))
+    assert kinds(answer) == ["created", "created", "updated", "created"]
+    assert answer.results[2].id == answer.results[0].id
+    ops = (await ops_of(node.store))[before:]
+    assert [len(op.entries) for op in ops] == [2, 1, 1]
 
 
 async def test_a_repeated_bulk_is_answered_from_the_first(node: Node) -> None:

@@ -10,10 +10,10 @@ import trio
 
 from aimem.ports import Connection
 from aimem.store import embeddings
+from tests.sim.acts import QUESTION
 from tests.sim.ports import SimModel
 from tests.sim.swarm import Swarm
 from tests.sim.watch import Watcher
-from tests.sim.workload import QUESTION
 
 VECTORS_S: Final = 75.0
 """So long in fine weather a node may owe vectors: 30 s of grace, pauses, and the way of what comes late."""
