@@ -76,6 +76,7 @@ class Code(StrEnum):
     CLOCK_SKEWED = "clock_skewed"
     STREAM_FORKED = "stream_forked"
     MEMBERS_UNEQUAL = "members_unequal"
+    CATCHING_UP = "catching_up"
     OVERLOADED = "overloaded"
     WRITER_BUSY = "writer_busy"
     EMBEDDER_UNAVAILABLE = "embedder_unavailable"

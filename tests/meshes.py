@@ -53,10 +53,11 @@ class World:
       asked: who was asked for vectors, and for those of how many texts.
     """
 
-    def __init__(self, nursery: trio.Nursery) -> None:
+    def __init__(self, nursery: trio.Nursery, folder: Path) -> None:
         self.nodes: dict[str, Node] = {}
         self.clocks: dict[str, FakeClock] = {}
         self.senders: dict[str, trio.CancelScope] = {}
+        self.folder, self._lives, self._ended = folder, dict[str, trio.CancelScope](), dict[str, trio.Event]()
         self.cut: set[tuple[str, str]] = set()
         self.deaf: set[tuple[str, str]] = set()
         self.mute: set[tuple[str, str]] = set()
@@ -65,6 +66,12 @@ class World:
         self.late: dict[str, float] = {}
         self.asked: list[tuple[str, int]] = []
         self.nursery = nursery
+        self._draws = 0
+
+    def draw(self, name: str) -> int:
+        """A seed of its own for each life of each node: none makes the key that another one made."""
+        self._draws += 1
+        return 1000 * self._draws + sum(name.encode())
 
     def isolate(self, name: str) -> None:
         """Cut a node off, both ways: an answer that is on its way is lost, too."""
@@ -79,6 +86,29 @@ class World:
         self.hung.clear()
         self.garbled.clear()
         self.late.clear()
+
+    async def stop(self, name: str) -> None:
+        """End a node; requests to it are lost from then on."""
+        self.nodes.pop(name)
+        self.senders.pop(name).cancel()
+        self._lives[name].cancel()
+        await self._ended[name].wait()
+
+    async def start(self, name: str, settings: MeshSettings, policy: Policy | None = None) -> Node:
+        """Start a node on the files that are there."""
+        self.clocks.setdefault(name, PassingClock())
+        await self.nursery.start(self._live, name, policy)
+        await join(self, name, settings)
+        return self.nodes[name]
+
+    async def _live(self, name: str, policy: Policy | None, *, task_status: trio.TaskStatus[None]) -> None:
+        self._ended[name] = trio.Event()
+        try:
+            with trio.CancelScope() as self._lives[name]:
+                db = self.folder / f"{name}.db"
+                await _run_node(self, name, db, self.draw(name), policy, task_status=task_status)
+        finally:
+            self._ended[name].set()
 
     async def serve(self, name: str, request: httpx.Request) -> httpx.Response:
         """Answer as a node's surface does, as far as peers are concerned."""
@@ -151,10 +181,10 @@ async def open_world(
     """So many nodes named n0, n1, … that know one another; to be used under a clock that jumps."""
     names = [f"n{number}" for number in range(count)]
     async with trio.open_nursery() as nursery:
-        world = World(nursery)
-        for number, name in enumerate(names):
+        world = World(nursery, folder)
+        for name in names:
             world.clocks[name] = PassingClock()
-            await nursery.start(_run_node, world, name, folder / f"{name}.db", number, policy)
+            await world.nursery.start(world._live, name, policy)
         for name in names:
             peers = tuple(f"http://{other}" for other in names if other != name)
             settings = MeshSettings(peers=peers, writes=writes, timeout_s=timeout_s, interval_s=interval_s)
@@ -199,12 +229,11 @@ async def set_up_anew(world: World, name: str, folder: Path) -> Node:
 
 
 async def _run_node(
-    world: World, name: str, db: Path, number: int, policy: Policy | None,
+    world: World, name: str, db: Path, seed: int, policy: Policy | None,
     *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     async with open_node(
-        db, clock=world.clocks[name], chance=seeded_chance(1000 + number), threads=InlineThreads(), policy=policy,
-        name=name,
+        db, clock=world.clocks[name], chance=seeded_chance(seed), threads=InlineThreads(), policy=policy, name=name,
     ) as node:
         world.nodes[name] = node
         task_status.started()

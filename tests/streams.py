@@ -29,13 +29,16 @@ BASE = hlc_at(START)
 class Author:
     """Writes and signs one stream; `ops` are all that it wrote, its opening op first."""
 
-    def __init__(self, seed: int, name: str = "other", clock: int = BASE) -> None:
+    def __init__(
+        self, seed: int, name: str = "other", clock: int = BASE, predecessor: StreamId | None = None
+    ) -> None:
         self.signer: Signer = seeded_chance(seed).new_signer()
         self.stream: StreamId = stream_id(self.signer.public_key)
         self.ops: list[Op] = []
         self.head = StreamHead(stream=self.stream, seq=0, hlc=clock, chain_hash=bytes(32))
         fields: dict[str, FieldValue] = {
-            "node": name, "public_key": self.signer.public_key.hex(), "predecessor": None, "certificate": None,
+            "node": name, "public_key": self.signer.public_key.hex(), "predecessor": predecessor,
+            "certificate": None,
         }
         self.write("stream", [Entry(kind="stream", key=self.stream, create=Create(author=name), fields=fields)])
 

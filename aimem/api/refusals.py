@@ -73,6 +73,7 @@ STATUS: Final[dict[Code, int]] = {
     Code.CLOCK_SKEWED: 503,
     Code.STREAM_FORKED: 503,
     Code.MEMBERS_UNEQUAL: 503,
+    Code.CATCHING_UP: 503,
     Code.OVERLOADED: 503,
     Code.EMBEDDER_UNAVAILABLE: 503,
     Code.NEEDS_LLM: 503,

@@ -46,6 +46,7 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
         Code.QUORUM_NOT_MET, Code.OVERLOADED, Code.WRITER_BUSY, Code.EMBEDDER_UNAVAILABLE, Code.NEEDS_LLM,
         Code.LLM_ANSWER_UNUSABLE, Code.VERSION_NOT_REACHED, Code.CLOCK_SKEWED, Code.STREAM_FORKED,
         Code.MEMBERS_UNEQUAL,
+        Code.CATCHING_UP,
     ),
     Corrupt: (Code.NOT_A_DATABASE, Code.NEWER_SCHEMA),
 })

@@ -22,6 +22,7 @@ def mesh_of(given: Mapping[str, Given], api: ApiConfig) -> MeshConfig:
     return MeshConfig(
         peers=peers, writes=_writes(given, len(peers)), timeout_s=_number(given, "mesh.quorum_timeout_ms", 2000) / 1000,
         interval_s=interval_s or _SELDOM_S, node_name=_name(given),
+        compare_s=_number(given, "mesh.compare_interval_secs", 3600.0) or None,
         embedding_grace_s=_number(given, "mesh.embedding_grace_secs", 30.0),
         op_log_max_bytes=int(_number(given, "mesh.op_log_max_bytes", 1 << 30)),
         op_log_max_days=_number(given, "mesh.op_log_max_days", 30.0),

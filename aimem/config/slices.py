@@ -230,6 +230,7 @@ class MeshConfig(Struct, frozen=True, kw_only=True):
       interval_s: between exchanges with a peer where nothing is to be sent.
       embedding_grace_s: how long the vectors of a text are awaited of the node that wrote it.
       node_name: what this node is called; None for the host's name.
+      compare_s: between comparisons of all objects with those of one peer, on average; None for never.
       op_log_max_bytes, op_log_max_days: beyond which ops leave the log, whoever lacks them.
     """
 
@@ -239,6 +240,7 @@ class MeshConfig(Struct, frozen=True, kw_only=True):
     interval_s: float = 30.0
     embedding_grace_s: float = 30.0
     node_name: str | None = None
+    compare_s: float | None = 3600.0
     op_log_max_bytes: int = 1 << 30
     op_log_max_days: float = 30.0
 

@@ -5,6 +5,7 @@ Must never hold SQL, and never decide what an op means by anything that differs 
 """
 
 from aimem.replication.catchup import known_to_all
+from aimem.replication.closure import hear_closed, note_received, told
 from aimem.replication.comparison import FOUND_MAX, Compared, Different, Mending, compare_span
 from aimem.replication.counts import LATENCIES_S
 from aimem.replication.divergence import Judged, Lost, judge
@@ -56,6 +57,7 @@ __all__ = [
     "count_acks",
     "count_received",
     "examine",
+    "hear_closed",
     "is_ahead",
     "is_reachable",
     "judge",
@@ -63,7 +65,9 @@ __all__ = [
     "lag",
     "merge_entry",
     "middle_offset",
+    "note_received",
     "roll_of",
     "run_mesh",
+    "told",
     "wished_consistency",
 ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 import trio
 
 from aimem.errors import AimemError, Corrupt
 from aimem.model import StreamHead, StreamId, Vector
+from aimem.replication.closure import close_streams, note_joined, to_join
 from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Standing, Wanted
 from aimem.store import Transaction, snapshot, trimming
@@ -37,8 +39,22 @@ async def join_snapshot(mesh: Mesh, peer: Peer) -> None:
         count, after = count + len(page.objects), page.after
         if after is None:
             break
+    await _close_overtaken(mesh, heads)
     await mesh.store.write(snapshot.adopt_heads, heads, mesh.store.stream)
     log.info("peer.snapshot_joined", extra={"peer": peer.url, "objects": count})
+
+
+async def _close_overtaken(mesh: Mesh, heads: Mapping[StreamId, StreamHead]) -> None:
+    """Where the ops between are gone, nobody can say whether this node's end of a stream that it wrote is known there.
+
+    What it wrote after it was put back from a copy would then be lost to all others; so its rows are to be joined.
+    """
+    known = mesh.store.log.vector
+    overtaken = [
+        stream for stream in mesh.renewal.former
+        if stream in heads and 0 < known.get(stream, 0) < heads[stream].seq
+    ]
+    await close_streams(mesh.store, overtaken, "a peer's log does not reach back to what is known here")
 
 
 def _join_page(transaction: Transaction, page: copies.SnapshotAnswer) -> None:
@@ -51,9 +67,23 @@ async def catch_up_if_trimmed(mesh: Mesh, peer: Peer, answer: ExchangeAnswer) ->
 
     Raises: Unavailable, Corrupt.
     """
-    is_of_use = answer.trimmed and peer.state.standing is Standing.PEER
-    if not is_of_use or mesh.draining not in (None, peer):
-        return
+    if answer.trimmed and peer.state.standing is Standing.PEER:
+        await _join(mesh, peer)
+
+
+async def join_if_closed(mesh: Mesh, peer: Peer) -> None:
+    """Where a stream has two histories, join the rows of each node once it takes no more ops of it.
+
+    Raises: Unavailable, Corrupt.
+    """
+    streams, node = to_join(mesh, peer), peer.state.stream
+    if streams and node is not None and await _join(mesh, peer):
+        await note_joined(mesh, peer, streams, node)
+
+
+async def _join(mesh: Mesh, peer: Peer) -> bool:
+    if mesh.draining not in (None, peer):
+        return False
     mesh.draining = peer
     try:
         await join_snapshot(mesh, peer)
@@ -67,9 +97,11 @@ async def catch_up_if_trimmed(mesh: Mesh, peer: Peer, answer: ExchangeAnswer) ->
         log.warning("peer.snapshot_failed", extra={"peer": peer.url, "reason": reason})
     else:
         peer.apply(Wanted(now=trio.current_time()))     # for what was written meanwhile
+        return True
     finally:
         mesh.draining = None
         mesh.ring()
+    return False
 
 
 async def run_trimmer(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -89,8 +121,9 @@ async def run_trimmer(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.T
 
 def known_to_all(mesh: Mesh) -> Vector:
     """What every peer reported; nothing while one of them never did."""
-    floor = mesh.store.log.vector
+    floor = mesh.store.log.shipped
     for peer in mesh.peers:
         acked = peer.state.acked if peer.state.standing is Standing.PEER else {}
         floor = {stream: min(seq, acked.get(stream, 0)) for stream, seq in floor.items()}
-    return floor
+    closed = {stream: mesh.store.log.vector.get(stream, 0) for stream in mesh.store.log.closed}
+    return {**floor, **closed}      # of a closed stream nobody takes anything any more

@@ -25,9 +25,11 @@ from aimem.wire import PROTOCOL, copies, heads_in
 
 log = logging.getLogger(__name__)
 
-SPAN_DEADLINE_S: Final = 20.0
+ASK_DEADLINE_S: Final = 20.0
 SHRINKS_MAX: Final = 8
 """Answers to one range that hold more than fits, before it is left for another time."""
+MEND_MAX: Final = 64
+"""Objects that are mended in one transaction: other writes wait for it."""
 FOUND_MAX: Final = 100
 """Differing objects that are named; beyond them they are only counted."""
 
@@ -61,6 +63,7 @@ class Compared(Struct, frozen=True, kw_only=True):
 class _Looked(Struct):
     """Sums up what a range came to."""
 
+    compared: int = 0
     different: list[Different] = field(default_factory=list)
     pending: int = 0
     repaired: int = 0
@@ -73,22 +76,23 @@ async def compare_span(mesh: Mesh, peer: Peer, after: walking.Place | None, mend
     Raises: Unavailable if the peer does not answer, or one of both holds ops that it cannot apply; Corrupt.
     """
     await mesh.store.read(snapshot.refuse_held)
+    looked = _Looked()
     try:
-        with trio.fail_after(SPAN_DEADLINE_S):
-            own, there = await _spans(mesh, peer, after)
-            looked = await _look_at(mesh, peer, _suspects(own, there), mending)
+        own, there = await _spans(mesh, peer, after)
+        looked.compared = len(own.terms)
+        await _look_at(mesh, peer, _suspects(own, there), mending, looked)
     except trio.TooSlowError:
         raise Unavailable("timeout") from None
     except InvalidRequest as error:
         raise Unavailable(f"nonsense: {error.message}") from None
     except ValueError as error:
         raise Unavailable(f"nonsense: an object that cannot be ({type(error).__name__})") from None
-    compared = Compared(
-        after=own.until, compared=len(own.terms), different=tuple(looked.different), pending=looked.pending,
+    finally:
+        _count(mesh, peer, looked)
+    return Compared(
+        after=own.until, compared=looked.compared, different=tuple(looked.different), pending=looked.pending,
         repaired=looked.repaired, undecided=looked.undecided,
     )
-    _count(mesh, peer, compared)
-    return compared
 
 
 async def _spans(
@@ -102,7 +106,8 @@ async def _spans(
             protocol=PROTOCOL, format=digests.DIGEST_FORMAT, after=_text(after), until=_text(own.until),
             digest=own.digest,
         )
-        there = await mesh.road.digests(peer.url, request)
+        with trio.fail_after(ASK_DEADLINE_S):
+            there = await mesh.road.digests(peer.url, request)
         if there.until == request.until:
             is_equal = there.digest == own.digest
             return own, None if is_equal else tuple(_term(sent, after, own.until) for sent in there.objects)
@@ -142,10 +147,10 @@ def _suspects(own: digests.Span, there: Sequence[digests.Term] | None) -> dict[t
 
 
 async def _look_at(
-    mesh: Mesh, peer: Peer, suspects: Mapping[tuple[str, str], bool], mending: Mending
-) -> _Looked:
+    mesh: Mesh, peer: Peer, suspects: Mapping[tuple[str, str], bool], mending: Mending, looked: _Looked
+) -> None:
     """Fetch, judge and mend the suspects, some at a time."""
-    looked, names = _Looked(), list(suspects)
+    names = list(suspects)
     while names:
         pairs, facts, heads = await _fetched(mesh, peer, tuple(names[: repair.NAMED_MAX]))
         del names[: len(pairs)]
@@ -158,11 +163,10 @@ async def _look_at(
             if judged.lost is not None:
                 looked.different.append(Different(own.kind, own.key, judged.lost))
                 mend += [judged.theirs] if judged.lost is not Lost.THERE else []
-        if mend and mending is Mending.MEND:
-            mended: repair.Mended = (await mesh.store.write(repair.mend, mend)).value
+        for at in range(0, len(mend) if mending is Mending.MEND else 0, MEND_MAX):
+            mended: repair.Mended = (await mesh.store.write(repair.mend, mend[at : at + MEND_MAX])).value
             looked.repaired += mended.mended
             looked.undecided += mended.undecided
-    return looked
 
 
 async def _fetched(
@@ -172,7 +176,8 @@ async def _fetched(
 
     Raises: Unavailable, also for nonsense.
     """
-    answer = await mesh.road.snapshot(peer.url, copies.SnapshotRequest(protocol=PROTOCOL, named=names))
+    with trio.fail_after(ASK_DEADLINE_S):
+        answer = await mesh.road.snapshot(peer.url, copies.SnapshotRequest(protocol=PROTOCOL, named=names))
     ended = frozenset(answer.ended)
     theirs = [
         repair.Known(kind=sent.kind, key=sent.key, state=copies.object_in(sent), has_dead_end=at in ended)
@@ -184,25 +189,25 @@ async def _fetched(
     return list(zip(facts.objects, theirs, strict=False)), facts, heads_in(answer.vector)
 
 
-def _count(mesh: Mesh, peer: Peer, compared: Compared) -> None:
+def _count(mesh: Mesh, peer: Peer, looked: _Looked) -> None:
     """For metrics, and for a person: whatever lost a row may lose more."""
     counts = mesh.counts.compared
-    counts.objects += compared.compared
-    counts.differing += len(compared.different)
-    counts.repaired += compared.repaired
-    counts.undecided += compared.undecided
-    for one in compared.different[:FOUND_MAX]:
-        log.error(
-            "peer.differs", extra={"peer": peer.url, "kind": one.kind, "key": one.key, "lost": one.lost.value}
-        )
+    counts.objects += looked.compared
+    counts.differing += len(looked.different)
+    counts.repaired += looked.repaired
+    counts.undecided += looked.undecided
+    for one in looked.different[:1]:
+        # One line for a range: whoever lost a table needs no line for each row.
+        log.error("peer.differs", extra={
+            "peer": peer.url, "object_count": len(looked.different), "kind": one.kind, "key": one.key,
+            "lost": one.lost.value,
+        })
 
 
-async def run_comparer(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+async def run_comparer(mesh: Mesh, interval_s: float) -> None:
     """Now and then compare all rows with those of one peer, the next one each time, and mend what was lost here."""
-    task_status.started()
-    for turn in itertools.count():
-        peer = mesh.peers[turn % len(mesh.peers)]
-        await trio.sleep(mesh.settings.compare_s * (0.5 + peer.share()))
+    for peer in itertools.cycle(mesh.peers):
+        await trio.sleep(interval_s * (0.5 + peer.share()))
         if peer.state.standing is not Standing.PEER or peer.state.failures:
             continue
         try:

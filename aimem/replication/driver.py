@@ -8,13 +8,15 @@ from typing import Final
 
 import trio
 
-from aimem.errors import AimemError, Corrupt, Gone, InvalidRequest
+from aimem.errors import AimemError, Corrupt, Gone, InvalidRequest, Unavailable
 from aimem.model import Instant, Op, StopReason, StreamHead, StreamId, parse_dot
-from aimem.replication.catchup import catch_up_if_trimmed, run_trimmer
+from aimem.replication.catchup import catch_up_if_trimmed, join_if_closed, run_trimmer
+from aimem.replication.closure import look_at_histories, note_received, told
 from aimem.replication.comparison import run_comparer
 from aimem.replication.intake import CLOCK_WARN_S, examine
 from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Answered, Ask, Failed, Rest
+from aimem.replication.renewal import pause_after
 from aimem.store import Received, inbound
 from aimem.wire import (
     EXCHANGE_MAX_BYTES,
@@ -40,13 +42,43 @@ async def run_mesh(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK
         for peer in mesh.peers:
             nursery.start_soon(_run_sender, mesh, peer)
         nursery.start_soon(run_trimmer, mesh)
-        if mesh.peers:
-            nursery.start_soon(run_comparer, mesh)
+        if mesh.peers and mesh.settings.compare_s is not None:
+            nursery.start_soon(run_comparer, mesh, mesh.settings.compare_s)
+        await nursery.start(_run_renewals, mesh)
         task_status.started()
         seen_count = 0
         while True:
             seen_count = await mesh.store.log.wait_change(seen_count)
             mesh.ring()
+            if mesh.store.lacks_past or mesh.is_forked:
+                mesh.renewal.ring()
+                mesh.wake()
+
+
+async def _run_renewals(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    """Begin a new stream when peers know another history of this one, and see when its past is known."""
+    await mesh.renewal.load()
+    task_status.started()
+    while True:
+        try:
+            if mesh.is_forked:
+                await _renew(mesh)
+            elif mesh.store.lacks_past and mesh.has_caught_up:
+                await mesh.renewal.note_caught_up()
+                mesh.wake()
+        except Unavailable as error:
+            await pause_after(error)
+            continue
+        await mesh.renewal.wait_rung()
+
+
+async def _renew(mesh: Mesh) -> None:
+    if await mesh.renewal.renew(trio.current_time()):
+        mesh.begin_anew()
+    else:
+        log.error("stream.not_renewed", extra={"reason": "too many new streams within the hour"})
+        await trio.sleep_until(mesh.renewal.resumes_at)
+        mesh.renewal.ring()
 
 
 async def _run_sender(mesh: Mesh, peer: Peer) -> None:
@@ -67,10 +99,13 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
             request = await _request(mesh, ask)
             sent_at = mesh.clock.now()
             answer = await mesh.road.exchange(peer.url, request)
+            await look_at_histories(mesh, peer, answer)
             # As it is by now: others may have told the peer what was written while it was asked.
             event = _understood(answer, mesh.own_head, sent_at, mesh.clock.now(), peer.share())
             _note(peer, event)
+            before = peer.state.stream
             peer.apply(event)
+            mesh.moves.note(peer.url, before, peer.state.stream)
             if request.ops:
                 peer.latencies.note(trio.current_time() - began)
             mesh.note_reported(peer)    # whoever waits for acks need not wait for what comes back
@@ -78,6 +113,7 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
             reason = ""
         if not reason:
             await catch_up_if_trimmed(mesh, peer, answer)
+            await join_if_closed(mesh, peer)
     except Corrupt:
         raise
     except InvalidRequest as error:
@@ -103,7 +139,7 @@ async def _request(mesh: Mesh, ask: Ask) -> ExchangeRequest:
     return ExchangeRequest(
         protocol=PROTOCOL, node=store.node_name, stream=store.stream, vector=heads_out(store.log.heads),
         assumed={str(stream): seq for stream, seq in ask.assumed.items()}, ops=tuple(map(op_out, ops)),
-        wants=ask.wants, now=mesh.clock.now(), trimmed=is_trimmed, members=mesh.members_hash,
+        wants=ask.wants, now=mesh.clock.now(), trimmed=is_trimmed, members=mesh.members_hash, closed=told(store),
     )
 
 
@@ -140,8 +176,7 @@ async def _take(mesh: Mesh, answer: ExchangeAnswer) -> None:
 async def take_ops(mesh: Mesh, ops: tuple[Op, ...], writer: StreamId) -> Received:
     """Take ops that the writer of a stream handed over. Raises: Unavailable, Corrupt."""
     received: Received = (await mesh.store.write(inbound.take, ops, partial(examine, writer=writer))).value
-    if received.held:
-        mesh.store.note_held_nowait()
+    note_received(mesh.store, received)
     count_received(mesh, received)
     return received
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import trio
 from msgspec import Struct
 
-from aimem.errors import Code, Unavailable
-from aimem.model import Dot, StreamHead, StreamId, Vector
+from aimem.model import Dot, StreamHead, StreamId
 from aimem.ports import Clock
+from aimem.replication.closure import OTHER_HISTORY, closed_reason
 from aimem.replication.counts import AckLatencies, MeshCounts
-from aimem.replication.intake import CLOCK_BOUND_S
 from aimem.replication.members import Agreement, agreement, members_hash
 from aimem.replication.peer import (
     Ask,
@@ -22,10 +21,12 @@ from aimem.replication.peer import (
     Look,
     PeerRules,
     PeerState,
+    Renewed,
     Rest,
     Standing,
     Wanted,
     failure_kind,
+    has_other_history,
     is_reachable,
     offset_now,
     step,
@@ -38,8 +39,10 @@ from aimem.replication.quorum import (
     count_acks,
     middle_offset,
 )
+from aimem.replication.renewal import Moves, Renewal
 from aimem.replication.road import PeerRoad
-from aimem.store import Assent, Store, trimming
+from aimem.replication.scope import QuorumScope
+from aimem.store import Assent, Store, closure, trimming
 from aimem.wire import EXCHANGE_MAX_OPS
 
 OP_PATIENCE_S: Final = 0.005
@@ -53,7 +56,7 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
       writes: W, the nodes that have a write before it is acknowledged, this one included.
       timeout_s: how long a write waits for them.
       interval_s: between exchanges with a peer where nothing is to be sent.
-      compare_s: between comparisons of all rows with those of one peer, on average.
+      compare_s: between comparisons of all objects with those of one peer, on average; None for never.
       log: what of the op log is kept.
       serves: whether senders run: a command that opened the database by itself has none.
     """
@@ -62,7 +65,7 @@ class MeshSettings(Struct, frozen=True, kw_only=True):
     writes: int = 1
     timeout_s: float = 2.0
     interval_s: float = 30.0
-    compare_s: float = 3600.0
+    compare_s: float | None = 3600.0
     log: trimming.LogBounds = trimming.LogBounds()
     serves: bool = True
 
@@ -77,6 +80,7 @@ class Peer:
 
     Attributes:
       compared_at, differing: when all rows were last compared with its, and how many differed.
+      joined: of each closed stream that it told of, the nodes whose rows it joined since.
     """
 
     def __init__(self, url: str, rules: PeerRules, rng: random.Random) -> None:
@@ -87,6 +91,7 @@ class Peer:
         self.behind_since: float | None = None
         self.compared_at: float | None = None
         self.differing = 0
+        self.joined: closure.Closed = {}
         self._rng = rng
         self._bell = trio.Event()
 
@@ -155,8 +160,10 @@ class Mesh:
         )
         self.peers = tuple(Peer(url, rules, rng) for url in settings.peers)
         self.counts = MeshCounts()
+        self.renewal = Renewal(store)
         self.draining: Peer | None = None
         self.log_size = trimming.LogSize()
+        self.moves = Moves()
         self._reported = trio.Event()
         self._is_met = not (settings.serves and self.peers)
         self._told_members = ""
@@ -201,16 +208,34 @@ class Mesh:
             # The others go by what was told of it last: nothing, or another list.
             self._told_members = self.members_hash
             self.ask_all(trio.current_time())
+        self.renewal.note_answer(peer.url, peer.state)
+        if self.is_forked or self.store.lacks_past:
+            self.renewal.ring()
+        self.wake()
+
+    def wake(self) -> None:
+        """Have whoever waits for what peers know look again."""
         self._reported.set()
         self._reported = trio.Event()
+
+    def begin_anew(self) -> None:
+        """This node writes another stream: what peers said of the one before says nothing any more."""
+        for peer in self.peers:
+            peer.apply(Renewed(now=trio.current_time()))
+        self._is_met = not (self.settings.serves and self.peers)
+        self.wake()
+        self.ring()
 
     def ring(self) -> None:
         """Have all senders look."""
         for peer in self.peers:
             peer.ring()
 
-    def hear(self, stream: StreamId, vector: Vector, members: str, now: float) -> None:
+    def hear(self, stream: StreamId, heads: Mapping[StreamId, StreamHead], members: str, now: float) -> None:
         """A node asked us something, and said what it knows; if it is a peer, that is worth knowing."""
+        if has_other_history(heads, self.own_head):
+            self.renewal.call("a node that asked knows more of this stream, or another end")
+        vector = {known: head.seq for known, head in heads.items()}
         for peer in self.peers:
             if peer.state.stream == stream:
                 peer.apply(Heard(now=now, vector=vector, members=members))
@@ -230,9 +255,10 @@ class Mesh:
             peer.apply(Wanted(now=now))
             peer.ring()
 
-    async def wait_reported(self) -> None:
-        """Wait until a peer says what it knows, or fails."""
-        await self._reported.wait()
+    @property
+    def next_report(self) -> trio.Event:
+        """Set as soon as a peer says what it knows, or fails; each time another one."""
+        return self._reported
 
     async def wait_answered(self, since: float) -> None:
         """Wait until every peer has answered, or failed, since then, and none has more for this node."""
@@ -241,7 +267,7 @@ class Mesh:
 
     def look(self, peer: Peer, now: float) -> Ask | Rest:
         """What to do about a peer."""
-        mine = self.store.log.vector
+        mine = self.store.log.shipped
         event = Look(now=now, mine=mine, own=self.store.stream, wants=self.wants_of(peer), share=peer.share())
         effect = peer.apply(event)
         is_behind = any(seq > peer.state.acked.get(stream, 0) for stream, seq in mine.items())
@@ -263,11 +289,21 @@ class Mesh:
             name=self.store.node_name, stream=self.store.stream, vector=self.store.log.vector,
             reason="" if self.store.log.covers(dots) else "behind",
         )
-        return count_acks(dots, own, (peer.report() for peer in self.peers))
+        return count_acks(dots, own, self._reports(dots))
+
+    def _reports(self, dots: Collection[Dot]) -> Iterator[Report]:
+        """What peers said; of a stream of which there may be two histories it is not said which one they know."""
+        is_doubtful = self.renewal.doubts(dots)
+        for peer in self.peers:
+            reason = OTHER_HISTORY if is_doubtful else closed_reason(self.store, peer.joined, dots)
+            if peer.state.stream in self.moves.left:
+                reason = "duplicate"
+            report = peer.report()
+            yield Report(name=peer.name, reason=reason) if reason and not report.reason else report
 
     def is_reachable(self, peer: Peer) -> bool:
         """Whether a write may count on a peer."""
-        return is_reachable(peer.state, self.store.log.vector, trio.current_time(), peer.rules)
+        return is_reachable(peer.state, self.store.log.shipped, trio.current_time(), peer.rules)
 
     def reachable_count(self) -> int:
         """Nodes on which a write may count, this one included; two addresses of one node are one."""
@@ -278,7 +314,25 @@ class Mesh:
     @property
     def is_forked(self) -> bool:
         """Whether a peer knows another history of this node's stream, or more of it."""
+        if self.renewal.reason or self.store.stream in self.store.log.closed:
+            return True
         return any(peer.state.standing is Standing.FORKED for peer in self.peers)
+
+    @property
+    def is_catching_up(self) -> bool:
+        """Whether this node began a stream and does not know yet what its peers knew then."""
+        return self.settings.serves and self.store.lacks_past and not self.has_caught_up
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its stream may be written, and nothing is to be fetched before."""
+        return not self.is_forked and not self.is_catching_up
+
+    @property
+    def has_caught_up(self) -> bool:
+        """Whether it knows what each peer that answers knew when it was first asked."""
+        peers = ((peer.url, peer.state, peer.rules) for peer in self.peers)
+        return self.renewal.has_caught_up(peers, trio.current_time())
 
     @property
     def clock_offset_s(self) -> float:
@@ -290,14 +344,20 @@ class Mesh:
     async def wait_met(self) -> None:
         """Wait until each peer was tried once since the start: before that nobody knows whether the clock is right.
 
-        As long as a write waits for its acks, at most; a peer that hangs is not waited for again.
+        Nor does it know whether it may go on in its stream. As long as a write waits for its acks, at most; a peer
+        that hangs is not waited for again.
         """
         if self._is_met:
             return
         with trio.move_on_after(self.settings.timeout_s):
-            while not all(peer.state.failures or peer.state.answered_at is not None for peer in self.peers):
+            while self._is_unsettled:
                 await self._reported.wait()
         self._is_met = True
+
+    @property
+    def _is_unsettled(self) -> bool:
+        has_tried = all(peer.state.failures or peer.state.answered_at is not None for peer in self.peers)
+        return not has_tried or self.is_forked or self.is_catching_up
 
     def assent(self, wish: Consistency) -> Assent:
         """What a write asks of the others, now: see Store.write_agreed."""
@@ -317,74 +377,3 @@ class Mesh:
                     return counted
                 await reported.wait()
         return self.tally(dots)
-
-
-class QuorumScope:
-    """What one write asks of the mesh: before its first op whether enough nodes are there, after its commit acks."""
-
-    def __init__(self, mesh: Mesh, needed: int) -> None:
-        self._mesh, self._needed = mesh, needed
-        # Asked here, on the event loop's thread and at the moment of the write; the writer has a thread of its own.
-        self._refusal = self._find_refusal()
-
-    def agree(self) -> None:
-        """Raises: Unavailable, with outcome not_applied."""
-        if self._refusal is not None:
-            self._mesh.counts.not_applied += 1
-            raise self._refusal
-
-    async def wait(self, dots: Sequence[Dot]) -> int:
-        """Returns: how many nodes have these ops. Raises: Unavailable(quorum_not_met), with outcome indeterminate."""
-        mesh = self._mesh
-        tally = await mesh.wait_acks(dots, self._needed) if self._needed > 1 else mesh.tally(dots)
-        if tally.got >= self._needed:
-            mesh.counts.acknowledged += 1
-            return tally.got
-        mesh.counts.indeterminate += 1
-        raise Unavailable(
-            f"{tally.got} of {self._needed} nodes have this write after {mesh.patience_s(len(dots)):.3g} s; it is "
-            "stored here and goes on replicating: ask for its version, or retry with the same Idempotency-Key",
-            code=Code.QUORUM_NOT_MET, outcome="indeterminate", got=tally.got, needed=self._needed,
-            version=str(dots[-1]), acked_by=list(tally.acked_by), waiting_for=dict(tally.waiting_for),
-        )
-
-    def _find_refusal(self) -> Unavailable | None:
-        mesh = self._mesh
-        if mesh.is_forked:
-            return Unavailable(
-                "peers know more of this node's writes than its database, or others: it was restored from a copy; move "
-                "the file that ends in .node away and start again", code=Code.STREAM_FORKED, outcome="not_applied",
-            )
-        offset_s = mesh.clock_offset_s
-        if abs(offset_s) > CLOCK_BOUND_S:
-            # A machine that slept looks like one whose clock was set: the peers know which it was.
-            mesh.ask_all(trio.current_time())
-            where = "behind" if offset_s > 0 else "ahead of"
-            return Unavailable(
-                f"the clock of this node is {abs(offset_s):.1f} s {where} its peers'; nothing was stored: set it",
-                code=Code.CLOCK_SKEWED, outcome="not_applied", offset_s=offset_s,
-            )
-        return self._too_few()
-
-    def _too_few(self) -> Unavailable | None:
-        mesh, needed = self._mesh, self._needed
-        if needed <= 1:
-            return None
-        if not mesh.settings.serves:
-            return Unavailable(
-                f"a write needs {needed} nodes, and no daemon runs on this database that could ask them; nothing was "
-                "stored: start ai-memory serve, or say --consistency local",
-                code=Code.QUORUM_NOT_MET, outcome="not_applied", got=0, needed=needed,
-            )
-        reachable = mesh.reachable_count()
-        if reachable >= needed:
-            return None
-        reasons = {
-            peer.name: peer.state.last_error or peer.state.standing.value for peer in mesh.peers
-            if not mesh.is_reachable(peer)
-        }
-        return Unavailable(
-            f"a write needs {needed} nodes and {reachable} can be reached; nothing was stored: retry",
-            code=Code.QUORUM_NOT_MET, outcome="not_applied", got=0, needed=needed, reachable=reachable,
-            waiting_for=reasons,
-        )

@@ -7,6 +7,7 @@ them too: else each op would reach each node N-1 times.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, TypeAlias
 
@@ -151,6 +152,12 @@ class Wanted(Struct, frozen=True, kw_only=True):
     now: float
 
 
+class Renewed(Struct, frozen=True, kw_only=True):
+    """This node writes another stream from now on: what the peer said was about the one before."""
+
+    now: float
+
+
 class Ask(Struct, frozen=True, kw_only=True):
     """Exchange: with the ops that the peer lacks beyond `assumed` (at most `count`, 0 for none)."""
 
@@ -165,7 +172,7 @@ class Rest(Struct, frozen=True):
     until: float
 
 
-Event: TypeAlias = Look | Answered | Failed | Heard | Wanted
+Event: TypeAlias = Look | Answered | Failed | Heard | Wanted | Renewed
 Effect: TypeAlias = Ask | Rest
 
 
@@ -182,6 +189,16 @@ def step(state: PeerState, event: Event, rules: PeerRules) -> tuple[PeerState, E
             return _heard(state, event), None
         case Wanted(now=now):
             return (state if state.failures else replace(state, due_at=now)), None
+        case Renewed(now=now):
+            return _anew(state, now), None
+
+
+def _anew(state: PeerState, now: float) -> PeerState:
+    """As before the first exchange, but for what does not depend on what this node writes."""
+    return PeerState(
+        node=state.node, stream=state.stream, asked_at=state.asked_at, due_at=now, batch_count=state.batch_count,
+        offset_us=state.offset_us, wall_us=state.wall_us, members=state.members,
+    )
 
 
 def _look(state: PeerState, event: Look, rules: PeerRules) -> tuple[PeerState, Effect]:
@@ -235,13 +252,18 @@ def _answered(state: PeerState, event: Answered, rules: PeerRules) -> PeerState:
 
 
 def _standing(event: Answered) -> Standing:
-    if event.stream == event.own_head.stream:
-        return Standing.SELF
-    there = event.heads.get(event.own_head.stream)
-    if there is None or there.seq < event.own_head.seq:
-        return Standing.PEER
-    is_other = there.seq == event.own_head.seq and there.chain_hash != event.own_head.chain_hash
-    return Standing.FORKED if is_other or there.seq > event.own_head.seq else Standing.PEER
+    # A copy of this node says the same of itself; until one of the two writes, nothing tells it from this node.
+    if has_other_history(event.heads, event.own_head):
+        return Standing.FORKED
+    return Standing.SELF if event.stream == event.own_head.stream else Standing.PEER
+
+
+def has_other_history(heads: Mapping[StreamId, StreamHead], own_head: StreamHead) -> bool:
+    """Whether somebody knows more of a node's stream than the node itself, or another op in the place of its last."""
+    there = heads.get(own_head.stream)
+    if there is None or there.seq < own_head.seq:
+        return False
+    return there.seq > own_head.seq or there.chain_hash != own_head.chain_hash
 
 
 def _failed(state: PeerState, reason: str, now: float, share: float, rules: PeerRules) -> PeerState:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from aimem.model import StreamId, dominates
-from aimem.replication.peer import Standing
+from aimem.replication.peer import PeerState, Standing
+from aimem.store import LogFeed
 
 if TYPE_CHECKING:
     from aimem.replication.mesh import Mesh
@@ -20,8 +21,8 @@ class Roll(Struct, frozen=True, kw_only=True):
       names: theirs.
       streams: those that they write now.
       is_complete: whether each of them has answered since this process began.
-      is_covered: whether, beyond that, this node knows all that each of them said that it knows, and they know the
-        stream that it writes: what an earlier one of its streams did and they have not heard of, they hear of no more.
+      is_covered: whether, beyond that, this node knows all that each of them said that it knows of others, and they
+        know the stream that it writes: what one before it did and they have not heard of, they hear of no more.
     """
 
     names: frozenset[str] = frozenset()
@@ -32,7 +33,7 @@ class Roll(Struct, frozen=True, kw_only=True):
 
 def roll_of(mesh: Mesh) -> Roll:
     """The members by what peers said last. May be read from any thread: each peer's state is replaced, not changed."""
-    store, mine = mesh.store, mesh.store.log.vector
+    own = mesh.store.stream
     others = [peer.state for peer in mesh.peers if peer.state.standing is not Standing.SELF]
     known = [state for state in others if state.stream is not None]
     is_complete = len(known) == len(others)
@@ -41,6 +42,19 @@ def roll_of(mesh: Mesh) -> Roll:
         streams=frozenset(state.stream for state in known if state.stream is not None),
         is_complete=is_complete,
         is_covered=is_complete and all(
-            dominates(mine, state.acked) and state.acked.get(store.stream, 0) > 0 for state in known
+            state.acked.get(own, 0) > 0 and _knows_all_of(mesh.store.log, state) for state in known
         ),
     )
+
+
+def _knows_all_of(log: LogFeed, state: PeerState) -> bool:
+    """Whether what a peer told of is known here.
+
+    What it writes itself comes by and by, and is no act of this node's. Of a stream with two histories nobody takes
+    anything any more, and ends differ for ever: its rows are joined instead.
+    """
+    has_joined = all(state.stream in nodes for stream, nodes in log.closed.items() if stream in state.acked)
+    passed_over = {state.stream, *log.closed}
+    return has_joined and dominates(log.vector, {
+        stream: seq for stream, seq in state.acked.items() if stream not in passed_over
+    })

@@ -132,9 +132,15 @@ async def reject_pending(
 async def _cast(node: Node, who: Principal, pending_id: str, ballot: Ballot, once: Once | None) -> Verdict:
     """Write a vote, and wait for what comes of it."""
     began = trio.current_time()
+    voted = await cast(node, who, pending_id, ballot, once)
+    return await wait_verdict(node, MemoryId(voted.id), voted.version, began)
+
+
+async def cast(node: Node, who: Principal, pending_id: str, ballot: Ballot, once: Once | None = None) -> Voted:
+    """Write a vote, and at the action's home what it leads to. Raises: as approve_pending."""
     wrote = write_as(node, who, _vote_once, node, who, pending_id, ballot, once)
     voted: Voted = (await audited(node, who, f"pending_{ballot.decision}", pending_id, wrote)).value
-    return await wait_verdict(node, MemoryId(voted.id), voted.version, began)
+    return voted
 
 
 def _vote_once(

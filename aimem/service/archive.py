@@ -82,13 +82,15 @@ async def archive(node: Node, who: Principal, request: ArchiveRequest, once: Onc
     rules.bounded(len(request.ids), 1, ARCHIVE_MAX_IDS, field="ids")
     ids = tuple(dict.fromkeys(rules.memory_id(text, field=f"ids[{i}]") for i, text in enumerate(request.ids)))
     reason = rules.title(request.reason, field="reason")[: rules.REASON_MAX_CHARS] or "archive"
-    answer: ArchiveResult = (await write_as(node, who, _archive, node, who, ids, reason, once)).value
+    answer: ArchiveResult = (await write_as(node, who, archive_in, node, who, ids, reason, once)).value
     return answer
 
 
-def _archive(
+def archive_in(
     transaction: Transaction, node: Node, who: Principal, ids: tuple[MemoryId, ...], reason: str, once: Once | None
 ) -> ArchiveResult:
+    """As `archive`, inside a write's transaction."""
+
     def run() -> ArchiveResult:
         found = {i: memories.find(transaction.conn, i, transaction.now, visible_to(who)) for i in ids}
         present = [memory for memory in found.values() if memory is not None]
@@ -130,13 +132,15 @@ async def restore(
     Raises: NotFound, Conflict(name_taken, or id_taken if it is not archived), InvalidRequest, Unavailable.
     """
     whole = rules.memory_id(memory_id)
-    answer: Restored = (await write_as(node, who, _restore, node, who, whole, query, once)).value
+    answer: Restored = (await write_as(node, who, restore_in, node, who, whole, query, once)).value
     return answer
 
 
-def _restore(
+def restore_in(
     transaction: Transaction, node: Node, who: Principal, memory_id: MemoryId, query: RestoreQuery, once: Once | None
 ) -> Restored:
+    """As `restore`, inside a write's transaction."""
+
     def run() -> Restored:
         now = transaction.now
         found = memories.find_archived(transaction.conn, memory_id, visible_to(who))

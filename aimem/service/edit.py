@@ -168,13 +168,17 @@ def _updated(transaction: Transaction, memory: Memory, version: str) -> UpdatedM
 
 async def delete(node: Node, who: Principal, memory_id: str, once: Once | None = None) -> DeletedMemory:
     """Delete a memory for ever, on every node (the whole id is needed). Raises: NotFound, Denied, Unavailable."""
-    wrote = await write_as(node, who, _delete, node, who, memory_id, once)
+    wrote = await write_as(node, who, delete_in, node, who, memory_id, once)
     node.counters.deleted += 1
     answer: DeletedMemory = wrote.value
     return answer
 
 
-def _delete(transaction: Transaction, node: Node, who: Principal, memory_id: str, once: Once | None) -> DeletedMemory:
+def delete_in(
+    transaction: Transaction, node: Node, who: Principal, memory_id: str, once: Once | None
+) -> DeletedMemory:
+    """As `delete`, inside a write's transaction."""
+
     def run() -> DeletedMemory:
         memory = exact(transaction.conn, memory_id, who, transaction.now)
         refuse_reserved(memory)
@@ -193,15 +197,17 @@ async def promote(
 
     Raises: NotFound, InvalidRequest if the namespace is no ancestor, Conflict(name_taken), Denied, Unavailable.
     """
-    fn = _promote_tier if to_namespace is None else _promote_up
+    fn = promote_in if to_namespace is None else promote_up_in
     wrote = await write_as(node, who, fn, node, who, memory_id, to_namespace or "", once)
     answer: Promoted = wrote.value
     return answer
 
 
-def _promote_tier(
+def promote_in(
     transaction: Transaction, node: Node, who: Principal, memory_id: str, _to: str, once: Once | None
 ) -> Promoted:
+    """As `promote` without a namespace, inside a write's transaction."""
+
     def run() -> Promoted:
         memory = exact(transaction.conn, memory_id, who, transaction.now)
         refuse_reserved(memory)
@@ -216,9 +222,11 @@ def _promote_tier(
     return answer_once(transaction, node, who, once, Promoted, run)
 
 
-def _promote_up(
+def promote_up_in(
     transaction: Transaction, node: Node, who: Principal, memory_id: str, to: str, once: Once | None
 ) -> Promoted:
+    """As `promote` with a namespace, inside a write's transaction."""
+
     def run() -> Promoted:
         memory = exact(transaction.conn, memory_id, who, transaction.now)
         refuse_reserved(memory)

@@ -79,18 +79,20 @@ def home_of(conn: Connection, node: Node, pending: approvals.Pending) -> Home:
     return judge_home(place_of(conn, node), pending.home, approvals.node_of(conn, pending.home))
 
 
-def streams_decided(conn: Connection, node: Node) -> tuple[StreamId, ...]:
-    """The streams for which this node decides, its own first."""
+class Mandate(Struct, frozen=True, kw_only=True):
+    """The streams for which this node decides, its own first, and whether further ones wait until it knows more."""
+
+    streams: tuple[StreamId, ...]
+    is_partial: bool
+
+
+def mandate_of(conn: Connection, node: Node) -> Mandate:
+    """For which streams this node decides now."""
     place = place_of(conn, node)
     own, *before = place.line
-    candidates = {*before, *approvals.streams_named(conn, place.name)} - {own}
-    ours = (
-        stream for stream in sorted(candidates)
-        if judge_home(place, stream, approvals.node_of(conn, stream)) is Home.HERE
+    earlier = sorted({*before, *approvals.streams_named(conn, place.name)} - {own})
+    judged = {stream: judge_home(place, stream, approvals.node_of(conn, stream)) for stream in earlier}
+    return Mandate(
+        streams=(own, *(stream for stream, home in judged.items() if home is Home.HERE)),
+        is_partial=Home.LATER in judged.values(),
     )
-    return (own, *ours)
-
-
-def is_covered(node: Node) -> bool:
-    """Whether this node knows all that its peers know; true for a node alone."""
-    return node.mesh is None or roll_of(node.mesh).is_covered

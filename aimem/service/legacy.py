@@ -1,6 +1,7 @@
 """Peers of v0.6.3: what they push becomes ordinary writes of this node, under this node's rules.
 
-It is never an acknowledgement, and never a vote: whoever can reach that route of v0.6.3 could forge both.
+It is never an acknowledgement, and a vote only while nobody has a credential: whoever can reach that route of v0.6.3
+could forge both. What would have to wait for an approval here is refused: such a peer cannot be told to wait.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ from msgspec import Struct
 from aimem.errors import AimemError, NotFound, Unavailable
 from aimem.model import Principal, format_instant, parse_instant, rules
 from aimem.replication import Consistency, consistently
-from aimem.service.archive import archive, restore
-from aimem.service.edit import delete
+from aimem.service import legacyrules
+from aimem.service.archive import archive_in, restore_in
+from aimem.service.edit import delete_in
 from aimem.service.importing import import_memories
 from aimem.service.mesh import refuse_stranger
 from aimem.service.node import Node
+from aimem.service.writing import write_surely
 from aimem.store import live_at, memories, visible_to
 from aimem.wire import (
-    ArchiveRequest,
     ExportedLink,
     ImportRequest,
     RestoreQuery,
@@ -36,11 +38,11 @@ LEGACY_SINCE_MAX: Final = 10_000
 ROWS_MAX: Final = 1000
 """In one answer, whatever was asked for: a text may have 64 KiB."""
 REASON: Final = "sync_push"
+LABEL_MAX_CHARS: Final = 128
 _KINDS: Final = (
     "memories", "deletions", "archives", "restores", "links", "pendings", "pending_decisions", "namespace_meta",
     "namespace_meta_clears",
 )
-_JUDGED_ELSEWHERE: Final = ("pendings", "pending_decisions", "namespace_meta", "namespace_meta_clears")
 
 
 class _Done(Struct):
@@ -51,6 +53,10 @@ class _Done(Struct):
     archived: int = 0
     restored: int = 0
     links: int = 0
+    asked: int = 0
+    voted: int = 0
+    standards: int = 0
+    cleared: int = 0
     noop: int = 0
     refused: list[str] = msgspec.field(default_factory=list)
 
@@ -69,17 +75,15 @@ async def take_push(node: Node, who: Principal, request: legacy.LegacyPush) -> l
     with consistently(Consistency.LOCAL):
         await _take_rows(node, who, request, done)
         if request.dry_run:
-            done.noop += len(request.deletions) + len(request.archives) + len(request.restores)
+            done.noop += sum(len(getattr(request, kind)) for kind in _KINDS if kind not in ("memories", "links"))
         else:
             await _take_ids(node, who, request, done)
-    done.refused += [
-        f"{kind}: {len(getattr(request, kind))} items: policies and decisions come from nodes of this version alone"
-        for kind in _JUDGED_ELSEWHERE if getattr(request, kind)
-    ]
-    skipped = len(done.refused) + sum(max(0, len(getattr(request, kind)) - 1) for kind in _JUDGED_ELSEWHERE)
+            await _take_rules(node, who, request, done)
     return legacy.LegacyPushed(
         applied=done.applied, deleted=done.deleted, archived=done.archived, restored=done.restored,
-        links_applied=done.links, noop=done.noop, skipped=skipped, dry_run=request.dry_run,
+        links_applied=done.links, pendings_applied=done.asked, pending_decisions_applied=done.voted,
+        namespace_meta_applied=done.standards, namespace_meta_cleared=done.cleared, noop=done.noop,
+        skipped=len(done.refused), dry_run=request.dry_run,
         receiver_agent_id=f"host:{node.store.node_name}", refused=tuple(done.refused),
     )
 
@@ -107,27 +111,54 @@ def _dated(link: ExportedLink) -> ExportedLink:
 
 async def _take_ids(node: Node, who: Principal, request: legacy.LegacyPush, done: _Done) -> None:
     for memory_id in request.deletions:
-        done.deleted += await _tried(delete(node, who, memory_id), memory_id, done)
-    if request.archives:
-        away = await archive(node, who, ArchiveRequest(ids=request.archives, reason=REASON))
-        done.archived, done.noop = len(away.archived), done.noop + len(away.missing)
+        done.deleted += await _tried(_delete(node, who, memory_id), memory_id, done)
+    for memory_id in request.archives:
+        done.archived += await _tried(_archive(node, who, memory_id), memory_id, done)
     for memory_id in request.restores:
-        done.restored += await _tried(restore(node, who, memory_id, RestoreQuery()), memory_id, done)
+        done.restored += await _tried(_restore(node, who, memory_id), memory_id, done)
 
 
-async def _tried(attempt: Awaitable[object], label: str, done: _Done) -> int:
-    """Returns: 1 if it was done."""
+async def _delete(node: Node, who: Principal, memory_id: str) -> bool:
+    await write_surely(node, who, delete_in, node, who, memory_id, None)
+    node.counters.deleted += 1
+    return True
+
+
+async def _archive(node: Node, who: Principal, text: str) -> bool:
+    wrote = await write_surely(node, who, archive_in, node, who, (rules.memory_id(text),), REASON, None)
+    return bool(wrote.value.archived)
+
+
+async def _restore(node: Node, who: Principal, text: str) -> bool:
+    await write_surely(node, who, restore_in, node, who, rules.memory_id(text), RestoreQuery(), None)
+    return True
+
+
+async def _take_rules(node: Node, who: Principal, request: legacy.LegacyPush, done: _Done) -> None:
+    """Policies first: what waits is asked for by them."""
+    for item in request.namespace_meta:
+        done.standards += await _tried(legacyrules.take_standard(node, who, item), item.namespace, done)
+    for namespace in request.namespace_meta_clears:
+        done.cleared += await _tried(legacyrules.clear_standard(node, who, namespace), namespace, done)
+    for waiting in request.pendings:
+        done.asked += await _tried(legacyrules.ask_for(node, who, waiting), waiting.id, done)
+    for decision in request.pending_decisions:
+        done.voted += await _tried(legacyrules.take_decision(node, who, decision), decision.id, done)
+
+
+async def _tried(attempt: Awaitable[bool], label: str, done: _Done) -> bool:
+    """Returns: whether it was done; else it is counted as changing nothing, or as refused."""
     try:
-        await attempt
+        is_done = await attempt
     except NotFound:
-        done.noop += 1
+        is_done = False
     except Unavailable:
         raise
     except AimemError as error:
-        done.refused.append(f"{label}: {error.message}")
-    else:
-        return 1
-    return 0
+        done.refused.append(f"{label[:LABEL_MAX_CHARS]}: {error.message}")
+        return False
+    done.noop += not is_done
+    return is_done
 
 
 async def rows_since(node: Node, who: Principal, query: SinceQuery) -> legacy.LegacySince:

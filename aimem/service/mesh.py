@@ -19,7 +19,18 @@ from aimem.model import (
     parse_dot,
     rules,
 )
-from aimem.replication import Mesh, Peer, breaker, count_received, examine, is_reachable, lag
+from aimem.replication import (
+    Mesh,
+    Peer,
+    breaker,
+    count_received,
+    examine,
+    hear_closed,
+    is_reachable,
+    lag,
+    note_received,
+    told,
+)
 from aimem.service.node import Node
 from aimem.store import LogPage, Received, conflicts, digest_at, inbound, oplog, outbound
 from aimem.wire import (
@@ -39,6 +50,7 @@ from aimem.wire import (
     SinceRequest,
     VerifyOut,
     WriteOutcome,
+    copies,
     heads_in,
     heads_out,
     op_in,
@@ -73,11 +85,12 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest) -> Exch
     refuse_stranger(who)
     refuse_protocol(request.protocol)
     asker, theirs = stream_in(request.stream), heads_in(request.vector)
+    await hear_closed(node.store, theirs, copies.closed_in(request.closed))
     vector = {stream: head.seq for stream, head in theirs.items()}
     rules.bounded(len(request.ops), 0, EXCHANGE_MAX_OPS, field="ops")
     received = await _receive(node, asker, request)
     if node.mesh is not None:
-        node.mesh.hear(asker, vector, request.members[:128], trio.current_time())
+        node.mesh.hear(asker, theirs, request.members[:128], trio.current_time())
         if request.trimmed:
             node.mesh.turn_to(asker, trio.current_time())
     try:
@@ -91,7 +104,7 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest) -> Exch
         held=tuple(map(str, held.dots)), held_count=held.count, ops=tuple(map(op_out, page.ops)), more=page.more,
         trimmed=is_trimmed, taken=received.taken, stopped="" if stop is None else stop.reason.value,
         stopped_at="" if stop is None or stop.dot is None else str(stop.dot), now=node.clock.now(),
-        members="" if node.mesh is None else node.mesh.members_hash,
+        members="" if node.mesh is None else node.mesh.members_hash, closed=told(node.store),
     )
 
 
@@ -104,15 +117,14 @@ async def _receive(node: Node, asker: StreamId, request: ExchangeRequest) -> Rec
     else:
         ops = tuple(map(op_in, request.ops))
         received = (await node.store.write(inbound.take, ops, partial(examine, writer=asker))).value
-    if received.held:
-        node.store.note_held_nowait()
+    note_received(node.store, received)
     if node.mesh is not None:
         count_received(node.mesh, received)
     return received
 
 
 async def _lacking(node: Node, known: Vector, count: int) -> LogPage:
-    if not count or dominates(known, node.store.log.vector):
+    if not count or dominates(known, node.store.log.shipped):
         return LogPage(ops=(), more=False, position=0)
     return await node.store.lacking(known, count, EXCHANGE_MAX_BYTES)
 
@@ -302,7 +314,9 @@ def mesh_alarms(node: Node, forks: tuple[StreamId, ...], held_count: int) -> lis
     if mesh is None:
         return alarms
     if mesh.is_forked:
-        alarms.append("peers know more of this node's writes than its database: it was restored from a copy")
+        alarms.append("peers know more of this node's writes than its database: it begins a new stream")
+    elif mesh.is_catching_up:
+        alarms.append("this node began a new stream, and does not know yet all that its peers know")
     if not mesh.members_agree:
         alarms.append("the nodes were not told of the same members: make their --quorum-peers equal")
     if abs(mesh.clock_offset_s) > 0.5:

@@ -16,40 +16,51 @@ def mesh_samples(node: Node) -> tuple[Sample, ...]:
     mesh = node.mesh
     if mesh is None:
         return ()
+    of_peers = (sample for peer in mesh.peers for sample in _of_peer(mesh, peer))
+    return (*of_peers, *_of_members(mesh), *_of_writes(mesh), *_of_rows(mesh))
+
+
+def _of_members(mesh: Mesh) -> Iterator[Sample]:
+    log = mesh.store.log
+    yield _gauge("ai_memory_mesh_members_agree", "0 if the nodes were told of different members.", mesh.members_agree)
+    yield _gauge("ai_memory_mesh_ready", "0 while the node begins a new stream and catches up.", mesh.is_ready)
+    yield _gauge("ai_memory_mesh_streams", "Streams known.", len(log.vector))
+    yield _gauge("ai_memory_mesh_streams_closed", "Streams of which two histories were written.", len(log.closed))
+    yield _counter(
+        "ai_memory_mesh_renewals", "New streams that this node had to begin since its start.", mesh.renewal.count
+    )
+
+
+def _of_writes(mesh: Mesh) -> Iterator[Sample]:
     counts = mesh.counts
-    samples = [sample for peer in mesh.peers for sample in _of_peer(mesh, peer)]
-    samples.append(Sample(
-        name="ai_memory_mesh_members_agree", help="0 if the nodes were told of different members.", kind="gauge",
-        value=float(mesh.members_agree), labels=(),
-    ))
-    samples += [
-        _counter("ai_memory_mesh_writes", "Writes that other nodes were to have.", value, outcome=outcome)
-        for outcome, value in (
-            ("acknowledged", counts.acknowledged), ("not_applied", counts.not_applied),
-            ("indeterminate", counts.indeterminate),
-        )
-    ]
-    samples += [
-        _counter("ai_memory_mesh_ops_received", "Ops that other nodes handed over.", value, result=result)
-        for result, value in (("taken", counts.taken), ("known", counts.skipped))
-    ]
-    samples += [
-        _counter("ai_memory_mesh_batches_stopped", "Batches that were not taken whole.", value, reason=reason)
-        for reason, value in sorted(counts.stopped.items())
-    ]
-    compared = counts.compared
-    samples += [
-        _counter("ai_memory_mesh_objects_compared", "Objects that were compared with a peer's.", compared.objects),
-        _counter("ai_memory_mesh_objects_differing", "Objects that differed although both knew the same writes.",
-                 compared.differing),
-        _counter("ai_memory_mesh_objects_repaired", "Objects that got back here what they had lost.",
-                 compared.repaired),
-        _counter("ai_memory_mesh_objects_undecided", "Objects of which nothing tells which of two values is right.",
-                 compared.undecided),
-        _gauge("ai_memory_mesh_log_ops", "Ops in the log, when it was last looked at.", mesh.log_size.count),
-        _gauge("ai_memory_mesh_log_bytes", "Bytes of their entries.", mesh.log_size.bytes),
-    ]
-    return tuple(samples)
+    outcomes = (
+        ("acknowledged", counts.acknowledged), ("not_applied", counts.not_applied),
+        ("indeterminate", counts.indeterminate),
+    )
+    for outcome, value in outcomes:
+        yield _counter("ai_memory_mesh_writes", "Writes that other nodes were to have.", value, outcome=outcome)
+    for result, value in (("taken", counts.taken), ("known", counts.skipped)):
+        yield _counter("ai_memory_mesh_ops_received", "Ops that other nodes handed over.", value, result=result)
+    for reason, value in sorted(counts.stopped.items()):
+        yield _counter("ai_memory_mesh_batches_stopped", "Batches that were not taken whole.", value, reason=reason)
+
+
+def _of_rows(mesh: Mesh) -> Iterator[Sample]:
+    compared, size = mesh.counts.compared, mesh.log_size
+    yield _counter("ai_memory_mesh_objects_compared", "Objects that were compared with a peer's.", compared.objects)
+    yield _counter(
+        "ai_memory_mesh_objects_differing", "Objects that differed although both knew the same writes.",
+        compared.differing,
+    )
+    yield _counter(
+        "ai_memory_mesh_objects_repaired", "Objects that got back here what they had lost.", compared.repaired
+    )
+    yield _counter(
+        "ai_memory_mesh_objects_undecided", "Objects of which nothing tells which of two values is right.",
+        compared.undecided,
+    )
+    yield _gauge("ai_memory_mesh_log_ops", "Ops in the log, when it was last looked at.", size.count)
+    yield _gauge("ai_memory_mesh_log_bytes", "Bytes of their entries.", size.bytes)
 
 
 def _of_peer(mesh: Mesh, peer: Peer) -> Iterator[Sample]:

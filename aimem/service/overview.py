@@ -68,6 +68,8 @@ async def health(node: Node) -> Health:
     except AimemError as error:
         # By its code alone: who asks for health needs no key, and messages name paths.
         status, warnings = "error", (f"the store cannot be read: {error.code}", *warnings)
+    if node.mesh is not None and not node.mesh.is_ready:
+        warnings = (*warnings, "this node began a new stream and fetches what its peers know; it refuses to write")
     return Health(
         status=status,
         service=SERVICE,
@@ -83,6 +85,7 @@ async def health(node: Node) -> Health:
         warnings=warnings,
         llm="none" if node.language is None else node.language.name,
         llm_ready=is_thinking(node),
+        ready=node.mesh is None or node.mesh.is_ready,
     )
 
 

@@ -354,13 +354,15 @@ async def clear_standard(node: Node, who: Principal, namespace: str, once: Once 
 
     Raises: InvalidRequest, Denied, ApprovalRequired, Unavailable.
     """
-    answer: StandardCleared = (await write_as(node, who, _clear, node, who, settable(namespace), once)).value
+    answer: StandardCleared = (await write_as(node, who, clear_in, node, who, settable(namespace), once)).value
     return answer
 
 
-def _clear(
+def clear_in(
     transaction: Transaction, node: Node, who: Principal, namespace: Namespace, once: Once | None
 ) -> StandardCleared:
+    """As `clear_standard`, inside a write's transaction."""
+
     def run() -> StandardCleared:
         rule = namespaces.find(transaction.conn, namespace)
         nothing: dict[str, FieldValue] = dict.fromkeys(("standard_id", "parent", "governance", "owner"))

@@ -24,22 +24,24 @@ from aimem.model import (
     Instant,
     MemoryId,
     PendingStatus,
+    Vector,
     Vote,
 )
 from aimem.ports import Connection
 from aimem.service.effects import Detail, Effect, dump_detail, effect_of, load_detail
 from aimem.service.gate import ALLOWED, Gate
-from aimem.service.homes import Home, home_of, is_covered, streams_decided
+from aimem.service.homes import Home, home_of, mandate_of
 from aimem.service.node import Node
 from aimem.service.waiting import ACTIONS
 from aimem.service.writing import load_payload, write_as
-from aimem.store import AGENT, PENDING, STREAM, VOTE, LogFeed, Transaction, agents, approvals
+from aimem.store import PENDING, Transaction, agents, approvals
 
 log = logging.getLogger(__name__)
 
 BATCH: Final = 100
 _VERBS: Final = {name: verb for verb, name in ACTIONS.items()}
 RETRY_S: Final = 30.0
+REPORTS_S: Final = 1.0
 
 
 class Case(Struct, frozen=True, kw_only=True):
@@ -60,6 +62,18 @@ class Case(Struct, frozen=True, kw_only=True):
     def detail(self) -> Detail:
         """What its outcome says further; nothing while it has none."""
         return Detail() if self.pending.outcome is None else load_detail(self.pending.outcome.detail)
+
+
+class Outlook(Struct, frozen=True, kw_only=True):
+    """When to look again for what is to be decided.
+
+    Attributes:
+      due_at: when the next action expires; None if none waits.
+      is_partial: whether there may be more to decide once peers have answered.
+    """
+
+    due_at: Instant | None
+    is_partial: bool
 
 
 def case_of(conn: Connection, pending: approvals.Pending, now: Instant) -> Case:
@@ -147,23 +161,23 @@ def _decider(case: Case) -> AgentId:
     return standing.approvals[: standing.quorum][-1].voter
 
 
-async def settle_due(node: Node) -> Instant | None:
+async def settle_due(node: Node) -> Outlook:
     """Decide all that this node is to decide now: what has expired, and what votes from elsewhere have settled.
 
     For whoever takes in ops of other nodes, and for the clock.
-    Returns: when the next action expires; None if none waits.
+    Returns: when to look again.
     Raises: Unavailable.
     """
     while due := await node.store.read(_due, node, node.clock.now()):
         decided = [(await write_as(node, SYSTEM, _settle_one, node, pending_id)).value for pending_id in due]
         if not any(decided):
             break       # peers knew more by then; when that has come, it is looked at again
-    return await node.store.read(_next_expiry, node, node.clock.now())
+    return await node.store.read(_outlook, node, node.clock.now())
 
 
 def _due(conn: Connection, node: Node, now: Instant) -> tuple[MemoryId, ...]:
     found: list[MemoryId] = []
-    for pending in approvals.undecided_of(conn, streams_decided(conn, node), now):
+    for pending in approvals.undecided_of(conn, mandate_of(conn, node).streams, now):
         if case_of(conn, pending, now).standing.decision is not None:
             found.append(pending.pending_id)
         if len(found) == BATCH:
@@ -171,8 +185,9 @@ def _due(conn: Connection, node: Node, now: Instant) -> tuple[MemoryId, ...]:
     return tuple(found)
 
 
-def _next_expiry(conn: Connection, node: Node, now: Instant) -> Instant | None:
-    return approvals.next_expiry(conn, streams_decided(conn, node), now)
+def _outlook(conn: Connection, node: Node, now: Instant) -> Outlook:
+    mandate = mandate_of(conn, node)
+    return Outlook(due_at=approvals.next_expiry(conn, mandate.streams, now), is_partial=mandate.is_partial)
 
 
 def _settle_one(transaction: Transaction, node: Node, pending_id: MemoryId) -> str | None:
@@ -192,38 +207,43 @@ async def run_approvals(node: Node, *, task_status: trio.TaskStatus[None] = trio
     task_status.started()
     while True:
         # Counted before it is read: what arrives meanwhile is looked at in the next round.
-        known = _known(node)
+        known, report = _of_others(node), None if node.mesh is None else node.mesh.next_report
         try:
-            due_at = await settle_due(node)
+            outlook = await settle_due(node)
         except Unavailable as error:
             log.warning("approvals.delayed", extra={"reason": error.code.value})
             await trio.sleep(RETRY_S)
             continue
-        term_s = node.policy.pending_expiry_s
+        term_s, due_at = node.policy.pending_expiry_s, outlook.due_at
         wait_s = term_s if due_at is None else min(term_s, (due_at - node.clock.now()) / 1_000_000)
         with trio.move_on_after(max(0.0, wait_s)):
-            await _wait_news(node, known)
+            if outlook.is_partial and report is not None:
+                await _wait_either(node, known, report)
+            else:
+                await _wait_news(node, known)
 
 
-def _known(node: Node) -> tuple[tuple[int, ...], bool]:
-    """What rises with all that an outcome can hang on (few commits do), and whether all that peers know is known."""
-    return tuple(node.store.revision(kind) for kind in (PENDING, VOTE, AGENT, STREAM)), is_covered(node)
+def _of_others(node: Node) -> Vector:
+    """What is known of other nodes' streams; a vote that was cast here was counted when it was cast."""
+    return {stream: seq for stream, seq in node.store.log.vector.items() if stream != node.store.stream}
 
 
-async def _wait_news(node: Node, known: tuple[tuple[int, ...], bool]) -> None:
-    """Wait until either has changed."""
-    feed, mesh = node.store.log, node.mesh
-    while (found := _known(node)) == known:
-        if mesh is None or found[1]:
-            await feed.wait_change(feed.change_count)
-            continue
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(_wait_change, feed, feed.change_count, nursery.cancel_scope)
-            # Nothing need come that is new: that a peer has answered may be all that was missing.
-            await mesh.wait_reported()
-            nursery.cancel_scope.cancel()
+async def _wait_news(node: Node, known: Vector) -> None:
+    """Wait until more is known than that."""
+    feed = node.store.log
+    while _of_others(node) == known:
+        await feed.wait_change(feed.change_count)
 
 
-async def _wait_change(feed: LogFeed, seen_count: int, scope: trio.CancelScope) -> None:
-    await feed.wait_change(seen_count)
-    scope.cancel()
+async def _wait_either(node: Node, known: Vector, report: trio.Event) -> None:
+    """The same, or until a peer has answered, and those that do soon after: each exchange tells something."""
+
+    async def watch(scope: trio.CancelScope) -> None:
+        await report.wait()
+        await trio.sleep(REPORTS_S)
+        scope.cancel()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch, nursery.cancel_scope)
+        await _wait_news(node, known)
+        nursery.cancel_scope.cancel()

@@ -41,8 +41,10 @@ async def settle_words(node: Node) -> None:
     while await node.store.read(fulltext.count_unindexed, 1):
         await node.store.write(fulltext.rebuild, ROWS_A_ROUND)
         await pulse(node)
-    while await node.store.read(fulltext.count_gramless, 1):
-        await node.store.write(fulltext.index_grams, ROWS_A_ROUND)
+    is_owing = await node.store.read(fulltext.count_gramless, 1) > 0
+    while is_owing:
+        # What is written meanwhile gathers for the next time: else each write would be followed by a round of its own.
+        is_owing = (await node.store.write(fulltext.index_grams, ROWS_A_ROUND)).value == ROWS_A_ROUND
     if await node.store.read(fulltext.is_stale):
         row_count, counts = await node.store.read(fulltext.count_terms)
         await node.store.write(fulltext.keep_terms, row_count, counts)

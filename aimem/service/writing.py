@@ -181,6 +181,17 @@ def in_sure_part(transaction: Transaction, run: Callable[[], T]) -> T:
     )
 
 
+async def write_surely(
+    node: Node, who: Principal, fn: Callable[Concatenate[Transaction, P], T], *args: P.args, **kwargs: P.kwargs
+) -> Wrote:
+    """As `write_as`, for whoever cannot be told to wait. Raises: also ApprovalRequired, with nothing queued."""
+
+    def run(transaction: Transaction) -> T:
+        return in_sure_part(transaction, lambda: fn(transaction, *args, **kwargs))
+
+    return await write_as(node, who, run)
+
+
 def tried(transaction: Transaction, gate: Gate, run: Callable[[], T]) -> tuple[T, Portion | None]:
     """Run a part of a job. Returns: its value, and what it asks for, if it asks; then what it wrote is taken back."""
     outer, done = gate.portion, list(gate.rows)
@@ -207,19 +218,20 @@ def tried(transaction: Transaction, gate: Gate, run: Callable[[], T]) -> tuple[T
 
 def queue(
     transaction: Transaction, node: Node, gate: Gate, portion: Portion, *, index: int = 0,
-    again: AskedAgain | None = None,
+    again: AskedAgain | None = None, named: MemoryId | None = None,
 ) -> Waiting:
     """Write the pending action that stands for captured ops.
 
     Args:
       index: its place in the request.
       again: what it takes the place of.
+      named: the id that it has elsewhere already.
     Raises: InvalidRequest if they are too much for one op; QuotaExceeded; Conflict(id_taken).
     """
     ask, now = _telling(portion), transaction.now
     requested_by = gate.who.agent_id if again is None else again.requested_by
     _refuse_too_much(transaction, requested_by, portion)
-    pending_id = _pending_id(node, gate.who, gate.once, index)
+    pending_id = named or _pending_id(node, gate.who, gate.once, index)
     if transaction.load(PENDING, pending_id).born is not None:
         raise Conflict(
             f"the id {pending_id} that this Idempotency-Key stands for is taken, and its request is not known here; "

@@ -21,11 +21,17 @@ SIDECAR_SUFFIX = ".node"
 
 
 class Sidecar(Struct, frozen=True, kw_only=True):
-    """The file `DB.node` (0600): which stream this node writes, and its private key (hex)."""
+    """The file `DB.node` (0600): which stream this node writes, and its private key (hex).
+
+    Attributes:
+      replaces: the stream before, until this one's opening op is known to be stored: a crash may come before it, and
+        a stream that was never opened is nobody's predecessor.
+    """
 
     stream: StreamId
     node: str
     private_key: str
+    replaces: StreamId | None = None
 
 
 class Identity(Struct, frozen=True, kw_only=True):
@@ -56,34 +62,48 @@ def load_identity(conn: Connection, files: Files, chance: Chance, db: Path, node
     path = sidecar_path(db)
     data = files.read(path)
     if data is None:
-        return _mint(files, chance, path, None, node)
+        return mint(files, chance, path, node, None)
     sidecar, signer = _read_sidecar(data, path, chance)
     head = oplog.head(conn, sidecar.stream)
     if head is None:
-        return _mint(files, chance, path, sidecar, node)
-    return Identity(node=sidecar.node, signer=signer, head=head)
+        return mint(files, chance, path, sidecar.node, sidecar.replaces or sidecar.stream)
+    identity = Identity(node=sidecar.node, signer=signer, head=head)
+    if sidecar.replaces is not None:
+        confirm(files, path, identity)
+    return identity
 
 
-def _mint(files: Files, chance: Chance, path: Path, old: Sidecar | None, node: str) -> Identity:
-    """A fresh key. The sidecar is durable before the first op: a crash between the two only mints once more."""
+def mint(files: Files, chance: Chance, path: Path, node: str, predecessor: StreamId | None) -> Identity:
+    """A fresh key. The sidecar is durable before the first op: a crash between the two only mints once more.
+
+    Raises: OSError.
+    """
     signer = chance.new_signer()
     stream = stream_id(signer.public_key)
-    name = node if old is None else old.node
-    fresh = Sidecar(stream=stream, node=name, private_key=signer.private_key.hex())
+    fresh = Sidecar(stream=stream, node=node, private_key=signer.private_key.hex(), replaces=predecessor)
     files.write_durably(path, msgspec.json.encode(fresh))
     opening = Entry(
         kind=STREAM.name,
         key=stream,
-        create=Create(author=name),
+        create=Create(author=node),
         fields={
-            "node": name,
+            "node": node,
             "public_key": signer.public_key.hex(),
-            "predecessor": None if old is None else old.stream,
+            "predecessor": predecessor,
             "certificate": None,
         },
     )
     head = StreamHead(stream=stream, seq=0, hlc=0, chain_hash=oplog.GENESIS)
-    return Identity(node=name, signer=signer, head=head, opening=(opening,))
+    return Identity(node=node, signer=signer, head=head, opening=(opening,))
+
+
+def confirm(files: Files, path: Path, identity: Identity) -> None:
+    """Note in the sidecar that the stream was opened. Raises: OSError."""
+    signer = identity.signer
+    known = Sidecar(
+        stream=stream_id(signer.public_key), node=identity.node, private_key=signer.private_key.hex()
+    )
+    files.write_durably(path, msgspec.json.encode(known))
 
 
 def _read_sidecar(data: bytes, path: Path, chance: Chance) -> tuple[Sidecar, Signer]:

@@ -36,7 +36,6 @@ from aimem.store.kinds import ALIAS, KINDS, MEMORY, STREAM, load_object
 from aimem.store.outbound import Logged
 from aimem.store.transaction import Transaction
 
-_PREVIOUS_OF = "SELECT previous FROM ops WHERE stream = ? AND seq = ?"
 _COUNT_STREAMS = "SELECT count(*) FROM streams"
 _HOLD = "UPDATE ops SET held = ? WHERE position = ?"
 _RELEASE_HELD = "UPDATE ops SET held = NULL WHERE position = ?"
@@ -140,8 +139,7 @@ class _Book:
         return known or StreamHead(stream=stream, seq=0, hlc=0, chain_hash=oplog.GENESIS)
 
     def hash_at(self, dot: Dot) -> bytes | None:
-        row = self._conn.execute(_PREVIOUS_OF, (dot.stream, dot.seq + 1)).fetchone()
-        return cast("bytes", row[0]) if row else None
+        return oplog.hash_at(self._conn, dot)
 
     def public_key(self, stream: StreamId) -> bytes | None:
         cell = load_object(self._conn, STREAM, stream).fields.get("public_key")

@@ -17,12 +17,14 @@ class LogFeed:
 
     Attributes:
       vector: what is known; a new one at each commit, never changed.
+      closed: streams of which two histories were written, and whose rows were joined since: see `closure.Closed`.
       recent: the latest ops, for those who send them on.
     """
 
     def __init__(self) -> None:
         self.heads: Mapping[StreamId, StreamHead] = MappingProxyType({})
         self.vector: Vector = {}
+        self.closed: Mapping[StreamId, frozenset[StreamId]] = MappingProxyType({})
         self.recent = RecentOps()
         self.change_count = 0
         self._woken = trio.Event()
@@ -42,6 +44,20 @@ class LogFeed:
             self.change_count += 1
             self._woken.set()
             self._woken = trio.Event()
+
+    @property
+    def shipped(self) -> Vector:
+        """What others may lack of what is known: of a closed stream nobody takes anything."""
+        if not self.closed:
+            return self.vector
+        return {stream: seq for stream, seq in self.vector.items() if stream not in self.closed}
+
+    def close_nowait(self, closed: Mapping[StreamId, frozenset[StreamId]]) -> None:
+        """Note streams that are closed, with whose rows were joined; never waits."""
+        self.closed = MappingProxyType({**self.closed, **closed})
+        self.change_count += 1
+        self._woken.set()
+        self._woken = trio.Event()
 
     def covers(self, dots: Iterable[Dot]) -> bool:
         """Whether all of these are known."""

@@ -31,6 +31,7 @@ _READ_ENTRIES = "SELECT data FROM op_entries WHERE position = ? ORDER BY ordinal
 _ENTRIES_OF = "SELECT position, ordinal, data FROM op_entries WHERE kind = ? AND key = ?"
 _REPLACE_ENTRY = "UPDATE op_entries SET data = ? WHERE position = ? AND ordinal = ?"
 _COUNT = "SELECT count(*) FROM ops"
+_PREVIOUS_OF = "SELECT previous FROM ops WHERE stream = ? AND seq = ?"
 
 
 def append(conn: Connection, op: Op, keys: Keys) -> int:
@@ -71,6 +72,12 @@ def head(conn: Connection, stream: StreamId) -> StreamHead | None:
     if row is None:
         return None
     return StreamHead(stream=stream, seq=_int(row[0]), hlc=_int(row[1]), chain_hash=_bytes(row[2]))
+
+
+def hash_at(conn: Connection, dot: Dot) -> bytes | None:
+    """The chain hash of a known op that is not its stream's head; None if the log no longer tells."""
+    row = conn.execute(_PREVIOUS_OF, (dot.stream, dot.seq + 1)).fetchone()
+    return _bytes(row[0]) if row else None
 
 
 def vector(conn: Connection) -> Vector:

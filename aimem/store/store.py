@@ -15,12 +15,12 @@ from msgspec import Struct
 from aimem.errors import AimemError, Bug, Corrupt, InvalidRequest, Unavailable
 from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, FileLock, Files, Mode, Threads
-from aimem.store import inbound, oplog, outbound, schema
+from aimem.store import closure, inbound, oplog, outbound, renewal, schema
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.faults import translate, translated
 from aimem.store.fields import Kind
 from aimem.store.fold import Merge
-from aimem.store.identity import Identity, load_identity
+from aimem.store.identity import Identity, confirm, load_identity, mint, sidecar_path
 from aimem.store.logfeed import LogFeed
 from aimem.store.outbound import HeldDots, LogPage
 from aimem.store.readers import Readers
@@ -170,14 +170,14 @@ class Store:
         )
         self._readers = Readers(files=ports.files, threads=ports.threads, path=settings.db, count=settings.reader_count)
         self._identity: Identity | None = None
-        self._holds_ops = False
+        self._holds_ops = self._lacks_past = False
 
     @property
     def stream(self) -> StreamId:
-        """The stream that this node writes."""
-        if self._identity is None:
+        """The stream that this node writes; `renew` begins another one."""
+        if self._writer.stream is None:
             raise Bug("the store is not open yet")
-        return self._identity.head.stream
+        return self._writer.stream
 
     @property
     def node_name(self) -> str:
@@ -191,6 +191,27 @@ class Store:
     def note_held_nowait(self) -> None:
         """An op is held: from now on it is looked for."""
         self._holds_ops = True
+
+    @property
+    def lacks_past(self) -> bool:
+        """Whether the stream is new, and peers may still know more of those before it."""
+        return self._lacks_past
+
+    async def note_caught_up(self) -> None:
+        """This node knows what its peers knew when it began its stream. Raises: Unavailable."""
+        await self.write(renewal.note_caught_up)
+        self._lacks_past = False
+
+    async def renew(self) -> StreamId:
+        """Go on under a fresh key, in a stream of its own; what is under way of the one before ends there.
+
+        The key is durable before the first op that it signs: a crash in between only mints once more at the next start.
+        Returns: the new stream. Raises: Unavailable, and then the old one goes on; Corrupt.
+        """
+        identity: Identity = (await self.write(self._begin_stream)).value
+        self._lacks_past = True
+        await self._confirm(identity)
+        return self.stream
 
     @property
     def counts(self) -> WriterCounts:
@@ -236,14 +257,15 @@ class Store:
         """
         threads, limiter = self._ports.threads, self._writer.limiter
         conn, identity, tip, heads = await threads.run(self._open, limiter=limiter)
-        self._identity = identity
+        self._identity, self._writer.stream = identity, identity.head.stream
         self.log.publish_nowait(heads)
         try:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._writer.run, conn, identity.signer, tip)
                 nursery.start_soon(self._readers.wait_corrupt)
                 if identity.opening:
-                    await self.write(_open_stream, identity)
+                    await self.write(renewal.open_stream, identity)
+                    await self._confirm(identity)
                 if self._holds_ops:
                     await self._refold_held()
                 task_status.started()
@@ -293,12 +315,23 @@ class Store:
         """
         return await self._readers.read(lambda conn: fn(conn, *args, **kwargs))
 
+    def _begin_stream(self, transaction: Transaction) -> Identity:
+        ports, path = self._ports, sidecar_path(self.settings.db)
+        with translated(self.settings.db):
+            fresh = mint(ports.files, ports.chance, path, self.node_name, transaction.tip.head.stream)
+        renewal.open_stream(transaction, fresh)
+        return fresh
+
+    async def _confirm(self, identity: Identity) -> None:
+        run = partial(confirm, self._ports.files, sidecar_path(self.settings.db), identity)
+        with contextlib.suppress(OSError):      # where the disk is full, the next start says so in the key's file
+            await self._ports.threads.run(run, limiter=self._writer.limiter)
     async def lacking(self, known: Vector, max_count: int, max_bytes: int) -> LogPage:
         """The ops that somebody with this vector lacks: see `outbound.lacking`. What was just written is at hand.
 
         Raises: Gone, Unavailable, Corrupt.
         """
-        until = self.log.vector
+        until = self.log.shipped
         page = self.log.recent.lacking(known, until, max_count, max_bytes)
         if page is not None:
             return page
@@ -315,7 +348,9 @@ class Store:
                 identity = load_identity(conn, ports.files, ports.chance, db, self.settings.node)
                 tip = Tip(head=identity.head, hlc=max(identity.head.hlc, oplog.last_hlc(conn)))
                 heads = outbound.heads(conn)
+                self.log.closed = closure.load(conn)
                 self._holds_ops = outbound.held(conn, 1).count > 0
+                self._lacks_past = bool(identity.opening) or renewal.lacks_past(conn)
             except BaseException:
                 conn.close()
                 raise
@@ -350,10 +385,6 @@ def _recognised(conn: Connection, db: Path) -> int:
 
 def _wrote(written: Written, acks: int | None) -> Wrote:
     return Wrote(written.value, str(written.dots[-1]) if written.dots else None, acks)
-
-
-def _open_stream(transaction: Transaction, identity: Identity) -> None:
-    transaction.emit("stream", identity.opening)
 
 
 def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -33,7 +33,7 @@ from aimem.model import (
     next_hlc,
 )
 from aimem.ports import Connection, Signer
-from aimem.store import events
+from aimem.store import events, oplog
 from aimem.store.fields import Kind
 from aimem.store.fold import Fold, Merge
 from aimem.store.kinds import KINDS
@@ -110,6 +110,7 @@ class Part(Struct, frozen=True):
     logged_count: int
     changed: frozenset[int]
     reindex: dict[int, Reindex]
+    signer: Signer
 
 
 class Transaction:
@@ -140,7 +141,7 @@ class Transaction:
         self._shared: _SharedOp | None = None
         self._signer = signer
         self._agree: Callable[[], None] | None = None
-        self._began = Part(tip, 0, 0, frozenset(), {})
+        self._began = Part(tip, 0, 0, frozenset(), {}, signer)
 
     @property
     def conn(self) -> Connection:
@@ -313,10 +314,21 @@ class Transaction:
         self._fold.log(op, tuple((entry.kind, entry.key) for entry in shared.entries))
         self._move_tip(shared.stamp, shared.dot, chained)
 
+    def begin_stream(self, signer: Signer, head: StreamHead) -> None:
+        """From here on write another stream of this node; the one before stays known as far as it was written."""
+        before = self.tip.head
+        if before.seq:
+            oplog.set_head(self.conn, before)
+            self.heads[before.stream] = before
+        self._signer = signer
+        self.tip = msgspec.structs.replace(self.tip, head=head)
+
     def begin_part(self) -> Part:
         """Begin what may have to be taken back; `end_part` or `undo_part` follows."""
         self.conn.execute(_SAVEPOINT)
-        return Part(self.tip, len(self.dots), len(self.logged), frozenset(self.changed), dict(self.reindex))
+        return Part(
+            self.tip, len(self.dots), len(self.logged), frozenset(self.changed), dict(self.reindex), self._signer
+        )
 
     def end_part(self) -> None:
         """Keep what was done since `begin_part`."""
@@ -336,6 +348,7 @@ class Transaction:
     def _go_back(self, part: Part) -> None:
         self.tip, self._shared = part.tip, None
         self._fold.forget(part.logged_count, part.changed, part.reindex)
+        self._signer = part.signer
         del self.dots[part.dot_count :]
 
     def fold(self, op: Op) -> None:

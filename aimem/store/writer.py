@@ -81,6 +81,7 @@ class _Group(Struct):
 
     results: list[outcome.Outcome[Written]]
     tip: Tip
+    signer: Signer
     changed: set[int]
     reindex: dict[int, Reindex]
     heads: dict[StreamId, StreamHead]
@@ -95,6 +96,9 @@ class Writer:
     """The only code that writes to the database.
 
     The queue holds `queue_count` jobs; where it is full the caller waits, up to its own deadline.
+
+    Attributes:
+      stream: which it writes; None before somebody says so.
     """
 
     def __init__(
@@ -113,6 +117,7 @@ class Writer:
         self.counts = WriterCounts()
         self.pace = Pace()
         self.limiter = trio.CapacityLimiter(1)
+        self.stream: StreamId | None = None
         self._clock, self._threads, self._merge = clock, threads, merge
         self._group_count = group_count
         self._translate, self._publish = translate, publish
@@ -171,7 +176,7 @@ class Writer:
         try:
             with self._queue_out:
                 async for first in self._queue_out:
-                    tip = await self._serve(conn, signer, tip, self._take_group(first))
+                    signer, tip = await self._serve(conn, signer, tip, self._take_group(first))
         finally:
             for job in list(self._waiting):
                 if not job.is_begun:
@@ -191,11 +196,11 @@ class Writer:
             job.is_begun = True
         return begun
 
-    async def _serve(self, conn: Connection, signer: Signer, tip: Tip, jobs: list[_Job]) -> Tip:
+    async def _serve(self, conn: Connection, signer: Signer, tip: Tip, jobs: list[_Job]) -> tuple[Signer, Tip]:
         if not jobs:
-            return tip
+            return signer, tip
         stopped: list[outcome.Outcome[Written]] = [outcome.Error(_stopped()) for _ in jobs]
-        done = _Group(results=stopped, tip=tip, changed=set(), reindex={}, heads={}, kinds=set())
+        done = _Group(results=stopped, tip=tip, signer=signer, changed=set(), reindex={}, heads={}, kinds=set())
         clock = trio.lowlevel.current_clock()   # asked in the writer's thread too, where Trio itself cannot be
         began = self._busy_since = clock.current_time()
         try:
@@ -206,6 +211,7 @@ class Writer:
             self._busy_since = None
             for job, result in zip(jobs, done.results, strict=True):
                 job.finish(result)
+        self.stream = done.tip.head.stream
         self._publish_heads(done.heads, done.logged)
         # No checkpoint since the callers were told: they run after whoever follows has heard of it.
         self._publish(done.changed, done.kinds)
@@ -213,20 +219,20 @@ class Writer:
             self._publish_events()
         if done.fatal is not None:
             raise done.fatal
-        return done.tip
+        return done.signer, done.tip
 
     def _commit(
         self, conn: Connection, signer: Signer, tip: Tip, runs: Sequence[Callable[[Transaction], Any]],
         clock: trio.abc.Clock,
     ) -> _Group:
         """One transaction, in the writer's thread."""
-        group = _Group(results=[], tip=tip, changed=set(), reindex={}, heads={}, kinds=set())
+        group = _Group(results=[], tip=tip, signer=signer, changed=set(), reindex={}, heads={}, kinds=set())
         is_committing = False
         try:
             conn.execute(_BEGIN)
             began = clock.current_time()
             for run in runs:
-                self._run_job(conn, signer, group, run)
+                self._run_job(conn, group, run)
             group.jobs_s = clock.current_time() - began
             write_index(conn, group.reindex)
             if group.tip != tip:
@@ -236,14 +242,14 @@ class Writer:
             is_committing = True
             conn.execute(_COMMIT)
         except DatabaseError as error:
-            return self._failed(conn, tip, len(runs), error, is_committing=is_committing)
+            return self._failed(conn, signer, tip, len(runs), error, is_committing=is_committing)
         self.counts.groups += 1
         self.counts.jobs += len(runs)
         self.counts.largest_group = max(self.counts.largest_group, len(runs))
         return group
 
-    def _run_job(self, conn: Connection, signer: Signer, group: _Group, run: Callable[[Transaction], Any]) -> None:
-        transaction = Transaction(conn, self._merge, signer, group.tip, self._clock.now())
+    def _run_job(self, conn: Connection, group: _Group, run: Callable[[Transaction], Any]) -> None:
+        transaction = Transaction(conn, self._merge, group.signer, group.tip, self._clock.now())
         conn.execute(_SAVEPOINT)
         try:
             value = run(transaction)
@@ -261,7 +267,7 @@ class Writer:
         if not conn.in_transaction:  # a full disk or an interrupt ends the transaction, not only the savepoint
             raise DatabaseError("the transaction ended early", DatabaseFault.OTHER)
         conn.execute(_RELEASE)
-        group.tip = transaction.tip
+        group.tip, group.signer = transaction.tip, transaction.signer
         group.changed |= transaction.changed
         group.heads |= transaction.heads
         group.logged += transaction.logged
@@ -271,7 +277,9 @@ class Writer:
         written = Written(value, tuple(transaction.dots), tuple(transaction.stands_on))
         group.results.append(outcome.Value(written))
 
-    def _failed(self, conn: Connection, tip: Tip, count: int, error: DatabaseError, *, is_committing: bool) -> _Group:
+    def _failed(
+        self, conn: Connection, signer: Signer, tip: Tip, count: int, error: DatabaseError, *, is_committing: bool
+    ) -> _Group:
         """Nothing of the group is stored, or (fatal) nobody can say."""
         self.counts.failed_groups += 1
         known = self._translate(error)
@@ -289,7 +297,9 @@ class Writer:
                 known = Corrupt(f"a failed write could not be rolled back ({again}); the process ends, start it again")
         fatal = known if isinstance(known, Corrupt) else None
         results: list[outcome.Outcome[Written]] = [outcome.Error(known) for _ in range(count)]
-        return _Group(results=results, tip=tip, changed=set(), reindex={}, heads={}, kinds=set(), fatal=fatal)
+        return _Group(
+            results=results, tip=tip, signer=signer, changed=set(), reindex={}, heads={}, kinds=set(), fatal=fatal
+        )
 
 
 def _stopped() -> Unavailable:

@@ -18,7 +18,7 @@ import trio
 from h11 import Connection as H11State
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config as HypercornConfig
-from hypercorn.events import Closed, Event, RawData
+from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.tcp_server import MAX_RECV, TCPServer
@@ -113,6 +113,7 @@ class _Server(TCPServer):
         self._draining = draining
         self._extensions = extensions
         self._reading = trio.CancelScope()
+        self._idle = trio.CancelScope(deadline=trio.current_time() + bounds.idle_s)
         self._task_group: _Requests    # so named by TCPServer
 
     async def run(self) -> None:
@@ -123,17 +124,16 @@ class _Server(TCPServer):
             server = parse_socket_addr(socket.family, socket.getsockname())
             async with trio.open_nursery() as watch:
                 watch.start_soon(self._close_when_quiet)
+                watch.start_soon(self._close_when_idle)
                 async with trio.open_nursery() as nursery:
                     self._task_group = _Requests(nursery, self)
                     self.protocol = _Http11(
                         self.app, self.config, self.context, self._task_group, ConnectionState(self.state),
                         False, client, server, self.protocol_send,
                     )
-                    await self.idle_task.restart(self._task_group, self._idle_timeout)
                     with self._reading:
                         await self._read_data()
                     await self.protocol.handle(Closed())
-                    await self.idle_task.stop()     # else a closed connection lives on until the timer fires
                 watch.cancel_scope.cancel()
         except OSError:
             pass        # the peer was gone before it could be asked its name
@@ -160,11 +160,9 @@ class _Server(TCPServer):
             await self._send(event.data)
         elif isinstance(event, Closed):
             self.finish_reading()
-        else:
-            # The app's task gets here, too, and Quart cancels it as soon as its answer is complete: just while the
-            # idle timer is restarted, which would then never run.
-            with trio.CancelScope(shield=True):
-                await super().protocol_send(event)
+        elif isinstance(event, Updated):
+            # One timer for the connection's life, which is set anew: hypercorn starts and stops a task a request.
+            self._idle.deadline = trio.current_time() + self._bounds.idle_s if event.idle else float("inf")
 
     async def _send(self, data: bytes) -> None:
         try:
@@ -195,9 +193,12 @@ class _Server(TCPServer):
             in_head = self.protocol.is_mid_head
             head_by = min(head_by, trio.current_time() + self._bounds.head_s) if in_head else float("inf")
 
-    async def _idle_timeout(self) -> None:
-        await trio.sleep(self._bounds.idle_s)
-        self.finish_reading_if_quiet()
+    async def _close_when_idle(self) -> None:
+        while True:
+            with self._idle:
+                await trio.sleep_forever()
+            self.finish_reading_if_quiet()
+            self._idle = trio.CancelScope()     # a request came just then; its end sets the deadline
 
     async def _close_when_quiet(self) -> None:
         await self._draining.wait()

@@ -34,7 +34,8 @@ def make_mesh(config: Config, ports: Ports, store: Store, extent: Extent) -> Mes
         return None
     settings = MeshSettings(
         peers=config.mesh.peers, writes=config.mesh.writes, timeout_s=config.mesh.timeout_s,
-        interval_s=config.mesh.interval_s, serves=extent.exchanges, log=trimming.LogBounds(
+        interval_s=config.mesh.interval_s, serves=extent.exchanges, compare_s=config.mesh.compare_s,
+        log=trimming.LogBounds(
             most_bytes=config.mesh.op_log_max_bytes, most_days=config.mesh.op_log_max_days,
         ),
     )

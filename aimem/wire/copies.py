@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec import Struct, field
 
 from aimem.errors import Code, InvalidRequest
-from aimem.model import Cell, FieldValue, ObjectState, parse_stamp
-from aimem.wire.mesh import HeadOut
+from aimem.model import Cell, FieldValue, ObjectState, StreamId, parse_stamp
+from aimem.wire.mesh import HeadOut, stream_in
 
 SNAPSHOT_OBJECTS: Final = 1000
 SNAPSHOT_BYTES: Final = 1_048_576
 """Bounds of one page; a single object may be larger."""
+CLOSED_MAX: Final = 64
+"""Closed streams that a message names, and nodes that it names for each of them."""
 SPAN_OBJECTS: Final = 2048
 """Objects whose digests are compared at once, at most."""
 _HASH_BYTES: Final = 16
@@ -230,3 +233,12 @@ def term_hash(sent: TermOut) -> bytes:
     if len(sent.hash) != _HASH_BYTES:
         raise InvalidRequest(f"the hash of an object has {_HASH_BYTES} bytes", code=Code.SCHEMA_MISMATCH)
     return sent.hash
+
+
+def closed_in(sent: Mapping[str, tuple[str, ...]]) -> dict[StreamId, frozenset[StreamId]]:
+    """Closed streams from their wire form. Raises: InvalidRequest(schema_mismatch)."""
+    if len(sent) > CLOSED_MAX or any(len(nodes) > CLOSED_MAX for nodes in sent.values()):
+        raise InvalidRequest(
+            f"more than {CLOSED_MAX} closed streams, or nodes for one of them", code=Code.SCHEMA_MISMATCH
+        )
+    return {stream_in(stream): frozenset(map(stream_in, nodes)) for stream, nodes in sent.items()}

@@ -14,6 +14,40 @@ class LegacyClock(Struct, kw_only=True):
     entries: dict[str, str] = field(default_factory=dict)
 
 
+class LegacyPending(Struct, kw_only=True):
+    """An action that waits at a node of v0.6.3, or has waited.
+
+    Attributes:
+      payload: of a store the whole memory; of a delete `id`; of a promotion `id` and perhaps `to_namespace`.
+    """
+
+    id: str
+    action_type: str = ""
+    memory_id: str | None = None
+    namespace: str = ""
+    payload: dict[str, object] = field(default_factory=dict)
+    requested_by: str = ""
+    requested_at: str = ""
+    status: str = "pending"
+
+
+class LegacyDecision(Struct, kw_only=True):
+    """What a node of v0.6.3 has decided."""
+
+    id: str
+    approved: bool = False
+    decider: str = ""
+
+
+class LegacyNamespace(Struct, kw_only=True):
+    """Which memory is the standard of a namespace; its policy lies in that memory's metadata."""
+
+    namespace: str
+    standard_id: str
+    parent_namespace: str | None = None
+    updated_at: str | None = None
+
+
 class LegacyPush(Struct, kw_only=True):
     """Body of POST /sync/push as v0.6.3 sends it: rows and ids, at most 1,000 of each kind."""
 
@@ -24,10 +58,10 @@ class LegacyPush(Struct, kw_only=True):
     archives: list[str] = field(default_factory=list)
     restores: list[str] = field(default_factory=list)
     links: list[ExportedLink] = field(default_factory=list)
-    pendings: list[object] = field(default_factory=list)
-    pending_decisions: list[object] = field(default_factory=list)
-    namespace_meta: list[object] = field(default_factory=list)
-    namespace_meta_clears: list[object] = field(default_factory=list)
+    pendings: list[LegacyPending] = field(default_factory=list)
+    pending_decisions: list[LegacyDecision] = field(default_factory=list)
+    namespace_meta: list[LegacyNamespace] = field(default_factory=list)
+    namespace_meta_clears: list[str] = field(default_factory=list)
     dry_run: bool = False
 
 

@@ -64,6 +64,7 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
       wants: ops that the asker would take in the answer, at most.
       now: the asker's wall clock, in microseconds since 1970.
       members: hash of the member list that the asker works with; empty while it does not know all names.
+      closed: streams of which two histories were written -> the nodes whose rows the asker joined since.
     """
 
     protocol: int
@@ -76,6 +77,7 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
     wants: int = 0
     now: int = 0
     members: str = ""
+    closed: dict[str, tuple[str, ...]] = {}
 
 
 class ExchangeAnswer(Struct, kw_only=True, frozen=True):
@@ -104,6 +106,7 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
     stopped_at: str = ""
     now: int = 0
     members: str = ""
+    closed: dict[str, tuple[str, ...]] = {}
 
 
 class SinceQuery(Struct, kw_only=True):

@@ -290,6 +290,7 @@ class Health(Struct, kw_only=True):
     Attributes:
       open_access: whether callers over TCP are asked for no key.
       access: `open`, `api_key` (one shared key) or `agent_keys` (each agent proves who it is).
+      ready: whether it may write; not while it begins a new stream, or fetches what its peers knew when it did.
     """
 
     status: str
@@ -306,6 +307,7 @@ class Health(Struct, kw_only=True):
     llm: str = "none"
     llm_ready: bool = False
     access: str = "open"
+    ready: bool = True
 
 
 class Capabilities(Struct, kw_only=True):

@@ -12,6 +12,7 @@ import pytest
 
 from aimem.service import Node
 from aimem.store import digest
+from aimem.store.digests import DIGEST_FORMAT
 from aimem.wire import PROTOCOL, SYNC_BODY_MAX_BYTES, ExchangeRequest, encode, op_out
 from tests.api.test_routes import client_of
 from tests.nodes import FakeClock, open_node
@@ -90,13 +91,13 @@ async def test_a_body_of_v063_becomes_writes_of_this_node(http: httpx.AsyncClien
     }
     answer = (await http.post("/sync/push", json=body)).json()
     assert {name: answer[name] for name in ("applied", "deleted", "noop", "skipped", "links_applied")} == {
-        "applied": 1, "deleted": 1, "noop": 1, "skipped": 2, "links_applied": 1,
+        "applied": 1, "deleted": 1, "noop": 2, "skipped": 1, "links_applied": 1,
     }
     shown = (await http.get(f"/memories/{row['id']}")).json()
     assert (shown["title"], shown["metadata"]["agent_id"]) == ("Flood", "bob")
     assert (await http.get(f"/memories/{gone}")).status_code == 404
     again = (await http.post("/sync/push", json={**body, "deletions": []})).json()
-    assert (again["applied"], again["noop"]) == (0, 2)
+    assert (again["applied"], again["noop"]) == (0, 3)
 
 
 async def test_a_deleted_memory_does_not_come_back_from_a_node_of_v063(http: httpx.AsyncClient) -> None:
@@ -192,3 +193,49 @@ async def test_vectors_are_given_by_the_hashes_of_texts(http: httpx.AsyncClient,
     ):
         refused = await http.post("/sync/embeddings", json={**body, **wrong})
         assert (refused.status_code, refused.json()["code"]) == (status, code)
+
+
+async def test_the_digest_of_a_range_lists_its_objects_to_those_alone_who_have_others(http: httpx.AsyncClient) -> None:
+    stored = (await http.post("/memories", json=ROW)).json()
+    whole = {"protocol": PROTOCOL, "format": DIGEST_FORMAT}
+    other = (await http.post("/sync/digests", json=whole)).json()
+    assert (other["until"], len(other["objects"])) == (None, 2)
+    assert other["objects"][0][:2] == ["memory", [stored["id"]]]
+    equal = (await http.post("/sync/digests", json={**whole, "digest": other["digest"]})).json()
+    assert (equal["digest"], equal["objects"]) == (other["digest"], [])
+    behind = {**whole, "after": json.dumps(["memory", [stored["id"]]])}
+    assert [one[0] for one in (await http.post("/sync/digests", json=behind)).json()["objects"]] == ["stream"]
+
+
+@pytest.mark.parametrize(("body", "status", "code"), [
+    ({"protocol": 9, "format": DIGEST_FORMAT}, 400, "protocol_mismatch"),
+    ({"protocol": PROTOCOL, "format": 1}, 400, "invalid_request"),
+    ({"protocol": PROTOCOL, "format": DIGEST_FORMAT, "after": '["memory", []]'}, 400, "invalid_request"),
+    ({"protocol": PROTOCOL, "format": DIGEST_FORMAT, "until": "x"}, 400, "invalid_request"),
+    ({"protocol": PROTOCOL}, 422, "schema_mismatch"),
+])
+async def test_a_range_that_is_none_is_refused(
+    http: httpx.AsyncClient, body: dict[str, object], status: int, code: str
+) -> None:
+    refused = await http.post("/sync/digests", json=body)
+    assert (refused.status_code, refused.json()["code"]) == (status, code)
+
+
+async def test_objects_are_told_by_name_those_too_of_which_nothing_is_known(http: httpx.AsyncClient) -> None:
+    ids = [(await http.post("/memories", json={**ROW, "title": title})).json()["id"] for title in "ab"]
+    link = json.dumps([*ids, "related_to"], separators=(",", ":"))
+    await http.post("/links", json={"source_id": ids[0], "target_id": ids[1], "relation": "related_to"})
+    await http.delete(f"/memories/{ids[1]}")
+    named = [["memory", ids[0]], ["memory", "unknown"], ["link", link]]
+    page = (await http.post("/sync/snapshot", json={"protocol": PROTOCOL, "named": named})).json()
+    assert [one[:2] for one in page["objects"]] == named
+    assert [bool(one[5]) for one in page["objects"]] == [True, False, False]
+    assert (page["ended"], page["after"]) == ([2], None)
+    for strange in (["dream", "d"], ["link", "no key of a link"]):
+        refused = await http.post("/sync/snapshot", json={"protocol": PROTOCOL, "named": [strange]})
+        assert (refused.status_code, refused.json()["field"]) == (400, "named")
+
+
+async def test_a_node_compares_itself_with_its_peers_alone(http: httpx.AsyncClient) -> None:
+    refused = await http.post("/mesh/verify", json={"peer": "http://n1"})
+    assert (refused.status_code, refused.json()["field"]) == (400, "peer")

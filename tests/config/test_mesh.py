@@ -45,6 +45,7 @@ def test_so_many_nodes_have_a_write_as_are_asked_for(asked: int, writes: int) ->
     ({"quorum_peers": ",".join(f"http://h{n}" for n in range(33))}, "names 33 peers"),
     ({"quorum_timeout_ms": 10}, "50 to 60000"),
     ({"quorum_writes": -1}, "0 to 33"),
+    ({"op_log_max_bytes": 1000}, "1048576 to"),
     ({"node_name": "n" * 129}, "129 characters"),
 ])
 def test_what_cannot_be_a_mesh_is_refused_at_the_start(given: dict[str, object], expected: str) -> None:
@@ -62,6 +63,14 @@ def test_fewer_than_a_majority_is_allowed_and_told() -> None:
 
 def test_no_interval_leaves_it_to_the_peers_to_ask() -> None:
     assert loaded(quorum_peers="http://a", catchup_interval_secs=0, quorum_writes=2).mesh.interval_s == 86_400
+
+
+def test_comparisons_may_be_left_out_and_the_log_has_bounds() -> None:
+    mesh = loaded(quorum_peers="http://a", quorum_writes=2).mesh
+    assert (mesh.compare_s, mesh.op_log_max_bytes, mesh.op_log_max_days) == (3600, 1 << 30, 30)
+    given = {"compare_interval_secs": 0, "op_log_max_bytes": 2_000_000, "op_log_max_days": 0.5}
+    mesh = loaded(quorum_peers="http://a", quorum_writes=2, **given).mesh
+    assert (mesh.compare_s, mesh.op_log_max_bytes, mesh.op_log_max_days) == (None, 2_000_000, 0.5)
 
 
 def test_commands_may_wait_for_another_number_of_nodes() -> None:

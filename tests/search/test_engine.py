@@ -78,6 +78,8 @@ def test_documents_keep_their_order_and_have_a_vector_per_chunk() -> None:
     recaller = Recaller(threads=InlineThreads(), embedder=embedder)
     found = run(lambda: recaller.embed_documents(["abc", "", "a" * 10 + "b" * 5]))
     assert found == [embedder.embed(["abc"]), embedder.embed([" "]), embedder.embed(["a", "b"])]
+    assert run(lambda: recaller.count_chunks(["abc", "", "a" * 10 + "b" * 5])) == [1, 1, 2]
+    assert run(lambda: Recaller(threads=InlineThreads(), embedder=None, reason="none").count_chunks(["abc"])) == [0]
 
 
 def test_context_bends_a_question_and_the_sum_is_a_unit_vector() -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from aimem.search import Bounds, VectorIndex, WrongVectors, from_f16, hold_halves, to_f16
+from aimem.search import Bounds, VectorIndex, WrongVectors, check_units, from_f16, hold_halves, to_f16
 from aimem.search.folder import VectorFolder
 from tests.search.vectors import clustered, hash_of, held, packed, rebuild, unit
 
@@ -299,3 +299,12 @@ def test_half_precision_survives_the_disk(numbers: list[float]) -> None:
     back = from_f16(halves)
     assert np.allclose(np.frombuffer(back[1], "<f4"), numbers, atol=5e-4)
     assert to_f16(back) == halves
+
+
+def test_only_unit_vectors_pass_for_what_another_node_made() -> None:
+    good = to_f16([np.array([0.6, 0.8], "<f4").tobytes()])[0]
+    check_units([], 2)
+    check_units([good, good], 2)
+    for bad in (good[:2], np.array([0.6, 0.9], "<f2").tobytes(), bytes(4), np.array([np.nan, 0], "<f2").tobytes()):
+        with pytest.raises(WrongVectors):
+            check_units([good, bad], 2)

@@ -227,7 +227,7 @@ async def test_what_expired_is_decided_so_and_can_be_asked_for_again(node: Node,
     error = await refusal(service.approve_pending(node, ALICE, pending_id, NOTHING))
     assert (type(error), error.code) == (Conflict, Code.PENDING_EXPIRED)
     assert (await service.get_pending(node, BOB, pending_id)).status == "expired"
-    assert await service.settle_due(node) is None
+    assert (await service.settle_due(node)).due_at is None
     shown = await service.get_pending(node, BOB, pending_id)
     assert (shown.status, shown.executed) == ("expired", False)
     assert (await refusal(service.ask_again(node, principal("dave"), "none", None))).code is Code.NOT_FOUND
@@ -242,9 +242,9 @@ async def test_what_expired_is_decided_so_and_can_be_asked_for_again(node: Node,
 
 
 async def test_settling_tells_when_the_next_action_expires(node: Node, clock: FakeClock) -> None:
-    assert await service.settle_due(node) is None
+    assert (await service.settle_due(node)).due_at is None
     pending_id = await asked_for(node)
-    due = await service.settle_due(node)
+    due = (await service.settle_due(node)).due_at
     assert due is not None and WEEK_S - 1 < (due - clock.at) / 1_000_000 <= WEEK_S
     assert (await service.get_pending(node, BOB, pending_id)).status == "pending"
 

@@ -11,10 +11,11 @@ import trio
 from aimem import service
 from aimem.errors import AimemError, Code
 from aimem.model import Create, Entry
+from aimem.ports import Mode, Row, system_files
 from aimem.replication import examine
 from aimem.service import Node
 from aimem.service.meshfigures import mesh_samples
-from aimem.store import KINDS, Transaction, digest, digests, inbound, trimming, walking
+from aimem.store import KINDS, digest, digests, inbound, trimming, walking
 from aimem.wire import EntityRequest, ListQuery, MeshQuery, RecallRequest, SearchQuery, UpdateMemory, copies
 from tests.meshes import OPERATOR, World, open_world, wait_settled
 from tests.service.steps import ALICE, connect, put, shown
@@ -23,17 +24,27 @@ from tests.streams import Author
 pytestmark = pytest.mark.usefixtures("autojump_clock")
 
 
+VIEW = (
+    "SELECT v.id, state, holder, v.namespace, v.title, owner, v.expires_at, hex(text_hash) FROM memory_view v "
+    "ORDER BY v.id"
+)
+WORDS = (
+    "SELECT DISTINCT v.id FROM memory_fts AS f JOIN memory_view AS v ON v.no = f.rowid >> 6 "
+    "WHERE memory_fts MATCH 'text' ORDER BY v.id"
+)
+
+
 async def digests_of(world: World) -> set[str]:
     return {await node.store.read(digest) for node in world.nodes.values()}
 
 
 async def behind_the_back(node: Node, sql: str, *values: object) -> None:
-    """What a broken disk does: the tables change and nothing of it was ever written."""
-
-    def run(transaction: Transaction) -> None:
-        assert transaction.conn.execute(sql, values).fetchall() == []     # type: ignore[arg-type]
-
-    await node.store.write(run)
+    """What a broken disk does: the tables change and nothing of it was ever written; views and indexes stay."""
+    conn = system_files().connect(node.store.settings.db, Mode.READ_WRITE_CREATE)
+    try:
+        conn.execute(sql, values)     # type: ignore[arg-type]
+    finally:
+        conn.close()
 
 
 async def verified(node: Node, peer: str, *, repair: bool = False) -> copies.VerifyAnswer:
@@ -268,8 +279,13 @@ async def test_whatever_rows_two_nodes_lost_they_are_equal_after_each_mended_its
         for name, peer in (("n0", "n1"), ("n1", "n0")):
             await verified(world.nodes[name], peer, repair=True)
         assert await digests_of(world) == before
-        shown_by = [await titles(node) for node in world.nodes.values()]
-        assert shown_by[0] == shown_by[1]
+        for sql in (VIEW, WORDS):
+            shown_by = [await rows_of(node, sql) for node in world.nodes.values()]
+            assert shown_by[0] == shown_by[1]
+
+
+async def rows_of(node: Node, sql: str) -> list[Row]:
+    return await node.store.read(lambda conn: conn.execute(sql).fetchall())
 
 
 async def lose_row(node: Node, place: walking.Place) -> None:

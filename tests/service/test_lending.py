@@ -15,7 +15,6 @@ from aimem import service
 from aimem.errors import Code
 from aimem.search import ModelUnavailable
 from aimem.service import awaited
-from aimem.store import embeddings
 from aimem.wire import PROTOCOL, RecallRequest, UpdateMemory, copies
 from tests.meshes import OPERATOR, World, let_embed, open_world
 from tests.nodes import WordEmbedder
@@ -274,15 +273,3 @@ async def test_a_text_of_which_no_vector_can_be_made_is_owed_by_nobody(tmp_path:
         await all_embedded(world)
         assert model.read == []
         assert world.nodes["n1"].recaller.reason == ""
-
-
-async def test_whose_a_text_is_follows_the_line_of_its_writers_streams(tmp_path: Path) -> None:
-    async with open_world(tmp_path, 2, writes=2) as world:
-        node, writer = world.nodes["n1"], world.nodes["n0"].store.stream
-        await put(world.nodes["n0"], None, "theirs")
-        await put(node, None, "own")
-        await trio.sleep(1)
-        own = node.store.stream
-        found = await node.store.read(embeddings.owed, 0, 10, own, (writer,))
-        assert [owed.member for owed in found] == [writer, None]
-        assert [owed.member for owed in await node.store.read(embeddings.owed, found[0].no, 10, own, ())] == [None]

@@ -13,7 +13,7 @@ from aimem.model import Dot, Entry, Instant, MemoryId, Op, PendingStatus, covers
 from aimem.ports import Connection
 from aimem.service.settling import case_of
 from aimem.store import MEMORY, PENDING, VOTE, approvals
-from aimem.store.kinds import AGENT, all_objects, load_object
+from aimem.store.kinds import AGENT, NAMESPACE, all_objects, load_object
 from tests.sim.history import Deed
 from tests.sim.oracle import Model
 from tests.sim.watch import Watcher
@@ -58,6 +58,20 @@ class _Action(Struct):
 
     fields: dict[str, object] = {}
     votes: list[dict[str, object]] = []
+
+
+def check_told(deed: Deed, watcher: Watcher, member_count: int) -> None:
+    """Who is told an outcome is told what more than half of the nodes have, the moment it is told."""
+    told = deed.done
+    if deed.kind not in ("approve", "reject") or told is None or "decided_by" not in told.answer:
+        return
+    watcher.checks += 1
+    decided = [dot for dot, written in watcher.written.items()
+               if any(key == deed.subjects[0] for key, _, _ in _outcomes(written.op.entries))]
+    having = {name for dot in decided for name in watcher.had(dot)}
+    if len(having) <= member_count // 2:
+        said = told.answer.get("status")
+        watcher.find("governance", f"deed {deed.number} was told {said}, and only {sorted(having)} know it")
 
 
 def check_outcomes(watcher: Watcher, rng: random.Random) -> None:
@@ -124,22 +138,32 @@ def _why_wrong(action: _Action, registered: frozenset[str], status: str) -> str:
     return ""
 
 
-def check_effects(watcher: Watcher) -> None:
+def check_effects(watcher: Watcher, rng: random.Random) -> None:
     """What waits for approval is not there before it is approved, and comes with the outcome or not at all."""
-    queued: dict[str, list[Dot]] = {}       # memory that an action would make -> the ops that queued it
+    queued: dict[str, list[tuple[Dot, str]]] = {}       # memory that an action would make -> what queued it, and why
     freed: set[Dot] = set()
     for dot, entry in _entries(watcher, PENDING.name):
         if entry.fields.get("outcome") or entry.fields.get("asked_again_as"):
             freed.add(dot)
         elif entry.create is not None:
-            queued.setdefault(str(entry.fields.get("memory_id")), []).append(dot)
+            policy = str(entry.fields.get("policy_namespace"))
+            queued.setdefault(str(entry.fields.get("memory_id")), []).append((dot, policy))
     for dot, entry in _entries(watcher, MEMORY.name):
         if entry.create is None or dot in freed:
             continue
         watcher.checks += 1
         context = {**watcher.written[dot].context, dot.stream: dot.seq - 1}
-        if any(covers(context, other) for other in queued.get(entry.key, ())):
+        policies = [policy for other, policy in queued.get(entry.key, ()) if covers(context, other)]
+        # Without that policy it may be asked for again by its key elsewhere, and is done at once.
+        if policies and _is_in_force(policies[0], _before(watcher, dot), rng):
             watcher.find("governance", f"{entry.key} waits for approval, and {dot} made it")
+
+
+def _is_in_force(namespace: str, known: Sequence[Op], rng: random.Random) -> bool:
+    model = Model()
+    model.take(known, rng)
+    policy = model.value(NAMESPACE.name, namespace, "governance")
+    return isinstance(policy, str) and msgspec.json.decode(policy).get("write") == "approve"
 
 
 def _entries(watcher: Watcher, kind: str) -> Iterator[tuple[Dot, Entry]]:

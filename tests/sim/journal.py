@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from aimem.errors import Corrupt, Unavailable
@@ -12,6 +12,8 @@ from tests.sim.ports import Died
 from tests.sim.watch import Watcher
 
 LOGGER = "aimem"
+DIFFERS = "peer.differs"
+"""What a node says that lost rows, or whose peer did, when it compares itself with that peer."""
 UNKNOWN_COMMIT = "it is unknown whether"
 """What a node says that ends after a sync which failed; nothing else may end it."""
 
@@ -26,12 +28,18 @@ def is_of_the_world(error: BaseException) -> bool:
 
 
 class _Journal(logging.Handler):
-    def __init__(self, watcher: Watcher) -> None:
+    def __init__(self, watcher: Watcher, is_due: Callable[[str], bool]) -> None:
         super().__init__(logging.ERROR)
-        self._watcher = watcher
+        self._watcher, self._is_due = watcher, is_due
 
     def emit(self, record: logging.LogRecord) -> None:
         said = record.getMessage()
+        if self._is_due(said):
+            return
+        if said == DIFFERS:
+            fields = (str(getattr(record, name, "")) for name in ("peer", "kind", "key", "lost"))
+            self._watcher.find("divergence", f"a node compared itself with {' '.join(fields)}")
+            return
         if record.exc_info is not None:
             error = record.exc_info[1]
             if error is None or is_of_the_world(error):
@@ -44,9 +52,13 @@ class _Journal(logging.Handler):
 
 
 @contextmanager
-def read_journals(watcher: Watcher) -> Iterator[None]:
-    """Read what nodes log as errors, inside the block; warnings and less go nowhere."""
-    logger, handler = logging.getLogger(LOGGER), _Journal(watcher)
+def read_journals(watcher: Watcher, is_due: Callable[[str], bool]) -> Iterator[None]:
+    """Read what nodes log as errors, inside the block; warnings and less go nowhere.
+
+    Args:
+      is_due: whether an error is what a node has to say, by its name.
+    """
+    logger, handler = logging.getLogger(LOGGER), _Journal(watcher, is_due)
     was_spreading = logger.propagate
     logger.addHandler(handler)
     logger.propagate = False

@@ -54,11 +54,21 @@ def _say_something_new(_: random.Random, told: dict[str, Any]) -> None:
 
 
 def _lose_one(rng: random.Random, told: dict[str, Any]) -> None:
-    del told["ops"][rng.randrange(len(told["ops"]))]
+    at = _of_one_stream(rng, told)
+    if len(at) > 1:
+        del told["ops"][rng.choice(at[:-1])]
 
 
 def _mix(rng: random.Random, told: dict[str, Any]) -> None:
-    rng.shuffle(told["ops"])
+    at, ops = _of_one_stream(rng, told), list(told["ops"])
+    for one, other in zip(at, rng.sample(at, len(at)), strict=True):
+        told["ops"][one] = ops[other]
+
+
+def _of_one_stream(rng: random.Random, told: dict[str, Any]) -> list[int]:
+    """Where ops of one stream are; between streams the order is the sender's word, and no signature covers it."""
+    stream = rng.choice(told["ops"])["stream"]
+    return [at for at, op in enumerate(told["ops"]) if op["stream"] == stream]
 
 
 def _repeat(rng: random.Random, told: dict[str, Any]) -> None:

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any  # ASGI messages
 
 import httpx
+import msgspec
 import trio
 
 from aimem.config import (
+    ApiConfig,
     Config,
     CuratorConfig,
     FeatureTier,
@@ -25,8 +27,10 @@ from aimem.config import (
     StoreConfig,
 )
 from aimem.errors import Bug
+from aimem.model import StreamId
 from aimem.ports import Connection, DatabaseError, Embedder, system_files
 from aimem.store import Store
+from aimem.store.identity import Sidecar
 from aimem.supervisor.children import Child, run_child
 from aimem.supervisor.control import Control
 from aimem.supervisor.furnish import plan_node
@@ -35,7 +39,9 @@ from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Place
 from tests.disk import Disk
 from tests.nodes import seeded_chance
-from tests.sim.ports import Died, Power, SimClock, SimFiles, SimThreads
+from tests.sim import hooks
+from tests.sim.badges import SHARED_KEY
+from tests.sim.ports import Died, Power, SimClock, SimFiles, SimModel, SimThreads
 from tests.sim.swarm import Fault, Swarm
 from tests.sim.trace import Trace
 
@@ -106,7 +112,7 @@ class Process:
     async def _serve(self, task_status: trio.TaskStatus[None]) -> None:
         config, ports, control = self.machine.config(self.db), self._ports(), Control()
         place = Place(db=self.db, socket=self.db.with_suffix(".sock"))
-        plan = plan_node(config, ports, place, Extent(embeds=False, curates=True, exchanges=True), control)
+        plan = plan_node(config, ports, place, Extent(embeds=True, curates=True, exchanges=True), control)
         self.store = plan.store.run.__self__  # type: ignore[attr-defined]
         await self._start(plan.store, control)
         inside = await plan.furnish()
@@ -128,18 +134,14 @@ class Process:
         return Ports(
             clock=machine.clock, chance=seeded_chance(self._rng.getrandbits(64)), files=self.files,
             threads=SimThreads(self.power, self._rng, machine.swarm.commit_s, look),
-            open_embedder=_no_model, open_remote_embedder=_no_model,
+            open_embedder=lambda _: machine.model, open_remote_embedder=_no_model,
             open_network=partial(machine.open_network, self), open_peers=partial(machine.open_network, self),
-            resolve=_no_names, say=lambda _: None,
+            resolve=hooks.resolve, say=lambda _: None,
         )
 
 
 def _no_model(_: object) -> Embedder:
-    raise Bug("a simulated node recalls by keyword")
-
-
-async def _no_names(host: str, port: int) -> tuple[str, ...]:
-    raise Bug(f"nobody asks for {host}:{port} here")
+    raise Bug("no model is asked for over the network here")
 
 
 class Machine:
@@ -150,6 +152,7 @@ class Machine:
       peers: all nodes of the mesh, itself too.
       on_end: told why a process ended by itself.
       on_loss: told when files are gone, or older than they were.
+      on_doubt: told the stream that a node goes on with after that: there may be two histories of it.
     """
 
     def __init__(
@@ -163,10 +166,12 @@ class Machine:
         self.clock = SimClock(rng.uniform(-offset, offset), rng.uniform(-drift, drift))
         self.on_end: Callable[[BaseException], None] = lambda _: None
         self.on_loss: Callable[[], None] = lambda: None
+        self.on_doubt: Callable[[StreamId], None] = lambda _: None
         self._backup = folder / "backup"
         self.has_faulty_disk = not {Fault.POWER, Fault.FULL_DISK, Fault.SYNC_ERROR}.isdisjoint(swarm.faults)
         self._trace, self._lives, self._rng = trace, 0, swarm.rng(f"{name}/loss")
         self.process: Process | None = None
+        self.model = SimModel()
         (folder / "1").mkdir(parents=True)
 
     @property
@@ -178,10 +183,14 @@ class Machine:
     def config(self, db: Path) -> Config:
         """The configuration of this node."""
         return Config(
-            store=StoreConfig(db=db), search=SearchConfig(tier=FeatureTier.KEYWORD),
+            api=ApiConfig(api_key=SHARED_KEY if self.swarm.secured else None),
+            store=StoreConfig(db=db), search=SearchConfig(
+                tier=FeatureTier.SEMANTIC if self.swarm.has_model else FeatureTier.KEYWORD
+            ),
             curator=CuratorConfig(interval_s=30.0), identity=IdentityConfig(anonymize=True), mesh=MeshConfig(
                 peers=tuple(f"http://{peer}" for peer in self.peers if peer != self.name),
                 writes=self.swarm.quorum, timeout_s=2.0, interval_s=5.0, node_name=self.name,
+                compare_s=self.swarm.compare_s,
             ),
         )
 
@@ -244,19 +253,25 @@ class Machine:
         process = self.process
         if process is None or process.ended.is_set() or process.writer is None:
             return False
-        _copy_files(process.folder, self._backup, (".db", ".db-wal"))
+        _copy_files(process.folder, self._backup, self._kept)
         return True
 
+    @property
+    def _kept(self) -> tuple[str, ...]:
+        return (".db", ".db-wal", ".db.node") if self.swarm.keeps_key else (".db", ".db-wal")
+
     async def restore(self) -> None:
-        """End the machine, and put back the database as it was; its node has a new identity then."""
+        """End the machine, and put back the database as it was; its node has a new key then, or has to take one."""
         process = self.process
         if process is None or process.ended.is_set():
             return
         self._trace.note("restore", self.name)
         process.power.is_dead = True
-        _copy_files(self._backup, self._next_folder(), (".db", ".db-wal"))
+        _copy_files(self._backup, self._next_folder(), self._kept)
         await self._bury(process)
         self.on_loss()
+        for key in self._backup.glob("*.node"):
+            self.on_doubt(msgspec.json.decode(key.read_bytes(), type=Sidecar).stream)
 
     async def recover(self) -> None:
         """After a process that ended by itself: the files as they are."""

@@ -13,10 +13,16 @@ from tests.sim.swarm import Fault, Swarm
 from tests.sim.trace import Trace
 
 RESTART_S = 0.5
+_ROWS = "SELECT id, born FROM memories"
+_LOSE_ROW = "DELETE FROM memories WHERE id = ?"
 
 
 class Nemesis:
-    """Injects faults until a moment; `heal` takes them all back."""
+    """Injects faults until a moment; `heal` takes them all back.
+
+    Attributes:
+      has_rotted: whether rows are gone that nothing but a comparison brings back.
+    """
 
     def __init__(self, swarm: Swarm, machines: Mapping[str, Machine], network: Network, trace: Trace) -> None:
         self._swarm, self._machines, self._network, self._trace = swarm, machines, network, trace
@@ -26,9 +32,10 @@ class Nemesis:
             Fault.PARTITION: self.partition, Fault.CLOG: self.clog, Fault.KILL: self.kill, Fault.POWER: self.power,
             Fault.PAUSE: self.pause, Fault.STEP: self.step, Fault.FULL_DISK: self.full_disk,
             Fault.SLOW_DISK: self.slow_disk, Fault.SYNC_ERROR: self.sync_error, Fault.LOSE: self.lose,
-            Fault.RESTORE: self.restore,
+            Fault.RESTORE: self.restore, Fault.ROT: self.rot,
         }
         self._losses_left = swarm.quorum - 1
+        self.has_rotted = False
 
     async def rage(self, until: float, nursery: trio.Nursery) -> None:
         """Begin faults at random moments; several may last at once."""
@@ -133,6 +140,23 @@ class Nemesis:
             self._losses_left -= 1
             await trio.sleep(self._rng.uniform(2, 25))
             await machine.restore()
+
+    async def rot(self) -> None:
+        """Let one machine lose a row that all others have: of W that have a write, it has that one no more."""
+        await trio.lowlevel.checkpoint()
+        target = self._machine()
+        running = [machine.running for machine in self._machines.values()]
+        writers = [process.writer for process in running if process is not None and process.name != target.name]
+        conn = None if target.running is None else target.running.writer
+        others = [writer for writer in writers if writer is not None]
+        if self._losses_left == 0 or conn is None or len(others) < len(self._names) - 1:
+            return
+        here, *there = ({str(row[0]): row[1] for row in one.execute(_ROWS)} for one in (conn, *others))
+        common = sorted(key for key, born in here.items() if all(rows.get(key) == born for rows in there))
+        if common:
+            self._losses_left -= 1
+            self.has_rotted = True
+            conn.execute(_LOSE_ROW, (self._rng.choice(common),))
 
     async def restart(self, until: float, nursery: trio.Nursery) -> None:
         """What systemd does: start again, after a while, what has ended."""

@@ -16,6 +16,7 @@ import msgspec
 import trio
 from msgspec import Struct
 
+from aimem.api import TRANSPORT_EXTENSION, Transport
 from tests.sim.lies import Headers, lie
 from tests.sim.machine import Process
 from tests.sim.ports import Died
@@ -29,7 +30,11 @@ KEPT = 60
 
 
 class Parcel(Struct, frozen=True):
-    """A request on its way."""
+    """A request on its way.
+
+    Attributes:
+      door: by which it comes in, if not over the network.
+    """
 
     source: str
     target: str
@@ -39,6 +44,7 @@ class Parcel(Struct, frozen=True):
     query: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    door: str = Transport.TCP.value
 
 
 def is_client(name: str) -> bool:
@@ -59,6 +65,7 @@ class Network:
     """Who reaches whom, and how.
 
     Attributes:
+      outside: who else serves, by address; not a node.
       abroad: requests of clients that are worked on, or travel as copies.
       cut: (source, target) pairs on which nothing passes.
       clogged: pair -> until when messages wait.
@@ -75,12 +82,15 @@ class Network:
         self.kept: list[Parcel] = []
         self.nursery: trio.Nursery | None = None
         self._swarm, self._trace, self._machines = swarm, trace, machines
+        self.outside: dict[str, Any] = {}
         self._rng = swarm.rng("network")
         self._seen = 0
 
-    def transport(self, source: str, process: Process | None = None) -> httpx.AsyncBaseTransport:
+    def transport(
+        self, source: str, process: Process | None = None, *, door: Transport = Transport.TCP
+    ) -> httpx.AsyncBaseTransport:
         """The way into the network for one client, or for one process of a node."""
-        return _Transport(self, source, process)
+        return _Transport(self, source, process, door)
 
     async def travel(self, source: str, target: str) -> bool:
         """Wait as long as a message takes. Returns: whether it arrives."""
@@ -108,7 +118,8 @@ class Network:
 
     def told(self, parcel: Parcel, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
         """Now and then somebody changes what nodes say to each other."""
-        if is_client(parcel.source) or self.is_calm or self._rng.random() >= self._swarm.lies:
+        is_theirs = not is_client(parcel.source) and parcel.target in self._machines
+        if not is_theirs or self.is_calm or self._rng.random() >= self._swarm.lies:
             return headers, body
         self._trace.note("lie")
         return lie(self._rng, parcel.path, headers, body)
@@ -119,6 +130,8 @@ class Network:
 
     def keep(self, parcel: Parcel) -> None:
         """Remember a fair sample of what nodes sent each other."""
+        if parcel.target in self.outside:
+            return
         self._seen += 1
         if len(self.kept) < KEPT:
             self.kept.append(parcel)
@@ -127,7 +140,7 @@ class Network:
 
     def process(self, name: str) -> Process | None:
         """Who serves under a name now."""
-        machine = self._machines.get(name)
+        machine = self._machines.get(name) or self.outside.get(name)
         return None if machine is None else machine.running
 
     async def deliver(self, parcel: Parcel, call: _Call) -> bool:
@@ -239,14 +252,15 @@ class Network:
 
 
 class _Transport(httpx.AsyncBaseTransport):
-    def __init__(self, network: Network, source: str, process: Process | None) -> None:
-        self._network, self._source, self._process = network, source, process
+    def __init__(self, network: Network, source: str, process: Process | None, door: Transport) -> None:
+        self._network, self._source, self._process, self._door = network, source, process, door
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         parcel = Parcel(
             source=self._source, target=request.url.host, method=request.method, path=request.url.path,
             raw_path=request.url.raw_path.partition(b"?")[0], query=request.url.query,
             headers=tuple((name.lower(), value) for name, value in request.headers.raw), body=await request.aread(),
+            door=self._door.value,
         )
         call = await self._network.ask(parcel, self._process)
         if call.answer is None:
@@ -260,7 +274,8 @@ def _scope(parcel: Parcel) -> Any:
         "type": "http", "asgi": {"spec_version": "2.1", "version": "3.0"}, "http_version": "1.1",
         "method": parcel.method, "scheme": "http", "path": parcel.path, "raw_path": parcel.raw_path,
         "query_string": parcel.query, "root_path": "", "headers": list(parcel.headers),
-        "client": (parcel.source, 1), "server": (parcel.target, 80), "state": {}, "extensions": {},
+        "client": (parcel.source, 1), "server": (parcel.target, 80), "state": {},
+        "extensions": {TRANSPORT_EXTENSION: parcel.door},
     }
 
 

@@ -1,9 +1,10 @@
-"""The outside world of a simulated machine: its wall clock, its blocking calls, its files."""
+"""The outside world of a simulated machine: its wall clock, its blocking calls, its files, its model."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,7 +12,7 @@ import trio
 
 from aimem.model import Instant
 from aimem.ports import Connection, DatabaseError, FileLock, Files, Mode
-from tests.nodes import START
+from tests.nodes import START, WordEmbedder
 
 T = TypeVar("T")
 
@@ -129,6 +130,24 @@ class SimThreads:
     def is_late(self) -> Callable[[], bool]:
         """No time passes while a query runs, so that it is never late."""
         return lambda: False
+
+
+class SimModel(WordEmbedder):
+    """The model of one machine, through all its lives.
+
+    Attributes:
+      read: how often it read each text.
+    """
+
+    dimension = 16
+
+    def __init__(self) -> None:
+        self.read: Counter[str] = Counter()
+
+    def embed(self, texts: Sequence[str]) -> list[bytes]:
+        """Count, and embed."""
+        self.read.update(texts)
+        return super().embed(texts)
 
 
 class SimFiles:

@@ -26,6 +26,7 @@ class Fault(StrEnum):
     SYNC_ERROR = "sync_error"    # after which a node has to end
     LOSE = "lose"                # all files are gone
     RESTORE = "restore"          # the files of a while ago are back, as an operator restores them
+    ROT = "rot"                  # rows are gone that others have, behind the store's back
 
 
 class Swarm(Struct, frozen=True, kw_only=True):
@@ -38,8 +39,12 @@ class Swarm(Struct, frozen=True, kw_only=True):
       breaks: rate of messages that break off.
       lies: rate of messages between nodes that somebody changes on their way.
       governed: whether clients ask for approval, and vote, far more often than else.
+      secured: whether agents have keys, and nodes share one.
       log_most: ops that a log keeps at most, whoever lacks them; what is below is fetched as a snapshot. None for many.
+      keeps_key: whether files that are put back include the node's key, so that it goes on as if nothing had been.
+      has_model: nodes recall by meaning, too.
       leaves_late: rate of messages that take seconds, and so arrive behind later ones.
+      compare_s: mean time between comparisons of all that a node has with one peer; None for never.
     """
 
     seed: int
@@ -51,15 +56,19 @@ class Swarm(Struct, frozen=True, kw_only=True):
     duplicates: float
     breaks: float
     lies: float
+    has_model: bool
     leaves_late: float
     governed: bool
+    secured: bool
     log_most: int | None
     delay_s: float
     commit_s: float
     calm_s: float
     clock_offset_s: float
     clock_drift: float
+    keeps_key: bool = False
     faults: tuple[Fault, ...]
+    compare_s: float | None = 15.0
 
     def rng(self, purpose: str) -> random.Random:
         """A generator of its own for each purpose: one more draw here changes nothing there."""
@@ -73,9 +82,10 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
     if nodes is not None:
         count = nodes
     is_calm = rng.random() < 0.2
-    chosen = [fault for fault in Fault if rng.random() < 0.6]
     later = random.Random(f"{seed}/later")      # what came to be drawn later changes nothing of the rest
+    chosen = [fault for fault in Fault if (later if fault is Fault.ROT else rng).random() < 0.6]
     lies = later.choice([0.0, 0.0, 0.02])
+    keeps_key = random.Random(f"{seed}/key").random() < 0.25
     return Swarm(
         seed=seed,
         nodes=count,
@@ -87,6 +97,8 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
         breaks=0.0 if is_calm else rng.choice([0.0, 0.0, 0.03]),
         lies=0.0 if is_calm else lies,
         governed=later.random() < 0.4,
+        has_model=later.random() < 0.25,
+        secured=later.random() < 0.3,
         leaves_late=0.0 if is_calm else rng.choice([0.0, 0.02, 0.1]),
         log_most=rng.choice([None, 60, 15]),
         delay_s=rng.choice([0.0005, 0.005, 0.05]),
@@ -94,5 +106,6 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
         calm_s=rng.choice([2.0, 5.0, 12.0]),
         clock_offset_s=rng.choice([0.0, 0.2, 2.0]),
         clock_drift=rng.choice([0.0, 1e-4, 1e-2]),
+        keeps_key=keeps_key,
         faults=() if is_calm and rng.random() < 0.5 else tuple(chosen),
     )

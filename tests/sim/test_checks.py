@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
@@ -14,8 +15,8 @@ import trio
 from aimem import service
 from aimem.governance import approval
 from aimem.model import Blank, Merged, ObjectState, Principal
-from aimem.replication import Mesh, intake, merge, peer, quorum
-from aimem.service import Node, approvals, once, writing
+from aimem.replication import Mending, Mesh, intake, merge, peer, quorum
+from aimem.service import Node, approvals, comparing, delivering, once, writing
 from aimem.service import mesh as mesh_service
 from aimem.store import inbound, outbound
 from aimem.store.transaction import Transaction
@@ -36,7 +37,8 @@ def stormy(seed: int, *faults: Fault) -> Swarm:
     """Bad weather of which every seed has some."""
     return msgspec.structs.replace(
         roll(seed, nodes=3), quorum=2, loss=0.02, duplicates=0.1, leaves_late=0.0, breaks=0.0, lies=0.0, delay_s=0.005,
-        clients=4, think_s=0.3, calm_s=4.0, commit_s=0.002, faults=faults or (Fault.PARTITION, Fault.KILL),
+        secured=False, governed=False, clients=4, think_s=0.3, calm_s=4.0, commit_s=0.002, compare_s=None,
+        faults=faults or (Fault.PARTITION, Fault.KILL),
     )
 
 
@@ -175,6 +177,13 @@ def everybody_decides(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(approvals, "is_home", lambda *_: True)
 
 
+def an_outcome_is_told_early(patch: pytest.MonkeyPatch) -> None:
+    needed = quorum.Rule.needed
+    patch.setattr(
+        quorum.Rule, "needed", lambda self, wish: 1 if wish is quorum.Consistency.MAJORITY else needed(self, wish)
+    )
+
+
 def what_waits_is_done_at_once(patch: pytest.MonkeyPatch) -> None:
     queue = writing.queue
 
@@ -184,6 +193,32 @@ def what_waits_is_done_at_once(patch: pytest.MonkeyPatch) -> None:
         return waiting
 
     patch.setattr(writing, "queue", hasten)
+
+
+def every_node_tells_what_happened_anywhere(patch: pytest.MonkeyPatch) -> None:
+    page = delivering._page
+
+    async def claim(node: Node, no: int) -> Any:
+        return [msgspec.structs.replace(event, is_own=True) for event in await page(node, no)]
+
+    patch.setattr(delivering, "_page", claim)
+
+
+def some_deliveries_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    count, deliveries_of = itertools.count(1), delivering._deliveries_of
+    patch.setattr(
+        delivering, "_deliveries_of",
+        lambda *given: [delivery for delivery in deliveries_of(*given) if next(count) % 3],
+    )
+
+
+def revoked_keys_still_open(patch: pytest.MonkeyPatch) -> None:
+    for module in ("aimem.governance.keyring", "aimem.service.keyring"):
+        patch.setattr(importlib.import_module(module), "refuse_ended", lambda *_: None)
+
+
+def nothing_is_mended(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(comparing, "Mending", SimpleNamespace(MEND=Mending.LOOK, LOOK=Mending.LOOK))
 
 
 PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
@@ -205,10 +240,22 @@ PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     rejections_do_not_count: ({"governance"}, ()),
     everybody_decides: ({"governance"}, ()),
     what_waits_is_done_at_once: ({"governance"}, ()),
+    every_node_tells_what_happened_anywhere: ({"hooks"}, ()),
+    some_deliveries_are_forgotten: ({"hooks"}, ()),
+    revoked_keys_still_open: ({"access"}, ()),
+    an_outcome_is_told_early: ({"governance"}, ()),
+    nothing_is_mended: ({"convergence"}, (Fault.ROT,)),
     what_is_signed_by_nobody_is_believed: ({"vector", "fork", "convergence"}, ()),
 }
-AMONG_VOTERS = {rejections_do_not_count, everybody_decides, what_waits_is_done_at_once}
-AMONG_LIARS = {what_is_signed_by_nobody_is_believed}
+LIARS: dict[str, Any] = {"lies": 0.1}
+AGENTS: dict[str, Any] = {"secured": True, "think_s": 0.15}
+VOTERS: dict[str, Any] = {"governed": True, "delay_s": 0.05, "think_s": 0.15}
+AMONG: dict[Plant, dict[str, Any]] = {
+    rejections_do_not_count: VOTERS, everybody_decides: VOTERS, what_waits_is_done_at_once: VOTERS,
+    an_outcome_is_told_early: VOTERS | {"nodes": 5}, revoked_keys_still_open: AGENTS,
+    what_is_signed_by_nobody_is_believed: LIARS,
+}
+"""What the weather is like for a fault that shows in no other."""
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.__name__)
@@ -217,10 +264,7 @@ def test_a_planted_fault_is_found_by_its_check(plant: Plant, monkeypatch: pytest
     plant(monkeypatch)
     found: set[str] = set()
     for seed in SEEDS:
-        swarm = msgspec.structs.replace(
-            stormy(seed, *faults), lies=0.1 if plant in AMONG_LIARS else 0.0, governed=plant in AMONG_VOTERS,
-            delay_s=0.05 if plant in AMONG_VOTERS else 0.005, think_s=0.15 if plant in AMONG_VOTERS else 0.3,
-        )
+        swarm = msgspec.structs.replace(stormy(seed, *faults), **AMONG.get(plant, {}))
         found |= {violation.check for violation in simulate(swarm, SECONDS).violations}
         if found:
             break
@@ -246,3 +290,25 @@ def test_a_tombstone_that_goes_is_a_resurrection() -> None:
 
     found = {violation.check for violation in simulate(stormy(1), SECONDS, prepare=plant).violations}
     assert "resurrection" in found
+
+
+def test_a_row_that_a_disk_loses_is_found_when_nodes_compare_themselves() -> None:
+    def plant(world: World) -> None:
+        look = world.watcher.look_at_dead
+        left = [1]
+
+        def lose(process: Process) -> None:
+            look(process)
+            if process.writer is not None and process.machine.name == "n1" and left:
+                row = process.writer.execute("SELECT id FROM memories LIMIT 1").fetchone()
+                if row is not None:
+                    left.pop()
+                    process.writer.execute("DELETE FROM memories WHERE id = ?", row)
+
+        world.watcher.look_at_dead = lose  # type: ignore[method-assign]
+
+    def found(seed: int) -> set[str]:
+        swarm = msgspec.structs.replace(stormy(seed), compare_s=2.0)
+        return {violation.check for violation in simulate(swarm, SECONDS, prepare=plant).violations}
+
+    assert "divergence" in set().union(*map(found, SEEDS))

@@ -18,7 +18,7 @@ from tests.sim.world import World
 
 ALONE = msgspec.structs.replace(
     roll(1, nodes=1), loss=0.0, breaks=0.0, lies=0.0, duplicates=0.0, leaves_late=0.0, commit_s=0.01, clock_drift=0.0,
-    clock_offset_s=0.0, faults=(Fault.POWER,),
+    clock_offset_s=0.0, secured=False, faults=(Fault.POWER,),
 )
 Story = Callable[[World, httpx.AsyncClient, trio.Nursery], Awaitable[None]]
 

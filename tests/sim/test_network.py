@@ -144,7 +144,8 @@ def test_what_nodes_say_may_be_changed_and_what_clients_say_may_not() -> None:
 
 
 def test_a_lie_about_ops_is_still_a_message() -> None:
-    ops = [{"seq": seq, "hlc": 1, "kind": "store", "entries": ["word"], "signature": "x"} for seq in (1, 2, 3)]
+    same = {"stream": "s", "hlc": 1, "kind": "store", "entries": ["word"], "signature": "x"}
+    ops = [{**same, "seq": seq} for seq in (1, 2, 3)]
     told = {"protocol": 1, "ops": ops}
     body, rng = msgspec.json.encode(told), CALM.rng("lies")
     lied = [lie(rng, PUSH, ((b"content-encoding", b"gzip"), (b"x", b"y")), gzip.compress(body)) for _ in range(200)]

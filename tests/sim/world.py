@@ -13,14 +13,16 @@ import httpx
 import trio
 from msgspec import Struct
 
-from aimem.model import Hlc, Instant, format_instant, instant_of
+from aimem.api import Transport
+from aimem.model import Dot, Hlc, Instant, format_instant, instant_of
 from aimem.ports import Connection
 from aimem.replication import catchup
 from aimem.store import approvals, trimming
 from tests.nodes import START
-from tests.sim import checks, governing, reading
+from tests.sim import checks, governing, hooks, meanings, reading, telling
+from tests.sim.badges import OPERATOR
 from tests.sim.history import Deed, Outcome, dots_of, read_answer
-from tests.sim.journal import is_of_the_world, read_journals
+from tests.sim.journal import DIFFERS, is_of_the_world, read_journals
 from tests.sim.machine import Machine, Process
 from tests.sim.nemesis import Nemesis
 from tests.sim.network import Network, Parcel
@@ -36,6 +38,7 @@ PEERS_KNOW_S = 17.0
 """After so long without a write or a fault each node has heard from each peer what it knows (an exchange that began
 in bad weather ends after ten seconds, and the next one is due after five)."""
 OUTCOMES_MAX = 8
+FIRST_KEY_TRIES = 5
 HOME_TRIES_AGAIN_S = 35.0
 """A home that could not write an outcome, for its clock was wrong, tries again after half a minute."""
 TRIM_INTERVAL_S = 4.0
@@ -81,21 +84,48 @@ class World:
                 name, swarm, folder / name, trace, self.watcher.look, self._open_network, tuple(names)
             )
             self.machines[name].on_end = partial(self._look_at_end, name)
-            self.machines[name].on_loss = partial(self.watcher.joined, name)
+            self.machines[name].on_loss = partial(self._forget, name)
+            self.machines[name].on_doubt = self.watcher.doubted.add
         self.clients = Clients(swarm, self.network, trace, names, self)
         self.nemesis = Nemesis(swarm, self.machines, self.network, trace)
+        self.receiver = self.network.outside[hooks.ADDRESS] = hooks.Receiver()
+        self.lost: list[str] = []
+        self._ended: dict[str, Dot] = {}
         self.converged_s = -1.0
+
+    def _forget(self, name: str) -> None:
+        self.lost.append(name)
+        self.watcher.joined(name)
 
     def _open_network(self, process: Process) -> httpx.AsyncBaseTransport:
         return self.network.transport(process.name, process)
 
     def on_ack(self, deed: Deed) -> None:
         """Somebody was told that something is done."""
+        if deed.kind == "revoke_key" and deed.done is not None:
+            for dot in dots_of(deed.done.answer):
+                self._ended[deed.subjects[0]] = dot
         checks.check_quorum(deed, self.watcher, self.swarm.quorum)
+        governing.check_told(deed, self.watcher, self.swarm.nodes)
 
     def on_read(self, node: str, version: str) -> None:
         """Somebody who had seen a version was answered by a node."""
         checks.check_session(node, version, self.watcher)
+
+    def is_ended(self, node: str, key_id: str) -> bool:
+        """Whether a node knows that a key was revoked, and somebody was told so."""
+        dot, process = self._ended.get(key_id), self.machines[node].running
+        return dot is not None and process is not None and process.store is not None and process.store.log.covers([dot])
+
+    def on_ended(self, node: str, key_id: str, status: int) -> None:
+        """A node answered a request under a key of which it knew that it is revoked."""
+        self.watcher.checks += 1
+        if 200 <= status < 300:
+            self.watcher.find("access", f"{node} let the key {key_id} in, of which it knew that it is revoked")
+
+    def is_due(self, said: str) -> bool:
+        """Whether an error in a node's journal is what it has to say."""
+        return said == DIFFERS and self.nemesis.has_rotted
 
     def _look_at_end(self, name: str, error: BaseException) -> None:
         if not is_of_the_world(error):
@@ -104,16 +134,30 @@ class World:
     async def run(self) -> None:
         """Live through it; the first violation ends it."""
         async with trio.open_nursery() as nursery:
-            self.network.nursery = nursery
+            self.network.nursery = self.receiver.nursery = nursery
             nursery.start_soon(self._end_at_violation, nursery.cancel_scope)
             try:
                 for machine in self.machines.values():
                     await machine.start(nursery)
+                if self.swarm.secured:
+                    await self._make_first_key()
                 await self._storm(nursery)
                 await self._calm(nursery)
             finally:
                 self._end_all()
                 nursery.cancel_scope.cancel()
+
+    async def _make_first_key(self) -> None:
+        """What the owner of one machine does, at its socket: from then on nobody gets in without a key."""
+        way = self.network.transport("c owner", door=Transport.UNIX)
+        name = min(self.machines)
+        async with httpx.AsyncClient(transport=way, timeout=None) as http:
+            for _ in range(FIRST_KEY_TRIES):
+                with trio.move_on_after(LOOK_S):
+                    body = {"agent_id": "owner", "role": "operator"}
+                    answer = await http.post(f"http://{name}/api/v1/agents/keys", json=body)
+                    if answer.status_code == httpx.codes.CREATED:
+                        return
 
     async def _end_at_violation(self, scope: trio.CancelScope) -> None:
         await self.watcher.failed.wait()
@@ -160,12 +204,17 @@ class World:
             self._check_all()
             async with self._calm_client() as http:
                 await reading.check_answers(http, sorted(self.machines), self._soon(), self.watcher)
+            await self._check_meanings()
             await self._ask_outcomes()
             await self._replay()
             await self._check_governance()
+            # Keys end, and with them what their agents are told.
+            lost = sorted(self.machines) if self.swarm.secured else self.lost
+            await telling.check_hooks(self.receiver, self.clients.deeds, self.nodes, lost, self.watcher)
 
     def _calm_client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(transport=self.network.transport("c calm"), timeout=None)
+        headers = OPERATOR.headers if self.swarm.secured else {"X-Agent-Id": "ann"}
+        return httpx.AsyncClient(transport=self.network.transport("c calm"), timeout=None, headers=dict(headers))
 
     def _soon(self) -> str:
         return format_instant(Instant(START + int((trio.current_time() + reading.EXPIRES_SOON_S) * 1_000_000)))
@@ -179,6 +228,9 @@ class World:
                 return False
             await trio.sleep(0.5)
             await self.nemesis.heal(nursery)
+            if self.nemesis.has_rotted and checks.know_the_same(self.nodes()):
+                async with self._calm_client() as http:
+                    await reading.mend(http, sorted(self.machines))
         return True
 
     async def _wait_quiet(self) -> None:
@@ -224,6 +276,12 @@ class World:
             if machine.running is not None:
                 watcher.look_at_dead(machine.running)
 
+    async def _check_meanings(self) -> None:
+        if self.swarm.has_model:
+            await meanings.check_vectors(self.nodes, self.watcher)
+            models = [machine.model for machine in self.machines.values()]
+            meanings.check_paid_once(self.swarm, models, self.watcher)
+
     async def _check_governance(self) -> None:
         """Last of all, when whoever decides had time to."""
         if self._unsettled():
@@ -232,14 +290,14 @@ class World:
             self.watcher.find("governance", text)
         governing.check_decisions(self.watcher)
         governing.check_outcomes(self.watcher, self.swarm.rng("outcomes judged"))
-        governing.check_effects(self.watcher)
+        governing.check_effects(self.watcher, self.swarm.rng("effects judged"))
         governing.check_answers(self.clients.deeds, self.nodes(), self.watcher)
 
     def _unsettled(self) -> list[str]:
         nodes = self.nodes()
         homes = [
             stream for name, conn in nodes.items() if (process := self.machines[name].running) is not None
-            and process.store is not None for stream in approvals.line_of(conn, process.store.stream)
+            and process.store is not None for stream in approvals.streams_named(conn, process.store.node_name)
         ]
         now = Instant(START + int(trio.current_time() * 1_000_000))
         return governing.unsettled(nodes, homes, now, self.watcher)
@@ -333,6 +391,6 @@ async def _simulate(
 ) -> Report:
     world = World(swarm, seconds, folder, trace)
     prepare(world)
-    with read_journals(world.watcher), short_logs(swarm.log_most):
+    with read_journals(world.watcher, world.is_due), short_logs(swarm.log_most):
         await world.run()
     return world.report()

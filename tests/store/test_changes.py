@@ -52,3 +52,14 @@ async def test_a_follower_that_is_far_behind_is_told_to_look_at_all(monkeypatch:
     assert await feed.wait() is None
     feed.publish_nowait([3])
     assert await feed.wait() == {3}
+
+
+async def test_a_follower_may_wait_first_and_take_later_what_came_meanwhile() -> None:
+    feed = ChangeFeed()
+    feed.publish_nowait([1])
+    await feed.wait_any()
+    feed.publish_nowait([2])
+    await feed.wait_any()
+    assert (feed.take_nowait(), feed.take_nowait()) == ({1, 2}, frozenset())
+    feed.publish_all_nowait()
+    assert feed.take_nowait() is None

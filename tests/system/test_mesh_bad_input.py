@@ -39,8 +39,8 @@ def now() -> Instant:
 class Node:
     """A daemon as these tests look at it: what it counts, and what it shows."""
 
-    def __init__(self, mesh: Mesh, number: int) -> None:
-        self.http = httpx.AsyncClient(base_url=mesh.url(number), timeout=START_S)
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self.http = http
 
     async def counted(self, name: str, **labels: str) -> float:
         """The sum of all samples of a metric that have these labels; 0 without any."""
@@ -67,6 +67,13 @@ class Node:
 
     async def push(self, content: bytes, **headers: str) -> httpx.Response:
         return await self.http.post(PUSH, content=content, headers={"Content-Type": "application/json", **headers})
+
+
+@contextlib.asynccontextmanager
+async def looking_at(mesh: Mesh, number: int) -> AsyncIterator[Node]:
+    """A node, over one client."""
+    async with httpx.AsyncClient(base_url=mesh.url(number), timeout=START_S) as http:
+        yield Node(http)
 
 
 def exchange(author: Author, *ops: OpOut, **fields: Any) -> bytes:
@@ -98,8 +105,7 @@ async def test_a_push_that_is_none_is_refused_counted_and_changes_nothing(tmp_pa
         ("no stream", sound.replace(author.stream.encode(), b"nobody"), {}, 422, "schema_mismatch"),
         ("a clock beyond all", sound.replace(b'"hlc":', b'"hlc":99999999999'), {}, 422, "schema_mismatch"),
     ]
-    async with running(tmp_path, 2) as mesh:
-        node = Node(mesh, 0)
+    async with running(tmp_path, 2) as mesh, looking_at(mesh, 0) as node:
         for what, body, headers, status, code in cases:
             async with counting(node, REQUESTS, route="/api/v1/sync/push", status=str(status)):
                 answer = await node.push(body, **headers)
@@ -158,8 +164,7 @@ async def test_ops_that_cannot_be_taken_stop_their_batch_and_are_counted_by_reas
         ("behind another hash", author, [ops[0], chained], "forged"),
         ("an hour ahead", late, [op_out(op) for op in late.ops], "clock"),
     ]
-    async with running(tmp_path, 2) as mesh:
-        node = Node(mesh, 0)
+    async with running(tmp_path, 2) as mesh, looking_at(mesh, 0) as node:
         for writer in (author, late):       # both are known by their openings
             (await node.push(exchange(writer, op_out(writer.ops[0])))).raise_for_status()
         for what, writer, sent, reason in cases:
@@ -184,8 +189,7 @@ async def test_ops_that_cannot_be_applied_are_kept_aside_counted_and_passed_on(t
     newer.write("store", [b'{"kind":"memory","key":"m1","fields":{"priority":"high"}}'])
     newer.write("store", [b"no json at all"])
     ops = [op_out(op) for op in newer.ops]
-    async with running(tmp_path, 2) as mesh:
-        node, other = Node(mesh, 0), Node(mesh, 1)
+    async with running(tmp_path, 2) as mesh, looking_at(mesh, 0) as node, looking_at(mesh, 1) as other:
         (await node.push(exchange(newer, ops[0]))).raise_for_status()
         async with counting(node, "ai_memory_ops_held", by=3):
             answer = (await node.push(exchange(newer, *ops))).raise_for_status().json()
@@ -265,8 +269,11 @@ async def _answer_all(answer: Answer, stream: trio.SocketStream) -> None:
 
 
 async def test_peers_that_answer_nonsense_never_or_a_byte_a_second_do_no_harm_and_are_seen(tmp_path: Path) -> None:
-    async with hostile_peers() as addresses, running(tmp_path, 2, strangers=tuple(addresses.values())) as mesh:
-        node, real = Node(mesh, 0), f"http://127.0.0.1:{mesh.ports[1]}"
+    async with (
+        hostile_peers() as addresses, running(tmp_path, 2, strangers=tuple(addresses.values())) as mesh,
+        looking_at(mesh, 0) as node,
+    ):
+        real = f"http://127.0.0.1:{mesh.ports[1]}"
         digest = await node.digest()
         for name, url in addresses.items():
             await node.grown("ai_memory_mesh_exchanges_failed_total", 0, peer=url, reason=HOSTILE[name][1])

@@ -1,0 +1,157 @@
+"""A node whose peers know more of its stream than itself takes a new one, and catches up before it writes again.
+
+That happens where its database was put back from a copy, lost its last writes with a disk, or runs twice. Nobody has
+to do anything; but as each stream is known for ever, a peer that lies about them may not cause many.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from typing import Final
+
+import trio
+
+from aimem.errors import Unavailable
+from aimem.model import Dot, StreamId, Vector, dominates
+from aimem.replication.peer import PeerRules, PeerState, Standing
+from aimem.store import Store, approvals
+
+log = logging.getLogger(__name__)
+
+RENEWALS_MAX: Final = 4
+RENEWALS_WINDOW_S: Final = 3600.0
+"""So many new streams within an hour, and no more: what goes on after that a person must look at."""
+RETRY_S: Final = 1.0
+LEFT_MAX: Final = 256
+
+
+class Renewal:
+    """Why this node has to begin a new stream, and what it has to fetch after it did.
+
+    Attributes:
+      reason: why it is due; empty while it is not.
+      count: new streams since the start.
+      former: streams that this node wrote before and has not caught up with: what peers say of them may be about
+        other ops than those that are known here, so it acknowledges nothing.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.reason, self.count = "", 0
+        self.former: frozenset[StreamId] = frozenset()
+        self._store = store
+        self._goals: dict[str, Vector] = {}
+        self._times: list[float] = []
+        self._bell = trio.Event()
+
+    async def load(self) -> None:
+        """Remember across a restart what is to be caught up with. Raises: Unavailable."""
+        if self._store.lacks_past:
+            self.former = frozenset(await self._store.read(approvals.line_of, self._store.stream)) - {
+                self._store.stream
+            }
+
+    def call(self, reason: str) -> None:
+        """Have a new stream begun."""
+        self.reason = self.reason or reason
+        self._bell.set()
+
+    def ring(self) -> None:
+        """Have it looked at what is to be done."""
+        self._bell.set()
+
+    async def wait_rung(self) -> None:
+        """Wait until somebody rang since this was last waited for."""
+        await self._bell.wait()
+        self._bell = trio.Event()
+
+    def note_answer(self, url: str, state: PeerState) -> None:
+        """A peer answered: what it knew then is to be reached, but for what it wrote itself.
+
+        That comes as from any other node; and if its clock is wrong, nobody takes it for as long.
+        """
+        if self._store.lacks_past and state.answered_at is not None and state.standing is Standing.PEER:
+            goal = {stream: seq for stream, seq in state.acked.items() if stream != state.stream}
+            self._goals.setdefault(url, goal)
+
+    def has_caught_up(self, peers: Iterable[tuple[str, PeerState, PeerRules]], now: float) -> bool:
+        """Whether this node knows what each peer that answers knew when it was first asked."""
+        mine, closed = self._store.log.vector, self._store.log.closed
+        for url, state, rules in peers:
+            is_hanging = state.asked_at is not None and now - state.asked_at > rules.patience_s
+            if state.failures >= rules.breaker_count or is_hanging or state.standing is Standing.SELF:
+                continue
+            goal = self._goals.get(url)
+            if goal is None or not dominates(mine, without(goal, closed)):
+                return False
+        return True
+
+    def doubts(self, dots: Iterable[Dot]) -> bool:
+        """Whether nobody can say who has these ops, as they are of a stream that this node wrote before."""
+        doubtful = self.former | {self._store.stream} if self.reason else self.former
+        return bool(doubtful) and any(dot.stream in doubtful for dot in dots)
+
+    async def renew(self, now: float) -> bool:
+        """Begin a new stream, if the last ones were not a moment ago. Returns: whether it did.
+
+        Raises: Unavailable; Corrupt.
+        """
+        self._times = [at for at in self._times if at > now - RENEWALS_WINDOW_S]
+        if len(self._times) >= RENEWALS_MAX:
+            return False
+        old = self._store.stream
+        self._times.append(now)
+        fresh = await self._store.renew()
+        reason = self.reason or "a peer knows more of it, or another end"
+        log.warning("stream.renewed", extra={"reason": reason, "stream": fresh, "replaces": old})
+        self.former |= {old}
+        self.reason, self.count = "", self.count + 1
+        self._goals.clear()
+        return True
+
+    async def note_caught_up(self) -> None:
+        """From now on this node is as any other. Raises: Unavailable; Corrupt."""
+        await self._store.note_caught_up()
+        log.info("stream.caught_up", extra={"stream": self._store.stream})
+        self.former = frozenset()
+        self._goals.clear()
+
+    @property
+    def resumes_at(self) -> float:
+        """When the next stream may be begun."""
+        return self._times[0] + RENEWALS_WINDOW_S if len(self._times) >= RENEWALS_MAX else 0.0
+
+
+class Moves:
+    """Which streams peers left for another: whoever still answers under such a one is the same node.
+
+    Attributes:
+      left: stream -> the address whose node left it; the last ones only.
+    """
+
+    def __init__(self) -> None:
+        self.left: dict[StreamId, str] = {}
+
+    def note(self, url: str, before: StreamId | None, now: StreamId | None) -> None:
+        """A peer answered, and wrote one stream before and writes another one now."""
+        if before is None or now is None or before == now:
+            return
+        if self.left.get(now) == url:
+            del self.left[now]      # it was put back from a copy of that time, and nobody knows more of it
+        if len(self.left) >= LEFT_MAX:
+            self.left.clear()
+        self.left[before] = url
+
+
+def without(vector: Vector, closed: Iterable[StreamId]) -> Vector:
+    """A vector without some streams."""
+    gone = frozenset(closed)
+    return {stream: seq for stream, seq in vector.items() if stream not in gone} if gone else vector
+
+
+async def pause_after(error: Unavailable) -> None:
+    """The disk is full, or the like: a moment later it may not be."""
+    log.warning("stream.renewal_delayed", extra={"reason": error.code.value})
+    await trio.sleep(RETRY_S)
+
+

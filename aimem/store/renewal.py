@@ -1,0 +1,32 @@
+"""A node's change of streams: opening one, and what is remembered until it has caught up with what it may have lost.
+
+A database that was put back from a copy, or runs twice, must not go on writing the stream that it wrote: other nodes
+know another op of the same number. So its node takes a fresh key and says which stream it replaces.
+"""
+
+from __future__ import annotations
+
+from aimem.ports import Connection
+from aimem.store.identity import Identity
+from aimem.store.transaction import Transaction
+
+_NOTE = "INSERT INTO meta (name, value) VALUES ('minted', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+_FORGET = "DELETE FROM meta WHERE name = 'minted'"
+_NOTED = "SELECT 1 FROM meta WHERE name = 'minted'"
+
+
+def open_stream(transaction: Transaction, identity: Identity) -> None:
+    """Write the first op of a stream, and remember that others may know more of the streams before it."""
+    transaction.begin_stream(identity.signer, identity.head)
+    transaction.emit("stream", identity.opening)
+    transaction.conn.execute(_NOTE, (identity.head.stream,))
+
+
+def lacks_past(conn: Connection) -> bool:
+    """Whether this node has not heard yet what its peers knew when it began its stream."""
+    return conn.execute(_NOTED).fetchone() is not None
+
+
+def note_caught_up(transaction: Transaction) -> None:
+    """It knows what its peers knew then."""
+    transaction.conn.execute(_FORGET)
