@@ -18,7 +18,7 @@ from aimem.model import Blank, Merged, ObjectState, Principal
 from aimem.replication import Mending, Mesh, intake, merge, peer, quorum
 from aimem.service import Node, approvals, comparing, delivering, once, writing
 from aimem.service import mesh as mesh_service
-from aimem.store import inbound, outbound
+from aimem.store import inbound, outbound, trimming
 from aimem.store.transaction import Transaction
 from aimem.supervisor import furnish
 from tests import disk
@@ -221,6 +221,10 @@ def nothing_is_mended(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(comparing, "Mending", SimpleNamespace(MEND=Mending.LOOK, LOOK=Mending.LOOK))
 
 
+def logs_grow_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(trimming, "trim", lambda transaction, floor, size, bounds: size)
+
+
 PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     acks_count_what_was_sent: ({"acked"}, ()),
     the_first_write_wins_a_field: ({"convergence", "model", "acked"}, ()),
@@ -244,6 +248,7 @@ PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     some_deliveries_are_forgotten: ({"hooks"}, ()),
     revoked_keys_still_open: ({"access"}, ()),
     an_outcome_is_told_early: ({"governance"}, ()),
+    logs_grow_for_ever: ({"bounds"}, ()),
     nothing_is_mended: ({"convergence"}, (Fault.ROT,)),
     what_is_signed_by_nobody_is_believed: ({"vector", "fork", "convergence"}, ()),
 }
@@ -251,6 +256,7 @@ LIARS: dict[str, Any] = {"lies": 0.1}
 AGENTS: dict[str, Any] = {"secured": True, "think_s": 0.15}
 VOTERS: dict[str, Any] = {"governed": True, "delay_s": 0.05, "think_s": 0.15}
 AMONG: dict[Plant, dict[str, Any]] = {
+    logs_grow_for_ever: {"log_most": 15},
     rejections_do_not_count: VOTERS, everybody_decides: VOTERS, what_waits_is_done_at_once: VOTERS,
     an_outcome_is_told_early: VOTERS | {"nodes": 5}, revoked_keys_still_open: AGENTS,
     what_is_signed_by_nobody_is_believed: LIARS,
