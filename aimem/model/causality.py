@@ -13,12 +13,14 @@ from msgspec import Struct
 
 from aimem.errors import InvalidRequest
 from aimem.model.ids import StreamId
-from aimem.model.instant import Instant
+from aimem.model.instant import Instant, after
 
 Hlc = NewType("Hlc", int)
 
 COUNTER_BITS = 16
 HLC_MAX = Hlc((1 << 63) - 1)
+HLC_REACH_S = 100 * 365 * 86400.0
+"""A hundred years: whose own clock begins at 1970 still takes what others wrote; there is room for 4,400."""
 STAMP_BYTES = 24
 
 
@@ -30,6 +32,14 @@ def hlc_at(instant: Instant) -> Hlc:
 def instant_of(hlc: Hlc) -> Instant:
     """The moment (a whole millisecond) that a clock value carries."""
     return Instant((hlc >> COUNTER_BITS) * 1000)
+
+
+def is_beyond(hlc: int, now: Instant, own_hlc: int) -> bool:
+    """Whether a clock value is none that any clock showed: so far ahead of the time, and of what is known already.
+
+    All clocks follow the greatest value that anybody took; one near the end would leave no number for later writes.
+    """
+    return hlc > own_hlc + 1 and hlc > hlc_at(after(now, HLC_REACH_S))
 
 
 def next_hlc(last: Hlc, now: Instant) -> Hlc:

@@ -28,6 +28,7 @@ from aimem.model import (
     chain_hash,
     decode_entry,
     hlc_at,
+    is_beyond,
     stream_id,
 )
 from aimem.ports import is_signed
@@ -122,6 +123,8 @@ class _Walk:
             return StopReason.MALFORMED
         if op.dot.stream == self._writer and is_ahead(op.stamp.hlc, self._book.now, self._hlc):
             return StopReason.CLOCK
+        if is_beyond(op.stamp.hlc, self._book.now, self._hlc):
+            return StopReason.CLOCK     # from whomever: taken once, it could be got rid of nowhere
         if head.seq == 0 and self._book.stream_count + self._new_streams >= STREAMS_MAX:
             return StopReason.STREAMS
         return None

@@ -11,8 +11,8 @@ from typing import cast
 
 from msgspec import Struct
 
-from aimem.errors import Unavailable
-from aimem.model import Create, Entry, ObjectState, Stamp, StreamHead, StreamId, unpack_stamp
+from aimem.errors import Code, InvalidRequest, Unavailable
+from aimem.model import Create, Entry, ObjectState, Stamp, StreamHead, StreamId, is_beyond, unpack_stamp
 from aimem.ports import Connection, Row
 from aimem.store import oplog, outbound
 from aimem.store.kinds import KINDS, read_state
@@ -76,12 +76,16 @@ def _told(table: str, row: Row) -> Told:
 
 
 def join_objects(transaction: Transaction, objects: Sequence[Told]) -> None:
-    """Join objects into what is known here, whatever that is. Raises: ValueError, UnknownKind, DatabaseError."""
+    """Join objects into what is known here, whatever that is.
+
+    Raises: InvalidRequest for a clock value that is none; ValueError, UnknownKind, DatabaseError.
+    """
     with transaction.gathering():
         transaction.expect((told.kind, told.key) for told in objects)
         for told in objects:
             known = transaction.load(KINDS[told.kind], told.key) if told.kind in KINDS else ObjectState()
             for stamp, entry in entries_of(told, known):
+                _refuse_beyond(transaction, stamp.hlc)
                 transaction.join(stamp, [entry])
 
 
@@ -89,15 +93,22 @@ def adopt_heads(transaction: Transaction, heads: Mapping[StreamId, StreamHead], 
     """Once every page is joined: know all that the snapshot's vector covers.
 
     The log holds gapless ends of streams only: what it had of a stream below the snapshot goes.
+    Raises: InvalidRequest for a clock value that is none.
     """
     for head in heads.values():
         known = oplog.head(transaction.conn, head.stream)
         if head.stream == own or (known is not None and known.seq >= head.seq):
             continue
+        _refuse_beyond(transaction, head.hlc)
         oplog.set_head(transaction.conn, head)
         transaction.conn.execute(_DROP_BELOW, (head.stream, head.seq))
         transaction.heads[head.stream] = head
         transaction.pass_clock(head.hlc)
+
+
+def _refuse_beyond(transaction: Transaction, hlc: int) -> None:
+    if is_beyond(hlc, transaction.now, transaction.tip.hlc):
+        raise InvalidRequest("a clock value is more than a hundred years ahead", code=Code.SCHEMA_MISMATCH)
 
 
 def entries_of(told: Told, known: ObjectState) -> Iterator[tuple[Stamp, Entry]]:

@@ -17,8 +17,10 @@ from aimem.model import (
     Op,
     StreamHead,
     StreamId,
+    after,
     chain_hash,
     encode_entry,
+    hlc_at,
 )
 from aimem.replication import examine, is_ahead
 from tests.nodes import START
@@ -221,6 +223,17 @@ def test_a_writer_whose_clock_leaps_is_refused_at_first_hand_only() -> None:
 )
 def test_a_clock_is_ahead_only_beyond_the_bound_and_beyond_what_is_known(hlc: int, own: int, refused: bool) -> None:
     assert is_ahead(hlc, START, own) is refused
+
+
+@pytest.mark.parametrize("writer", [None, OURS])
+@pytest.mark.parametrize("hlc", [HLC_MAX, hlc_at(after(START, 101 * 365 * 86400))])
+def test_a_clock_of_another_century_is_taken_from_nobody_as_no_number_would_be_left(
+    writer: StreamId | None, hlc: int
+) -> None:
+    author = Author(1)
+    late = author.memory("m1", hlc=hlc)
+    intake = examine([*author.ops[:1], late], Book(), writer=writer)
+    assert (told(intake), taken(intake)) == (("clock", str(late.dot)), [author.ops[0].dot])
 
 
 def test_honest_ops_are_not_refused_because_a_fast_clock_was_taken_elsewhere() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from aimem import service
 from aimem.errors import Code, Gone, InvalidRequest, Unavailable
-from aimem.model import Create, Entry, Vector
+from aimem.model import HLC_MAX, Create, Entry, ObjectState, Stamp, StreamHead, Vector
 from aimem.replication import examine
 from aimem.service import Node
 from aimem.store import Store, digest, inbound, oplog, outbound, snapshot, trimming, walking
@@ -138,6 +138,20 @@ async def test_an_object_of_an_unknown_kind_is_not_joined(tmp_path: Path) -> Non
         with pytest.raises(ValueError, match="dream"):
             await a.store.write(snapshot.join_objects, [*page.objects, strange])
         assert await a.store.read(digest) == before
+
+
+async def test_a_snapshot_with_a_clock_of_another_century_is_not_joined(tmp_path: Path) -> None:
+    far = Stamp(HLC_MAX, Author(1).stream)
+    told = Told(kind="memory", key="m1", state=ObjectState(dead=far))
+    head = StreamHead(stream=far.stream, seq=1, hlc=far.hlc, chain_hash=bytes(32))
+    async with open_node(tmp_path / "a.db", threads=InlineThreads()) as node:
+        known = node.store.log.hlc
+        with pytest.raises(InvalidRequest, match="a hundred years ahead"):
+            await node.store.write(snapshot.join_objects, [told])
+        with pytest.raises(InvalidRequest, match="a hundred years ahead"):
+            await node.store.write(snapshot.adopt_heads, {far.stream: head}, node.store.stream)
+        assert (node.store.log.hlc, far.stream in node.store.log.vector) == (known, False)
+        await put(node, "t", "text")
 
 
 @pytest.mark.parametrize(

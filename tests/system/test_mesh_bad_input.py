@@ -15,7 +15,7 @@ import httpx
 import pytest
 import trio
 
-from aimem.model import Create, Entry, Instant, after, hlc_at
+from aimem.model import HLC_MAX, Create, Entry, Instant, after, hlc_at
 from aimem.wire import PROTOCOL, SYNC_BODY_MAX_BYTES, ExchangeRequest, OpOut, encode, op_out
 from tests.streams import Author, tampered
 from tests.system.members import Mesh, running, settled
@@ -155,6 +155,8 @@ async def test_ops_that_cannot_be_taken_stop_their_batch_and_are_counted_by_reas
     ops = [op_out(op) for op in author.ops]
     late = Author(6, clock=hlc_at(now()))
     late.memory("late", hlc=hlc_at(after(now(), 3600)))
+    stray = Author(7, clock=hlc_at(now()))
+    stray.memory("end of days", hlc=HLC_MAX)
     altered = op_out(tampered(author.ops[1], entries=author.ops[2].entries))
     chained = op_out(tampered(author.ops[1], previous=bytes(32)))
     cases = [
@@ -162,10 +164,11 @@ async def test_ops_that_cannot_be_taken_stop_their_batch_and_are_counted_by_reas
         ("out of its middle", author, [ops[3]], "gap"),
         ("with another body", author, [ops[0], altered], "forged"),
         ("behind another hash", author, [ops[0], chained], "forged"),
+        ("millennia ahead, by somebody else", author, [op_out(op) for op in stray.ops[1:]], "clock"),
         ("an hour ahead", late, [op_out(op) for op in late.ops], "clock"),
     ]
     async with running(tmp_path, 2) as mesh, looking_at(mesh, 0) as node:
-        for writer in (author, late):       # both are known by their openings
+        for writer in (author, late, stray):       # both are known by their openings
             (await node.push(exchange(writer, op_out(writer.ops[0])))).raise_for_status()
         for what, writer, sent, reason in cases:
             async with counting(node, STOPPED, reason=reason):
