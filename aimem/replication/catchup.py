@@ -8,8 +8,8 @@ from typing import Final
 
 import trio
 
-from aimem.errors import AimemError, Corrupt
-from aimem.model import StreamHead, StreamId, Vector
+from aimem.errors import AimemError, Code, Corrupt, InvalidRequest
+from aimem.model import StreamHead, StreamId, Vector, dominates
 from aimem.replication.closure import close_streams, note_joined, to_join
 from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Standing, Wanted
@@ -22,10 +22,11 @@ PAGE_DEADLINE_S: Final = 30.0
 TRIM_INTERVAL_S: Final = 60.0
 
 
-async def join_snapshot(mesh: Mesh, peer: Peer) -> None:
+async def join_snapshot(mesh: Mesh, peer: Peer) -> bool:
     """Fetch a peer's state page by page and join it; only then know what its vector covers.
 
     Whatever ends it early does no harm: what was joined stays, and the next exchange begins anew.
+    Returns: whether it covers anything that was not known here.
     Raises: Unavailable, InvalidRequest for nonsense; Corrupt.
     """
     log.info("peer.snapshot_begins", extra={"peer": peer.url})
@@ -36,12 +37,16 @@ async def join_snapshot(mesh: Mesh, peer: Peer) -> None:
             page = await mesh.road.snapshot(peer.url, copies.SnapshotRequest(protocol=PROTOCOL, after=after))
         heads = heads or heads_in(page.vector)
         await mesh.store.write(_join_page, page)
+        if page.after is not None and (page.after == after or not page.objects):
+            raise InvalidRequest("its pages lead nowhere", code=Code.SCHEMA_MISMATCH)
         count, after = count + len(page.objects), page.after
         if after is None:
             break
+    covers_more = not dominates(mesh.store.log.vector, {stream: head.seq for stream, head in heads.items()})
     await _close_overtaken(mesh, heads)
     await mesh.store.write(snapshot.adopt_heads, heads, mesh.store.stream)
     log.info("peer.snapshot_joined", extra={"peer": peer.url, "objects": count})
+    return covers_more
 
 
 async def _close_overtaken(mesh: Mesh, heads: Mapping[StreamId, StreamHead]) -> None:
@@ -86,7 +91,7 @@ async def _join(mesh: Mesh, peer: Peer) -> bool:
         return False
     mesh.draining = peer
     try:
-        await join_snapshot(mesh, peer)
+        covers_more = await join_snapshot(mesh, peer)
     except trio.TooSlowError:
         log.warning("peer.snapshot_failed", extra={"peer": peer.url, "reason": "timeout"})
     except Corrupt:
@@ -96,7 +101,8 @@ async def _join(mesh: Mesh, peer: Peer) -> bool:
         reason = error.message if isinstance(error, AimemError) else type(error).__name__
         log.warning("peer.snapshot_failed", extra={"peer": peer.url, "reason": reason})
     else:
-        peer.apply(Wanted(now=trio.current_time()))     # for what was written meanwhile
+        if covers_more:     # else it would go on so without end
+            peer.apply(Wanted(now=trio.current_time()))     # for what was written meanwhile
         return True
     finally:
         mesh.draining = None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from aimem.model import Dot, StopReason, StreamHead, StreamId
 from aimem.replication.peer import Standing
 from aimem.store import Received, Store, closure, oplog
-from aimem.wire import ExchangeAnswer, copies, heads_in
+from aimem.wire import STREAMS_MAX, ExchangeAnswer, copies, heads_in
 
 if TYPE_CHECKING:
     from aimem.replication.mesh import Mesh, Peer
@@ -38,7 +38,10 @@ def closed_reason(store: Store, joined: closure.Closed, dots: Iterable[Dot]) -> 
 
 def told(store: Store) -> dict[str, tuple[str, ...]]:
     """The closed streams, for others. Not the one that this node still writes: its rows are not all there yet."""
-    names = [stream for stream in store.log.closed if stream != store.stream][:copies.CLOSED_MAX]
+    closed, heads = store.log.closed, store.log.heads
+    # Those first of which something is known: whoever names others must not crowd these out.
+    names = sorted((stream for stream in closed if stream != store.stream), key=lambda stream: stream not in heads)
+    names = names[:copies.CLOSED_MAX]
     return {stream: tuple(sorted(store.log.closed[stream])) for stream in names}
 
 
@@ -62,7 +65,8 @@ async def close_streams(store: Store, streams: Iterable[StreamId], reason: str) 
 async def hear_closed(store: Store, heads: Mapping[StreamId, StreamHead], said: closure.Closed) -> None:
     """Close what a node says is closed, and what its vector shows to have two histories. Raises: Unavailable."""
     apart = twins(heads, store.log.heads) - store.log.closed.keys() - said.keys()
-    await close_streams(store, said, "a node said so")
+    room = max(0, STREAMS_MAX - len(store.log.closed))     # as many as can be known; what is seen here has no bound
+    await close_streams(store, sorted(said.keys() - store.log.closed.keys())[:room], "a node said so")
     await close_streams(store, apart, "two nodes know another last op")
 
 

@@ -151,7 +151,8 @@ def _understood(
     held = frozenset(parse_dot(text, field="held") for text in answer.held) if is_whole else None
     return Answered(
         now=trio.current_time(), node=answer.node[:128], stream=stream_in(answer.stream),
-        heads=heads_in(answer.vector), held=held, own_head=own_head, more=answer.more,
+        heads=heads_in(answer.vector), held=held, own_head=own_head,
+        more=answer.more and bool(answer.ops),      # who has more and sends nothing would be asked without end
         stopped=_reason(answer.stopped), offset_us=answer.now - (sent_at + wall) // 2, wall_us=wall, share=share,
         members=answer.members[:128],
     )

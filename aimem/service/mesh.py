@@ -66,6 +66,8 @@ MIN_VERSION_WAIT_S: Final = 5.0
 """How long a read waits for the version that it asked for."""
 VERIFY_DEADLINE_S: Final = 20.0
 STREAMS_WARN: Final = 256
+NAMED_MAX: Final = 8
+"""Streams that one alarm names."""
 CATCH_UP_WAIT_S: Final = 10.0
 
 
@@ -306,7 +308,9 @@ def mesh_alarms(node: Node, forks: tuple[StreamId, ...], held_count: int) -> lis
     """What a person must look at."""
     mesh, alarms = node.mesh, []
     if forks:
-        alarms.append(f"streams are closed because their nodes signed two histories: {', '.join(forks)}")
+        rest = f" and {len(forks) - NAMED_MAX} more" if len(forks) > NAMED_MAX else ""
+        named = ", ".join(forks[:NAMED_MAX])
+        alarms.append(f"streams are closed because their nodes signed two histories: {named}{rest}")
     if held_count:
         alarms.append(f"{held_count} ops are logged and cannot be applied by this version: install a newer one")
     if len(node.store.log.heads) > STREAMS_WARN:

@@ -24,6 +24,8 @@ EXCHANGE_MAX_BYTES: Final = 1_048_576
 SYNC_BODY_MAX_BYTES: Final = 4_194_304
 """Of a request or an answer, uncompressed: a batch with everything in it escaped, and the vectors."""
 STREAMS_MAX: Final = 4096
+VECTOR_MAX: Final = 2 * STREAMS_MAX
+"""A node that knows as many streams as it may can still begin some of its own: nobody takes those, but it is heard."""
 HELD_MAX: Final = 1000
 _STREAM_CHARS: Final = 32
 _HASH_BYTES: Final = 32
@@ -317,8 +319,8 @@ def heads_out(heads: Mapping[StreamId, StreamHead]) -> dict[str, HeadOut]:
 
 def heads_in(sent: dict[str, HeadOut]) -> dict[StreamId, StreamHead]:
     """A vector from its wire form. Raises: InvalidRequest(schema_mismatch)."""
-    if len(sent) > STREAMS_MAX:
-        raise _malformed(f"a vector of {len(sent)} streams; at most {STREAMS_MAX} are carried")
+    if len(sent) > VECTOR_MAX:
+        raise _malformed(f"a vector of {len(sent)} streams; at most {VECTOR_MAX} are carried")
     known = {}
     for text, head in sent.items():
         stream = stream_in(text)
@@ -330,8 +332,8 @@ def heads_in(sent: dict[str, HeadOut]) -> dict[StreamId, StreamHead]:
 
 def vector_in(sent: dict[str, int]) -> dict[StreamId, int]:
     """A plain vector from its wire form. Raises: InvalidRequest(schema_mismatch)."""
-    if len(sent) > STREAMS_MAX:
-        raise _malformed(f"a vector of {len(sent)} streams; at most {STREAMS_MAX} are carried")
+    if len(sent) > VECTOR_MAX:
+        raise _malformed(f"a vector of {len(sent)} streams; at most {VECTOR_MAX} are carried")
     if any(not 0 <= seq < 1 << 63 for seq in sent.values()):
         raise _malformed("a vector holds counts of ops, from 0")
     return {stream_in(text): seq for text, seq in sent.items()}

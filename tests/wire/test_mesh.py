@@ -62,7 +62,7 @@ def test_what_cannot_be_an_op_is_refused(changed: dict[str, object]) -> None:
         {"xyz": HeadOut(1, 1, bytes(32))},
         {AUTHOR.stream: HeadOut(-1, 1, bytes(32))},
         {AUTHOR.stream: HeadOut(1, 1, bytes(31))},
-        {f"{number:032x}": HeadOut(1, 1, bytes(32)) for number in range(4097)},
+        {f"{number:032x}": HeadOut(1, 1, bytes(32)) for number in range(8193)},
     ],
     ids=["name", "seq", "hash", "streams"],
 )
@@ -71,7 +71,7 @@ def test_what_cannot_be_a_vector_is_refused(vector: dict[str, HeadOut]) -> None:
         heads_in(vector)
 
 
-@pytest.mark.parametrize("vector", [{"xyz": 1}, {AUTHOR.stream: -1}, {f"{n:032x}": 1 for n in range(4097)}])
+@pytest.mark.parametrize("vector", [{"xyz": 1}, {AUTHOR.stream: -1}, {f"{n:032x}": 1 for n in range(8193)}])
 def test_what_cannot_be_a_plain_vector_is_refused(vector: dict[str, int]) -> None:
     with pytest.raises(InvalidRequest):
         vector_in(vector)

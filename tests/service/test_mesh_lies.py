@@ -1,0 +1,132 @@
+"""Nodes that say what is not so: what they cause has a bound, and the others go on."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+import trio
+
+from aimem import service
+from aimem.errors import InvalidRequest
+from aimem.model import StreamHead, StreamId
+from aimem.replication import Mesh, MeshSettings, PeerRoad, run_mesh
+from aimem.replication.closure import told
+from aimem.wire import (
+    PROTOCOL,
+    STREAMS_MAX,
+    ExchangeAnswer,
+    ExchangeRequest,
+    HeadOut,
+    MeshQuery,
+    copies,
+    decode_body,
+    encode,
+    op_out,
+    unzipped,
+)
+from tests.meshes import BODY_MAX_BYTES, OPERATOR
+from tests.nodes import InlineThreads, open_node
+from tests.service.steps import put
+from tests.streams import Author
+
+pytestmark = pytest.mark.usefixtures("autojump_clock")
+
+HOUR_S = 3600.0
+EMPTY = copies.SnapshotAnswer(protocol=PROTOCOL, objects=())
+
+
+class Liar(httpx.AsyncBaseTransport):
+    """A peer that answers exchanges and asks for its state as it is told to; `asked` counts both."""
+
+    def __init__(
+        self, exchanged: Callable[[ExchangeRequest], ExchangeAnswer],
+        page: copies.SnapshotAnswer = EMPTY,
+    ) -> None:
+        self.asked, self._exchanged, self._page = 0, exchanged, page
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        await trio.sleep(0.001)
+        if request.url.path.endswith("/snapshot"):
+            return httpx.Response(200, content=encode(self._page))
+        data = await request.aread()
+        if request.headers.get("content-encoding") == "gzip":
+            data = unzipped(data, BODY_MAX_BYTES)
+        return httpx.Response(200, content=encode(self._exchanged(decode_body(ExchangeRequest, data))))
+
+
+def echo(request: ExchangeRequest, **fields: bool) -> ExchangeAnswer:
+    """An answer of somebody who knows what the asker knows."""
+    return ExchangeAnswer(
+        protocol=PROTOCOL, node="liar", stream="ab" * 16, vector=request.vector, now=request.now,
+        more=fields.get("more", False), trimmed=fields.get("trimmed", False),
+    )
+
+
+async def asked_in_an_hour(folder: Path, liar: Liar) -> int:
+    """How often a node asks its only peer, when nobody writes."""
+    settings = MeshSettings(peers=("http://liar",), interval_s=60, compare_s=None)
+    async with open_node(folder / "a.db", threads=InlineThreads()) as node, trio.open_nursery() as nursery:
+        mesh = Mesh(settings, node.store, clock=node.clock, rng=random.Random(1), road=PeerRoad(liar))
+        await nursery.start(run_mesh, mesh)
+        await trio.sleep(HOUR_S)
+        assert mesh.draining is None
+        nursery.cancel_scope.cancel()
+    return liar.asked
+
+
+async def test_a_peer_that_has_more_and_sends_nothing_is_not_asked_without_end(tmp_path: Path) -> None:
+    assert await asked_in_an_hour(tmp_path, Liar(lambda request: echo(request, more=True))) < 100
+
+
+async def test_a_peer_whose_state_covers_nothing_new_is_not_asked_for_it_without_end(tmp_path: Path) -> None:
+    assert await asked_in_an_hour(tmp_path, Liar(lambda request: echo(request, trimmed=True))) < 200
+
+
+async def test_a_state_whose_pages_lead_nowhere_is_left(tmp_path: Path) -> None:
+    page = copies.SnapshotAnswer(protocol=PROTOCOL, objects=(), after="onwards")
+    assert await asked_in_an_hour(tmp_path, Liar(lambda request: echo(request, trimmed=True), page)) < 200
+
+
+def closing(author: Author, *streams: str) -> ExchangeRequest:
+    """Somebody says that these are closed."""
+    return ExchangeRequest(
+        protocol=PROTOCOL, node="x", stream=author.stream, closed=dict.fromkeys(streams, ())
+    )
+
+
+async def test_a_node_remembers_so_many_closed_streams_and_tells_first_of_those_that_it_knows(tmp_path: Path) -> None:
+    author, liar = Author(5), Author(6)
+    async with open_node(tmp_path / "a.db", threads=InlineThreads()) as node:
+        opening = ExchangeRequest(protocol=PROTOCOL, node="x", stream=author.stream, ops=(op_out(author.ops[0]),))
+        await service.exchange(node, OPERATOR, opening)
+        for first in range(0, STREAMS_MAX - copies.CLOSED_MAX, copies.CLOSED_MAX):
+            names = (f"{first + i:032x}" for i in range(copies.CLOSED_MAX))
+            await service.exchange(node, OPERATOR, closing(liar, *names))
+        await service.exchange(node, OPERATOR, closing(liar, author.stream))
+        for first in range(STREAMS_MAX, STREAMS_MAX + 200, copies.CLOSED_MAX):
+            names = (f"{first + i:032x}" for i in range(copies.CLOSED_MAX))
+            await service.exchange(node, OPERATOR, closing(liar, *names))
+        assert len(node.store.log.closed) == STREAMS_MAX
+        assert next(iter(told(node.store))) == author.stream
+        document = await service.mesh_status(node, OPERATOR, MeshQuery())
+        assert len(document.alarms[0]) < 500
+        await put(node, "t", "text")
+
+
+async def test_a_node_that_begins_a_stream_where_as_many_are_known_as_may_be_is_still_told_of_others(
+    tmp_path: Path,
+) -> None:
+    head = StreamHead(stream=StreamId("0" * 32), seq=1, hlc=1, chain_hash=bytes(32))
+    vector = {f"{number:032x}": HeadOut(head.seq, head.hlc, head.chain_hash) for number in range(STREAMS_MAX + 4)}
+    request = ExchangeRequest(protocol=PROTOCOL, node="x", stream=Author(5).stream, vector=vector, wants=10)
+    async with open_node(tmp_path / "a.db", threads=InlineThreads()) as node:
+        await put(node, "t", "text")
+        assert len((await service.exchange(node, OPERATOR, request)).ops) == 2
+        vector |= {f"{number:032x}": vector[head.stream] for number in range(2 * STREAMS_MAX + 1)}
+        with pytest.raises(InvalidRequest, match="a vector of"):
+            await service.exchange(node, OPERATOR, request)
