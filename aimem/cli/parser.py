@@ -33,7 +33,8 @@ _EPILOG = """\
 A verb's help: ai-memory help VERB. The manual: man ai-memory, or where it is
 not installed, ai-memory man | man -l -; its pages are ai-memory(1),
 ai-memory-VERB(1), ai-memory-config(5), ai-memory-api(7),
-ai-memory-governance(7), ai-memory-compat(7) and ai-memory-glossary(7)."""
+ai-memory-governance(7), ai-memory-mesh(7), ai-memory-compat(7) and
+ai-memory-glossary(7)."""
 
 _NOT_THERE_YET = frozenset((
     "backup", "restore", "migrate", "--db-passphrase-file", "--tls-cert", "--tls-key", "--mtls-allowlist",
@@ -101,11 +102,11 @@ def parse(argv: Sequence[str], out: TextIO) -> Parsed:
     arguments, rest = build_parser(out).parse_known_args(argv)
     values = vars(arguments)
     verb: Verb | None = values.pop("verb", None)
+    where: str = values.pop("called", "ai-memory")
     if rest:
         unknown = rest[0].partition("=")[0]
         known = [option.flag for option in verb.options] if verb else []
         known += [setting.flag for setting in SETTINGS if setting.flag] + list(GLOBAL_HELP)
-        where = f"ai-memory {verb.name}" if verb else "ai-memory"
         if not unknown.startswith("-"):
             raise UsageError(
                 f"{rest[0][:64]!r} is one argument too many; quotes keep words together; see `{where} --help`")
@@ -154,7 +155,7 @@ def _fill(parser: _Parser, verb: Verb) -> None:
     for setting in server_settings(verb):
         _add_setting(parser, setting)
     _add_global(parser, own_flags=frozenset(option.flag for option in verb.options))
-    parser.set_defaults(verb=verb)
+    parser.set_defaults(verb=verb, called=parser.prog)
     if verb.children:
         # What does something by itself needs none of its verbs.
         metavar = "[VERB]" if verb.run else "VERB"

@@ -38,11 +38,11 @@ def peers_in(text: str, origin: str) -> tuple[str, ...]:
     if not 0 < len(peers) <= PEERS_MAX:
         raise invalid(origin, "quorum_peers", f"names {len(peers)} peers; allowed are 1 to {PEERS_MAX}")
     seen: set[tuple[str, str, int | None, str]] = set()
-    for peer in peers:
+    for number, peer in enumerate(peers, 1):
         if not is_server(peer):
-            # Not shown: what was written may hold a password.
-            raise invalid(origin, "quorum_peers", "holds something that is no address; wanted is a list like "
-                          "http://10.0.0.2:9077,http://10.0.0.3:9077")
+            # Not shown, but by its place: what was written may hold a password.
+            raise invalid(origin, "quorum_peers", f"holds something that is no address (entry {number} of "
+                          f"{len(peers)}); wanted is a list like http://10.0.0.2:9077,http://10.0.0.3:9077")
         if _place(peer) in seen:
             raise invalid(origin, "quorum_peers", f"names {peer} twice")
         seen.add(_place(peer))

@@ -25,7 +25,10 @@ _CONSISTENCIES: Final = ((2, "quorum"), (3, "majority"), (4, "all"))
 _GOAL_WRITERS: Final = (1, 64)
 _BULK: Final = 1000
 _MISSED: Final = 4
-"""A node that is away misses bulk stores for so many times as long as they are timed for."""
+"""A node that is away misses imports for so many times as long as bulk stores are timed for."""
+_STORE: Final = "/api/v1/memories/bulk"
+_IMPORT: Final = "/api/v1/import"
+"""Bulk stores are timed as such; imports give what is to be caught up with, as each of their rows is an op."""
 _WARM_WRITES: Final = 20
 _SIGNED_BYTES: Final = 96
 """Of each op in the log beside its entries: the hash before it and the signature."""
@@ -81,12 +84,12 @@ class _Bench:
                     await self._rate(nodes, "keyword", 0, writers, 2, "quorum")
                 self._op_bytes = await _bytes_per_op(first)
                 with self._progress("storing in bulk", self._request.seconds) as advance:
-                    self._bulk_per_s = await _bulk_rows_per_s(first, self._request.seconds)
+                    self._bulk_per_s = await _rows_per_s(first, _STORE, self._request.seconds)
                     advance(self._request.seconds)
                 await nodes.settled()
             with self._progress("storing while a node is away, and letting it catch up", 2) as advance:
                 before = await _known(first)
-                await _bulk_rows_per_s(first, _MISSED * self._request.seconds)
+                await _rows_per_s(first, _IMPORT, _MISSED * self._request.seconds)
                 self._caught_up_ops = await _known(first) - before
                 advance(1)
                 self._caught_up_per_s = await _catch_up(nodes, away, self._caught_up_ops, before)
@@ -191,8 +194,8 @@ async def _warm(port: int) -> None:
             await connection.ask(dict, "POST", "/api/v1/memories", encode(row), "X-Consistency: all\r\n")
 
 
-async def _bulk_rows_per_s(port: int, seconds: float) -> float:
-    """Rows that one caller stores in bulk, acknowledged by two nodes."""
+async def _rows_per_s(port: int, path: str, seconds: float) -> float:
+    """Rows that one caller has stored by the thousand, acknowledged by two nodes."""
     # Made before the clock runs: to make a text takes a fifth of what it takes two nodes to store it.
     corpus = Corpus()
     texts = [corpus.turn(number).text for number in range(_BULK)]
@@ -204,7 +207,7 @@ async def _bulk_rows_per_s(port: int, seconds: float) -> float:
                 CreateMemory(title=f"{title} {n}", content=f"{n}: {text}", namespace="bench")
                 for n, text in enumerate(texts, count)
             ]
-            await connection.ask(dict, "POST", "/api/v1/memories/bulk", encode({"memories": rows}))
+            await connection.ask(dict, "POST", path, encode({"memories": rows}))
             count += _BULK
     return count / (trio.current_time() - began)
 

@@ -113,7 +113,8 @@ class PeerRoad:
             raise Unavailable("nonsense: its answer is too large")
         plain = _plain(bytes(data), answer.headers.get("content-encoding", "identity"))
         if answer.status_code != httpx.codes.OK:
-            raise Unavailable(f"it answered {answer.status_code}{_code_of(plain)}")
+            keys = "; is api_key the same on both?" if answer.status_code == httpx.codes.UNAUTHORIZED else ""
+            raise Unavailable(f"it answered {answer.status_code}{_code_of(plain)}{keys}")
         return plain
 
     def _parsed(self, url: str) -> httpx.URL:

@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 import trio
 from msgspec import Struct
+from msgspec.structs import replace
 
 from aimem.errors import Bug, Conflict, InvalidRequest, Unavailable
 from aimem.governance import Question, Standing, approver_of, stand
@@ -34,7 +35,7 @@ from aimem.service.homes import Home, home_of, mandate_of
 from aimem.service.node import Node
 from aimem.service.waiting import ACTIONS
 from aimem.service.writing import load_payload, write_as
-from aimem.store import PENDING, Transaction, agents, approvals
+from aimem.store import AGENT, PENDING, STREAM, VOTE, Transaction, agents, approvals
 
 log = logging.getLogger(__name__)
 
@@ -168,11 +169,14 @@ async def settle_due(node: Node) -> Outlook:
     Returns: when to look again.
     Raises: Unavailable.
     """
+    has_waiting = False
     while due := await node.store.read(_due, node, node.clock.now()):
         decided = [(await write_as(node, SYSTEM, _settle_one, node, pending_id)).value for pending_id in due]
         if not any(decided):
+            has_waiting = True
             break       # peers knew more by then; when that has come, it is looked at again
-    return await node.store.read(_outlook, node, node.clock.now())
+    outlook = await node.store.read(_outlook, node, node.clock.now())
+    return replace(outlook, is_partial=True) if has_waiting else outlook
 
 
 def _due(conn: Connection, node: Node, now: Instant) -> tuple[MemoryId, ...]:
@@ -207,7 +211,7 @@ async def run_approvals(node: Node, *, task_status: trio.TaskStatus[None] = trio
     task_status.started()
     while True:
         # Counted before it is read: what arrives meanwhile is looked at in the next round.
-        known, report = _of_others(node), None if node.mesh is None else node.mesh.next_report
+        voted, known, report = _voted(node), _of_others(node), None if node.mesh is None else node.mesh.next_report
         try:
             outlook = await settle_due(node)
         except Unavailable as error:
@@ -217,15 +221,29 @@ async def run_approvals(node: Node, *, task_status: trio.TaskStatus[None] = trio
         term_s, due_at = node.policy.pending_expiry_s, outlook.due_at
         wait_s = term_s if due_at is None else min(term_s, (due_at - node.clock.now()) / 1_000_000)
         with trio.move_on_after(max(0.0, wait_s)):
-            if outlook.is_partial and report is not None:
-                await _wait_either(node, known, report)
-            else:
+            if not outlook.is_partial:
+                await _wait_votes(node, voted)
+            elif report is None:
                 await _wait_news(node, known)
+            else:
+                await _wait_either(node, known, report)
 
 
 def _of_others(node: Node) -> Vector:
     """What is known of other nodes' streams; a vote that was cast here was counted when it was cast."""
     return {stream: seq for stream, seq in node.store.log.vector.items() if stream != node.store.stream}
+
+
+def _voted(node: Node) -> tuple[int, ...]:
+    """Rises with all that an action's outcome can hang on; most commits touch nothing of it."""
+    return tuple(node.store.revision(kind) for kind in (PENDING, VOTE, AGENT, STREAM))
+
+
+async def _wait_votes(node: Node, voted: tuple[int, ...]) -> None:
+    """Wait until something came that an outcome can hang on."""
+    feed = node.store.log
+    while _voted(node) == voted:
+        await feed.wait_change(feed.change_count)
 
 
 async def _wait_news(node: Node, known: Vector) -> None:

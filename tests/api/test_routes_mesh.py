@@ -66,6 +66,9 @@ async def test_an_exchange_is_taken_plain_or_packed_and_answered_with_what_is_kn
     (gzip.compress(bytes(SYNC_BODY_MAX_BYTES + 1)), PACKED, 413, "body_too_large"),
     (b"x", {**JSON, "Content-Encoding": "br"}, 415, "unsupported_media_type"),
     (bytes(SYNC_BODY_MAX_BYTES + 1), JSON, 413, "body_too_large"),
+], ids=[
+    "no JSON", "another protocol", "no stream", "no node", "no memories", "no agent", "not packed", "broken off",
+    "packed, too large", "packed otherwise", "too large",
 ])
 async def test_a_bad_body_has_its_answer_and_changes_nothing(
     http: httpx.AsyncClient, node: Node, body: bytes, headers: dict[str, str], status: int, code: str

@@ -8,6 +8,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from aimem.service import following, words
 from tests.campaign.plan import SEED, Thoroughness, examples_of
 from tests.campaign.world import World, open_world
 
@@ -48,6 +49,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture
 def thoroughness(request: pytest.FixtureRequest) -> Thoroughness:
     return thoroughness_of(request.config)
+
+
+@pytest.fixture(autouse=True)
+def nothing_gathers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows a commit follows it at once: else it would be taken for the work of the request after it."""
+    for module in (words, following):
+        monkeypatch.setattr(module, "GATHER_S", 0.0)
 
 
 @pytest.fixture

@@ -70,6 +70,7 @@ def test_what_a_person_should_know_of_a_new_key_is_said_beside_it(machine: Machi
     first = machine.run("agents", "key", "add", "ai:planner", answer={**ISSUED, "is_first": True})
     assert "not shown again" in first.err
     assert "from now on callers over TCP need one" in first.err
+    assert "the nodes of a mesh: without one api_key they refuse each other" in first.err
     assert KEY not in first.err
     rotated = machine.run("agents", "key", "rotate", "f" * 16, answer=ROTATED)
     assert f"the key {'f' * 16} ends at {LATER}" in rotated.err

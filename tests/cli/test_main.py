@@ -128,6 +128,7 @@ def test_output_that_cannot_be_written_is_said_once(machine: Machine, argv: list
     ("store -T t -c c --confidence nan", "invalid number value: 'nan'"),
     ("store -T t", "required: --content/-c"),
     ("get", "required: id"),
+    ("agents register a --agent-type ai:x", "quotes keep words together; see `ai-memory agents register --help`"),
     ("get a b", "'b' is one argument too many; quotes keep words together; see `ai-memory get --help`"),
     ("restore --from x", "error: restore of v0.6.3 is not there yet; see ai-memory-compat(7)"),
     ("serve --tls-cert=c.pem", "error: --tls-cert of v0.6.3 is not there yet"),

@@ -84,6 +84,11 @@ def test_verify_ends_with_what_it_found(
     assert row.split()[0] == word
 
 
+def test_verify_of_a_node_without_peers_says_that_nothing_was_compared(machine: Machine) -> None:
+    shown = machine.run("mesh", "verify", answer={**DOCUMENT, "peers": []})
+    assert (shown.status, shown.err) == (ExitStatus.OK, "ai-memory: nothing was compared: this node has no peers\n")
+
+
 def test_verify_goes_on_where_a_step_ended_and_sums_up(machine: Machine) -> None:
     asked: list[dict[str, object]] = []
     answer = comparing(

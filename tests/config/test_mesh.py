@@ -40,6 +40,7 @@ def test_so_many_nodes_have_a_write_as_are_asked_for(asked: int, writes: int) ->
     ({"quorum_peers": "http://127.0.0.1:9077"}, "names this node itself"),
     ({"quorum_peers": "http://localhost:1", "host": "localhost", "port": 1}, "names this node itself"),
     ({"quorum_peers": "a:1"}, "no address"),
+    ({"quorum_peers": "http://a:1,b:2,http://c:3"}, "no address (entry 2 of 3)"),
     ({"quorum_peers": "http://user:secret@a"}, "no address"),
     ({"quorum_peers": ","}, "names 0 peers"),
     ({"quorum_peers": ",".join(f"http://h{n}" for n in range(33))}, "names 33 peers"),

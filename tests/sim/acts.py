@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Final
+from uuid import UUID
 
 from msgspec import Struct
 
@@ -101,7 +102,7 @@ class Acts:
             (self.drop_message, 1), (self.collect, 2), (self.purge, 1), (self.bring, 2), (self.resolve, 2),
             (self.govern, 2), (self.ungovern, 1), (self.ask, 5), (self.approve, 6), (self.reject, 2), (self.remark, 1),
             (self.again, 1), (self.subscribe, 2), (self.unsubscribe, 1), (self.add_key, 3), (self.rotate_key, 1),
-            (self.revoke_key, 2),
+            (self.revoke_key, 2), (self.push, 3),
         )
         self.weights = [
             0 if act.__name__ in never else weight * (OFTEN if act.__name__ in often else 1)
@@ -291,3 +292,12 @@ class Acts:
     def revoke_key(self, _: str) -> Ask:
         target = self._key()
         return Ask(method="DELETE", path=f"/agents/keys/{target}", subjects=(target,))
+
+    def push(self, mark: str) -> Ask:
+        """What a node of v0.6.3 sends to its peers, which it has not all of itself."""
+        rows = [{**self._memory(f"{mark}z{number}"), "id": str(UUID(int=self.rng.getrandbits(128), version=4))}
+                for number in range(self.rng.randint(0, 2))]
+        ids = {name: [self._id()] for name in ("deletions", "archives", "restores") if self.rng.random() < 0.3}
+        links = [{**self._link(), "created_at": "2026-01-01T00:00:00Z"}] if self.rng.random() < 0.3 else []
+        body = {"sender_agent_id": "old", "memories": rows, "links": links, **ids}
+        return Ask(method="POST", path="/sync/push", body=body, mark=mark)

@@ -178,8 +178,8 @@ def check_answers(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) -> None
     """An outcome that somebody was told is the outcome, on every node."""
     for deed in deeds:
         told = deed.done
-        if deed.kind not in ("approve", "reject") or told is None or told.status != httpx.codes.OK:
-            continue
+        if deed.kind not in ("approve", "reject") or told is None or told.status != httpx.codes.OK or not told.answer:
+            continue    # also if the answer broke off on its way
         for name, conn in sorted(nodes.items()):
             watcher.checks += 1
             cell = load_object(conn, PENDING, deed.subjects[0]).fields.get("outcome")

@@ -18,7 +18,8 @@ from aimem.model import Blank, Merged, ObjectState, Principal
 from aimem.replication import Mending, Mesh, intake, merge, peer, quorum
 from aimem.service import Node, approvals, comparing, delivering, once, writing
 from aimem.service import mesh as mesh_service
-from aimem.store import inbound, outbound
+from aimem.service.homes import Home
+from aimem.store import inbound, outbound, trimming
 from aimem.store.transaction import Transaction
 from aimem.supervisor import furnish
 from tests import disk
@@ -74,8 +75,16 @@ def some_ops_are_lost_on_the_way(patch: pytest.MonkeyPatch) -> None:
 
 
 def some_ops_are_logged_and_not_applied(patch: pytest.MonkeyPatch) -> None:
-    count, fold = itertools.count(1), Transaction.fold
-    patch.setattr(Transaction, "fold", lambda self, op: None if next(count) % 7 == 0 else fold(self, op))
+    count, take = itertools.count(1), Transaction.take
+
+    def skip(self: Transaction, op: Any, entries: Any) -> None:
+        if next(count) % 7:
+            take(self, op, entries)
+        else:
+            self._fold.log(op, tuple((entry.kind, entry.key) for entry in entries))
+            self.pass_clock(op.stamp.hlc)
+
+    patch.setattr(Transaction, "take", skip)
 
 
 def keys_are_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -117,13 +126,13 @@ def a_sender_gives_up(patch: pytest.MonkeyPatch) -> None:
 
 
 def inbound_texts_are_not_indexed(patch: pytest.MonkeyPatch) -> None:
-    fold = Transaction.fold
+    take_all = inbound._take_all
 
-    def forget(self: Transaction, op: Any) -> None:
-        fold(self, op)
-        self.reindex.clear()
+    def forget(transaction: Transaction, ops: Any) -> None:
+        take_all(transaction, ops)
+        transaction.reindex.clear()
 
-    patch.setattr(Transaction, "fold", forget)
+    patch.setattr(inbound, "_take_all", forget)
 
 
 def a_node_forgets_its_newest_write(patch: pytest.MonkeyPatch) -> None:
@@ -174,7 +183,7 @@ def rejections_do_not_count(patch: pytest.MonkeyPatch) -> None:
 
 
 def everybody_decides(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(approvals, "is_home", lambda *_: True)
+    patch.setattr(approvals, "home_of", lambda *_: Home.HERE)
 
 
 def an_outcome_is_told_early(patch: pytest.MonkeyPatch) -> None:
@@ -221,6 +230,10 @@ def nothing_is_mended(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(comparing, "Mending", SimpleNamespace(MEND=Mending.LOOK, LOOK=Mending.LOOK))
 
 
+def logs_grow_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(trimming, "trim", lambda transaction, floor, size, bounds: size)
+
+
 PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     acks_count_what_was_sent: ({"acked"}, ()),
     the_first_write_wins_a_field: ({"convergence", "model", "acked"}, ()),
@@ -233,7 +246,7 @@ PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     what_was_stored_is_denied: ({"refused"}, ()),
     a_sender_gives_up: ({"convergence", "acked"}, ()),
     inbound_texts_are_not_indexed: ({"convergence"}, ()),
-    a_node_forgets_its_newest_write: ({"fork", "liveness"}, ()),
+    a_node_forgets_its_newest_write: ({"fork", "liveness", "journal"}, ()),
     an_exchange_breaks: ({"journal"}, ()),
     breakers_stay_open: ({"liveness"}, ()),
     one_node_hides_what_others_wrote: ({"answers"}, ()),
@@ -244,13 +257,15 @@ PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     some_deliveries_are_forgotten: ({"hooks"}, ()),
     revoked_keys_still_open: ({"access"}, ()),
     an_outcome_is_told_early: ({"governance"}, ()),
+    logs_grow_for_ever: ({"bounds"}, ()),
     nothing_is_mended: ({"convergence"}, (Fault.ROT,)),
-    what_is_signed_by_nobody_is_believed: ({"vector", "fork", "convergence"}, ()),
+    what_is_signed_by_nobody_is_believed: ({"vector", "fork", "convergence", "causality"}, ()),
 }
 LIARS: dict[str, Any] = {"lies": 0.1}
 AGENTS: dict[str, Any] = {"secured": True, "think_s": 0.15}
 VOTERS: dict[str, Any] = {"governed": True, "delay_s": 0.05, "think_s": 0.15}
 AMONG: dict[Plant, dict[str, Any]] = {
+    logs_grow_for_ever: {"log_most": 15},
     rejections_do_not_count: VOTERS, everybody_decides: VOTERS, what_waits_is_done_at_once: VOTERS,
     an_outcome_is_told_early: VOTERS | {"nodes": 5}, revoked_keys_still_open: AGENTS,
     what_is_signed_by_nobody_is_believed: LIARS,

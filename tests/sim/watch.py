@@ -31,7 +31,7 @@ class Violation(Struct, frozen=True):
 
     Attributes:
       check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness,
-        fork, session, outcome, governance, answers, hooks, access, meaning,
+        fork, session, outcome, governance, answers, hooks, access, bounds, meaning,
         journal.
     """
 

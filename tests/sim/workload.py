@@ -19,6 +19,7 @@ from tests.sim.trace import Trace
 
 ATTEMPTS_MAX: Final = 4
 READ_OWN: Final = 0.2
+TOLD_OF: Final = 2
 VOTES: Final = ("approve", "reject")
 QUARREL: Final = 0.5
 
@@ -31,7 +32,7 @@ class Ears(Protocol):
         ...
 
     def on_read(self, node: str, version: str) -> None:
-        """A node answered a reader who had seen this version."""
+        """A node answered a reader who had seen these versions, divided by commas."""
         ...
 
     def is_ended(self, node: str, key_id: str) -> bool:
@@ -57,6 +58,7 @@ class Clients:
         self.known = Known()
         self._swarm, self._network, self._trace, self._names = swarm, network, trace, names
         self._ears = ears
+        self._versions: list[str] = []
 
     async def work(self, number: int, until: float) -> None:
         """Be one client until a moment, and finish what is begun."""
@@ -122,10 +124,12 @@ class Clients:
     async def _read_own(
         self, http: httpx.AsyncClient, rng: random.Random, answer: Mapping[str, object], badge: Badge
     ) -> None:
-        """Now and then, ask any node for something that is as new as what this client just did."""
+        """Now and then, ask any node for something that is as new as what this client did and was told of."""
         version, at = answer.get("version"), rng.choice(self._names)
         if not isinstance(version, str) or rng.random() > READ_OWN:
             return
+        self._versions.append(version)
+        version = ",".join(sorted({version, *rng.sample(self._versions, min(TOLD_OF, len(self._versions)))}))
         try:
             with trio.move_on_after(8):
                 response = await http.get(

@@ -109,8 +109,9 @@ class World:
         governing.check_told(deed, self.watcher, self.swarm.nodes)
 
     def on_read(self, node: str, version: str) -> None:
-        """Somebody who had seen a version was answered by a node."""
-        checks.check_session(node, version, self.watcher)
+        """Somebody who had seen these versions was answered by a node."""
+        for one in version.split(","):
+            checks.check_session(node, one, self.watcher)
 
     def is_ended(self, node: str, key_id: str) -> bool:
         """Whether a node knows that a key was revoked, and somebody was told so."""
@@ -211,6 +212,8 @@ class World:
             # Keys end, and with them what their agents are told.
             lost = sorted(self.machines) if self.swarm.secured else self.lost
             await telling.check_hooks(self.receiver, self.clients.deeds, self.nodes, lost, self.watcher)
+            await trio.sleep(2 * TRIM_INTERVAL_S)
+            checks.check_bounds(self.nodes(), self.swarm.log_most, self.watcher)
 
     def _calm_client(self) -> httpx.AsyncClient:
         headers = OPERATOR.headers if self.swarm.secured else {"X-Agent-Id": "ann"}

@@ -74,6 +74,7 @@ def _show(context: Context, made: IssuedKey) -> int:
         screen.say(f"the key {made.replaces} ends at {made.replaced_until}")
     if made.is_first:
         screen.say("it is the first key: from now on callers over TCP need one; over the socket you stay an operator")
+        screen.say("so do the nodes of a mesh: without one api_key they refuse each other; see ai-memory-mesh(7)")
     return ExitStatus.OK
 
 

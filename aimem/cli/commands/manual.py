@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,8 @@ def manual(context: Context) -> int:
     """Print one page as it is written."""
     asked: str = context.value("page") or ""
     pages = page_files()
-    name = asked.rpartition("/")[2].removeprefix(PREFIX).lstrip("-").partition(".")[0]
+    # As one meets it: recall, ai-memory-recall.1, man/ai-memory-recall.1 or ai-memory-recall(1).
+    name = re.sub(r"\((\d)\)$", r".\1", asked.rpartition("/")[2]).removeprefix(PREFIX).lstrip("-")
     page = pages.get(name)
     if page is None:
         near = difflib.get_close_matches(name, pages, n=1)
@@ -29,10 +31,15 @@ def manual(context: Context) -> int:
 
 
 def page_files() -> dict[str, Path]:
-    """Every page by what follows `ai-memory-` in its name; ai-memory(1) itself by nothing.
+    """Every page by what follows `ai-memory-` in its name (nothing for ai-memory(1)), with its section and without.
 
-    An installed package carries them inside; in the source's folder they lie beside it.
+    Without a section the first counts, as with man: `mesh` is the verb, `mesh.7` the page about it. An installed
+    package carries them inside; in the source's folder they lie beside it.
     """
     package = Path(__file__).resolve().parents[2]
     folder = package / "man" if (package / "man").is_dir() else package.parent / "man"
-    return {path.stem.removeprefix(PREFIX).lstrip("-"): path for path in sorted(folder.glob(f"{PREFIX}*.[1-8]"))}
+    pages: dict[str, Path] = {}
+    for path in sorted(folder.glob(f"{PREFIX}*.[1-8]")):
+        pages.setdefault(path.stem.removeprefix(PREFIX).lstrip("-"), path)
+        pages[path.name.removeprefix(PREFIX).lstrip("-")] = path
+    return pages

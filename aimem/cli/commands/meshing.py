@@ -172,6 +172,8 @@ def verify(context: Context) -> int:
         columns = ("verdict", "node", "address", "compared", "differing", "repaired", "pending", "reason")
         context.screen.table(columns, rows)
         _show_differing(context, found)
+    if not found:
+        context.screen.say("nothing was compared: this node has no peers")
     verdicts = {one.verdict for one in found}
     if "differs" in verdicts:
         return ExitStatus.CONFLICT
