@@ -106,7 +106,7 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
             _note(peer, event)
             before = peer.state.stream
             peer.apply(event)
-            mesh.moves.note(peer.url, before, peer.state.stream)
+            mesh.moves.note(peer.url, before, peer.state.stream, trio.current_time())
             if request.ops:
                 peer.latencies.note(trio.current_time() - began)
             mesh.note_reported(peer)    # whoever waits for acks need not wait for what comes back
