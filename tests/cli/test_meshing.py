@@ -65,6 +65,21 @@ def test_conflicts_show_the_value_that_lost(machine: Machine) -> None:
     assert '"old text"' in shown.out
 
 
+def test_the_time_of_an_edit_that_lost_is_shown_where_nothing_else_of_it_did(machine: Machine) -> None:
+    time = {**LOST, "field": "updated_at", "value": 7}
+    other = {**time, "version_hlc": 6, "value": 8}
+    answer = {**DOCUMENT, "conflicts": [LOST, time, other]}
+    shown = machine.run("mesh", "conflicts", answer=answer)
+    assert [line.split()[3] for line in shown.out.splitlines()[1:]] == ["content", "updated_at"]
+    assert shown.err == ""
+    assert machine.run("mesh", "conflicts", "--json", answer=answer).json == [LOST, time, other]
+
+
+def test_that_nothing_lost_is_said(machine: Machine) -> None:
+    shown = machine.run("mesh", "conflicts", answer={**DOCUMENT, "conflicts": []})
+    assert (shown.status, shown.err) == (ExitStatus.OK, "ai-memory: no write lost to one that did not know of it\n")
+
+
 LOSS = {"kind": "memory", "key": "3f2a9c1e", "lost": "here"}
 
 
