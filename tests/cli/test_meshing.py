@@ -53,6 +53,15 @@ def test_status_shows_who_is_behind_for_how_long_and_why(machine: Machine) -> No
     assert shown.err == "ai-memory: warning: the clock is +0.7 s off its peers'\n"
 
 
+def test_the_word_of_a_state_is_not_said_again_beside_it(machine: Machine) -> None:
+    away = {**AWAY, "last_error": "unreachable: connection refused"}
+    shown = machine.run("mesh", "peers", answer={**DOCUMENT, "peers": [away]})
+    assert shown.out.splitlines()[1].endswith("-         connection refused")
+    step = {"code": "unavailable", "error": "unreachable: refused"}
+    compared = machine.run("mesh", "verify", handler=comparing(step))
+    assert compared.out.splitlines()[1].split()[-1] == "refused"
+
+
 def test_data_of_each_verb_is_printed_as_json(machine: Machine) -> None:
     assert machine.run("mesh", "status", "--json", answer=DOCUMENT).json == DOCUMENT
     assert machine.run("mesh", "peers", "--json", answer=DOCUMENT).json == [PEER, AWAY]

@@ -136,10 +136,15 @@ def peers(context: Context) -> int:
 def _table(context: Context, document: MeshDocument) -> None:
     rows = [
         (peer.state, peer.node or "-", peer.url, str(peer.lag_ops), f"{peer.lag_s:.1f}",
-         "-" if peer.clock_offset_ms is None else f"{peer.clock_offset_ms:+.0f}", peer.last_error or "-")
+         "-" if peer.clock_offset_ms is None else f"{peer.clock_offset_ms:+.0f}", _why(peer.state, peer.last_error))
         for peer in document.peers
     ]
     context.screen.table(("state", "node", "address", "behind", "for s", "clock ms", "last error"), rows)
+
+
+def _why(state: str, reason: str) -> str:
+    """A reason beside a state; it does not say the state's word again."""
+    return reason.removeprefix(f"{state}: ") or "-"
 
 
 def conflicts(context: Context) -> int:
@@ -179,7 +184,7 @@ def verify(context: Context) -> int:
     else:
         rows = [
             (one.verdict, one.node or "-", one.url, str(one.compared), str(one.differing), str(one.repaired),
-             str(one.pending), one.reason or "-") for one in found
+             str(one.pending), _why(one.verdict, one.reason)) for one in found
         ]
         columns = ("verdict", "node", "address", "compared", "differing", "repaired", "pending", "reason")
         context.screen.table(columns, rows)
