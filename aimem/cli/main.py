@@ -8,6 +8,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from aimem.cli.context import Context
+from aimem.cli.doubt import sentence_of
 from aimem.cli.exits import ExitStatus, is_interrupt, leaves, status_of
 from aimem.cli.parser import Parsed, UsageError, help_text, parse
 from aimem.cli.runtime import Runtime
@@ -127,9 +128,9 @@ def _said(error: AimemError, argv: Sequence[str]) -> str:
     """The error as a line of stderr: a sentence, or the envelope of ai-memory-api(7) where data is JSON as well."""
     if "--json" in argv[: argv.index("--") if "--" in argv else None]:
         # An argument that is no UTF-8 stands in the message as half of a surrogate pair, which JSON cannot hold.
-        envelope = ErrorOut(error=one_line(error.message), code=error.code, field=error.field)
+        envelope = ErrorOut(error=one_line(sentence_of(error)), code=error.code, field=error.field)
         return encode({**to_builtins(envelope), **error.details}).decode() + "\n"
-    return f"ai-memory: error: {one_line(error.message)}\n"
+    return f"ai-memory: error: {one_line(sentence_of(error))}\n"
 
 
 def _errno(error: BaseException) -> int:

@@ -38,6 +38,7 @@ BEGIN, END = '.\\" BEGIN GENERATED SETTINGS', '.\\" END GENERATED SETTINGS'
 
 _SERVER_STATUSES = (ExitStatus.OK, ExitStatus.OTHER, ExitStatus.INVALID, ExitStatus.DENIED, ExitStatus.UNAVAILABLE)
 _GOVERNING = ("agents", "namespace", "pending", "audit")
+_MESHED = ("mesh", "serve", "sync-daemon")
 """Verbs whose meaning ai-memory-governance(7) tells."""
 
 _NAME = re.compile(r"(?<![\w-])(--[a-z][\w-]*|ai-memory[\w-]*)")
@@ -212,6 +213,7 @@ def _examples(verb: Verb) -> Iterator[str]:
 def _see_also(verb: Verb) -> Iterator[str]:
     pages = ["ai-memory 1", "ai-memory-config 5"] + (["ai-memory-api 7"] if verb.name == "serve" else [])
     pages += ["ai-memory-governance 7"] if verb.name in _GOVERNING else []
+    pages += ["ai-memory-mesh 7"] if verb.name in _MESHED else []
     yield from (f".Xr {page} ," for page in pages[:-1])
     yield f".Xr {pages[-1]}"
 

@@ -9,7 +9,7 @@ from typing import Final
 import trio
 from msgspec import Struct
 
-from aimem.model import Dot, StreamHead, StreamId
+from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Clock
 from aimem.replication.closure import OTHER_HISTORY, closed_reason
 from aimem.replication.counts import AckLatencies, MeshCounts
@@ -28,6 +28,7 @@ from aimem.replication.peer import (
     failure_kind,
     has_other_history,
     is_reachable,
+    lag,
     offset_now,
     step,
 )
@@ -38,6 +39,7 @@ from aimem.replication.quorum import (
     Tally,
     count_acks,
     middle_offset,
+    with_writer,
 )
 from aimem.replication.renewal import Moves, Renewal
 from aimem.replication.road import PeerRoad
@@ -122,6 +124,13 @@ class Peer:
         with trio.move_on_at(until):
             await self._bell.wait()
         self._bell = trio.Event()
+
+    def note_lag(self, mine: Vector, now: float) -> None:
+        """Keep since when it has been behind."""
+        if lag(self.state, mine) == 0:
+            self.behind_since = None
+        elif self.behind_since is None:
+            self.behind_since = now
 
     def is_awaited(self, since: float) -> bool:
         """Whether an answer of it is still to come that was asked for since then, or more of what it has."""
@@ -239,6 +248,7 @@ class Mesh:
         for peer in self.peers:
             if peer.state.stream == stream:
                 peer.apply(Heard(now=now, vector=vector, members=members))
+                peer.note_lag(self.store.log.shipped, now)
                 if peer.state.failures:
                     peer.ring()
 
@@ -270,13 +280,19 @@ class Mesh:
         mine = self.store.log.shipped
         event = Look(now=now, mine=mine, own=self.store.stream, wants=self.wants_of(peer), share=peer.share())
         effect = peer.apply(event)
-        is_behind = any(seq > peer.state.acked.get(stream, 0) for stream, seq in mine.items())
-        peer.behind_since = (peer.behind_since or now) if is_behind else None
+        peer.note_lag(mine, now)
         return effect or Rest(now)
 
     def tally(self, dots: Collection[Dot]) -> Tally:
         """Who has all of these ops, by what everybody last said, and why the others do not count."""
-        tally = self._counted(dots)
+        return self._explained(self._counted(dots))
+
+    def holders(self, dot: Dot) -> Tally:
+        """As tally, and with whoever wrote it, which needs no answer of its own; not for what a write waits for."""
+        streams = {peer.name: peer.state.stream for peer in self.peers}
+        return self._explained(with_writer(self._counted([dot]), dot, streams))
+
+    def _explained(self, tally: Tally) -> Tally:
         errors = {
             peer.name: peer.state.last_error or "hanging" for peer in self.peers
             if peer.name in tally.waiting_for and not self.is_reachable(peer)

@@ -292,12 +292,19 @@ def is_reachable(state: PeerState, mine: Vector, now: float, rules: PeerRules) -
     is_hanging = state.asked_at is not None and now - state.asked_at > rules.patience_s
     if state.standing is not Standing.PEER or state.failures or is_hanging:
         return False
-    return state.answered_at is None or lag(state, mine) < rules.batch_count
+    return state.answered_at is None or _beyond(state.acked, mine) < rules.batch_count
 
 
 def lag(state: PeerState, mine: Vector) -> int:
-    """Ops of this node's log that the peer has not said that it has."""
-    return sum(max(0, seq - state.acked.get(stream, 0)) for stream, seq in mine.items())
+    """Ops of this node's log that the peer lacks by its latest word, by whatever road: for people, not for quorums.
+
+    On a quiet mesh the next answer is half a minute away, and what the peer said when it asked is as true until then.
+    """
+    return _beyond(state.assumed, mine)
+
+
+def _beyond(known: Vector, mine: Vector) -> int:
+    return sum(max(0, seq - known.get(stream, 0)) for stream, seq in mine.items())
 
 
 def offset_now(state: PeerState, wall_us: int, now: float) -> int | None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+BEHIND: Final = "behind"
+
+
 class Consistency(StrEnum):
     """How many nodes a write waits for."""
 
@@ -103,7 +106,7 @@ class Report(Struct, frozen=True, kw_only=True):
             return self.reason or "unasked"
         for dot in dots:
             if not covers(self.vector, dot):
-                return "behind"
+                return BEHIND
             if dot in self.held:
                 return "held"
         return ""
@@ -136,6 +139,20 @@ def count_acks(dots: Collection[Dot], own: Report, peers: Iterable[Report]) -> T
             seen.add(report.stream)
             acked.append(report.name)
     return Tally(acked_by=tuple(acked), waiting_for=waiting)
+
+
+def with_writer(tally: Tally, dot: Dot, streams: Mapping[str, StreamId | None]) -> Tally:
+    """Count the writer of an op that came here, which signed it when it had it, if all it lacks is a newer answer.
+
+    Args:
+      streams: peer -> the stream that it writes, as far as it is known.
+    """
+    writers = [name for name, stream in streams.items() if stream == dot.stream]
+    behind = [name for name in writers if tally.waiting_for.get(name) == BEHIND]
+    if not behind or set(writers) & set(tally.acked_by):
+        return tally
+    waiting = {name: reason for name, reason in tally.waiting_for.items() if name != behind[0]}
+    return Tally(acked_by=(*tally.acked_by, behind[0]), waiting_for=waiting)
 
 
 def middle_offset(offsets_us: Iterable[int]) -> int:

@@ -60,6 +60,7 @@ class _Wish(Struct, frozen=True, kw_only=True):
     home: Namespace | None
     expires_at: Instant | None
     agent_type: str
+    force: bool = False
 
 
 class _Fresh(Struct, frozen=True, kw_only=True):
@@ -77,12 +78,12 @@ def _fresh(node: Node) -> _Fresh:
 async def add_key(node: Node, who: Principal, request: KeyRequest) -> IssuedKey:
     """Make a key, and register its agent if it is not registered yet, in one op.
 
-    Raises: InvalidRequest naming the field; Denied(operator_required), for the first key over TCP too; QuotaExceeded;
-      Unavailable.
+    Raises: InvalidRequest naming the field; Denied(operator_required), for the first key over TCP too;
+      Conflict(locks_out) for a first key that would cut the mesh apart; QuotaExceeded; Unavailable.
     """
     require_operator(who, "making a key")
     wish, fresh = _wish_of(request, node.clock.now()), _fresh(node)
-    answer: IssuedKey = (await write_as(node, who, _add, who, wish, fresh)).value
+    answer: IssuedKey = (await write_as(node, who, _add, node, who, wish, fresh)).value
     return answer
 
 
@@ -98,6 +99,7 @@ def _wish_of(request: KeyRequest, now: Instant) -> _Wish:
         home=rules.writable_namespace(request.home, field="home") if request.home else None,
         expires_at=_end_of(request.expires_at, request.ttl_secs, now),
         agent_type=rules.agent_type(request.agent_type) if request.agent_type else _type_of(agent_id, role),
+        force=request.force,
     )
 
 
@@ -126,9 +128,11 @@ def _type_of(agent_id: AgentId, role: Role) -> str:
     return "human" if role is Role.OPERATOR else "ai:unknown"
 
 
-def _add(transaction: Transaction, who: Principal, wish: _Wish, fresh: _Fresh) -> IssuedKey:
+def _add(transaction: Transaction, node: Node, who: Principal, wish: _Wish, fresh: _Fresh) -> IssuedKey:
     is_first = not agentkeys.exist(transaction.conn)
     _refuse_stranger(who, is_first=is_first)
+    if is_first and not wish.force:
+        _refuse_split(node)
     _refuse_too_many(transaction, wish.agent_id)
     entries = [_creation(transaction, who, wish, fresh)]
     is_new = agents.find(transaction.conn, wish.agent_id) is None
@@ -149,6 +153,18 @@ def _refuse_stranger(who: Principal, *, is_first: bool) -> None:
     if not is_first and who.role is Role.OPEN:
         # It got in while everybody was an operator, and the first key was made while it was under way.
         raise Denied("keys exist now; come with one", code=Code.OPERATOR_REQUIRED, rule="operator")
+
+
+def _refuse_split(node: Node) -> None:
+    """With keys each node asks its peers for one: those that have none to show are cut off, and hear of no change."""
+    if node.mesh is None or not node.mesh.peers or not node.policy.open_access:
+        return
+    raise Conflict(
+        "the first key would cut the mesh apart: from then on nodes refuse peers that show no key, and api_key is not "
+        "set here. Set api_key on all nodes, the same, and start them again; then make the key. Or make it all the "
+        "same with force (--force)",
+        code=Code.LOCKS_OUT, reasons=["peers have no key to show"],
+    )
 
 
 def _refuse_too_many(transaction: Transaction, agent_id: AgentId) -> None:

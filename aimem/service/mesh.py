@@ -193,7 +193,7 @@ async def write_outcome(node: Node, version: str) -> WriteOutcome:
         return WriteOutcome(
             version=version, outcome="applied", got=1, needed=1, acked_by=(node.store.node_name,), waiting_for={}
         )
-    tally = node.mesh.tally([dot])
+    tally = node.mesh.holders(dot)
     return WriteOutcome(
         version=version, outcome="applied" if tally.got >= needed else "replicating", got=tally.got, needed=needed,
         acked_by=tally.acked_by, waiting_for=dict(tally.waiting_for),

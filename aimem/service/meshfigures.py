@@ -68,7 +68,7 @@ def _of_peer(mesh: Mesh, peer: Peer) -> Iterator[Sample]:
     known = mesh.store.log.vector
     behind_s = 0.0 if peer.behind_since is None else now - peer.behind_since
     gauges = (
-        ("ai_memory_mesh_lag_ops", "Ops of this node's log that the peer has not reported.", lag(state, known)),
+        ("ai_memory_mesh_lag_ops", "Ops of this node's log that the peer lacks, as last heard.", lag(state, known)),
         ("ai_memory_mesh_lag_seconds", "How long the peer has been behind.", behind_s),
         ("ai_memory_mesh_reachable", "1 if a write may count on the peer.", mesh.is_reachable(peer)),
         ("ai_memory_mesh_in_flight", "Exchanges on their way to the peer.", state.asked_at is not None),

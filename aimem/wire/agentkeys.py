@@ -16,6 +16,7 @@ class KeyRequest(Struct, kw_only=True):
       role: `agent` or `operator`.
       expires_at, ttl_secs: when the key ends, or in how long; with neither it does not.
       agent_type: as what it is registered.
+      force: make the first key although the nodes of the mesh have no api_key to show each other.
     """
 
     agent_id: str
@@ -24,6 +25,7 @@ class KeyRequest(Struct, kw_only=True):
     expires_at: str | None = None
     ttl_secs: int | None = None
     agent_type: str | None = None
+    force: bool = False
 
 
 class RotateRequest(Struct, kw_only=True):

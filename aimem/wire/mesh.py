@@ -151,7 +151,7 @@ class PeerStatus(Struct, kw_only=True):
     Attributes:
       state: `reachable`, `unreachable`, `unasked`, or why it does not count (`self`, `duplicate`, `forked`).
       breaker: `closed`, `open` (asked only now and then), `half_open` (just being asked).
-      lag_ops: ops of this node's log that the peer has not reported.
+      lag_ops: ops of this node's log that the peer lacks, by its latest word: an answer, or what it asked with.
       lag_s: how long it has been behind, in seconds.
       clock_offset_ms: its wall clock less ours, of the last exchange; None before.
       last_ok_s: seconds since its last answer; None before.
@@ -264,7 +264,7 @@ class WriteOutcome(Struct, kw_only=True):
     Attributes:
       outcome: `applied` (known here and on enough nodes), `replicating` (known here, not on enough nodes that said so),
         `held` (known here, and not applied), `unknown` (not known here: of a node that this one has not heard all of).
-      got, needed: nodes that have it, this one included, and how many a write waits for.
+      got, needed: nodes that have it, this one and its writer included, and how many a write waits for.
       acked_by: their names.
       waiting_for: node -> why it does not count yet.
     """

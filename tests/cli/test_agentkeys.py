@@ -32,12 +32,14 @@ KEY ID            AGENT       ROLE   HOME  STATUS  MADE    BY    ENDS
 0123456789abcdef  ai:planner  agent        active  3h ago  root
 """
 CASES: list[tuple[str, object, str, dict[str, object], str]] = [
-    ("agents key add ai:planner", ISSUED, "POST /agents/keys", {"agent_id": "ai:planner", "role": "agent"}, KEY + "\n"),
+    ("agents key add ai:planner", ISSUED, "POST /agents/keys",
+     {"agent_id": "ai:planner", "role": "agent", "force": False}, KEY + "\n"),
     ("agents key add ann --home acme --role operator --expires 90d --agent-type human", ISSUED, "POST /agents/keys",
-     {"agent_id": "ann", "home": "acme", "role": "operator", "ttl_secs": 90 * 86_400, "agent_type": "human"},
+     {"agent_id": "ann", "home": "acme", "role": "operator", "ttl_secs": 90 * 86_400, "agent_type": "human",
+      "force": False},
      KEY + "\n"),
-    (f"agents key add ann --expires {LATER}", ISSUED, "POST /agents/keys",
-     {"agent_id": "ann", "role": "agent", "expires_at": LATER}, KEY + "\n"),
+    (f"agents key add ann --expires {LATER} --force", ISSUED, "POST /agents/keys",
+     {"agent_id": "ann", "role": "agent", "expires_at": LATER, "force": True}, KEY + "\n"),
     ("agents key list", LISTED, "GET /agents/keys", {"limit": "1000", "offset": "0"}, TABLE),
     ("agents key list --agent bot --limit 5 --offset 2", LISTED, "GET /agents/keys",
      {"agent_id": "bot", "limit": "5", "offset": "2"}, TABLE),
@@ -70,7 +72,6 @@ def test_what_a_person_should_know_of_a_new_key_is_said_beside_it(machine: Machi
     first = machine.run("agents", "key", "add", "ai:planner", answer={**ISSUED, "is_first": True})
     assert "not shown again" in first.err
     assert "from now on callers over TCP need one" in first.err
-    assert "the nodes of a mesh: without one api_key they refuse each other" in first.err
     assert KEY not in first.err
     rotated = machine.run("agents", "key", "rotate", "f" * 16, answer=ROTATED)
     assert f"the key {'f' * 16} ends at {LATER}" in rotated.err

@@ -22,7 +22,7 @@ from aimem.cli.main import command_of, leaves
 from aimem.cli.verbs import VERBS, within
 from aimem.client.failures import FAMILY_OF_CODE
 from aimem.errors import AimemError, Code, Denied, NotFound, Unavailable
-from tests.cli.fakes import MEMORY, FakeRuntime, Machine, failing
+from tests.cli.fakes import MEMORY, FakeRuntime, Machine, error_answer, failing
 
 LIST = {"memories": [], "count": 0}
 EXPECTED_STATUS = {
@@ -319,3 +319,21 @@ def test_closed_streams_leave_their_numbers_to_nobody_else() -> None:
         "raise SystemExit(os.open('/dev/null', os.O_RDONLY) - 3)")
     shell = f"{sys.executable} -c \"{code}\" <&- >&- 2>&-"
     assert subprocess.run(["/bin/sh", "-c", shell], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(("error", "said"), [
+    (Unavailable("x; retry with the same Idempotency-Key", code=Code.QUORUM_NOT_MET, outcome="indeterminate", got=1,
+                 needed=2, version="s:7", acked_by=["a"], waiting_for={}),
+     ("1 of 2 nodes", "version s:7", "GET /api/v1/writes/s:7", "under the same title again is safe")),
+    (Unavailable("x; a write with the same Idempotency-Key", code=Code.DEADLINE_EXCEEDED, outcome="indeterminate"),
+     ("whether it was done", "under the same title again is safe")),
+    (Unavailable("a write needs 2 nodes", code=Code.QUORUM_NOT_MET, outcome="not_applied"), ("a write needs 2 nodes",)),
+])
+def test_of_a_write_that_may_be_done_it_says_what_to_do_at_a_shell(
+    machine: Machine, error: Unavailable, said: tuple[str, ...]
+) -> None:
+    for as_json in ((), ("--json",)):
+        ran = machine.run("store", "-T", "t", "-c", "x", *as_json, handler=error_answer(error, 503))
+        assert ran.status == ExitStatus.UNAVAILABLE
+        assert all(part in ran.err for part in said), ran.err
+        assert "Idempotency-Key" not in ran.err

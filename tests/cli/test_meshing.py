@@ -53,6 +53,15 @@ def test_status_shows_who_is_behind_for_how_long_and_why(machine: Machine) -> No
     assert shown.err == "ai-memory: warning: the clock is +0.7 s off its peers'\n"
 
 
+def test_the_word_of_a_state_is_not_said_again_beside_it(machine: Machine) -> None:
+    away = {**AWAY, "last_error": "unreachable: connection refused"}
+    shown = machine.run("mesh", "peers", answer={**DOCUMENT, "peers": [away]})
+    assert shown.out.splitlines()[1].endswith("-         connection refused")
+    step = {"code": "unavailable", "error": "unreachable: refused"}
+    compared = machine.run("mesh", "verify", handler=comparing(step))
+    assert compared.out.splitlines()[1].split()[-1] == "refused"
+
+
 def test_data_of_each_verb_is_printed_as_json(machine: Machine) -> None:
     assert machine.run("mesh", "status", "--json", answer=DOCUMENT).json == DOCUMENT
     assert machine.run("mesh", "peers", "--json", answer=DOCUMENT).json == [PEER, AWAY]
@@ -63,6 +72,21 @@ def test_conflicts_show_the_value_that_lost(machine: Machine) -> None:
     shown = machine.run("mesh", "conflicts", "--limit", "5", answer={**DOCUMENT, "conflicts": [LOST]})
     assert shown.request.url.params["conflicts"] == "5"
     assert '"old text"' in shown.out
+
+
+def test_the_time_of_an_edit_that_lost_is_shown_where_nothing_else_of_it_did(machine: Machine) -> None:
+    time = {**LOST, "field": "updated_at", "value": 7}
+    other = {**time, "version_hlc": 6, "value": 8}
+    answer = {**DOCUMENT, "conflicts": [LOST, time, other]}
+    shown = machine.run("mesh", "conflicts", answer=answer)
+    assert [line.split()[3] for line in shown.out.splitlines()[1:]] == ["content", "updated_at"]
+    assert shown.err == ""
+    assert machine.run("mesh", "conflicts", "--json", answer=answer).json == [LOST, time, other]
+
+
+def test_that_nothing_lost_is_said(machine: Machine) -> None:
+    shown = machine.run("mesh", "conflicts", answer={**DOCUMENT, "conflicts": []})
+    assert (shown.status, shown.err) == (ExitStatus.OK, "ai-memory: no write lost to one that did not know of it\n")
 
 
 LOSS = {"kind": "memory", "key": "3f2a9c1e", "lost": "here"}

@@ -247,6 +247,15 @@ def test_a_peer_a_batch_behind_is_not_reachable() -> None:
     assert not is_reachable(script.state, script.mine, 0, RULES)
 
 
+def test_what_a_peer_asked_with_ends_its_lag_and_makes_it_no_more_reachable() -> None:
+    script = Script().met()
+    script.mine[C] = 600
+    assert lag(script.state, script.mine) == 600
+    script.hear({A: 1, C: 600})
+    assert lag(script.state, script.mine) == 0
+    assert not is_reachable(script.state, script.mine, 0, RULES)
+
+
 @pytest.mark.parametrize(
     ("stream", "vector", "mark", "standing"),
     [

@@ -10,11 +10,13 @@ from aimem.replication import (
     HeldThere,
     Report,
     Rule,
+    Tally,
     consistently,
     count_acks,
     middle_offset,
     wished_consistency,
 )
+from aimem.replication.quorum import with_writer
 
 A, B, C = (StreamId(letter * 32) for letter in "abc")
 DOT = Dot(A, 5)
@@ -58,6 +60,25 @@ def test_a_peer_counts_if_it_has_the_op_applied_and_says_so(peer: Report, reason
 def test_two_addresses_of_one_node_are_one_member() -> None:
     tally = count_acks([DOT], OWN, [report("b", B, 5), report("b again", B, 5), report("c", C, 5)])
     assert (tally.acked_by, tally.waiting_for) == (("own", "b", "c"), {"b again": "duplicate"})
+
+
+@pytest.mark.parametrize(
+    ("acked", "waiting", "counted"),
+    [
+        (("own",), {"b": "behind", "c": "behind"}, ("own", "b")),
+        (("own", "b"), {"c": "behind"}, ("own", "b")),
+        (("own",), {"b": "forked"}, ("own",)),
+        (("own",), {"b": "behind", "b again": "behind"}, ("own", "b")),
+        (("own", "b again"), {"b": "behind"}, ("own", "b again")),
+    ],
+)
+def test_who_wrote_an_op_has_it_before_it_says_so(
+    acked: tuple[str, ...], waiting: dict[str, str], counted: tuple[str, ...]
+) -> None:
+    streams = {"b": B, "b again": B, "c": C, "d": None}
+    tally = with_writer(Tally(acked_by=acked, waiting_for=waiting), Dot(B, 5), streams)
+    assert tally.acked_by == counted
+    assert set(tally.waiting_for) == set(waiting) - set(counted)
 
 
 def test_all_ops_of_a_write_must_be_there() -> None:

@@ -204,6 +204,21 @@ async def test_a_read_waits_for_the_version_that_its_caller_has_seen(tmp_path: P
         assert await _has(world.nodes["n2"], stored.id)
 
 
+async def test_on_a_quiet_mesh_nobody_is_shown_as_behind(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 3, writes=1) as world:
+        await settled(world)
+        await trio.sleep(2)
+        stored = await put(world.nodes["n1"], "t", "text")
+        await settled(world)
+        await trio.sleep(3)      # long before the next exchange that nothing but the interval asks for
+        for name, node in world.nodes.items():
+            document = await service.mesh_status(node, OPERATOR, MeshQuery())
+            behind = {peer.url: (peer.lag_ops, peer.lag_s) for peer in document.peers}
+            assert set(behind.values()) == {(0, 0.0)}, (name, behind)
+            outcome = await service.write_outcome(node, stored.version)
+            assert "n1" in ",".join(outcome.acked_by), (name, outcome)
+
+
 async def test_the_document_tells_who_is_behind_and_why(tmp_path: Path) -> None:
     async with open_world(tmp_path, 3, writes=1, interval_s=1) as world:
         n0 = world.nodes["n0"]

@@ -9,9 +9,9 @@ import trio
 import trio.testing
 
 from aimem import service
-from aimem.errors import ApprovalRequired, Code, Unauthenticated
-from aimem.model import Principal, parse_dot
-from aimem.service import Follower, Node
+from aimem.errors import ApprovalRequired, Code, Conflict, Unauthenticated
+from aimem.model import Principal, Role, parse_dot
+from aimem.service import Follower, Node, Policy
 from aimem.wire import AgentRequest, CreateMemory, DecisionRequest, EventOut, EventsQuery, KeyRequest, StandardRequest
 from tests.meshes import OPERATOR, open_world
 from tests.nodes import principal
@@ -50,7 +50,7 @@ async def test_a_policy_that_one_node_sets_denies_on_another_as_soon_as_its_op_i
 async def test_a_key_that_one_node_revokes_is_refused_by_another_as_soon_as_its_op_is_there(tmp_path: Path) -> None:
     async with open_world(tmp_path, 2, writes=2) as world:
         n0, n1 = world.nodes["n0"], world.nodes["n1"]
-        made = await service.add_key(n0, OPERATOR, KeyRequest(agent_id="bot"))
+        made = await service.add_key(n0, OPERATOR, KeyRequest(agent_id="bot", force=True))
         await settled(world)
         found = await caller_of(n1, made)
         assert not isinstance(found, str)
@@ -61,6 +61,24 @@ async def test_a_key_that_one_node_revokes_is_refused_by_another_as_soon_as_its_
         # Its request had got in before.
         with pytest.raises(Unauthenticated):
             await service.remember(n1, agent, CreateMemory(title="t", content="x"))
+
+
+async def test_the_first_key_is_refused_where_it_would_cut_the_mesh_apart(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 2, writes=1) as world:
+        n0 = world.nodes["n0"]
+        with pytest.raises(Conflict, match="Set api_key on all nodes") as caught:
+            await service.add_key(n0, OPERATOR, KeyRequest(agent_id="bot"))
+        assert caught.value.code is Code.LOCKS_OUT
+        assert not (await service.keyring(n0)).is_closed
+        assert (await service.add_key(n0, OPERATOR, KeyRequest(agent_id="bot", force=True))).is_first
+        # The mesh is as it is then: the second key changes nothing about it.
+        operator = Principal(agent_id=OPERATOR.agent_id, credential=OPERATOR.credential, role=Role.OPERATOR)
+        assert not (await service.add_key(n0, operator, KeyRequest(agent_id="dan"))).is_first
+
+
+async def test_with_an_api_key_the_first_key_of_a_mesh_is_made(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 2, writes=1, policy=Policy(open_access=False)) as world:
+        assert (await service.add_key(world.nodes["n0"], OPERATOR, KeyRequest(agent_id="bot"))).is_first
 
 
 async def test_a_consensus_counts_votes_from_several_nodes(tmp_path: Path) -> None:

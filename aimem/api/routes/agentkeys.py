@@ -47,7 +47,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         method="POST", path="/api/v1/agents/keys", name="add_key", handler=add_key, body=KeyRequest, answer=IssuedKey,
         status=201, summary="Make a key for an agent; its secret is in this answer only.", effect=Effect.WRITE,
-        errors=(*_FOR_OPERATORS, Code.QUOTA_EXCEEDED),
+        errors=(*_FOR_OPERATORS, Code.LOCKS_OUT, Code.QUOTA_EXCEEDED),
     ),
     Route(
         method="POST", path="/api/v1/agents/keys/{key_id}/rotate", name="rotate_key", handler=rotate_key,

@@ -17,7 +17,7 @@ def add(context: Context) -> int:
     ttl_secs, expires_at = _end(context)
     request = KeyRequest(
         agent_id=value("id"), home=value("home"), role=value("role"), expires_at=expires_at, ttl_secs=ttl_secs,
-        agent_type=value("agent_type"))
+        agent_type=value("agent_type"), force=value("force"))
     return _show(context, context.ask(lambda client: client.add_key(request)))
 
 
@@ -74,7 +74,6 @@ def _show(context: Context, made: IssuedKey) -> int:
         screen.say(f"the key {made.replaces} ends at {made.replaced_until}")
     if made.is_first:
         screen.say("it is the first key: from now on callers over TCP need one; over the socket you stay an operator")
-        screen.say("so do the nodes of a mesh: without one api_key they refuse each other; see ai-memory-mesh(7)")
     return ExitStatus.OK
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -14,7 +14,7 @@ from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import counted, short_id
 from aimem.config import MeshConfig, peers_in
 from aimem.errors import Unavailable
-from aimem.wire import CatchUpRequest, MeshDocument, MeshQuery, PeerStatus, copies
+from aimem.wire import CatchUpRequest, ConflictOut, MeshDocument, MeshQuery, PeerStatus, copies
 
 if TYPE_CHECKING:
     import trio
@@ -136,10 +136,15 @@ def peers(context: Context) -> int:
 def _table(context: Context, document: MeshDocument) -> None:
     rows = [
         (peer.state, peer.node or "-", peer.url, str(peer.lag_ops), f"{peer.lag_s:.1f}",
-         "-" if peer.clock_offset_ms is None else f"{peer.clock_offset_ms:+.0f}", peer.last_error or "-")
+         "-" if peer.clock_offset_ms is None else f"{peer.clock_offset_ms:+.0f}", _why(peer.state, peer.last_error))
         for peer in document.peers
     ]
     context.screen.table(("state", "node", "address", "behind", "for s", "clock ms", "last error"), rows)
+
+
+def _why(state: str, reason: str) -> str:
+    """A reason beside a state; it does not say the state's word again."""
+    return reason.removeprefix(f"{state}: ") or "-"
 
 
 def conflicts(context: Context) -> int:
@@ -150,9 +155,21 @@ def conflicts(context: Context) -> int:
     if context.wants_json:
         context.screen.json(found)
         return ExitStatus.OK
-    rows = [(lost.noted_at, lost.kind, short_id(lost.key), lost.field, _value(lost.value)) for lost in found]
+    rows = [(lost.noted_at, lost.kind, short_id(lost.key), lost.field, _value(lost.value)) for lost in _telling(found)]
     context.screen.table(("noted", "kind", "object", "field", "value that lost"), rows)
+    if not found:
+        context.screen.say("no write lost to one that did not know of it")
     return ExitStatus.OK
+
+
+def _telling(found: Sequence[ConflictOut]) -> Iterator[ConflictOut]:
+    """Without the times of edits that lost another field too: they tell nothing that the row beside them does not."""
+    edits = {_edit_of(lost) for lost in found if lost.field != "updated_at"}
+    return (lost for lost in found if lost.field != "updated_at" or _edit_of(lost) not in edits)
+
+
+def _edit_of(lost: ConflictOut) -> tuple[str, str, int, str]:
+    return lost.kind, lost.key, lost.version_hlc, lost.stream
 
 
 def _value(value: object) -> str:
@@ -167,7 +184,7 @@ def verify(context: Context) -> int:
     else:
         rows = [
             (one.verdict, one.node or "-", one.url, str(one.compared), str(one.differing), str(one.repaired),
-             str(one.pending), one.reason or "-") for one in found
+             str(one.pending), _why(one.verdict, one.reason)) for one in found
         ]
         columns = ("verdict", "node", "address", "compared", "differing", "repaired", "pending", "reason")
         context.screen.table(columns, rows)

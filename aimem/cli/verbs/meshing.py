@@ -31,6 +31,7 @@ MESH: Final = Verb(
         Verb(name="peers", summary="list the peers", run="meshing:peers", prints="the peers of that document"),
         Verb(name="conflicts", summary="list writes that lost to one that did not know of them",
              run="meshing:conflicts",
+             about="The table leaves out updated_at where another field of the same edit lost; --json has all.",
              options=(Option(flag="--limit", read=integer, default=50, help="At most so many, 1 to 1000."),),
              prints="the conflicts of that document, the newest first"),
         Verb(name="verify", summary="compare this node's memories with every peer's", run="meshing:verify",
