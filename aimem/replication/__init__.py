@@ -17,6 +17,7 @@ from aimem.replication.mesh import Mesh, MeshSettings, Peer
 from aimem.replication.peer import PeerRules, PeerState, Standing, breaker, is_reachable, lag
 from aimem.replication.quorum import (
     Consistency,
+    HeldThere,
     Report,
     Rule,
     Tally,
@@ -37,6 +38,7 @@ __all__ = [
     "Compared",
     "Consistency",
     "Different",
+    "HeldThere",
     "Judged",
     "Lost",
     "Mending",

@@ -16,6 +16,7 @@ from aimem.replication.comparison import run_comparer
 from aimem.replication.intake import CLOCK_WARN_S, examine
 from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Answered, Ask, Failed, Rest
+from aimem.replication.quorum import HeldThere
 from aimem.replication.renewal import pause_after
 from aimem.store import Received, inbound
 from aimem.wire import (
@@ -105,7 +106,7 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
             _note(peer, event)
             before = peer.state.stream
             peer.apply(event)
-            mesh.moves.note(peer.url, before, peer.state.stream)
+            mesh.moves.note(peer.url, before, peer.state.stream, trio.current_time())
             if request.ops:
                 peer.latencies.note(trio.current_time() - began)
             mesh.note_reported(peer)    # whoever waits for acks need not wait for what comes back
@@ -147,8 +148,8 @@ def _understood(
     answer: ExchangeAnswer, own_head: StreamHead, sent_at: Instant, wall: Instant, share: float
 ) -> Answered:
     """What an answer says. Raises: InvalidRequest for nonsense."""
-    is_whole = answer.held_count <= len(answer.held)
-    held = frozenset(parse_dot(text, field="held") for text in answer.held) if is_whole else None
+    dots = frozenset(parse_dot(text, field="held") for text in answer.held)
+    held = HeldThere(dots=dots, own=own_head.stream, is_whole=answer.held_count <= len(dots))
     return Answered(
         now=trio.current_time(), node=answer.node[:128], stream=stream_in(answer.stream),
         heads=heads_in(answer.vector), held=held, own_head=own_head,

@@ -14,7 +14,8 @@ from typing import Final, TypeAlias
 from msgspec import Struct
 from msgspec.structs import replace
 
-from aimem.model import Dot, StopReason, StreamHead, StreamId, Vector, dominates
+from aimem.model import StopReason, StreamHead, StreamId, Vector, dominates
+from aimem.replication.quorum import HeldThere
 
 REBASES_MAX: Final = 3
 _FAILURE_KINDS: Final = {
@@ -60,7 +61,6 @@ class PeerState(Struct, frozen=True, kw_only=True):
       node, stream: its name and the stream that it writes, from its last answer.
       assumed: what it is taken to know, for choosing what to send: its latest word, by whatever road.
       acked, held: what it said in its last *answer*: only what was asked for at its own address counts for a quorum.
-        `held` is None if it could not name all.
       asked_at: when the exchange in flight began; None if none is. `owes` says whether there was something to send.
       due_at: when to ask next if nothing else is to be done.
       relay_at, relay_vector: when what of `relay_vector` the peer still lacks goes out.
@@ -75,7 +75,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
     assumed: Vector = {}
     assumed_at: float | None = None
     acked: Vector = {}
-    held: frozenset[Dot] | None = frozenset()
+    held: HeldThere = HeldThere()
     asked_at: float | None = None
     owes: bool = False
     answered_at: float | None = None
@@ -120,7 +120,7 @@ class Answered(Struct, frozen=True, kw_only=True):
     node: str
     stream: StreamId
     heads: dict[StreamId, StreamHead]
-    held: frozenset[Dot] | None
+    held: HeldThere
     own_head: StreamHead
     more: bool
     stopped: StopReason | None

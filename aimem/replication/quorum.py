@@ -64,20 +64,40 @@ class Rule(Struct, frozen=True, kw_only=True):
         return self.writes
 
 
+class HeldThere(Struct, frozen=True, kw_only=True):
+    """Which ops a peer has logged and not applied, as far as it could name them.
+
+    Attributes:
+      dots: those that it named; of the asker's stream `own` first.
+      is_whole: whether that is all of them. Else what it did not name may be among the rest.
+    """
+
+    dots: frozenset[Dot] = frozenset()
+    own: StreamId | None = None
+    is_whole: bool = True
+
+    def __contains__(self, dot: Dot) -> bool:
+        """Whether it does not count for an op: writes of others must not wait because somebody's cannot be applied."""
+        if dot in self.dots or self.is_whole:
+            return dot in self.dots
+        names_all_own = any(named.stream != self.own for named in self.dots)
+        return not (names_all_own and dot.stream == self.own)
+
+
 class Report(Struct, frozen=True, kw_only=True):
     """What a peer last said of itself, as far as it counts.
 
     Attributes:
       stream: which the peer writes: two addresses of one node are one member. None before its first answer.
       vector: durable there. The latest report replaces the one before: a peer may have lost what it had.
-      held: logged there and not applied; such an op does not count. None if there are more than it could name.
+      held: logged there and not applied; such an op does not count.
       reason: why nothing of it counts, or nothing yet; empty if it counts.
     """
 
     name: str
     stream: StreamId | None = None
     vector: Vector = {}
-    held: Collection[Dot] | None = ()
+    held: HeldThere = HeldThere()
     reason: str = ""
 
     def lacks(self, dots: Iterable[Dot]) -> str:
@@ -87,7 +107,7 @@ class Report(Struct, frozen=True, kw_only=True):
         for dot in dots:
             if not covers(self.vector, dot):
                 return BEHIND
-            if self.held is None or dot in self.held:
+            if dot in self.held:
                 return "held"
         return ""
 

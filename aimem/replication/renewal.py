@@ -24,6 +24,8 @@ RENEWALS_WINDOW_S: Final = 3600.0
 """So many new streams within an hour, and no more: what goes on after that a person must look at."""
 RETRY_S: Final = 1.0
 LEFT_MAX: Final = 256
+UNDER_WAY_S: Final = 10.0
+"""An exchange ends after so long: an answer that comes later was asked for later, too."""
 
 
 class Renewal:
@@ -131,9 +133,12 @@ class Moves:
 
     def __init__(self) -> None:
         self.left: dict[StreamId, str] = {}
+        self._left_at: dict[StreamId, float] = {}
+        self._written_at: dict[StreamId, float] = {}
 
-    def note(self, url: str, before: StreamId | None, now: StreamId | None) -> None:
-        """A peer answered, and wrote one stream before and writes another one now."""
+    def note(self, url: str, before: StreamId | None, now: StreamId | None, at: float) -> None:
+        """A peer answered, and wrote one stream before and perhaps writes another one now."""
+        self._unmask(url, now, at)
         if before is None or now is None or before == now:
             return
         if self.left.get(now) == url:
@@ -141,6 +146,21 @@ class Moves:
         if len(self.left) >= LEFT_MAX:
             self.left.clear()
         self.left[before] = url
+        self._left_at = {**{stream: self._left_at[stream] for stream in self.left if stream != before}, before: at}
+        self._written_at.pop(before, None)
+
+    def _unmask(self, url: str, now: StreamId | None, at: float) -> None:
+        """See which stream another node writes after all.
+
+        Its address answers under it after that, and then the one that left it does not: one node would have to go
+        there and back. Each answer was asked for only when the one before it was there.
+        """
+        self._written_at = {stream: since for stream, since in self._written_at.items() if stream in self.left}
+        if now is not None and self.left.get(now, url) != url and at > self._left_at[now] + UNDER_WAY_S:
+            self._written_at.setdefault(now, at)
+        for stream, since in self._written_at.items():
+            if self.left[stream] == url and stream != now and at > since + UNDER_WAY_S:
+                del self.left[stream]
 
 
 def without(vector: Vector, closed: Iterable[StreamId]) -> Vector:

@@ -20,6 +20,7 @@ from aimem.model import (
     rules,
 )
 from aimem.replication import (
+    HeldThere,
     Mesh,
     Peer,
     breaker,
@@ -99,7 +100,7 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest) -> Exch
         page, is_trimmed = await _lacking(node, vector, min(max(0, request.wants), EXCHANGE_MAX_OPS)), False
     except Gone:
         page, is_trimmed = LogPage(ops=(), more=False, position=0), True
-    held = await node.store.held(HELD_MAX)
+    held = await node.store.held(HELD_MAX, asker)
     stop = received.stop
     return ExchangeAnswer(
         protocol=PROTOCOL, node=node.store.node_name, stream=node.store.stream, vector=heads_out(node.store.log.heads),
@@ -183,8 +184,8 @@ async def write_outcome(node: Node, version: str) -> WriteOutcome:
         return WriteOutcome(
             version=version, outcome="unknown", got=0, needed=needed, acked_by=(), waiting_for={"this node": "behind"}
         )
-    held = await node.store.held(HELD_MAX)
-    if dot in held.dots:
+    held = await node.store.held(HELD_MAX, dot.stream)
+    if dot in HeldThere(dots=frozenset(held.dots), own=dot.stream, is_whole=held.count <= len(held.dots)):
         return WriteOutcome(
             version=version, outcome="held", got=0, needed=needed, acked_by=(), waiting_for={"this node": "held"}
         )
@@ -299,7 +300,7 @@ def _peer_status(mesh: Mesh, peer: Peer) -> PeerStatus:
         clock_offset_ms=None if state.offset_us is None else state.offset_us / 1000,
         last_ok_s=None if state.answered_at is None else round(now - state.answered_at, 3),
         last_error=state.last_error, vector={str(stream): seq for stream, seq in state.acked.items()},
-        held=-1 if state.held is None else len(state.held), members_hash=state.members,
+        held=len(state.held.dots) if state.held.is_whole else -1, members_hash=state.members,
         compared_s=None if peer.compared_at is None else round(now - peer.compared_at, 3), differing=peer.differing,
     )
 

@@ -19,7 +19,7 @@ _ENTRIES = "SELECT data FROM op_entries WHERE position = ? ORDER BY ordinal"
 _HEADS = "SELECT stream, head_seq, head_hlc, head_hash FROM streams ORDER BY stream"
 _FIRST = "SELECT min(seq) FROM ops WHERE stream = ?"
 _ENDS = "SELECT coalesce(min(position), 0), coalesce(max(position), 0) FROM ops"
-_HELD = "SELECT stream, seq FROM ops WHERE held IS NOT NULL ORDER BY stream, seq LIMIT ?"
+_HELD = "SELECT stream, seq FROM ops WHERE held IS NOT NULL ORDER BY stream <> ?, stream, seq LIMIT ?"
 _COUNT_HELD = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'held_count'"
 
 
@@ -86,13 +86,13 @@ def after(conn: Connection, position: int, max_count: int, max_bytes: int) -> Lo
     return _page(conn, iter(conn.execute(_AFTER, (position, max_count + 1))), max_count, max_bytes, position)
 
 
-def held(conn: Connection, limit: int) -> HeldDots:
-    """The ops that wait for a version that can apply them."""
+def held(conn: Connection, limit: int, first: str = "") -> HeldDots:
+    """The ops that wait for a version that can apply them; those of the stream `first` before all others."""
     counted = conn.execute(_COUNT_HELD).fetchone()
     count = cast("int", counted[0]) if counted else 0
     if not count:
         return HeldDots(dots=(), count=0)       # nearly always; finding them means to look at the whole log
-    dots = tuple(Dot(StreamId(str(row[0])), cast("int", row[1])) for row in conn.execute(_HELD, (limit,)))
+    dots = tuple(Dot(StreamId(str(row[0])), cast("int", row[1])) for row in conn.execute(_HELD, (first, limit)))
     return HeldDots(dots=dots, count=count)
 
 

@@ -184,9 +184,9 @@ class Store:
         """The name in this stream's opening op."""
         return "" if self._identity is None else self._identity.node
 
-    async def held(self, limit: int) -> HeldDots:
-        """Ops that are logged and not applied; without looking where none was ever held. Raises: Unavailable."""
-        return await self.read(outbound.held, limit) if self._holds_ops else HeldDots(dots=(), count=0)
+    async def held(self, limit: int, first: str = "") -> HeldDots:
+        """See `outbound.held`; without looking where none was ever held. Raises: Unavailable."""
+        return await self.read(outbound.held, limit, first) if self._holds_ops else HeldDots(dots=(), count=0)
 
     def note_held_nowait(self) -> None:
         """An op is held: from now on it is looked for."""

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from aimem.model import Dot, StopReason, StreamHead, StreamId, Vector
-from aimem.replication import PeerRules, PeerState, Standing, breaker, is_reachable, lag
+from aimem.replication import HeldThere, PeerRules, PeerState, Standing, breaker, is_reachable, lag
 from aimem.replication.peer import Answered, Ask, Failed, Heard, Look, Rest, failure_kind, offset_now, step
 
 A, B, C = (StreamId(letter * 32) for letter in "abc")
@@ -43,7 +43,7 @@ class Script:
     ) -> None:
         heads = {name: head(name, seq, mark) for name, seq in vector.items()}
         event = Answered(
-            now=self.now, node="b", stream=stream, heads=heads, held=frozenset(), own_head=head(A, self.mine[A]),
+            now=self.now, node="b", stream=stream, heads=heads, held=HeldThere(), own_head=head(A, self.mine[A]),
             more=more, stopped=stopped, offset_us=0, wall_us=0, share=HALF,
         )
         self.state, _ = step(self.state, event, RULES)
@@ -311,8 +311,8 @@ def test_whatever_happens_a_peer_that_comes_back_is_sent_everything_in_the_end(s
 
 
 def test_held_ops_are_remembered_with_the_word_that_named_them() -> None:
-    state = replace(PeerState(), held=frozenset({Dot(A, 1)}))
-    assert step(state, Heard(now=1, vector={}), RULES)[0].held == {Dot(A, 1)}
+    state = replace(PeerState(), held=HeldThere(dots=frozenset({Dot(A, 1)})))
+    assert step(state, Heard(now=1, vector={}), RULES)[0].held.dots == {Dot(A, 1)}
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from aimem.model import Dot, StreamId
 from aimem.replication import (
     Consistency,
+    HeldThere,
     Report,
     Rule,
     Tally,
@@ -26,15 +27,25 @@ def report(name: str, stream: StreamId | None, seq: int, **more: object) -> Repo
     return Report(name=name, stream=stream, vector={A: seq}, **more)  # type: ignore[arg-type]
 
 
+def cut(*dots: Dot, own: StreamId = A) -> HeldThere:
+    """A peer holds more than these."""
+    return HeldThere(dots=frozenset(dots), own=own, is_whole=False)
+
+
 @pytest.mark.parametrize(
     ("peer", "reason"),
     [
         (report("b", B, 5), ""),
         (report("b", B, 9), ""),
         (report("b", B, 4), "behind"),
-        (report("b", B, 5, held=frozenset({DOT})), "held"),
-        (report("b", B, 5, held=frozenset({Dot(A, 4)})), ""),
-        (report("b", B, 5, held=None), "held"),
+        (report("b", B, 5, held=HeldThere(dots=frozenset({DOT}))), "held"),
+        (report("b", B, 5, held=HeldThere(dots=frozenset({Dot(A, 4)}))), ""),
+        (report("b", B, 5, held=HeldThere(is_whole=False)), "held"),
+        (report("b", B, 5, held=cut(Dot(A, 4))), "held"),               # so that more of A may follow
+        (report("b", B, 5, held=cut(Dot(A, 4), Dot(B, 1))), ""),        # all of A is named
+        (report("b", B, 5, held=cut(Dot(B, 1))), ""),
+        (report("b", B, 5, held=cut(Dot(B, 1), own=B)), "held"),        # of A nothing is known
+        (report("b", B, 5, held=cut(DOT, Dot(B, 1))), "held"),
         (report("b", B, 5, reason="forked"), "forked"),
         (Report(name="b"), "unasked"),
         (report("b", A, 5), "duplicate"),

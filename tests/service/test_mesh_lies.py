@@ -12,10 +12,12 @@ import trio
 
 from aimem import service
 from aimem.errors import InvalidRequest
-from aimem.model import StreamHead, StreamId
+from aimem.model import Create, Dot, Entry, StreamHead, StreamId
 from aimem.replication import Mesh, MeshSettings, PeerRoad, run_mesh
 from aimem.replication.closure import told
 from aimem.wire import (
+    EXCHANGE_MAX_OPS,
+    HELD_MAX,
     PROTOCOL,
     STREAMS_MAX,
     ExchangeAnswer,
@@ -28,7 +30,7 @@ from aimem.wire import (
     op_out,
     unzipped,
 )
-from tests.meshes import BODY_MAX_BYTES, OPERATOR
+from tests.meshes import BODY_MAX_BYTES, OPERATOR, join, open_world, wait_settled
 from tests.nodes import InlineThreads, open_node
 from tests.service.steps import put
 from tests.streams import Author
@@ -130,3 +132,42 @@ async def test_a_node_that_begins_a_stream_where_as_many_are_known_as_may_be_is_
         vector |= {f"{number:032x}": vector[head.stream] for number in range(2 * STREAMS_MAX + 1)}
         with pytest.raises(InvalidRequest, match="a vector of"):
             await service.exchange(node, OPERATOR, request)
+
+
+async def test_more_ops_that_cannot_be_applied_than_can_be_named_do_not_keep_others_from_counting(
+    tmp_path: Path,
+) -> None:
+    newer = Author(5)
+    for number in range(HELD_MAX + 1):
+        newer.write("dream", [Entry(kind="dream", key=f"d{number}", create=Create(author="x"))])
+    ops = tuple(map(op_out, newer.ops))
+    async with open_world(tmp_path, 2, writes=2) as world:
+        for first in range(0, len(ops), EXCHANGE_MAX_OPS):
+            batch = ops[first : first + EXCHANGE_MAX_OPS]
+            await service.exchange(world.nodes["n0"], OPERATOR, ExchangeRequest(
+                protocol=PROTOCOL, node="x", stream=newer.stream, ops=batch,
+            ))
+        await wait_settled(world)
+        n0, n1 = world.nodes["n0"], world.nodes["n1"]
+        for node in (n0, n1):
+            await put(node, f"of {node.store.node_name}", "text")       # with two of two
+        last = f"{newer.stream}:{len(ops)}"
+        assert (await service.write_outcome(n0, last)).outcome == "held"
+        document = await service.mesh_status(n0, OPERATOR, MeshQuery())
+        assert (document.held_count, document.peers[0].held) == (HELD_MAX + 1, -1)
+
+
+async def test_an_address_that_led_to_another_node_for_a_while_does_not_keep_that_node_from_counting(
+    tmp_path: Path,
+) -> None:
+    async with open_world(tmp_path, 3, writes=1, interval_s=1) as world:
+        n0, n1, n2 = (world.nodes[name] for name in ("n0", "n1", "n2"))
+        world.nodes["address"] = n1
+        await join(world, "n0", MeshSettings(peers=("http://n1", "http://address"), interval_s=1))
+        await trio.sleep(5)
+        world.nodes["address"] = n2     # which it was meant to be
+        await trio.sleep(60)
+        mesh = world.nodes["n0"].mesh
+        assert mesh is not None
+        tally = mesh.tally([Dot(n0.store.stream, 1)])
+        assert (tally.acked_by[1:], tally.waiting_for) == (("http://n1", "http://address"), {})

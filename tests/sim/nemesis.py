@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 import apsw
 import trio
 
+from aimem.ports import DatabaseError
 from tests.sim.machine import Machine
 from tests.sim.network import Network, random_cuts
 from tests.sim.swarm import Fault, Swarm
@@ -156,7 +158,8 @@ class Nemesis:
         if common:
             self._losses_left -= 1
             self.has_rotted = True
-            conn.execute(_LOSE_ROW, (self._rng.choice(common),))
+            with suppress(DatabaseError):       # its disk is full, or fails, too: then nothing is lost, or may not be
+                conn.execute(_LOSE_ROW, (self._rng.choice(common),))
 
     async def restart(self, until: float, nursery: trio.Nursery) -> None:
         """What systemd does: start again, after a while, what has ended."""

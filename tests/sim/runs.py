@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 
 from tests.sim.seeds import Case
@@ -22,7 +23,15 @@ def run_each(cases: Sequence[Case], job_count: int) -> Iterator[tuple[Report, fl
         return
     # Spawned, not forked: a run shares nothing with another, as if each had a command of its own.
     with multiprocessing.get_context("spawn").Pool(job_count) as pool:
-        yield from pool.imap(run_one, cases)
+        yield from pool.imap(_run_apart, cases)
+
+
+def _run_apart(case: Case) -> tuple[Report, float]:
+    """As `run_one`, in a process of its own. What it raises is told as text: not every error can leave its process."""
+    try:
+        return run_one(case)
+    except Exception:       # the last line of the process: the pool would wait for ever for what cannot be carried
+        raise RuntimeError(f"seed {case.seed} ended early\n{traceback.format_exc()}") from None
 
 
 def run_one(case: Case, tell: Callable[[str], None] | None = None) -> tuple[Report, float]:
