@@ -11,7 +11,7 @@ from aimem.cli.parser import Parsed
 from aimem.cli.runtime import Attached, Purpose, Runtime
 from aimem.cli.screen import Screen
 from aimem.cli.surroundings import Surroundings
-from aimem.config import Config
+from aimem.config import NO_PEERS_NOTICE, Config
 
 if TYPE_CHECKING:
     from aimem.client import Client
@@ -60,9 +60,18 @@ class Context:
 
         async def session() -> T:
             async with self.runtime.open_client(self.config, purpose) as attached:
-                return await act(attached, attached.client.for_agent(agent_id))
+                client = attached.client.for_agent(agent_id)
+                answer = await act(attached, client)
+                if attached.holder and client.write_count:
+                    self._say_alone()
+                return answer
 
         return self.runtime.run(session)
+
+    def _say_alone(self) -> None:
+        """Tell whoever wrote without a daemon that this node alone has it, though the settings ask for more."""
+        if NO_PEERS_NOTICE in self.config.notices and not self.config.mesh.peers:
+            self.screen.say(f"note: {NO_PEERS_NOTICE}")
 
     def say_notices(self) -> None:
         """Tell the operator which settings have no effect."""

@@ -21,7 +21,11 @@ _URL_MAX_CHARS = 65_536   # of httpx
 
 
 class Caller:
-    """One node, asked by one caller: what all groups of calls stand on."""
+    """One node, asked by one caller: what all groups of calls stand on.
+
+    Attributes:
+      write_count: writes that were answered as done.
+    """
 
     def __init__(self, http: httpx.AsyncClient, *, new_key: Callable[[], str], agent_id: str | None = None) -> None:
         """Wrap an HTTP client whose `base_url` is the node; its lifetime stays the caller's.
@@ -34,6 +38,7 @@ class Caller:
         self._http = http
         self._new_key = new_key
         self._agent_id = agent_id
+        self.write_count = 0
 
     async def read(self, path: str, kind: type[T], *, query: Struct | None = None, agent_id: str | None = None) -> T:
         """A GET under /api/v1, decoded as `kind`."""
@@ -45,7 +50,10 @@ class Caller:
     ) -> T:
         """Any other request under /api/v1, sent with an Idempotency-Key (a fresh one if there is none)."""
         key = rules.idempotency_key(self._new_key() if key is None else key)
-        return decoded(await self.send(method, path, query=query, body=body, agent_id=agent_id, key=key), kind)
+        answer = decoded(await self.send(method, path, query=query, body=body, agent_id=agent_id, key=key), kind)
+        # Some POSTs only read; whatever was written has a version.
+        self.write_count += isinstance(getattr(answer, "version", None), str)
+        return answer
 
     async def send(
         self, method: str, path: str, *, query: Struct | None = None, body: Struct | None = None,

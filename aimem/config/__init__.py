@@ -6,7 +6,7 @@ understand is an error that names the place, because a setting that silently fal
 
 from aimem.config.checks import kind_words
 from aimem.config.loader import load_config, system_environ
-from aimem.config.mesh import peers_in
+from aimem.config.mesh import NO_PEERS_NOTICE, peers_in
 from aimem.config.settings import EVERY_VERB, SETTINGS, VARIABLES, Kind, Setting, Variable, setting
 from aimem.config.slices import (
     ApiConfig,
@@ -33,6 +33,7 @@ from aimem.config.slices import (
 
 __all__ = [
     "EVERY_VERB",
+    "NO_PEERS_NOTICE",
     "SETTINGS",
     "VARIABLES",
     "ApiConfig",

@@ -11,6 +11,7 @@ from aimem.config.slices import ApiConfig, MeshConfig
 
 PEERS_MAX: Final = 32
 NAME_MAX_CHARS: Final = 128
+NO_PEERS_NOTICE: Final = "quorum_writes has no effect: no peers are named (quorum_peers)"
 _PORTS: Final = {"http": 80, "https": 443}
 _SELDOM_S: Final = 86_400.0
 
@@ -78,7 +79,7 @@ def mesh_notices(given: Mapping[str, Given], config: MeshConfig) -> Iterator[str
     """What an operator should know."""
     asked = int(_number(given, "mesh.quorum_writes", 0))
     if asked > 1 and not config.peers:
-        yield "quorum_writes has no effect: no peers are named (quorum_peers)"
+        yield NO_PEERS_NOTICE
     members = 1 + len(config.peers)
     if config.peers and config.writes <= members // 2:
         yield (

@@ -441,3 +441,20 @@ def test_reindex_without_a_model_waits_for_the_words_alone(machine: Machine) -> 
 
     found = machine.run("reindex", "--what", "text", handler=handler)
     assert (found.status, found.out) == (ExitStatus.OK, "vectors: none (the tier is keyword)\nwords:   0 to do\n")
+
+
+@pytest.mark.parametrize(("environ", "holder", "is_told"), [
+    ({"AI_MEMORY_QUORUM_WRITES": "2"}, True, True),
+    ({"AI_MEMORY_QUORUM_WRITES": "2"}, False, False),      # the daemon knows its peers
+    ({"AI_MEMORY_QUORUM_WRITES": "2", "AI_MEMORY_QUORUM_PEERS": "http://127.0.0.1:9"}, True, False),
+    ({}, True, False),
+])
+def test_a_write_without_daemon_and_peers_says_that_no_other_node_has_it(
+    machine: Machine, environ: dict[str, str], holder: bool, is_told: bool
+) -> None:
+    stored = {**MEMORY, **STORED, "memory": MEMORY, "links": []}
+    for as_json in ((), ("--json",)):
+        ran = machine.run("store", "-T", "t", "-c", "c", *as_json, environ=environ, holder=holder, answer=stored)
+        assert (ran.status, ran.err.count("quorum_writes has no effect")) == (ExitStatus.OK, int(is_told))
+    read = machine.run("list", environ=environ, holder=holder, answer={"memories": [], "count": 0})
+    assert "quorum_writes" not in read.err
