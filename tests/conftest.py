@@ -15,7 +15,7 @@ import trio.testing
 
 IN_CI = bool(os.environ.get("CI"))
 TESTS = Path(__file__).resolve().parent
-STAGES_APART = frozenset({"bench", "load", "quality"})
+STAGES_APART = frozenset({"abuse", "bench", "load", "quality"})
 """Folders that `.ci/run` runs as stages of their own."""
 STAGES_DEEPER = frozenset({"campaign", "mesh", "sim"})
 """Folders that a plain run takes in brief and `.ci/run`, which names them, as a whole (each by its conftest.py)."""
@@ -49,12 +49,13 @@ sys.addaudithook(_refuse_network)
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Share a plain run and the simulation, which take minutes, among processes. Whoever names files gets one."""
+    """Share a plain run, and stages that take minutes, among processes. Whoever names files gets one."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
-    plain = {"-q", "-v", "tests/sim"}
+    plain = {"-q", "-v", "tests/campaign", "tests/sim"}
     if set(config.invocation_params.args) <= plain | {arg for arg in config.invocation_params.args if "=" in arg}:
-        config.option.numprocesses, config.option.dist = WORKERS, "load"
+        # The long tests come together, near the end: whoever is done takes over what the other still has before it.
+        config.option.numprocesses, config.option.dist = WORKERS, "worksteal"
         # Workers must collect the same tests in the same order, also where parameters come from sets.
         os.environ.setdefault("PYTHONHASHSEED", "0")
 

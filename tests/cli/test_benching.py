@@ -87,6 +87,12 @@ def test_a_baseline_that_is_none_is_refused_before_anything_is_measured(bench: M
     assert "bad.json" in refused.err
 
 
+def test_a_baseline_without_end_is_refused(bench: Machine) -> None:
+    refused = bench.run("bench", "--baseline", "/dev/zero")
+    assert (refused.status, refused.runtime.benches) == (ExitStatus.INVALID, [])
+    assert "/dev/zero is no report of a bench: it has more than" in refused.err
+
+
 def test_a_history_gains_a_line_each_time(bench: Machine) -> None:
     for _ in range(2):
         bench.run("bench", "--history", "history.jsonl")

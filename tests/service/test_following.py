@@ -370,7 +370,9 @@ async def test_one_reader_too_many_is_refused(node: Node, monkeypatch: pytest.Mo
     assert node.happenings.refused_count == 1
 
 
-async def test_one_agent_does_not_take_all_the_places(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_one_agent_does_not_take_all_the_places(
+    node: Node, monkeypatch: pytest.MonkeyPatch, autojump_clock: trio.testing.MockClock
+) -> None:
     monkeypatch.setattr(happenings, "READERS_OF_AGENT_MAX", 1)
     async with followed(node):
         with Follower(node, ALICE, query()), Follower(node, BOB, query()) as bobs:

@@ -13,8 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.abuse.test_bad_input import daemon, settled
 from tests.system.processes import Process, ask, ask_json, session
-from tests.system.test_bad_input import daemon, settled
 
 pytestmark = pytest.mark.slow
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
 from aimem.errors import InvalidRequest
 from aimem.model import format_instant
 from aimem.wire import BenchRecord, BenchReport, BenchRequest, decode_body, encode, meshbench
+
+BASELINE_MAX_BYTES: Final = 1_048_576
 
 
 def bench(context: Context) -> int:
@@ -85,7 +88,11 @@ def _baseline(path: Path | None) -> BenchReport | None:
     if path is None:
         return None
     try:
-        return decode_body(BenchReport, path.read_bytes())
+        with path.open("rb") as file:
+            data = file.read(BASELINE_MAX_BYTES + 1)    # a device may have no end
+        if len(data) > BASELINE_MAX_BYTES:
+            raise InvalidRequest(f"it has more than {BASELINE_MAX_BYTES} bytes")
+        return decode_body(BenchReport, data)
     except OSError as error:
         raise InvalidRequest(f"cannot read {path}: {error.strerror or error}", field="baseline") from error
     except InvalidRequest as error:
