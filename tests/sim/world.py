@@ -25,7 +25,8 @@ from tests.sim.history import Deed, Outcome, dots_of, read_answer
 from tests.sim.journal import DIFFERS, is_of_the_world, read_journals
 from tests.sim.machine import Machine, Process
 from tests.sim.nemesis import Nemesis
-from tests.sim.network import Network, Parcel
+from tests.sim.network import Network
+from tests.sim.replaying import replay
 from tests.sim.scheduler import run_seeded
 from tests.sim.swarm import Swarm
 from tests.sim.trace import Trace
@@ -42,7 +43,6 @@ FIRST_KEY_TRIES = 5
 HOME_TRIES_AGAIN_S = 35.0
 """A home that could not write an outcome, for its clock was wrong, tries again after half a minute."""
 TRIM_INTERVAL_S = 4.0
-OWN_LABELS = frozenset({"gc", "extend", "stream"})
 """Labels of ops that nodes write of themselves, asked by nobody."""
 FAST_FOLDER = Path("/dev/shm")
 
@@ -207,7 +207,8 @@ class World:
                 await reading.check_answers(http, sorted(self.machines), self._soon(), self.watcher)
             await self._check_meanings()
             await self._ask_outcomes()
-            await self._replay()
+            await self._wait_decided()      # a home that tries again by the clock does so for no message's sake
+            await replay(self.network, self.swarm, self.watcher, self.nodes)
             await self._check_governance()
             # Keys end, and with them what their agents are told.
             lost = sorted(self.machines) if self.swarm.secured else self.lost
@@ -287,14 +288,17 @@ class World:
 
     async def _check_governance(self) -> None:
         """Last of all, when whoever decides had time to."""
-        if self._unsettled():
-            await trio.sleep(HOME_TRIES_AGAIN_S)
+        await self._wait_decided()
         for text in self._unsettled():
             self.watcher.find("governance", text)
         governing.check_decisions(self.watcher)
         governing.check_outcomes(self.watcher, self.swarm.rng("outcomes judged"))
         governing.check_effects(self.watcher, self.swarm.rng("effects judged"))
         governing.check_answers(self.clients.deeds, self.nodes(), self.watcher)
+
+    async def _wait_decided(self) -> None:
+        if self._unsettled():
+            await trio.sleep(HOME_TRIES_AGAIN_S)
 
     def _unsettled(self) -> list[str]:
         nodes = self.nodes()
@@ -317,34 +321,6 @@ class World:
                 name = rng.choice(sorted(self.machines))
                 answer = read_answer((await http.get(f"http://{name}/api/v1/writes/{dot}")).content)
                 checks.check_outcome(name, answer, self.swarm.nodes, self.watcher)
-
-    async def _replay(self) -> None:
-        """Send what nodes sent each other once more, in any order: nothing may change."""
-        kept = list(self.network.kept)
-        self.swarm.rng("replay").shuffle(kept)
-        known = {dot for dot in self.watcher.written if self.watcher.holders(dot)}    # others were lost with a disk
-        before = set(self.watcher.written)
-        lengths = {name: checks.length_of(conn) for name, conn in self.nodes().items()}
-        async with trio.open_nursery() as senders:
-            for parcel in kept:
-                senders.start_soon(self._send_again, parcel)
-        await trio.sleep(3.0)
-        fresh = [written for dot, written in self.watcher.written.items() if dot not in known]
-        for written in fresh:
-            if written.op.kind not in OWN_LABELS and written.op.dot not in before:
-                self.watcher.find("idempotence", f"{len(kept)} old messages came again and made {written.op.kind}")
-        for name, conn in self.nodes().items():
-            self.watcher.checks += 1
-            if checks.length_of(conn) > lengths.get(name, 0) + len(fresh):
-                self.watcher.find("idempotence", f"{name} logged anew what came again")
-        checks.check_model(self.nodes(), self.watcher, self.swarm.rng("model again"))
-
-    async def _send_again(self, parcel: Parcel) -> None:
-        try:
-            with trio.move_on_after(30):
-                await self.network.ask(parcel, None)
-        except httpx.TransportError:
-            return
 
     def report(self) -> Report:
         """How it went."""
