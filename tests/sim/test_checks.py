@@ -266,7 +266,7 @@ AGENTS: dict[str, Any] = {"secured": True, "think_s": 0.15}
 # So many clients and so few faults that votes meet in nearly every seed; with few of either, most fail or come alone.
 VOTERS: dict[str, Any] = {"governed": True, "delay_s": 0.05, "think_s": 0.15, "clients": 10, "calm_s": 12.0}
 AMONG: dict[Plant, dict[str, Any]] = {
-    logs_grow_for_ever: {"log_most": 15},
+    logs_grow_for_ever: {"log_most": 15}, streams_are_sent_one_by_one: {"nodes": 5, "clients": 10},
     rejections_do_not_count: VOTERS, everybody_decides: VOTERS, what_waits_is_done_at_once: VOTERS,
     an_outcome_is_told_early: VOTERS | {"nodes": 5}, revoked_keys_still_open: AGENTS,
     what_is_signed_by_nobody_is_believed: LIARS,
