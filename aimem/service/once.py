@@ -12,7 +12,7 @@ from aimem.model import MemoryId, ObjectState, Principal, derived_memory_id, new
 from aimem.service.gate import Gate
 from aimem.service.node import Node, Once
 from aimem.service.waiting import waiting_in
-from aimem.store import MEMORY, Transaction, idempotency
+from aimem.store import MEMORY, Kind, Transaction, idempotency
 
 T = TypeVar("T")
 
@@ -61,12 +61,12 @@ def fresh_id(node: Node, who: Principal, once: Once | None, index: int = 0) -> M
     return derived_memory_id(who.idempotency_scope, once.key, index)
 
 
-def refuse_taken(transaction: Transaction, memory_id: MemoryId) -> None:
-    """Make sure that a new memory's id is free. A derived one may not be: its key was forgotten, or came elsewhere.
+def refuse_taken(transaction: Transaction, memory_id: MemoryId, kind: Kind = MEMORY) -> None:
+    """Make sure that the id of something new is free. A derived one may not be: its key was forgotten, or elsewhere.
 
     Raises: Conflict(id_taken).
     """
-    if transaction.load(MEMORY, memory_id) != NOTHING_KNOWN:
+    if transaction.load(kind, memory_id) != NOTHING_KNOWN:
         raise Conflict(
             f"the id {memory_id} that this Idempotency-Key stands for is taken, and its request is not known here; "
             "take a new key",

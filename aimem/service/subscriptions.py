@@ -23,7 +23,7 @@ from aimem.model import (
 from aimem.ports import Connection
 from aimem.service.callers import speaker
 from aimem.service.node import Node, Once
-from aimem.service.once import answer_once, fresh_id
+from aimem.service.once import answer_once, fresh_id, refuse_taken
 from aimem.service.refusals import note_refusal
 from aimem.service.writing import write_as
 from aimem.store import SUBSCRIPTION, Transaction, deliveries, subscriptions
@@ -125,7 +125,10 @@ def _subscribe(transaction: Transaction, node: Node, who: Principal, wish: Subsc
                 f"{own} subscriptions are of {wish.created_by} and {total} in all; {OWN_MAX} and {ALL_MAX} are "
                 "allowed: take some back first", limit=OWN_MAX if own >= OWN_MAX else ALL_MAX,
             )
-        made = msgspec.structs.replace(wish, id=fresh_id(node, who, once), created_at=transaction.now)
+        subscription_id = fresh_id(node, who, once)
+        # Else it would begin anew, later, or come back after it was taken back.
+        refuse_taken(transaction, subscription_id, SUBSCRIPTION)
+        made = msgspec.structs.replace(wish, id=subscription_id, created_at=transaction.now)
         entry = transaction.create(SUBSCRIPTION, made.id, made.created_by, {
             "present": True, "url": made.url, "events": made.events, "signing_key": made.signing_key,
             "namespace": made.namespace, "namespace_filter": made.namespace_filter, "agent_filter": made.agent_filter,

@@ -47,6 +47,7 @@ from aimem.store import (
 from aimem.store.audit import AuditRow
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.digests import DigestAt, digest, digest_at
+from aimem.store.fields import Kind
 from aimem.store.filters import NO_STANDARD, Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind
 from aimem.store.inbound import Examine, LogBook, Received
@@ -103,6 +104,7 @@ __all__ = [
     "Examine",
     "Filters",
     "HeldDots",
+    "Kind",
     "LogBook",
     "LogFeed",
     "LogPage",

@@ -163,6 +163,16 @@ async def test_a_repeated_request_makes_one_subscription(node: Node) -> None:
     assert len(await ids_of(node, ALICE)) == 1
 
 
+async def test_a_request_that_came_elsewhere_first_does_not_make_its_subscription_anew(node: Node) -> None:
+    """A late copy of it may come here when the subscription did so by the mesh, and may have been taken back."""
+    once = Once(key="k", request_hash=b"h")
+    made = await subscribed(node, once=once)
+    await service.unsubscribe(node, ALICE, UnsubscribeQuery(id=made.id))
+    await node.store.write(lambda transaction: transaction.conn.execute("DELETE FROM idempotency"))
+    await refused(Code.ID_TAKEN, subscribed(node, once=once))
+    assert await ids_of(node, ALICE) == []
+
+
 async def test_subscriptions_are_bounded(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service.subscriptions, "OWN_MAX", 2)
     monkeypatch.setattr(service.subscriptions, "ALL_MAX", 3)

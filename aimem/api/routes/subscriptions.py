@@ -61,7 +61,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         method="POST", path="/api/v1/subscriptions", name="subscribe", handler=subscribe, body=SubscribeRequest,
         answer=Subscribed, status=201, summary="Have events sent to an address.", effect=Effect.WRITE_ONCE,
-        errors=(Code.WEBHOOK_URL, Code.DENIED, Code.QUOTA_EXCEEDED),
+        errors=(Code.WEBHOOK_URL, Code.DENIED, Code.ID_TAKEN, Code.QUOTA_EXCEEDED),
     ),
     Route(
         method="DELETE", path="/api/v1/subscriptions", name="unsubscribe", handler=unsubscribe,
