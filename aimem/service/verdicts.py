@@ -30,7 +30,7 @@ class Verdict(Struct, frozen=True, kw_only=True):
 
     Attributes:
       is_final: whether its outcome, if it has one, is on more than half of the nodes.
-      version: of the op to ask or to wait for: the outcome's, else the vote's.
+      version: the outcome's once it is final, else the vote's: who reads it takes it for acknowledged.
     """
 
     case: Case
@@ -99,7 +99,7 @@ async def wait_verdict(node: Node, pending_id: MemoryId, version: str | UnsetTyp
     if dot is None:
         return Verdict(case=case, is_final=False, version=version)
     is_final = mesh is None or await _wait_majority(mesh, dot, until)
-    return Verdict(case=case, is_final=is_final, version=str(dot))
+    return Verdict(case=case, is_final=is_final, version=str(dot) if is_final else version)
 
 
 async def _wait_majority(mesh: Mesh, dot: Dot, until: float) -> bool:
