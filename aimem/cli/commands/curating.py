@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET
@@ -10,6 +9,7 @@ from msgspec import UNSET
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
 from aimem.cli.parser import UsageError
+from aimem.cli.rounds import run_rounds
 from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import counted, one_line, short_id
 from aimem.errors import Unavailable
@@ -49,29 +49,16 @@ async def _run(
     context: Context, attached: Attached, client: Client, request: CurateRequest, interval_s: float
 ) -> int:
     """A cycle after the other, until a signal; the one that runs then ends first."""
-    import signal
-
-    import trio
-
     context.screen.say(f"curating {attached.db} every {interval_s} s")
-    stop = trio.Event()
 
-    async def wait_for_signal(signals: AsyncIterator[int]) -> None:
-        async for _ in signals:
-            stop.set()
+    async def curate_once() -> None:
+        try:
+            _show(context, await client.curate(request))
+            context.around.stdout.flush()
+        except Unavailable as error:
+            context.screen.say(f"this cycle was skipped: {error.message}")
 
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(wait_for_signal, signals)
-            while not stop.is_set():
-                try:
-                    _show(context, await client.curate(request))
-                    context.around.stdout.flush()
-                except Unavailable as error:
-                    context.screen.say(f"this cycle was skipped: {error.message}")
-                with trio.move_on_after(interval_s):
-                    await stop.wait()
-            nursery.cancel_scope.cancel()
+    await run_rounds(curate_once, interval_s)
     return ExitStatus.OK
 
 

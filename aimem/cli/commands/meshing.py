@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -10,6 +10,7 @@ import msgspec
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
 from aimem.cli.parser import UsageError
+from aimem.cli.rounds import run_rounds
 from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import counted, short_id
 from aimem.config import MeshConfig, peers_in
@@ -17,8 +18,6 @@ from aimem.errors import Unavailable
 from aimem.wire import CatchUpRequest, ConflictOut, MeshDocument, MeshQuery, PeerStatus, copies
 
 if TYPE_CHECKING:
-    import trio
-
     from aimem.client import Client
 
 INTERVAL_MAX_S: Final = 3600
@@ -47,44 +46,24 @@ async def _run(
     context: Context, attached: Attached, client: Client, peers: tuple[str, ...], interval_s: float
 ) -> int:
     """A round after the other, until a signal."""
-    import signal
-
-    import trio
-
     doer = "this process" if attached.holder else attached.hint or "another process"
     context.screen.say(f"{doer} exchanges {attached.db} with {', '.join(peers)}")
-    stop = trio.Event()
+    shown: tuple[object, ...] = ()
 
-    async def wait_for_signal(signals: AsyncIterator[int]) -> None:
-        async for _ in signals:
-            stop.set()
+    async def exchange_once() -> None:
+        nonlocal shown
+        try:
+            document = await client.catch_up(CatchUpRequest(peers=list(peers)))
+        except Unavailable as error:
+            context.screen.say(f"this round was skipped: {error.message}")
+            return
+        now = (document.vector, tuple((peer.state, peer.lag_ops) for peer in document.peers))
+        if now != shown:
+            shown = now
+            _show_round(context, document)
 
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(wait_for_signal, signals)
-            await _rounds(context, client, peers, interval_s, stop)
-            nursery.cancel_scope.cancel()
+    await run_rounds(exchange_once, interval_s)
     return ExitStatus.OK
-
-
-async def _rounds(
-    context: Context, client: Client, peers: tuple[str, ...], interval_s: float, stop: trio.Event
-) -> None:
-    import trio
-
-    seen: tuple[object, ...] = ()
-    while not stop.is_set():
-        with trio.move_on_after(interval_s):
-            try:
-                document = await client.catch_up(CatchUpRequest(peers=list(peers)))
-            except Unavailable as error:
-                context.screen.say(f"this round was skipped: {error.message}")
-            else:
-                now = (document.vector, tuple((peer.state, peer.lag_ops) for peer in document.peers))
-                if now != seen:
-                    seen = now
-                    _show_round(context, document)
-            await stop.wait()
 
 
 def _show_round(context: Context, document: MeshDocument) -> None:
