@@ -22,6 +22,7 @@ from aimem.ports.files import (
     SqlValue,
     system_files,
 )
+from aimem.ports.material import PeerMaterial, ServerMaterial
 from aimem.ports.network import Resolver, system_resolver
 from aimem.ports.threads import Threads, delayed_threads, trio_threads
 
@@ -38,8 +39,10 @@ __all__ = [
     "LockHeld",
     "Mode",
     "Parameters",
+    "PeerMaterial",
     "Resolver",
     "Row",
+    "ServerMaterial",
     "Signer",
     "SqlValue",
     "Threads",
