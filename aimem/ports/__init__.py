@@ -2,8 +2,11 @@
 
 Owns every way in which time, randomness, threads, sockets, files and the embedding model enter. Must never decide
 anything: the simulation replaces each of them. The network port is the HTTP client's `AsyncBaseTransport`, so only the
-resolver of it is here; the embedder's real maker needs fastembed and lives in `search`.
+resolver of it is here; the embedder's real maker needs fastembed and lives in `search`. `certificates` is a module that
+is slow to load and therefore imported where it is used.
 """
+
+from typing import TYPE_CHECKING
 
 from aimem.ports.chance import Chance, Signer, is_signed, system_chance
 from aimem.ports.clock import Clock, system_clock
@@ -26,6 +29,9 @@ from aimem.ports.material import PeerMaterial, ServerMaterial
 from aimem.ports.network import Resolver, system_resolver
 from aimem.ports.threads import Threads, delayed_threads, trio_threads
 
+if TYPE_CHECKING:
+    from aimem.ports import certificates
+
 __all__ = [
     "Chance",
     "Clock",
@@ -46,6 +52,7 @@ __all__ = [
     "Signer",
     "SqlValue",
     "Threads",
+    "certificates",
     "delayed_threads",
     "is_signed",
     "system_chance",
