@@ -71,7 +71,7 @@ def test_endless_list_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fingerprints, "ALLOWLIST_MAX", 2)
     lines = [f"{number:064x}" for number in range(3)]
     assert len(read_allowlist("\n".join(lines[:2]))) == 2
-    with pytest.raises(InvalidRequest, match="^line 3: more than 2 fingerprints"):
+    with pytest.raises(InvalidRequest, match=r"^line 3: more than 2 fingerprints"):
         read_allowlist("\n".join(lines))
 
 
