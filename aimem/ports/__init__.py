@@ -2,8 +2,8 @@
 
 Owns every way in which time, randomness, threads, sockets, files and the embedding model enter. Must never decide
 anything: the simulation replaces each of them. The network port is the HTTP client's `AsyncBaseTransport`, so only the
-resolver of it is here; the embedder's real maker needs fastembed and lives in `search`. `certificates` is a module that
-is slow to load and therefore imported where it is used.
+resolver of it is here; the embedder's real maker needs fastembed and lives in `search`. The modules `certificates` and
+`issuing` are slow to load and therefore imported where they are used.
 """
 
 from typing import TYPE_CHECKING
@@ -30,7 +30,7 @@ from aimem.ports.network import Resolver, system_resolver
 from aimem.ports.threads import Threads, delayed_threads, trio_threads
 
 if TYPE_CHECKING:
-    from aimem.ports import certificates
+    from aimem.ports import certificates, issuing
 
 __all__ = [
     "Chance",
@@ -55,6 +55,7 @@ __all__ = [
     "certificates",
     "delayed_threads",
     "is_signed",
+    "issuing",
     "system_chance",
     "system_clock",
     "system_files",
