@@ -3,7 +3,10 @@
 Owns every way in which time, randomness, threads, sockets, files and the embedding model enter. Must never decide
 anything: the simulation replaces each of them. The network port is the HTTP client's `AsyncBaseTransport`, so only the
 resolver of it is here, and what TLS takes of OpenSSL; the embedder's real maker needs fastembed and lives in `search`.
+The modules `certificates` and `issuing` are slow to load and therefore imported where they are used.
 """
+
+from typing import TYPE_CHECKING
 
 from aimem.ports.chance import Chance, Signer, is_signed, system_chance
 from aimem.ports.clock import Clock, system_clock
@@ -26,6 +29,9 @@ from aimem.ports.material import ClientCertificate, HandshakeFailure, PeerMateri
 from aimem.ports.network import Resolver, system_resolver
 from aimem.ports.secured import Secured, ServerSide, open_server_side
 from aimem.ports.threads import Threads, delayed_threads, trio_threads
+
+if TYPE_CHECKING:
+    from aimem.ports import certificates, issuing
 
 __all__ = [
     "Chance",
@@ -51,8 +57,10 @@ __all__ = [
     "Signer",
     "SqlValue",
     "Threads",
+    "certificates",
     "delayed_threads",
     "is_signed",
+    "issuing",
     "open_server_side",
     "system_chance",
     "system_clock",
