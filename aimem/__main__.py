@@ -16,6 +16,7 @@ from aimem import cli
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
 
     from aimem.config import Config
     from aimem.mcp import DefaultAgent
@@ -112,6 +113,11 @@ class _Runtime:
             return operations.Program(command=slowed if delay_ms else around.program, environ=around.environ)
 
         return trio.run(partial(operations.run_mesh_bench, request, program, progress))
+
+    def open_pki(self, folder: Path) -> cli.Pki:
+        from aimem import operations, ports
+
+        return operations.Pki(folder, ports.system_files(), ports.system_clock())
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
         import trio

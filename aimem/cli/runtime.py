@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aimem.cli.surroundings import Surroundings
     from aimem.client import Client
-    from aimem.wire import BenchReport, BenchRequest, meshbench
+    from aimem.wire import BenchReport, BenchRequest, meshbench, pki
 
 T = TypeVar("T")
 
@@ -54,6 +54,30 @@ class Progress(Protocol):
         ...
 
 
+class Pki(Protocol):
+    """A folder with an authority and the certificates that it signed. Its functions raise AimemError."""
+
+    def init(self, request: pki.InitRequest) -> pki.AuthorityOut:
+        """Make the authority."""
+        ...
+
+    def issue(self, request: pki.IssueRequest) -> pki.IssuedOut:
+        """Make a certificate, and put it on the list."""
+        ...
+
+    def remove(self, request: pki.RemoveRequest) -> pki.RemovedOut:
+        """Take a node off the list."""
+        ...
+
+    def read(self, path: Path) -> tuple[pki.CertificateOut, ...]:
+        """What the certificates of a file say."""
+        ...
+
+    def read_all(self) -> tuple[pki.CertificateOut, ...]:
+        """What the certificates of the folder say."""
+        ...
+
+
 class Runtime(Protocol):
     """The effects of the command line. The real one is made in `__main__`."""
 
@@ -77,6 +101,10 @@ class Runtime(Protocol):
         self, request: meshbench.MeshBenchRequest, around: Surroundings, progress: Progress
     ) -> meshbench.MeshBenchReport:
         """Measure a mesh of this program in a temporary folder. Raises: AimemError."""
+        ...
+
+    def open_pki(self, folder: Path) -> Pki:
+        """The certificates of a folder, which need not be there yet."""
         ...
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:

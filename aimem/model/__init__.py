@@ -4,7 +4,7 @@ Owns identifiers, moments, causality, ops, memories and the limits of every fiel
 errors, and never know how a value is stored or sent.
 """
 
-from aimem.model import rules, words
+from aimem.model import fingerprints, rules, words
 from aimem.model.agent import Agent, Message, inbox_of, is_inbox, recipient_of
 from aimem.model.agentkey import (
     AGENT_KEY_PREFIX,
@@ -34,6 +34,7 @@ from aimem.model.causality import (
     unpack_stamp,
 )
 from aimem.model.event import Event, EventName, Exposure, event_for
+from aimem.model.fingerprints import read_allowlist, shown
 from aimem.model.governance import (
     AgentKey,
     Approver,
@@ -196,6 +197,7 @@ __all__ = [
     "encode_entry",
     "entry_hash",
     "event_for",
+    "fingerprints",
     "format_instant",
     "generated_title",
     "hlc_at",
@@ -215,8 +217,10 @@ __all__ = [
     "parse_dot",
     "parse_instant",
     "parse_stamp",
+    "read_allowlist",
     "recipient_of",
     "rules",
+    "shown",
     "stream_id",
     "unpack_entries",
     "unpack_stamp",

@@ -4,10 +4,9 @@ Owns field names and optional fields as v0.6.3 has them (answers only gain field
 may be written, `model.rules` says what is allowed.
 """
 
-from aimem.wire import copies, legacy, meshbench
+from aimem.wire import copies, legacy, meshbench, pki
 from aimem.wire.agentkeys import (
     IssuedKey,
-    KeyOut,
     KeyRequest,
     KeysOut,
     KeysQuery,
@@ -365,7 +364,6 @@ __all__ = [
     "InvalidateRequest",
     "Invalidated",
     "IssuedKey",
-    "KeyOut",
     "KeyRequest",
     "KeysOut",
     "KeysQuery",
@@ -489,6 +487,7 @@ __all__ = [
     "meshbench",
     "op_in",
     "op_out",
+    "pki",
     "policy_out",
     "protocol_of",
     "stream_in",

@@ -89,7 +89,8 @@ VERBS: Final = {
     "surface": "forget resolve consolidate auto-consolidate completions man agents shell mine curator sync",
     "approvals": "pending",
     "mesh": "sync-daemon",
-    "trust": "pki demo",
+    "certificates": "pki",
+    "trust": "demo",
     "service": "backup restore verify doctor",
     "console": "console",
 }
