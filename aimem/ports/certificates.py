@@ -141,7 +141,7 @@ def _read(block: bytes, number: int) -> Certificate:
             is_ca=_is_ca(found), pem=found.public_bytes(Encoding.PEM),
             public_key=found.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo),
         )
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
         raise ValueError(f"holds a certificate that cannot be read (the {number}. of the file)") from error
 
 

@@ -6,8 +6,6 @@ list of fingerprints below an authority, and the list alone with certificates th
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from OpenSSL import SSL, crypto
 
 from aimem.model import SECOND_US, Instant
+from aimem.ports import certificates
 from aimem.ports.clock import Clock
 from aimem.ports.material import ClientCertificate, HandshakeFailure, ServerMaterial
 
@@ -110,8 +109,8 @@ class ServerTls:
         context.use_certificate(leaf)
         for one in others:
             context.add_extra_chain_cert(one)
-        context.use_privatekey(self._key)
         try:
+            context.use_privatekey(self._key)
             context.check_privatekey()
         except SSL.Error as error:
             raise ValueError("the key is not the certificate's") from error
@@ -142,7 +141,7 @@ class _Verdict:
           depth: 0 for the leaf, above it who signed it.
         """
         if depth == 0 and self.fingerprint is None:
-            self.fingerprint = fingerprint_of(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
+            self.fingerprint = certificates.fingerprint(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
         self.failure = self._failure(problem, depth) or self.failure
         return self.failure is None
 
@@ -210,17 +209,16 @@ class ServerHandshake:
 
     def client(self) -> ClientCertificate | None:
         """Who the client is."""
-        leaf = self._connection.get_peer_certificate(as_cryptography=True)
+        leaf = self._connection.get_peer_certificate()
         if leaf is None or self._verdict is None:
             return None
-        others = self._connection.get_peer_cert_chain(as_cryptography=True) or []
-        chain = [leaf, *(one for one in others if one != leaf)]
+        sent = [leaf, *(self._connection.get_peer_cert_chain() or ())]
+        chain = tuple(dict.fromkeys(crypto.dump_certificate(crypto.FILETYPE_PEM, one) for one in sent))
+        (found,) = certificates.read_certificates(chain[0])
         return ClientCertificate(
-            fingerprint=fingerprint_of(leaf.public_bytes(serialization.Encoding.DER)),
-            subject=leaf.subject.rfc4514_string(),
-            names=_names(leaf) if self._verdict.has_authority else (),
-            not_after=_instant(leaf.not_valid_after_utc),
-            chain=tuple(one.public_bytes(serialization.Encoding.PEM).decode() for one in chain),
+            fingerprint=found.fingerprint, subject=found.subject,
+            names=found.names if self._verdict.has_authority else (), not_after=found.not_after,
+            chain=tuple(pem.decode() for pem in chain),
         )
 
 
@@ -245,8 +243,16 @@ class _Session:
         try:
             self._do(self._connection.do_handshake)
         except SSL.Error as error:
+            self._flush()
             self._note(_kind(error))
             raise ssl.SSLError(str(error)) from None
+        except ssl.SSLError:
+            self._flush()
+            raise
+        # What OpenSSL would send behind a handshake of 1.3 are tickets, which no option switches off. They are of no
+        # use (no session is kept), but are numbered: whatever is sent first takes them along.
+        if self.version() != "TLSv1.3":
+            self._flush()
 
     def read(self, max_bytes: int) -> bytes:
         """Decrypt; nothing after the other side's farewell."""
@@ -255,6 +261,7 @@ class _Session:
         except SSL.ZeroReturnError:
             return b""
         except SSL.Error as error:
+            self._flush()
             raise ssl.SSLError(str(error)) from None
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
@@ -263,6 +270,8 @@ class _Session:
             return self._do(self._connection.sendall, data)
         except SSL.Error as error:
             raise ssl.SSLError(str(error)) from None
+        finally:
+            self._flush()
 
     def version(self) -> str:
         """Such as `TLSv1.3`."""
@@ -279,8 +288,6 @@ class _Session:
             raise ssl.SSLWantReadError from None
         except SSL.SysCallError:
             raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the stream ended without a farewell") from None
-        finally:
-            self._flush()
 
     def _flush(self) -> None:
         try:
@@ -288,11 +295,6 @@ class _Session:
                 self._outgoing.write(self._connection.bio_read(_PIECE_BYTES))
         except SSL.WantReadError:
             pass
-
-
-def fingerprint_of(der: bytes) -> str:
-    """The SHA-256 of a certificate, in hexadecimal digits."""
-    return hashlib.sha256(der).hexdigest()
 
 
 def _verify(connection: SSL.Connection, certificate: crypto.X509, problem: int, depth: int, ok: int) -> bool:
@@ -322,21 +324,3 @@ def _key(pem: bytes) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
         raise ValueError("the key is of a kind that TLS has no use for")
     return key
-
-
-def _names(leaf: x509.Certificate) -> tuple[str, ...]:
-    found = [str(one.value) for one in leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
-    try:
-        alternative = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return tuple(found)
-    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise ValueError(str(error)) from error
-    addresses = alternative.get_values_for_type(x509.IPAddress)
-    found += alternative.get_values_for_type(x509.DNSName)
-    found += [str(one) for one in addresses if isinstance(one, ipaddress.IPv4Address | ipaddress.IPv6Address)]
-    return tuple(dict.fromkeys(found))
-
-
-def _instant(moment: datetime) -> Instant:
-    return Instant((moment - _EPOCH) // timedelta(microseconds=1))

@@ -4,7 +4,7 @@ Owns field names and optional fields as v0.6.3 has them (answers only gain field
 may be written, `model.rules` says what is allowed.
 """
 
-from aimem.wire import copies, legacy, meshbench, pki
+from aimem.wire import copies, demo, legacy, meshbench, pki
 from aimem.wire.agentkeys import (
     IssuedKey,
     KeyRequest,
@@ -469,6 +469,7 @@ __all__ = [
     "canonical_row",
     "copies",
     "decode_body",
+    "demo",
     "digest_document",
     "digest_rows",
     "encode",
