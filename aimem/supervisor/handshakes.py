@@ -54,7 +54,7 @@ class Handshakes:
         return len(self._waiting), tuple(self._results.items())
 
     async def shake(self, stream: trio.SocketStream) -> Secured | None:
-        """Find out who has connected. Returns: None if it is not admitted; `stream` is to be closed then."""
+        """Find out who has connected. Returns: None if it is not admitted, and closed."""
         if len(self._waiting) >= self._bounds.handshakes_max:
             self._end(next(iter(self._waiting)), HandshakeFailure.CROWDED_OUT)
         secured, waiting = self._gate.secure(stream), _Waiting(self._bounds.handshake_s)
@@ -70,8 +70,10 @@ class Handshakes:
                     await secured.part()
         finally:
             self._waiting.pop(waiting, None)
+            if result != DONE:
+                secured.release()
         if result is None:
-            result = self._note(waiting.reason, secured)
+            self._note(waiting.reason, secured)
         return secured if result == DONE else None
 
     def stop(self) -> None:
