@@ -333,6 +333,38 @@ async def test_crowd_of_half_open_connections_does_not_lock_a_member_out(pki: Au
         assert served.server.counts.refused == 0
 
 
+async def test_crowd_crowds_out_itself_and_not_who_comes_from_elsewhere(pki: Authority) -> None:
+    gate = gate_of(pki, BELOW_CA, pki.member)
+    async with (
+        serving(gate, handshake_bounds=HandshakeBounds(handshakes_max=8)) as served,
+        await trio.open_tcp_stream("127.0.0.1", served.port, local_address="127.0.0.2") as raw,
+        contextlib.AsyncExitStack() as kept,
+    ):
+        await until(lambda: served.server.counts.shaking == 1)
+        for _ in range(40):
+            await kept.enter_async_context(await served.connect())
+        await until(lambda: served.count("crowded_out") == 33)
+        stream = trio.SSLStream(
+            raw, context_of(pki, pki.member), server_hostname="localhost", https_compatible=True
+        )
+        assert (await ask_on(stream)).endswith(b"ok")
+
+
+@pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
+async def test_address_of_either_family_is_served(pki: Authority, host: str) -> None:
+    server, stop = HttpServer(App(), gate=gate_of(pki, BELOW_CA, pki.member)), trio.Event()
+    (listener,) = await open_tcp(host, 0, insecure=False, scheme=Scheme.HTTPS)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(server.run, [listener], stop=stop, hurry=stop, state={}, grace_s=1))
+        port = listener.socket.socket.getsockname()[1]
+        async with trio.SSLStream(
+            await trio.open_tcp_stream(host, port), context_of(pki, pki.member), server_hostname="localhost",
+            https_compatible=True,
+        ) as stream:
+            assert (await ask_on(stream)).endswith(b"ok")
+        stop.set()
+
+
 async def test_removed_client_is_cut_at_once_and_others_stay(pki: Authority) -> None:
     other = issue(pki.ca, "node-b")
     gate = gate_of(pki, BELOW_CA, pki.member, other)
