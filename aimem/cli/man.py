@@ -38,11 +38,11 @@ BEGIN, END = '.\\" BEGIN GENERATED SETTINGS', '.\\" END GENERATED SETTINGS'
 
 _SERVER_STATUSES = (ExitStatus.OK, ExitStatus.OTHER, ExitStatus.INVALID, ExitStatus.DENIED, ExitStatus.UNAVAILABLE)
 _GOVERNING = ("agents", "namespace", "pending", "audit")
-_MESHED = ("mesh", "pki", "serve", "sync-daemon")
+_MESHED = ("demo", "mesh", "pki", "serve", "sync-daemon")
 """Verbs whose meaning ai-memory-governance(7) tells."""
 
 _NAME = re.compile(r"(?<![\w-])(--[a-z][\w-]*|ai-memory[\w-]*)")
-_SENTENCE_END = re.compile(r"(?<=[a-z0-9)][.])\s+(?=[A-Z])")
+_SENTENCE_END = re.compile(r"(?<=[A-Za-z0-9)][.])\s+(?=[A-Z])")
 
 
 def generated_pages(folder: Path) -> dict[str, str]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aimem.cli.surroundings import Surroundings
     from aimem.client import Client
-    from aimem.wire import BenchReport, BenchRequest, meshbench, pki
+    from aimem.wire import BenchReport, BenchRequest, demo, meshbench, pki
 
 T = TypeVar("T")
 
@@ -51,6 +51,22 @@ class Progress(Protocol):
 
     def __call__(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
         """Enter with a gerund and the sum that the calls will reach."""
+        ...
+
+
+class Stage(Protocol):
+    """Where a demonstration is seen."""
+
+    def tell(self, text: str) -> None:
+        """Say a sentence, at once."""
+        ...
+
+    def progress(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+        """Show how far something is."""
+        ...
+
+    def show(self, report: demo.DemoReport) -> None:
+        """Show what there is to try."""
         ...
 
 
@@ -101,6 +117,10 @@ class Runtime(Protocol):
         self, request: meshbench.MeshBenchRequest, around: Surroundings, progress: Progress
     ) -> meshbench.MeshBenchReport:
         """Measure a mesh of this program in a temporary folder. Raises: AimemError."""
+        ...
+
+    def run_demo(self, request: demo.DemoRequest, around: Surroundings, stage: Stage) -> demo.DemoReport:
+        """Start a mesh of this program, show it, and keep it until a signal. Raises: AimemError, or a group of it."""
         ...
 
     def open_pki(self, folder: Path) -> Pki:

@@ -6,8 +6,7 @@ list of fingerprints below an authority, and the list alone with certificates th
 
 from __future__ import annotations
 
-import hashlib
-import ipaddress
+import contextlib
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from OpenSSL import SSL, crypto
 
 from aimem.model import SECOND_US, Instant
+from aimem.ports import certificates
 from aimem.ports.clock import Clock
 from aimem.ports.material import ClientCertificate, HandshakeFailure, ServerMaterial
 
@@ -31,6 +31,7 @@ CONTEXT_S: Final = 60
 _ALPN: Final = b"http/1.1"
 _CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20"      # of TLS 1.2; those of 1.3 are all good
 _PIECE_BYTES: Final = 65_536
+_RECORD_BYTES: Final = 16_384   # of plain text, at most: one is decrypted at a time
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # What OpenSSL finds, by its numbers (openssl/x509_vfy.h).
@@ -106,15 +107,11 @@ class ServerTls:
         )
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)      # an idle connection holds none
         context.set_alpn_select_callback(_choose_protocol)
-        leaf, *others = self._chain
-        context.use_certificate(leaf)
-        for one in others:
-            context.add_extra_chain_cert(one)
-        context.use_privatekey(self._key)
         try:
-            context.check_privatekey()
+            self._show(context)
         except SSL.Error as error:
-            raise ValueError("the key is not the certificate's") from error
+            # Such as a key too small for anybody to trust, or another's.
+            raise ValueError(f"OpenSSL does not take certificate and key: {', '.join(_reasons(error))}") from error
         store = context.get_cert_store()
         if self._admits is not None and store is not None:
             # OpenSSL asks for a list of what was revoked, and so asks us about each leaf whose chain is good, while an
@@ -122,6 +119,15 @@ class ServerTls:
             self._fill(store).set_flags(crypto.X509StoreFlags.CRL_CHECK)
             context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
         return context, self._clock.now()
+
+
+    def _show(self, context: SSL.Context) -> None:
+        leaf, *others = self._chain
+        context.use_certificate(leaf)
+        for one in others:
+            context.add_extra_chain_cert(one)
+        context.use_privatekey(self._key)
+        context.check_privatekey()
 
 
 class _Verdict:
@@ -142,7 +148,7 @@ class _Verdict:
           depth: 0 for the leaf, above it who signed it.
         """
         if depth == 0 and self.fingerprint is None:
-            self.fingerprint = fingerprint_of(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
+            self.fingerprint = certificates.fingerprint(crypto.dump_certificate(crypto.FILETYPE_ASN1, certificate))
         self.failure = self._failure(problem, depth) or self.failure
         return self.failure is None
 
@@ -169,6 +175,7 @@ class ServerHandshake:
         self._verdict = verdict
         self._problem: HandshakeFailure | None = None
         self._outgoing: ssl.MemoryBIO | None = None
+        self._session: _Session | None = None
 
     @property
     def failure(self) -> HandshakeFailure | None:
@@ -191,7 +198,14 @@ class ServerHandshake:
     ) -> _Session:
         """What `trio.SSLStream` asks of a context."""
         self._outgoing = outgoing
-        return _Session(self._connection, incoming, outgoing, self._note)
+        self._session = _Session(self._connection, incoming, outgoing, self._note)
+        return self._session
+
+    def release(self) -> None:
+        """Give back what OpenSSL holds; nothing else may be asked afterwards, save what was wrong and of whom."""
+        if self._session is not None:
+            self._session.release()
+        del self._connection
 
     def _note(self, problem: HandshakeFailure) -> None:
         self._problem = problem
@@ -210,17 +224,16 @@ class ServerHandshake:
 
     def client(self) -> ClientCertificate | None:
         """Who the client is."""
-        leaf = self._connection.get_peer_certificate(as_cryptography=True)
+        leaf = self._connection.get_peer_certificate()
         if leaf is None or self._verdict is None:
             return None
-        others = self._connection.get_peer_cert_chain(as_cryptography=True) or []
-        chain = [leaf, *(one for one in others if one != leaf)]
+        sent = [leaf, *(self._connection.get_peer_cert_chain() or ())]
+        chain = tuple(dict.fromkeys(crypto.dump_certificate(crypto.FILETYPE_PEM, one) for one in sent))
+        (found,) = certificates.read_certificates(chain[0])
         return ClientCertificate(
-            fingerprint=fingerprint_of(leaf.public_bytes(serialization.Encoding.DER)),
-            subject=leaf.subject.rfc4514_string(),
-            names=_names(leaf) if self._verdict.has_authority else (),
-            not_after=_instant(leaf.not_valid_after_utc),
-            chain=tuple(one.public_bytes(serialization.Encoding.PEM).decode() for one in chain),
+            fingerprint=found.fingerprint, subject=found.subject,
+            names=found.names if self._verdict.has_authority else (), not_after=found.not_after,
+            chain=tuple(pem.decode() for pem in chain),
         )
 
 
@@ -245,16 +258,25 @@ class _Session:
         try:
             self._do(self._connection.do_handshake)
         except SSL.Error as error:
+            self._flush()
             self._note(_kind(error))
             raise ssl.SSLError(str(error)) from None
+        except ssl.SSLError:
+            self._flush()
+            raise
+        # What OpenSSL would send behind a handshake of 1.3 are tickets, which no option switches off. They are of no
+        # use (no session is kept), but are numbered: whatever is sent first takes them along.
+        if self.version() != "TLSv1.3":
+            self._flush()
 
     def read(self, max_bytes: int) -> bytes:
         """Decrypt; nothing after the other side's farewell."""
         try:
-            return self._do(self._connection.recv, max_bytes)
+            return self._do(self._connection.recv, min(max_bytes, _RECORD_BYTES))
         except SSL.ZeroReturnError:
             return b""
         except SSL.Error as error:
+            self._flush()
             raise ssl.SSLError(str(error)) from None
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
@@ -263,6 +285,12 @@ class _Session:
             return self._do(self._connection.sendall, data)
         except SSL.Error as error:
             raise ssl.SSLError(str(error)) from None
+        finally:
+            self._flush()
+
+    def release(self) -> None:
+        """Let go of the connection."""
+        del self._connection
 
     def version(self) -> str:
         """Such as `TLSv1.3`."""
@@ -279,20 +307,12 @@ class _Session:
             raise ssl.SSLWantReadError from None
         except SSL.SysCallError:
             raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the stream ended without a farewell") from None
-        finally:
-            self._flush()
 
     def _flush(self) -> None:
-        try:
-            while True:
-                self._outgoing.write(self._connection.bio_read(_PIECE_BYTES))
-        except SSL.WantReadError:
-            pass
-
-
-def fingerprint_of(der: bytes) -> str:
-    """The SHA-256 of a certificate, in hexadecimal digits."""
-    return hashlib.sha256(der).hexdigest()
+        piece_bytes = _PIECE_BYTES
+        with contextlib.suppress(SSL.WantReadError):
+            while piece_bytes == _PIECE_BYTES:      # asking for what is not there would cost as much as encrypting
+                piece_bytes = self._outgoing.write(self._connection.bio_read(_PIECE_BYTES))
 
 
 def _verify(connection: SSL.Connection, certificate: crypto.X509, problem: int, depth: int, ok: int) -> bool:
@@ -304,9 +324,13 @@ def _choose_protocol(_: SSL.Connection, offered: list[bytes]) -> bytes | SSL._No
     return _ALPN if _ALPN in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 
-def _kind(error: SSL.Error) -> HandshakeFailure:
+def _reasons(error: SSL.Error) -> list[str]:
     found = error.args[0] if error.args else ()
-    reasons = [reason for *_, reason in found] if isinstance(found, list) else []
+    return [reason for *_, reason in found] if isinstance(found, list) else []
+
+
+def _kind(error: SSL.Error) -> HandshakeFailure:
+    reasons = _reasons(error)
     if any("did not return a certificate" in reason for reason in reasons):
         return HandshakeFailure.NO_CERTIFICATE
     if any("alert" in reason for reason in reasons):
@@ -322,21 +346,3 @@ def _key(pem: bytes) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519
     if not isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
         raise ValueError("the key is of a kind that TLS has no use for")
     return key
-
-
-def _names(leaf: x509.Certificate) -> tuple[str, ...]:
-    found = [str(one.value) for one in leaf.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)]
-    try:
-        alternative = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return tuple(found)
-    except (x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
-        raise ValueError(str(error)) from error
-    addresses = alternative.get_values_for_type(x509.IPAddress)
-    found += alternative.get_values_for_type(x509.DNSName)
-    found += [str(one) for one in addresses if isinstance(one, ipaddress.IPv4Address | ipaddress.IPv6Address)]
-    return tuple(dict.fromkeys(found))
-
-
-def _instant(moment: datetime) -> Instant:
-    return Instant((moment - _EPOCH) // timedelta(microseconds=1))

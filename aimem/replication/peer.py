@@ -19,8 +19,9 @@ from aimem.replication.quorum import HeldThere
 
 REBASES_MAX: Final = 3
 _FAILURE_KINDS: Final = {
-    "timeout": "timeout", "nonsense": "nonsense", "unreachable": "unreachable", "no address": "unreachable",
-    "the connection broke": "broken", "it answered": "answered", "refused": "refused", "took nothing": "refused",
+    "timeout": "timeout", "nonsense": "nonsense", "forged": "forged", "unreachable": "unreachable",
+    "no address": "unreachable", "the connection broke": "broken", "it answered": "answered", "refused": "refused",
+    "took nothing": "refused",
 }
 SMALLEST_BATCH: Final = 16
 
@@ -146,6 +147,16 @@ class Heard(Struct, frozen=True, kw_only=True):
     members: str = ""
 
 
+class Withheld(Struct, frozen=True, kw_only=True):
+    """The peer sent all that it has for us, it said, and we lack some of what it named: it counts for that no more.
+
+    Attributes:
+      vector: as much of what it named as we know.
+    """
+
+    vector: Vector
+
+
 class Wanted(Struct, frozen=True, kw_only=True):
     """Somebody waits for what the peer may know: it is asked next, unless it just failed."""
 
@@ -172,7 +183,7 @@ class Rest(Struct, frozen=True):
     until: float
 
 
-Event: TypeAlias = Look | Answered | Failed | Heard | Wanted | Renewed
+Event: TypeAlias = Look | Answered | Failed | Heard | Withheld | Wanted | Renewed
 Effect: TypeAlias = Ask | Rest
 
 
@@ -187,6 +198,8 @@ def step(state: PeerState, event: Event, rules: PeerRules) -> tuple[PeerState, E
             return _failed(state, event.reason, event.now, event.share, rules), None
         case Heard():
             return _heard(state, event), None
+        case Withheld(vector=vector):
+            return replace(state, acked=vector, assumed=vector), None
         case Wanted(now=now):
             return (state if state.failures else replace(state, due_at=now)), None
         case Renewed(now=now):
@@ -211,6 +224,9 @@ def _look(state: PeerState, event: Look, rules: PeerRules) -> tuple[PeerState, E
     if event.mine.get(event.own, 0) > state.assumed.get(event.own, 0) or (state.has_more and event.wants):
         return _ask(state, event, state.batch_count)
     if dominates(state.assumed, event.mine):
+        if not state.failures and _beyond(state.acked, event.mine) >= rules.batch_count:
+            # It fetched all by itself; no write counts on it until it says so in an answer.
+            return _ask(state, event, 0)
         state = replace(state, relay_at=None)
     elif state.relay_at is None or dominates(state.assumed, state.relay_vector):
         delay_s = rules.relay_s * (0.5 + event.share / 2)

@@ -18,7 +18,7 @@ def mesh_samples(node: Node) -> tuple[Sample, ...]:
     if mesh is None:
         return ()
     of_peers = (sample for peer in mesh.peers for sample in _of_peer(mesh, peer))
-    return (*of_peers, *_of_members(mesh), *_of_writes(mesh), *_of_rows(mesh))
+    return (*of_peers, *_of_members(mesh), *_of_writes(mesh), *_of_heads(mesh), *_of_rows(mesh))
 
 
 def _of_members(mesh: Mesh) -> Iterator[Sample]:
@@ -44,6 +44,16 @@ def _of_writes(mesh: Mesh) -> Iterator[Sample]:
         yield _counter("ai_memory_mesh_ops_received", "Ops that other nodes handed over.", value, result=result)
     for reason, value in sorted(counts.stopped.items()):
         yield _counter("ai_memory_mesh_batches_stopped", "Batches that were not taken whole.", value, reason=reason)
+
+
+def _of_heads(mesh: Mesh) -> Iterator[Sample]:
+    heads = mesh.counts.heads
+    results = (("proven", heads.proven), ("unproven", heads.unproven), ("forged", heads.forged))
+    for result, value in results:
+        yield _counter(
+            "ai_memory_mesh_heads_received", "Heads that others named beyond what was known here.", value, result=result
+        )
+    yield _counter("ai_memory_mesh_proofs_sent", "Proofs of heads that were sent.", heads.sent)
 
 
 def _of_rows(mesh: Mesh) -> Iterator[Sample]:

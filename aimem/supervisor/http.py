@@ -12,7 +12,6 @@ import trio
 from hypercorn.typing import ASGIFramework, LifespanState
 from msgspec import Struct
 
-from aimem.errors import Bug
 from aimem.ports import Secured
 from aimem.supervisor.connection import Connection, ConnectionBounds
 from aimem.supervisor.handshakes import HandshakeBounds, Handshakes
@@ -58,7 +57,7 @@ class HttpServer:
         """Prepare.
 
         Args:
-          gate: for listeners with TLS; there are none without it.
+          gate: for listeners with TLS; without it, what connects to one is closed.
         """
         self._app = app
         self._bounds = bounds or ConnectionBounds()
@@ -107,22 +106,25 @@ class HttpServer:
 
     async def _greet(self, listener: Listener, state: LifespanState, stream: trio.SocketStream) -> None:
         """Serve what has connected, behind its handshake if the listener asks for one."""
-        if listener.scheme is Scheme.HTTP:
-            await self._serve(listener.transport, state, stream)
-            return
-        if self._gate is None or self._handshakes is None:
-            raise Bug("a listener with TLS has nothing to show")
-        secured = await self._handshakes.shake(stream)
-        if secured is None:
+        try:
+            if listener.scheme is Scheme.HTTP:
+                await self._serve(listener.transport, state, stream)
+            elif self._handshakes is not None:
+                secured = await self._handshakes.shake(stream)
+                if secured is not None:
+                    with contextlib.ExitStack() as ended:
+                        ended.callback(secured.release)
+                        await self._serve(listener.transport, state, secured)
+        except Exception:   # one connection's trouble must not end the others
+            self._failed += 1
+            log.exception("http.connection_failed")
+        finally:
             stream.socket.close()
-        else:
-            await self._serve(listener.transport, state, secured)
 
     async def _serve(self, transport: Transport, state: LifespanState, stream: trio.SocketStream | Secured) -> None:
         if self._is_full(transport):
             self._refused += 1
             log.warning("http.connection_refused", extra={"open_count": len(self._open)})
-            stream.socket.close()
             return
         self._accepted += 1
         extensions: dict[str, Any] = {TRANSPORT_EXTENSION: transport.value}     # their values are of any type
@@ -135,9 +137,6 @@ class HttpServer:
         try:
             with self._watched(connection, stream):
                 await connection.run()
-        except Exception:   # one connection's trouble must not end the others
-            self._failed += 1
-            log.exception("http.connection_failed")
         finally:
             connection.drop()
             del self._open[connection]

@@ -4,7 +4,7 @@ Owns field names and optional fields as v0.6.3 has them (answers only gain field
 may be written, `model.rules` says what is allowed.
 """
 
-from aimem.wire import copies, legacy, meshbench, papers, pki
+from aimem.wire import copies, demo, legacy, meshbench, papers, pki
 from aimem.wire.agentkeys import (
     IssuedKey,
     KeyRequest,
@@ -180,7 +180,6 @@ from aimem.wire.responses import (
     MemoryWithLinks,
     NamespaceCount,
     NamespacesOut,
-    PastValidityOut,
     Promoted,
     Purged,
     Restored,
@@ -393,7 +392,6 @@ __all__ = [
     "OneSubscriptionQuery",
     "OpOut",
     "PastStandard",
-    "PastValidityOut",
     "PeerStatus",
     "PendingDetail",
     "PendingJson",
@@ -469,6 +467,7 @@ __all__ = [
     "canonical_row",
     "copies",
     "decode_body",
+    "demo",
     "digest_document",
     "digest_rows",
     "encode",

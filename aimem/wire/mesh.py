@@ -15,10 +15,10 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
 from aimem.errors import Code, InvalidRequest
-from aimem.model import HLC_MAX, Dot, Op, Stamp, StreamHead, StreamId
+from aimem.model import HLC_MAX, Dot, Evidence, HeadProof, Op, Stamp, StreamHead, StreamId
 from aimem.wire.papers import CertificateOut, PeerCertificateOut
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 EXCHANGE_MAX_OPS: Final = 512
 EXCHANGE_MAX_BYTES: Final = 1_048_576
 """Bytes of entries in one batch; a single op may have as many by itself."""
@@ -68,6 +68,9 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
       now: the asker's wall clock, in microseconds since 1970.
       members: hash of the member list that the asker works with; empty while it does not know all names.
       closed: streams of which two histories were written -> the nodes whose rows the asker joined since.
+      evidence: what shows that they are closed, of those that the peer did not name itself.
+      proofs: that their owners signed heads in `vector`: here of the peer's own stream, if the asker knows more of it.
+      prove: streams that the asker wrote: the answer proves what it says of them, however little that is.
     """
 
     protocol: int
@@ -81,6 +84,9 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
     now: int = 0
     members: str = ""
     closed: dict[str, tuple[str, ...]] = {}
+    evidence: dict[str, Evidence] = {}
+    proofs: dict[str, HeadProof] = {}
+    prove: tuple[str, ...] = ()
 
 
 class ExchangeAnswer(Struct, kw_only=True, frozen=True):
@@ -93,6 +99,8 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
       trimmed: whether some of these ops left its log: the asker needs a snapshot.
       taken: how many ops of the request were new.
       stopped: why the rest was not taken (empty if all was), and `stopped_at` which op it was.
+      proofs: that their owners signed the heads in `vector` that the asker did not name and no op of `ops` shows.
+      evidence: of closed streams that the asker did not name.
     """
 
     protocol: int
@@ -110,6 +118,8 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
     now: int = 0
     members: str = ""
     closed: dict[str, tuple[str, ...]] = {}
+    evidence: dict[str, Evidence] = {}
+    proofs: dict[str, HeadProof] = {}
 
 
 class SinceQuery(Struct, kw_only=True):
@@ -150,7 +160,8 @@ class PeerStatus(Struct, kw_only=True):
     """One peer as this node sees it.
 
     Attributes:
-      state: `reachable`, `unreachable`, `unasked`, or why it does not count (`self`, `duplicate`, `forked`).
+      state: `reachable`, `unreachable`, `unasked`, or why it does not count (`self`, `duplicate`, `forked`, which is
+        one too that goes on in a stream of which it signed two histories).
       breaker: `closed`, `open` (asked only now and then), `half_open` (just being asked).
       lag_ops: ops of this node's log that the peer lacks, by its latest word: an answer, or what it asked with.
       lag_s: how long it has been behind, in seconds.

@@ -56,9 +56,9 @@ async def test_an_exchange_is_taken_plain_or_packed_and_answered_with_what_is_kn
 
 @pytest.mark.parametrize(("body", "headers", "status", "code"), [
     (b"{", JSON, 400, "malformed_json"),
-    (b'{"protocol": 2, "node": "x", "stream": "x"}', JSON, 400, "protocol_mismatch"),
-    (b'{"protocol": 1, "node": "x", "stream": "x"}', JSON, 422, "schema_mismatch"),
-    (b'{"protocol": 1, "stream": "x"}', JSON, 422, "schema_mismatch"),
+    (b'{"protocol": 3, "node": "x", "stream": "x"}', JSON, 400, "protocol_mismatch"),
+    (b'{"protocol": 2, "node": "x", "stream": "x"}', JSON, 422, "schema_mismatch"),
+    (b'{"protocol": 2, "stream": "x"}', JSON, 422, "schema_mismatch"),
     (b'{"sender_agent_id": "x"}', JSON, 422, "schema_mismatch"),
     (b'{"sender_agent_id": "a b", "memories": []}', JSON, 400, "invalid_request"),
     (b"not gzip", PACKED, 400, "malformed_json"),

@@ -15,13 +15,13 @@ import trio
 from trio.testing import MockClock
 
 from aimem import operations
-from aimem.cli import Attached, Pki, Progress, Purpose, Surroundings, main
+from aimem.cli import Attached, Pki, Progress, Purpose, Stage, Surroundings, main
 from aimem.client import Client
 from aimem.config import Config
 from aimem.errors import AimemError
 from aimem.model import SECOND_US, Instant
 from aimem.ports import Clock, system_files
-from aimem.wire import BenchReport, BenchRequest, meshbench
+from aimem.wire import BenchReport, BenchRequest, demo, meshbench
 from tests.nodes import FakeClock
 
 T = TypeVar("T")
@@ -59,6 +59,8 @@ class FakeRuntime:
         self.benches: list[BenchRequest] = []
         self.mesh_report: meshbench.MeshBenchReport | None = None
         self.mesh_benches: list[meshbench.MeshBenchRequest] = []
+        self.demo_report = demo.DemoReport(folder="/demo", is_whole=True)
+        self.demos: list[demo.DemoRequest] = []
         self.clock: trio.abc.Clock | None = None
         self.wall_clock: Clock = FakeClock(NOW)
 
@@ -96,6 +98,13 @@ class FakeRuntime:
         assert self.mesh_report is not None, "this test measures nothing"
         self.mesh_benches.append(request)
         return self.mesh_report
+
+    def run_demo(self, request: demo.DemoRequest, around: Surroundings, stage: Stage) -> demo.DemoReport:
+        self.demos.append(request)
+        stage.tell("1. Done.")
+        if self.demo_report.is_whole:
+            stage.show(self.demo_report)
+        return self.demo_report
 
     def open_pki(self, folder: Path) -> Pki:
         return operations.Pki(folder, system_files(), self.wall_clock)
@@ -138,6 +147,7 @@ class Machine:
         self.home.mkdir()
         self.report: BenchReport | None = None
         self.mesh_report: meshbench.MeshBenchReport | None = None
+        self.demo_report = demo.DemoReport(folder="/demo", is_whole=True)
         self.pace_s = self._looks = 0
         self.wall_clock = FakeClock(NOW)
         self.environ: dict[str, str] = {"AI_MEMORY_NO_CONFIG": "1"}
@@ -153,7 +163,7 @@ class Machine:
         """Run one command line; the node answers every request with `answer`, or by `handler`."""
         runtime = FakeRuntime(handler or (lambda request: httpx.Response(status, json=answer)), holder=holder)
         runtime.report, runtime.mesh_report = self.report, self.mesh_report
-        runtime.wall_clock = self.wall_clock
+        runtime.wall_clock, runtime.demo_report = self.wall_clock, self.demo_report
         runtime.clock = MockClock(autojump_threshold=0) if autojump else None
         out, err = Stream(terminal=terminal), Stream(terminal=terminal)
         around = Surroundings(

@@ -60,6 +60,7 @@ VERBS: Final = (
     meshing.SYNC_DAEMON,
     meshing.MESH,
     trust.PKI,
+    trust.DEMO,
     transfer.MINE,
     upkeep.REINDEX,
     upkeep.STATUS,

@@ -79,3 +79,26 @@ PKI: Final = Verb(
               ("A certificate is about to end", "ai-memory pki issue --name node-a --renew"),
               ("A node has left", "ai-memory pki remove node-b")),
 )
+DEMO: Final = Verb(
+    name="demo", summary="show a mesh at work, on this machine", run="demonstrating:demonstrate", begins=True,
+    is_plain=True,
+    about="Makes certificates, starts nodes on free ports of 127.0.0.1 that know each other by them, and does before "
+          "your eyes what a mesh is for: stores through one node, reads through another, deletes, takes a node down "
+          "and sees it catch up. Then it prints their addresses and commands to try, and keeps the nodes until "
+          "Ctrl-C. A second Ctrl-C ends them at once. Nothing of it reaches your own database or configuration, or the "
+          "network beyond loopback. Everything lies in a temporary folder, which is removed at the end; the nodes end "
+          "with this process, whatever ends it.",
+    options=(
+        Option(flag="--nodes", read=integer, default=4, help="How many nodes, 2 to 8."),
+        Option(flag="--tier", choices=("keyword", "semantic"), default="keyword",
+               help="Whether the nodes find by words alone, or also by meaning, which takes each of them longer to "
+                    "start, and 150 MB."),
+        Option(flag="--keep", is_file=True, placeholder="DIR",
+               help="Use this folder, which has to be empty or not there yet, and leave it."),
+        Option(flag="--once", read=None, help="End after the last step, and wait for nothing."),
+    ),
+    prints='{"folder", "is_whole", "nodes", "steps", "commands"} once every step is done; the steps are told on '
+           "standard error",
+    examples=(("See a mesh of four", "ai-memory demo --once"),
+              ("Keep what was written, and the nodes' logs", "ai-memory demo --nodes 3 --once --keep ./demo")),
+)
