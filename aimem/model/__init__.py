@@ -102,6 +102,7 @@ from aimem.model.op import (
     pack_entries,
     unpack_entries,
 )
+from aimem.model.presented import SERVER_CERTIFICATE, PresentedCertificate
 from aimem.model.principal import CURATOR, SHARED_KEY_AGENT, SYSTEM, Caller, Credential, Principal, Role
 from aimem.model.sight import Ground, Sight, Spot
 from aimem.model.subscription import EVENT_PREFIX, EVERY_EVENT, NOWHERE, Subscription
@@ -120,6 +121,7 @@ __all__ = [
     "NOWHERE",
     "SECOND_US",
     "SECRET_BYTES",
+    "SERVER_CERTIFICATE",
     "SHARED_KEY_AGENT",
     "SYSTEM",
     "SYSTEM_AGENT",
@@ -165,6 +167,7 @@ __all__ = [
     "Op",
     "PastValidity",
     "PendingStatus",
+    "PresentedCertificate",
     "Principal",
     "Relation",
     "Role",

@@ -37,6 +37,7 @@ from aimem.replication import (
     told,
 )
 from aimem.service.node import Node
+from aimem.service.papers import show_papers
 from aimem.store import LogPage, Received, conflicts, digest_at, inbound, oplog, outbound
 from aimem.wire import (
     EXCHANGE_MAX_BYTES,
@@ -254,6 +255,7 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
     )
     if mesh is not None:
         document.members_hash, document.agreement = mesh.members_hash, mesh.agreement.value
+    show_papers(document, node.papers, node.clock.now())
     if limit is not None:
         document.conflicts = tuple(_conflict(lost) for lost in await store.read(conflicts.newest, limit))
     if query.digest or query.verify:

@@ -4,7 +4,7 @@ Owns field names and optional fields as v0.6.3 has them (answers only gain field
 may be written, `model.rules` says what is allowed.
 """
 
-from aimem.wire import copies, demo, legacy, meshbench, pki
+from aimem.wire import copies, demo, legacy, meshbench, papers, pki
 from aimem.wire.agentkeys import (
     IssuedKey,
     KeyRequest,
@@ -486,6 +486,7 @@ __all__ = [
     "meshbench",
     "op_in",
     "op_out",
+    "papers",
     "pki",
     "policy_out",
     "protocol_of",

@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from aimem.errors import Code, InvalidRequest
 from aimem.model import HLC_MAX, Dot, Evidence, HeadProof, Op, Stamp, StreamHead, StreamId
+from aimem.wire.papers import CertificateOut, PeerCertificateOut
 
 PROTOCOL: Final = 2
 EXCHANGE_MAX_OPS: Final = 512
@@ -168,6 +169,7 @@ class PeerStatus(Struct, kw_only=True):
       last_ok_s: seconds since its last answer; None before.
       compared_s: seconds since all rows were last compared with its, None before; `differing` of them differed.
       members_hash: of the members that it was told of, as it last said; empty while it does not know all names.
+      certificate: which its server showed last; None without TLS.
     """
 
     url: str
@@ -187,6 +189,7 @@ class PeerStatus(Struct, kw_only=True):
     compared_s: float | None = None
     differing: int = 0
     members_hash: str = ""
+    certificate: PeerCertificateOut | None = None
 
 
 class ConflictOut(Struct, kw_only=True):
@@ -244,6 +247,7 @@ class MeshDocument(Struct, kw_only=True):
       alarms: sentences about what a person must look at.
       forks: streams that are closed because their writer signed two histories.
       op_log_bytes: of the entries in the log, when it was last looked at.
+      certificates: this node's own.
     """
 
     node: str
@@ -267,6 +271,7 @@ class MeshDocument(Struct, kw_only=True):
     op_log_bytes: int = 0
     members_hash: str = ""
     agreement: str = ""
+    certificates: tuple[CertificateOut, ...] = ()
 
 
 class WriteOutcome(Struct, kw_only=True):
