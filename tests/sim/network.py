@@ -133,20 +133,15 @@ class Network:
         if liar is None or is_client(parcel.source) or parcel.target in self.outside:
             return parcel
         if parcel.target == liar.name:
-            liar.hear(parcel.path, parcel.headers, parcel.body)
-        if parcel.source != liar.name:
-            return parcel
-        headers, body = liar.tell(parcel.target, parcel.path, parcel.headers, parcel.body, is_answer=False)
-        return msgspec.structs.replace(parcel, headers=headers, body=body)
+            liar.hear(parcel)
+        return liar.ask(parcel) if parcel.source == liar.name else parcel
 
     def answered(self, parcel: Parcel, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
         """An answer as whoever gives it words it."""
         liar = self.liar
         if liar is None or is_client(parcel.source) or parcel.target in self.outside:
             return headers, body
-        if parcel.target != liar.name:
-            return headers, body
-        return liar.tell(parcel.source, parcel.path, headers, body, is_answer=True)
+        return liar.answer(parcel, headers, body) if parcel.target == liar.name else (headers, body)
 
     def is_doubled(self) -> bool:
         """Whether a message arrives twice."""
