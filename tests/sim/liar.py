@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import httpx
@@ -18,12 +19,14 @@ import trio
 from msgspec import Struct
 from msgspec.structs import replace
 
+from aimem.errors import AimemError
 from aimem.model import (
     Attestation,
     Create,
     Dot,
     Entry,
     Evidence,
+    FieldValue,
     HeadProof,
     Op,
     Stamp,
@@ -36,6 +39,7 @@ from aimem.model import (
 )
 from aimem.model.op import link_hash
 from aimem.ports import Signer
+from aimem.store import STREAM, Transaction
 from aimem.store.kinds import LIVE
 from aimem.wire import op_out
 from tests.sim.badges import OPERATOR
@@ -82,12 +86,13 @@ class Telling(Struct):
     verbatim: _Old | None = None
 
 
-async def busy_liar(name: str, way: httpx.AsyncBaseTransport, until: float) -> None:
+async def busy_liar(liar: Liar, way: httpx.AsyncBaseTransport, until: float) -> None:
     """Have the liar's node write a thing or two of its own, of which nobody is told."""
-    rng = random.Random("busy liar")
+    name, rng = liar.name, random.Random("busy liar")
     async with httpx.AsyncClient(transport=way, timeout=None, headers=dict(OPERATOR.headers)) as http:
         while trio.current_time() < until:
             await trio.sleep(rng.expovariate(1 / BUSY_S))
+            liar.usurp()
             body = {"title": f"own {rng.getrandbits(32):08x}", "content": "word of its own", "namespace": "a"}
             with trio.move_on_after(BUSY_S), suppress(httpx.TransportError):
                 await http.post(f"http://{name}/api/v1/memories", json=body)
@@ -133,7 +138,7 @@ class Liar:
             return None
         telling = Telling(told=told, hearer=hearer, is_answer=is_answer)
         self._keep(_Old(hearer if is_answer else "", headers, body))
-        chosen = [lie for lie in self._lies if parcel.path == PUSH or lie in _OF_SNAPSHOTS]
+        chosen = [lie for lie in self._lies if lie in (_TRICKS if parcel.path == PUSH else _OF_SNAPSHOTS)]
         for lie in self._rng.sample(chosen, min(len(chosen), self._rng.choice([1, 1, 2]))):
             if _TRICKS[lie](self, telling):
                 self._trace.note(f"liar.{lie.value}", hearer)
@@ -287,6 +292,24 @@ class Liar:
         proof = HeadProof(kind="store", previous=previous, body=body, signature=self._signer.sign(hashed), key=key)
         return proof, hashed
 
+    def usurp(self) -> None:
+        """Write, by the rules and in its own stream, to what says whose stream another one is."""
+        process, rng = self._machines[self.name].running, self._rng
+        streams = sorted(self._store.log.heads) if self._store is not None else []
+        victims = [stream for stream in streams if not self._is_own(stream)]
+        if Lie.USURP not in self._lies or process is None or process.store is None or not victims:
+            return
+        victim, write = rng.choice(victims), partial(process.store.write, _emit)
+        fields: list[dict[str, FieldValue]] = [
+            {"public_key": self._signer.public_key.hex()}, {"public_key": "nonsense"}, {"node": self.name},
+            {"predecessor": process.store.stream}, {"certificate": None},
+        ]
+        entry = Entry(kind=STREAM.name, key=victim, fields=rng.choice(fields))
+        if rng.random() < 0.2:
+            entry = Entry(kind=STREAM.name, key=victim, dead=True)
+        self._trace.note("liar.usurp", victim[:6])
+        process.spawn(_try, write, entry)
+
     def trimmed(self, telling: Telling) -> bool:
         """Have the other fetch everything."""
         telling.told["trimmed"] = True
@@ -314,6 +337,15 @@ class Liar:
         return Op(
             dot=dot, stamp=stamp, kind="store", entries=entries, previous=head.chain_hash, signature=sign(hashed),
         )
+
+
+def _emit(transaction: Transaction, entry: Entry) -> None:
+    transaction.emit("stream", [entry])
+
+
+async def _try(write: Callable[[Entry], Awaitable[object]], entry: Entry) -> None:
+    with suppress(AimemError):
+        await write(entry)
 
 
 def _memory(key: str, stamp: Stamp, rng: random.Random) -> Entry:

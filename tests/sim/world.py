@@ -184,7 +184,7 @@ class World:
             weather.start_soon(self.nemesis.restart, until, nursery)
             weather.start_soon(self._look_at_dead, until)
             if self.network.liar is not None:
-                weather.start_soon(busy_liar, self.network.liar.name, self.network.transport("c liar"), until)
+                weather.start_soon(busy_liar, self.network.liar, self.network.transport("c liar"), until)
             async with trio.open_nursery() as faults:
                 faults.start_soon(self.nemesis.rage, until, faults)
                 for number in range(self.swarm.clients):
