@@ -94,6 +94,15 @@ from aimem.model.op import (
 )
 from aimem.model.principal import CURATOR, SHARED_KEY_AGENT, SYSTEM, Caller, Credential, Principal, Role
 from aimem.model.sight import Ground, Sight, Spot
+from aimem.model.speech import (
+    LINE_MAX,
+    Endorsement,
+    NodeClaim,
+    Shown,
+    answer_digest,
+    endorsement_digest,
+    request_digest,
+)
 from aimem.model.subscription import EVENT_PREFIX, EVERY_EVENT, NOWHERE, Subscription
 from aimem.model.words import Words
 
@@ -106,6 +115,7 @@ __all__ = [
     "GLOBAL",
     "HLC_MAX",
     "KEY_ID_BYTES",
+    "LINE_MAX",
     "MAX_OP_ENTRIES",
     "NOWHERE",
     "SECOND_US",
@@ -126,6 +136,7 @@ __all__ = [
     "Credential",
     "Dot",
     "Ending",
+    "Endorsement",
     "Entry",
     "Event",
     "EventName",
@@ -148,6 +159,7 @@ __all__ = [
     "Message",
     "Namespace",
     "NamespaceRule",
+    "NodeClaim",
     "ObjectState",
     "Op",
     "PastValidity",
@@ -156,6 +168,7 @@ __all__ = [
     "Relation",
     "Role",
     "Scope",
+    "Shown",
     "Sight",
     "Spot",
     "Stamp",
@@ -171,6 +184,7 @@ __all__ = [
     "Vote",
     "Words",
     "after",
+    "answer_digest",
     "blank_entry",
     "chain_hash",
     "covers",
@@ -178,6 +192,7 @@ __all__ = [
     "derived_memory_id",
     "dominates",
     "encode_entry",
+    "endorsement_digest",
     "entry_hash",
     "event_for",
     "format_instant",
@@ -200,6 +215,7 @@ __all__ = [
     "parse_instant",
     "parse_stamp",
     "recipient_of",
+    "request_digest",
     "rules",
     "stream_id",
     "unpack_entries",

@@ -12,12 +12,23 @@ from aimem.service.node import Node, Sample
 
 
 def mesh_samples(node: Node) -> tuple[Sample, ...]:
-    """All figures; none of a node without peers."""
+    """All figures; of a node without peers those alone of who comes to it."""
     mesh = node.mesh
     if mesh is None:
-        return ()
+        return tuple(_of_trust(node))
     of_peers = (sample for peer in mesh.peers for sample in _of_peer(mesh, peer))
-    return (*of_peers, *_of_members(mesh), *_of_writes(mesh), *_of_rows(mesh))
+    return (*of_peers, *_of_trust(node), *_of_members(mesh), *_of_writes(mesh), *_of_rows(mesh))
+
+
+def _of_trust(node: Node) -> Iterator[Sample]:
+    counts = node.trust.counts
+    for reason, value in sorted(counts.refused.items()):
+        yield _counter("ai_memory_mesh_claims_refused", "Nodes that are not who they say.", value, reason=reason)
+    yield _counter(
+        "ai_memory_mesh_proofs_wrong", "Requests under which a signature of something else stood.", counts.wrong_proofs
+    )
+    yield _counter("ai_memory_mesh_pins_changed", "Names that got a key, or another one.", counts.pinned)
+    yield _gauge("ai_memory_mesh_untrusted", "Nodes that wait for an operator's word.", len(node.trust.waiting))
 
 
 def _of_members(mesh: Mesh) -> Iterator[Sample]:

@@ -16,8 +16,9 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from aimem.errors import Code, InvalidRequest
 from aimem.model import HLC_MAX, Dot, Op, Stamp, StreamHead, StreamId
+from aimem.wire.trusting import UntrustedOut
 
-PROTOCOL: Final = 1
+PROTOCOL: Final = 2
 EXCHANGE_MAX_OPS: Final = 512
 EXCHANGE_MAX_BYTES: Final = 1_048_576
 """Bytes of entries in one batch; a single op may have as many by itself."""
@@ -149,7 +150,8 @@ class PeerStatus(Struct, kw_only=True):
     """One peer as this node sees it.
 
     Attributes:
-      state: `reachable`, `unreachable`, `unasked`, or why it does not count (`self`, `duplicate`, `forked`).
+      state: `reachable`, `unreachable`, `unasked`, or why it does not count (`self`, `duplicate`, `forked`,
+        `untrusted`).
       breaker: `closed`, `open` (asked only now and then), `half_open` (just being asked).
       lag_ops: ops of this node's log that the peer lacks, by its latest word: an answer, or what it asked with.
       lag_s: how long it has been behind, in seconds.
@@ -157,6 +159,7 @@ class PeerStatus(Struct, kw_only=True):
       last_ok_s: seconds since its last answer; None before.
       compared_s: seconds since all rows were last compared with its, None before; `differing` of them differed.
       members_hash: of the members that it was told of, as it last said; empty while it does not know all names.
+      key: by which it is known here, 64 hex digits, and `certificates` that it showed, the latest first.
     """
 
     url: str
@@ -176,6 +179,8 @@ class PeerStatus(Struct, kw_only=True):
     compared_s: float | None = None
     differing: int = 0
     members_hash: str = ""
+    key: str = ""
+    certificates: tuple[str, ...] = ()
 
 
 class ConflictOut(Struct, kw_only=True):
@@ -233,6 +238,9 @@ class MeshDocument(Struct, kw_only=True):
       alarms: sentences about what a person must look at.
       forks: streams that are closed because their writer signed two histories.
       op_log_bytes: of the entries in the log, when it was last looked at.
+      key: with which this node signs, public, 64 hex digits.
+      mesh_access: what opens the routes between nodes: `mtls`, `keys`, or `open`.
+      untrusted: who comes under the name of another node, and waits for `mesh trust`.
     """
 
     node: str
@@ -256,6 +264,9 @@ class MeshDocument(Struct, kw_only=True):
     op_log_bytes: int = 0
     members_hash: str = ""
     agreement: str = ""
+    key: str = ""
+    mesh_access: str = ""
+    untrusted: tuple[UntrustedOut, ...] = ()
 
 
 class WriteOutcome(Struct, kw_only=True):

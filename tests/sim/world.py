@@ -30,6 +30,7 @@ from tests.sim.replaying import replay
 from tests.sim.scheduler import run_seeded
 from tests.sim.swarm import Swarm
 from tests.sim.trace import Trace
+from tests.sim.trusting import look_after
 from tests.sim.watch import Violation, Watcher
 from tests.sim.workload import Clients
 
@@ -137,6 +138,7 @@ class World:
         async with trio.open_nursery() as nursery:
             self.network.nursery = self.receiver.nursery = nursery
             nursery.start_soon(self._end_at_violation, nursery.cancel_scope)
+            nursery.start_soon(look_after, self.lost, self.machines, self.network)
             try:
                 for machine in self.machines.values():
                     await machine.start(nursery)
