@@ -16,11 +16,12 @@ from aimem import cli
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
 
     from aimem.config import Config
     from aimem.mcp import DefaultAgent
     from aimem.supervisor import Ports
-    from aimem.wire import BenchReport, BenchRequest, meshbench
+    from aimem.wire import BenchReport, BenchRequest, demo, meshbench
 
 T = TypeVar("T")
 
@@ -112,6 +113,26 @@ class _Runtime:
             return operations.Program(command=slowed if delay_ms else around.program, environ=around.environ)
 
         return trio.run(partial(operations.run_mesh_bench, request, program, progress))
+
+    def run_demo(
+        self, request: demo.DemoRequest, around: cli.Surroundings, stage: cli.Stage
+    ) -> demo.DemoReport:
+        from functools import partial
+
+        import trio
+
+        from aimem import operations, ports
+
+        outside = operations.DemoPorts(
+            clock=ports.system_clock(), files=ports.system_files(), threads=ports.trio_threads()
+        )
+        program = operations.Program(command=around.program, environ=around.environ)
+        return trio.run(partial(operations.run_demo, request, outside, program, stage))
+
+    def open_pki(self, folder: Path) -> cli.Pki:
+        from aimem import operations, ports
+
+        return operations.Pki(folder, ports.system_files(), ports.system_clock())
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
         import trio

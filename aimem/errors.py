@@ -40,6 +40,7 @@ class Code(StrEnum):
     WEBHOOK_URL = "webhook_url"
     UNKNOWN_SCOPE = "unknown_scope"
     MALFORMED_POLICY = "malformed_policy"
+    FORGED = "forged"
     # Refinements of Unauthenticated.
     KEY_EXPIRED = "key_expired"
     KEY_REVOKED = "key_revoked"

@@ -24,6 +24,7 @@ STATUS: Final[dict[Code, int]] = {
     Code.WEBHOOK_URL: 400,
     Code.UNKNOWN_SCOPE: 400,
     Code.MALFORMED_POLICY: 400,
+    Code.FORGED: 400,
     Code.UNAUTHENTICATED: 401,
     Code.KEY_EXPIRED: 401,
     Code.KEY_REVOKED: 401,

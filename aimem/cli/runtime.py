@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aimem.cli.surroundings import Surroundings
     from aimem.client import Client
-    from aimem.wire import BenchReport, BenchRequest, meshbench
+    from aimem.wire import BenchReport, BenchRequest, demo, meshbench, pki
 
 T = TypeVar("T")
 
@@ -54,6 +54,46 @@ class Progress(Protocol):
         ...
 
 
+class Stage(Protocol):
+    """Where a demonstration is seen."""
+
+    def tell(self, text: str) -> None:
+        """Say a sentence, at once."""
+        ...
+
+    def progress(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+        """Show how far something is."""
+        ...
+
+    def show(self, report: demo.DemoReport) -> None:
+        """Show what there is to try."""
+        ...
+
+
+class Pki(Protocol):
+    """A folder with an authority and the certificates that it signed. Its functions raise AimemError."""
+
+    def init(self, request: pki.InitRequest) -> pki.AuthorityOut:
+        """Make the authority."""
+        ...
+
+    def issue(self, request: pki.IssueRequest) -> pki.IssuedOut:
+        """Make a certificate, and put it on the list."""
+        ...
+
+    def remove(self, request: pki.RemoveRequest) -> pki.RemovedOut:
+        """Take a node off the list."""
+        ...
+
+    def read(self, path: Path) -> tuple[pki.CertificateOut, ...]:
+        """What the certificates of a file say."""
+        ...
+
+    def read_all(self) -> tuple[pki.CertificateOut, ...]:
+        """What the certificates of the folder say."""
+        ...
+
+
 class Runtime(Protocol):
     """The effects of the command line. The real one is made in `__main__`."""
 
@@ -77,6 +117,14 @@ class Runtime(Protocol):
         self, request: meshbench.MeshBenchRequest, around: Surroundings, progress: Progress
     ) -> meshbench.MeshBenchReport:
         """Measure a mesh of this program in a temporary folder. Raises: AimemError."""
+        ...
+
+    def run_demo(self, request: demo.DemoRequest, around: Surroundings, stage: Stage) -> demo.DemoReport:
+        """Start a mesh of this program, show it, and keep it until a signal. Raises: AimemError, or a group of it."""
+        ...
+
+    def open_pki(self, folder: Path) -> Pki:
+        """The certificates of a folder, which need not be there yet."""
         ...
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:

@@ -29,6 +29,7 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
         Code.MALFORMED_JSON, Code.SCHEMA_MISMATCH, Code.BODY_TOO_LARGE, Code.UNSUPPORTED_MEDIA_TYPE,
         Code.METHOD_NOT_ALLOWED, Code.AMBIGUOUS_ID, Code.IDEMPOTENCY_MISMATCH, Code.CONFIG_INVALID,
         Code.EXPORT_TOO_LARGE, Code.WEBHOOK_URL, Code.UNKNOWN_SCOPE, Code.MALFORMED_POLICY, Code.PROTOCOL_MISMATCH,
+        Code.FORGED,
     ),
     Unauthenticated: (Code.KEY_EXPIRED, Code.KEY_REVOKED),
     Denied: (

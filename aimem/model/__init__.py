@@ -4,7 +4,7 @@ Owns identifiers, moments, causality, ops, memories and the limits of every fiel
 errors, and never know how a value is stored or sent.
 """
 
-from aimem.model import rules, words
+from aimem.model import fingerprints, rules, words
 from aimem.model.agent import Agent, Message, inbox_of, is_inbox, recipient_of
 from aimem.model.agentkey import (
     AGENT_KEY_PREFIX,
@@ -34,6 +34,7 @@ from aimem.model.causality import (
     unpack_stamp,
 )
 from aimem.model.event import Event, EventName, Exposure, event_for
+from aimem.model.fingerprints import read_allowlist, shown
 from aimem.model.governance import (
     AgentKey,
     Approver,
@@ -43,6 +44,15 @@ from aimem.model.governance import (
     PendingStatus,
     Verb,
     Vote,
+)
+from aimem.model.headproof import (
+    Attestation,
+    Evidence,
+    HeadProof,
+    attestation_of,
+    attested_head,
+    closing_words,
+    contradict,
 )
 from aimem.model.ids import (
     GLOBAL,
@@ -128,6 +138,7 @@ __all__ = [
     "AgentKey",
     "Approver",
     "ArchivedMemory",
+    "Attestation",
     "Blank",
     "Caller",
     "Candidate",
@@ -140,11 +151,13 @@ __all__ = [
     "Entry",
     "Event",
     "EventName",
+    "Evidence",
     "Exposure",
     "FieldConflict",
     "FieldValue",
     "GovernancePolicy",
     "Ground",
+    "HeadProof",
     "Hlc",
     "Instant",
     "Intake",
@@ -185,8 +198,12 @@ __all__ = [
     "Words",
     "after",
     "answer_digest",
+    "attestation_of",
+    "attested_head",
     "blank_entry",
     "chain_hash",
+    "closing_words",
+    "contradict",
     "covers",
     "decode_entry",
     "derived_memory_id",
@@ -195,6 +212,7 @@ __all__ = [
     "endorsement_digest",
     "entry_hash",
     "event_for",
+    "fingerprints",
     "format_instant",
     "generated_title",
     "hlc_at",
@@ -214,9 +232,11 @@ __all__ = [
     "parse_dot",
     "parse_instant",
     "parse_stamp",
+    "read_allowlist",
     "recipient_of",
     "request_digest",
     "rules",
+    "shown",
     "stream_id",
     "unpack_entries",
     "unpack_stamp",

@@ -124,11 +124,20 @@ def unpack_entries(body: bytes) -> tuple[bytes, ...]:
     return tuple(body.split(_SEPARATOR))
 
 
+def body_hash(entries: Sequence[bytes]) -> bytes:
+    """What a chain hash has of the entries: SHA-256 over their hashes. 32 bytes."""
+    return hashlib.sha256(b"".join(entry_hash(entry) for entry in entries)).digest()
+
+
 def chain_hash(dot: Dot, stamp: Stamp, kind: str, entries: Sequence[bytes], previous: bytes) -> bytes:
     """What the next op of the stream and the signature are bound to: header, predecessor and entries. 32 bytes."""
+    return link_hash(stamp, dot.seq, kind, previous, body_hash(entries))
+
+
+def link_hash(stamp: Stamp, seq: int, kind: str, previous: bytes, body: bytes) -> bytes:
+    """A chain hash without the entries themselves: `body` is their `body_hash`. 32 bytes."""
     label = kind.encode()
-    header = OP_FORMAT.to_bytes(1, "big") + stamp.pack() + dot.seq.to_bytes(8, "big") + len(label).to_bytes(2, "big")
-    body = hashlib.sha256(b"".join(entry_hash(entry) for entry in entries)).digest()
+    header = OP_FORMAT.to_bytes(1, "big") + stamp.pack() + seq.to_bytes(8, "big") + len(label).to_bytes(2, "big")
     return hashlib.sha256(header + label + previous + body).digest()
 
 

@@ -48,13 +48,13 @@ class Connection:
         content = bytes(self._buffer[end + 4 : end + 4 + length])
         del self._buffer[: end + 4 + length]
         if not lines[0].startswith(b"http/1.1 2"):
-            raise Unavailable(f"{path} was refused during the bench: {content[:200].decode(errors='replace')}")
+            raise Unavailable(f"{path} was refused: {content[:200].decode(errors='replace')}")
         return decode_body(kind, content)
 
     async def _more(self) -> None:
         data = await self._stream.receive_some()
         if not data:
-            raise Unavailable("a node closed its connection during the bench")
+            raise Unavailable("a node closed its connection")
         self._buffer += data
 
 
@@ -70,7 +70,7 @@ class Nodes:
 
     def __init__(self, folder: Path, program: Program, tier: str, count: int) -> None:
         self._folder, self._program, self._tier = folder, program, tier
-        self.ports = _free_ports(count)
+        self.ports = free_ports(count)
 
     @asynccontextmanager
     async def node(self, port: int) -> AsyncIterator[None]:
@@ -97,7 +97,7 @@ class Nodes:
             with trio.fail_after(SETTLE_S):
                 for port in self.ports:
                     async with connected(port) as connection:
-                        while not _is_settled(await connection.ask(MeshDocument, "POST", "/api/v1/mesh")):
+                        while not is_settled(await connection.ask(MeshDocument, "POST", "/api/v1/mesh")):
                             pass    # each answer waits for what the peers have
         except trio.TooSlowError:
             raise Unavailable(f"the mesh did not settle within {SETTLE_S:g} s during the bench") from None
@@ -114,7 +114,7 @@ async def open_nodes(folder: Path, program: Program, tier: str, count: int) -> A
         yield nodes
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nothing listens on: peers have to be named before they start."""
     sockets = [socket.socket() for _ in range(count)]
     try:
@@ -126,5 +126,6 @@ def _free_ports(count: int) -> list[int]:
             one.close()
 
 
-def _is_settled(document: MeshDocument) -> bool:
+def is_settled(document: MeshDocument) -> bool:
+    """Whether a node has reached all others, and they have what it has."""
     return all(peer.state == "reachable" and not peer.lag_ops for peer in document.peers)

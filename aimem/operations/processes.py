@@ -51,10 +51,20 @@ class Program(Struct, frozen=True, kw_only=True):
         """A command line on a database."""
         return [*self.command, "--db", str(db), *words]
 
-    def surroundings(self, tier: str) -> dict[str, str]:
-        """The environment without our settings, save the tier: the user's own must not move the figures."""
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The command as a user types it."""
+        [*started, name] = self.command
+        return self.command if started else (Path(name).name,)
+
+    def plain(self) -> dict[str, str]:
+        """The environment without our settings: the user's own must not reach what is started."""
         kept = {name: value for name, value in self.environ.items() if not name.startswith("AI_MEMORY_")}
-        return {**kept, "AI_MEMORY_NO_CONFIG": "1", "AI_MEMORY_TIER": tier, "AI_MEMORY_AGENT_ID": "bench"}
+        return {**kept, "AI_MEMORY_NO_CONFIG": "1"}
+
+    def surroundings(self, tier: str) -> dict[str, str]:
+        """The same for a bench, with a tier: the user's settings must not move the figures."""
+        return {**self.plain(), "AI_MEMORY_TIER": tier, "AI_MEMORY_AGENT_ID": "bench"}
 
 
 async def cold_starts(

@@ -2,8 +2,11 @@
 
 Owns every way in which time, randomness, threads, sockets, files and the embedding model enter. Must never decide
 anything: the simulation replaces each of them. The network port is the HTTP client's `AsyncBaseTransport`, so only the
-resolver of it is here; the embedder's real maker needs fastembed and lives in `search`.
+resolver of it is here, and what TLS takes of OpenSSL; the embedder's real maker needs fastembed and lives in `search`.
+The modules `certificates` and `issuing` are slow to load and therefore imported where they are used.
 """
+
+from typing import TYPE_CHECKING
 
 from aimem.ports.chance import Chance, Signer, is_signed, system_chance
 from aimem.ports.clock import Clock, system_clock
@@ -22,11 +25,17 @@ from aimem.ports.files import (
     SqlValue,
     system_files,
 )
+from aimem.ports.material import ClientCertificate, HandshakeFailure, PeerMaterial, ServerMaterial
 from aimem.ports.network import Resolver, system_resolver
+from aimem.ports.secured import Secured, ServerSide, open_server_side
 from aimem.ports.threads import Threads, delayed_threads, trio_threads
+
+if TYPE_CHECKING:
+    from aimem.ports import certificates, issuing
 
 __all__ = [
     "Chance",
+    "ClientCertificate",
     "Clock",
     "Connection",
     "Cursor",
@@ -35,16 +44,24 @@ __all__ = [
     "Embedder",
     "FileLock",
     "Files",
+    "HandshakeFailure",
     "LockHeld",
     "Mode",
     "Parameters",
+    "PeerMaterial",
     "Resolver",
     "Row",
+    "Secured",
+    "ServerMaterial",
+    "ServerSide",
     "Signer",
     "SqlValue",
     "Threads",
+    "certificates",
     "delayed_threads",
     "is_signed",
+    "issuing",
+    "open_server_side",
     "system_chance",
     "system_clock",
     "system_files",

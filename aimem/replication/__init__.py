@@ -5,11 +5,12 @@ Must never hold SQL, and never decide what an op means by anything that differs 
 """
 
 from aimem.replication.catchup import known_to_all
-from aimem.replication.closure import hear_closed, note_received, told
+from aimem.replication.closure import evidence_for, heads_heard, hear_closed, note_received, told
 from aimem.replication.comparison import FOUND_MAX, Compared, Different, Mending, compare_span
-from aimem.replication.counts import LATENCIES_S
+from aimem.replication.counts import LATENCIES_S, HeadCounts
 from aimem.replication.divergence import Judged, Lost, judge
 from aimem.replication.driver import ask_untrusted, count_received, run_mesh
+from aimem.replication.headproof import proofs_for
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.members import Agreement
 from aimem.replication.merge import merge_entry
@@ -40,6 +41,7 @@ __all__ = [
     "Compared",
     "Consistency",
     "Different",
+    "HeadCounts",
     "HeldThere",
     "Judged",
     "Lost",
@@ -65,7 +67,9 @@ __all__ = [
     "consistently",
     "count_acks",
     "count_received",
+    "evidence_for",
     "examine",
+    "heads_heard",
     "hear_closed",
     "is_ahead",
     "is_reachable",
@@ -76,6 +80,7 @@ __all__ = [
     "merge_entry",
     "middle_offset",
     "note_received",
+    "proofs_for",
     "read_request",
     "roll_of",
     "run_mesh",

@@ -9,11 +9,12 @@ from typing import Final
 import trio
 
 from aimem.errors import AimemError, Code, Corrupt, InvalidRequest
-from aimem.model import StreamHead, StreamId, Vector, dominates
+from aimem.model import HeadProof, StreamHead, StreamId, Vector, dominates
 from aimem.replication.closure import close_streams, note_joined, to_join
+from aimem.replication.headproof import proven
 from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Standing, Wanted
-from aimem.store import Transaction, snapshot, trimming
+from aimem.store import Transaction, headproofs, snapshot, trimming
 from aimem.wire import PROTOCOL, ExchangeAnswer, copies, heads_in
 
 log = logging.getLogger(__name__)
@@ -30,12 +31,17 @@ async def join_snapshot(mesh: Mesh, peer: Peer) -> bool:
     Raises: Unavailable, InvalidRequest for nonsense; Corrupt.
     """
     log.info("peer.snapshot_begins", extra={"peer": peer.url})
+    shown: dict[StreamId, HeadProof] = {}
     heads: dict[StreamId, StreamHead] = {}
     count, after = 0, None
     while True:
         with trio.fail_after(PAGE_DEADLINE_S):
             page = await mesh.road.snapshot(peer.url, copies.SnapshotRequest(protocol=PROTOCOL, after=after))
-        heads = heads or heads_in(page.vector)
+        if after is None:
+            said = heads_in(page.vector)
+            # Who says that it knows more of a stream than its owner signed would keep the owner's ops from being taken.
+            shown = await proven(mesh.store, mesh.counts.heads, said, page.proofs)
+            heads = {stream: said[stream] for stream in shown}
         await mesh.store.write(_join_page, page)
         if page.after is not None and (page.after == after or not page.objects):
             raise InvalidRequest("its pages lead nowhere", code=Code.SCHEMA_MISMATCH)
@@ -44,7 +50,7 @@ async def join_snapshot(mesh: Mesh, peer: Peer) -> bool:
             break
     covers_more = not dominates(mesh.store.log.vector, {stream: head.seq for stream, head in heads.items()})
     await _close_overtaken(mesh, heads)
-    await mesh.store.write(snapshot.adopt_heads, heads, mesh.store.stream)
+    await mesh.store.write(snapshot.adopt_heads, heads, shown, mesh.store.stream)
     log.info("peer.snapshot_joined", extra={"peer": peer.url, "objects": count})
     return covers_more
 
@@ -55,10 +61,10 @@ async def _close_overtaken(mesh: Mesh, heads: Mapping[StreamId, StreamHead]) -> 
     What it wrote after it was put back from a copy would then be lost to all others; so its rows are to be joined.
     """
     known = mesh.store.log.vector
-    overtaken = [
-        stream for stream in mesh.renewal.former
+    overtaken = {
+        stream: await mesh.store.read(headproofs.word_of, stream) for stream in mesh.renewal.former
         if stream in heads and 0 < known.get(stream, 0) < heads[stream].seq
-    ]
+    }
     await close_streams(mesh.store, overtaken, "a peer's log does not reach back to what is known here")
 
 

@@ -8,13 +8,16 @@ node that knows it. Rows join in any order, and a tie of stamps falls to the gre
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from aimem.model import Dot, StopReason, StreamHead, StreamId
+from aimem.errors import Code, InvalidRequest
+from aimem.model import Attestation, Dot, Evidence, HeadProof, StopReason, StreamHead, StreamId
+from aimem.replication.counts import HeadCounts
+from aimem.replication.headproof import PROVE_MAX, counted, forged, is_news, is_proven, is_shown, proven
 from aimem.replication.peer import Standing
-from aimem.store import Received, Store, closure, oplog
-from aimem.wire import STREAMS_MAX, ExchangeAnswer, copies, heads_in
+from aimem.store import Received, Store, closure, headproofs, oplog
+from aimem.wire import STREAMS_MAX, ExchangeAnswer, copies, heads_in, stream_in
 
 if TYPE_CHECKING:
     from aimem.replication.mesh import Mesh, Peer
@@ -45,29 +48,59 @@ def told(store: Store) -> dict[str, tuple[str, ...]]:
     return {stream: tuple(sorted(store.log.closed[stream])) for stream in names}
 
 
-def twins(one: Mapping[StreamId, StreamHead], other: Mapping[StreamId, StreamHead]) -> set[StreamId]:
-    """Streams of which two nodes know equally many ops, and other ones."""
-    return {
-        stream for stream, head in one.items()
-        if (there := other.get(stream)) is not None and there.seq == head.seq and there.chain_hash != head.chain_hash
-    }
+def evidence_for(store: Store, theirs: Collection[str]) -> dict[str, Evidence]:
+    """What shows others that the streams are closed of which they do not say so themselves."""
+    evidence = store.log.evidence
+    return {stream: evidence[StreamId(stream)] for stream in told(store) if stream in evidence and stream not in theirs}
 
 
-async def close_streams(store: Store, streams: Iterable[StreamId], reason: str) -> None:
-    """Take no more ops of these, here and, once others hear of it, anywhere. Raises: Unavailable, Corrupt."""
-    fresh = sorted(set(streams) - store.log.closed.keys())[:copies.CLOSED_MAX]
+async def close_streams(store: Store, evidence: Mapping[StreamId, Evidence | None], reason: str) -> None:
+    """Take no more ops of these, here and, once others are shown why, anywhere. Raises: Unavailable, Corrupt.
+
+    Args:
+      evidence: what shows it to others; None if this node alone can see it.
+    """
+    fresh = sorted(evidence.keys() - store.log.closed.keys())[:copies.CLOSED_MAX]
     if fresh:
-        await store.write(closure.close, fresh, reason)
+        shown = {stream: found for stream in fresh if (found := evidence[stream]) is not None}
+        await store.write(closure.close, fresh, shown, reason)
+        store.log.evidence.update(shown)
         store.log.close_nowait(dict.fromkeys(fresh, frozenset()))
         log.warning("stream.closed", extra={"streams": fresh, "reason": reason})
 
 
-async def hear_closed(store: Store, heads: Mapping[StreamId, StreamHead], said: closure.Closed) -> None:
-    """Close what a node says is closed, and what its vector shows to have two histories. Raises: Unavailable."""
-    apart = twins(heads, store.log.heads) - store.log.closed.keys() - said.keys()
+async def hear_closed(store: Store, said: Mapping[str, Evidence]) -> None:
+    """Close what a node shows to be closed; what it only says counts for nothing.
+
+    Raises: InvalidRequest(forged) for what shows nothing of the kind, schema_mismatch; Unavailable, Corrupt.
+    """
+    if len(said) > copies.CLOSED_MAX:
+        raise InvalidRequest(f"evidence about more than {copies.CLOSED_MAX} streams", code=Code.SCHEMA_MISMATCH)
+    evidence = {stream_in(stream): found for stream, found in said.items()}
+    fresh = {stream: found for stream, found in evidence.items() if stream not in store.log.closed}
+    for stream, found in fresh.items():
+        if not is_shown(stream, found):
+            raise forged(f"nothing shows that {stream} is closed")
     room = max(0, STREAMS_MAX - len(store.log.closed))     # as many as can be known; what is seen here has no bound
-    await close_streams(store, sorted(said.keys() - store.log.closed.keys())[:room], "a node said so")
-    await close_streams(store, apart, "two nodes know another last op")
+    await close_streams(store, {stream: fresh[stream] for stream in sorted(fresh)[:room]}, "another node showed why")
+
+
+async def close_twins(
+    store: Store, said: Mapping[StreamId, StreamHead], shown: Mapping[StreamId, HeadProof]
+) -> None:
+    """Close the streams of which somebody knows as many ops as this node, and other ones. Raises: Unavailable."""
+    for stream, proof in shown.items():
+        there, here = said[stream], store.log.heads.get(stream)
+        if here is not None and here.seq == there.seq and here.chain_hash != there.chain_hash:
+            await _close_shown(store, there, proof, "two nodes know another last op")
+
+
+async def _close_shown(store: Store, there: StreamHead, proof: HeadProof, reason: str) -> None:
+    """Close a stream for an op that its owner signed and that does not fit to what is known here."""
+    if there.stream not in store.log.closed:
+        theirs = Attestation(there.seq, there.hlc, proof)
+        found = await store.read(headproofs.evidence_against, there.stream, theirs)
+        await close_streams(store, {there.stream: found}, reason)
 
 
 def note_received(store: Store, received: Received) -> None:
@@ -76,37 +109,78 @@ def note_received(store: Store, received: Received) -> None:
         store.note_held_nowait()
     stop = received.stop
     if stop is not None and stop.reason is StopReason.FORK and stop.dot is not None:
-        store.log.close_nowait({stop.dot.stream: store.log.closed.get(stop.dot.stream, frozenset())})
+        stream = stop.dot.stream
+        if received.evidence is not None:
+            store.log.evidence.setdefault(stream, received.evidence)
+        store.log.close_nowait({stream: store.log.closed.get(stream, frozenset())})
 
 
-async def look_at_histories(mesh: Mesh, peer: Peer, answer: ExchangeAnswer) -> None:
-    """Before an answer counts: whether what it says is about the ops that are known here.
+async def look_at_histories(mesh: Mesh, peer: Peer, answer: ExchangeAnswer) -> dict[StreamId, StreamHead]:
+    """Before an answer counts: whether what it says is about the ops that are known here, and signed by their owners.
 
-    Raises: Unavailable, InvalidRequest for nonsense; Corrupt.
+    Returns: its vector, as far as it counts.
+    Raises: Unavailable, InvalidRequest for nonsense, also `forged`; Corrupt.
     """
-    store, heads = mesh.store, heads_in(answer.vector)
+    store, said = mesh.store, heads_in(answer.vector)
     peer.joined = copies.closed_in(answer.closed)
-    await hear_closed(store, heads, peer.joined)
-    own = store.stream
-    if answer.stopped == StopReason.FORK and answer.stopped_at.startswith(own):
-        mesh.renewal.call("a peer knows other ops of this stream")
+    await hear_closed(store, answer.evidence)
+    shown = await proven(store, mesh.counts.heads, said, answer.proofs, answer.ops)
+    await close_twins(store, said, shown)
     if peer.state.answered_at is None:
-        await _look_back(mesh, heads)
+        await _look_back(mesh, peer, said, answer.proofs)
+    heads = counted(store, said, shown)
+    doubted = peer.doubted - store.log.closed.keys()
+    return {stream: head for stream, head in heads.items() if stream not in doubted}
 
 
-async def _look_back(mesh: Mesh, heads: Mapping[StreamId, StreamHead]) -> None:
+async def heads_heard(
+    store: Store, counts: HeadCounts, said: Mapping[StreamId, StreamHead], proofs: Mapping[str, HeadProof]
+) -> Mapping[StreamId, StreamHead]:
+    """The vector of a node that asks, without what it says of this node's own stream and cannot show.
+
+    Of others it is taken as it is: it decides what this node sends to the asker, and nothing else.
+    Raises: InvalidRequest(forged); Unavailable, Corrupt.
+    """
+    own = store.stream
+    if own not in said or not is_news(said[own], store.log.heads.get(own)):
+        return said
+    of_own = {own: said[own]}
+    shown = await proven(store, counts, of_own, proofs)
+    await close_twins(store, of_own, shown)
+    return said if shown else {stream: head for stream, head in said.items() if stream != own}
+
+
+def to_prove(mesh: Mesh, peer: Peer) -> tuple[StreamId, ...]:
+    """The streams of this node's that a peer is asked about at first sight: see `_look_back`."""
+    if peer.state.answered_at is not None:
+        return ()
+    return (mesh.store.stream, *sorted(mesh.renewal.former))[:PROVE_MAX]
+
+
+async def _look_back(
+    mesh: Mesh, peer: Peer, said: Mapping[StreamId, StreamHead], proofs: Mapping[str, HeadProof]
+) -> None:
     """At first sight: whether what a peer knows of this node's streams is the beginning of what is known here.
 
-    Later nobody else adds to it, or it shows when this node sends what follows.
+    Later nobody else adds to it, or it shows when this node sends what follows. A peer that names another op and does
+    not show it counts for nothing of that stream.
     """
     store = mesh.store
-    for stream in {store.stream, *mesh.renewal.former}:
-        there, here = heads.get(stream), store.log.heads.get(stream)
+    peer.doubted = frozenset()
+    for stream in {store.stream, *mesh.renewal.former} - store.log.closed.keys():
+        there, here = said.get(stream), store.log.heads.get(stream)
         if there is None or here is None or not 0 < there.seq < here.seq:
             continue
         known = await store.read(oplog.hash_at, Dot(stream, there.seq))
-        if known is not None and known != there.chain_hash:
-            await close_streams(store, [stream], "a peer knows other ops of it")
+        if known is None or known == there.chain_hash:
+            continue
+        proof = proofs.get(stream)
+        if proof is None:
+            peer.doubted |= {stream}
+        elif is_proven(there, proof):
+            await _close_shown(store, there, proof, "a peer knows other ops of it")
+        else:
+            raise forged(f"what it says of {stream} is not what its owner signed")
 
 
 def to_join(mesh: Mesh, peer: Peer) -> list[StreamId]:

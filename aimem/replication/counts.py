@@ -19,6 +19,19 @@ class ComparedCounts(Struct):
     undecided: int = 0
 
 
+class HeadCounts(Struct):
+    """What nodes said of streams beyond what was known here: shown by their owners' signatures, not shown, or forged.
+
+    Attributes:
+      sent: proofs that this node sent.
+    """
+
+    proven: int = 0
+    unproven: int = 0
+    forged: int = 0
+    sent: int = 0
+
+
 class MeshCounts(Struct):
     """What writes came to, and how ops arrived."""
 
@@ -29,6 +42,7 @@ class MeshCounts(Struct):
     skipped: int = 0
     stopped: dict[str, int] = {}
     compared: ComparedCounts = field(default_factory=ComparedCounts)
+    heads: HeadCounts = field(default_factory=HeadCounts)
 
 
 class AckLatencies(Struct):

@@ -11,8 +11,9 @@ import trio
 from aimem.errors import AimemError, Code, Corrupt, Gone, InvalidRequest, Unavailable
 from aimem.model import Instant, Op, StopReason, StreamHead, StreamId, parse_dot
 from aimem.replication.catchup import catch_up_if_trimmed, join_if_closed, run_trimmer
-from aimem.replication.closure import look_at_histories, note_received, told
+from aimem.replication.closure import evidence_for, look_at_histories, note_received, to_prove, told
 from aimem.replication.comparison import run_comparer
+from aimem.replication.headproof import proofs_of_own
 from aimem.replication.intake import CLOCK_WARN_S, examine
 from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Answered, Ask, Failed, Heard, Rest, Standing
@@ -24,7 +25,6 @@ from aimem.wire import (
     PROTOCOL,
     ExchangeAnswer,
     ExchangeRequest,
-    heads_in,
     heads_out,
     op_in,
     op_out,
@@ -105,12 +105,12 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
     reason, standing = "timeout", None
     try:
         with trio.move_on_after(EXCHANGE_DEADLINE_S):
-            request = await _request(mesh, ask)
+            request = await _request(mesh, peer, ask)
             sent_at = mesh.clock.now()
             answer = await mesh.road.exchange(peer.url, request)
-            await look_at_histories(mesh, peer, answer)
+            heads = await look_at_histories(mesh, peer, answer)
             # As it is by now: others may have told the peer what was written while it was asked.
-            event = _understood(answer, mesh.own_head, sent_at, mesh.clock.now(), peer.share())
+            event = _understood(answer, heads, mesh.own_head, sent_at, mesh.clock.now(), peer.share())
             _note(peer, event)
             before = peer.state.stream
             peer.apply(event)
@@ -126,7 +126,7 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
     except Corrupt:
         raise
     except InvalidRequest as error:
-        reason = f"nonsense: {error.message}"
+        reason = f"{'forged' if error.code is Code.FORGED else 'nonsense'}: {error.message}"
     except AimemError as error:
         reason = error.message
         standing = Standing.UNTRUSTED if error.code is Code.NODE_UNTRUSTED else None
@@ -137,7 +137,7 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
     mesh.note_reported(peer)
 
 
-async def _request(mesh: Mesh, ask: Ask) -> ExchangeRequest:
+async def _request(mesh: Mesh, peer: Peer, ask: Ask) -> ExchangeRequest:
     store = mesh.store
     ops: tuple[Op, ...] = ()
     is_trimmed = False
@@ -146,22 +146,26 @@ async def _request(mesh: Mesh, ask: Ask) -> ExchangeRequest:
             ops = (await store.lacking(ask.assumed, ask.count, EXCHANGE_MAX_BYTES)).ops
         except Gone:
             is_trimmed = True       # it has to fetch the state as a whole
+    proofs = await proofs_of_own(store, peer.state.stream, ask.assumed)
+    mesh.counts.heads.sent += len(proofs)
     return ExchangeRequest(
         protocol=PROTOCOL, node=store.node_name, stream=store.stream, vector=heads_out(store.log.heads),
         assumed={str(stream): seq for stream, seq in ask.assumed.items()}, ops=tuple(map(op_out, ops)),
         wants=ask.wants, now=mesh.clock.now(), trimmed=is_trimmed, members=mesh.members_hash, closed=told(store),
+        evidence=evidence_for(store, peer.joined), proofs=proofs, prove=to_prove(mesh, peer),
     )
 
 
 def _understood(
-    answer: ExchangeAnswer, own_head: StreamHead, sent_at: Instant, wall: Instant, share: float
+    answer: ExchangeAnswer, heads: dict[StreamId, StreamHead], own_head: StreamHead, sent_at: Instant, wall: Instant,
+    share: float,
 ) -> Answered:
-    """What an answer says. Raises: InvalidRequest for nonsense."""
+    """What an answer says; of its vector what counts. Raises: InvalidRequest for nonsense."""
     dots = frozenset(parse_dot(text, field="held") for text in answer.held)
     held = HeldThere(dots=dots, own=own_head.stream, is_whole=answer.held_count <= len(dots))
     return Answered(
         now=trio.current_time(), node=answer.node[:128], stream=stream_in(answer.stream),
-        heads=heads_in(answer.vector), held=held, own_head=own_head,
+        heads=heads, held=held, own_head=own_head,
         more=answer.more and bool(answer.ops),      # who has more and sends nothing would be asked without end
         stopped=_reason(answer.stopped), offset_us=answer.now - (sent_at + wall) // 2, wall_us=wall, share=share,
         members=answer.members[:128],

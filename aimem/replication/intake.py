@@ -31,7 +31,7 @@ from aimem.model import (
     is_beyond,
     stream_id,
 )
-from aimem.ports import is_signed
+from aimem.replication.headproof import was_signed
 from aimem.store import OP_MAX_BYTES, STREAM, LogBook
 from aimem.wire import STREAMS_MAX
 
@@ -110,7 +110,7 @@ class _Walk:
     def _other_history(self, op: Op, chained: bytes) -> StopReason:
         """A second history is its writer's doing only if the writer signed it; else it is whose who sent it."""
         key = self._key(op.dot.stream)
-        return StopReason.FORK if key is not None and is_signed(key, chained, op.signature) else StopReason.FORGED
+        return StopReason.FORK if key is not None and was_signed(key, chained, op.signature) else StopReason.FORGED
 
     def _refusal(self, op: Op, chained: bytes, head: StreamHead) -> StopReason | None:
         if self._book.is_closed(op.dot.stream):
@@ -165,7 +165,7 @@ class _Walk:
 
     def _ok(self, item: Take) -> bool:
         key = self._key(item.op.dot.stream)
-        return key is not None and is_signed(key, item.head.chain_hash, item.op.signature)
+        return key is not None and was_signed(key, item.head.chain_hash, item.op.signature)
 
 
 def _is_sound(op: Op, head: StreamHead) -> bool:

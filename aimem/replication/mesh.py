@@ -83,6 +83,8 @@ class Peer:
     Attributes:
       compared_at, differing: when all rows were last compared with its, and how many differed.
       joined: of each closed stream that it told of, the nodes whose rows it joined since.
+      doubted: streams of this node's of which it named another op and did not show it; until they are closed it counts
+        for none of them.
     """
 
     def __init__(self, url: str, rules: PeerRules, rng: random.Random) -> None:
@@ -94,6 +96,7 @@ class Peer:
         self.compared_at: float | None = None
         self.differing = 0
         self.joined: closure.Closed = {}
+        self.doubted: frozenset[StreamId] = frozenset()
         self._rng = rng
         self._bell = trio.Event()
 
@@ -249,7 +252,7 @@ class Mesh:
             if peer.state.stream == stream:
                 peer.apply(Heard(now=now, vector=vector, members=members))
                 peer.note_lag(self.store.log.shipped, now)
-                if peer.state.failures:
+                if peer.state.failures or not self.is_reachable(peer):
                     peer.ring()
 
     def turn_to(self, stream: StreamId, now: float) -> None:

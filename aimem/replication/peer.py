@@ -19,9 +19,9 @@ from aimem.replication.quorum import HeldThere
 
 REBASES_MAX: Final = 3
 _FAILURE_KINDS: Final = {
-    "timeout": "timeout", "nonsense": "nonsense", "unreachable": "unreachable", "no address": "unreachable",
-    "the connection broke": "broken", "it answered": "answered", "refused": "refused", "took nothing": "refused",
-    "untrusted": "untrusted", "forged": "forged",
+    "timeout": "timeout", "nonsense": "nonsense", "forged": "forged", "untrusted": "untrusted",
+    "unreachable": "unreachable", "no address": "unreachable", "the connection broke": "broken",
+    "it answered": "answered", "refused": "refused", "took nothing": "refused",
 }
 SMALLEST_BATCH: Final = 16
 
@@ -215,6 +215,9 @@ def _look(state: PeerState, event: Look, rules: PeerRules) -> tuple[PeerState, E
     if event.mine.get(event.own, 0) > state.assumed.get(event.own, 0) or (state.has_more and event.wants):
         return _ask(state, event, state.batch_count)
     if dominates(state.assumed, event.mine):
+        if not state.failures and _beyond(state.acked, event.mine) >= rules.batch_count:
+            # It fetched all by itself; no write counts on it until it says so in an answer.
+            return _ask(state, event, 0)
         state = replace(state, relay_at=None)
     elif state.relay_at is None or dominates(state.assumed, state.relay_vector):
         delay_s = rules.relay_s * (0.5 + event.share / 2)

@@ -11,7 +11,7 @@ from aimem.model import Principal
 from aimem.replication import FOUND_MAX, Compared, Lost, Mending, Peer, compare_span
 from aimem.service.mesh import refuse_protocol, refuse_stranger
 from aimem.service.node import Node
-from aimem.store import digests, repair, snapshot, walking
+from aimem.store import digests, headproofs, repair, snapshot, walking
 from aimem.wire import PROTOCOL, copies, heads_out
 
 VERIFY_S: Final = 2.0
@@ -64,10 +64,12 @@ async def snapshot_of(node: Node, who: Principal, request: copies.SnapshotReques
     if request.after is None:
         await store.read(snapshot.refuse_held)
     after = _place(request.after)
+    proofs = await store.read(headproofs.proofs_of, heads.values())
     page = await store.read(snapshot.snapshot_page, after, copies.SNAPSHOT_OBJECTS, copies.SNAPSHOT_BYTES)
     return copies.SnapshotAnswer(
         protocol=PROTOCOL, objects=tuple(copies.object_out(told.kind, told.key, told.state) for told in page.objects),
         after=None if page.after is None else walking.place_text(page.after), vector=heads_out(heads),
+        proofs={str(stream): proof for stream, proof in proofs.items()},
     )
 
 

@@ -39,7 +39,7 @@ AGE_MAX_S: Final = 86_400.0
 FIRST_PAUSE_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 900.0
 STORE_PAUSE_S: Final = 5.0
-_SHAPES_RIGHTS: Final = frozenset({SUBSCRIPTION.name, KEY.name})
+_SHAPE_RIGHTS: Final = (SUBSCRIPTION, KEY)
 
 
 def pause_s(failures: int, rng: random.Random) -> float:
@@ -62,6 +62,7 @@ async def run_webhooks(
 
 async def _spread(node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     """Note a delivery of each event for each subscriber that it concerns."""
+    rights = _rights(node)
     kept, audience = await node.store.read(_where_it_was_left)
     node.happenings.has_audience = bool(audience)
     no = kept
@@ -70,8 +71,8 @@ async def _spread(node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_
         page = await _page(node, no)
         end = page[-1].no if page else max(no, node.happenings.position)
         was_alone = not audience
-        if _SHAPES_RIGHTS & {event.kind for event in page}:
-            audience = await node.store.read(subscriptions.subscribers)
+        if rights != (latest := _rights(node)):
+            rights, audience = latest, await node.store.read(subscriptions.subscribers)
             await _forget_gone(node)
         if audience:
             node.post.lost_count += (page[0].no if page else end + 1) - no - 1
@@ -83,6 +84,11 @@ async def _spread(node: Node, *, task_status: trio.TaskStatus[None] = trio.TASK_
         if end == no:
             await _wait_beyond(node, no)
         no = end
+
+
+def _rights(node: Node) -> tuple[int, ...]:
+    """What rises when there are other subscribers, or other rights. Not by events: a snapshot brings some without."""
+    return tuple(map(node.store.revision, _SHAPE_RIGHTS))
 
 
 async def _note_page(node: Node, page: Sequence[Event], audience: Sequence[subscriptions.Subscriber]) -> int:

@@ -21,16 +21,20 @@ from aimem.model import (
     rules,
 )
 from aimem.replication import (
+    HeadCounts,
     HeldThere,
     Mesh,
     Peer,
     breaker,
     count_received,
+    evidence_for,
     examine,
+    heads_heard,
     hear_closed,
     is_reachable,
     lag,
     note_received,
+    proofs_for,
     told,
 )
 from aimem.service.node import Node
@@ -94,26 +98,33 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest, claim: 
     refuse_protocol(request.protocol)
     asker, theirs = stream_in(request.stream), heads_in(request.vector)
     _refuse_other(request, claim)
-    await hear_closed(node.store, theirs, copies.closed_in(request.closed))
+    closed = copies.closed_in(request.closed)
+    await hear_closed(node.store, request.evidence)
+    counts = HeadCounts() if node.mesh is None else node.mesh.counts.heads
+    heard = await heads_heard(node.store, counts, theirs, request.proofs)
     vector = {stream: head.seq for stream, head in theirs.items()}
     rules.bounded(len(request.ops), 0, EXCHANGE_MAX_OPS, field="ops")
     received = await _receive(node, asker, request)
     if node.mesh is not None:
-        node.mesh.hear(asker, theirs, request.members[:128], trio.current_time())
+        node.mesh.hear(asker, heard, request.members[:128], trio.current_time())
         if request.trimmed:
             node.mesh.turn_to(asker, trio.current_time())
+    heads = node.store.log.heads    # before the ops, which reach as far at least
     try:
         page, is_trimmed = await _lacking(node, vector, min(max(0, request.wants), EXCHANGE_MAX_OPS)), False
     except Gone:
         page, is_trimmed = LogPage(ops=(), more=False, position=0), True
     held = await node.store.held(HELD_MAX, asker)
-    stop = received.stop
+    ops, stop = tuple(map(op_out, page.ops)), received.stop
+    proofs = await proofs_for(node.store, heads, theirs, ops, request.prove)
+    counts.sent += len(proofs)
     return ExchangeAnswer(
-        protocol=PROTOCOL, node=node.store.node_name, stream=node.store.stream, vector=heads_out(node.store.log.heads),
-        held=tuple(map(str, held.dots)), held_count=held.count, ops=tuple(map(op_out, page.ops)), more=page.more,
+        protocol=PROTOCOL, node=node.store.node_name, stream=node.store.stream, vector=heads_out(heads),
+        held=tuple(map(str, held.dots)), held_count=held.count, ops=ops, more=page.more,
         trimmed=is_trimmed, taken=received.taken, stopped="" if stop is None else stop.reason.value,
         stopped_at="" if stop is None or stop.dot is None else str(stop.dot), now=node.clock.now(),
         members="" if node.mesh is None else node.mesh.members_hash, closed=told(node.store),
+        evidence=evidence_for(node.store, closed), proofs=proofs,
     )
 
 

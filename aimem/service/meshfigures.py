@@ -12,12 +12,13 @@ from aimem.service.node import Node, Sample
 
 
 def mesh_samples(node: Node) -> tuple[Sample, ...]:
-    """All figures; of a node without peers those alone of who comes to it."""
+    """All figures; none of a node without peers."""
     mesh = node.mesh
     if mesh is None:
-        return tuple(_of_trust(node))
+        return ()
     of_peers = (sample for peer in mesh.peers for sample in _of_peer(mesh, peer))
-    return (*of_peers, *_of_trust(node), *_of_members(mesh), *_of_writes(mesh), *_of_rows(mesh))
+    of_mesh = (*_of_members(mesh), *_of_writes(mesh), *_of_heads(mesh), *_of_rows(mesh))
+    return (*of_peers, *_of_trust(node), *of_mesh)
 
 
 def _of_trust(node: Node) -> Iterator[Sample]:
@@ -54,6 +55,16 @@ def _of_writes(mesh: Mesh) -> Iterator[Sample]:
         yield _counter("ai_memory_mesh_ops_received", "Ops that other nodes handed over.", value, result=result)
     for reason, value in sorted(counts.stopped.items()):
         yield _counter("ai_memory_mesh_batches_stopped", "Batches that were not taken whole.", value, reason=reason)
+
+
+def _of_heads(mesh: Mesh) -> Iterator[Sample]:
+    heads = mesh.counts.heads
+    results = (("proven", heads.proven), ("unproven", heads.unproven), ("forged", heads.forged))
+    for result, value in results:
+        yield _counter(
+            "ai_memory_mesh_heads_received", "Heads that others named beyond what was known here.", value, result=result
+        )
+    yield _counter("ai_memory_mesh_proofs_sent", "Proofs of heads that were sent.", heads.sent)
 
 
 def _of_rows(mesh: Mesh) -> Iterator[Sample]:

@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 
-from aimem.model import StreamId
+from aimem.model import Evidence, StreamId
 from aimem.ports import Connection
-from aimem.store import inbound
+from aimem.store import headproofs, inbound
 from aimem.store.transaction import Transaction
 
 JOINED_MAX: Final = 64
@@ -21,6 +21,9 @@ JOINED_MAX: Final = 64
 _CLOSE = "INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)"
 _JOINED = "SELECT value FROM meta WHERE name = ?"
 _NOTE_JOINED = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+
+Shown = Mapping[StreamId, Evidence]
+"""Closed stream -> what shows it to others; nothing for those that were closed before there was evidence."""
 
 Closed = Mapping[StreamId, frozenset[StreamId]]
 """Closed stream -> the nodes, by the streams that they write, whose rows were joined since they knew it closed."""
@@ -31,10 +34,11 @@ def load(conn: Connection) -> Closed:
     return {stream: _joined(conn, stream) for stream in inbound.closed_streams(conn)}
 
 
-def close(transaction: Transaction, streams: Iterable[StreamId], reason: str) -> None:
-    """Take no more ops of these."""
+def close(transaction: Transaction, streams: Iterable[StreamId], evidence: Shown, reason: str) -> None:
+    """Take no more ops of these, and keep what shows others why."""
     for stream in streams:
         transaction.conn.execute(_CLOSE, (f"closed:{stream}", reason))
+    headproofs.keep_evidence(transaction.conn, evidence)
 
 
 def note_joined(transaction: Transaction, joined: Closed) -> Closed:

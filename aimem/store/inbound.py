@@ -19,6 +19,7 @@ from aimem.model import (
     Blank,
     Dot,
     Entry,
+    Evidence,
     Instant,
     Intake,
     Op,
@@ -27,12 +28,13 @@ from aimem.model import (
     StopReason,
     StreamHead,
     StreamId,
+    attestation_of,
     blank_entry,
     decode_entry,
 )
 from aimem.ports import Connection
-from aimem.store import oplog
-from aimem.store.kinds import ALIAS, KINDS, MEMORY, STREAM, load_object
+from aimem.store import headproofs, oplog
+from aimem.store.kinds import ALIAS, KINDS, MEMORY
 from aimem.store.outbound import Logged
 from aimem.store.transaction import Transaction
 
@@ -111,12 +113,14 @@ class Received(Struct, frozen=True, kw_only=True):
     Attributes:
       taken: new ops.
       held: those of them that are logged and not applied.
+      evidence: where it ended with a fork, what shows it to others.
     """
 
     taken: int
     skipped: int
     held: tuple[Dot, ...]
     stop: Stop | None
+    evidence: Evidence | None = None
 
 
 class _Book:
@@ -142,11 +146,7 @@ class _Book:
         return oplog.hash_at(self._conn, dot)
 
     def public_key(self, stream: StreamId) -> bytes | None:
-        cell = load_object(self._conn, STREAM, stream).fields.get("public_key")
-        try:
-            return bytes.fromhex(str(cell.value)) if cell is not None else None
-        except ValueError:
-            return None
+        return headproofs.public_key(self._conn, stream)
 
     def is_closed(self, stream: StreamId) -> bool:
         return stream in self._closed
@@ -164,9 +164,23 @@ def take(transaction: Transaction, ops: Sequence[Op], examine: Examine) -> Recei
         oplog.set_head(transaction.conn, head)
     transaction.heads.update(heads)
     stop = intake.stop
-    if stop is not None and stop.reason is StopReason.FORK and stop.dot is not None:
-        transaction.conn.execute(_CLOSE, (f"closed:{stop.dot.stream}", str(stop.dot)))
-    return Received(taken=len(intake.takes), skipped=intake.skipped, held=held, stop=stop)
+    evidence = _close_forked(transaction.conn, stop, ops)
+    return Received(taken=len(intake.takes), skipped=intake.skipped, held=held, stop=stop, evidence=evidence)
+
+
+def _close_forked(conn: Connection, stop: Stop | None, ops: Sequence[Op]) -> Evidence | None:
+    if stop is None or stop.reason is not StopReason.FORK or stop.dot is None:
+        return None
+    stream = stop.dot.stream
+    conn.execute(_CLOSE, (f"closed:{stream}", str(stop.dot)))
+    key = headproofs.public_key(conn, stream)
+    found = None
+    for op in ops:
+        if op.dot == stop.dot and key is not None and found is None:
+            found = headproofs.evidence_against(conn, stream, attestation_of(op, key))
+    if found is not None:
+        headproofs.keep_evidence(conn, {stream: found})
+    return found
 
 
 def closed_streams(conn: Connection) -> tuple[StreamId, ...]:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 import trio
 
-from aimem.model import Dot, StreamHead, StreamId, Vector
+from aimem.model import Dot, Evidence, StreamHead, StreamId, Vector
 from aimem.store.outbound import Logged
 from aimem.store.recent import RecentOps
 
@@ -18,6 +18,7 @@ class LogFeed:
     Attributes:
       vector: what is known; a new one at each commit, never changed.
       closed: streams of which two histories were written, and whose rows were joined since: see `closure.Closed`.
+      evidence: what shows others that they are closed, as far as there is some.
       recent: the latest ops, for those who send them on.
     """
 
@@ -25,6 +26,7 @@ class LogFeed:
         self.heads: Mapping[StreamId, StreamHead] = MappingProxyType({})
         self.vector: Vector = {}
         self.closed: Mapping[StreamId, frozenset[StreamId]] = MappingProxyType({})
+        self.evidence: dict[StreamId, Evidence] = {}
         self.recent = RecentOps()
         self.change_count = 0
         self._woken = trio.Event()

@@ -7,6 +7,7 @@ know another op of the same number. So its node takes a fresh key and says which
 from __future__ import annotations
 
 from aimem.ports import Connection
+from aimem.store import headproofs
 from aimem.store.identity import Identity
 from aimem.store.transaction import Transaction
 
@@ -16,7 +17,13 @@ _NOTED = "SELECT 1 FROM meta WHERE name = 'minted'"
 
 
 def open_stream(transaction: Transaction, identity: Identity) -> None:
-    """Write the first op of a stream, and remember that others may know more of the streams before it."""
+    """Write the first op of a stream, and remember that others may know more of the streams before it.
+
+    The one before, if its key is at hand, is signed to be closed: others learn it only if that has to be.
+    """
+    before = transaction.tip.head.stream
+    if before != identity.head.stream:
+        headproofs.keep_word(transaction.conn, before, transaction.signer)
     transaction.begin_stream(identity.signer, identity.head)
     transaction.emit("stream", identity.opening)
     transaction.conn.execute(_NOTE, (identity.head.stream,))

@@ -12,9 +12,9 @@ from typing import cast
 from msgspec import Struct
 
 from aimem.errors import Code, InvalidRequest, Unavailable
-from aimem.model import Create, Entry, ObjectState, Stamp, StreamHead, StreamId, is_beyond, unpack_stamp
+from aimem.model import Create, Entry, HeadProof, ObjectState, Stamp, StreamHead, StreamId, is_beyond, unpack_stamp
 from aimem.ports import Connection, Row
-from aimem.store import oplog, outbound
+from aimem.store import headproofs, oplog, outbound
 from aimem.store.kinds import KINDS, read_state
 from aimem.store.transaction import Transaction
 from aimem.store.walking import TOMBSTONES, Place, key_width, place_of, walk
@@ -89,10 +89,13 @@ def join_objects(transaction: Transaction, objects: Sequence[Told]) -> None:
                 transaction.join(stamp, [entry])
 
 
-def adopt_heads(transaction: Transaction, heads: Mapping[StreamId, StreamHead], own: StreamId) -> None:
+def adopt_heads(
+    transaction: Transaction, heads: Mapping[StreamId, StreamHead], proofs: Mapping[StreamId, HeadProof], own: StreamId
+) -> None:
     """Once every page is joined: know all that the snapshot's vector covers.
 
-    The log holds gapless ends of streams only: what it had of a stream below the snapshot goes.
+    The log holds gapless ends of streams only: what it had of a stream below the snapshot goes. The proofs of the heads
+    are kept in the place of their ops.
     Raises: InvalidRequest for a clock value that is none.
     """
     for head in heads.values():
@@ -101,6 +104,8 @@ def adopt_heads(transaction: Transaction, heads: Mapping[StreamId, StreamHead], 
             continue
         _refuse_beyond(transaction, head.hlc)
         oplog.set_head(transaction.conn, head)
+        if head.stream in proofs:
+            headproofs.keep(transaction.conn, head, proofs[head.stream])
         transaction.conn.execute(_DROP_BELOW, (head.stream, head.seq))
         transaction.heads[head.stream] = head
         transaction.pass_clock(head.hlc)

@@ -15,7 +15,7 @@ from msgspec import Struct
 from aimem.errors import AimemError, Bug, Corrupt, Unavailable
 from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, Files, Mode, Threads
-from aimem.store import closure, inbound, oplog, outbound, renewal, schema
+from aimem.store import closure, headproofs, inbound, oplog, outbound, renewal, schema
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.faults import translate, translated
 from aimem.store.fields import Kind
@@ -299,7 +299,7 @@ class Store:
                 identity = load_identity(conn, ports.files, ports.chance, db, self.settings.node)
                 tip = Tip(head=identity.head, hlc=max(identity.head.hlc, oplog.last_hlc(conn)))
                 heads = outbound.heads(conn)
-                self.log.closed = closure.load(conn)
+                self.log.closed, self.log.evidence = closure.load(conn), headproofs.load_evidence(conn)
                 self._holds_ops = outbound.held(conn, 1).count > 0
                 self._lacks_past = bool(identity.opening) or renewal.lacks_past(conn)
             except BaseException:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from aimem.model import Instant, StreamId, Vector, after, hlc_at
 from aimem.ports import Connection
-from aimem.store import outbound
+from aimem.store import headproofs, outbound
 from aimem.store.transaction import Transaction
 
 BATCH: Final = 1000
@@ -80,5 +80,6 @@ def trim(transaction: Transaction, floor: Vector, size: LogSize, bounds: LogBoun
         cut = position
         left = LogSize(count=left.count - 1, bytes=max(0, left.bytes - size_bytes))
     if cut:
+        headproofs.keep_up_to(conn, cut)
         conn.execute(_DROP, (cut,))
     return left

@@ -28,6 +28,7 @@ from hypercorn.utils import parse_socket_addr
 from msgspec import Struct, json
 
 from aimem.errors import Code
+from aimem.ports import Secured
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Connection:
     def __init__(
         self,
         app: ASGIFramework,
-        stream: trio.SocketStream,
+        stream: trio.SocketStream | Secured,
         *,
         draining: trio.Event,
         extensions: Mapping[str, Any],      # values of ASGI extensions are of any type
@@ -104,7 +105,7 @@ class _Server(TCPServer):
     protocol: _Http11   # type: ignore[assignment]  # never the wrapper that may turn into HTTP/2
 
     def __init__(
-        self, app: ASGIFramework, stream: trio.SocketStream, bounds: ConnectionBounds,
+        self, app: ASGIFramework, stream: trio.SocketStream | Secured, bounds: ConnectionBounds,
         *, draining: trio.Event, extensions: Mapping[str, Any], state: LifespanState,
     ) -> None:
         self._asgi_app = app
@@ -129,7 +130,7 @@ class _Server(TCPServer):
                     self._task_group = _Requests(nursery, self)
                     self.protocol = _Http11(
                         self.app, self.config, self.context, self._task_group, ConnectionState(self.state),
-                        False, client, server, self.protocol_send,
+                        isinstance(self.stream, Secured), client, server, self.protocol_send,
                     )
                     with self._reading:
                         await self._read_data()

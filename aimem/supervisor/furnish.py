@@ -133,6 +133,7 @@ def _figures(server: HttpServer, control: Control) -> tuple[Sample, ...]:
         ("ai_memory_http_connections_accepted", "Connections accepted.", "counter", counts.accepted),
         ("ai_memory_http_connections_refused", "Connections closed: too many were open.", "counter", counts.refused),
         ("ai_memory_http_connections_failed", "Connections that ended in an error of ours.", "counter", counts.failed),
+        ("ai_memory_tls_handshakes_open", "TLS handshakes under way.", "gauge", counts.shaking),
     )
     samples = [Sample(name=name, help=text, kind=kind, value=value) for name, text, kind, value in table]
     samples += [
@@ -141,6 +142,13 @@ def _figures(server: HttpServer, control: Control) -> tuple[Sample, ...]:
             value=count, labels=(("task", task),),
         )
         for task, count in control.tally.restarts
+    ]
+    samples += [
+        Sample(
+            name="ai_memory_tls_handshakes", help="TLS handshakes by how they ended.", kind="counter", value=count,
+            labels=(("result", result),),
+        )
+        for result, count in counts.handshakes
     ]
     return tuple(samples)
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import trio
 from hypercorn.typing import ASGIFramework, LifespanState
 from msgspec import Struct
 
+from aimem.ports import Secured
 from aimem.supervisor.connection import Connection, ConnectionBounds
-from aimem.supervisor.listeners import TRANSPORT_EXTENSION, Listener, Transport
+from aimem.supervisor.handshakes import HandshakeBounds, Handshakes
+from aimem.supervisor.listeners import TRANSPORT_EXTENSION, Listener, Scheme, Transport
+from aimem.supervisor.trust import TLS_EXTENSION, Gate, tls_extension
 
 log = logging.getLogger(__name__)
 
@@ -22,37 +26,55 @@ OWNER_CONNECTIONS_MAX: Final = 128
 
 
 class HttpCounts(Struct, frozen=True, kw_only=True):
-    """Connections since the start, and now."""
+    """Connections since the start, and now.
+
+    Attributes:
+      shaking: TLS handshakes under way; such a connection is neither open nor accepted yet.
+      handshakes: how many ended in each way, `done` or a HandshakeFailure; empty without TLS.
+    """
 
     open: int
     accepted: int
     refused: int
     failed: int
+    shaking: int
+    handshakes: tuple[tuple[str, int], ...]
 
 
 class HttpServer:
     """Serves one ASGI app on several listeners.
 
     Beyond `connections_max` (on TCP; `owner_connections_max` on the Unix socket) the newest connection is closed at
-    once, unanswered, and counted: those that are open keep what they have.
+    once, unanswered, and counted: those that are open keep what they have. On a listener with TLS a connection counts
+    only once its client is admitted: see `Handshakes`.
     """
 
     def __init__(
         self, app: ASGIFramework, *, bounds: ConnectionBounds | None = None, connections_max: int = CONNECTIONS_MAX,
-        owner_connections_max: int = OWNER_CONNECTIONS_MAX,
+        owner_connections_max: int = OWNER_CONNECTIONS_MAX, gate: Gate | None = None,
+        handshake_bounds: HandshakeBounds | None = None,
     ) -> None:
+        """Prepare.
+
+        Args:
+          gate: for listeners with TLS; without it, what connects to one is closed.
+        """
         self._app = app
         self._bounds = bounds or ConnectionBounds()
         self._connections_max, self._owner_connections_max = connections_max, owner_connections_max
         self._open: dict[Connection, Transport] = {}
         self._accepted = self._refused = self._failed = 0
         self._draining = trio.Event()
+        self._gate = gate
+        self._handshakes = None if gate is None else Handshakes(gate, handshake_bounds)
 
     @property
     def counts(self) -> HttpCounts:
         """What was counted so far."""
+        shaking, results = (0, ()) if self._handshakes is None else self._handshakes.figures
         return HttpCounts(
-            open=len(self._open), accepted=self._accepted, refused=self._refused, failed=self._failed
+            open=len(self._open), accepted=self._accepted, refused=self._refused, failed=self._failed,
+            shaking=shaking, handshakes=results,
         )
 
     async def run(
@@ -70,36 +92,61 @@ class HttpServer:
             async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
                 for listener in listeners:
                     accepting.start_soon(partial(
-                        trio.serve_listeners, partial(self._serve, listener.transport, state), [listener.socket],
+                        trio.serve_listeners, partial(self._greet, listener, state), [listener.socket],
                         handler_nursery=connections,
                     ))
                 task_status.started()
                 await stop.wait()
                 accepting.cancel_scope.cancel()
                 self._draining.set()
+                if self._handshakes is not None:
+                    self._handshakes.stop()
                 cutting.start_soon(self._cut_stragglers, hurry, grace_s)
             cutting.cancel_scope.cancel()
 
-    async def _serve(self, transport: Transport, state: LifespanState, stream: trio.SocketStream) -> None:
-        if self._is_full(transport):
-            self._refused += 1
-            log.warning("http.connection_refused", extra={"open_count": len(self._open)})
-            stream.socket.close()
-            return
-        self._accepted += 1
-        connection = Connection(
-            self._app, stream, draining=self._draining, state=state, bounds=self._bounds,
-            extensions={TRANSPORT_EXTENSION: transport.value},
-        )
-        self._open[connection] = transport
+    async def _greet(self, listener: Listener, state: LifespanState, stream: trio.SocketStream) -> None:
+        """Serve what has connected, behind its handshake if the listener asks for one."""
         try:
-            await connection.run()
+            if listener.scheme is Scheme.HTTP:
+                await self._serve(listener.transport, state, stream)
+            elif self._handshakes is not None:
+                secured = await self._handshakes.shake(stream)
+                if secured is not None:
+                    await self._serve(listener.transport, state, secured)
         except Exception:   # one connection's trouble must not end the others
             self._failed += 1
             log.exception("http.connection_failed")
         finally:
+            stream.socket.close()
+
+    async def _serve(self, transport: Transport, state: LifespanState, stream: trio.SocketStream | Secured) -> None:
+        if self._is_full(transport):
+            self._refused += 1
+            log.warning("http.connection_refused", extra={"open_count": len(self._open)})
+            return
+        self._accepted += 1
+        extensions: dict[str, Any] = {TRANSPORT_EXTENSION: transport.value}     # their values are of any type
+        if isinstance(stream, Secured):
+            extensions[TLS_EXTENSION] = tls_extension(stream)
+        connection = Connection(
+            self._app, stream, draining=self._draining, state=state, bounds=self._bounds, extensions=extensions
+        )
+        self._open[connection] = transport
+        try:
+            with self._watched(connection, stream):
+                await connection.run()
+        finally:
             connection.drop()
             del self._open[connection]
+
+    @contextlib.contextmanager
+    def _watched(self, connection: Connection, stream: trio.SocketStream | Secured) -> Iterator[None]:
+        """Over TLS it lasts as long as its client is admitted, and its certificate is valid."""
+        if self._gate is None or not isinstance(stream, Secured):
+            yield
+            return
+        with self._gate.entered(stream.client, connection.drop) as expires_at, trio.CancelScope(deadline=expires_at):
+            yield
 
     def _is_full(self, transport: Transport) -> bool:
         owner_count = sum(one is Transport.UNIX for one in self._open.values())

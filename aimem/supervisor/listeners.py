@@ -34,6 +34,13 @@ class Transport(StrEnum):
     IN_PROCESS = "in-process"
 
 
+class Scheme(StrEnum):
+    """What is spoken on a connection."""
+
+    HTTP = "http"
+    HTTPS = "https"
+
+
 class Listener(Struct, frozen=True, kw_only=True):
     """A listening socket and what is to be said about it.
 
@@ -44,27 +51,32 @@ class Listener(Struct, frozen=True, kw_only=True):
     socket: trio.SocketListener
     transport: Transport
     url: str
+    scheme: Scheme = Scheme.HTTP
 
 
-async def open_tcp(host: str, port: int, *, insecure: bool) -> tuple[Listener, ...]:
+async def open_tcp(
+    host: str, port: int, *, insecure: bool, scheme: Scheme = Scheme.HTTP
+) -> tuple[Listener, ...]:
     """Listen on every address of a name.
 
     Args:
       host: an address or a name.
       port: 0 takes a free one, the same for all addresses.
       insecure: whether an address that other machines reach may be served without TLS.
+      scheme: what will be spoken there; with TLS any address may be served.
 
     Raises:
-      Denied(insecure_bind): an address is not a loopback address, and `insecure` is false.
+      Denied(insecure_bind): an address is not a loopback address, there is no TLS, and `insecure` is false.
       InvalidRequest(config_invalid): the name or address is not one of this machine.
       Unavailable: the port is taken or needs privileges.
     """
     addresses = await _resolve(host, port)
     public = [address for address in addresses if not _is_loopback(address)]
-    if public and not insecure:
+    if public and not insecure and scheme is Scheme.HTTP:
         raise Denied(
-            f"{host} is reachable from other machines and there is no TLS: listen on 127.0.0.1, or pass --insecure if"
-            " something else protects this port", code=Code.INSECURE_BIND, field="host",
+            f"{host} is reachable from other machines and there is no TLS: listen on 127.0.0.1, give --tls-cert and"
+            " --tls-key, or pass --insecure if something else protects this port",
+            code=Code.INSECURE_BIND, field="host",
         )
     async with contextlib.AsyncExitStack() as opened:
         listeners = []
@@ -73,15 +85,15 @@ async def open_tcp(host: str, port: int, *, insecure: bool) -> tuple[Listener, .
                 (listener,) = await trio.open_tcp_listeners(port, host=address, backlog=BACKLOG)
             opened.push_async_callback(listener.aclose)
             port = port or listener.socket.getsockname()[1]
-            listeners.append(_tcp_listener(listener, address, port))
+            listeners.append(_tcp_listener(listener, address, port, scheme))
         opened.pop_all()
         return tuple(listeners)
 
 
-def _tcp_listener(listener: trio.SocketListener, address: str, port: int) -> Listener:
+def _tcp_listener(listener: trio.SocketListener, address: str, port: int, scheme: Scheme) -> Listener:
     shown = f"[{address}]" if ":" in address else address
     transport = Transport.TCP_LOOPBACK if _is_loopback(address) else Transport.TCP
-    return Listener(socket=listener, transport=transport, url=f"http://{shown}:{port}")
+    return Listener(socket=listener, transport=transport, url=f"{scheme}://{shown}:{port}", scheme=scheme)
 
 
 async def _resolve(host: str, port: int) -> Sequence[str]:

@@ -23,8 +23,9 @@ from aimem.supervisor.control import Control
 from aimem.supervisor.groups import unwrapped
 from aimem.supervisor.http import HttpServer
 from aimem.supervisor.lifespan import open_lifespan
-from aimem.supervisor.listeners import Listener, open_tcp, open_unix
+from aimem.supervisor.listeners import Listener, Scheme, open_tcp, open_unix
 from aimem.supervisor.place import Place
+from aimem.supervisor.trust import Gate
 
 
 class Inside(Struct, frozen=True, kw_only=True):
@@ -66,7 +67,7 @@ class Running(Struct, frozen=True, kw_only=True):
 
 async def run_node(
     plan: Plan, *, lock: NodeLock, place: Place, tcp: ApiConfig | None, grace_s: float, control: Control,
-    rng: random.Random, task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
+    rng: random.Random, gate: Gate | None = None, task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Run a node until `control.stop` is set and it is drained, then release the lock.
 
@@ -74,6 +75,7 @@ async def run_node(
       lock: on `place.db`, taken by the caller; released here, whatever happens.
       tcp: where to listen besides the Unix socket, or None for nowhere.
       grace_s: how long requests in progress may take at the end.
+      gate: whom TCP is served to, over TLS; without it there is none. The Unix socket is the owner's, as it is.
     Raises: what its first critical failure was; Denied, InvalidRequest or Unavailable if it cannot listen.
     """
     ended = trio.Event()
@@ -82,7 +84,7 @@ async def run_node(
             async with _running((plan.store,), control, rng):
                 inside = await plan.furnish()
                 async with _running(inside.children, control, rng):
-                    await _serve(inside, place, tcp, grace_s, control, ended, task_status)
+                    await _serve(inside, place, tcp, gate, grace_s, control, ended, task_status)
     finally:
         lock.release()
         ended.set()
@@ -99,12 +101,12 @@ async def _running(children: tuple[Child, ...], control: Control, rng: random.Ra
 
 
 async def _serve(
-    inside: Inside, place: Place, tcp: ApiConfig | None, grace_s: float, control: Control, ended: trio.Event,
-    task_status: trio.TaskStatus[Running],
+    inside: Inside, place: Place, tcp: ApiConfig | None, gate: Gate | None, grace_s: float, control: Control,
+    ended: trio.Event, task_status: trio.TaskStatus[Running],
 ) -> None:
-    server = HttpServer(inside.app)
+    server = HttpServer(inside.app, gate=gate)
     inside.watch(server)
-    async with _listening(place, tcp) as listeners, open_lifespan(inside.app) as state:
+    async with _listening(place, tcp, gate) as listeners, open_lifespan(inside.app) as state:
         urls = tuple(listener.url for listener in listeners[1:])
         async with trio.open_nursery() as serving:
             await serving.start(partial(
@@ -114,11 +116,12 @@ async def _serve(
 
 
 @contextlib.asynccontextmanager
-async def _listening(place: Place, tcp: ApiConfig | None) -> AsyncIterator[tuple[Listener, ...]]:
+async def _listening(place: Place, tcp: ApiConfig | None, gate: Gate | None) -> AsyncIterator[tuple[Listener, ...]]:
     """The Unix socket first, then TCP."""
     async with contextlib.AsyncExitStack() as opened:
         local = await opened.enter_async_context(open_unix(place.socket))
-        remote = () if tcp is None else await open_tcp(tcp.host, tcp.port, insecure=tcp.insecure)
+        scheme = Scheme.HTTP if gate is None else Scheme.HTTPS
+        remote = () if tcp is None else await open_tcp(tcp.host, tcp.port, insecure=tcp.insecure, scheme=scheme)
         for listener in remote:
             opened.push_async_callback(listener.socket.aclose)
         yield (local, *remote)

@@ -3,10 +3,9 @@
 Owns field names and optional fields as v0.6.3 has them (answers only gain fields). Must never decide what is allowed.
 """
 
-from aimem.wire import copies, legacy, meshbench, trusting
+from aimem.wire import copies, demo, legacy, meshbench, pki, trusting
 from aimem.wire.agentkeys import (
     IssuedKey,
-    KeyOut,
     KeyRequest,
     KeysOut,
     KeysQuery,
@@ -364,7 +363,6 @@ __all__ = [
     "InvalidateRequest",
     "Invalidated",
     "IssuedKey",
-    "KeyOut",
     "KeyRequest",
     "KeysOut",
     "KeysQuery",
@@ -470,6 +468,7 @@ __all__ = [
     "canonical_row",
     "copies",
     "decode_body",
+    "demo",
     "digest_document",
     "digest_rows",
     "encode",
@@ -488,6 +487,7 @@ __all__ = [
     "meshbench",
     "op_in",
     "op_out",
+    "pki",
     "policy_out",
     "protocol_of",
     "stream_in",

@@ -8,7 +8,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from aimem.errors import Code, InvalidRequest
-from aimem.model import Cell, FieldValue, ObjectState, StreamId, parse_stamp
+from aimem.model import Cell, FieldValue, HeadProof, ObjectState, StreamId, parse_stamp
 from aimem.wire.mesh import HeadOut, stream_in
 
 SNAPSHOT_OBJECTS: Final = 1000
@@ -52,6 +52,7 @@ class SnapshotAnswer(Struct, kw_only=True):
     """A page; `vector` is what the snapshot covers once all pages are joined, and comes with the first.
 
     Attributes:
+      proofs: that their owners signed the heads in `vector`, of as many as this node can show.
       objects: of named ones the first ones in their order, those too of which nothing is known.
       ended: which of the named are absent because a memory that they hang on is dead: positions in `objects`.
     """
@@ -60,6 +61,7 @@ class SnapshotAnswer(Struct, kw_only=True):
     objects: tuple[ObjectOut, ...]
     after: str | None = None
     vector: dict[str, HeadOut] = field(default_factory=dict)
+    proofs: dict[str, HeadProof] = field(default_factory=dict)
     ended: tuple[int, ...] = ()
 
 

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
 from aimem.errors import Code, InvalidRequest
-from aimem.model import HLC_MAX, Dot, Op, Stamp, StreamHead, StreamId
+from aimem.model import HLC_MAX, Dot, Evidence, HeadProof, Op, Stamp, StreamHead, StreamId
 from aimem.wire.trusting import UntrustedOut
 
 PROTOCOL: Final = 2
@@ -68,6 +68,9 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
       now: the asker's wall clock, in microseconds since 1970.
       members: hash of the member list that the asker works with; empty while it does not know all names.
       closed: streams of which two histories were written -> the nodes whose rows the asker joined since.
+      evidence: what shows that they are closed, of those that the peer did not name itself.
+      proofs: that their owners signed heads in `vector`: here of the peer's own stream, if the asker knows more of it.
+      prove: streams that the asker wrote: the answer proves what it says of them, however little that is.
     """
 
     protocol: int
@@ -81,6 +84,9 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
     now: int = 0
     members: str = ""
     closed: dict[str, tuple[str, ...]] = {}
+    evidence: dict[str, Evidence] = {}
+    proofs: dict[str, HeadProof] = {}
+    prove: tuple[str, ...] = ()
 
 
 class ExchangeAnswer(Struct, kw_only=True, frozen=True):
@@ -93,6 +99,8 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
       trimmed: whether some of these ops left its log: the asker needs a snapshot.
       taken: how many ops of the request were new.
       stopped: why the rest was not taken (empty if all was), and `stopped_at` which op it was.
+      proofs: that their owners signed the heads in `vector` that the asker did not name and no op of `ops` shows.
+      evidence: of closed streams that the asker did not name.
     """
 
     protocol: int
@@ -110,6 +118,8 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
     now: int = 0
     members: str = ""
     closed: dict[str, tuple[str, ...]] = {}
+    evidence: dict[str, Evidence] = {}
+    proofs: dict[str, HeadProof] = {}
 
 
 class SinceQuery(Struct, kw_only=True):

@@ -99,7 +99,7 @@ async def test_a_push_that_is_none_is_refused_counted_and_changes_nothing(tmp_pa
         ("truncated, packed", gzip.compress(sound)[:-9], packed, 400, "malformed_json"),
         ("oversize", b" " * (SYNC_BODY_MAX_BYTES + 1), {}, 413, "body_too_large"),
         ("oversize, packed", gzip.compress(b" " * (SYNC_BODY_MAX_BYTES + 1)), packed, 413, "body_too_large"),
-        ("newer protocol", sound.replace(b'"protocol":1', b'"protocol":2'), {}, 400, "protocol_mismatch"),
+        ("newer protocol", sound.replace(b'"protocol":2', b'"protocol":3'), {}, 400, "protocol_mismatch"),
         ("a hash of another length", sound.replace(b'"previous":"A', b'"previous":"'), {}, 422, "schema_mismatch"),
         ("more ops than a batch", exchange(author, *[op_out(author.ops[0])] * 513), {}, 400, "invalid_request"),
         ("no stream", sound.replace(author.stream.encode(), b"nobody"), {}, 422, "schema_mismatch"),
@@ -219,7 +219,7 @@ async def nonsense(stream: trio.SocketStream) -> None:
 
 
 async def other_shape(stream: trio.SocketStream) -> None:
-    body = b'{"protocol": 1, "node": [], "vector": "all of it"}'
+    body = b'{"protocol": 2, "node": [], "vector": "all of it"}'
     await stream.send_all(head_of(len(body)) + body)
 
 

@@ -14,12 +14,15 @@ import httpx
 import trio
 from trio.testing import MockClock
 
-from aimem.cli import Attached, Progress, Purpose, Surroundings, main
+from aimem import operations
+from aimem.cli import Attached, Pki, Progress, Purpose, Stage, Surroundings, main
 from aimem.client import Client
 from aimem.config import Config
 from aimem.errors import AimemError
 from aimem.model import SECOND_US, Instant
-from aimem.wire import BenchReport, BenchRequest, meshbench
+from aimem.ports import Clock, system_files
+from aimem.wire import BenchReport, BenchRequest, demo, meshbench
+from tests.nodes import FakeClock
 
 T = TypeVar("T")
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -56,7 +59,10 @@ class FakeRuntime:
         self.benches: list[BenchRequest] = []
         self.mesh_report: meshbench.MeshBenchReport | None = None
         self.mesh_benches: list[meshbench.MeshBenchRequest] = []
+        self.demo_report = demo.DemoReport(folder="/demo", is_whole=True)
+        self.demos: list[demo.DemoRequest] = []
         self.clock: trio.abc.Clock | None = None
+        self.wall_clock: Clock = FakeClock(NOW)
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
@@ -92,6 +98,16 @@ class FakeRuntime:
         assert self.mesh_report is not None, "this test measures nothing"
         self.mesh_benches.append(request)
         return self.mesh_report
+
+    def run_demo(self, request: demo.DemoRequest, around: Surroundings, stage: Stage) -> demo.DemoReport:
+        self.demos.append(request)
+        stage.tell("1. Done.")
+        if self.demo_report.is_whole:
+            stage.show(self.demo_report)
+        return self.demo_report
+
+    def open_pki(self, folder: Path) -> Pki:
+        return operations.Pki(folder, system_files(), self.wall_clock)
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
         return trio.run(async_fn, *args, clock=self.clock)
@@ -131,7 +147,9 @@ class Machine:
         self.home.mkdir()
         self.report: BenchReport | None = None
         self.mesh_report: meshbench.MeshBenchReport | None = None
+        self.demo_report = demo.DemoReport(folder="/demo", is_whole=True)
         self.pace_s = self._looks = 0
+        self.wall_clock = FakeClock(NOW)
         self.environ: dict[str, str] = {"AI_MEMORY_NO_CONFIG": "1"}
 
     def _now(self) -> Instant:
@@ -145,6 +163,7 @@ class Machine:
         """Run one command line; the node answers every request with `answer`, or by `handler`."""
         runtime = FakeRuntime(handler or (lambda request: httpx.Response(status, json=answer)), holder=holder)
         runtime.report, runtime.mesh_report = self.report, self.mesh_report
+        runtime.wall_clock, runtime.demo_report = self.wall_clock, self.demo_report
         runtime.clock = MockClock(autojump_threshold=0) if autojump else None
         out, err = Stream(terminal=terminal), Stream(terminal=terminal)
         around = Surroundings(

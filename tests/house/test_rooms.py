@@ -73,7 +73,8 @@ def test_the_names_that_a_room_shows_are_there(room: Path) -> None:
             else []
         )
     }
-    missing = names - bound
+    # A module of the room can be imported by its name, also where the room itself does not load it.
+    missing = names - bound - {path.stem for path in room.glob("*.py")}
     assert names, f"{room.name} shows nothing: give it an __all__"
     assert not missing, f"{room.name} shows {sorted(missing)}, which it does not import"
 

@@ -11,6 +11,7 @@ import trio
 from msgspec import Struct
 
 from tests.mesh.ledger import Fate, Ledger, Question, Row
+from tests.system.members import Mesh
 
 ASKED: Final = "asked/here"
 JUDGE: Final = "judge"
@@ -36,10 +37,10 @@ class Told(Struct, frozen=True):
 class Caller:
     """Somebody with a key, who asks any of the nodes."""
 
-    def __init__(self, name: str, key: str, urls: list[str], ledger: Ledger) -> None:
+    def __init__(self, name: str, key: str, mesh: Mesh, ledger: Ledger) -> None:
         self.name, self.rng, self.ledger = name, random.Random(f"of {name}"), ledger
-        self._urls, self._count, self.version = urls, 0, ""
-        self.http = httpx.AsyncClient(headers={"X-API-Key": key}, timeout=REQUEST_S, verify=False)
+        self._urls, self._count, self.version = [mesh.url(number) for number in range(len(mesh.ports))], 0, ""
+        self.http = mesh.client({"X-API-Key": key}, REQUEST_S)
 
     async def tell(
         self, act: str, method: str, path: str, body: object = None, *, seen: str = ""
@@ -85,9 +86,9 @@ class Agent(Caller):
     """One of the twenty. It acts on what is its own, one thing after the other, so that it knows what must be so."""
 
     def __init__(
-        self, number: int, key: str, urls: list[str], ledger: Ledger, to_judge: trio.MemorySendChannel[str]
+        self, number: int, key: str, mesh: Mesh, ledger: Ledger, to_judge: trio.MemorySendChannel[str]
     ) -> None:
-        super().__init__(name_of(number), key, urls, ledger)
+        super().__init__(name_of(number), key, mesh, ledger)
         self.home, self._to_judge, self._mine, self._serial = home_of(number), to_judge, list[Row](), 0
         self._is_registering, self._subscriptions = True, list[str]()
         self._acts: tuple[tuple[Callable[[], Awaitable[None]], int], ...] = (

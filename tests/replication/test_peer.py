@@ -238,6 +238,18 @@ def test_a_peer_that_was_never_asked_counts_as_reachable_and_one_that_hangs_does
     assert not is_reachable(script.state, script.mine, 2.1, RULES)
 
 
+def test_a_peer_that_fetched_a_batch_by_itself_is_asked_so_that_it_counts_again() -> None:
+    script = Script(c=1).met()
+    script.mine[C] = 600
+    script.hear(dict(script.mine))
+    assert not is_reachable(script.state, script.mine, script.now, RULES)
+    effect = script.look()
+    assert isinstance(effect, Ask) and effect.count == 0
+    script.answer(dict(script.mine))
+    assert is_reachable(script.state, script.mine, script.now, RULES)
+    assert isinstance(script.look(), Rest)
+
+
 def test_a_peer_a_batch_behind_is_not_reachable() -> None:
     script = Script().met()
     script.mine[A] = 512

@@ -19,7 +19,7 @@ from aimem.errors import Code
 from aimem.model import AgentId, Credential, Namespace, Principal, Role
 from aimem.ports import Connection
 from aimem.service import Node, delivering
-from aimem.store import KEY, Transaction, deliveries
+from aimem.store import KEY, Transaction, deliveries, snapshot
 from aimem.webhooks import Reach, Sender
 from aimem.wire import (
     DeliveriesQuery,
@@ -103,6 +103,18 @@ def add_key(transaction: Transaction, agent_id: str, home: str | None, role: str
 
 def revoke_key(transaction: Transaction, agent_id: str) -> None:
     transaction.emit("key", [transaction.change(KEY, f"key-{agent_id}", {"revoked_at": transaction.now})])
+
+
+async def test_a_subscriber_that_came_with_a_snapshot_is_told_what_happens_here(
+    node: Node, receivers: Receivers, tmp_path: Path, autojump_clock: trio.testing.MockClock
+) -> None:
+    async with open_node(tmp_path / "other.db", chance=seeded_chance(2)) as other, delivered(node, receivers):
+        await subscribed(other)
+        page = await other.store.read(snapshot.snapshot_page, None, 10, 1 << 20)
+        await node.store.write(snapshot.join_objects, page.objects)
+        await put(node, "one")
+        await trio.testing.wait_all_tasks_blocked(0.01)
+    assert receivers.names() == ["memory_store"]
 
 
 async def test_every_write_is_told_once_in_order_with_v063s_fields(

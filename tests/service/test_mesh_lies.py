@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import httpx
@@ -12,9 +12,9 @@ import trio
 
 from aimem import service
 from aimem.errors import InvalidRequest
-from aimem.model import Create, Dot, Entry, StreamHead, StreamId
+from aimem.model import Create, Dot, Entry, Evidence, StreamHead, StreamId, closing_words, stream_id
 from aimem.replication import Mesh, MeshSettings, PeerRoad, run_mesh
-from aimem.replication.closure import told
+from aimem.replication.closure import evidence_for, told
 from aimem.wire import (
     EXCHANGE_MAX_OPS,
     HELD_MAX,
@@ -31,7 +31,7 @@ from aimem.wire import (
     unzipped,
 )
 from tests.meshes import BODY_MAX_BYTES, OPERATOR, join, open_world, wait_settled
-from tests.nodes import InlineThreads, open_node
+from tests.nodes import InlineThreads, open_node, seeded_chance
 from tests.proofs import answered, exchanged
 from tests.service.steps import put
 from tests.streams import Author
@@ -50,13 +50,13 @@ class Liar(httpx.AsyncBaseTransport):
         self, exchanged: Callable[[ExchangeRequest], ExchangeAnswer],
         page: copies.SnapshotAnswer = EMPTY,
     ) -> None:
-        self.asked, self._exchanged, self._page = 0, exchanged, page
+        self.asked, self._exchanged, self.page = 0, exchanged, page
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         self.asked += 1
         await trio.sleep(0.001)
         if request.url.path.endswith("/snapshot"):
-            return answered(request, LIAR.signer, "liar", encode(self._page))
+            return answered(request, LIAR.signer, "liar", encode(self.page))
         data = await request.aread()
         if request.headers.get("content-encoding") == "gzip":
             data = unzipped(data, BODY_MAX_BYTES)
@@ -98,27 +98,33 @@ async def test_a_state_whose_pages_lead_nowhere_is_left(tmp_path: Path) -> None:
     assert await asked_in_an_hour(tmp_path, Liar(lambda request: echo(request, trimmed=True), page)) < 200
 
 
-def closing(author: Author, *streams: str) -> ExchangeRequest:
-    """Somebody says that these are closed."""
+def closing(seeds: Iterable[int]) -> ExchangeRequest:
+    """The owners of these streams closed them."""
+    evidence = {}
+    for seed in seeds:
+        signer = seeded_chance(seed).new_signer()
+        stream = stream_id(signer.public_key)
+        evidence[str(stream)] = Evidence(key=signer.public_key, closing=signer.sign(closing_words(stream)))
     return ExchangeRequest(
-        protocol=PROTOCOL, node="x", stream=author.stream, closed=dict.fromkeys(streams, ())
+        protocol=PROTOCOL, node="x", stream=Author(6).stream, evidence=evidence, closed=dict.fromkeys(evidence, ())
     )
 
 
 async def test_a_node_remembers_so_many_closed_streams_and_tells_first_of_those_that_it_knows(tmp_path: Path) -> None:
-    author, liar = Author(5), Author(6)
+    author = Author(5)
     async with open_node(tmp_path / "a.db", threads=InlineThreads()) as node:
         opening = ExchangeRequest(protocol=PROTOCOL, node="x", stream=author.stream, ops=(op_out(author.ops[0]),))
         await exchanged(node, author, opening)
         for first in range(0, STREAMS_MAX - copies.CLOSED_MAX, copies.CLOSED_MAX):
-            names = (f"{first + i:032x}" for i in range(copies.CLOSED_MAX))
-            await exchanged(node, liar, closing(liar, *names))
-        await exchanged(node, liar, closing(liar, author.stream))
+            await exchanged(node, Author(6), closing(range(100 + first, 100 + first + copies.CLOSED_MAX)))
+        await exchanged(node, Author(6), closing([5]))
         for first in range(STREAMS_MAX, STREAMS_MAX + 200, copies.CLOSED_MAX):
-            names = (f"{first + i:032x}" for i in range(copies.CLOSED_MAX))
-            await exchanged(node, liar, closing(liar, *names))
-        assert len(node.store.log.closed) == STREAMS_MAX
+            await exchanged(node, Author(6), closing(range(100 + first, 100 + first + copies.CLOSED_MAX)))
+        assert len(node.store.log.closed) == len(node.store.log.evidence) == STREAMS_MAX
         assert next(iter(told(node.store))) == author.stream
+        assert next(iter(evidence_for(node.store, ()))) == author.stream
+        with pytest.raises(InvalidRequest, match="more than 64"):
+            await exchanged(node, Author(6), closing(range(copies.CLOSED_MAX + 1)))
         document = await service.mesh_status(node, OPERATOR, MeshQuery())
         assert len(document.alarms[0]) < 500
         await put(node, "t", "text")
@@ -152,6 +158,7 @@ async def test_more_ops_that_cannot_be_applied_than_can_be_named_do_not_keep_oth
                 protocol=PROTOCOL, node="x", stream=newer.stream, ops=batch,
             ))
         await wait_settled(world)
+        await trio.sleep(1)     # until each was asked what it has by now
         n0, n1 = world.nodes["n0"], world.nodes["n1"]
         for node in (n0, n1):
             await put(node, f"of {node.store.node_name}", "text")       # with two of two

@@ -11,12 +11,13 @@ from msgspec.structs import replace
 
 from aimem import service
 from aimem.errors import Code
-from aimem.model import Dot, StreamHead
+from aimem.model import Dot
 from aimem.replication import MeshSettings, Standing
 from aimem.replication.renewal import RENEWALS_MAX
 from aimem.service import Once
 from aimem.store import Store, inbound, trimming
 from aimem.wire import PROTOCOL, CreateMemory, ExchangeRequest, MeshQuery, UpdateMemory, heads_out
+from tests.heads import head_of, key_of, signed_head
 from tests.meshes import OPERATOR, World, join, open_world
 from tests.proofs import exchanged
 from tests.service.steps import ALICE, put, shown
@@ -228,16 +229,21 @@ async def test_a_new_node_gets_the_rows_of_a_closed_stream_from_one_of_the_other
         assert fresh.store.log.closed.keys() == world.nodes["n1"].store.log.closed.keys()
 
 
-async def test_a_node_that_lies_about_another_does_not_make_it_change_for_ever(tmp_path: Path) -> None:
+async def test_only_what_its_own_key_signed_makes_a_node_begin_a_new_stream_and_not_for_ever(tmp_path: Path) -> None:
     async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
         n0, liar = world.nodes["n0"], Author(5)
         await settled(world)
         for _ in range(RENEWALS_MAX + 3):
-            lie = StreamHead(stream=n0.store.stream, seq=99, hlc=1, chain_hash=bytes(32))
+            signed = signed_head(key_of(n0.store), 99, n0.store.log.hlc + 1)
+            head = head_of(n0.store.stream, signed)
             request = ExchangeRequest(
-                protocol=PROTOCOL, node="x", stream=liar.stream, vector=heads_out({lie.stream: lie}),
+                protocol=PROTOCOL, node="x", stream=liar.stream, vector=heads_out({head.stream: head}),
             )
+            before = mesh_of(n0).renewal.count
             await exchanged(n0, liar, request)
+            await trio.sleep(5)
+            assert mesh_of(n0).renewal.count == before
+            await exchanged(n0, liar, replace(request, proofs={head.stream: signed.proof}))
             await trio.sleep(5)
         assert mesh_of(n0).renewal.count == RENEWALS_MAX
         error = await missing(lambda: put(n0, "t", "text"))

@@ -16,6 +16,7 @@ from aimem.store import MEMORY, PENDING, VOTE, approvals
 from aimem.store.kinds import AGENT, NAMESPACE, all_objects, load_object
 from tests.sim.history import Deed
 from tests.sim.oracle import Model
+from tests.sim.swarm import Swarm
 from tests.sim.watch import Watcher
 
 DECISION = "pending_decision"
@@ -60,8 +61,8 @@ class _Action(Struct):
     votes: list[dict[str, object]] = []
 
 
-def check_told(deed: Deed, watcher: Watcher, member_count: int) -> None:
-    """Who is told an outcome is told what more than half of the nodes have, the moment it is told."""
+def check_told(deed: Deed, watcher: Watcher, swarm: Swarm) -> None:
+    """Who is told an outcome is told what more than half of the nodes have, the moment it is told; a liar may count."""
     told = deed.done
     if deed.kind not in ("approve", "reject") or told is None or "decided_by" not in told.answer:
         return
@@ -69,7 +70,7 @@ def check_told(deed: Deed, watcher: Watcher, member_count: int) -> None:
     decided = [dot for dot, written in watcher.written.items()
                if any(key == deed.subjects[0] for key, _, _ in _outcomes(written.op.entries))]
     having = {name for dot in decided for name in watcher.had(dot)}
-    if len(having) <= member_count // 2:
+    if len(having) + bool(swarm.member_lies) <= swarm.nodes // 2:
         said = told.answer.get("status")
         watcher.find("governance", f"deed {deed.number} was told {said}, and only {sorted(having)} know it")
 

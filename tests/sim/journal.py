@@ -14,6 +14,8 @@ from tests.sim.watch import Watcher
 LOGGER = "aimem"
 DIFFERS = "peer.differs"
 """What a node says that lost rows, or whose peer did, when it compares itself with that peer."""
+NOT_RENEWED = "stream.not_renewed"
+"""What a node says that began too many streams: a liar does, of which all know another history than its own."""
 UNKNOWN_COMMIT = "it is unknown whether"
 """What a node says that ends after a sync which failed; nothing else may end it."""
 
@@ -28,13 +30,13 @@ def is_of_the_world(error: BaseException) -> bool:
 
 
 class _Journal(logging.Handler):
-    def __init__(self, watcher: Watcher, is_due: Callable[[str], bool]) -> None:
+    def __init__(self, watcher: Watcher, is_due: Callable[[str, str], bool]) -> None:
         super().__init__(logging.ERROR)
         self._watcher, self._is_due = watcher, is_due
 
     def emit(self, record: logging.LogRecord) -> None:
         said = record.getMessage()
-        if self._is_due(said):
+        if self._is_due(said, str(getattr(record, "peer", "")).removeprefix("http://")):
             return
         if said == DIFFERS:
             fields = (str(getattr(record, name, "")) for name in ("peer", "kind", "key", "lost"))
@@ -52,11 +54,11 @@ class _Journal(logging.Handler):
 
 
 @contextmanager
-def read_journals(watcher: Watcher, is_due: Callable[[str], bool]) -> Iterator[None]:
+def read_journals(watcher: Watcher, is_due: Callable[[str, str], bool]) -> Iterator[None]:
     """Read what nodes log as errors, inside the block; warnings and less go nowhere.
 
     Args:
-      is_due: whether an error is what a node has to say, by its name.
+      is_due: whether an error is what a node has to say, by its name, and the peer that it is about.
     """
     logger, handler = logging.getLogger(LOGGER), _Journal(watcher, is_due)
     was_spreading = logger.propagate

@@ -29,14 +29,15 @@ _CODING: Final = b"content-encoding"
 def lie(rng: random.Random, path: str, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
     """A message, changed; half of the time beyond recognition."""
     plain = tuple((name, value) for name, value in headers if name.lower() not in (_CODING, b"content-length"))
-    told = _read(headers, body) if path == PUSH and rng.random() < 0.5 else None
+    told = read_message(headers, body) if path == PUSH and rng.random() < 0.5 else None
     if told is None:
         return plain, rng.choice(NONSENSE)
     rng.choice(_TRICKS if told.get("ops") else _TRICKS[:2])(rng, told)
     return plain, msgspec.json.encode(told)
 
 
-def _read(headers: Headers, body: bytes) -> dict[str, Any] | None:
+def read_message(headers: Headers, body: bytes) -> dict[str, Any] | None:
+    """What nodes say to each other, as it is on the wire; None if it is nothing of the kind."""
     try:
         is_packed = any(name.lower() == _CODING and value == b"gzip" for name, value in headers)
         value = msgspec.json.decode(gzip.decompress(body) if is_packed else body)

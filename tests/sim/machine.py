@@ -38,10 +38,10 @@ from aimem.supervisor.lifespan import open_lifespan
 from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Place
 from tests.disk import Disk
-from tests.nodes import seeded_chance
 from tests.sim import hooks
 from tests.sim.badges import SHARED_KEY
 from tests.sim.ports import Died, Power, SimClock, SimFiles, SimModel, SimThreads
+from tests.sim.seals import NotedChance, Seals
 from tests.sim.swarm import Fault, Swarm
 from tests.sim.trace import Trace
 
@@ -132,7 +132,8 @@ class Process:
         machine = self.machine
         look = partial(machine.look, self)
         return Ports(
-            clock=machine.clock, chance=seeded_chance(self._rng.getrandbits(64)), files=self.files,
+            clock=machine.clock, chance=NotedChance(self._rng.getrandbits(64), self.name, machine.seals),
+            files=self.files,
             threads=SimThreads(self.power, self._rng, machine.swarm.commit_s, look),
             open_embedder=lambda _: machine.model, open_remote_embedder=_no_model,
             open_network=partial(machine.open_network, self), open_peers=partial(machine.open_network, self),
@@ -157,12 +158,12 @@ class Machine:
 
     def __init__(
         self, name: str, swarm: Swarm, folder: Path, trace: Trace, look: Look,
-        open_network: Callable[[Process], httpx.AsyncBaseTransport], peers: tuple[str, ...],
+        open_network: Callable[[Process], httpx.AsyncBaseTransport], peers: tuple[str, ...], seals: Seals,
     ) -> None:
         rng = swarm.rng(f"{name}/clock")
         offset, drift = swarm.clock_offset_s, swarm.clock_drift
         self.name, self.swarm, self.folder = name, swarm, folder
-        self.look, self.open_network, self.peers = look, open_network, peers
+        self.look, self.open_network, self.peers, self.seals = look, open_network, peers, seals
         self.clock = SimClock(rng.uniform(-offset, offset), rng.uniform(-drift, drift))
         self.on_end: Callable[[BaseException], None] = lambda _: None
         self.on_loss: Callable[[], None] = lambda: None

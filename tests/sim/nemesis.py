@@ -30,13 +30,14 @@ class Nemesis:
         self._swarm, self._machines, self._network, self._trace = swarm, machines, network, trace
         self._rng = swarm.rng("nemesis")
         self._names = sorted(machines)
+        self._honest = swarm.honest
         self._acts: dict[Fault, Callable[[], Awaitable[None]]] = {
             Fault.PARTITION: self.partition, Fault.CLOG: self.clog, Fault.KILL: self.kill, Fault.POWER: self.power,
             Fault.PAUSE: self.pause, Fault.STEP: self.step, Fault.FULL_DISK: self.full_disk,
             Fault.SLOW_DISK: self.slow_disk, Fault.SYNC_ERROR: self.sync_error, Fault.LOSE: self.lose,
             Fault.RESTORE: self.restore, Fault.ROT: self.rot,
         }
-        self._losses_left = swarm.quorum - 1
+        self._losses_left = swarm.sure_count - 1
         self.has_rotted = False
 
     async def rage(self, until: float, nursery: trio.Nursery) -> None:
@@ -130,14 +131,14 @@ class Nemesis:
         await trio.lowlevel.checkpoint()
 
     async def lose(self) -> None:
-        """Take the files of one machine: of W that have a write, W - 1 may be lost, and no more in one run."""
+        """Take the files of one machine: of those that surely have a write, all but one may be lost."""
         if self._losses_left > 0:
             self._losses_left -= 1
-            await self._machine().lose()
+            await self._machines[self._rng.choice(self._honest)].lose()
 
     async def restore(self) -> None:
         """Put the files of a while ago back."""
-        machine = self._machine()
+        machine = self._machines[self._rng.choice(self._honest)]
         if self._losses_left > 0 and machine.back_up():
             self._losses_left -= 1
             await trio.sleep(self._rng.uniform(2, 25))
@@ -146,12 +147,12 @@ class Nemesis:
     async def rot(self) -> None:
         """Let one machine lose a row that all others have: of W that have a write, it has that one no more."""
         await trio.lowlevel.checkpoint()
-        target = self._machine()
-        running = [machine.running for machine in self._machines.values()]
+        target = self._machines[self._rng.choice(self._honest)]
+        running = [self._machines[name].running for name in self._honest]
         writers = [process.writer for process in running if process is not None and process.name != target.name]
         conn = None if target.running is None else target.running.writer
         others = [writer for writer in writers if writer is not None]
-        if self._losses_left == 0 or conn is None or len(others) < len(self._names) - 1:
+        if self._losses_left == 0 or conn is None or len(others) < len(self._honest) - 1:
             return
         here, *there = ({str(row[0]): row[1] for row in one.execute(_ROWS)} for one in (conn, *others))
         common = sorted(key for key, born in here.items() if all(rows.get(key) == born for rows in there))

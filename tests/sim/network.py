@@ -17,9 +17,11 @@ import trio
 from msgspec import Struct
 
 from aimem.api import TRANSPORT_EXTENSION, Transport
+from tests.sim.liar import Liar
 from tests.sim.lies import Headers, lie
 from tests.sim.machine import Process
 from tests.sim.ports import Died
+from tests.sim.resigning import sign_answered, sign_asked
 from tests.sim.swarm import Swarm
 from tests.sim.trace import Trace
 
@@ -70,6 +72,7 @@ class Network:
       cut: (source, target) pairs on which nothing passes.
       clogged: pair -> until when messages wait.
       is_calm: nothing is lost, doubled or late any more.
+      liar: a node whose words are changed as they leave it.
       doubled: idempotency keys of requests of which a copy travels on, whatever the first was told.
     """
 
@@ -80,6 +83,7 @@ class Network:
         self.doubled: set[str] = set()
         self.abroad = 0
         self.kept: list[Parcel] = []
+        self.liar: Liar | None = None
         self.nursery: trio.Nursery | None = None
         self._swarm, self._trace, self._machines = swarm, trace, machines
         self.outside: dict[str, Any] = {}
@@ -123,6 +127,33 @@ class Network:
             return headers, body
         self._trace.note("lie")
         return lie(self._rng, parcel.path, headers, body)
+
+    def said(self, parcel: Parcel) -> Parcel:
+        """A request as whoever sends it words it, and tells the liar what is said to it."""
+        liar = self.liar
+        if liar is None or is_client(parcel.source) or parcel.target in self.outside:
+            return parcel
+        if parcel.target == liar.name:
+            liar.hear(parcel.path, parcel.headers, parcel.body)
+        if parcel.source != liar.name:
+            return parcel
+        headers, body = liar.tell(parcel.target, parcel.path, parcel.headers, parcel.body, is_answer=False)
+        if body != parcel.body and liar.signer is not None:
+            target = (parcel.raw_path + (b"?" + parcel.query if parcel.query else b"")).decode()
+            headers = sign_asked(liar.signer, parcel.method, target, headers, body)
+        return msgspec.structs.replace(parcel, headers=headers, body=body)
+
+    def answered(self, parcel: Parcel, status: int, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+        """An answer as whoever gives it words it."""
+        liar = self.liar
+        if liar is None or is_client(parcel.source) or parcel.target in self.outside:
+            return headers, body
+        if parcel.target != liar.name:
+            return headers, body
+        fresh, told = liar.tell(parcel.source, parcel.path, headers, body, is_answer=True)
+        if told != body and liar.signer is not None:
+            fresh = sign_answered(liar.signer, liar.name, parcel.headers, status, fresh, told)
+        return fresh, told
 
     def is_doubled(self) -> bool:
         """Whether a message arrives twice."""
@@ -201,8 +232,9 @@ class Network:
         status = parts[0]["status"] if parts else 0
         self._trace.note("answer", parcel.target, parcel.source, parcel.path, status, arrives)
         if arrives and not process.power.is_dead:
-            body = self.cut_short(b"".join(part.get("body", b"") for part in parts[1:]))
-            headers, body = self.told(parcel, tuple(parts[0]["headers"]), body)
+            body = b"".join(part.get("body", b"") for part in parts[1:])
+            headers, body = self.answered(parcel, status, tuple(parts[0]["headers"]), body)
+            headers, body = self.told(parcel, headers, self.cut_short(body))
             call.answer = status, headers, body
             call.done.set()
 
@@ -224,6 +256,7 @@ class Network:
             raise httpx.ConnectError("there is no network")
         if process is not None:
             await process.power.wait_going()
+            parcel = self.said(parcel)
             self.keep(parcel)
         if self.is_doubled():
             self.doubled.update(value.decode() for name, value in parcel.headers if name == b"idempotency-key")

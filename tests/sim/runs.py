@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 
 from tests.sim.seeds import Case
-from tests.sim.swarm import roll
+from tests.sim.swarm import roll, with_liar
 from tests.sim.world import Report, simulate
 
 SECONDS = 60.0
@@ -37,7 +37,8 @@ def _run_apart(case: Case) -> tuple[Report, float]:
 def run_one(case: Case, tell: Callable[[str], None] | None = None) -> tuple[Report, float]:
     """Make one run. Returns: its report, and the seconds of processor time that it took."""
     before = time.process_time()
-    report = simulate(roll(case.seed, nodes=case.nodes), case.seconds, tell=tell)
+    swarm = roll(case.seed, nodes=case.nodes)
+    report = simulate(with_liar(swarm) if case.has_liar else swarm, case.seconds, tell=tell)
     return report, time.process_time() - before
 
 
@@ -56,5 +57,5 @@ def line_of(report: Report, spent_s: float) -> str:
 def complaint_of(report: Report, case: Case) -> str:
     """What did not hold, and how to see it again."""
     lines = [f"  {found.at:10.3f} {found.check}: {found.text[:TEXT_MAX]}" for found in report.violations[:SHOWN_MAX]]
-    again = f"python -m tests.sim --seeds {case.seed} --seconds {case.seconds:g}"
+    again = f"python -m tests.sim --seeds {case.seed} --seconds {case.seconds:g}{' --liar' if case.has_liar else ''}"
     return "\n".join([*lines, f"  again: {again}{f' --nodes {case.nodes}' if case.nodes else ''} [--trace]"])

@@ -15,14 +15,18 @@ FULL_COUNT, FULL_S = 60, 60.0
 
 
 class Case(Struct, frozen=True):
-    """One run: the seed, how long its storm lasts, and how many nodes, if not what the seed says."""
+    """One run: the seed, how long its storm lasts, how many honest nodes, if not what the seed says, and whether
+    one more lies to them.
+    """
 
     seed: int
     seconds: float
     nodes: int | None = None
+    has_liar: bool = False
 
     def __str__(self) -> str:
-        return f"{self.seed}x{self.seconds:g}s" + (f"x{self.nodes}" if self.nodes else "")
+        nodes = f"x{self.nodes}" if self.nodes else ""
+        return f"{self.seed}x{self.seconds:g}s{nodes}{'+liar' if self.has_liar else ''}"
 
 
 def brief() -> list[Case]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from enum import StrEnum
 
+import msgspec
 from msgspec import Struct
 
 
@@ -29,6 +30,21 @@ class Fault(StrEnum):
     ROT = "rot"                  # rows are gone that others have, behind the store's back
 
 
+class Lie(StrEnum):
+    """What a lying member may lie about."""
+
+    MORE = "more"                # it knows ops that nobody wrote
+    OTHER_END = "other_end"      # it knows another op in the place of somebody's last
+    LESS = "less"                # it knows nothing
+    CLOSED = "closed"            # streams have two histories that have one
+    FORKED = "forked"            # the asker itself has
+    NAME = "name"                # it is somebody else
+    REPLAY = "replay"            # old messages, also of others
+    FORGE = "forge"              # ops of others
+    EQUIVOCATE = "equivocate"    # an op of its own for these, and another one for those
+    TRIMMED = "trimmed"          # its log does not reach back
+
+
 class Swarm(Struct, frozen=True, kw_only=True):
     """The conditions of one run; times in seconds, rates as probabilities of one message.
 
@@ -45,6 +61,8 @@ class Swarm(Struct, frozen=True, kw_only=True):
       has_model: nodes recall by meaning, too.
       leaves_late: rate of messages that take seconds, and so arrive behind later ones.
       compare_s: mean time between comparisons of all that a node has with one peer; None for never.
+      member_lies: what the last of the nodes lies about, which is a member all the same; empty if all are honest. An
+        ack of a liar cannot be told from a true one, so of W nodes that are to have a write, W - 1 have it.
     """
 
     seed: int
@@ -69,6 +87,22 @@ class Swarm(Struct, frozen=True, kw_only=True):
     keeps_key: bool = False
     faults: tuple[Fault, ...]
     compare_s: float | None = 15.0
+    member_lies: tuple[Lie, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        """All nodes."""
+        return [f"n{number}" for number in range(self.nodes)]
+
+    @property
+    def honest(self) -> list[str]:
+        """Those that keep to the rules."""
+        return self.names[:-1] if self.member_lies else self.names
+
+    @property
+    def sure_count(self) -> int:
+        """Nodes that have what was acknowledged, whoever lied."""
+        return self.quorum - bool(self.member_lies)
 
     def rng(self, purpose: str) -> random.Random:
         """A generator of its own for each purpose: one more draw here changes nothing there."""
@@ -108,4 +142,13 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
         clock_drift=rng.choice([0.0, 1e-4, 1e-2]),
         keeps_key=keeps_key,
         faults=() if is_calm and rng.random() < 0.5 else tuple(chosen),
+    )
+
+
+def with_liar(swarm: Swarm) -> Swarm:
+    """The same with one more node than it has, which lies; the honest ones suffice for every write."""
+    rng = swarm.rng("lies of a member")
+    chosen = tuple(lie for lie in Lie if rng.random() < 0.6)
+    return msgspec.structs.replace(
+        swarm, nodes=swarm.nodes + 1, quorum=min(max(2, swarm.quorum), swarm.nodes), member_lies=chosen or tuple(Lie),
     )

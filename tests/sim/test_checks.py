@@ -259,7 +259,7 @@ PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     an_outcome_is_told_early: ({"governance"}, ()),
     logs_grow_for_ever: ({"bounds"}, ()),
     nothing_is_mended: ({"convergence"}, (Fault.ROT,)),
-    what_is_signed_by_nobody_is_believed: ({"vector", "fork", "convergence", "causality"}, ()),
+    what_is_signed_by_nobody_is_believed: ({"forged", "vector", "fork", "convergence", "causality"}, ()),
 }
 LIARS: dict[str, Any] = {"lies": 0.1}
 AGENTS: dict[str, Any] = {"secured": True, "think_s": 0.15}

@@ -12,6 +12,7 @@ from aimem.model import Dot, Op, StreamId, Vector, chain_hash, covers, dominates
 from aimem.ports import Connection, DatabaseError
 from aimem.store import oplog
 from tests.sim.machine import Process
+from tests.sim.seals import Seals
 from tests.sim.trace import Trace
 
 _CHANGES = "SELECT total_changes()"
@@ -32,7 +33,7 @@ class Violation(Struct, frozen=True):
     Attributes:
       check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness,
         fork, session, outcome, governance, answers, hooks, access, bounds, meaning,
-        journal.
+        journal, forged, renewed.
     """
 
     check: str
@@ -65,9 +66,16 @@ class Watcher:
       found: the violations, in the order in which they were seen; `failed` is set with the first.
       checks: how many single comparisons were made.
       doubted: streams of which there may be two histories: nothing is expected of which op has which number.
+      lied: those of a liar among them.
+      made: keys of memories that a liar made by signing two ops for one dot.
+      liar: a machine of which nothing is expected.
+      seals: what was signed by whom.
     """
 
-    def __init__(self, trace: Trace) -> None:
+    def __init__(self, trace: Trace, seals: Seals, liar: str) -> None:
+        self.seals, self.liar = seals, liar
+        self.lied: set[StreamId] = set()
+        self.made: set[str] = set()
         self.written: dict[Dot, Written] = {}
         self.found: list[Violation] = []
         self.failed = trio.Event()
@@ -122,6 +130,8 @@ class Watcher:
         dot, before = op.dot, known.get(op.dot.stream, 0)
         chained = chain_hash(dot, op.stamp, op.kind, op.entries, op.previous)
         self._trace.note("op", process.name, dot.stream[:6], dot.seq, op.kind, op.stamp.hlc, chained.hex()[:12])
+        if not self.seals.is_signed(dot.stream, chained) and process.name != self.liar:
+            self.find("forged", f"{process.name} took {_name(dot)}, which its stream's key never signed")
         written = self.written.get(dot)
         if written is None:
             # The first to have it is whoever wrote it: nobody else can know it before its commit.
@@ -134,16 +144,17 @@ class Watcher:
         if vector.get(dot.stream, 0) < dot.seq:
             self.find("vector", f"{process.name} logged {_name(dot)} and its head is {vector.get(dot.stream, 0)}")
         known[dot.stream] = max(before, dot.seq)
-        self.checks += 2
+        self.checks += 3
 
     def _check_copy(self, process: Process, written: Written, chained: bytes, known: Vector) -> None:
         dot = written.op.dot
         self.checks += 2
-        if dot.stream in self.doubted:
+        if dot.stream in self.doubted or dot.stream in self.lied or process.name == self.liar:
             return
         if self._chain[dot] != chained:
             self.find("vector", f"{process.name} has another {_name(dot)} than its origin")
-        context = {stream: seq for stream, seq in written.context.items() if stream not in self.doubted}
+        passed_over = self.doubted | self.lied
+        context = {stream: seq for stream, seq in written.context.items() if stream not in passed_over}
         if not dominates(known, context):
             self.find("causality", f"{process.name} took {_name(dot)} before what its writer had seen")
 
@@ -173,8 +184,10 @@ class Watcher:
         return sorted({*self.holders(dot), *(name for name, vector in self._lost if covers(vector, dot))})
 
     def holders(self, dot: Dot) -> list[str]:
-        """The machines whose database has an op, by what was last seen of it, running or not."""
-        return sorted(name for name, seen in self._seen.items() if covers(seen.vector, dot))
+        """The honest machines whose database has an op, by what was last seen of it, running or not."""
+        return sorted(
+            name for name, seen in self._seen.items() if name != self.liar and covers(seen.vector, dot)
+        )
 
 
 def _before_log(conn: Connection, vector: Vector) -> dict[StreamId, int]:

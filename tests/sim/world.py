@@ -22,12 +22,14 @@ from tests.nodes import START
 from tests.sim import checks, governing, hooks, meanings, reading, telling
 from tests.sim.badges import OPERATOR
 from tests.sim.history import Deed, Outcome, dots_of, read_answer
-from tests.sim.journal import DIFFERS, is_of_the_world, read_journals
+from tests.sim.journal import DIFFERS, NOT_RENEWED, is_of_the_world, read_journals
+from tests.sim.liar import Liar, busy_liar
 from tests.sim.machine import Machine, Process
 from tests.sim.nemesis import Nemesis
 from tests.sim.network import Network
 from tests.sim.replaying import replay
 from tests.sim.scheduler import run_seeded
+from tests.sim.seals import Seals
 from tests.sim.swarm import Swarm
 from tests.sim.trace import Trace
 from tests.sim.trusting import look_after
@@ -76,18 +78,21 @@ class World:
 
     def __init__(self, swarm: Swarm, seconds: float, folder: Path, trace: Trace) -> None:
         self.swarm, self.seconds, self.trace = swarm, seconds, trace
-        self.watcher = Watcher(trace)
+        self.seals = Seals()
+        self.watcher = Watcher(trace, self.seals, swarm.names[-1] if swarm.member_lies else "")
         self.machines: dict[str, Machine] = {}
         self.network = Network(swarm, trace, self.machines)
-        names = [f"n{number}" for number in range(swarm.nodes)]
+        names = swarm.names
         for name in names:
             self.machines[name] = Machine(
-                name, swarm, folder / name, trace, self.watcher.look, self._open_network, tuple(names)
+                name, swarm, folder / name, trace, self.watcher.look, self._open_network, tuple(names), self.seals
             )
             self.machines[name].on_end = partial(self._look_at_end, name)
             self.machines[name].on_loss = partial(self._forget, name)
             self.machines[name].on_doubt = self.watcher.doubted.add
-        self.clients = Clients(swarm, self.network, trace, names, self)
+        if swarm.member_lies:
+            self.network.liar = Liar(swarm, self.machines, self.watcher, trace)
+        self.clients = Clients(swarm, self.network, trace, swarm.honest, self)
         self.nemesis = Nemesis(swarm, self.machines, self.network, trace)
         self.receiver = self.network.outside[hooks.ADDRESS] = hooks.Receiver()
         self.lost: list[str] = []
@@ -106,8 +111,8 @@ class World:
         if deed.kind == "revoke_key" and deed.done is not None:
             for dot in dots_of(deed.done.answer):
                 self._ended[deed.subjects[0]] = dot
-        checks.check_quorum(deed, self.watcher, self.swarm.quorum)
-        governing.check_told(deed, self.watcher, self.swarm.nodes)
+        checks.check_quorum(deed, self.watcher, self.swarm.sure_count)
+        governing.check_told(deed, self.watcher, self.swarm)
 
     def on_read(self, node: str, version: str) -> None:
         """Somebody who had seen these versions was answered by a node."""
@@ -125,12 +130,14 @@ class World:
         if 200 <= status < 300:
             self.watcher.find("access", f"{node} let the key {key_id} in, of which it knew that it is revoked")
 
-    def is_due(self, said: str) -> bool:
-        """Whether an error in a node's journal is what it has to say."""
-        return said == DIFFERS and self.nemesis.has_rotted
+    def is_due(self, said: str, peer: str) -> bool:
+        """Whether an error in a node's journal is what it has to say, of a peer perhaps."""
+        if said == DIFFERS:
+            return self.nemesis.has_rotted or (peer != "" and peer == self.watcher.liar)
+        return said == NOT_RENEWED and bool(self.swarm.member_lies)
 
     def _look_at_end(self, name: str, error: BaseException) -> None:
-        if not is_of_the_world(error):
+        if name != self.watcher.liar and not is_of_the_world(error):
             self.watcher.find("journal", f"{name} ended: {''.join(traceback.format_exception(error))}"[-4000:])
 
     async def run(self) -> None:
@@ -178,12 +185,16 @@ class World:
         async with trio.open_nursery() as weather:
             weather.start_soon(self.nemesis.restart, until, nursery)
             weather.start_soon(self._look_at_dead, until)
+            if self.network.liar is not None:
+                weather.start_soon(busy_liar, self.network.liar.name, self.network.transport("c liar"), until)
             async with trio.open_nursery() as faults:
                 faults.start_soon(self.nemesis.rage, until, faults)
                 for number in range(self.swarm.clients):
                     weather.start_soon(self.clients.work, number, until)
                 await trio.sleep(self.seconds)
                 faults.cancel_scope.cancel()
+            if self.network.liar is not None:
+                self.network.liar.has_stopped = True
             await self.nemesis.heal(nursery)
 
     async def _look_at_dead(self, until: float) -> None:
@@ -202,18 +213,18 @@ class World:
         self.trace.note("converged")
         await self._wait_quiet()
         async with self._calm_client() as http:
-            await reading.check_writes(http, sorted(self.machines), self.clients.deeds, self.watcher)
+            await reading.check_writes(http, self.swarm.honest, self.clients.deeds, self.watcher)
         if await self._converge(nursery):
             self._check_all()
             async with self._calm_client() as http:
-                await reading.check_answers(http, sorted(self.machines), self._soon(), self.watcher)
+                await reading.check_answers(http, self.swarm.honest, self._soon(), self.watcher)
             await self._check_meanings()
             await self._ask_outcomes()
             await self._wait_decided()      # a home that tries again by the clock does so for no message's sake
             await replay(self.network, self.swarm, self.watcher, self.nodes)
             await self._check_governance()
             # Keys end, and with them what their agents are told.
-            lost = sorted(self.machines) if self.swarm.secured else self.lost
+            lost = self.swarm.names if self.swarm.secured else self.lost
             await telling.check_hooks(self.receiver, self.clients.deeds, self.nodes, lost, self.watcher)
             await trio.sleep(2 * TRIM_INTERVAL_S)
             checks.check_bounds(self.nodes(), self.swarm.log_most, self.watcher)
@@ -228,7 +239,7 @@ class World:
     async def _converge(self, nursery: trio.Nursery) -> bool:
         await self.nemesis.heal(nursery)
         began = trio.current_time()
-        while not checks.have_converged(self.nodes()) or len(self.nodes()) < len(self.machines):
+        while not checks.have_converged(self.nodes()) or len(self.nodes()) < len(self.swarm.honest):
             if trio.current_time() > began + CONVERGE_S + self._ahead_s(began):
                 self._say_why_not()
                 return False
@@ -236,7 +247,7 @@ class World:
             await self.nemesis.heal(nursery)
             if self.nemesis.has_rotted and checks.know_the_same(self.nodes()):
                 async with self._calm_client() as http:
-                    await reading.mend(http, sorted(self.machines))
+                    await reading.mend(http, self.swarm.honest)
         return True
 
     async def _wait_quiet(self) -> None:
@@ -252,7 +263,7 @@ class World:
         return max(0.0, instant_of(Hlc(max(stamps, default=0))) / 1e6 - START / 1e6 - now)
 
     def _say_why_not(self) -> None:
-        for name in sorted(self.machines.keys() - self.nodes().keys()):
+        for name in sorted(set(self.swarm.honest) - self.nodes().keys()):
             process = self.machines[name].process
             failure = None if process is None else process.failure
             self.watcher.find("liveness", f"{name} does not serve, {CONVERGE_S:g} s after the storm ({failure!r})")
@@ -261,9 +272,10 @@ class World:
             self.watcher.find("convergence", f"not within {CONVERGE_S:g} s")
 
     def nodes(self) -> Mapping[str, Connection]:
-        """The databases of all nodes that serve, between two transactions."""
+        """The databases of all honest nodes that serve, between two transactions."""
         found = {}
-        for name, machine in self.machines.items():
+        for name in self.swarm.honest:
+            machine = self.machines[name]
             conn = machine.running.writer if machine.running is not None else None
             if conn is not None:
                 found[name] = conn
@@ -278,7 +290,9 @@ class World:
         checks.check_refused(deeds, nodes, watcher, self.network.doubled)
         checks.check_retries(deeds, watcher)
         checks.check_forks(deeds, nodes, watcher)
-        for machine in self.machines.values():
+        checks.check_renewed({name: self.lost.count(name) for name in self.swarm.honest}, watcher)
+        for name in self.swarm.honest:
+            machine = self.machines[name]
             if machine.running is not None:
                 watcher.look_at_dead(machine.running)
 
@@ -320,9 +334,9 @@ class World:
             await trio.sleep(PEERS_KNOW_S)
         async with self._calm_client() as http:
             for dot in rng.sample(open_dots, min(len(open_dots), OUTCOMES_MAX)):
-                name = rng.choice(sorted(self.machines))
+                name = rng.choice(self.swarm.honest)
                 answer = read_answer((await http.get(f"http://{name}/api/v1/writes/{dot}")).content)
-                checks.check_outcome(name, answer, self.swarm.nodes, self.watcher)
+                checks.check_outcome(name, answer, self.swarm, self.watcher)
 
     def report(self) -> Report:
         """How it went."""

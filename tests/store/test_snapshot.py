@@ -50,7 +50,7 @@ async def join(target: Store, source: Store, max_count: int = 5) -> None:
     heads = dict(source.log.heads)
     for page in await pages_of(source, max_count):
         await target.write(snapshot.join_objects, page.objects)
-    await target.write(snapshot.adopt_heads, heads, target.stream)
+    await target.write(snapshot.adopt_heads, heads, {}, target.stream)
 
 
 @pytest.mark.parametrize("max_count", [1, 5, 1000])
@@ -149,7 +149,7 @@ async def test_a_snapshot_with_a_clock_of_another_century_is_not_joined(tmp_path
         with pytest.raises(InvalidRequest, match="a hundred years ahead"):
             await node.store.write(snapshot.join_objects, [told])
         with pytest.raises(InvalidRequest, match="a hundred years ahead"):
-            await node.store.write(snapshot.adopt_heads, {far.stream: head}, node.store.stream)
+            await node.store.write(snapshot.adopt_heads, {far.stream: head}, {}, node.store.stream)
         assert (node.store.log.hlc, far.stream in node.store.log.vector) == (known, False)
         await put(node, "t", "text")
 

@@ -16,6 +16,7 @@ from aimem.supervisor.children import Child, OnFailure
 from aimem.supervisor.control import Control
 from aimem.supervisor.place import Place, Role, locate, take
 from aimem.supervisor.tree import Inside, Plan, Running, run_node
+from aimem.supervisor.trust import Gate
 from tests.supervisor.serving import answer
 
 
@@ -87,13 +88,13 @@ class LittleNode:
 
     async def run(
         self, *, tcp: ApiConfig | None = None, grace_s: float = 30, lock: Any = None,
-        task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
+        gate: Gate | None = None, task_status: trio.TaskStatus[Running] = trio.TASK_STATUS_IGNORED,
     ) -> None:
         """Take the lock and run."""
         lock = lock or take(system_files(), self.place, Role.DAEMON)
         await run_node(
             self.plan(), lock=lock, place=self.place, tcp=tcp, grace_s=grace_s, control=self.control,
-            rng=random.Random(1), task_status=task_status,
+            rng=random.Random(1), gate=gate, task_status=task_status,
         )
 
     async def start(self, nursery: trio.Nursery, lock: Any) -> Any:

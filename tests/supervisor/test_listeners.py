@@ -10,7 +10,8 @@ import pytest
 import trio
 
 from aimem.errors import Code, Denied, InvalidRequest, Unavailable
-from aimem.supervisor.listeners import Transport, choose_socket_path, open_tcp, open_unix
+from aimem.supervisor import listeners
+from aimem.supervisor.listeners import Scheme, Transport, choose_socket_path, open_tcp, open_unix
 
 
 async def test_port_zero_takes_a_free_port_and_says_which() -> None:
@@ -28,9 +29,9 @@ async def test_address_of_ip6_is_shown_in_brackets() -> None:
 
 
 async def test_name_with_two_addresses_gets_one_port() -> None:
-    listeners = await open_tcp("localhost", 0, insecure=False)
-    ports = {listener.socket.socket.getsockname()[1] for listener in listeners}
-    for listener in listeners:
+    opened = await open_tcp("localhost", 0, insecure=False)
+    ports = {listener.socket.socket.getsockname()[1] for listener in opened}
+    for listener in opened:
         await listener.socket.aclose()
     assert len(ports) == 1
 
@@ -40,6 +41,15 @@ async def test_public_address_without_tls_is_refused(host: str) -> None:
     with pytest.raises(Denied, match="--insecure") as caught:
         await open_tcp(host, 0, insecure=False)
     assert caught.value.code is Code.INSECURE_BIND
+
+
+async def test_public_address_with_tls_is_served_and_shown_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners, "_is_loopback", lambda address: False)   # nothing here is to be reached from outside
+    with pytest.raises(Denied, match="--tls-cert"):
+        await open_tcp("127.0.0.1", 0, insecure=False)
+    (listener,) = await open_tcp("127.0.0.1", 0, insecure=False, scheme=Scheme.HTTPS)
+    async with listener.socket:
+        assert listener.url.startswith("https://127.0.0.1:") and listener.scheme is Scheme.HTTPS
 
 
 async def test_taken_port_is_named() -> None:

@@ -12,10 +12,12 @@ from trio.testing import MockClock
 
 from aimem.config import ApiConfig
 from aimem.errors import Corrupt, Denied, Unavailable
-from aimem.ports import LockHeld, system_files
+from aimem.ports import LockHeld, system_clock, system_files
 from aimem.supervisor.listeners import open_tcp
 from aimem.supervisor.place import Role, take
 from aimem.supervisor.tree import Running
+from aimem.supervisor.trust import Gate
+from tests.pki import client_context, issue, make_ca
 from tests.supervisor.little_node import LittleNode
 
 LOOPBACK = ApiConfig(port=0)
@@ -45,6 +47,29 @@ async def test_node_answers_on_tcp_and_on_its_socket_and_says_where(tmp_path: Pa
             assert (await http.get("/")).text == "node unix"
         with pytest.raises(LockHeld, match=str(node.place.socket)):
             take(system_files(), node.place, Role.COMMAND)
+        node.control.stop.set()
+
+
+async def test_gate_stands_before_tcp_and_the_owner_needs_no_certificate(tmp_path: Path) -> None:
+    node, authority = LittleNode(tmp_path), make_ca()
+    server, member = issue(authority, "127.0.0.1"), issue(authority, "node-a")
+    gate = Gate(server.serves(authority), frozenset({member.fingerprint}), system_clock())
+    async with trio.open_nursery() as nursery:
+        running: Running = await nursery.start(partial(node.run, tcp=LOOPBACK, gate=gate))
+        (url,) = running.urls
+        assert url.startswith("https://127.0.0.1:")
+        for shown in (member, None):
+            context = client_context(authority, shown, tmp_path)
+            async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(verify=context), base_url=url) as http:
+                if shown is not None:
+                    assert (await http.get("/")).text == "node tcp-loopback"
+                else:
+                    with pytest.raises(httpx.TransportError):
+                        await http.get("/")
+        local = httpx.AsyncHTTPTransport(uds=str(node.place.socket))
+        async with httpx.AsyncClient(transport=local, base_url="http://localhost") as http:
+            assert (await http.get("/")).text == "node unix"
+        assert dict(running.http.counts.handshakes)["no_certificate"] == 1
         node.control.stop.set()
 
 

@@ -46,18 +46,29 @@ class Mesh:
     def url(self, number: int) -> str:
         return f"http://127.0.0.1:{self.ports[number]}/api/v1"
 
+    def client(self, headers: dict[str, str] | None = None, timeout: float = 60) -> httpx.AsyncClient:
+        """A client of any of the nodes."""
+        return httpx.AsyncClient(headers=headers, timeout=timeout, verify=False)
+
+    def words(self, number: int) -> list[str]:
+        """The command line of a node."""
+        own = (f"http://127.0.0.1:{port}" for port in self.ports if port != self.ports[number])
+        return command(
+            self.db(number), "serve", "--port", str(self.ports[number]),
+            "--quorum-peers", ",".join((*own, *self.strangers)), "--quorum-writes", "2", "--node-name", f"n{number}",
+            "--catchup-interval-secs", "1",
+        )
+
+    def surroundings(self, number: int) -> dict[str, str]:
+        """The variables that a node is started with."""
+        return self.environ
+
     async def start(self, number: int) -> None:
         """Start a node and wait until it serves."""
         await self.nursery.start(self._run, number)
 
     async def _run(self, number: int, *, task_status: trio.TaskStatus[None]) -> None:
-        own = (f"http://127.0.0.1:{port}" for port in self.ports if port != self.ports[number])
-        words = command(
-            self.db(number), "serve", "--port", str(self.ports[number]),
-            "--quorum-peers", ",".join((*own, *self.strangers)), "--quorum-writes", "2", "--node-name", f"n{number}",
-            "--catchup-interval-secs", "1",
-        )
-        async with started(words, **self.environ) as process:
+        async with started(self.words(number), **self.surroundings(number)) as process:
             self.processes[number] = process
             with trio.fail_after(START_S):
                 await process.stderr_line("listening on")
@@ -73,16 +84,21 @@ async def running(
     """A mesh with W of 2 whose nodes all serve; they are killed with the block."""
     async with trio.open_nursery() as nursery:
         mesh = Mesh(folder, count, nursery, environ, strangers)
-        async with trio.open_nursery() as starting:
-            for number in range(count):
-                starting.start_soon(mesh.start, number)
+        await start_all(mesh)
         yield mesh
         nursery.cancel_scope.cancel()
 
 
+async def start_all(mesh: Mesh) -> None:
+    """Start every node, and wait until all of them serve."""
+    async with trio.open_nursery() as starting:
+        for number in range(len(mesh.ports)):
+            starting.start_soon(mesh.start, number)
+
+
 async def settled(mesh: Mesh, headers: dict[str, str] | None = None) -> dict[str, Any]:
     """The mesh as its first node sees it, once every copy is equal."""
-    async with httpx.AsyncClient(timeout=60, headers=headers) as http:
+    async with mesh.client(headers) as http:
         with trio.fail_after(SETTLING_S):
             while True:
                 # Each answers once it has asked all others, so that the digests are asked for when they may be equal.

@@ -54,6 +54,11 @@ class Process:
         self._said: list[str] = []
         self._request_id = 0
 
+    @property
+    def pid(self) -> int:
+        """Of the process."""
+        return self._process.pid
+
     async def stderr_line(self, words: str) -> str:
         """The first line of stderr from here on that holds these words."""
         assert self._process.stderr is not None

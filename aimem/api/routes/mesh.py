@@ -99,7 +99,9 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="POST", path="/api/v1/sync/push", name="sync_push", handler=push, body=ExchangeRequest,
         other_bodies=(legacy.LegacyPush,), read_as=_spoken, body_limit_bytes=SYNC_BODY_MAX_BYTES, answer=ExchangeAnswer,
         other_answers=(legacy.LegacyPushed,), summary="One exchange between nodes; bodies of v0.6.3 are understood.",
-        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH, Code.PROOF_REQUIRED, Code.GONE), effect=Effect.WRITE,
+        errors=(
+            Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH, Code.PROOF_REQUIRED, Code.FORGED, Code.GONE,
+        ), effect=Effect.WRITE,
         access=Access.PEER,
     ),
     Route(

@@ -21,6 +21,7 @@ from aimem.cli.verbs import (
     namespaces,
     servers,
     transfer,
+    trust,
     upkeep,
 )
 from aimem.cli.verbs.table import Argument, Option, Verb, within
@@ -58,6 +59,8 @@ VERBS: Final = (
     transfer.SYNC,
     meshing.SYNC_DAEMON,
     meshing.MESH,
+    trust.PKI,
+    trust.DEMO,
     transfer.MINE,
     upkeep.REINDEX,
     upkeep.STATUS,

@@ -1,0 +1,64 @@
+"""The verb demo: a mesh before one's eyes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from aimem.cli.context import Context
+from aimem.cli.exits import ExitStatus
+from aimem.wire import demo
+
+
+def demonstrate(context: Context) -> int:
+    """Show a mesh, and keep it until a signal. One that comes before the last step is done is an interrupt."""
+    value = context.value
+    keep = value("keep")
+    report = context.runtime.run_demo(
+        demo.DemoRequest(
+            nodes=value("nodes"), tier=value("tier"), keep=None if keep is None else str(context.path(keep)),
+            once=value("once"),
+        ),
+        context.around, _Stage(context),
+    )
+    return ExitStatus.OK if report.is_whole else ExitStatus.INTERRUPTED
+
+
+class _Stage:
+    """A terminal or a pipe: sentences and tables for people, or one JSON document with the sentences on stderr."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def tell(self, text: str) -> None:
+        """Say a sentence."""
+        if self._context.wants_json:
+            self._context.screen.say(text)
+        else:
+            self._context.screen.line(text)
+            self._context.around.stdout.flush()
+
+    def progress(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+        """A bar, or lines."""
+        return self._context.screen.progress(what, total)
+
+    def show(self, report: demo.DemoReport) -> None:
+        """The nodes, and what to try."""
+        context, screen = self._context, self._context.screen
+        if context.wants_json:
+            screen.json(report)
+        else:
+            screen.line()
+            screen.table(
+                ("node", "address", "process", "database"),
+                [(node.name, node.url, str(node.pid), node.db) for node in report.nodes],
+            )
+            if not context.value("once"):
+                screen.line()
+                screen.line("To try, in another terminal:")
+                for command in report.commands:
+                    screen.line(f"  # {command.what}")
+                    screen.line(f"  {command.line}")
+        if not context.value("once"):
+            self.tell("The nodes serve until Ctrl-C.")
+        context.around.stdout.flush()

@@ -1,0 +1,98 @@
+"""The phase before a connection counts: TLS handshakes, bounded in time and number; those that fail are told of."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import Final
+
+import trio
+from msgspec import Struct
+
+from aimem.ports import HandshakeFailure, Secured
+from aimem.supervisor.trust import Gate
+
+log = logging.getLogger(__name__)
+
+LOGGED_EVERY_S: Final = 60.0
+SHOWN_DIGITS: Final = 16    # of a fingerprint: enough to find it in a list
+DONE: Final = "done"
+
+
+class HandshakeBounds(Struct, frozen=True, kw_only=True):
+    """What clients may take that are not admitted yet.
+
+    Attributes:
+      handshake_s: from the connection to the end of its handshake, in seconds.
+      handshakes_max: at once; beyond it the one that has waited longest is closed. A member's takes a few milliseconds,
+        so it is through long before as many strangers have come after it.
+    """
+
+    handshake_s: float = 10.0
+    handshakes_max: int = 256
+
+
+class _Waiting:
+    def __init__(self, patience_s: float) -> None:
+        self.scope = trio.CancelScope(deadline=trio.current_time() + patience_s)
+        self.reason = HandshakeFailure.SLOW
+
+
+class Handshakes:
+    """The handshakes of one server."""
+
+    def __init__(self, gate: Gate, bounds: HandshakeBounds | None = None) -> None:
+        self._gate, self._bounds = gate, bounds or HandshakeBounds()
+        self._waiting: dict[_Waiting, None] = {}    # oldest first
+        self._results: Counter[str] = Counter({DONE: 0} | {failure.value: 0 for failure in HandshakeFailure})
+        self._unlogged: Counter[HandshakeFailure] = Counter()
+        self._logged_at: dict[HandshakeFailure, float] = {}
+
+    @property
+    def figures(self) -> tuple[int, tuple[tuple[str, int], ...]]:
+        """How many are under way, and how many ended in each way: `done`, or a HandshakeFailure."""
+        return len(self._waiting), tuple(self._results.items())
+
+    async def shake(self, stream: trio.SocketStream) -> Secured | None:
+        """Find out who has connected. Returns: None if it is not admitted; `stream` is to be closed then."""
+        if len(self._waiting) >= self._bounds.handshakes_max:
+            self._end(next(iter(self._waiting)), HandshakeFailure.CROWDED_OUT)
+        secured, waiting = self._gate.secure(stream), _Waiting(self._bounds.handshake_s)
+        self._waiting[waiting] = None
+        edition, result = self._gate.edition, None
+        try:
+            with waiting.scope:
+                failure = await secured.do_handshake()
+                if failure is None and edition != self._gate.edition and not self._gate.admits(secured.client):
+                    failure = HandshakeFailure.UNLISTED     # by the list that came while hands were shaken
+                result = self._note(failure, secured)
+                if failure is not None:
+                    await secured.part()
+        finally:
+            self._waiting.pop(waiting, None)
+        if result is None:
+            result = self._note(waiting.reason, secured)
+        return secured if result == DONE else None
+
+    def stop(self) -> None:
+        """End those under way: the server takes no further connections."""
+        for waiting in list(self._waiting):
+            self._end(waiting, HandshakeFailure.STOPPED)
+
+    def _end(self, waiting: _Waiting, reason: HandshakeFailure) -> None:
+        del self._waiting[waiting]      # at once: the next newcomer is to end another
+        waiting.reason = reason
+        waiting.scope.cancel()
+
+    def _note(self, failure: HandshakeFailure | None, secured: Secured) -> str:
+        result = DONE if failure is None else failure.value
+        self._results[result] += 1
+        if failure is not None:
+            self._unlogged[failure] += 1
+            now = trio.current_time()
+            if now - self._logged_at.get(failure, -LOGGED_EVERY_S) >= LOGGED_EVERY_S:
+                shown = secured.fingerprint and secured.fingerprint[:SHOWN_DIGITS]
+                count = self._unlogged.pop(failure)
+                log.warning("tls.refused", extra={"reason": result, "count": count, "fingerprint": shown})
+                self._logged_at[failure] = now
+        return result

@@ -1,0 +1,285 @@
+"""A member that lies: a whole node that keeps to the rules within, and whose words are changed as they leave it.
+
+It has a key of its own and signs with it what it likes; the keys of others it has not. What it tells of its own rows
+and clock nobody can hold against anything, so of that it lies in nothing but what its signature is under.
+"""
+
+from __future__ import annotations
+
+import base64
+import random
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import httpx
+import msgspec
+import trio
+from msgspec import Struct
+
+from aimem.model import Create, Dot, Entry, Op, Stamp, StreamHead, StreamId, chain_hash, encode_entry, hlc_at
+from aimem.ports import Signer
+from aimem.store.kinds import LIVE
+from aimem.wire import op_out
+from tests.sim.badges import OPERATOR
+from tests.sim.lies import Headers, read_message
+from tests.sim.swarm import Lie, Swarm
+from tests.sim.trace import Trace
+from tests.sim.watch import Watcher
+
+if TYPE_CHECKING:
+    from tests.sim.machine import Machine
+
+PUSH: Final = "/api/v1/sync/push"
+SNAPSHOT: Final = "/api/v1/sync/snapshot"
+RATE: Final = 0.3
+"""Of its messages between nodes: so many are lies."""
+KEPT: Final = 40
+"""Messages that it keeps of others and of itself, to say them again."""
+FORGED_MARK: Final = "forged"
+BUSY_S: Final = 3.0
+
+
+class Telling(Struct):
+    """A message that is about to leave it.
+
+    Attributes:
+      told: what it says; may be changed.
+      hearer: the machine that it is for.
+      is_answer: whether it was asked.
+    """
+
+    told: dict[str, Any]
+    hearer: str
+    is_answer: bool
+
+
+async def busy_liar(name: str, way: httpx.AsyncBaseTransport, until: float) -> None:
+    """Have the liar's node write a thing or two of its own, of which nobody is told."""
+    rng = random.Random("busy liar")
+    async with httpx.AsyncClient(transport=way, timeout=None, headers=dict(OPERATOR.headers)) as http:
+        while trio.current_time() < until:
+            await trio.sleep(rng.expovariate(1 / BUSY_S))
+            body = {"title": f"own {rng.getrandbits(32):08x}", "content": "word of its own", "namespace": "a"}
+            with trio.move_on_after(BUSY_S), suppress(httpx.TransportError):
+                await http.post(f"http://{name}/api/v1/memories", json=body)
+
+
+class Liar:
+    """Stands at the door of one machine.
+
+    Attributes:
+      name: of the machine.
+      has_stopped: whether it signs nothing new any more; it lies on.
+    """
+
+    def __init__(self, swarm: Swarm, machines: Mapping[str, Machine], watcher: Watcher, trace: Trace) -> None:
+        self.name, self.has_stopped = swarm.names[-1], False
+        self._lies, self._rng = swarm.member_lies, swarm.rng("liar")
+        self._machines, self._seals, self._watcher, self._trace = machines, watcher.seals, watcher, trace
+        self._old: list[tuple[str, bytes]] = []
+        self._two: dict[tuple[Dot, bool], Op] = {}
+
+    def hear(self, path: str, headers: Headers, body: bytes) -> None:
+        """Keep what somebody asked it."""
+        told = read_message(headers, body) if path == PUSH else None
+        if told is not None:
+            self._keep(told, "")
+
+    def tell(self, hearer: str, path: str, headers: Headers, body: bytes, *, is_answer: bool) -> tuple[Headers, bytes]:
+        """What leaves it instead of a message to another node."""
+        told = read_message(headers, body) if path in (PUSH, SNAPSHOT) else None
+        if told is None or "vector" not in told or self._store is None or self._rng.random() > RATE:
+            return headers, body
+        telling = Telling(told, hearer, is_answer)
+        self._keep(told, hearer if is_answer else "")
+        chosen = [lie for lie in self._lies if path == PUSH or lie in _OF_SNAPSHOTS]
+        for lie in self._rng.sample(chosen, min(len(chosen), self._rng.choice([1, 1, 2]))):
+            if _TRICKS[lie](self, telling):
+                self._trace.note(f"liar.{lie.value}", hearer)
+        return _plain(headers), msgspec.json.encode(telling.told)
+
+    def _keep(self, told: dict[str, Any], hearer: str) -> None:
+        if len(self._old) >= KEPT:
+            del self._old[self._rng.randrange(KEPT)]
+        self._old.append((hearer, msgspec.json.encode(told)))
+
+    @property
+    def signer(self) -> Signer | None:
+        """Its own key."""
+        return None if self._store is None else self._store.identity.signer
+
+    @property
+    def _store(self) -> Any:
+        process = self._machines[self.name].process
+        return None if process is None else process.store
+
+    def _victim(self, telling: Telling) -> StreamId | None:
+        """A stream of somebody honest; mostly the hearer's own."""
+        mine, rng = self._store.stream, self._rng
+        hearers = self._machines[telling.hearer].process
+        if rng.random() < 0.5 and hearers is not None and hearers.store is not None:
+            return hearers.store.stream if self._knows(hearers.store.stream) else None
+        others = [stream for stream in sorted(self._store.log.heads) if not self._is_own(stream) and stream != mine]
+        return rng.choice(others) if others else None
+
+    def _knows(self, stream: StreamId) -> bool:
+        return stream in self._store.log.heads
+
+    def _is_own(self, stream: StreamId) -> bool:
+        return self._seals.owners.get(stream) == self.name
+
+    def more(self, telling: Telling) -> bool:
+        """Tell of ops that nobody wrote: of others, or of its own stream."""
+        stream = self._victim(telling) if self._rng.random() < 0.8 else self._store.stream
+        head = None if stream is None else self._store.log.heads.get(stream)
+        if head is None:
+            return False
+        beyond = self._rng.choice([1, 1, 3, 1000])
+        telling.told["vector"][stream] = [head.seq + beyond, head.hlc + beyond, _noise(self._rng)]
+        return True
+
+    def other_end(self, telling: Telling) -> bool:
+        """Tell of another last op than there is."""
+        stream = self._victim(telling)
+        if stream is None:
+            return False
+        head = self._store.log.heads[stream]
+        telling.told["vector"][stream] = [head.seq, head.hlc, _noise(self._rng)]
+        return True
+
+    def less(self, telling: Telling) -> bool:
+        """Know nothing of somebody, or of anybody."""
+        if self._rng.random() < 0.3:
+            telling.told["vector"] = {}
+        elif (stream := self._victim(telling)) is not None:
+            telling.told["vector"].pop(stream, None)
+        return True
+
+    def closed(self, telling: Telling) -> bool:
+        """Say that an honest stream is closed, and that everybody joined its rows."""
+        stream = self._victim(telling)
+        if stream is None or "closed" not in telling.told:
+            return False
+        telling.told["closed"][stream] = sorted(self._rng.sample(sorted({*self._store.log.heads}), 1))
+        return True
+
+    def forked(self, telling: Telling) -> bool:
+        """Refuse what was sent, for its writer had signed something else."""
+        stream = self._victim(telling)
+        if not telling.is_answer or stream is None:
+            return False
+        seq = self._store.log.heads[stream].seq
+        telling.told |= {"stopped": "fork", "stopped_at": f"{stream}:{self._rng.randint(1, seq + 1)}"}
+        return True
+
+    def name_another(self, telling: Telling) -> bool:
+        """Be somebody else, or a stranger; now and then with the stream of the one whose name it takes."""
+        other = self._rng.choice([*sorted(self._machines), "stranger"])
+        process = None if other == "stranger" else self._machines[other].process
+        telling.told["node"] = other
+        if process is not None and process.store is not None and self._rng.random() < 0.3:
+            telling.told["stream"] = process.store.stream
+        return True
+
+    def replay(self, telling: Telling) -> bool:
+        """Say something old instead: what somebody asked it, or what it once answered this one.
+
+        Not what others were answered: in which order ops of several streams come is the sender's word, and right only
+        beyond what was known to whoever asked.
+        """
+        hearer = telling.hearer if telling.is_answer else ""
+        old = [body for heard_by, body in self._old if heard_by == hearer]
+        if not old:
+            return False
+        telling.told = msgspec.json.decode(self._rng.choice(old))
+        return True
+
+    def forge(self, telling: Telling) -> bool:
+        """Write an op in somebody else's name."""
+        stream = self._victim(telling)
+        if stream is None or not self._can_send(telling):
+            return False
+        head, key = self._store.log.heads[stream], self._seals.signers[self._store.stream]
+        forged = self._op(head, key.sign)
+        telling.told["ops"].append(msgspec.to_builtins(op_out(forged)))
+        telling.told["vector"][stream] = _head_of(forged)
+        return True
+
+    def equivocate(self, telling: Telling) -> bool:
+        """Sign one op for half of the others, and another one in its place for the rest."""
+        store, rng = self._store, self._rng
+        head, signer = store.log.heads.get(store.stream), self._seals.signers[store.stream]
+        if self.has_stopped or head is None or not self._can_send(telling):
+            return False
+        which = telling.hearer, Dot(store.stream, head.seq + 1)
+        is_even = sorted(self._machines).index(which[0]) % 2 == 0
+        if (which[1], is_even) not in self._two:
+            if rng.random() > 0.1:
+                return False
+            self._watcher.lied.add(store.stream)
+            self._two |= {(which[1], half): self._op(head, signer.sign) for half in (True, False)}
+        op = self._two[which[1], is_even]
+        telling.told["ops"].append(msgspec.to_builtins(op_out(op)))
+        telling.told["vector"][store.stream] = _head_of(op)
+        return True
+
+    def trimmed(self, telling: Telling) -> bool:
+        """Have the other fetch everything."""
+        telling.told["trimmed"] = True
+        return True
+
+    def _can_send(self, telling: Telling) -> bool:
+        """Whether an op of its own choice would be looked at by whoever hears it; makes it so."""
+        if "ops" not in telling.told:
+            return False
+        telling.told["ops"] = []
+        if "assumed" in telling.told:
+            telling.told["assumed"] = {}
+        return True
+
+    def _op(self, head: StreamHead, sign: Callable[[bytes], bytes]) -> Op:
+        """An op that follows a head, and makes a memory."""
+        rng = self._rng
+        key = f"f06ed000-0000-4000-8000-{rng.getrandbits(48):012x}"
+        self._watcher.made.add(key)
+        now = hlc_at(self._machines[self.name].clock.now())
+        stamp = Stamp(max(now, head.hlc + 1), head.stream)
+        entries = (encode_entry(_memory(key, stamp, rng)),)
+        dot = Dot(head.stream, head.seq + 1)
+        hashed = chain_hash(dot, stamp, "store", entries, head.chain_hash)
+        return Op(
+            dot=dot, stamp=stamp, kind="store", entries=entries, previous=head.chain_hash, signature=sign(hashed),
+        )
+
+
+def _memory(key: str, stamp: Stamp, rng: random.Random) -> Entry:
+    at = (stamp.hlc >> 16) * 1000
+    return Entry(kind="memory", key=key, create=Create(author="ai:liar"), fields={
+        "name": ("a", f"{FORGED_MARK} {rng.getrandbits(32):08x}"), "content": f"word {FORGED_MARK}", "tags": (),
+        "tier": "long", "priority": 5, "confidence": 1.0, "source": "api", "metadata": "{}", "scope": None,
+        "expires_at": None, "lifecycle": LIVE, "created_at": at, "updated_at": at,
+    })
+
+
+def _head_of(op: Op) -> list[Any]:
+    hashed = chain_hash(op.dot, op.stamp, op.kind, op.entries, op.previous)
+    return [op.dot.seq, op.stamp.hlc, base64.b64encode(hashed).decode()]
+
+
+def _noise(rng: random.Random) -> str:
+    return base64.b64encode(rng.randbytes(32)).decode()
+
+
+def _plain(headers: Headers) -> Headers:
+    return tuple(
+        (name, value) for name, value in headers if name.lower() not in (b"content-encoding", b"content-length")
+    )
+
+
+_OF_SNAPSHOTS: Final = frozenset({Lie.MORE, Lie.OTHER_END})
+_TRICKS: Final[Mapping[Lie, Callable[[Liar, Telling], bool]]] = {
+    Lie.MORE: Liar.more, Lie.OTHER_END: Liar.other_end, Lie.LESS: Liar.less, Lie.CLOSED: Liar.closed,
+    Lie.FORKED: Liar.forked, Lie.NAME: Liar.name_another, Lie.REPLAY: Liar.replay, Lie.FORGE: Liar.forge,
+    Lie.EQUIVOCATE: Liar.equivocate, Lie.TRIMMED: Liar.trimmed,
+}
