@@ -77,6 +77,7 @@ from aimem.service.thinking import (
     suggest_tags,
     summarise,
 )
+from aimem.service.trust import MeshAccess, admit_claim, refuse_wrong_proof, trust_node
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
@@ -85,6 +86,7 @@ __all__ = [
     "Cycle",
     "Follower",
     "Limiter",
+    "MeshAccess",
     "Node",
     "NodeStatus",
     "Once",
@@ -93,6 +95,7 @@ __all__ = [
     "access",
     "access_mode",
     "add_key",
+    "admit_claim",
     "admit_request",
     "admit_write",
     "approve_pending",
@@ -168,6 +171,7 @@ __all__ = [
     "recall",
     "redeliver",
     "refuse_ended_caller",
+    "refuse_wrong_proof",
     "register_agent",
     "register_entity",
     "reindex",
@@ -207,6 +211,7 @@ __all__ = [
     "summarise",
     "take_push",
     "tidy",
+    "trust_node",
     "unlink",
     "unsubscribe",
     "update",
