@@ -53,7 +53,8 @@ PKI: Final = Verb(
              prints='{"name", "certificate", "key", "ca", "allowlist", "fingerprint", "names", "not_after", "replaced"'
                     ', "serve", "warnings"}'),
         Verb(name="remove", summary="take a node off the list", run="certifying:remove", begins=True, is_plain=True,
-             about="Its files stay. A node lets it in no longer once it has the new list and got SIGHUP.",
+             about="Its files stay. A node lets it in no longer once it has the new list and got SIGHUP. Who has "
+                   "left for good also goes out of --quorum-peers of the others, at their next start.",
              arguments=(Argument(name="name", help="The node's name."),),
              options=(
                  Option(flag="--replaced", read=None,
