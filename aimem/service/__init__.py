@@ -49,7 +49,7 @@ from aimem.service.mesh import (
     write_outcome,
 )
 from aimem.service.messages import delete_message, inbox, mark_read, notify
-from aimem.service.node import Node, Once, Policy, Sample
+from aimem.service.node import Node, Once, Policy
 from aimem.service.overview import (
     NodeStatus,
     health,
@@ -57,12 +57,14 @@ from aimem.service.overview import (
     stats,
     status,
 )
+from aimem.service.papers import OwnCertificate, Papers, Which, run_expiry
 from aimem.service.recall import recall
 from aimem.service.refusals import Claim, note_refusal, note_refused_error, run_refusals, write_refusals
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
 from aimem.service.rulemaking import clear_standard, set_standard
+from aimem.service.samples import Sample
 from aimem.service.session import start_session
 from aimem.service.settling import run_approvals, settle_due
 from aimem.service.standards import standard_of, standards_for
@@ -77,6 +79,7 @@ from aimem.service.thinking import (
     suggest_tags,
     summarise,
 )
+from aimem.service.trust import MeshAccess, admit_claim, refuse_wrong_proof, trust_node
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
@@ -85,14 +88,19 @@ __all__ = [
     "Cycle",
     "Follower",
     "Limiter",
+    "MeshAccess",
     "Node",
     "NodeStatus",
     "Once",
+    "OwnCertificate",
+    "Papers",
     "Policy",
     "Sample",
+    "Which",
     "access",
     "access_mode",
     "add_key",
+    "admit_claim",
     "admit_request",
     "admit_write",
     "approve_pending",
@@ -168,6 +176,7 @@ __all__ = [
     "recall",
     "redeliver",
     "refuse_ended_caller",
+    "refuse_wrong_proof",
     "register_agent",
     "register_entity",
     "reindex",
@@ -185,6 +194,7 @@ __all__ = [
     "run_approvals",
     "run_cycle",
     "run_events",
+    "run_expiry",
     "run_hooks",
     "run_indexer",
     "run_language",
@@ -207,6 +217,7 @@ __all__ = [
     "summarise",
     "take_push",
     "tidy",
+    "trust_node",
     "unlink",
     "unsubscribe",
     "update",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 import trio
 from msgspec import Struct
@@ -13,14 +12,16 @@ from aimem.config import ScoringConfig
 from aimem.language import LanguageModel, ModelState
 from aimem.model import DAY_S, Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
-from aimem.replication import Mesh
+from aimem.replication import Mesh, Trust
 from aimem.search import Recaller
 from aimem.service.awaited import EmbeddingWork
 from aimem.service.happenings import Happenings
 from aimem.service.keyring import HeldKeyring
 from aimem.service.limits import Limiter
+from aimem.service.papers import Papers
 from aimem.service.post import Post
 from aimem.service.refusals import Refusals
+from aimem.service.samples import Sample
 from aimem.store import Store
 
 TOUCHES_QUEUED = 256
@@ -34,6 +35,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     Attributes:
       archive_max_days: archived memories older than this are purged; None keeps them.
       open_access: whether no shared key is configured.
+      mutual_tls: whether clients have to show a certificate that is listed.
       body_max_bytes: of a request, for capabilities.
       tier: that was asked for.
       autonomous_hooks: whether the language model tags new memories and compares them with similar ones.
@@ -50,6 +52,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     archive_max_days: int | None = None
     scoring: ScoringConfig = ScoringConfig()
     open_access: bool = True
+    mutual_tls: bool = False
     body_max_bytes: int = 2 * 1024 * 1024
     tier: str = "semantic"
     autonomous_hooks: bool = False
@@ -60,17 +63,6 @@ class Policy(Struct, frozen=True, kw_only=True):
     events_count: int = 100_000
     events_days: int = 7
     webhooks_private: bool = False
-
-
-class Sample(Struct, frozen=True, kw_only=True):
-    """One figure for monitoring; of a histogram `value` is the sum, and `buckets` are upper bound -> count up to it."""
-
-    name: str
-    help: str
-    kind: Literal["counter", "gauge", "histogram"]
-    value: float
-    labels: tuple[tuple[str, str], ...] = ()
-    buckets: tuple[tuple[str, float], ...] = ()
 
 
 class Touch(Struct, frozen=True):
@@ -118,6 +110,7 @@ class Node:
     Attributes:
       language: the language model, or None if the tier has none.
       language_state: what is known of it.
+      trust: who this node is to others, and whom it believes.
       mesh: the peers; None for a node that stands alone.
       held_keyring: the keys of agents; ask `service.keyring`, which brings them up to date.
       happenings: the latest events, for those who follow them.
@@ -127,6 +120,7 @@ class Node:
       limiter: what each caller has left of what it may ask for.
       refusals: rows for the audit that no write of their own carries.
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
+      papers: its certificates, and those that its peers showed.
       warnings: sentences for health and capabilities (why recall is by keyword, what is open).
     """
 
@@ -136,6 +130,7 @@ class Node:
     threads: Threads
     recaller: Recaller
     policy: Policy
+    trust: Trust
     language: LanguageModel | None = None
     language_state: ModelState = field(default_factory=ModelState)
     mesh: Mesh | None = None
@@ -154,4 +149,5 @@ class Node:
     happenings: Happenings = field(default_factory=Happenings)
     post: Post = field(default_factory=Post)
     embedding: EmbeddingWork = field(default_factory=EmbeddingWork)
+    papers: Papers = field(default_factory=Papers)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

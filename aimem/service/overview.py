@@ -12,8 +12,11 @@ from aimem.model import SYSTEM, Principal, Tier
 from aimem.service.callers import require_operator
 from aimem.service.keyring import AccessMode, access_mode
 from aimem.service.meshfigures import mesh_samples
-from aimem.service.node import Node, Sample
+from aimem.service.node import Node
+from aimem.service.papers import papers_samples, papers_warnings
+from aimem.service.samples import Sample
 from aimem.service.thinking import is_thinking, language_samples, language_warnings
+from aimem.service.trust import OPEN_TEXT, MeshAccess, access_of, trust_alarms
 from aimem.store import deliveries, embeddings, live_at, statistics, subscriptions, visible_to
 from aimem.wire import (
     Health,
@@ -60,7 +63,8 @@ async def namespaces(node: Node, who: Principal) -> NamespacesOut:
 
 async def health(node: Node) -> Health:
     """Cheap liveness: one read that touches an index only; an error becomes `status: error`, not an exception."""
-    status, backlog, warnings = "ok", 0, (*node.warnings, *language_warnings(node))
+    status, backlog = "ok", 0
+    warnings = (*node.warnings, *language_warnings(node), *papers_warnings(node.papers, node.clock.now()))
     access = AccessMode.AGENT_KEYS
     try:
         backlog = await node.store.read(embeddings.count_backlog)
@@ -70,6 +74,10 @@ async def health(node: Node) -> Health:
         status, warnings = "error", (f"the store cannot be read: {error.code}", *warnings)
     if node.mesh is not None and not node.mesh.is_ready:
         warnings = (*warnings, "this node began a new stream and fetches what its peers know; it refuses to write")
+    warnings = (*warnings, *trust_alarms(node))
+    opened = "" if node.mesh is None else access_of(node, access)
+    if opened == MeshAccess.OPEN:
+        warnings = (*warnings, OPEN_TEXT)
     return Health(
         status=status,
         service=SERVICE,
@@ -86,6 +94,7 @@ async def health(node: Node) -> Health:
         llm="none" if node.language is None else node.language.name,
         llm_ready=is_thinking(node),
         ready=node.mesh is None or node.mesh.is_ready,
+        mesh_access=opened,
     )
 
 
@@ -109,6 +118,7 @@ async def status(node: Node, who: Principal) -> NodeStatus:
         *_counters(node),
         *language_samples(node),
         *mesh_samples(node),
+        *papers_samples(node.papers, node.clock.now()),
     ]
     return NodeStatus(samples=(*samples, *(sample for source in node.figures for sample in source())))
 

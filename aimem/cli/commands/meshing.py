@@ -13,14 +13,20 @@ from aimem.cli.parser import UsageError
 from aimem.cli.rounds import run_rounds
 from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import counted, short_id
-from aimem.config import MeshConfig, peers_in
+from aimem.config import MeshConfig, peers_in, with_peer_files
 from aimem.errors import Unavailable
-from aimem.wire import CatchUpRequest, ConflictOut, MeshDocument, MeshQuery, PeerStatus, copies
+from aimem.wire import CatchUpRequest, ConflictOut, MeshDocument, MeshQuery, PeerStatus, copies, trusting
 
 if TYPE_CHECKING:
     from aimem.client import Client
 
 INTERVAL_MAX_S: Final = 3600
+_FILES: Final = {"client_cert": "--client-cert", "client_key": "--client-key", "ca_cert": "--ca-cert"}
+KEY_DIGITS: Final = 16
+"""Of a key, for people to compare."""
+ACCESS: Final = {
+    "mtls": "nodes with a certificate that is listed", "keys": "whoever has the key", "open": "everybody",
+}
 NAMED_MAX: Final = 100
 """Differing objects that are named for each peer."""
 
@@ -34,6 +40,12 @@ def sync_daemon(context: Context) -> int:
     peers = peers_in(value("peers"), "--peers")
     mesh = MeshConfig(peers=peers, interval_s=float(interval_s), node_name=context.config.mesh.node_name)
     context.config = msgspec.structs.replace(context.config, mesh=mesh)
+    if value("insecure_skip_server_verify"):
+        raise UsageError("--insecure-skip-server-verify is refused: a server's certificate is always verified; name "
+                         "who signed the peers' certificates with --ca-cert")
+    files = {flag: context.path(value(name)) for name, flag in _FILES.items() if value(name)}
+    tls = with_peer_files(context.config.tls, files)
+    context.config = msgspec.structs.replace(context.config, tls=tls)
     if value("api_key"):
         api = msgspec.structs.replace(context.config.api, api_key=value("api_key"))
         context.config = msgspec.structs.replace(context.config, api=api)
@@ -90,15 +102,32 @@ def status(context: Context) -> int:
         "node": document.node or "-", "stream": document.stream, "members": str(document.members),
         "member lists": document.agreement or "-",
         "writes wait for": counted(document.writes, "node"), "writes known": str(sum(document.vector.values())),
+        "key": document.key[:KEY_DIGITS], "open to": ACCESS.get(document.mesh_access, document.mesh_access),
         "held": str(document.held_count), "conflicts": str(document.conflict_count), "digest": str(document.digest),
     }
     for name, value in lines.items():
         context.screen.line(f"{name + ':':<18}{value}")
+    for own in document.certificates:
+        context.screen.line(f"{own.which + ':':<18}{own.subject}, {_expiry(own.days_left, own.expires_at)}")
     if document.peers:
         context.screen.line()
         _table(context, document)
     for alarm in document.alarms:
         context.screen.say(f"warning: {alarm}")
+    if document.peers and document.mesh_access == "open":
+        context.screen.say("warning: the mesh is open: give the nodes certificates or an api_key")
+    return ExitStatus.OK
+
+
+def trust(context: Context) -> int:
+    """Say that a node with another key is the one of its name."""
+    request = trusting.TrustRequest(node=context.value("node"), key=context.value("key"))
+    answer = context.ask(lambda client: client.trust_node(request))
+    if context.wants_json:
+        context.screen.json(answer)
+        return ExitStatus.OK
+    context.screen.line(f"known key: {answer.known_key[:KEY_DIGITS]}")
+    context.screen.line(f"new key:   {'the next that comes' if answer.key is None else answer.key[:KEY_DIGITS]}")
     return ExitStatus.OK
 
 
@@ -113,12 +142,23 @@ def peers(context: Context) -> int:
 
 
 def _table(context: Context, document: MeshDocument) -> None:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (peer.state, peer.node or "-", peer.url, str(peer.lag_ops), f"{peer.lag_s:.1f}",
-         "-" if peer.clock_offset_ms is None else f"{peer.clock_offset_ms:+.0f}", _why(peer.state, peer.last_error))
+         "-" if peer.clock_offset_ms is None else f"{peer.clock_offset_ms:+.0f}",
+         "-" if peer.certificate is None else counted(peer.certificate.days_left, "day"),
+         _why(peer.state, peer.last_error))
         for peer in document.peers
     ]
-    context.screen.table(("state", "node", "address", "behind", "for s", "clock ms", "last error"), rows)
+    titles = ["state", "node", "address", "behind", "for s", "clock ms", "certificate", "last error"]
+    if all(peer.certificate is None for peer in document.peers):
+        place = titles.index("certificate")
+        titles.pop(place)
+        rows = [(*row[:place], *row[place + 1 :]) for row in rows]
+    context.screen.table(titles, rows)
+
+
+def _expiry(days: int, at: str) -> str:
+    return f"expires in {counted(days, 'day')} ({at[:10]})" if days >= 0 else f"expired on {at[:10]}"
 
 
 def _why(state: str, reason: str) -> str:
