@@ -48,6 +48,10 @@ class Handshake(Protocol):
         """The record that says that no more will come; empty where the session is broken."""
         ...
 
+    def release(self) -> None:
+        """Give back what OpenSSL holds; nothing may be sent or received afterwards."""
+        ...
+
 
 class ServerSide(Protocol):
     """What this node shows to clients, and whom it admits."""
@@ -101,6 +105,15 @@ class Secured(trio.abc.HalfCloseableStream):
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             return self._handshake.failure or HandshakeFailure.GONE
         return None
+
+    def release(self) -> None:
+        """Close it as it is, for good.
+
+        What it holds of OpenSSL's would wait for the garbage collector, as Trio's streams refer to themselves: it sees
+        a few small objects, where thousands of strangers leave behind a hundred megabytes.
+        """
+        self.socket.close()
+        self._handshake.release()
 
     async def part(self) -> None:
         """Tell a client that was refused, by an alert, in a second at most; then the connection is to be closed."""

@@ -6,6 +6,7 @@ list of fingerprints below an authority, and the list alone with certificates th
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -30,6 +31,7 @@ CONTEXT_S: Final = 60
 _ALPN: Final = b"http/1.1"
 _CIPHERS: Final = b"ECDHE+AESGCM:ECDHE+CHACHA20"      # of TLS 1.2; those of 1.3 are all good
 _PIECE_BYTES: Final = 65_536
+_RECORD_BYTES: Final = 16_384   # of plain text, at most: one is decrypted at a time
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 # What OpenSSL finds, by its numbers (openssl/x509_vfy.h).
@@ -105,15 +107,11 @@ class ServerTls:
         )
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)      # an idle connection holds none
         context.set_alpn_select_callback(_choose_protocol)
-        leaf, *others = self._chain
-        context.use_certificate(leaf)
-        for one in others:
-            context.add_extra_chain_cert(one)
         try:
-            context.use_privatekey(self._key)
-            context.check_privatekey()
+            self._show(context)
         except SSL.Error as error:
-            raise ValueError("the key is not the certificate's") from error
+            # Such as a key too small for anybody to trust, or another's.
+            raise ValueError(f"OpenSSL does not take certificate and key: {', '.join(_reasons(error))}") from error
         store = context.get_cert_store()
         if self._admits is not None and store is not None:
             # OpenSSL asks for a list of what was revoked, and so asks us about each leaf whose chain is good, while an
@@ -121,6 +119,15 @@ class ServerTls:
             self._fill(store).set_flags(crypto.X509StoreFlags.CRL_CHECK)
             context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
         return context, self._clock.now()
+
+
+    def _show(self, context: SSL.Context) -> None:
+        leaf, *others = self._chain
+        context.use_certificate(leaf)
+        for one in others:
+            context.add_extra_chain_cert(one)
+        context.use_privatekey(self._key)
+        context.check_privatekey()
 
 
 class _Verdict:
@@ -168,6 +175,7 @@ class ServerHandshake:
         self._verdict = verdict
         self._problem: HandshakeFailure | None = None
         self._outgoing: ssl.MemoryBIO | None = None
+        self._session: _Session | None = None
 
     @property
     def failure(self) -> HandshakeFailure | None:
@@ -190,7 +198,14 @@ class ServerHandshake:
     ) -> _Session:
         """What `trio.SSLStream` asks of a context."""
         self._outgoing = outgoing
-        return _Session(self._connection, incoming, outgoing, self._note)
+        self._session = _Session(self._connection, incoming, outgoing, self._note)
+        return self._session
+
+    def release(self) -> None:
+        """Give back what OpenSSL holds; nothing else may be asked afterwards, save what was wrong and of whom."""
+        if self._session is not None:
+            self._session.release()
+        del self._connection
 
     def _note(self, problem: HandshakeFailure) -> None:
         self._problem = problem
@@ -257,7 +272,7 @@ class _Session:
     def read(self, max_bytes: int) -> bytes:
         """Decrypt; nothing after the other side's farewell."""
         try:
-            return self._do(self._connection.recv, max_bytes)
+            return self._do(self._connection.recv, min(max_bytes, _RECORD_BYTES))
         except SSL.ZeroReturnError:
             return b""
         except SSL.Error as error:
@@ -272,6 +287,10 @@ class _Session:
             raise ssl.SSLError(str(error)) from None
         finally:
             self._flush()
+
+    def release(self) -> None:
+        """Let go of the connection."""
+        del self._connection
 
     def version(self) -> str:
         """Such as `TLSv1.3`."""
@@ -290,11 +309,10 @@ class _Session:
             raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the stream ended without a farewell") from None
 
     def _flush(self) -> None:
-        try:
-            while True:
-                self._outgoing.write(self._connection.bio_read(_PIECE_BYTES))
-        except SSL.WantReadError:
-            pass
+        piece_bytes = _PIECE_BYTES
+        with contextlib.suppress(SSL.WantReadError):
+            while piece_bytes == _PIECE_BYTES:      # asking for what is not there would cost as much as encrypting
+                piece_bytes = self._outgoing.write(self._connection.bio_read(_PIECE_BYTES))
 
 
 def _verify(connection: SSL.Connection, certificate: crypto.X509, problem: int, depth: int, ok: int) -> bool:
@@ -306,9 +324,13 @@ def _choose_protocol(_: SSL.Connection, offered: list[bytes]) -> bytes | SSL._No
     return _ALPN if _ALPN in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 
-def _kind(error: SSL.Error) -> HandshakeFailure:
+def _reasons(error: SSL.Error) -> list[str]:
     found = error.args[0] if error.args else ()
-    reasons = [reason for *_, reason in found] if isinstance(found, list) else []
+    return [reason for *_, reason in found] if isinstance(found, list) else []
+
+
+def _kind(error: SSL.Error) -> HandshakeFailure:
+    reasons = _reasons(error)
     if any("did not return a certificate" in reason for reason in reasons):
         return HandshakeFailure.NO_CERTIFICATE
     if any("alert" in reason for reason in reasons):

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 import trio
+from msgspec.structs import replace
 
 from aimem.errors import AimemError, Code, Corrupt, Gone, InvalidRequest, Unavailable
 from aimem.model import Instant, Op, StopReason, StreamHead, StreamId, parse_dot
@@ -19,6 +20,7 @@ from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Answered, Ask, Failed, Heard, Rest, Standing
 from aimem.replication.quorum import HeldThere
 from aimem.replication.renewal import pause_after
+from aimem.replication.withheld import has_more, note_withheld
 from aimem.store import Received, inbound
 from aimem.wire import (
     EXCHANGE_MAX_BYTES,
@@ -111,6 +113,7 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
             heads = await look_at_histories(mesh, peer, answer)
             # As it is by now: others may have told the peer what was written while it was asked.
             event = _understood(answer, heads, mesh.own_head, sent_at, mesh.clock.now(), peer.share())
+            event = replace(event, more=has_more(request, answer))  # else it would be asked without end
             _note(peer, event)
             before = peer.state.stream
             peer.apply(event)
@@ -118,7 +121,8 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
             if request.ops:
                 peer.latencies.note(trio.current_time() - began)
             mesh.note_reported(peer)    # whoever waits for acks need not wait for what comes back
-            await _take(mesh, answer)
+            received = await _take(mesh, answer)
+            note_withheld(mesh, peer, request, answer, received)
             reason = ""
         if not reason:
             await catch_up_if_trimmed(mesh, peer, answer)
@@ -166,9 +170,8 @@ def _understood(
     return Answered(
         now=trio.current_time(), node=answer.node[:128], stream=stream_in(answer.stream),
         heads=heads, held=held, own_head=own_head,
-        more=answer.more and bool(answer.ops),      # who has more and sends nothing would be asked without end
-        stopped=_reason(answer.stopped), offset_us=answer.now - (sent_at + wall) // 2, wall_us=wall, share=share,
-        members=answer.members[:128],
+        more=answer.more, stopped=_reason(answer.stopped), members=answer.members[:128],
+        offset_us=answer.now - (sent_at + wall) // 2, wall_us=wall, share=share,
     )
 
 
@@ -179,13 +182,14 @@ def _reason(word: str) -> StopReason | None:
     return StopReason(word) if word in set(StopReason) else StopReason.MALFORMED
 
 
-async def _take(mesh: Mesh, answer: ExchangeAnswer) -> None:
+async def _take(mesh: Mesh, answer: ExchangeAnswer) -> Received:
     """Take the ops of an answer."""
     if not answer.ops:
-        return
+        return Received(taken=0, skipped=0, held=(), stop=None)
     received = await take_ops(mesh, tuple(map(op_in, answer.ops)), stream_in(answer.stream))
     if received.stop is not None:
         log.warning("peer.ops_refused", extra={"reason": received.stop.reason.value, "dot": str(received.stop.dot)})
+    return received
 
 
 async def take_ops(mesh: Mesh, ops: tuple[Op, ...], writer: StreamId) -> Received:

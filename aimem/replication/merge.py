@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from aimem.model import Blank, Cell, Entry, FieldConflict, FieldValue, Merged, ObjectState, Stamp, parse_stamp
+from aimem.store import STREAM
 
 _NO_FIELDS: Final[Mapping[str, Cell]] = {}
 
@@ -28,6 +29,9 @@ def merge_entry(state: ObjectState, entry: Entry | Blank, stamp: Stamp, *, maxim
       writes that lost against one that they did not know.
     Raises: ValueError for an entry that no origin of ours can have made.
     """
+    if entry.kind == STREAM.name and (entry.key != stamp.stream or isinstance(entry, Blank) or entry.dead):
+        # Its key and its node's name are its owner's to say: whoever set them would speak for it, or silence it.
+        return Merged(state=state, changed=frozenset())
     if isinstance(entry, Blank):
         return _bury(state, parse_stamp(entry.dead_since))
     if entry.dead:

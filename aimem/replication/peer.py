@@ -149,6 +149,16 @@ class Heard(Struct, frozen=True, kw_only=True):
     members: str = ""
 
 
+class Withheld(Struct, frozen=True, kw_only=True):
+    """The peer sent all that it has for us, it said, and we lack some of what it named: it counts for that no more.
+
+    Attributes:
+      vector: as much of what it named as we know.
+    """
+
+    vector: Vector
+
+
 class Wanted(Struct, frozen=True, kw_only=True):
     """Somebody waits for what the peer may know: it is asked next, unless it just failed."""
 
@@ -175,7 +185,7 @@ class Rest(Struct, frozen=True):
     until: float
 
 
-Event: TypeAlias = Look | Answered | Failed | Heard | Wanted | Renewed
+Event: TypeAlias = Look | Answered | Failed | Heard | Withheld | Wanted | Renewed
 Effect: TypeAlias = Ask | Rest
 
 
@@ -191,6 +201,8 @@ def step(state: PeerState, event: Event, rules: PeerRules) -> tuple[PeerState, E
             return replace(failed, standing=event.standing or failed.standing), None
         case Heard():
             return _heard(state, event), None
+        case Withheld(vector=vector):
+            return replace(state, acked=vector, assumed=vector), None
         case Wanted(now=now):
             return (state if state.failures else replace(state, due_at=now)), None
         case Renewed(now=now):

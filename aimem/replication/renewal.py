@@ -76,6 +76,12 @@ class Renewal:
             goal = {stream: seq for stream, seq in state.acked.items() if stream != state.stream}
             self._goals.setdefault(url, goal)
 
+    def note_withheld(self, url: str, known: Vector) -> None:
+        """A peer named more than it has to send: nobody waits for that."""
+        if url in self._goals:
+            goal = self._goals[url]
+            self._goals[url] = {stream: min(seq, known.get(stream, 0)) for stream, seq in goal.items()}
+
     def has_caught_up(self, peers: Iterable[tuple[str, PeerState, PeerRules]], now: float) -> bool:
         """Whether this node knows what each peer that answers knew when it was first asked."""
         mine, closed = self._store.log.vector, self._store.log.closed

@@ -315,6 +315,8 @@ def _peer_status(mesh: Mesh, peer: Peer) -> PeerStatus:
         word = state.standing.value
     elif state.stream is not None and state.stream in known:
         word = "duplicate"
+    elif state.stream in mesh.store.log.closed:
+        word = "forked"     # it signed two histories, and goes on in that stream
     elif state.answered_at is None and not state.failures:
         word = "unasked"
     else:

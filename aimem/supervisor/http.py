@@ -112,7 +112,9 @@ class HttpServer:
             elif self._handshakes is not None:
                 secured = await self._handshakes.shake(stream)
                 if secured is not None:
-                    await self._serve(listener.transport, state, secured)
+                    with contextlib.ExitStack() as ended:
+                        ended.callback(secured.release)
+                        await self._serve(listener.transport, state, secured)
         except Exception:   # one connection's trouble must not end the others
             self._failed += 1
             log.exception("http.connection_failed")

@@ -21,7 +21,7 @@ from aimem.errors import Code, Denied, InvalidRequest, Unavailable
 from aimem.store import SOCKET_SUFFIX
 
 SOCKET_PATH_MAX_BYTES: Final = 100      # the kernel takes 107; a little is left for a suffix
-BACKLOG: Final = 128
+BACKLOG: Final = 1024     # a flood must not fill it within a moment of the server; the kernel may take fewer
 TRANSPORT_EXTENSION: Final = "aimem.transport"      # in the `extensions` of an ASGI scope: a Transport
 
 

@@ -160,8 +160,8 @@ class PeerStatus(Struct, kw_only=True):
     """One peer as this node sees it.
 
     Attributes:
-      state: `reachable`, `unreachable`, `unasked`, or why it does not count (`self`, `duplicate`, `forked`,
-        `untrusted`).
+      state: `reachable`, `unreachable`, `unasked`, or why it does not count (`self`, `duplicate`, `untrusted`,
+        `forked`, which is one too that goes on in a stream of which it signed two histories).
       breaker: `closed`, `open` (asked only now and then), `half_open` (just being asked).
       lag_ops: ops of this node's log that the peer lacks, by its latest word: an answer, or what it asked with.
       lag_s: how long it has been behind, in seconds.

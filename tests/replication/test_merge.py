@@ -96,3 +96,19 @@ def test_a_register_keeps_its_greatest_value_whenever_it_was_written() -> None:
     low = Entry(kind="m", key="k", fields={"extended": ("s1", 2)})
     state = fold([(Stamp(1, STREAMS[0]), high), (Stamp(2, STREAMS[0]), low)])
     assert state.fields["extended"].value == ("s1", 9)
+
+
+def test_nobody_but_its_owner_says_what_a_stream_is() -> None:
+    owner, other = STREAMS[:2]
+    opening = Entry(kind="stream", key=owner, create=Create(author="a"), fields={"node": "a", "public_key": "00"})
+    known = merge_entry(ObjectState(), opening, Stamp(1, owner), maxima=MAXIMA).state
+    assert known.fields["node"].value == "a"
+    lies: list[Entry | Blank] = [
+        Entry(kind="stream", key=owner, create=Create(author="b"), fields={"node": "b", "public_key": "11"}),
+        Entry(kind="stream", key=owner, dead=True),
+        Blank(kind="stream", key=owner, dead_since=Stamp(9, owner).text(), hash="00"),
+    ]
+    for lie in lies:
+        assert merge_entry(known, lie, Stamp(9, other), maxima=MAXIMA).state == known
+    certified = Entry(kind="stream", key=owner, fields={"certificate": "c"})
+    assert merge_entry(known, certified, Stamp(9, owner), maxima=MAXIMA).state.fields["certificate"].value == "c"

@@ -80,8 +80,18 @@ async def test_what_nobody_signed_counts_for_nothing_and_is_counted(tmp_path: Pa
 async def test_what_its_owner_signed_counts(tmp_path: Path) -> None:
     proof = told_by(STRANGER.ops[0], STRANGER.signer).proof
     head = {STRANGER.stream: STRANGER.head}
-    known, error, roll = await acked(tmp_path, lying(head, proofs={STRANGER.stream: proof}))
+    # Its log does not reach back, it says; else it would have handed over what it names.
+    known, error, roll = await acked(tmp_path, lying(head, proofs={STRANGER.stream: proof}, trimmed=True))
     assert (known.get(STRANGER.stream), error, roll.is_covered) == (1, "", False)
+
+
+async def test_what_a_member_names_and_does_not_hand_over_keeps_nobody_from_being_ready(tmp_path: Path) -> None:
+    proof = told_by(STRANGER.ops[0], STRANGER.signer).proof
+    liar = lying({STRANGER.stream: STRANGER.head}, proofs={STRANGER.stream: proof})
+    async with meet(tmp_path, liar) as mesh:
+        await trio.sleep(5)
+        assert STRANGER.stream not in mesh.peers[0].state.acked
+        assert (mesh.is_ready, roll_of(mesh).is_covered) == (True, True)
 
 
 async def test_an_op_shows_its_head_as_well_as_a_proof(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def check_model(nodes: Nodes, watcher: Watcher, rng: random.Random) -> None:
         if len(known) < sum(vector.values()):
             watcher.find("vector", f"{name} claims {sum(vector.values())} ops; {len(known)} of them were ever written")
         model.take(known, rng)
-        for text in _differences(*(_without(lines, watcher.made) for lines in (model.lines(), lines_of(conn)))):
+        for text in _differences(*(_without(lines, watcher.touched) for lines in (model.lines(), lines_of(conn)))):
             watcher.find("model", f"the model and {name} differ: {text}")
 
 
@@ -259,7 +259,8 @@ def _index(conn: Connection) -> dict[str, str]:
 
 
 def _without(lines: Mapping[str, str], keys: Set[str]) -> dict[str, str]:
-    return {line: text for line, text in lines.items() if line.partition(" ")[2] not in keys}
+    """Without some objects, and what hangs on them."""
+    return {line: text for line, text in lines.items() if not any(key in line for key in keys)}
 
 
 def _vector(conn: Connection) -> dict[str, str]:

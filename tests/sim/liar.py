@@ -10,25 +10,44 @@ import base64
 import random
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import httpx
 import msgspec
 import trio
 from msgspec import Struct
+from msgspec.structs import replace
 
-from aimem.model import Create, Dot, Entry, Op, Stamp, StreamHead, StreamId, chain_hash, encode_entry, hlc_at
+from aimem.model import (
+    Attestation,
+    Create,
+    Dot,
+    Entry,
+    Evidence,
+    HeadProof,
+    Op,
+    Stamp,
+    StreamHead,
+    StreamId,
+    chain_hash,
+    closing_words,
+    encode_entry,
+    hlc_at,
+)
+from aimem.model.op import link_hash
 from aimem.ports import Signer
 from aimem.store.kinds import LIVE
 from aimem.wire import op_out
 from tests.sim.badges import OPERATOR
 from tests.sim.lies import Headers, read_message
+from tests.sim.resigning import sign_answered, sign_asked
 from tests.sim.swarm import Lie, Swarm
 from tests.sim.trace import Trace
 from tests.sim.watch import Watcher
 
 if TYPE_CHECKING:
     from tests.sim.machine import Machine
+    from tests.sim.network import Parcel
 
 PUSH: Final = "/api/v1/sync/push"
 SNAPSHOT: Final = "/api/v1/sync/snapshot"
@@ -40,6 +59,14 @@ FORGED_MARK: Final = "forged"
 BUSY_S: Final = 3.0
 
 
+class _Old(NamedTuple):
+    """What was said once; `hearer` is empty for a request."""
+
+    hearer: str
+    headers: Headers
+    body: bytes
+
+
 class Telling(Struct):
     """A message that is about to leave it.
 
@@ -47,11 +74,13 @@ class Telling(Struct):
       told: what it says; may be changed.
       hearer: the machine that it is for.
       is_answer: whether it was asked.
+      verbatim: an old message that it sends instead, with the signature that it had.
     """
 
     told: dict[str, Any]
     hearer: str
     is_answer: bool
+    verbatim: _Old | None = None
 
 
 async def busy_liar(name: str, way: httpx.AsyncBaseTransport, until: float) -> None:
@@ -77,37 +106,52 @@ class Liar:
         self.name, self.has_stopped = swarm.names[-1], False
         self._lies, self._rng = swarm.member_lies, swarm.rng("liar")
         self._machines, self._seals, self._watcher, self._trace = machines, watcher.seals, watcher, trace
-        self._old: list[tuple[str, bytes]] = []
+        self._old: list[_Old] = []
         self._two: dict[tuple[Dot, bool], Op] = {}
 
-    def hear(self, path: str, headers: Headers, body: bytes) -> None:
+    def hear(self, asked: Parcel) -> None:
         """Keep what somebody asked it."""
-        told = read_message(headers, body) if path == PUSH else None
-        if told is not None:
-            self._keep(told, "")
+        if asked.path == PUSH and read_message(asked.headers, asked.body) is not None:
+            self._keep(_Old("", asked.headers, asked.body))
 
-    def tell(self, hearer: str, path: str, headers: Headers, body: bytes, *, is_answer: bool) -> tuple[Headers, bytes]:
-        """What leaves it instead of a message to another node."""
-        told = read_message(headers, body) if path in (PUSH, SNAPSHOT) else None
+    def ask(self, parcel: Parcel) -> Parcel:
+        """What leaves it instead of a request to another node."""
+        lie = self._lie(parcel.target, parcel, parcel.headers, parcel.body, is_answer=False)
+        if lie is None or lie.verbatim is not None:
+            return parcel if lie is None else replace(parcel, headers=lie.verbatim.headers, body=lie.verbatim.body)
+        body = msgspec.json.encode(lie.told)
+        target = (parcel.raw_path + (b"?" + parcel.query if parcel.query else b"")).decode()
+        headers = sign_asked(self._signer, parcel.method, target, _plain(parcel.headers), body)
+        return replace(parcel, headers=headers, body=body)
+
+    def answer(self, asked: Parcel, status: int, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+        """What leaves it instead of an answer to another node."""
+        lie = self._lie(asked.source, asked, headers, body, is_answer=True)
+        if lie is None or lie.verbatim is not None:
+            return (headers, body) if lie is None else (lie.verbatim.headers, lie.verbatim.body)
+        told = msgspec.json.encode(lie.told)
+        return sign_answered(self._signer, self.name, asked.headers, status, _plain(headers), told), told
+
+    def _lie(self, hearer: str, parcel: Parcel, headers: Headers, body: bytes, *, is_answer: bool) -> Telling | None:
+        told = read_message(headers, body) if parcel.path in (PUSH, SNAPSHOT) else None
         if told is None or "vector" not in told or self._store is None or self._rng.random() > RATE:
-            return headers, body
-        telling = Telling(told, hearer, is_answer)
-        self._keep(told, hearer if is_answer else "")
-        chosen = [lie for lie in self._lies if path == PUSH or lie in _OF_SNAPSHOTS]
+            return None
+        telling = Telling(told=told, hearer=hearer, is_answer=is_answer)
+        self._keep(_Old(hearer if is_answer else "", headers, body))
+        chosen = [lie for lie in self._lies if parcel.path == PUSH or lie in _OF_SNAPSHOTS]
         for lie in self._rng.sample(chosen, min(len(chosen), self._rng.choice([1, 1, 2]))):
             if _TRICKS[lie](self, telling):
                 self._trace.note(f"liar.{lie.value}", hearer)
-        return _plain(headers), msgspec.json.encode(telling.told)
+        return telling
 
-    def _keep(self, told: dict[str, Any], hearer: str) -> None:
+    def _keep(self, old: _Old) -> None:
         if len(self._old) >= KEPT:
             del self._old[self._rng.randrange(KEPT)]
-        self._old.append((hearer, msgspec.json.encode(told)))
+        self._old.append(old)
 
     @property
-    def signer(self) -> Signer | None:
-        """Its own key."""
-        return None if self._store is None else self._store.identity.signer
+    def _signer(self) -> Signer:
+        return self._seals.signers[self._store.stream]
 
     @property
     def _store(self) -> Any:
@@ -135,8 +179,7 @@ class Liar:
         head = None if stream is None else self._store.log.heads.get(stream)
         if head is None:
             return False
-        beyond = self._rng.choice([1, 1, 3, 1000])
-        telling.told["vector"][stream] = [head.seq + beyond, head.hlc + beyond, _noise(self._rng)]
+        self._pretend(telling, stream, head, self._rng.choice([1, 1, 3, 1000]))
         return True
 
     def other_end(self, telling: Telling) -> bool:
@@ -144,8 +187,7 @@ class Liar:
         stream = self._victim(telling)
         if stream is None:
             return False
-        head = self._store.log.heads[stream]
-        telling.told["vector"][stream] = [head.seq, head.hlc, _noise(self._rng)]
+        self._pretend(telling, stream, self._store.log.heads[stream], 0)
         return True
 
     def less(self, telling: Telling) -> bool:
@@ -162,6 +204,14 @@ class Liar:
         if stream is None or "closed" not in telling.told:
             return False
         telling.told["closed"][stream] = sorted(self._rng.sample(sorted({*self._store.log.heads}), 1))
+        head, key = self._store.log.heads[stream], self._seals.signers[stream].public_key
+        signed = tuple(
+            Attestation(head.seq, head.hlc, self._proof(stream, head.seq, head.hlc)[0]) for _ in range(2)
+        )
+        word = Evidence(key=key, closing=self._signer.sign(closing_words(stream)))
+        said = self._rng.choice([None, Evidence(signed=signed), Evidence(signed=signed[:1] * 2), word, Evidence()])
+        if said is not None:
+            telling.told["evidence"][stream] = msgspec.to_builtins(said)
         return True
 
     def forked(self, telling: Telling) -> bool:
@@ -183,16 +233,18 @@ class Liar:
         return True
 
     def replay(self, telling: Telling) -> bool:
-        """Say something old instead: what somebody asked it, or what it once answered this one.
+        """Say something old instead, as it was said or under its own signature.
 
-        Not what others were answered: in which order ops of several streams come is the sender's word, and right only
-        beyond what was known to whoever asked.
+        Under its own not what others were answered: in which order ops of several streams come is the sender's word,
+        and right only beyond what was known to whoever asked.
         """
         hearer = telling.hearer if telling.is_answer else ""
-        old = [body for heard_by, body in self._old if heard_by == hearer]
-        if not old:
-            return False
-        telling.told = msgspec.json.decode(self._rng.choice(old))
+        if self._rng.random() < 0.5 and self._old:
+            telling.verbatim = self._rng.choice(self._old)
+            return True
+        old = [one for one in self._old if one.hearer == hearer]
+        told = None if not old else read_message(*self._rng.choice(old)[1:])
+        telling.told = told or telling.told
         return True
 
     def forge(self, telling: Telling) -> bool:
@@ -224,6 +276,22 @@ class Liar:
         telling.told["vector"][store.stream] = _head_of(op)
         return True
 
+    def _pretend(self, telling: Telling, stream: StreamId, head: StreamHead, beyond: int) -> None:
+        """Claim a head, and perhaps prove it as well as it can."""
+        seq, hlc = head.seq + beyond, head.hlc + beyond
+        proof, hashed = self._proof(stream, seq, hlc)
+        telling.told["vector"][stream] = [seq, hlc, base64.b64encode(hashed).decode()]
+        if self._rng.random() < 0.6:
+            telling.told["proofs"][stream] = msgspec.to_builtins(proof)
+
+    def _proof(self, stream: StreamId, seq: int, hlc: int) -> tuple[HeadProof, bytes]:
+        """What would show that an op is there, but for the key. Returns: it, and the op's hash."""
+        previous, body = self._rng.randbytes(32), self._rng.randbytes(32)
+        hashed = link_hash(Stamp(hlc, stream), seq, "store", previous, body)
+        key = self._rng.choice([self._signer, self._seals.signers[stream]]).public_key
+        proof = HeadProof(kind="store", previous=previous, body=body, signature=self._signer.sign(hashed), key=key)
+        return proof, hashed
+
     def trimmed(self, telling: Telling) -> bool:
         """Have the other fetch everything."""
         telling.told["trimmed"] = True
@@ -242,7 +310,7 @@ class Liar:
         """An op that follows a head, and makes a memory."""
         rng = self._rng
         key = f"f06ed000-0000-4000-8000-{rng.getrandbits(48):012x}"
-        self._watcher.made.add(key)
+        self._watcher.touched.add(key)
         now = hlc_at(self._machines[self.name].clock.now())
         stamp = Stamp(max(now, head.hlc + 1), head.stream)
         entries = (encode_entry(_memory(key, stamp, rng)),)
@@ -265,10 +333,6 @@ def _memory(key: str, stamp: Stamp, rng: random.Random) -> Entry:
 def _head_of(op: Op) -> list[Any]:
     hashed = chain_hash(op.dot, op.stamp, op.kind, op.entries, op.previous)
     return [op.dot.seq, op.stamp.hlc, base64.b64encode(hashed).decode()]
-
-
-def _noise(rng: random.Random) -> str:
-    return base64.b64encode(rng.randbytes(32)).decode()
 
 
 def _plain(headers: Headers) -> Headers:

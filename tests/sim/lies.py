@@ -36,12 +36,20 @@ def lie(rng: random.Random, path: str, headers: Headers, body: bytes) -> tuple[H
     return plain, msgspec.json.encode(told)
 
 
+def plain_of(headers: Headers, body: bytes) -> bytes | None:
+    """A body as it was before it was packed; None if it broke off."""
+    try:
+        is_packed = any(name.lower() == _CODING and value == b"gzip" for name, value in headers)
+        return gzip.decompress(body) if is_packed else body
+    except (OSError, EOFError):
+        return None
+
+
 def read_message(headers: Headers, body: bytes) -> dict[str, Any] | None:
     """What nodes say to each other, as it is on the wire; None if it is nothing of the kind."""
     try:
-        is_packed = any(name.lower() == _CODING and value == b"gzip" for name, value in headers)
-        value = msgspec.json.decode(gzip.decompress(body) if is_packed else body)
-    except (msgspec.DecodeError, OSError, EOFError):
+        value = msgspec.json.decode(plain_of(headers, body) or b"")
+    except msgspec.DecodeError:
         return None
     return value if isinstance(value, dict) else None
 

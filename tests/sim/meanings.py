@@ -41,7 +41,7 @@ async def check_vectors(nodes: Callable[[], Mapping[str, Connection]], watcher: 
 
 def check_paid_once(swarm: Swarm, models: Iterable[SimModel], watcher: Watcher) -> None:
     """Where nothing went wrong, each text was read by one model, not by each node's."""
-    if swarm.faults or swarm.loss or swarm.breaks or swarm.leaves_late:
+    if swarm.faults or swarm.loss or swarm.breaks or swarm.leaves_late or swarm.member_lies:
         return
     read: Counter[str] = Counter()
     for model in models:

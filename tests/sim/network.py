@@ -21,7 +21,6 @@ from tests.sim.liar import Liar
 from tests.sim.lies import Headers, lie
 from tests.sim.machine import Process
 from tests.sim.ports import Died
-from tests.sim.resigning import sign_answered, sign_asked
 from tests.sim.swarm import Swarm
 from tests.sim.trace import Trace
 
@@ -134,26 +133,15 @@ class Network:
         if liar is None or is_client(parcel.source) or parcel.target in self.outside:
             return parcel
         if parcel.target == liar.name:
-            liar.hear(parcel.path, parcel.headers, parcel.body)
-        if parcel.source != liar.name:
-            return parcel
-        headers, body = liar.tell(parcel.target, parcel.path, parcel.headers, parcel.body, is_answer=False)
-        if body != parcel.body and liar.signer is not None:
-            target = (parcel.raw_path + (b"?" + parcel.query if parcel.query else b"")).decode()
-            headers = sign_asked(liar.signer, parcel.method, target, headers, body)
-        return msgspec.structs.replace(parcel, headers=headers, body=body)
+            liar.hear(parcel)
+        return liar.ask(parcel) if parcel.source == liar.name else parcel
 
     def answered(self, parcel: Parcel, status: int, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
         """An answer as whoever gives it words it."""
         liar = self.liar
         if liar is None or is_client(parcel.source) or parcel.target in self.outside:
             return headers, body
-        if parcel.target != liar.name:
-            return headers, body
-        fresh, told = liar.tell(parcel.source, parcel.path, headers, body, is_answer=True)
-        if told != body and liar.signer is not None:
-            fresh = sign_answered(liar.signer, liar.name, parcel.headers, status, fresh, told)
-        return fresh, told
+        return liar.answer(parcel, status, headers, body) if parcel.target == liar.name else (headers, body)
 
     def is_doubled(self) -> bool:
         """Whether a message arrives twice."""

@@ -87,6 +87,22 @@ async def _shown(http: httpx.AsyncClient, name: str, path: str, soon: str) -> li
     return sorted(found)
 
 
+async def check_alarms(http: httpx.AsyncClient, names: Sequence[str], watcher: Watcher) -> None:
+    """Who signed two ops for one dot is told of by every node."""
+    for name in names:
+        missing = frozenset(watcher.two_faced)
+        for _ in range(TRIES):
+            told = read_answer((await http.get(f"http://{name}/api/v1/mesh")).content)
+            alarms = " ".join(told.get("alarms", ()))  # type: ignore[call-overload]
+            missing = frozenset(stream for stream in missing if stream not in alarms)
+            if not missing:
+                break
+            await trio.sleep(PAUSE_S)
+        watcher.checks += len(watcher.two_faced)
+        for stream in sorted(missing):
+            watcher.find("alarm", f"{name} does not say that two ops were signed for one dot of {stream[:6]}")
+
+
 def _expires(entry: Mapping[str, Any], soon: str) -> bool:
     memory = entry.get("memory", entry)
     until = memory.get("expires_at") if isinstance(memory, dict) else None

@@ -12,6 +12,7 @@ HERE = Path(__file__).parent
 CORPUS = HERE / "corpus.txt"
 BRIEF_COUNT, BRIEF_S = 4, 20.0
 FULL_COUNT, FULL_S = 60, 60.0
+LIARS_EVERY = 4
 
 
 class Case(Struct, frozen=True):
@@ -31,22 +32,23 @@ class Case(Struct, frozen=True):
 
 def brief() -> list[Case]:
     """The slice of a plain run: always the same seeds, so that it fails for whoever broke something."""
-    return [Case(seed, BRIEF_S, 3) for seed in range(1, BRIEF_COUNT + 1)]
+    return [*(Case(seed, BRIEF_S, 3) for seed in range(1, BRIEF_COUNT + 1)), Case(BRIEF_COUNT + 1, BRIEF_S, 3, True)]
 
 
 def full() -> list[Case]:
     """Other seeds for each commit: in the long run they are many."""
     first = int.from_bytes(hashlib.sha256(_commit()).digest()[:4], "big")
-    return [Case(first + number, FULL_S) for number in range(FULL_COUNT)]
+    return [Case(first + number, FULL_S, has_liar=number % LIARS_EVERY == 0) for number in range(FULL_COUNT)]
 
 
 def corpus() -> list[Case]:
-    """The runs that ever failed, each line `seed seconds nodes|-  # what was found`."""
+    """The runs that ever failed, each line `seed seconds nodes|- [liar]  # what was found`."""
     cases = []
     for line in CORPUS.read_text().splitlines():
         words = line.partition("#")[0].split()
         if words:
-            cases.append(Case(int(words[0]), float(words[1]), None if words[2] == "-" else int(words[2])))
+            nodes = None if words[2] == "-" else int(words[2])
+            cases.append(Case(int(words[0]), float(words[1]), nodes, "liar" in words[3:]))
     return cases
 
 

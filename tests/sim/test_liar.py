@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
 from aimem.wire import ExchangeAnswer
-from tests.sim.liar import PUSH
+from tests.sim.liar import PUSH, Telling
 from tests.sim.swarm import Fault, Lie, Swarm, roll, with_liar
 from tests.sim.world import World, simulate
 
@@ -42,16 +44,16 @@ def test_a_lie_is_told_in_the_form_of_an_honest_message(lie: Lie) -> None:
     def prepare(world: World) -> None:
         liar = world.network.liar
         assert liar is not None
-        say = liar.tell
+        lie_of = liar._lie
 
-        def listen(hearer: str, path: str, headers: object, body: bytes, *, is_answer: bool) -> object:
-            changed = say(hearer, path, headers, body, is_answer=is_answer)  # type: ignore[arg-type]
-            if path == PUSH and is_answer and changed[1] != body:
-                msgspec.json.decode(changed[1], type=ExchangeAnswer)
+        def listen(*said: Any, **how: Any) -> Telling | None:
+            telling = lie_of(*said, **how)
+            if telling is not None and telling.is_answer and telling.verbatim is None and said[1].path == PUSH:
+                msgspec.convert(telling.told, ExchangeAnswer)
                 told.append(lie)
-            return changed
+            return telling
 
-        liar.tell = listen  # type: ignore[assignment, method-assign]
+        liar._lie = listen  # type: ignore[method-assign]
 
     simulate(lying(lie), 5.0, prepare=prepare)
     assert told

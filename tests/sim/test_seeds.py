@@ -9,14 +9,12 @@ import pytest
 
 from tests.sim import seeds
 from tests.sim.__main__ import main
-from tests.sim.runs import complaint_of
-from tests.sim.swarm import roll
-from tests.sim.world import simulate
+from tests.sim.runs import complaint_of, run_one
 
 
 @pytest.mark.slow
 def test_all_promises_hold_under_this_seed(case: seeds.Case) -> None:
-    report = simulate(roll(case.seed, nodes=case.nodes), case.seconds)
+    report, _ = run_one(case)
     assert not report.violations, complaint_of(report, case)
     assert report.converged_s >= 0
     assert report.deeds

@@ -8,7 +8,7 @@ from __future__ import annotations
 import trio
 from msgspec import Struct
 
-from aimem.model import Dot, Op, StreamId, Vector, chain_hash, covers, dominates
+from aimem.model import Dot, Op, StreamId, Vector, chain_hash, covers, decode_entry, dominates
 from aimem.ports import Connection, DatabaseError
 from aimem.store import oplog
 from tests.sim.machine import Process
@@ -33,7 +33,7 @@ class Violation(Struct, frozen=True):
     Attributes:
       check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness,
         fork, session, outcome, governance, answers, hooks, access, bounds, meaning,
-        journal, forged, renewed.
+        journal, forged, renewed, alarm.
     """
 
     check: str
@@ -67,15 +67,18 @@ class Watcher:
       checks: how many single comparisons were made.
       doubted: streams of which there may be two histories: nothing is expected of which op has which number.
       lied: those of a liar among them.
-      made: keys of memories that a liar made by signing two ops for one dot.
+      touched: keys of what a liar wrote to: where it signs two ops for one dot, one of them is not among `written`.
       liar: a machine of which nothing is expected.
       seals: what was signed by whom.
+      two_faced: streams of a liar of which two honest nodes took different ops for one dot.
     """
 
     def __init__(self, trace: Trace, seals: Seals, liar: str) -> None:
         self.seals, self.liar = seals, liar
         self.lied: set[StreamId] = set()
-        self.made: set[str] = set()
+        self.touched: set[str] = set()
+        self.two_faced: set[StreamId] = set()
+        self._faces: dict[Dot, bytes] = {}
         self.written: dict[Dot, Written] = {}
         self.found: list[Violation] = []
         self.failed = trio.Event()
@@ -132,6 +135,10 @@ class Watcher:
         self._trace.note("op", process.name, dot.stream[:6], dot.seq, op.kind, op.stamp.hlc, chained.hex()[:12])
         if not self.seals.is_signed(dot.stream, chained) and process.name != self.liar:
             self.find("forged", f"{process.name} took {_name(dot)}, which its stream's key never signed")
+        if self.liar and self.seals.owners.get(dot.stream) == self.liar:
+            self.touched |= {decode_entry(data).key for data in op.entries}
+            if process.name != self.liar and self._faces.setdefault(dot, chained) != chained:
+                self.two_faced.add(dot.stream)
         written = self.written.get(dot)
         if written is None:
             # The first to have it is whoever wrote it: nobody else can know it before its commit.

@@ -219,6 +219,8 @@ class World:
             async with self._calm_client() as http:
                 await reading.check_answers(http, self.swarm.honest, self._soon(), self.watcher)
             await self._check_meanings()
+            async with self._calm_client() as http:
+                await reading.check_alarms(http, self.swarm.honest, self.watcher)
             await self._ask_outcomes()
             await self._wait_decided()      # a home that tries again by the clock does so for no message's sake
             await replay(self.network, self.swarm, self.watcher, self.nodes)
