@@ -42,8 +42,8 @@ _BORNE: Final = frozenset({0, 3})
 _BORNE_WITHOUT_AUTHORITY: Final = _BORNE | {2, 18, 19, 20, 21, 27, 28} | {24, 25, 26, 79}
 """Nor a chain to no authority, nor a purpose that one gave it: the list alone says what a certificate is good for."""
 
-_NO_TLS: Final = ("http request", "https proxy request", "wrong version number", "packet length too long",
-                  "unknown protocol", "record layer failure", "unexpected message")
+_NO_TLS: Final = frozenset({"http request", "https proxy request", "wrong version number", "packet length too long"})
+"""In OpenSSL's words, the first record is none."""
 
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
@@ -119,7 +119,6 @@ class ServerTls:
             self._fill(store).set_flags(crypto.X509StoreFlags.CRL_CHECK)
             context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
         return context, self._clock.now()
-
 
     def _show(self, context: SSL.Context) -> None:
         leaf, *others = self._chain

@@ -156,7 +156,7 @@ def an_exchange_breaks(patch: pytest.MonkeyPatch) -> None:
 
 
 def what_is_signed_by_nobody_is_believed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(intake, "is_signed", lambda *_: True)
+    patch.setattr(intake, "was_signed", lambda *_: True)
 
 
 def breakers_stay_open(patch: pytest.MonkeyPatch) -> None:
