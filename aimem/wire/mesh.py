@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from aimem.errors import Code, InvalidRequest
 from aimem.model import HLC_MAX, Dot, Evidence, HeadProof, Op, Stamp, StreamHead, StreamId
+from aimem.wire.papers import CertificateOut, PeerCertificateOut
 from aimem.wire.trusting import UntrustedOut
 
 PROTOCOL: Final = 2
@@ -169,7 +170,9 @@ class PeerStatus(Struct, kw_only=True):
       last_ok_s: seconds since its last answer; None before.
       compared_s: seconds since all rows were last compared with its, None before; `differing` of them differed.
       members_hash: of the members that it was told of, as it last said; empty while it does not know all names.
-      key: by which it is known here, 64 hex digits, and `certificates` that it showed, the latest first.
+      key: by which it is known here, 64 hex digits.
+      fingerprints: of the certificates that it showed, here and there, the latest first.
+      certificate: which its server showed last; None without TLS.
     """
 
     url: str
@@ -190,7 +193,8 @@ class PeerStatus(Struct, kw_only=True):
     differing: int = 0
     members_hash: str = ""
     key: str = ""
-    certificates: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+    certificate: PeerCertificateOut | None = None
 
 
 class ConflictOut(Struct, kw_only=True):
@@ -251,6 +255,7 @@ class MeshDocument(Struct, kw_only=True):
       key: with which this node signs, public, 64 hex digits.
       mesh_access: what opens the routes between nodes: `mtls`, `keys`, or `open`.
       untrusted: who comes under the name of another node, and waits for `mesh trust`.
+      certificates: this node's own.
     """
 
     node: str
@@ -277,6 +282,7 @@ class MeshDocument(Struct, kw_only=True):
     key: str = ""
     mesh_access: str = ""
     untrusted: tuple[UntrustedOut, ...] = ()
+    certificates: tuple[CertificateOut, ...] = ()
 
 
 class WriteOutcome(Struct, kw_only=True):

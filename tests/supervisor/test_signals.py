@@ -10,14 +10,16 @@ from pathlib import Path
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
+from aimem.supervisor.control import Control
 from aimem.supervisor.notify import Notifier
 from aimem.supervisor.signals import run_signals
 
 
 async def test_first_signal_stops_and_second_hurries() -> None:
-    stop, hurry = trio.Event(), trio.Event()
+    control = Control()
+    stop, hurry = control.stop, control.hurry
     async with trio.open_nursery() as nursery:
-        await nursery.start(run_signals, stop, hurry)
+        await nursery.start(run_signals, control)
         os.kill(os.getpid(), signal.SIGHUP)
         await wait_all_tasks_blocked(0.01)
         assert not stop.is_set()
