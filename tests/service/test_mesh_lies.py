@@ -121,8 +121,13 @@ async def test_a_node_remembers_so_many_closed_streams_and_tells_first_of_those_
         for first in range(STREAMS_MAX, STREAMS_MAX + 200, copies.CLOSED_MAX):
             await exchanged(node, Author(6), closing(range(100 + first, 100 + first + copies.CLOSED_MAX)))
         assert len(node.store.log.closed) == len(node.store.log.evidence) == STREAMS_MAX
-        assert next(iter(told(node.store))) == author.stream
-        assert next(iter(evidence_for(node.store, ()))) == author.stream
+        other = Author(6)
+        opening = ExchangeRequest(protocol=PROTOCOL, node="y", stream=other.stream, ops=(op_out(other.ops[0]),))
+        await service.exchange(node, OPERATOR, opening)
+        await service.exchange(node, OPERATOR, closing([6]))
+        assert other.stream in node.store.log.closed
+        assert {author.stream, other.stream} == set(list(told(node.store))[:2])
+        assert set(list(evidence_for(node.store, ()))[:2]) == {author.stream, other.stream}
         with pytest.raises(InvalidRequest, match="more than 64"):
             await exchanged(node, Author(6), closing(range(copies.CLOSED_MAX + 1)))
         document = await service.mesh_status(node, OPERATOR, MeshQuery())
