@@ -55,6 +55,12 @@ class Code(StrEnum):
     OUTSIDE_HOME = "outside_home"
     NOT_ENTITLED = "not_entitled"
     OWN_ACTION = "own_action"
+    PROOF_REQUIRED = "proof_required"
+    PROOF_WRONG = "proof_wrong"
+    NODE_UNTRUSTED = "node_untrusted"
+    NAME_OF_ANOTHER = "name_of_another"
+    CERTIFICATE_OF_ANOTHER = "certificate_of_another"
+    PINS_FULL = "pins_full"
     # Refinements of QuotaExceeded.
     RATE_LIMITED = "rate_limited"
     # Refinements of Conflict.
@@ -66,6 +72,7 @@ class Code(StrEnum):
     AUDIT_DAMAGED = "audit_damaged"
     LOCKS_OUT = "locks_out"
     IS_STANDARD = "is_standard"
+    WRONG_NODE = "wrong_node"
     # Refinements of Unavailable.
     STORAGE_FULL = "storage_full"
     STORAGE_READ_ONLY = "storage_read_only"

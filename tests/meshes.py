@@ -11,18 +11,21 @@ from pathlib import Path
 import httpx
 import trio
 
+from aimem.api.refusals import status_of
 from aimem.errors import AimemError
-from aimem.model import Credential, Dot, Instant, Principal
+from aimem.model import Credential, Dot, Instant, NodeClaim, Principal, Shown
 from aimem.ports import Embedder
-from aimem.replication import Mesh, MeshSettings, PeerRoad, run_mesh
+from aimem.replication import Mesh, MeshSettings, PeerRoad, read_request, run_mesh
 from aimem.search import Recaller
 from aimem.service import (
     Node,
     Policy,
+    admit_claim,
     digest_of,
     embeddings_for,
     exchange,
     mesh_status,
+    refuse_wrong_proof,
     run_indexer,
     snapshot_of,
 )
@@ -112,27 +115,34 @@ class World:
 
     async def serve(self, name: str, request: httpx.Request) -> httpx.Response:
         """Answer as a node's surface does, as far as peers are concerned."""
+        data = await request.aread()
+        if request.headers.get("content-encoding") == "gzip":
+            data = unzipped(data, BODY_MAX_BYTES)
+        node, proof = self.nodes.get(name), read_request(request.headers.get_list)
+        if node is None:
+            return httpx.Response(503)      # it ended meanwhile
+        assert proof is not None
         try:
-            if request.method == "GET":
-                document = await mesh_status(self.nodes[name], OPERATOR, MeshQuery(digest=True))
-                return httpx.Response(200, content=encode(document))
-            if request.url.path.endswith("/embeddings"):
-                asked = decode_body(copies.EmbeddingsRequest, await request.aread())
-                self.asked.append((name, len(asked.hashes)))
-                return httpx.Response(200, content=encode(await embeddings_for(self.nodes[name], OPERATOR, asked)))
-            data = await request.aread()
-            if request.url.path.endswith("/snapshot"):
-                wanted = decode_body(copies.SnapshotRequest, data)
-                return httpx.Response(200, content=encode(await snapshot_of(self.nodes[name], OPERATOR, wanted)))
-            if request.url.path.endswith("/digests"):
-                compared = decode_body(copies.DigestRequest, data)
-                return httpx.Response(200, content=encode(await digest_of(self.nodes[name], OPERATOR, compared)))
-            if request.headers.get("content-encoding") == "gzip":
-                data = unzipped(data, BODY_MAX_BYTES)
-            answer = await exchange(self.nodes[name], OPERATOR, decode_body(ExchangeRequest, data))
-            return httpx.Response(200, content=encode(answer))
+            refuse_wrong_proof(node, proof, request.method, request.url.raw_path.decode(), data)
+            await admit_claim(node, proof, Shown())
+            status, content = 200, encode(await self._answer(node, name, request, data, proof.claim))
         except AimemError as error:
-            return httpx.Response(503, content=encode({"error": error.message, "code": error.code}))
+            status, content = status_of(error), encode({"error": error.message, "code": error.code})
+        return httpx.Response(status, content=content, headers=node.trust.answer(proof, status, content))
+
+    async def _answer(self, node: Node, name: str, request: httpx.Request, data: bytes, claim: NodeClaim) -> object:
+        path = request.url.path
+        if request.method == "GET":
+            return await mesh_status(node, OPERATOR, MeshQuery(digest=True))
+        if path.endswith("/embeddings"):
+            asked = decode_body(copies.EmbeddingsRequest, data)
+            self.asked.append((name, len(asked.hashes)))
+            return await embeddings_for(node, OPERATOR, asked)
+        if path.endswith("/snapshot"):
+            return await snapshot_of(node, OPERATOR, decode_body(copies.SnapshotRequest, data))
+        if path.endswith("/digests"):
+            return await digest_of(node, OPERATOR, decode_body(copies.DigestRequest, data))
+        return await exchange(node, OPERATOR, decode_body(ExchangeRequest, data), claim)
 
 
 class Wire(httpx.AsyncBaseTransport):
@@ -204,7 +214,7 @@ async def join(world: World, name: str, settings: MeshSettings) -> None:
     """Let a node's senders run; those that it had end."""
     node = world.nodes[name]
     mesh = Mesh(
-        settings, node.store, clock=node.clock, rng=random.Random(name), road=PeerRoad(Wire(world, name))
+        settings, node.store, clock=node.clock, rng=random.Random(name), road=PeerRoad(Wire(world, name), node.trust)
     )
     world.nodes[name] = replace(node, mesh=mesh)
     if name in world.senders:

@@ -18,7 +18,7 @@ from aimem.language import LanguageModel
 from aimem.model import AgentId, Credential, Instant, Principal
 from aimem.ports import Chance, Clock, Embedder, Files, Threads, system_chance, system_files, trio_threads
 from aimem.ports.chance import SeededChance
-from aimem.replication import merge_entry
+from aimem.replication import Trust, merge_entry
 from aimem.search import Bounds, Recaller
 from aimem.service import Limiter, Node, Policy, look_for_language, run_indexer, run_refusals, run_touches, run_words
 from aimem.store import Store, StorePorts, StoreSettings
@@ -141,7 +141,7 @@ async def open_node(
         )
         node = Node(
             store=store, clock=clock, chance=chance, threads=threads, recaller=recaller, policy=policy or Policy(),
-            language=language, limiter=Limiter(limits),
+            language=language, limiter=Limiter(limits), trust=Trust(store, chance, clock),
         )
         await look_for_language(node)
         async with trio.open_nursery() as nursery:

@@ -32,6 +32,7 @@ class Author:
     def __init__(
         self, seed: int, name: str = "other", clock: int = BASE, predecessor: StreamId | None = None
     ) -> None:
+        self.name = name
         self.signer: Signer = seeded_chance(seed).new_signer()
         self.stream: StreamId = stream_id(self.signer.public_key)
         self.ops: list[Op] = []

@@ -15,6 +15,7 @@ from aimem.api.exchange import log_failure
 from aimem.api.guard import AGENT_HEADER, CALLER_KEY
 from aimem.api.headers import heeded, packed, unpacked
 from aimem.api.incoming import Incoming
+from aimem.api.proving import Hearing
 from aimem.api.queries import decode_query, parse_query, percent_decoded
 from aimem.api.refusals import JSON_TYPE, Reply, Stream, refusal, status_of
 from aimem.api.route import Access, Call, Effect, Route, Surface
@@ -34,8 +35,9 @@ async def answered(
       encoded: the variable parts of the path, as they were sent.
     """
     reply: Reply | Stream
+    hearing = Hearing(node)
     try:
-        reply = await _within_deadline(route, node, surface, incoming, encoded)
+        reply = await _within_deadline(route, node, surface, incoming, encoded, hearing)
     except AimemError as error:
         reply = refusal(error)
         if status_of(error) == 500:
@@ -43,19 +45,20 @@ async def answered(
     except Exception as error:  # noqa: BLE001  # a door's last line
         log_failure(error, route=route.path)
         reply = refusal(Bug("internal error"))
+    reply = hearing.signed(reply) if isinstance(reply, Reply) else reply
     if route.body_limit_bytes is not None and isinstance(reply, Reply):
         reply = _packed(incoming, reply)
     return reply
 
 
 async def _within_deadline(
-    route: Route, node: Node, surface: Surface, incoming: Incoming, encoded: Mapping[str, str]
+    route: Route, node: Node, surface: Surface, incoming: Incoming, encoded: Mapping[str, str], hearing: Hearing
 ) -> Reply | Stream:
     deadline_s = surface.settings.request_deadline_s
     outcome = {} if route.effect is Effect.READ else {"outcome": "not_applied"}
     try:
         with trio.fail_after(deadline_s):
-            call = await _read_call(route, node, surface, incoming, encoded)
+            call = await _read_call(route, node, surface, incoming, encoded, hearing)
             if outcome:
                 # From here on a write may be on its way: whether the deadline came before its commit is not known here.
                 outcome = {"outcome": "indeterminate"}
@@ -78,9 +81,9 @@ async def _handled(route: Route, call: Call[object, object]) -> object:
 
 
 async def _read_call(
-    route: Route, node: Node, surface: Surface, incoming: Incoming, encoded: Mapping[str, str]
+    route: Route, node: Node, surface: Surface, incoming: Incoming, encoded: Mapping[str, str], hearing: Hearing
 ) -> Call[object, object]:
-    """Decode what the client sent, in the order: path, identity, query, body."""
+    """Decode what the client sent, in the order: path, identity, query, body; a node's signature is over the body."""
     path = {name: percent_decoded(value, field=name) for name, value in encoded.items()}
     who = _principal(incoming, node)
     _admit(route, node, who, surface)
@@ -89,6 +92,7 @@ async def _read_call(
     # A GET's body means nothing; of the others it is read even where unused, for an Idempotency-Key is bound to it.
     data = b"" if route.method == "GET" else await incoming.read()
     data = unpacked(incoming, data, own_limit_bytes=route.body_limit_bytes)
+    claim = await hearing.heard(incoming, data)
     if route.access is not Access.OPEN:
         await refuse_ended_caller(node, who)    # its body may have taken its time
     try:
@@ -99,7 +103,7 @@ async def _read_call(
     once = _once(incoming, data) if route.effect is Effect.WRITE_ONCE else None
     return Call(
         node=node, who=who, query=query, body=body, path=path, once=once, surface=surface,
-        last_event_id=single(incoming, "Last-Event-ID") or "",
+        last_event_id=single(incoming, "Last-Event-ID") or "", claim=claim,
     )
 
 

@@ -16,7 +16,7 @@ from msgspec import Struct
 from aimem.api.metrics import Metrics
 from aimem.config import ApiConfig
 from aimem.errors import Code
-from aimem.model import Principal
+from aimem.model import NodeClaim, Principal
 from aimem.service import Node, Once
 
 Query = TypeVar("Query")
@@ -55,6 +55,7 @@ class Call(Struct, Generic[Query, Body], frozen=True, kw_only=True):
       path: the variable parts of the path by name, percent-decoded.
       once: the Idempotency-Key and what it is bound to, if the client sent one.
       last_event_id: the header Last-Event-ID, which only streams of events read.
+      claim: the node that signed the request, and is believed.
     """
 
     node: Node
@@ -65,6 +66,7 @@ class Call(Struct, Generic[Query, Body], frozen=True, kw_only=True):
     once: Once | None
     surface: Surface
     last_event_id: str = ""
+    claim: NodeClaim | None = None
 
 
 Handler = Callable[[Call[Any, Any]], Awaitable[object]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aimem.client.calls import Caller, decoded, segment
-from aimem.wire import CatchUpRequest, MeshDocument, MeshQuery, WriteOutcome, copies
+from aimem.wire import CatchUpRequest, MeshDocument, MeshQuery, WriteOutcome, copies, trusting
 
 
 class MeshCalls(Caller):
@@ -20,6 +20,12 @@ class MeshCalls(Caller):
     async def verify_mesh(self, request: copies.VerifyRequest, *, agent_id: str | None = None) -> copies.VerifyAnswer:
         """Have the node compare its objects with a peer's for a moment."""
         return decoded(await self.send("POST", "/mesh/verify", body=request, agent_id=agent_id), copies.VerifyAnswer)
+
+    async def trust_node(
+        self, request: trusting.TrustRequest, *, agent_id: str | None = None
+    ) -> trusting.TrustAnswer:
+        """Have the node believe a key under a name."""
+        return decoded(await self.send("POST", "/mesh/trust", body=request, agent_id=agent_id), trusting.TrustAnswer)
 
     async def write_outcome(self, version: str, *, agent_id: str | None = None) -> WriteOutcome:
         """What became of a write."""

@@ -105,6 +105,15 @@ from aimem.model.op import (
 from aimem.model.presented import SERVER_CERTIFICATE, PresentedCertificate
 from aimem.model.principal import CURATOR, SHARED_KEY_AGENT, SYSTEM, Caller, Credential, Principal, Role
 from aimem.model.sight import Ground, Sight, Spot
+from aimem.model.speech import (
+    LINE_MAX,
+    Endorsement,
+    NodeClaim,
+    Shown,
+    answer_digest,
+    endorsement_digest,
+    request_digest,
+)
 from aimem.model.subscription import EVENT_PREFIX, EVERY_EVENT, NOWHERE, Subscription
 from aimem.model.words import Words
 
@@ -117,6 +126,7 @@ __all__ = [
     "GLOBAL",
     "HLC_MAX",
     "KEY_ID_BYTES",
+    "LINE_MAX",
     "MAX_OP_ENTRIES",
     "NOWHERE",
     "SECOND_US",
@@ -139,6 +149,7 @@ __all__ = [
     "Credential",
     "Dot",
     "Ending",
+    "Endorsement",
     "Entry",
     "Event",
     "EventName",
@@ -163,6 +174,7 @@ __all__ = [
     "Message",
     "Namespace",
     "NamespaceRule",
+    "NodeClaim",
     "ObjectState",
     "Op",
     "PastValidity",
@@ -172,6 +184,7 @@ __all__ = [
     "Relation",
     "Role",
     "Scope",
+    "Shown",
     "Sight",
     "Spot",
     "Stamp",
@@ -187,6 +200,7 @@ __all__ = [
     "Vote",
     "Words",
     "after",
+    "answer_digest",
     "attestation_of",
     "attested_head",
     "blank_entry",
@@ -198,6 +212,7 @@ __all__ = [
     "derived_memory_id",
     "dominates",
     "encode_entry",
+    "endorsement_digest",
     "entry_hash",
     "event_for",
     "fingerprints",
@@ -222,6 +237,7 @@ __all__ = [
     "parse_stamp",
     "read_allowlist",
     "recipient_of",
+    "request_digest",
     "rules",
     "shown",
     "stream_id",

@@ -14,7 +14,7 @@ from msgspec import Struct
 from aimem.model import AgentId, Credential, Principal, new_memory_id
 from aimem.operations.corpus import Corpus
 from aimem.ports import Chance, Clock, Embedder, Files, Threads
-from aimem.replication import merge_entry
+from aimem.replication import Trust, merge_entry
 from aimem.search import Recaller
 from aimem.service import Node, Policy, import_memories, index_status, run_indexer, run_touches, run_words
 from aimem.store import Store, StorePorts, StoreSettings
@@ -58,7 +58,8 @@ async def open_bench_node(db: Path, ports: BenchPorts, embedder: Embedder | None
         folder=db.with_name(db.name + ".vectors"),
     )
     node = Node(
-        store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller, policy=Policy()
+        store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller, policy=Policy(),
+        trust=Trust(store, ports.chance, ports.clock),
     )
     async with trio.open_nursery() as nursery:
         await nursery.start(store.run)

@@ -269,14 +269,20 @@ class _Session:
             self._flush()
 
     def read(self, max_bytes: int) -> bytes:
-        """Decrypt; nothing after the other side's farewell."""
+        """Decrypt what is there; nothing after the other side's farewell."""
         try:
-            return self._do(self._connection.recv, min(max_bytes, _RECORD_BYTES))
+            pieces = [self._do(self._connection.recv, min(max_bytes, _RECORD_BYTES))]
         except SSL.ZeroReturnError:
             return b""
         except SSL.Error as error:
             self._flush()
             raise ssl.SSLError(str(error)) from None
+        left = max_bytes - len(pieces[0])
+        with contextlib.suppress(SSL.Error):    # whatever it is, the next call says it again
+            while left > 0 and len(pieces[-1]) == _RECORD_BYTES:
+                pieces.append(self._connection.recv(min(left, _RECORD_BYTES)))
+                left -= len(pieces[-1])
+        return b"".join(pieces)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Encrypt all of it."""

@@ -9,13 +9,14 @@ from aimem.replication.closure import evidence_for, heads_heard, hear_closed, no
 from aimem.replication.comparison import FOUND_MAX, Compared, Different, Mending, compare_span
 from aimem.replication.counts import LATENCIES_S, HeadCounts
 from aimem.replication.divergence import Judged, Lost, judge
-from aimem.replication.driver import count_received, run_mesh
+from aimem.replication.driver import ask_untrusted, count_received, run_mesh
 from aimem.replication.headproof import proofs_for
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.members import Agreement
 from aimem.replication.merge import merge_entry
 from aimem.replication.mesh import Mesh, MeshSettings, Peer
 from aimem.replication.peer import PeerRules, PeerState, Standing, breaker, is_reachable, lag
+from aimem.replication.proof import RequestProof, is_sound_request, read_request
 from aimem.replication.quorum import (
     Consistency,
     HeldThere,
@@ -29,6 +30,7 @@ from aimem.replication.quorum import (
 )
 from aimem.replication.road import PeerRoad
 from aimem.replication.roll import Roll, roll_of
+from aimem.replication.trust import Trust, Trusted, Waiting
 
 __all__ = [
     "CLOCK_BOUND_S",
@@ -51,10 +53,15 @@ __all__ = [
     "PeerRules",
     "PeerState",
     "Report",
+    "RequestProof",
     "Roll",
     "Rule",
     "Standing",
     "Tally",
+    "Trust",
+    "Trusted",
+    "Waiting",
+    "ask_untrusted",
     "breaker",
     "compare_span",
     "consistently",
@@ -66,6 +73,7 @@ __all__ = [
     "hear_closed",
     "is_ahead",
     "is_reachable",
+    "is_sound_request",
     "judge",
     "known_to_all",
     "lag",
@@ -73,6 +81,7 @@ __all__ = [
     "middle_offset",
     "note_received",
     "proofs_for",
+    "read_request",
     "roll_of",
     "run_mesh",
     "told",

@@ -17,7 +17,7 @@ from aimem.replication.comparison import run_comparer
 from aimem.replication.headproof import proofs_of_own
 from aimem.replication.intake import CLOCK_WARN_S, examine
 from aimem.replication.mesh import Mesh, Peer
-from aimem.replication.peer import Answered, Ask, Failed, Rest
+from aimem.replication.peer import Answered, Ask, Failed, Heard, Rest, Standing
 from aimem.replication.quorum import HeldThere
 from aimem.replication.renewal import pause_after
 from aimem.replication.withheld import has_more, note_withheld
@@ -84,6 +84,14 @@ async def _renew(mesh: Mesh) -> None:
         mesh.renewal.ring()
 
 
+def ask_untrusted(mesh: Mesh, now: float) -> None:
+    """Have those asked at once that were not believed: somebody has said who they are."""
+    for peer in mesh.peers:
+        if peer.state.standing is Standing.UNTRUSTED:
+            peer.apply(Heard(now=now, vector=peer.state.assumed, members=peer.state.members))
+            peer.ring()
+
+
 async def _run_sender(mesh: Mesh, peer: Peer) -> None:
     """One exchange after the other: whatever was written meanwhile goes with the next."""
     while True:
@@ -96,7 +104,7 @@ async def _run_sender(mesh: Mesh, peer: Peer) -> None:
 
 async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
     began = trio.current_time()
-    reason = "timeout"
+    reason, standing = "timeout", None
     try:
         with trio.move_on_after(EXCHANGE_DEADLINE_S):
             request = await _request(mesh, peer, ask)
@@ -125,10 +133,11 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
         reason = f"{'forged' if error.code is Code.FORGED else 'nonsense'}: {error.message}"
     except AimemError as error:
         reason = error.message
+        standing = Standing.UNTRUSTED if error.code is Code.NODE_UNTRUSTED else None
     if reason:
         if not peer.state.failures:
             log.warning("peer.lost", extra={"peer": peer.url, "reason": reason})
-        peer.apply(Failed(now=trio.current_time(), reason=reason, share=peer.share()))
+        peer.apply(Failed(now=trio.current_time(), reason=reason, share=peer.share(), standing=standing))
     mesh.note_reported(peer)
 
 

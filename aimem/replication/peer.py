@@ -19,9 +19,9 @@ from aimem.replication.quorum import HeldThere
 
 REBASES_MAX: Final = 3
 _FAILURE_KINDS: Final = {
-    "timeout": "timeout", "nonsense": "nonsense", "forged": "forged", "unreachable": "unreachable",
-    "no address": "unreachable", "the connection broke": "broken", "it answered": "answered", "refused": "refused",
-    "took nothing": "refused",
+    "timeout": "timeout", "nonsense": "nonsense", "forged": "forged", "untrusted": "untrusted",
+    "unreachable": "unreachable", "no address": "unreachable", "the connection broke": "broken",
+    "it answered": "answered", "refused": "refused", "took nothing": "refused",
 }
 SMALLEST_BATCH: Final = 16
 
@@ -53,6 +53,7 @@ class Standing(StrEnum):
     PEER = "peer"
     SELF = "self"            # its address leads to this node
     FORKED = "forked"        # it knows another history of this node's stream, or more of it
+    UNTRUSTED = "untrusted"  # whoever answers there is not the node that was known by its name
 
 
 class PeerState(Struct, frozen=True, kw_only=True):
@@ -132,11 +133,12 @@ class Answered(Struct, frozen=True, kw_only=True):
 
 
 class Failed(Struct, frozen=True, kw_only=True):
-    """The exchange ended without an answer that can be used."""
+    """The exchange ended without an answer that can be used; with one of somebody else `standing` says so."""
 
     now: float
     reason: str
     share: float
+    standing: Standing | None = None
 
 
 class Heard(Struct, frozen=True, kw_only=True):
@@ -195,7 +197,8 @@ def step(state: PeerState, event: Event, rules: PeerRules) -> tuple[PeerState, E
         case Answered():
             return _answered(state, event, rules), None
         case Failed():
-            return _failed(state, event.reason, event.now, event.share, rules), None
+            failed = _failed(state, event.reason, event.now, event.share, rules)
+            return replace(failed, standing=event.standing or failed.standing), None
         case Heard():
             return _heard(state, event), None
         case Withheld(vector=vector):

@@ -7,8 +7,12 @@ from typing import Final, TypeVar, cast
 
 import httpx
 import msgspec
+from msgspec import Struct
 
-from aimem.errors import Code, InvalidRequest, Unavailable
+from aimem.errors import Code, Denied, InvalidRequest, Unavailable
+from aimem.model import NodeClaim, Shown, StreamId
+from aimem.replication.proof import proven_answer, request_headers
+from aimem.replication.trust import Trust
 from aimem.wire import (
     SYNC_BODY_MAX_BYTES,
     ExchangeAnswer,
@@ -28,58 +32,94 @@ MESH: Final = "/api/v1/mesh"
 SNAPSHOT: Final = "/api/v1/sync/snapshot"
 EMBEDDINGS: Final = "/api/v1/sync/embeddings"
 DIGESTS: Final = "/api/v1/sync/digests"
+SERVER_CERTIFICATE: Final = "aimem.server_certificate"
+"""In a response's extensions: the certificate of the server, with its `fingerprint` and verified `names`."""
 _TRIES: Final = 2
 
 
 class PeerRoad:
-    """Asks peers. Deadlines are the caller's."""
+    """Asks peers. Deadlines are the caller's. Each request is signed, and each answer has to be."""
 
-    def __init__(self, network: httpx.AsyncBaseTransport, *, api_key: str | None = None) -> None:
+    def __init__(self, network: httpx.AsyncBaseTransport, trust: Trust, *, api_key: str | None = None) -> None:
         """Wrap the network port; it is closed with this.
 
         Args:
+          trust: who this node is, and whom it believes.
           api_key: what peers want in X-API-Key; the mesh shares one.
         """
-        self._network = network
+        self._network, self._trust = network, trust
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         if api_key is not None:
             self._headers["X-API-Key"] = api_key
         self._urls: dict[str, httpx.URL] = {}
+        self._writers: dict[str, StreamId] = {}
+        self._told: dict[str, StreamId] = {}
 
     async def exchange(self, url: str, request: ExchangeRequest) -> ExchangeAnswer:
         """One exchange with the node at an address. Raises: Unavailable with the reason in one word or a few."""
-        body = encode(request)
-        headers = {"Content-Type": "application/json"}
-        packed = gzipped(body)
-        if packed is not None:
-            body = packed
-            headers["Content-Encoding"] = "gzip"
-        return _decoded(await self._ask("POST", url + PUSH, body, headers), ExchangeAnswer)
+        data, claim = await self._ask("POST", url, PUSH, encode(request))
+        answer = _decoded(data, ExchangeAnswer)
+        if (answer.node, answer.stream) != (claim.node, claim.stream):
+            raise Unavailable("forged: it says that it is another node than the one that signed")
+        return answer
 
     async def snapshot(self, url: str, request: copies.SnapshotRequest) -> copies.SnapshotAnswer:
         """A page of a peer's whole state. Raises: Unavailable."""
-        headers = {"Content-Type": "application/json"}
-        return _decoded(await self._ask("POST", url + SNAPSHOT, encode(request), headers), copies.SnapshotAnswer)
+        return _decoded((await self._ask("POST", url, SNAPSHOT, encode(request)))[0], copies.SnapshotAnswer)
 
     async def embeddings(self, url: str, request: copies.EmbeddingsRequest) -> copies.EmbeddingsAnswer:
         """Vectors that a peer has. Raises: Unavailable."""
-        headers = {"Content-Type": "application/json"}
-        return _decoded(await self._ask("POST", url + EMBEDDINGS, encode(request), headers), copies.EmbeddingsAnswer)
+        return _decoded((await self._ask("POST", url, EMBEDDINGS, encode(request)))[0], copies.EmbeddingsAnswer)
 
     async def mesh(self, url: str) -> MeshDocument:
         """The mesh as a peer sees it, with its digest. Raises: Unavailable."""
-        return _decoded(await self._ask("GET", url + MESH + "?digest=true", None, {}), MeshDocument)
+        return _decoded((await self._ask("GET", url, MESH + "?digest=true", b""))[0], MeshDocument)
 
     async def digests(self, url: str, request: copies.DigestRequest) -> copies.DigestAnswer:
         """The digest of a range of a peer's keys. Raises: Unavailable."""
-        headers = {"Content-Type": "application/json"}
-        return _decoded(await self._ask("POST", url + DIGESTS, encode(request), headers), copies.DigestAnswer)
+        return _decoded((await self._ask("POST", url, DIGESTS, encode(request)))[0], copies.DigestAnswer)
 
     async def aclose(self) -> None:
         """Close connections."""
         await self._network.aclose()
 
-    async def _ask(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+    async def _ask(self, method: str, url: str, target: str, body: bytes) -> tuple[bytes, NodeClaim]:
+        """Ask the node at an address; once more if it writes another stream than it was taken to write.
+
+        Returns: the answer's body, and who signed it.
+        """
+        said, claim = await self._ask_as_known(method, url, target, body)
+        if said.status == httpx.codes.CONFLICT and said.code == Code.WRONG_NODE and claim is not None:
+            self._writers[url] = claim.stream
+            said, claim = await self._ask_as_known(method, url, target, body)
+        if said.status != httpx.codes.OK:
+            self._told.pop(url, None)
+            raise Unavailable(f"it answered {said.status}{f' {said.code}' if said.code else ''}{_advice(said)}")
+        if claim is None:
+            raise Unavailable("forged: its answer is not signed; it needs the version of this node")
+        self._writers[url] = claim.stream
+        return said.plain, claim
+
+    async def _ask_as_known(self, method: str, url: str, target: str, body: bytes) -> tuple[_Said, NodeClaim | None]:
+        stream = self._trust.stream
+        proof = self._trust.ask(
+            method, target, body, to=self._writers.get(url, ""), is_known=self._told.get(url) == stream
+        )
+        said = await self._carry(method, url + target, body, request_headers(proof))
+        try:
+            claim = proven_answer(said.headers.get_list, proof, said.status, said.plain)
+        except InvalidRequest as error:
+            raise Unavailable(f"forged: {error.message}") from None
+        if claim is not None:
+            try:
+                await self._trust.admit(claim, said.shown)
+            except Denied as error:
+                raise Unavailable(f"untrusted: {error.message}", code=Code.NODE_UNTRUSTED) from None
+            if said.status == httpx.codes.OK:
+                self._told[url] = stream
+        return said, claim
+
+    async def _carry(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> _Said:
         for attempt in range(_TRIES):
             try:
                 return await self._send(method, url, body, headers)
@@ -95,10 +135,16 @@ class PeerRoad:
                 raise Unavailable(f"unreachable: {str(error)[:200] or type(error).__name__}") from None
         raise Unavailable("the connection broke")
 
-    async def _send(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
+    async def _send(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> _Said:
         # The transport itself, without a client: redirects, cookies and credentials in addresses are none of a peer's,
         # and cost more than the exchange.
-        request = httpx.Request(method, self._parsed(url), headers={**self._headers, **headers}, content=body)
+        sent = {**self._headers, **headers}
+        if body:
+            sent["Content-Type"] = "application/json"
+        packed = gzipped(body) if url.endswith(PUSH) else None
+        if packed is not None:
+            sent["Content-Encoding"] = "gzip"
+        request = httpx.Request(method, self._parsed(url), headers=sent, content=packed or body or None)
         answer = await self._network.handle_async_request(request)
         try:
             data, size_bytes = bytearray(), 0
@@ -112,10 +158,10 @@ class PeerRoad:
         if size_bytes > SYNC_BODY_MAX_BYTES:
             raise Unavailable("nonsense: its answer is too large")
         plain = _plain(bytes(data), answer.headers.get("content-encoding", "identity"))
-        if answer.status_code != httpx.codes.OK:
-            keys = "; is api_key the same on both?" if answer.status_code == httpx.codes.UNAUTHORIZED else ""
-            raise Unavailable(f"it answered {answer.status_code}{_code_of(plain)}{keys}")
-        return plain
+        return _Said(
+            status=answer.status_code, headers=answer.headers, plain=plain, shown=_shown(answer),
+            code="" if answer.status_code == httpx.codes.OK else _code_of(plain),
+        )
 
     def _parsed(self, url: str) -> httpx.URL:
         """An address, taken apart once; there are as many as peers and routes between them."""
@@ -138,7 +184,33 @@ def _decoded(data: bytes, kind: type[T]) -> T:
         raise Unavailable(f"nonsense: {error.message[:200]}") from None
 
 
-class _Refusal(msgspec.Struct, frozen=True):
+class _Said(Struct, frozen=True, kw_only=True):
+    """An answer: its body unpacked, and `code` of a refusal."""
+
+    status: int
+    headers: httpx.Headers
+    plain: bytes
+    shown: Shown
+    code: str
+
+
+def _shown(answer: httpx.Response) -> Shown:
+    """The certificate of whoever answered, if the transport says."""
+    certificate = answer.extensions.get(SERVER_CERTIFICATE)
+    if certificate is None:
+        return Shown()
+    return Shown(fingerprint=certificate.fingerprint, names=tuple(certificate.names))
+
+
+def _advice(said: _Said) -> str:
+    if said.code == Code.UNAUTHENTICATED:
+        return "; is api_key the same on both?"
+    if said.code == Code.NODE_UNTRUSTED:
+        return ": it knew this node by another key; run `ai-memory mesh trust` with this node's name there"
+    return ""
+
+
+class _Refusal(Struct, frozen=True):
     code: str = ""
 
 
@@ -147,4 +219,4 @@ def _code_of(data: bytes) -> str:
         code = msgspec.json.decode(data, type=_Refusal).code
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return ""
-    return f" {code[:64]}" if code.isidentifier() else ""
+    return code[:64] if code.isidentifier() else ""

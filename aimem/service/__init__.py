@@ -79,6 +79,7 @@ from aimem.service.thinking import (
     suggest_tags,
     summarise,
 )
+from aimem.service.trust import MeshAccess, admit_claim, refuse_wrong_proof, trust_node
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
@@ -87,6 +88,7 @@ __all__ = [
     "Cycle",
     "Follower",
     "Limiter",
+    "MeshAccess",
     "Node",
     "NodeStatus",
     "Once",
@@ -98,6 +100,7 @@ __all__ = [
     "access",
     "access_mode",
     "add_key",
+    "admit_claim",
     "admit_request",
     "admit_write",
     "approve_pending",
@@ -173,6 +176,7 @@ __all__ = [
     "recall",
     "redeliver",
     "refuse_ended_caller",
+    "refuse_wrong_proof",
     "register_agent",
     "register_entity",
     "reindex",
@@ -213,6 +217,7 @@ __all__ = [
     "summarise",
     "take_push",
     "tidy",
+    "trust_node",
     "unlink",
     "unsubscribe",
     "update",

@@ -9,6 +9,7 @@ import trio
 
 from aimem.errors import AimemError, Code, Denied, Gone, InvalidRequest, Unavailable
 from aimem.model import (
+    NodeClaim,
     Principal,
     Stop,
     StopReason,
@@ -38,6 +39,7 @@ from aimem.replication import (
 )
 from aimem.service.node import Node
 from aimem.service.papers import show_papers
+from aimem.service.trust import note_trust, trust_alarms
 from aimem.store import LogPage, Received, conflicts, digest_at, inbound, oplog, outbound
 from aimem.wire import (
     EXCHANGE_MAX_BYTES,
@@ -85,14 +87,18 @@ def refuse_stranger(who: Principal) -> None:
         )
 
 
-async def exchange(node: Node, who: Principal, request: ExchangeRequest) -> ExchangeAnswer:
+async def exchange(node: Node, who: Principal, request: ExchangeRequest, claim: NodeClaim | None) -> ExchangeAnswer:
     """Take the ops that the asker hands over, durably, and answer with what this node knows then.
 
-    Raises: InvalidRequest(protocol_mismatch, schema_mismatch), Denied, Unavailable: nothing of the batch is taken.
+    Args:
+      claim: who signed the request, and is believed.
+    Raises: InvalidRequest(protocol_mismatch, schema_mismatch), Denied (proof_required too), Unavailable: nothing of the
+      batch is taken.
     """
     refuse_stranger(who)
     refuse_protocol(request.protocol)
     asker, theirs = stream_in(request.stream), heads_in(request.vector)
+    _refuse_other(request, claim)
     closed = copies.closed_in(request.closed)
     await hear_closed(node.store, request.evidence)
     counts = HeadCounts() if node.mesh is None else node.mesh.counts.heads
@@ -121,6 +127,14 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest) -> Exch
         members="" if node.mesh is None else node.mesh.members_hash, closed=told(node.store),
         evidence=evidence_for(node.store, closed), proofs=proofs,
     )
+
+
+def _refuse_other(request: ExchangeRequest, claim: NodeClaim | None) -> None:
+    if claim is None or (claim.node, claim.stream) != (request.node, request.stream):
+        raise Denied(
+            "an exchange is signed by the key of the stream that it names, in the headers X-Aimem-*: see "
+            "ai-memory-mesh(7)", code=Code.PROOF_REQUIRED, field="stream",
+        )
 
 
 async def _receive(node: Node, asker: StreamId, request: ExchangeRequest) -> Received:
@@ -256,6 +270,7 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
     if mesh is not None:
         document.members_hash, document.agreement = mesh.members_hash, mesh.agreement.value
     show_papers(document, node.papers, node.clock.now())
+    await note_trust(node, document)
     if limit is not None:
         document.conflicts = tuple(_conflict(lost) for lost in await store.read(conflicts.newest, limit))
     if query.digest or query.verify:
@@ -331,6 +346,7 @@ def mesh_alarms(node: Node, forks: tuple[StreamId, ...], held_count: int) -> lis
         alarms.append(f"{held_count} ops are logged and cannot be applied by this version: install a newer one")
     if len(node.store.log.heads) > STREAMS_WARN:
         alarms.append(f"{len(node.store.log.heads)} streams are known: nodes are set up anew too often")
+    alarms += trust_alarms(node)
     if mesh is None:
         return alarms
     if mesh.is_forked:

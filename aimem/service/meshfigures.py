@@ -18,7 +18,19 @@ def mesh_samples(node: Node) -> tuple[Sample, ...]:
     if mesh is None:
         return ()
     of_peers = (sample for peer in mesh.peers for sample in _of_peer(mesh, peer))
-    return (*of_peers, *_of_members(mesh), *_of_writes(mesh), *_of_heads(mesh), *_of_rows(mesh))
+    of_mesh = (*_of_members(mesh), *_of_writes(mesh), *_of_heads(mesh), *_of_rows(mesh))
+    return (*of_peers, *_of_trust(node), *of_mesh)
+
+
+def _of_trust(node: Node) -> Iterator[Sample]:
+    counts = node.trust.counts
+    for reason, value in sorted(counts.refused.items()):
+        yield _counter("ai_memory_mesh_claims_refused", "Nodes that are not who they say.", value, reason=reason)
+    yield _counter(
+        "ai_memory_mesh_proofs_wrong", "Requests under which a signature of something else stood.", counts.wrong_proofs
+    )
+    yield _counter("ai_memory_mesh_pins_changed", "Names that got a key, or another one.", counts.pinned)
+    yield _gauge("ai_memory_mesh_untrusted", "Nodes that wait for an operator's word.", len(node.trust.waiting))
 
 
 def _of_members(mesh: Mesh) -> Iterator[Sample]:

@@ -12,7 +12,7 @@ from aimem.config import ScoringConfig
 from aimem.language import LanguageModel, ModelState
 from aimem.model import DAY_S, Instant, Lifetimes, MemoryId, Principal
 from aimem.ports import Chance, Clock, Threads
-from aimem.replication import Mesh
+from aimem.replication import Mesh, Trust
 from aimem.search import Recaller
 from aimem.service.awaited import EmbeddingWork
 from aimem.service.happenings import Happenings
@@ -35,6 +35,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     Attributes:
       archive_max_days: archived memories older than this are purged; None keeps them.
       open_access: whether no shared key is configured.
+      mutual_tls: whether clients have to show a certificate that is listed.
       body_max_bytes: of a request, for capabilities.
       tier: that was asked for.
       autonomous_hooks: whether the language model tags new memories and compares them with similar ones.
@@ -51,6 +52,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     archive_max_days: int | None = None
     scoring: ScoringConfig = ScoringConfig()
     open_access: bool = True
+    mutual_tls: bool = False
     body_max_bytes: int = 2 * 1024 * 1024
     tier: str = "semantic"
     autonomous_hooks: bool = False
@@ -108,6 +110,7 @@ class Node:
     Attributes:
       language: the language model, or None if the tier has none.
       language_state: what is known of it.
+      trust: who this node is to others, and whom it believes.
       mesh: the peers; None for a node that stands alone.
       held_keyring: the keys of agents; ask `service.keyring`, which brings them up to date.
       happenings: the latest events, for those who follow them.
@@ -127,6 +130,7 @@ class Node:
     threads: Threads
     recaller: Recaller
     policy: Policy
+    trust: Trust
     language: LanguageModel | None = None
     language_state: ModelState = field(default_factory=ModelState)
     mesh: Mesh | None = None

@@ -16,6 +16,7 @@ from aimem.service.node import Node
 from aimem.service.papers import papers_samples, papers_warnings
 from aimem.service.samples import Sample
 from aimem.service.thinking import is_thinking, language_samples, language_warnings
+from aimem.service.trust import OPEN_TEXT, MeshAccess, access_of, trust_alarms
 from aimem.store import deliveries, embeddings, live_at, statistics, subscriptions, visible_to
 from aimem.wire import (
     Health,
@@ -73,6 +74,10 @@ async def health(node: Node) -> Health:
         status, warnings = "error", (f"the store cannot be read: {error.code}", *warnings)
     if node.mesh is not None and not node.mesh.is_ready:
         warnings = (*warnings, "this node began a new stream and fetches what its peers know; it refuses to write")
+    warnings = (*warnings, *trust_alarms(node))
+    opened = "" if node.mesh is None else access_of(node, access)
+    if opened == MeshAccess.OPEN:
+        warnings = (*warnings, OPEN_TEXT)
     return Health(
         status=status,
         service=SERVICE,
@@ -89,6 +94,7 @@ async def health(node: Node) -> Health:
         llm="none" if node.language is None else node.language.name,
         llm_ready=is_thinking(node),
         ready=node.mesh is None or node.mesh.is_ready,
+        mesh_access=opened,
     )
 
 

@@ -35,6 +35,7 @@ from aimem.store import (
     narrowing,
     oplog,
     outbound,
+    pins,
     repair,
     snapshot,
     statistics,
@@ -51,6 +52,7 @@ from aimem.store.digests import DigestAt, digest, digest_at
 from aimem.store.fields import Kind
 from aimem.store.filters import NO_STANDARD, Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind
+from aimem.store.identity import Identity
 from aimem.store.inbound import Examine, LogBook, Received
 from aimem.store.kinds import (
     AGENT,
@@ -72,9 +74,11 @@ from aimem.store.kinds import (
     pair_key_text,
 )
 from aimem.store.logfeed import LogFeed
+from aimem.store.nodelock import LOCK_SUFFIX, NodeLock
 from aimem.store.outbound import HeldDots, LogPage
+from aimem.store.pins import Pin
 from aimem.store.schema import SCHEMA_VERSION
-from aimem.store.store import LOCK_SUFFIX, SOCKET_SUFFIX, Assent, NodeLock, Store, StorePorts, StoreSettings, Wrote
+from aimem.store.store import SOCKET_SUFFIX, Assent, Store, StorePorts, StoreSettings, Wrote
 from aimem.store.transaction import OP_MAX_BYTES, Transaction
 from aimem.store.view import effective_expiry, expiry_judged, is_collected, standing
 
@@ -105,12 +109,14 @@ __all__ = [
     "Examine",
     "Filters",
     "HeldDots",
+    "Identity",
     "Kind",
     "LogBook",
     "LogFeed",
     "LogPage",
     "Merge",
     "NodeLock",
+    "Pin",
     "Pulse",
     "Received",
     "Store",
@@ -160,6 +166,7 @@ __all__ = [
     "oplog",
     "outbound",
     "pair_key_text",
+    "pins",
     "repair",
     "snapshot",
     "standing",

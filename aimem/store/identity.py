@@ -12,7 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from aimem.errors import Corrupt
-from aimem.model import Create, Entry, StreamHead, StreamId, stream_id
+from aimem.model import LINE_MAX, Create, Endorsement, Entry, StreamHead, StreamId, endorsement_digest, stream_id
 from aimem.ports import Chance, Connection, Files, Signer
 from aimem.store import oplog
 from aimem.store.kinds import STREAM
@@ -26,12 +26,14 @@ class Sidecar(Struct, frozen=True, kw_only=True):
     Attributes:
       replaces: the stream before, until this one's opening op is known to be stored: a crash may come before it, and
         a stream that was never opened is nobody's predecessor.
+      line: the keys before this one, the latest first: `[public key, what it signed for the one after it]` (hex).
     """
 
     stream: StreamId
     node: str
     private_key: str
     replaces: StreamId | None = None
+    line: tuple[tuple[str, str], ...] = ()
 
 
 class Identity(Struct, frozen=True, kw_only=True):
@@ -39,12 +41,14 @@ class Identity(Struct, frozen=True, kw_only=True):
 
     Attributes:
       opening: entries of the stream's first op, if that is still to be written; empty otherwise.
+      line: the keys that this node had before, the latest first.
     """
 
     node: str
     signer: Signer
     head: StreamHead
     opening: tuple[Entry, ...] = ()
+    line: tuple[Endorsement, ...] = ()
 
 
 def sidecar_path(db: Path) -> Path:
@@ -64,23 +68,31 @@ def load_identity(conn: Connection, files: Files, chance: Chance, db: Path, node
     if data is None:
         return mint(files, chance, path, node, None)
     sidecar, signer = _read_sidecar(data, path, chance)
+    line = _line_of(sidecar, path)
     head = oplog.head(conn, sidecar.stream)
     if head is None:
-        return mint(files, chance, path, sidecar.node, sidecar.replaces or sidecar.stream)
-    identity = Identity(node=sidecar.node, signer=signer, head=head)
+        before = Identity(node=sidecar.node, signer=signer, head=oplog.nothing(sidecar.stream), line=line)
+        return mint(files, chance, path, sidecar.node, sidecar.replaces or sidecar.stream, before)
+    identity = Identity(node=sidecar.node, signer=signer, head=head, line=line)
     if sidecar.replaces is not None:
         confirm(files, path, identity)
     return identity
 
 
-def mint(files: Files, chance: Chance, path: Path, node: str, predecessor: StreamId | None) -> Identity:
+def mint(
+    files: Files, chance: Chance, path: Path, node: str, predecessor: StreamId | None, before: Identity | None = None
+) -> Identity:
     """A fresh key. The sidecar is durable before the first op: a crash between the two only mints once more.
 
+    Args:
+      before: who the node was, if its key is at hand: that one signs the new one, so that others take it for the same
+        node's. It may never have been opened, where `predecessor` names the last stream that was.
     Raises: OSError.
     """
     signer = chance.new_signer()
     stream = stream_id(signer.public_key)
-    fresh = Sidecar(stream=stream, node=node, private_key=signer.private_key.hex(), replaces=predecessor)
+    line = () if before is None else _continued(before, signer)
+    fresh = _sidecar(Identity(node=node, signer=signer, head=oplog.nothing(stream), line=line), predecessor)
     files.write_durably(path, msgspec.json.encode(fresh))
     opening = Entry(
         kind=STREAM.name,
@@ -93,17 +105,34 @@ def mint(files: Files, chance: Chance, path: Path, node: str, predecessor: Strea
             "certificate": None,
         },
     )
-    head = StreamHead(stream=stream, seq=0, hlc=0, chain_hash=oplog.GENESIS)
-    return Identity(node=node, signer=signer, head=head, opening=(opening,))
+    return Identity(node=node, signer=signer, head=oplog.nothing(stream), opening=(opening,), line=line)
+
+
+def _continued(before: Identity, signer: Signer) -> tuple[Endorsement, ...]:
+    old = before.signer
+    link = Endorsement(key=old.public_key, signature=old.sign(endorsement_digest(signer.public_key)))
+    return (link, *before.line)[:LINE_MAX]
+
+
+def _sidecar(identity: Identity, replaces: StreamId | None) -> Sidecar:
+    return Sidecar(
+        stream=identity.head.stream, node=identity.node, private_key=identity.signer.private_key.hex(),
+        replaces=replaces, line=tuple((link.key.hex(), link.signature.hex()) for link in identity.line),
+    )
 
 
 def confirm(files: Files, path: Path, identity: Identity) -> None:
     """Note in the sidecar that the stream was opened. Raises: OSError."""
-    signer = identity.signer
-    known = Sidecar(
-        stream=stream_id(signer.public_key), node=identity.node, private_key=signer.private_key.hex()
-    )
-    files.write_durably(path, msgspec.json.encode(known))
+    files.write_durably(path, msgspec.json.encode(_sidecar(identity, None)))
+
+
+def _line_of(sidecar: Sidecar, path: Path) -> tuple[Endorsement, ...]:
+    try:
+        return tuple(Endorsement(bytes.fromhex(key), bytes.fromhex(signed)) for key, signed in sidecar.line[:LINE_MAX])
+    except ValueError as error:
+        raise Corrupt(
+            f"{path} cannot be read as this node's key ({error}); restore it, or move it away to start a new identity"
+        ) from error
 
 
 def _read_sidecar(data: bytes, path: Path, chance: Chance) -> tuple[Sidecar, Signer]:

@@ -34,6 +34,11 @@ _COUNT = "SELECT count(*) FROM ops"
 _PREVIOUS_OF = "SELECT previous FROM ops WHERE stream = ? AND seq = ?"
 
 
+def nothing(stream: StreamId) -> StreamHead:
+    """The head of a stream before its first op."""
+    return StreamHead(stream=stream, seq=0, hlc=0, chain_hash=GENESIS)
+
+
 def append(conn: Connection, op: Op, keys: Keys) -> int:
     """Log an op at the end; its stream's head is moved to it by `set_head`, once a group.
 

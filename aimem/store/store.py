@@ -12,9 +12,9 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar  # Any: see St
 import trio
 from msgspec import Struct
 
-from aimem.errors import AimemError, Bug, Corrupt, InvalidRequest, Unavailable
+from aimem.errors import AimemError, Bug, Corrupt, Unavailable
 from aimem.model import Dot, StreamHead, StreamId, Vector
-from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, FileLock, Files, Mode, Threads
+from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, Files, Mode, Threads
 from aimem.store import closure, headproofs, inbound, oplog, outbound, renewal, schema
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.faults import translate, translated
@@ -30,9 +30,7 @@ from aimem.store.writer import Writer, WriterCounts, Written
 P = ParamSpec("P")
 T = TypeVar("T")
 
-LOCK_SUFFIX = ".lock"
 SOCKET_SUFFIX = ".sock"
-MAGIC = b"SQLite format 3\0"
 STOP_GRACE_S = 30.0
 REFOLD_BATCH = 500
 
@@ -80,65 +78,6 @@ class Assent(Protocol):
         ...
 
 
-class NodeLock:
-    """The right to open a database, held for the life of a process.
-
-    `flock` on `DB.lock`: the kernel drops it when the process ends, however it ends. The file's text is only a hint.
-    """
-
-    def __init__(self, lock: FileLock) -> None:
-        self._lock = lock
-
-    @classmethod
-    def take(cls, files: Files, db: Path, hint: str) -> NodeLock:
-        """Take it, or raise at once.
-
-        Raises: ports.LockHeld if another process has it; InvalidRequest or Unavailable if the path cannot be used;
-          Corrupt(not_a_database) for a file of another kind, beside which nothing is left.
-        """
-        try:
-            if db.is_dir():
-                raise InvalidRequest(f"{db} is a folder; name a file with --db", field="db")
-            if db.exists() and not db.is_file():
-                raise InvalidRequest(f"{db} is a device, a pipe or a socket; name a file with --db", field="db")
-            if db.exists() and db.stat().st_nlink > 1:
-                # Lock and write-ahead log go by the name: a process on each of two names would write over the other.
-                raise InvalidRequest(
-                    f"{db} is a file of more than one name (a hard link), and is damaged if two processes open it by "
-                    "two of them; remove the other names, or copy the file", field="db",
-                )
-            if _is_foreign(db):
-                raise translate(DatabaseError("its first bytes are others", DatabaseFault.NOT_A_DATABASE), db)
-            return cls(files.lock(db.with_name(db.name + LOCK_SUFFIX), hint))
-        except FileNotFoundError as error:
-            raise InvalidRequest(
-                f"the folder {db.parent} does not exist; create it, or name another file with --db", field="db"
-            ) from error
-        except OSError as error:
-            raise Unavailable(
-                f"cannot lock {error.filename or db}: {error.strerror or error}; check it, and its folder's permissions"
-            ) from error
-
-    def release(self) -> None:
-        """Give it back; twice does no harm."""
-        self._lock.close()
-
-
-def _is_foreign(db: Path) -> bool:
-    """Whether a file is none of SQLite's. One that was ever opened here is not judged by its first bytes.
-
-    The log beside it may hold the page that they are on, and whoever holds the lock may be writing them just now.
-    """
-    if any(db.with_name(db.name + suffix).exists() for suffix in (LOCK_SUFFIX, "-wal", "-journal")):
-        return False
-    try:
-        with db.open("rb") as file:
-            begin = file.read(len(MAGIC))
-    except OSError:
-        return False    # not there yet; or not to be read, which whoever opens it says better
-    return begin not in (b"", MAGIC)
-
-
 class Store:
     """Reads and writes of one database.
 
@@ -170,6 +109,7 @@ class Store:
         )
         self._readers = Readers(files=ports.files, threads=ports.threads, path=settings.db, count=settings.reader_count)
         self._identity: Identity | None = None
+        self._minted: Identity | None = None
         self._holds_ops = self._lacks_past = False
 
     @property
@@ -183,6 +123,15 @@ class Store:
     def node_name(self) -> str:
         """The name in this stream's opening op."""
         return "" if self._identity is None else self._identity.node
+
+    @property
+    def identity(self) -> Identity:
+        """Who writes the stream: its key, and those before it."""
+        fresh = self._minted
+        found = fresh if fresh is not None and fresh.head.stream == self.stream else self._identity
+        if found is None:
+            raise Bug("the store is not open yet")
+        return found
 
     async def held(self, limit: int, first: str = "") -> HeldDots:
         """See `outbound.held`; without looking where none was ever held. Raises: Unavailable."""
@@ -209,7 +158,7 @@ class Store:
         Returns: the new stream. Raises: Unavailable, and then the old one goes on; Corrupt.
         """
         identity: Identity = (await self.write(self._begin_stream)).value
-        self._lacks_past = True
+        self._identity, self._lacks_past = identity, True
         await self._confirm(identity)
         return self.stream
 
@@ -317,8 +266,10 @@ class Store:
 
     def _begin_stream(self, transaction: Transaction) -> Identity:
         ports, path = self._ports, sidecar_path(self.settings.db)
+        self._identity = before = self.identity
         with translated(self.settings.db):
-            fresh = mint(ports.files, ports.chance, path, self.node_name, transaction.tip.head.stream)
+            fresh = mint(ports.files, ports.chance, path, before.node, transaction.tip.head.stream, before)
+        self._minted = fresh        # others read it from the commit on, when the stream is this one
         renewal.open_stream(transaction, fresh)
         return fresh
 

@@ -16,7 +16,7 @@ from aimem.config import Config, EmbeddingModel, FeatureTier, TlsConfig
 from aimem.curator import run_curator, run_cycles
 from aimem.language import LanguageModel, OllamaModel
 from aimem.ports import Embedder
-from aimem.replication import merge_entry
+from aimem.replication import Trust, merge_entry
 from aimem.search import Recaller
 from aimem.service import (
     Limiter,
@@ -84,12 +84,13 @@ async def _furnish(
 ) -> Inside:
     reason = _reason_for_keywords(config, extent)
     recaller = Recaller(threads=ports.threads, embedder=None, reason=reason, folder=vectors)
+    trust = Trust(store, ports.chance, ports.clock)
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
         policy=_policy(config, extent), language=_language(config, ports), limiter=Limiter(config.limits),
-        mesh=make_mesh(config, ports, store, extent, wallet.peer_tls), papers=wallet.papers,
+        mesh=make_mesh(config, ports, store, trust, extent, wallet.peer_tls), trust=trust, papers=wallet.papers,
     )
-    children = [*_always(node, control), *mesh_children(config, ports, node.mesh, wallet.peer_tls)]
+    children = [*_always(node, control), *mesh_children(config, ports, node.mesh, trust, wallet.peer_tls)]
     if wallet.is_used:
         children += _of_the_wallet(node, wallet, control)
     if not reason:

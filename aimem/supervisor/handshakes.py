@@ -40,6 +40,15 @@ class _Waiting:
         self.reason = HandshakeFailure.SLOW
 
 
+class _Tale:
+    """What is still to be logged of one kind of failure."""
+
+    def __init__(self) -> None:
+        self.logged_at = -LOGGED_EVERY_S
+        self.count = 0
+        self.fingerprint: str | None = None
+
+
 class Handshakes:
     """The handshakes of one server."""
 
@@ -47,8 +56,8 @@ class Handshakes:
         self._gate, self._bounds = gate, bounds or HandshakeBounds()
         self._waiting: dict[_Waiting, None] = {}    # oldest first
         self._results: Counter[str] = Counter({DONE: 0} | {failure.value: 0 for failure in HandshakeFailure})
-        self._unlogged: Counter[HandshakeFailure] = Counter()
-        self._logged_at: dict[HandshakeFailure, float] = {}
+        self._tales = {failure: _Tale() for failure in HandshakeFailure}
+        self._untold = trio.Event()
 
     @property
     def figures(self) -> tuple[int, tuple[tuple[str, int], ...]]:
@@ -96,19 +105,34 @@ class Handshakes:
         waiting.reason = reason
         waiting.scope.cancel()
 
+    async def run_log(self) -> None:
+        """Log what came too soon after a line of its kind, in one line a minute and kind, until cancelled."""
+        while True:
+            await self._untold.wait()
+            await trio.sleep(LOGGED_EVERY_S)
+            self._untold = trio.Event()
+            for failure, tale in self._tales.items():
+                if tale.count:
+                    self._log(failure, tale)
+
     def _note(self, failure: HandshakeFailure | None, secured: Secured | None) -> str:
-        result = DONE if failure is None else failure.value
-        self._results[result] += 1
-        if failure is not None:
-            self._unlogged[failure] += 1
-            now = trio.current_time()
-            if now - self._logged_at.get(failure, -LOGGED_EVERY_S) >= LOGGED_EVERY_S:
-                fingerprint = None if secured is None else secured.fingerprint
-                shown = fingerprint and fingerprint[:SHOWN_DIGITS]
-                count = self._unlogged.pop(failure)
-                log.warning("tls.refused", extra={"reason": result, "count": count, "fingerprint": shown})
-                self._logged_at[failure] = now
-        return result
+        if failure is None:
+            self._results[DONE] += 1
+            return DONE
+        self._results[failure.value] += 1
+        tale = self._tales[failure]
+        tale.count += 1
+        tale.fingerprint = None if secured is None else secured.fingerprint
+        if trio.current_time() - tale.logged_at >= LOGGED_EVERY_S:
+            self._log(failure, tale)
+        else:
+            self._untold.set()
+        return failure.value
+
+    def _log(self, failure: HandshakeFailure, tale: _Tale) -> None:
+        shown = tale.fingerprint and tale.fingerprint[:SHOWN_DIGITS]
+        log.warning("tls.refused", extra={"reason": failure.value, "count": tale.count, "fingerprint": shown})
+        tale.count, tale.logged_at = 0, trio.current_time()
 
 
 def _origin(stream: trio.SocketStream) -> bytes:

@@ -1,10 +1,9 @@
 """JSON and the model: the shapes of every request and answer, shared by api, client, cli and mcp.
 
-Owns field names and optional fields as v0.6.3 has them (answers only gain fields). Must never decide: a shape says what
-may be written, `model.rules` says what is allowed.
+Owns field names and optional fields as v0.6.3 has them (answers only gain fields). Must never decide what is allowed.
 """
 
-from aimem.wire import copies, demo, legacy, meshbench, papers, pki
+from aimem.wire import copies, demo, legacy, meshbench, papers, pki, trusting
 from aimem.wire.agentkeys import (
     IssuedKey,
     KeyRequest,
@@ -494,6 +493,7 @@ __all__ = [
     "subscribed",
     "to_builtins",
     "translated",
+    "trusting",
     "unzipped",
     "vector_in",
 ]

@@ -17,6 +17,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from aimem.errors import Code, InvalidRequest
 from aimem.model import HLC_MAX, Dot, Evidence, HeadProof, Op, Stamp, StreamHead, StreamId
 from aimem.wire.papers import CertificateOut, PeerCertificateOut
+from aimem.wire.trusting import UntrustedOut
 
 PROTOCOL: Final = 2
 EXCHANGE_MAX_OPS: Final = 512
@@ -160,8 +161,8 @@ class PeerStatus(Struct, kw_only=True):
     """One peer as this node sees it.
 
     Attributes:
-      state: `reachable`, `unreachable`, `unasked`, or why it does not count (`self`, `duplicate`, `forked`, which is
-        one too that goes on in a stream of which it signed two histories).
+      state: `reachable`, `unreachable`, `unasked`, or why it does not count (`self`, `duplicate`, `untrusted`,
+        `forked`, which is one too that goes on in a stream of which it signed two histories).
       breaker: `closed`, `open` (asked only now and then), `half_open` (just being asked).
       lag_ops: ops of this node's log that the peer lacks, by its latest word: an answer, or what it asked with.
       lag_s: how long it has been behind, in seconds.
@@ -170,6 +171,7 @@ class PeerStatus(Struct, kw_only=True):
       compared_s: seconds since all rows were last compared with its, None before; `differing` of them differed.
       members_hash: of the members that it was told of, as it last said; empty while it does not know all names.
       certificate: which its server showed last; None without TLS.
+      key: by which it is known here, 64 hex digits, and `certificates` that it showed, the latest first.
     """
 
     url: str
@@ -190,6 +192,8 @@ class PeerStatus(Struct, kw_only=True):
     differing: int = 0
     members_hash: str = ""
     certificate: PeerCertificateOut | None = None
+    key: str = ""
+    certificates: tuple[str, ...] = ()
 
 
 class ConflictOut(Struct, kw_only=True):
@@ -248,6 +252,9 @@ class MeshDocument(Struct, kw_only=True):
       forks: streams that are closed because their writer signed two histories.
       op_log_bytes: of the entries in the log, when it was last looked at.
       certificates: this node's own.
+      key: with which this node signs, public, 64 hex digits.
+      mesh_access: what opens the routes between nodes: `mtls`, `keys`, or `open`.
+      untrusted: who comes under the name of another node, and waits for `mesh trust`.
     """
 
     node: str
@@ -272,6 +279,9 @@ class MeshDocument(Struct, kw_only=True):
     members_hash: str = ""
     agreement: str = ""
     certificates: tuple[CertificateOut, ...] = ()
+    key: str = ""
+    mesh_access: str = ""
+    untrusted: tuple[UntrustedOut, ...] = ()
 
 
 class WriteOutcome(Struct, kw_only=True):

@@ -290,6 +290,7 @@ class Health(Struct, kw_only=True):
     Attributes:
       open_access: whether callers over TCP are asked for no key.
       access: `open`, `api_key` (one shared key) or `agent_keys` (each agent proves who it is).
+      mesh_access: what opens the routes between nodes: `mtls`, `keys` or `open`; empty for a node without peers.
       ready: whether it may write; not while it begins a new stream, or fetches what its peers knew when it did.
     """
 
@@ -308,6 +309,7 @@ class Health(Struct, kw_only=True):
     llm_ready: bool = False
     access: str = "open"
     ready: bool = True
+    mesh_access: str = ""
 
 
 class Capabilities(Struct, kw_only=True):

@@ -17,6 +17,7 @@ import trio
 
 from aimem.model import HLC_MAX, Create, Entry, Instant, after, hlc_at
 from aimem.wire import PROTOCOL, SYNC_BODY_MAX_BYTES, ExchangeRequest, OpOut, encode, op_out
+from tests.proofs import signed
 from tests.streams import Author, tampered
 from tests.system.members import Mesh, running, settled
 from tests.system.processes import START_S
@@ -65,8 +66,14 @@ class Node:
     async def document(self, **params: str) -> Any:
         return (await self.http.get("/mesh", params=params)).raise_for_status().json()
 
-    async def push(self, content: bytes, **headers: str) -> httpx.Response:
-        return await self.http.post(PUSH, content=content, headers={"Content-Type": "application/json", **headers})
+    async def push(self, author: Author, content: bytes, **headers: str) -> httpx.Response:
+        """Hand over what a stream's writer signed, whatever it is."""
+        plain = content
+        with contextlib.suppress(OSError, EOFError):
+            plain = gzip.decompress(content)
+        proof = signed(author, plain, (await self.document())["stream"])
+        headers = {"Content-Type": "application/json", **proof, **headers}
+        return await self.http.post(PUSH, content=content, headers=headers)
 
 
 @contextlib.asynccontextmanager
@@ -78,7 +85,7 @@ async def looking_at(mesh: Mesh, number: int) -> AsyncIterator[Node]:
 
 def exchange(author: Author, *ops: OpOut, **fields: Any) -> bytes:
     """An exchange of a node that knows nothing of the others."""
-    return encode(ExchangeRequest(protocol=PROTOCOL, node="x", stream=author.stream, ops=ops, **fields))
+    return encode(ExchangeRequest(protocol=PROTOCOL, node=author.name, stream=author.stream, ops=ops, **fields))
 
 
 @contextlib.asynccontextmanager
@@ -91,7 +98,7 @@ async def counting(node: Node, name: str, by: float = 1, **labels: str) -> Async
 
 
 async def test_a_push_that_is_none_is_refused_counted_and_changes_nothing(tmp_path: Path) -> None:
-    author = Author(5, clock=hlc_at(now()))
+    author = Author(5, "w5", clock=hlc_at(now()))
     sound = exchange(author, *map(op_out, author.ops))
     packed = {"Content-Encoding": "gzip"}
     cases: list[tuple[str, bytes, dict[str, str], int, str]] = [
@@ -108,7 +115,7 @@ async def test_a_push_that_is_none_is_refused_counted_and_changes_nothing(tmp_pa
     async with running(tmp_path, 2) as mesh, looking_at(mesh, 0) as node:
         for what, body, headers, status, code in cases:
             async with counting(node, REQUESTS, route="/api/v1/sync/push", status=str(status)):
-                answer = await node.push(body, **headers)
+                answer = await node.push(author, body, **headers)
             assert (answer.status_code, answer.json()["code"]) == (status, code), what
         await broken_off(node, mesh.ports[0], sound)
         await wrong_positions(node)
@@ -149,13 +156,13 @@ async def still_works(mesh: Mesh) -> None:
 
 
 async def test_ops_that_cannot_be_taken_stop_their_batch_and_are_counted_by_reason(tmp_path: Path) -> None:
-    author = Author(5, clock=hlc_at(now()))
+    author = Author(5, "w5", clock=hlc_at(now()))
     for number in range(3):
         author.memory(f"m{number}")
     ops = [op_out(op) for op in author.ops]
-    late = Author(6, clock=hlc_at(now()))
+    late = Author(6, "w6", clock=hlc_at(now()))
     late.memory("late", hlc=hlc_at(after(now(), 3600)))
-    stray = Author(7, clock=hlc_at(now()))
+    stray = Author(7, "w7", clock=hlc_at(now()))
     stray.memory("end of days", hlc=HLC_MAX)
     altered = op_out(tampered(author.ops[1], entries=author.ops[2].entries))
     chained = op_out(tampered(author.ops[1], previous=bytes(32)))
@@ -169,33 +176,33 @@ async def test_ops_that_cannot_be_taken_stop_their_batch_and_are_counted_by_reas
     ]
     async with running(tmp_path, 2) as mesh, looking_at(mesh, 0) as node:
         for writer in (author, late, stray):       # both are known by their openings
-            (await node.push(exchange(writer, op_out(writer.ops[0])))).raise_for_status()
+            (await node.push(writer, exchange(writer, op_out(writer.ops[0])))).raise_for_status()
         for what, writer, sent, reason in cases:
             async with counting(node, STOPPED, reason=reason):
-                answer = (await node.push(exchange(writer, *sent))).raise_for_status().json()
+                answer = (await node.push(writer, exchange(writer, *sent))).raise_for_status().json()
             assert (answer["stopped"], answer["taken"]) == (reason, 0), what
         # What is assumed of a node and is not so: nothing is taken, whatever is sent along.
         async with counting(node, STOPPED, reason="assumed"):
-            answer = (await node.push(exchange(author, *ops, assumed={"0" * 32: 7}))).raise_for_status().json()
+            answer = (await node.push(author, exchange(author, *ops, assumed={"0" * 32: 7}))).raise_for_status().json()
         assert (answer["stopped"], answer["taken"]) == ("assumed", 0)
-        (await node.push(exchange(author, *ops))).raise_for_status()
+        (await node.push(author, exchange(author, *ops))).raise_for_status()
         async with counting(node, RECEIVED, by=len(ops), result="known"):
-            replayed = (await node.push(exchange(author, *ops))).raise_for_status().json()
+            replayed = (await node.push(author, exchange(author, *ops))).raise_for_status().json()
         assert (replayed["stopped"], replayed["taken"]) == ("", 0)
         await still_works(mesh)
 
 
 async def test_ops_that_cannot_be_applied_are_kept_aside_counted_and_passed_on(tmp_path: Path) -> None:
-    newer = Author(5, clock=hlc_at(now()))
+    newer = Author(5, "w5", clock=hlc_at(now()))
     dream = Entry(kind="dream", key="d1", create=Create(author="x"), fields={"text": "?"})
     newer.write("dream", [dream])
     newer.write("store", [b'{"kind":"memory","key":"m1","fields":{"priority":"high"}}'])
     newer.write("store", [b"no json at all"])
     ops = [op_out(op) for op in newer.ops]
     async with running(tmp_path, 2) as mesh, looking_at(mesh, 0) as node, looking_at(mesh, 1) as other:
-        (await node.push(exchange(newer, ops[0]))).raise_for_status()
+        (await node.push(newer, exchange(newer, ops[0]))).raise_for_status()
         async with counting(node, "ai_memory_ops_held", by=3):
-            answer = (await node.push(exchange(newer, *ops))).raise_for_status().json()
+            answer = (await node.push(newer, exchange(newer, *ops))).raise_for_status().json()
         held = [f"{newer.stream}:{seq}" for seq in (2, 3, 4)]
         assert (answer["taken"], answer["held"], answer["held_count"]) == (3, held, 3)
         await still_works(mesh)
@@ -244,7 +251,7 @@ async def byte_a_second(stream: trio.SocketStream) -> None:
 
 
 HOSTILE: Final[dict[str, tuple[Answer, str]]] = {
-    "nonsense": (nonsense, "nonsense"), "other shape": (other_shape, "nonsense"), "bomb": (bomb, "nonsense"),
+    "nonsense": (nonsense, "forged"), "other shape": (other_shape, "forged"), "bomb": (bomb, "nonsense"),
     "flood": (flood, "nonsense"), "never": (never, "timeout"), "byte a second": (byte_a_second, "timeout"),
 }
 """What a peer answers, and how that is told in a word."""

@@ -16,6 +16,7 @@ from aimem.store.digests import DIGEST_FORMAT
 from aimem.wire import PROTOCOL, SYNC_BODY_MAX_BYTES, ExchangeRequest, encode, op_out
 from tests.api.test_routes import client_of
 from tests.nodes import FakeClock, open_node
+from tests.proofs import signed
 from tests.streams import Author
 
 JSON = {"Content-Type": "application/json"}
@@ -37,28 +38,36 @@ async def http(node: Node) -> AsyncIterator[httpx.AsyncClient]:
 
 def exchange_of(author: Author, **fields: object) -> bytes:
     request = ExchangeRequest(
-        protocol=PROTOCOL, node="x", stream=author.stream, ops=tuple(map(op_out, author.ops)),
+        protocol=PROTOCOL, node=author.name, stream=author.stream, ops=tuple(map(op_out, author.ops)),
         **fields,  # type: ignore[arg-type]
     )
     return encode(request)
 
 
-async def test_an_exchange_is_taken_plain_or_packed_and_answered_with_what_is_known(http: httpx.AsyncClient) -> None:
+async def test_an_exchange_is_taken_plain_or_packed_and_answered_with_what_is_known(
+    http: httpx.AsyncClient, node: Node
+) -> None:
     other = Author(5)
     other.memory("m1")
-    answer = await http.post("/sync/push", content=exchange_of(other), headers=JSON)
+    body = exchange_of(other)
+    proof = signed(other, body, node.store.stream)
+    answer = await http.post("/sync/push", content=body, headers={**JSON, **proof})
     assert answer.status_code == 200
     assert answer.json()["taken"] == 2
     assert answer.json()["vector"][other.stream][0] == 2
-    again = await http.post("/sync/push", content=gzip.compress(exchange_of(other)), headers=PACKED)
+    again = await http.post("/sync/push", content=gzip.compress(body), headers={**PACKED, **proof})
     assert (again.status_code, again.json()["taken"]) == (200, 0)
 
 
 @pytest.mark.parametrize(("body", "headers", "status", "code"), [
     (b"{", JSON, 400, "malformed_json"),
-    (b'{"protocol": 3, "node": "x", "stream": "x"}', JSON, 400, "protocol_mismatch"),
+    (b'{"protocol": 1, "node": "x", "stream": "x"}', JSON, 400, "protocol_mismatch"),
     (b'{"protocol": 2, "node": "x", "stream": "x"}', JSON, 422, "schema_mismatch"),
     (b'{"protocol": 2, "stream": "x"}', JSON, 422, "schema_mismatch"),
+    (exchange_of(Author(5)), JSON, 403, "proof_required"),
+    (exchange_of(Author(5)), {**JSON, "X-Aimem-Key": "ab"}, 422, "schema_mismatch"),
+    (exchange_of(Author(5)), {**JSON, **signed(Author(5), b"another", "")}, 403, "proof_wrong"),
+    (exchange_of(Author(5)), {**JSON, **signed(Author(5), exchange_of(Author(5)), "")}, 409, "wrong_node"),
     (b'{"sender_agent_id": "x"}', JSON, 422, "schema_mismatch"),
     (b'{"sender_agent_id": "a b", "memories": []}', JSON, 400, "invalid_request"),
     (b"not gzip", PACKED, 400, "malformed_json"),
@@ -67,8 +76,9 @@ async def test_an_exchange_is_taken_plain_or_packed_and_answered_with_what_is_kn
     (b"x", {**JSON, "Content-Encoding": "br"}, 415, "unsupported_media_type"),
     (bytes(SYNC_BODY_MAX_BYTES + 1), JSON, 413, "body_too_large"),
 ], ids=[
-    "no JSON", "another protocol", "no stream", "no node", "no memories", "no agent", "not packed", "broken off",
-    "packed, too large", "packed otherwise", "too large",
+    "no JSON", "another protocol", "no stream", "no node", "not signed", "half a proof", "another's signature",
+    "for another node", "no memories", "no agent", "not packed", "broken off", "packed, too large", "packed otherwise",
+    "too large",
 ])
 async def test_a_bad_body_has_its_answer_and_changes_nothing(
     http: httpx.AsyncClient, node: Node, body: bytes, headers: dict[str, str], status: int, code: str
@@ -160,11 +170,15 @@ async def test_a_node_alone_is_a_mesh_of_one(http: httpx.AsyncClient) -> None:
     assert not [line for line in (await http.get("/metrics")).text.splitlines() if "ai_memory_mesh" in line]
 
 
-async def test_an_exchange_says_which_ops_are_lacking_and_large_answers_come_packed(http: httpx.AsyncClient) -> None:
+async def test_an_exchange_says_which_ops_are_lacking_and_large_answers_come_packed(
+    http: httpx.AsyncClient, node: Node
+) -> None:
     for number in range(30):
         await http.post("/memories", json={**ROW, "title": f"t{number}", "content": "x" * 2000})
     other = Author(5)
-    answer = await http.post("/sync/push", content=exchange_of(other, wants=512), headers=JSON)
+    body = exchange_of(other, wants=512)
+    proof = signed(other, body, node.store.stream)
+    answer = await http.post("/sync/push", content=body, headers={**JSON, **proof})
     assert answer.headers["content-encoding"] == "gzip"
     assert len(json.loads(answer.content)["ops"]) == 32
 

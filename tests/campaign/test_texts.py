@@ -21,7 +21,7 @@ WHILE_WRITING, WHILE_READING = 40, 1_000
 UNSOUND = {
     "roll_back": "nothing was curated", "rotate_key": "nobody has a key", "revoke_key": "nobody has a key",
     "revoke_keys": "nobody has a key", "ask_again": "nothing has expired", "catch_up": "the node is alone",
-    "mesh_verify": "as catch_up",
+    "mesh_verify": "as catch_up", "mesh_trust": "as catch_up",
 }
 ITEMS_ALONE = {"remember_many"}
 """Routes that refuse single items within an answer of success."""

@@ -121,6 +121,7 @@ OUR_ROUTES: Final = {
     ("GET", "/api/v1/mesh"): "the mesh as one node sees it",
     ("POST", "/api/v1/mesh"): "the verb sync-daemon, where a daemon holds the database",
     ("POST", "/api/v1/mesh/verify"): "the verb mesh verify",
+    ("POST", "/api/v1/mesh/trust"): "the verb mesh trust",
     ("GET", "/api/v1/writes/{version}"): "what became of a write that was not acknowledged",
     ("GET", "/api/v1/agents/keys"): "the verb agents key list: nothing proved who an agent is",
     ("POST", "/api/v1/agents/keys"): "the verb agents key add",

@@ -4,19 +4,41 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
 from aimem.errors import Unavailable
-from aimem.replication import PeerRoad
+from aimem.replication import PeerRoad, Trust
+from aimem.store import Identity, Pin
 from aimem.wire import PROTOCOL, SYNC_BODY_MAX_BYTES, ExchangeAnswer, ExchangeRequest, encode, op_out
 from aimem.wire.packing import GZIP_FROM_BYTES
+from tests.nodes import FakeClock, seeded_chance
+from tests.proofs import answered
 from tests.streams import Author
 
 OTHER = Author(5)
 ASK = ExchangeRequest(protocol=PROTOCOL, node="x", stream=OTHER.stream)
 ANSWER = ExchangeAnswer(protocol=PROTOCOL, node="y", stream=OTHER.stream, vector={})
+
+
+def speaks(seed: int = 1, name: str = "x") -> Trust:
+    """Whom a road speaks for, and how it judges others: a store of which nothing but the key is asked."""
+    author = Author(seed, name)
+    store = SimpleNamespace(
+        identity=Identity(node=name, signer=author.signer, head=author.head), stream=author.stream,
+        log=SimpleNamespace(heads={}), read=_no_pins, write=_nothing,
+    )
+    return Trust(store, seeded_chance(seed), FakeClock())  # type: ignore[arg-type]
+
+
+async def _no_pins(*_: object) -> dict[str, Pin]:
+    return {}
+
+
+async def _nothing(*_: object) -> None:
+    pass
 
 
 class Peer(httpx.AsyncBaseTransport):
@@ -33,12 +55,17 @@ class Peer(httpx.AsyncBaseTransport):
 
 
 def good(request: httpx.Request) -> httpx.Response:
-    return httpx.Response(200, content=encode(ANSWER))
+    return answered(request, OTHER.signer, "y", encode(ANSWER))
 
 
 def answering(content: bytes, status: int = 200, **headers: str) -> Callable[[httpx.Request], httpx.Response]:
-    # As a network gives it: not read yet.
-    return lambda request: httpx.Response(status, stream=httpx.ByteStream(content), headers=headers)
+    return lambda request: answered(request, OTHER.signer, "y", content, status, **headers)
+
+
+def packed(content: bytes) -> Callable[[httpx.Request], httpx.Response]:
+    return lambda request: answered(
+        request, OTHER.signer, "y", content, sent=gzip.compress(content), **{"content-encoding": "gzip"}
+    )
 
 
 def failing(error: type[httpx.HTTPError]) -> Callable[[httpx.Request], httpx.Response]:
@@ -50,7 +77,7 @@ def failing(error: type[httpx.HTTPError]) -> Callable[[httpx.Request], httpx.Res
 
 async def test_the_key_of_the_mesh_is_sent() -> None:
     peer = Peer(good)
-    assert await PeerRoad(peer, api_key="secret").exchange("http://n1/x", ASK) == ANSWER
+    assert await PeerRoad(peer, speaks(), api_key="secret").exchange("http://n1/x", ASK) == ANSWER
     [asked] = peer.asked
     assert (asked.method, str(asked.url)) == ("POST", "http://n1/x/api/v1/sync/push")
     assert asked.headers["x-api-key"] == "secret"
@@ -58,19 +85,19 @@ async def test_the_key_of_the_mesh_is_sent() -> None:
 
 async def test_large_exchanges_travel_packed_both_ways() -> None:
     OTHER.memory("m1", content="x" * GZIP_FROM_BYTES)
-    peer = Peer(answering(gzip.compress(encode(ANSWER)), **{"content-encoding": "gzip"}))
+    peer = Peer(packed(encode(ANSWER)))
     request = ExchangeRequest(
         protocol=PROTOCOL, node="x", stream=OTHER.stream, ops=tuple(map(op_out, OTHER.ops)),
     )
-    assert await PeerRoad(peer).exchange("http://n1", request) == ANSWER
+    assert await PeerRoad(peer, speaks()).exchange("http://n1", request) == ANSWER
     assert peer.asked[0].headers["content-encoding"] == "gzip"
     assert gzip.decompress(peer.asked[0].content) == encode(request)
 
 
 async def test_a_kept_connection_that_broke_is_replaced_once() -> None:
-    assert await PeerRoad(Peer(failing(httpx.RemoteProtocolError), good)).exchange("http://n1", ASK) == ANSWER
+    assert await PeerRoad(Peer(failing(httpx.RemoteProtocolError), good), speaks()).exchange("http://n1", ASK) == ANSWER
     with pytest.raises(Unavailable, match="broke"):
-        await PeerRoad(Peer(failing(httpx.ReadError), failing(httpx.ReadError))).exchange("http://n1", ASK)
+        await PeerRoad(Peer(failing(httpx.ReadError), failing(httpx.ReadError)), speaks()).exchange("http://n1", ASK)
 
 
 @pytest.mark.parametrize(("answer", "reason"), [
@@ -78,7 +105,7 @@ async def test_a_kept_connection_that_broke_is_replaced_once() -> None:
     (answering(b"\xff"), "nonsense"),
     (answering(b"[" * 5000), "nonsense"),
     (answering(bytes(SYNC_BODY_MAX_BYTES + 1)), "too large"),
-    (answering(gzip.compress(bytes(SYNC_BODY_MAX_BYTES + 1)), **{"content-encoding": "gzip"}), "larger than"),
+    (packed(bytes(SYNC_BODY_MAX_BYTES + 1)), "larger than"),
     (answering(b"no gzip", **{"content-encoding": "gzip"}), "not gzip"),
     (answering(b'{"error": "x", "code": "unauthenticated"}', 401),
      "it answered 401 unauthenticated; is api_key the same on both"),
@@ -91,9 +118,9 @@ async def test_what_goes_wrong_has_a_reason_in_few_words(
     answer: Callable[[httpx.Request], httpx.Response], reason: str
 ) -> None:
     with pytest.raises(Unavailable, match=reason):
-        await PeerRoad(Peer(answer)).exchange("http://n1", ASK)
+        await PeerRoad(Peer(answer), speaks()).exchange("http://n1", ASK)
 
 
 async def test_an_address_that_is_none_is_a_reason_too() -> None:
     with pytest.raises(Unavailable):
-        await PeerRoad(Peer(good)).exchange("http://[::1", ASK)
+        await PeerRoad(Peer(good), speaks()).exchange("http://[::1", ASK)

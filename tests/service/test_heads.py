@@ -22,9 +22,10 @@ from aimem.wire import PROTOCOL, ExchangeAnswer, ExchangeRequest, MeshQuery, cop
 from tests.heads import head_of, key_of, signed_head, told_by
 from tests.meshes import OPERATOR, World, open_world
 from tests.nodes import InlineThreads, open_node
+from tests.proofs import exchanged
 from tests.service.steps import put, shown
 from tests.service.test_mesh import digests, mesh_of, settled
-from tests.service.test_mesh_lies import Liar
+from tests.service.test_mesh_lies import LIAR, Liar
 from tests.streams import Author
 
 pytestmark = pytest.mark.usefixtures("autojump_clock")
@@ -47,7 +48,7 @@ def lying(vector: Mapping[StreamId, StreamHead], **fields: Any) -> Liar:     # w
     return Liar(answer)
 
 
-LIAR, STRANGER = Author(71, "liar"), Author(72, "stranger")
+STRANGER = Author(72, "stranger")
 
 
 @asynccontextmanager
@@ -55,7 +56,7 @@ async def meet(folder: Path, liar: Liar) -> AsyncIterator[Mesh]:
     """A node whose only peer lies."""
     settings = MeshSettings(peers=("http://liar",), interval_s=10, compare_s=None)
     async with open_node(folder / "a.db", threads=InlineThreads()) as node, trio.open_nursery() as nursery:
-        mesh = Mesh(settings, node.store, clock=node.clock, rng=random.Random(1), road=PeerRoad(liar))
+        mesh = Mesh(settings, node.store, clock=node.clock, rng=random.Random(1), road=PeerRoad(liar, node.trust))
         await nursery.start(run_mesh, mesh)
         yield mesh
         nursery.cancel_scope.cancel()
@@ -129,15 +130,15 @@ async def test_that_a_stream_is_closed_is_shown_or_not_believed(tmp_path: Path) 
         said = ExchangeRequest(
             protocol=PROTOCOL, node="liar", stream=LIAR.stream, closed={n1.store.stream: (), STRANGER.stream: ()}
         )
-        await service.exchange(n0, OPERATOR, said)
+        await exchanged(n0, LIAR, said)
         assert n0.store.log.closed == {}
         for wrong in (Evidence(), Evidence(signed=(one, one)), Evidence(signed=(one, other))):
             with pytest.raises(InvalidRequest) as raised:
-                await service.exchange(n0, OPERATOR, replace(said, evidence={n1.store.stream: wrong}))
+                await exchanged(n0, LIAR, replace(said, evidence={n1.store.stream: wrong}))
             assert raised.value.code is Code.FORGED
         assert n0.store.log.closed == {}
         shown_to = replace(said, evidence={STRANGER.stream: Evidence(signed=(one, other))})
-        await service.exchange(n0, OPERATOR, shown_to)
+        await exchanged(n0, LIAR, shown_to)
         assert n0.store.log.closed.keys() == {STRANGER.stream}
         await trio.sleep(60)
         assert n1.store.log.closed.keys() == {STRANGER.stream}       # it was told on, and believed
@@ -249,7 +250,7 @@ async def hand_over(world: World, name: str, author: Author) -> None:
     request = ExchangeRequest(
         protocol=PROTOCOL, node="evil", stream=author.stream, ops=tuple(map(op_out, author.ops))
     )
-    assert (await service.exchange(world.nodes[name], OPERATOR, request)).taken == len(author.ops)
+    assert (await exchanged(world.nodes[name], author, request)).taken == len(author.ops)
 
 
 async def test_nodes_that_know_the_same_prove_nothing_to_each_other(tmp_path: Path) -> None:

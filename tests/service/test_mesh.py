@@ -30,6 +30,7 @@ from aimem.wire import (
 )
 from tests.meshes import OPERATOR, World, join, open_world
 from tests.nodes import principal
+from tests.proofs import exchanged
 from tests.service.steps import ALICE, put, refused, shown
 from tests.streams import Author
 
@@ -296,15 +297,15 @@ async def test_an_exchange_of_another_protocol_or_with_nonsense_is_refused_and_c
         node, other = world.nodes["n0"], Author(5)
         before = dict(node.store.log.vector)
         plain = ExchangeRequest(protocol=PROTOCOL + 1, node="x", stream=other.stream, ops=())
-        await refused(Code.PROTOCOL_MISMATCH, service.exchange(node, OPERATOR, plain))
+        await refused(Code.PROTOCOL_MISMATCH, exchanged(node, other, plain))
         strange = ExchangeRequest(protocol=PROTOCOL, node="x", stream="no stream")
-        await refused(Code.SCHEMA_MISMATCH, service.exchange(node, OPERATOR, strange))
+        await refused(Code.SCHEMA_MISMATCH, exchanged(node, other, strange))
         other.memory("m1")
         gap = ExchangeRequest(protocol=PROTOCOL, node="x", stream=other.stream, ops=(op_out(other.ops[1]),))
-        answer = await service.exchange(node, OPERATOR, gap)
+        answer = await exchanged(node, other, gap)
         assert (answer.taken, answer.stopped) == (0, StopReason.GAP.value)
         assumed = ExchangeRequest(protocol=PROTOCOL, node="x", stream=other.stream, assumed={other.stream: 3})
-        assert (await service.exchange(node, OPERATOR, assumed)).stopped == StopReason.ASSUMED.value
+        assert (await exchanged(node, other, assumed)).stopped == StopReason.ASSUMED.value
         assert dict(node.store.log.vector) == before
 
 
@@ -316,9 +317,9 @@ async def test_the_same_exchange_twice_changes_nothing_the_second_time(tmp_path:
             protocol=PROTOCOL, node="x", stream=other.stream, vector=heads_out({other.stream: other.head}),
             ops=tuple(map(op_out, other.ops)), wants=10,
         )
-        first = await service.exchange(node, OPERATOR, request)
+        first = await exchanged(node, other, request)
         at = await node.store.read(digest)
-        second = await service.exchange(node, OPERATOR, request)
+        second = await exchanged(node, other, request)
         assert (first.taken, second.taken) == (2, 0)
         assert await node.store.read(digest) == at
         assert [op.stream for op in second.ops] == [node.store.stream]
@@ -348,12 +349,12 @@ async def test_an_agents_key_does_not_open_the_mesh(tmp_path: Path) -> None:
         await refused(Code.OPERATOR_REQUIRED, service.changes_since(node, agent, SinceQuery()))
 
 
-async def test_a_peer_that_answers_nonsense_counts_as_failed(tmp_path: Path) -> None:
+async def test_a_peer_whose_answers_are_not_signed_counts_as_failed(tmp_path: Path) -> None:
     async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
         world.garbled = {"n1"}
         await trio.sleep(5)
         mesh = mesh_of(world.nodes["n0"])
-        assert "nonsense" in mesh.peers[0].state.last_error
+        assert "forged" in mesh.peers[0].state.last_error
         assert not mesh.is_reachable(mesh.peers[0])
         world.heal()
         await trio.sleep(20)
@@ -383,7 +384,7 @@ async def test_an_op_of_a_newer_version_is_logged_passed_on_and_does_not_count(t
         request = ExchangeRequest(
             protocol=PROTOCOL, node="x", stream=newer.stream, ops=tuple(map(op_out, newer.ops)), wants=0,
         )
-        answer = await service.exchange(world.nodes["n0"], OPERATOR, request)
+        answer = await exchanged(world.nodes["n0"], newer, request)
         assert (answer.taken, answer.held, answer.held_count) == (3, (f"{newer.stream}:2",), 1)
         await settled(world)
         for node in world.nodes.values():

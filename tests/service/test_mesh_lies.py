@@ -13,8 +13,9 @@ import trio
 from aimem import service
 from aimem.errors import InvalidRequest
 from aimem.model import Create, Dot, Entry, Evidence, StreamHead, StreamId, closing_words, stream_id
-from aimem.replication import Mesh, MeshSettings, PeerRoad, run_mesh
-from aimem.replication.closure import evidence_for, told
+from aimem.replication import Mesh, MeshSettings, PeerRoad, examine, run_mesh
+from aimem.replication.closure import evidence_for, hear_closed, told
+from aimem.store import inbound
 from aimem.wire import (
     EXCHANGE_MAX_OPS,
     HELD_MAX,
@@ -32,12 +33,14 @@ from aimem.wire import (
 )
 from tests.meshes import BODY_MAX_BYTES, OPERATOR, join, open_world, wait_settled
 from tests.nodes import InlineThreads, open_node, seeded_chance
+from tests.proofs import answered, exchanged
 from tests.service.steps import put
 from tests.streams import Author
 
 pytestmark = pytest.mark.usefixtures("autojump_clock")
 
 HOUR_S = 3600.0
+LIAR = Author(666, "liar")
 EMPTY = copies.SnapshotAnswer(protocol=PROTOCOL, objects=())
 
 
@@ -54,17 +57,19 @@ class Liar(httpx.AsyncBaseTransport):
         self.asked += 1
         await trio.sleep(0.001)
         if request.url.path.endswith("/snapshot"):
-            return httpx.Response(200, content=encode(self.page))
+            return answered(request, LIAR.signer, "liar", encode(self.page))
         data = await request.aread()
         if request.headers.get("content-encoding") == "gzip":
             data = unzipped(data, BODY_MAX_BYTES)
-        return httpx.Response(200, content=encode(self._exchanged(decode_body(ExchangeRequest, data))))
+        return answered(
+            request, LIAR.signer, "liar", encode(self._exchanged(decode_body(ExchangeRequest, data)))
+        )
 
 
 def echo(request: ExchangeRequest, **fields: bool) -> ExchangeAnswer:
     """An answer of somebody who knows what the asker knows."""
     return ExchangeAnswer(
-        protocol=PROTOCOL, node="liar", stream="ab" * 16, vector=request.vector, now=request.now,
+        protocol=PROTOCOL, node="liar", stream=LIAR.stream, vector=request.vector, now=request.now,
         more=fields.get("more", False), trimmed=fields.get("trimmed", False),
     )
 
@@ -73,7 +78,7 @@ async def asked_in_an_hour(folder: Path, liar: Liar) -> int:
     """How often a node asks its only peer, when nobody writes."""
     settings = MeshSettings(peers=("http://liar",), interval_s=60, compare_s=None)
     async with open_node(folder / "a.db", threads=InlineThreads()) as node, trio.open_nursery() as nursery:
-        mesh = Mesh(settings, node.store, clock=node.clock, rng=random.Random(1), road=PeerRoad(liar))
+        mesh = Mesh(settings, node.store, clock=node.clock, rng=random.Random(1), road=PeerRoad(liar, node.trust))
         await nursery.start(run_mesh, mesh)
         await trio.sleep(HOUR_S)
         assert mesh.draining is None
@@ -102,7 +107,7 @@ def closing(seeds: Iterable[int]) -> ExchangeRequest:
         stream = stream_id(signer.public_key)
         evidence[str(stream)] = Evidence(key=signer.public_key, closing=signer.sign(closing_words(stream)))
     return ExchangeRequest(
-        protocol=PROTOCOL, node="x", stream="ab" * 16, evidence=evidence, closed=dict.fromkeys(evidence, ())
+        protocol=PROTOCOL, node="x", stream=Author(6).stream, evidence=evidence, closed=dict.fromkeys(evidence, ())
     )
 
 
@@ -110,17 +115,21 @@ async def test_a_node_remembers_so_many_closed_streams_and_tells_first_of_those_
     author = Author(5)
     async with open_node(tmp_path / "a.db", threads=InlineThreads()) as node:
         opening = ExchangeRequest(protocol=PROTOCOL, node="x", stream=author.stream, ops=(op_out(author.ops[0]),))
-        await service.exchange(node, OPERATOR, opening)
+        await exchanged(node, author, opening)
         for first in range(0, STREAMS_MAX - copies.CLOSED_MAX, copies.CLOSED_MAX):
-            await service.exchange(node, OPERATOR, closing(range(100 + first, 100 + first + copies.CLOSED_MAX)))
-        await service.exchange(node, OPERATOR, closing([5]))
+            await exchanged(node, Author(6), closing(range(100 + first, 100 + first + copies.CLOSED_MAX)))
+        await exchanged(node, Author(6), closing([5]))
         for first in range(STREAMS_MAX, STREAMS_MAX + 200, copies.CLOSED_MAX):
-            await service.exchange(node, OPERATOR, closing(range(100 + first, 100 + first + copies.CLOSED_MAX)))
+            await exchanged(node, Author(6), closing(range(100 + first, 100 + first + copies.CLOSED_MAX)))
         assert len(node.store.log.closed) == len(node.store.log.evidence) == STREAMS_MAX
-        assert next(iter(told(node.store))) == author.stream
-        assert next(iter(evidence_for(node.store, ()))) == author.stream
+        other = Author(8)
+        await node.store.write(inbound.take, other.ops, examine)
+        await hear_closed(node.store, closing([8]).evidence)
+        assert other.stream in node.store.log.closed
+        assert {author.stream, other.stream} == set(list(told(node.store))[:2])
+        assert set(list(evidence_for(node.store, ()))[:2]) == {author.stream, other.stream}
         with pytest.raises(InvalidRequest, match="more than 64"):
-            await service.exchange(node, OPERATOR, closing(range(copies.CLOSED_MAX + 1)))
+            await exchanged(node, Author(6), closing(range(copies.CLOSED_MAX + 1)))
         document = await service.mesh_status(node, OPERATOR, MeshQuery())
         assert len(document.alarms[0]) < 500
         await put(node, "t", "text")
@@ -134,10 +143,10 @@ async def test_a_node_that_begins_a_stream_where_as_many_are_known_as_may_be_is_
     request = ExchangeRequest(protocol=PROTOCOL, node="x", stream=Author(5).stream, vector=vector, wants=10)
     async with open_node(tmp_path / "a.db", threads=InlineThreads()) as node:
         await put(node, "t", "text")
-        assert len((await service.exchange(node, OPERATOR, request)).ops) == 2
+        assert len((await exchanged(node, Author(5), request)).ops) == 2
         vector |= {f"{number:032x}": vector[head.stream] for number in range(2 * STREAMS_MAX + 1)}
         with pytest.raises(InvalidRequest, match="a vector of"):
-            await service.exchange(node, OPERATOR, request)
+            await exchanged(node, Author(5), request)
 
 
 async def test_more_ops_that_cannot_be_applied_than_can_be_named_do_not_keep_others_from_counting(
@@ -150,7 +159,7 @@ async def test_more_ops_that_cannot_be_applied_than_can_be_named_do_not_keep_oth
     async with open_world(tmp_path, 2, writes=2) as world:
         for first in range(0, len(ops), EXCHANGE_MAX_OPS):
             batch = ops[first : first + EXCHANGE_MAX_OPS]
-            await service.exchange(world.nodes["n0"], OPERATOR, ExchangeRequest(
+            await exchanged(world.nodes["n0"], newer, ExchangeRequest(
                 protocol=PROTOCOL, node="x", stream=newer.stream, ops=batch,
             ))
         await wait_settled(world)

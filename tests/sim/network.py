@@ -136,12 +136,19 @@ class Network:
             liar.hear(parcel)
         return liar.ask(parcel) if parcel.source == liar.name else parcel
 
-    def answered(self, parcel: Parcel, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
+    def answered(self, parcel: Parcel, status: int, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
         """An answer as whoever gives it words it."""
         liar = self.liar
         if liar is None or is_client(parcel.source) or parcel.target in self.outside:
             return headers, body
-        return liar.answer(parcel, headers, body) if parcel.target == liar.name else (headers, body)
+        return liar.answer(parcel, status, headers, body) if parcel.target == liar.name else (headers, body)
+
+    def heard(self, parcel: Parcel, status: int, headers: Headers, body: bytes) -> Headers:
+        """An answer as it comes to whoever made this request."""
+        liar = self.liar
+        if liar is None or parcel.source != liar.name or parcel.target in self.outside:
+            return headers
+        return liar.take(parcel, status, headers, body)
 
     def is_doubled(self) -> bool:
         """Whether a message arrives twice."""
@@ -221,7 +228,7 @@ class Network:
         self._trace.note("answer", parcel.target, parcel.source, parcel.path, status, arrives)
         if arrives and not process.power.is_dead:
             body = b"".join(part.get("body", b"") for part in parts[1:])
-            headers, body = self.answered(parcel, tuple(parts[0]["headers"]), body)
+            headers, body = self.answered(parcel, status, tuple(parts[0]["headers"]), body)
             headers, body = self.told(parcel, headers, self.cut_short(body))
             call.answer = status, headers, body
             call.done.set()
@@ -287,6 +294,7 @@ class _Transport(httpx.AsyncBaseTransport):
         if call.answer is None:
             raise httpx.RemoteProtocolError("no answer")
         status, headers, body = call.answer
+        headers = self._network.heard(parcel, status, headers, body)
         return httpx.Response(status, headers=list(headers), content=body, request=request)
 
 

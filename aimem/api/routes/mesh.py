@@ -26,6 +26,7 @@ from aimem.wire import (
     copies,
     legacy,
     protocol_of,
+    trusting,
 )
 
 
@@ -38,7 +39,7 @@ async def push(call: Call[None, ExchangeRequest | legacy.LegacyPush]) -> Exchang
     """One exchange with a node, or the rows of a node of v0.6.3."""
     if isinstance(call.body, legacy.LegacyPush):
         return await service.take_push(call.node, call.who, call.body)
-    return await service.exchange(call.node, call.who, call.body)
+    return await service.exchange(call.node, call.who, call.body, call.claim)
 
 
 async def snapshot(call: Call[None, copies.SnapshotRequest]) -> copies.SnapshotAnswer:
@@ -83,6 +84,11 @@ async def verify(call: Call[None, copies.VerifyRequest]) -> copies.VerifyAnswer:
     return await service.verify(call.node, call.who, call.body)
 
 
+async def trust(call: Call[None, trusting.TrustRequest]) -> trusting.TrustAnswer:
+    """Say who a node is."""
+    return await service.trust_node(call.node, call.who, call.body)
+
+
 async def outcome(call: Call[None, None]) -> WriteOutcome:
     """What became of a write."""
     return await service.write_outcome(call.node, call.path["version"])
@@ -93,7 +99,9 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="POST", path="/api/v1/sync/push", name="sync_push", handler=push, body=ExchangeRequest,
         other_bodies=(legacy.LegacyPush,), read_as=_spoken, body_limit_bytes=SYNC_BODY_MAX_BYTES, answer=ExchangeAnswer,
         other_answers=(legacy.LegacyPushed,), summary="One exchange between nodes; bodies of v0.6.3 are understood.",
-        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH, Code.FORGED, Code.GONE), effect=Effect.WRITE,
+        errors=(
+            Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH, Code.PROOF_REQUIRED, Code.FORGED, Code.GONE,
+        ), effect=Effect.WRITE,
         access=Access.PEER,
     ),
     Route(
@@ -139,6 +147,11 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="POST", path="/api/v1/mesh/verify", name="mesh_verify", handler=verify, body=copies.VerifyRequest,
         answer=copies.VerifyAnswer, summary="Compare all objects with a peer's, step by step, and mend what was lost.",
         errors=(Code.OPERATOR_REQUIRED,), effect=Effect.WRITE,
+    ),
+    Route(
+        method="POST", path="/api/v1/mesh/trust", name="mesh_trust", handler=trust, body=trusting.TrustRequest,
+        answer=trusting.TrustAnswer, summary="Believe that a node whose key is another is the one of its name.",
+        errors=(Code.OPERATOR_REQUIRED, Code.NOT_FOUND), effect=Effect.WRITE,
     ),
     Route(
         method="GET", path="/api/v1/writes/{version}", name="write_outcome", handler=outcome, answer=WriteOutcome,

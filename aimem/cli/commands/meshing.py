@@ -15,13 +15,18 @@ from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import counted, short_id
 from aimem.config import MeshConfig, peers_in, with_peer_files
 from aimem.errors import Unavailable
-from aimem.wire import CatchUpRequest, ConflictOut, MeshDocument, MeshQuery, PeerStatus, copies
+from aimem.wire import CatchUpRequest, ConflictOut, MeshDocument, MeshQuery, PeerStatus, copies, trusting
 
 if TYPE_CHECKING:
     from aimem.client import Client
 
 INTERVAL_MAX_S: Final = 3600
 _FILES: Final = {"client_cert": "--client-cert", "client_key": "--client-key", "ca_cert": "--ca-cert"}
+KEY_DIGITS: Final = 16
+"""Of a key, for people to compare."""
+ACCESS: Final = {
+    "mtls": "nodes with a certificate that is listed", "keys": "whoever has the key", "open": "everybody",
+}
 NAMED_MAX: Final = 100
 """Differing objects that are named for each peer."""
 
@@ -97,6 +102,7 @@ def status(context: Context) -> int:
         "node": document.node or "-", "stream": document.stream, "members": str(document.members),
         "member lists": document.agreement or "-",
         "writes wait for": counted(document.writes, "node"), "writes known": str(sum(document.vector.values())),
+        "key": document.key[:KEY_DIGITS], "open to": ACCESS.get(document.mesh_access, document.mesh_access),
         "held": str(document.held_count), "conflicts": str(document.conflict_count), "digest": str(document.digest),
     }
     for name, value in lines.items():
@@ -108,6 +114,20 @@ def status(context: Context) -> int:
         _table(context, document)
     for alarm in document.alarms:
         context.screen.say(f"warning: {alarm}")
+    if document.peers and document.mesh_access == "open":
+        context.screen.say("warning: the mesh is open: give the nodes certificates or an api_key")
+    return ExitStatus.OK
+
+
+def trust(context: Context) -> int:
+    """Say that a node with another key is the one of its name."""
+    request = trusting.TrustRequest(node=context.value("node"), key=context.value("key"))
+    answer = context.ask(lambda client: client.trust_node(request))
+    if context.wants_json:
+        context.screen.json(answer)
+        return ExitStatus.OK
+    context.screen.line(f"known key: {answer.known_key[:KEY_DIGITS]}")
+    context.screen.line(f"new key:   {'the next that comes' if answer.key is None else answer.key[:KEY_DIGITS]}")
     return ExitStatus.OK
 
 

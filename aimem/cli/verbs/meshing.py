@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from aimem.cli.values import integer
-from aimem.cli.verbs.table import Option, Verb
+from aimem.cli.verbs.table import Argument, Option, Verb
 
 _DOCUMENT: Final = "the mesh, as GET /api/v1/mesh"
 
@@ -54,6 +54,14 @@ MESH: Final = Verb(
                              help="Get back from the peers what this node lost; what a peer lost it gets back when "
                                   "the same is asked of it."),),
              prints="what was found of each peer: verdict, counts, and the first objects that differ"),
+        Verb(name="trust", summary="say that a node with another key is the one of its name", run="meshing:trust",
+             about="For a node that lost its key and was set up anew: its peers refuse it until this was said on each "
+                   "of them. Compare the digits with those that the node itself shows as its key in mesh status. Where "
+                   "nobody was refused under that name the name is forgotten, and the next to come under it is "
+                   "believed.",
+             arguments=(Argument(name="node", help="Its name, as mesh status shows it."),),
+             options=(Option(flag="--key", help="The beginning of the key that is meant, 8 hex digits or more."),),
+             prints="the key that was known, and the one that is believed now"),
     ),
     about="See ai-memory-mesh(7).",
     examples=(("Who is behind?", "ai-memory mesh status"), ("Are all copies equal?", "ai-memory mesh verify")),

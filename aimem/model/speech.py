@@ -1,0 +1,91 @@
+"""What the keys of streams sign beside ops: requests and answers between nodes, and the key that comes after.
+
+Each is a digest of its own domain, whose first byte no op's header has: a signature under one says nothing of another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from msgspec import Struct
+
+from aimem.model.ids import StreamId, stream_id
+
+LINE_MAX: Final = 8
+"""Keys before its own that a node can name, one endorsed by the other."""
+_REQUEST: Final = b"aimem request v2"
+_ANSWER: Final = b"aimem answer v2"
+_ENDORSEMENT: Final = b"aimem endorsement v2"
+
+
+class Endorsement(Struct, frozen=True):
+    """What a key signed for the one that came after it; `key` is the one that signed, 32 raw bytes."""
+
+    key: bytes
+    signature: bytes
+
+
+class NodeClaim(Struct, frozen=True, kw_only=True):
+    """Who somebody says it is; the key has signed what it came with.
+
+    Attributes:
+      node: its name.
+      key: the public key of the stream that it writes, 32 raw bytes.
+      line: the keys before this one, the latest first, each of which endorsed the one after it; often not told.
+    """
+
+    node: str
+    key: bytes
+    line: tuple[Endorsement, ...] = ()
+
+    @property
+    def stream(self) -> StreamId:
+        """The stream that the key writes."""
+        return stream_id(self.key)
+
+
+class Shown(Struct, frozen=True, kw_only=True):
+    """The certificate that the other end of a connection showed.
+
+    Attributes:
+      fingerprint: SHA-256 of the certificate, 64 hex digits; None without one.
+      names: those that an authority of this mesh vouches for.
+    """
+
+    fingerprint: str | None = None
+    names: tuple[str, ...] = ()
+
+
+def request_digest(method: str, target: str, *, node: str, to: str, nonce: bytes, body: bytes) -> bytes:
+    """What the asker signs: 32 bytes.
+
+    Args:
+      target: path and query, as they are sent.
+      to: the stream that the asked node is taken to write.
+      body: before it is packed.
+    """
+    return _digest(
+        _REQUEST, method.encode(), target.encode(), node.encode(), to.encode(), nonce, hashlib.sha256(body).digest()
+    )
+
+
+def answer_digest(status: int, *, node: str, nonce: bytes, asked: bytes, body: bytes) -> bytes:
+    """What the asked node signs: 32 bytes.
+
+    Args:
+      nonce, asked: of the request, and the signature under it: it is the answer to that one and to no other.
+    """
+    return _digest(
+        _ANSWER, str(status).encode(), node.encode(), nonce, asked, hashlib.sha256(body).digest()
+    )
+
+
+def endorsement_digest(key: bytes) -> bytes:
+    """What a key signs of the public key that its node goes on with: 32 bytes."""
+    return _digest(_ENDORSEMENT, key)
+
+
+def _digest(*parts: bytes) -> bytes:
+    # With its length before each part, no two lists of parts run together to the same bytes.
+    return hashlib.sha256(parts[0] + b"".join(len(part).to_bytes(4, "big") + part for part in parts[1:])).digest()

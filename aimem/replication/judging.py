@@ -1,0 +1,145 @@
+"""Whether somebody is who it says it is: a name is its who first came under it, and whom that one vouches for. Pure.
+
+The key of a claim has signed what it came with; what is judged here is whether it is the key of that name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from aimem.errors import Code
+from aimem.model import Instant, NodeClaim, Shown
+from aimem.replication.proof import descends
+from aimem.store import Pin, pins
+
+SHOWN_DIGITS: Final = 16
+"""Of a key, for people: enough to compare, and to tell two apart."""
+
+
+class Acquaintance(Struct, frozen=True, kw_only=True):
+    """What this node knows that bears on a claim.
+
+    Attributes:
+      name, keys: its own, and all keys (hex) that it had.
+      pins: by name.
+      opened_as: the name in the opening op of the claim's stream; None if that is not known here.
+      now: when the claim came.
+    """
+
+    name: str
+    keys: frozenset[str]
+    pins: Mapping[str, Pin]
+    opened_as: str | None
+    now: Instant
+
+
+class Accepted(Struct, frozen=True, kw_only=True):
+    """It is believed.
+
+    Attributes:
+      pin: what is to be remembered of the name from now on; None if that is remembered already.
+      change: what is new about it, for the log; empty if nothing is.
+    """
+
+    pin: Pin | None = None
+    change: str = ""
+
+
+class Refused(Struct, frozen=True, kw_only=True):
+    """It is not believed.
+
+    Attributes:
+      waits: whether a person here can accept it under the name that it claims.
+    """
+
+    code: Code
+    sentence: str
+    waits: bool = False
+
+
+def judge_claim(claim: NodeClaim, shown: Shown, known: Acquaintance) -> Accepted | Refused:
+    """Decide whether a claim is believed.
+
+    Args:
+      shown: the certificate on the connection that it came by.
+    """
+    if known.opened_as is not None and known.opened_as != claim.node:
+        return Refused(
+            code=Code.NAME_OF_ANOTHER,
+            sentence=f"the stream {claim.stream} was opened by {known.opened_as!r}, not by {claim.node!r}",
+        )
+    if claim.node == known.name:
+        return _judge_namesake(claim, known)
+    holder = _holder(shown, claim.node, known.pins)
+    if holder is not None:
+        return Refused(code=Code.CERTIFICATE_OF_ANOTHER, sentence=(
+            f"node {claim.node!r} shows the certificate of node {holder!r}: each node needs one of its own; if it was "
+            f"only renamed, run `ai-memory mesh trust {holder}` here"
+        ))
+    pin = known.pins.get(claim.node)
+    return _judge_first(claim, shown, known) if pin is None else _judge_known(claim, shown, pin)
+
+
+def _judge_namesake(claim: NodeClaim, known: Acquaintance) -> Accepted | Refused:
+    pin, key = known.pins.get(claim.node), claim.key.hex()
+    family = known.keys | frozenset(() if pin is None else pin.keys)
+    if key in family:
+        return Accepted()
+    if descends(claim, family):     # one that runs from a copy of this node
+        others = () if pin is None else pin.keys
+        return Accepted(
+            pin=Pin(keys=(key, *others)[:pins.KEYS_MAX], since=known.now), change="a copy of this node goes on"
+        )
+    return Refused(code=Code.NAME_OF_ANOTHER, sentence=(
+        f"this node is called {claim.node!r} too: two nodes of a mesh need two names, so start one of them with "
+        "another --node-name, on a database of its own"
+    ))
+
+
+def _judge_first(claim: NodeClaim, shown: Shown, known: Acquaintance) -> Accepted | Refused:
+    if len(known.pins) >= pins.PINS_MAX:
+        return Refused(code=Code.PINS_FULL, sentence=f"{pins.PINS_MAX} nodes are known here; nobody new is heard")
+    pin = Pin(keys=(claim.key.hex(),), certificates=_noted((), shown), since=known.now)
+    return Accepted(pin=pin, change="first contact")
+
+
+def _judge_known(claim: NodeClaim, shown: Shown, pin: Pin) -> Accepted | Refused:
+    key, certificates = claim.key.hex(), _noted(pin.certificates, shown)
+    is_same = certificates == pin.certificates
+    if key in pin.keys:
+        return Accepted() if is_same else Accepted(
+            pin=replace(pin, certificates=certificates), change="another certificate"
+        )
+    fresh = replace(pin, keys=(key, *pin.keys)[:pins.KEYS_MAX], certificates=certificates)
+    if descends(claim, pin.keys):
+        return Accepted(pin=fresh, change="another key, which the one before endorsed")
+    if is_vouched(claim.node, shown, pin):
+        # Whoever has the certificate has set it up anew: the key before is no longer its.
+        return Accepted(pin=replace(fresh, keys=(key,)), change="another key, for which its certificate vouches")
+    return Refused(code=Code.NODE_UNTRUSTED, waits=True, sentence=(
+        f"node {claim.node!r} was known here by another key ({pin.keys[0][:SHOWN_DIGITS]}, now "
+        f"{key[:SHOWN_DIGITS]}); if it was set up anew, run `ai-memory mesh trust {claim.node}` here; if two nodes "
+        "have one name, give one of them another"
+    ))
+
+
+def is_vouched(node: str, shown: Shown, pin: Pin) -> bool:
+    """Whether the certificate on a connection is the node's: the very one, or one that names it for its authority."""
+    return node in shown.names or (shown.fingerprint is not None and shown.fingerprint in pin.certificates)
+
+
+def _holder(shown: Shown, node: str, known: Mapping[str, Pin]) -> str | None:
+    """Whose certificate it is, if it is another's."""
+    if shown.fingerprint is None or shown.fingerprint in (known[node].certificates if node in known else ()):
+        return None
+    return next((name for name, pin in known.items() if name != node and shown.fingerprint in pin.certificates), None)
+
+
+def _noted(certificates: tuple[str, ...], shown: Shown) -> tuple[str, ...]:
+    if shown.fingerprint is None or shown.fingerprint in certificates:
+        return certificates
+    return (shown.fingerprint, *certificates)[:pins.CERTIFICATES_MAX]

@@ -1,0 +1,45 @@
+"""What operators do where a machine lost its key: they say on the others that it is the node of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import httpx
+import trio
+
+from aimem.api import Transport
+from tests.sim.machine import Machine
+from tests.sim.network import Network
+
+LOOK_S: Final = 2.0
+
+
+async def look_after(lost: Sequence[str], machines: Mapping[str, Machine], network: Network) -> None:
+    """Again and again, on each machine: whether somebody waits there who is who it says."""
+    way = network.transport("c owner", door=Transport.UNIX)
+    async with httpx.AsyncClient(transport=way, timeout=None) as http:
+        while True:
+            await trio.sleep(LOOK_S)
+            for name in sorted(machines) if lost else ():
+                with trio.move_on_after(LOOK_S):
+                    await _look_at(http, name, lost, machines)
+
+
+async def _look_at(http: httpx.AsyncClient, name: str, lost: Sequence[str], machines: Mapping[str, Machine]) -> None:
+    try:
+        document = await http.get(f"http://{name}/api/v1/mesh")
+        for one in document.json().get("untrusted", ()) if document.status_code == httpx.codes.OK else ():
+            if one["node"] in lost and one["key"] == _key(machines[one["node"]]):
+                body = {"node": one["node"], "key": one["key"]}
+                await http.post(f"http://{name}/api/v1/mesh/trust", json=body)
+    except (httpx.TransportError, ValueError):
+        pass        # next time
+
+
+def _key(machine: Machine) -> str:
+    """Which key a machine has now, as its operator reads it there."""
+    process = machine.running
+    if process is None or process.store is None:
+        return ""
+    return process.store.identity.signer.public_key.hex()
