@@ -18,6 +18,11 @@ OPERATOR = Principal(agent_id=principal("ops").agent_id, credential=Credential.S
 PUSH = "/api/v1/sync/push"
 
 
+def claim_of(author: Author) -> NodeClaim:
+    """Who signed."""
+    return NodeClaim(node=author.name, key=author.signer.public_key)
+
+
 async def exchanged(node: Node, author: Author, request: ExchangeRequest) -> ExchangeAnswer:
     """An exchange in the name of a stream's writer, as the door hands it on."""
     claim = NodeClaim(node=request.node, key=author.signer.public_key)

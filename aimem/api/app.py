@@ -70,7 +70,10 @@ def make_app(
         rule = route.path.replace("{", "<").replace("}", ">")
         app.add_url_rule(rule, route.name, _view(route, node, surface), methods=[route.method])
     app.register_error_handler(HTTPException, _framework_refusal)
-    policy = make_policy(settings.api_key, (route.path for route in table if route.access is Access.OPEN))
+    policy = make_policy(
+        settings.api_key, (route.path for route in table if route.access is Access.OPEN),
+        ((route.method, route.path) for route in table if route.is_between_nodes),
+    )
     # hypercorn's TypedDicts stand against open mappings.
     framework: AsgiApp = app.asgi_app  # type: ignore[assignment]
     behind = guarded(_beside(directly(framework, table, node, surface), beside or {}), policy, node)

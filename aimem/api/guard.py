@@ -33,6 +33,11 @@ CALLER_KEY: Final = "aimem.caller"
 """In the scope: the model.Caller that the guard let in. In the `extensions` of a request from within this process: the
 one that it acts for, if that one got in by another door."""
 
+TLS_EXTENSION: Final = "tls"
+"""Of a scope: ASGI's, with two keys of ours."""
+FINGERPRINT_KEY: Final = "client_cert_sha256"
+NAMES_KEY: Final = "client_cert_names"
+
 KEY_HEADER: Final = "X-API-Key"
 AGENT_HEADER: Final = "X-Agent-Id"
 NOBODY: Final = Caller(credential=Credential.OPEN, role=Role.AGENT)
@@ -63,10 +68,12 @@ class Attempt(Struct, frozen=True, kw_only=True):
       target_hosts: the authority of a target that is a whole URL; it outranks `Host` (RFC 9112, 3.2.2).
       claims: the agents that it says it comes from.
       carried: of a request from within this process, the caller that it acts for.
+      is_secured: whether it came over TLS; `has_certificate` if the client showed one that is listed.
     """
 
     transport: Transport
     path: str
+    method: str = "GET"
     parameters: frozenset[str] = frozenset()
     hosts: tuple[str, ...] = ()
     target_hosts: tuple[str, ...] = ()
@@ -74,18 +81,32 @@ class Attempt(Struct, frozen=True, kw_only=True):
     api_keys: tuple[str, ...] = ()
     claims: tuple[str, ...] = ()
     carried: Caller | None = None
+    is_secured: bool = False
+    has_certificate: bool = False
 
 
 class GuardPolicy(Struct, frozen=True, kw_only=True):
-    """What the guard asks for: the digest of the shared key, if one is configured, and the paths that need none."""
+    """What the guard asks for.
+
+    Attributes:
+      key_digest: of the shared key, if one is configured.
+      open_paths: those that need none.
+      node_routes: methods and paths that a client certificate opens, too.
+    """
 
     key_digest: bytes | None
     open_paths: frozenset[str]
+    node_routes: frozenset[tuple[str, str]] = frozenset()
 
 
-def make_policy(api_key: str | None, open_paths: Iterable[str]) -> GuardPolicy:
+def make_policy(
+    api_key: str | None, open_paths: Iterable[str], node_routes: Iterable[tuple[str, str]] = ()
+) -> GuardPolicy:
     """The policy of a configured shared key; the key itself is not kept."""
-    return GuardPolicy(key_digest=None if api_key is None else _digest(api_key), open_paths=frozenset(open_paths))
+    return GuardPolicy(
+        key_digest=None if api_key is None else _digest(api_key), open_paths=frozenset(open_paths),
+        node_routes=frozenset(node_routes),
+    )
 
 
 def admit(attempt: Attempt, policy: GuardPolicy, ring: Keyring, now: Instant) -> Caller:
@@ -137,6 +158,8 @@ def _remote_caller(attempt: Attempt, policy: GuardPolicy, ring: Keyring, now: In
         raise Unauthenticated(
             f"{MISSING_KEY_TEXT}: a key in a URL ends up in logs; send it in the {KEY_HEADER} header", field="api_key"
         )
+    if attempt.has_certificate and not attempt.api_keys and (attempt.method, attempt.path) in policy.node_routes:
+        return Caller(credential=Credential.CERTIFICATE, role=Role.OPERATOR if ring.is_closed else Role.OPEN)
     if _is_shared(attempt, policy):
         if ring.is_closed:
             return Caller(credential=Credential.API_KEY, role=Role.OPERATOR, agent_id=SHARED_KEY_AGENT)
@@ -170,7 +193,9 @@ def _digest(key: str) -> bytes:
 
 def _refuse_foreign_page(attempt: Attempt) -> None:
     named = (*attempt.hosts, *attempt.target_hosts)
-    if len(attempt.hosts) != 1 or not all(is_loopback_name(_host_name(host) or "") for host in named):
+    is_of_here = len(attempt.hosts) == 1 and all(is_loopback_name(_host_name(host) or "") for host in named)
+    # Over TLS the browser has seen a certificate for the page's name, which a page elsewhere cannot have.
+    if not (is_of_here or attempt.is_secured):
         raise Denied(
             "this listener serves loopback names only: use localhost, 127.0.0.1 or [::1], or bind a public address",
             code=Code.FOREIGN_HOST, field="Host",
@@ -233,8 +258,10 @@ def read_attempt(scope: Scope, path: str) -> Attempt:
 
     found = _WHOLE_URL.fullmatch(_target(scope))
     names = (part.partition(b"=")[0] for part in scope["query_string"].split(b"&"))
+    secured = extensions.get(TLS_EXTENSION)
     return Attempt(
-        transport=transport, path=path,
+        transport=transport, path=path, method=scope.get("method", ""), is_secured=secured is not None,
+        has_certificate=bool((secured or {}).get(FINGERPRINT_KEY)),
         parameters=frozenset(unquote_to_bytes(name).decode("utf-8", "replace") for name in names),
         hosts=header(b"host"), target_hosts=(found["authority"],) if found else (),
         origins=header(b"origin"), api_keys=header(KEY_HEADER.lower().encode()),

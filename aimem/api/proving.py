@@ -6,20 +6,16 @@ Whoever signs is judged on every route, so that nothing is told to, or taken fro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final  # Any: an ASGI scope is an open mapping
+from typing import Any  # Any: an ASGI scope is an open mapping
 
 from msgspec.structs import replace
 
+from aimem.api.guard import FINGERPRINT_KEY, NAMES_KEY, TLS_EXTENSION
 from aimem.api.incoming import Incoming
 from aimem.api.refusals import Reply
 from aimem.model import NodeClaim, Shown
 from aimem.replication import RequestProof, read_request
 from aimem.service import Node, admit_claim, refuse_wrong_proof
-
-TLS_EXTENSION: Final = "tls"
-"""Of a scope; ASGI's, with two keys of ours."""
-FINGERPRINT_KEY: Final = "client_cert_sha256"
-NAMES_KEY: Final = "client_cert_names"
 
 
 class Hearing:

@@ -91,6 +91,7 @@ class Route(Struct, frozen=True, kw_only=True):
       status_if_there: of success where nothing new was made, if it is another one.
       status_if_waiting: of an answer that is not the last word yet, if there is one.
       errors: codes that this route answers beside those that every route may.
+      is_between_nodes: whether nodes ask it of each other, so that a client certificate opens it as a key does.
     """
 
     method: str
@@ -113,3 +114,4 @@ class Route(Struct, frozen=True, kw_only=True):
     errors: tuple[Code, ...] = ()
     effect: Effect = Effect.READ
     access: Access = Access.KEYED
+    is_between_nodes: bool = False

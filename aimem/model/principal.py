@@ -16,6 +16,7 @@ class Credential(StrEnum):
     OPEN = "open"            # nothing is configured: development on loopback
     API_KEY = "api_key"      # the shared key of the configuration
     AGENT_KEY = "agent_key"  # a key that is bound to one agent
+    CERTIFICATE = "certificate"     # a listed client certificate, which opens the routes between nodes alone
     SOCKET = "socket"        # the Unix socket: the owner of the file
     SYSTEM = "system"        # the node itself
 

@@ -171,7 +171,22 @@ class _Walk:
 def _is_sound(op: Op, head: StreamHead) -> bool:
     """What holds for every op of ours, whatever it carries: the same on every node, so what one takes all take."""
     has_room = 0 < len(op.entries) <= MAX_OP_ENTRIES and sum(map(len, op.entries)) <= OP_MAX_BYTES + _BLANKS_BYTES
-    return has_room and head.hlc < op.stamp.hlc <= HLC_MAX
+    return has_room and head.hlc < op.stamp.hlc <= HLC_MAX and not any(
+        _STREAM_MARK in data and _is_of_another(op, data) for data in op.entries
+    )
+
+
+_STREAM_MARK: Final = b'"kind":"%s"' % STREAM.name.encode()
+"""Stands in each entry about a stream; in others only where a field or its name says the same."""
+
+
+def _is_of_another(op: Op, data: bytes) -> bool:
+    """Whether an entry is about a stream that its op is not of: name and key of a stream are its own writer's word."""
+    try:
+        entry = decode_entry(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    return entry.kind == STREAM.name and entry.key != op.dot.stream
 
 
 _BLANKS_BYTES: Final = MAX_OP_ENTRIES * 512

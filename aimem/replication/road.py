@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from aimem.errors import Code, Denied, InvalidRequest, Unavailable
-from aimem.model import NodeClaim, Shown, StreamId
+from aimem.model import SERVER_CERTIFICATE, NodeClaim, PresentedCertificate, Shown, StreamId
 from aimem.replication.proof import proven_answer, request_headers
 from aimem.replication.trust import Trust
 from aimem.wire import (
@@ -32,8 +32,6 @@ MESH: Final = "/api/v1/mesh"
 SNAPSHOT: Final = "/api/v1/sync/snapshot"
 EMBEDDINGS: Final = "/api/v1/sync/embeddings"
 DIGESTS: Final = "/api/v1/sync/digests"
-SERVER_CERTIFICATE: Final = "aimem.server_certificate"
-"""In a response's extensions: the certificate of the server, with its `fingerprint` and verified `names`."""
 _TRIES: Final = 2
 
 
@@ -201,10 +199,10 @@ class _Said(Struct, frozen=True, kw_only=True):
 
 def _shown(answer: httpx.Response) -> Shown:
     """The certificate of whoever answered, if the transport says."""
-    certificate = answer.extensions.get(SERVER_CERTIFICATE)
+    certificate: PresentedCertificate | None = answer.extensions.get(SERVER_CERTIFICATE)
     if certificate is None:
         return Shown()
-    return Shown(fingerprint=certificate.fingerprint, names=tuple(certificate.names))
+    return Shown(fingerprint=certificate.fingerprint, names=certificate.names)
 
 
 def _advice(said: _Said) -> str:

@@ -49,6 +49,7 @@ from aimem.service.mesh import (
     write_outcome,
 )
 from aimem.service.messages import delete_message, inbox, mark_read, notify
+from aimem.service.naming import run_naming
 from aimem.service.node import Node, Once, Policy
 from aimem.service.overview import (
     NodeStatus,
@@ -198,6 +199,7 @@ __all__ = [
     "run_hooks",
     "run_indexer",
     "run_language",
+    "run_naming",
     "run_refusals",
     "run_touches",
     "run_webhooks",

@@ -156,8 +156,12 @@ def _refuse_stranger(who: Principal, *, is_first: bool) -> None:
 
 
 def _refuse_split(node: Node) -> None:
-    """With keys each node asks its peers for one: those that have none to show are cut off, and hear of no change."""
-    if node.mesh is None or not node.mesh.peers or not node.policy.open_access:
+    """With keys each node asks its peers for one: those that have none to show are cut off, and hear of no change.
+
+    Not where they show certificates, which open the routes between nodes without a key.
+    """
+    is_asked = node.policy.open_access and not node.policy.mutual_tls
+    if node.mesh is None or not node.mesh.peers or not is_asked:
         return
     raise Conflict(
         "the first key would cut the mesh apart: from then on nodes refuse peers that show no key, and api_key is not "

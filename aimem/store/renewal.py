@@ -9,6 +9,7 @@ from __future__ import annotations
 from aimem.ports import Connection
 from aimem.store import headproofs
 from aimem.store.identity import Identity
+from aimem.store.kinds import STREAM
 from aimem.store.transaction import Transaction
 
 _NOTE = "INSERT INTO meta (name, value) VALUES ('minted', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -27,6 +28,14 @@ def open_stream(transaction: Transaction, identity: Identity) -> None:
     transaction.begin_stream(identity.signer, identity.head)
     transaction.emit("stream", identity.opening)
     transaction.conn.execute(_NOTE, (identity.head.stream,))
+
+
+def name_certificates(transaction: Transaction, fingerprints: tuple[str, ...]) -> None:
+    """Have this node's stream name the certificates that the node shows; writes nothing if it does already."""
+    stream, text = transaction.tip.head.stream, " ".join(fingerprints) or None
+    known = transaction.load(STREAM, stream).fields.get("certificate")
+    if (None if known is None else known.value) != text:
+        transaction.emit("stream", [transaction.change(STREAM, stream, {"certificate": text})])
 
 
 def lacks_past(conn: Connection) -> bool:

@@ -162,6 +162,12 @@ class Store:
         await self._confirm(identity)
         return self.stream
 
+    async def wait_renewed(self) -> None:
+        """Wait for the next `renew`."""
+        stream, seen_count = self.stream, 0
+        while self.stream == stream:
+            seen_count = await self.log.wait_change(seen_count)
+
     @property
     def counts(self) -> WriterCounts:
         """What the writer did so far."""

@@ -29,6 +29,7 @@ from aimem.service import (
     run_hooks,
     run_indexer,
     run_language,
+    run_naming,
     run_refusals,
     run_touches,
     run_webhooks,
@@ -89,9 +90,10 @@ async def _furnish(
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
         policy=_policy(config, extent), language=_language(config, ports), limiter=Limiter(config.limits),
-        mesh=make_mesh(config, ports, store, trust, extent, wallet.peer_tls), trust=trust, papers=wallet.papers,
+        mesh=make_mesh(config, ports, store, extent, wallet.peer_tls, trust), papers=wallet.papers,
+        trust=trust,
     )
-    children = [*_always(node, control), *mesh_children(config, ports, node.mesh, trust, wallet.peer_tls)]
+    children = [*_always(node, control), *mesh_children(config, ports, node.mesh, wallet.peer_tls, trust)]
     if wallet.is_used:
         children += _of_the_wallet(node, wallet, control)
     if not reason:
@@ -141,6 +143,7 @@ def _of_the_wallet(node: Node, wallet: Wallet, control: Control) -> list[Child]:
     """What a node with certificates does about them."""
     return [
         Child(name="reload", run=partial(run_reload, wallet, control), on_failure=OnFailure.RESTART),
+        Child(name="naming", run=partial(run_naming, node), on_failure=OnFailure.RESTART),
         Child(name="expiry", run=partial(run_expiry, node.papers, node.clock), on_failure=OnFailure.RESTART),
     ]
 
@@ -218,7 +221,8 @@ def _policy(config: Config, extent: Extent) -> Policy:
         scoring=config.search.scoring,
         events_count=config.events.keep_count, events_days=config.events.keep_days,
         webhooks_private=config.events.private_webhooks,
-        open_access=config.api.api_key is None, body_max_bytes=config.api.body_max_bytes, tier=config.search.tier.value,
+        open_access=config.api.api_key is None, mutual_tls=config.tls.allowlist is not None,
+        body_max_bytes=config.api.body_max_bytes, tier=config.search.tier.value,
         autonomous_hooks=extent.curates and config.language is not None and config.language.hooks,
         curator_interval_s=config.curator.cycle_interval_s if extent.curates else None,
         pending_expiry_s=config.governance.pending_expiry_s, embedding_grace_s=config.mesh.embedding_grace_s,

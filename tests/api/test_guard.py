@@ -310,3 +310,21 @@ async def test_raw_bytes_in_the_query_do_not_make_the_surface_fail(query: bytes)
         answer = await http.get("/notes")
     assert answer.status_code in (200, 400)
     assert answer.headers["content-type"] == "application/json"
+
+
+NODES = make_policy("secret", ["/health"], [("POST", "/sync")])
+
+
+def test_a_listed_certificate_opens_the_routes_between_nodes_and_no_other() -> None:
+    shown = {"transport": Transport.TCP, "is_secured": True, "has_certificate": True, "hosts": ("node-a",)}
+    assert verdict(NODES, **shown, path="/sync", method="POST") == "certificate"
+    assert verdict(NODES, **shown, path="/sync", method="GET") == "unauthenticated"
+    assert verdict(NODES, **shown, path="/x", method="POST") == "unauthenticated"
+    assert verdict(NODES, **shown, path="/x", api_keys=("secret",)) == "api_key"
+    assert verdict(NODES, **shown, path="/sync", method="POST", api_keys=("wrong",)) == "unauthenticated"
+    assert verdict(NODES, **{**shown, "has_certificate": False}, path="/sync", method="POST") == "unauthenticated"
+
+
+def test_over_tls_a_loopback_listener_serves_other_names_and_still_no_foreign_page() -> None:
+    assert verdict(OPEN, hosts=("node-a:9077",), is_secured=True) == "open"
+    assert verdict(OPEN, hosts=("node-a:9077",), is_secured=True, origins=("https://evil.example",)) == "foreign_origin"

@@ -16,7 +16,7 @@ WITHOUT_OPS = {
     "auditcheck.prune", "closure.close", "closure.note_joined", "renewal.note_caught_up",
     "_put_pin", "_forget_pin",
 }
-OF_THE_ROAD = {"_governed", "renewal.open_stream", "self._begin_stream"}
+OF_THE_ROAD = {"_governed", "renewal.open_stream", "renewal.name_certificates", "self._begin_stream"}
 OF_OTHERS = {"inbound.take", "inbound.refold_held", "_join_page", "repair.mend"}
 """Ops that other nodes wrote: judged there."""
 

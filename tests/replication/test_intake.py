@@ -160,7 +160,7 @@ def test_a_stream_without_its_opening_has_no_key_and_is_not_taken() -> None:
     assert told(examine(author.ops[1:], Book()))[0] == "gap"
     opening = liar.ops[0]
     claimed = tampered(opening, dot=Dot(author.stream, 1))
-    assert told(examine([claimed], Book()))[0] == "forged"
+    assert told(examine([claimed], Book()))[0] == "malformed"     # it is about another stream
 
 
 def test_a_closed_stream_is_taken_no_further_and_what_is_known_of_it_does_no_harm() -> None:
@@ -291,3 +291,13 @@ def test_whatever_arrives_a_node_knows_gapless_signed_prefixes_and_never_less(se
     assert {stream: head.seq for stream, head in book.heads.items()} == {
         author.stream: author.head.seq for author in authors
     }
+
+
+def test_nobody_writes_the_name_or_the_key_of_another_stream() -> None:
+    author, other = Author(1), Author(2)
+    author.write("stream", [Entry(kind="stream", key=other.stream, fields={"node": "somebody else"})])
+    found = examine(author.ops, Book())
+    assert (taken(found), told(found)[0]) == ([author.ops[0].dot], "malformed")
+    author = Author(1)
+    author.write("stream", [Entry(kind="stream", key=author.stream, fields={"certificate": "ab"})])
+    assert examine(author.ops, Book()).stop is None

@@ -102,41 +102,44 @@ ROUTES: Final[tuple[Route, ...]] = (
         errors=(
             Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH, Code.PROOF_REQUIRED, Code.FORGED, Code.GONE,
         ), effect=Effect.WRITE,
-        access=Access.PEER,
+        access=Access.PEER, is_between_nodes=True,
     ),
     Route(
         method="POST", path="/api/v1/sync/snapshot", name="sync_snapshot", handler=snapshot,
         body=copies.SnapshotRequest, body_limit_bytes=SYNC_BODY_MAX_BYTES, answer=copies.SnapshotAnswer,
         summary="A page of the whole state, for a node that is too far behind the log.",
-        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH), access=Access.PEER,
+        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH), access=Access.PEER, is_between_nodes=True,
     ),
     Route(
         method="POST", path="/api/v1/sync/embeddings", name="sync_embeddings", handler=embeddings,
         body=copies.EmbeddingsRequest, answer=copies.EmbeddingsAnswer,
         summary="The vectors of texts that this node wrote, for one that need not make them again.",
-        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH), access=Access.PEER,
+        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH), access=Access.PEER, is_between_nodes=True,
     ),
     Route(
         method="POST", path="/api/v1/sync/digests", name="sync_digests", handler=range_digest,
         body=copies.DigestRequest, answer=copies.DigestAnswer,
         summary="The digest of a range of keys, for a node that compares its rows with this one's.",
-        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH), access=Access.PEER,
+        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH), access=Access.PEER, is_between_nodes=True,
     ),
     Route(
         method="GET", path="/api/v1/sync/since", name="sync_since", handler=since, query=SinceQuery,
         answer=SinceAnswer, other_answers=(legacy.LegacySince,),
         summary="What follows a position of this node's log; without one, memories updated after a moment.",
         errors=(Code.OPERATOR_REQUIRED, Code.GONE),
+        is_between_nodes=True,
     ),
     Route(
         method="POST", path="/api/v1/sync/since", name="sync_since_vector", handler=lacking, body=SinceRequest,
         answer=SinceAnswer, summary="What a vector lacks, in the order of this node's log.",
         errors=(Code.OPERATOR_REQUIRED, Code.GONE),
+        is_between_nodes=True,
     ),
     Route(
         method="GET", path="/api/v1/mesh", name="mesh", handler=mesh, query=MeshQuery, answer=MeshDocument,
         summary="The mesh as this node sees it: peers, vectors, lag, conflicts, digests.",
         errors=(Code.OPERATOR_REQUIRED,),
+        is_between_nodes=True,
     ),
     Route(
         method="POST", path="/api/v1/mesh", name="catch_up", handler=catch_up, body=CatchUpRequest,

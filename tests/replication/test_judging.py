@@ -1,0 +1,104 @@
+"""Who is believed to be whom: a table of claims, and what is known when they come."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from aimem.model import Endorsement, NodeClaim, Shown, endorsement_digest
+from aimem.ports import Signer
+from aimem.replication.judging import Accepted, Acquaintance, Refused, judge_claim
+from aimem.store import Pin, pins
+from tests.nodes import START, seeded_chance
+
+OWN, OLD, NEW, LATER, OTHER = (seeded_chance(seed).new_signer() for seed in range(5))
+MINE, THEIRS = "11" * 32, "22" * 32
+NOBODY = Shown()
+
+
+def hexed(*signers: Signer) -> tuple[str, ...]:
+    return tuple(signer.public_key.hex() for signer in signers)
+
+
+def claim(signer: Signer, *before: Signer, node: str = "b") -> NodeClaim:
+    """A claim whose key was endorsed by the ones before, the latest first."""
+    line, key = [], signer.public_key
+    for old in before:
+        line.append(Endorsement(old.public_key, old.sign(endorsement_digest(key))))
+        key = old.public_key
+    return NodeClaim(node=node, key=signer.public_key, line=tuple(line))
+
+
+def known(*signers: Signer, certificates: tuple[str, ...] = (), **fields: Any) -> Acquaintance:
+    """What a node called `a` knows, by which keys it knows `b`."""
+    pinned = {"b": Pin(keys=hexed(*signers), certificates=certificates, since=START)} if signers else {}
+    values: dict[str, Any] = {
+        "name": "a", "keys": frozenset(hexed(OWN)), "pins": pinned, "opened_as": None, "now": START,
+    }
+    return Acquaintance(**{**values, **fields})
+
+
+FULL = {f"n{number}": Pin(keys=hexed(OTHER), since=START) for number in range(pins.PINS_MAX)}
+HELD = {
+    "b": Pin(keys=hexed(OLD), certificates=(MINE,), since=START),
+    "c": Pin(keys=hexed(OTHER), certificates=(THEIRS,), since=START),
+}
+
+
+@pytest.mark.parametrize(("said", "shown", "before", "keys"), [
+    (claim(OLD), NOBODY, known(), hexed(OLD)),
+    (claim(OLD), Shown(fingerprint=MINE), known(), hexed(OLD)),
+    (claim(NEW, OLD), NOBODY, known(OLD), hexed(NEW, OLD)),
+    (claim(LATER, NEW, OLD), NOBODY, known(OLD), hexed(LATER, OLD)),
+    (claim(LATER, OLD), NOBODY, known(NEW, OLD), hexed(LATER, NEW, OLD)),
+    (claim(NEW), Shown(fingerprint=MINE), known(OLD, certificates=(MINE,)), hexed(NEW)),
+    (claim(NEW), Shown(fingerprint=MINE, names=("b",)), known(OLD, certificates=(THEIRS,)), hexed(NEW)),
+    (claim(NEW, OWN, node="a"), NOBODY, known(), hexed(NEW)),
+], ids=[
+    "first contact", "with a certificate", "endorsed", "endorsed twice", "another successor", "same certificate",
+    "authority vouches", "a copy of this node",
+])
+def test_who_is_new_and_believed_is_remembered(
+    said: NodeClaim, shown: Shown, before: Acquaintance, keys: tuple[str, ...]
+) -> None:
+    verdict = judge_claim(said, shown, before)
+    assert isinstance(verdict, Accepted)
+    assert verdict.pin is not None
+    assert verdict.pin.keys == keys
+    if shown.fingerprint is not None:
+        assert verdict.pin.certificates[0] == shown.fingerprint
+    again = judge_claim(said, shown, replace(before, pins={**before.pins, said.node: verdict.pin}))
+    assert again == Accepted()
+
+
+@pytest.mark.parametrize(("said", "shown", "before", "code"), [
+    (claim(NEW), NOBODY, known(OLD), "node_untrusted"),
+    (claim(NEW, OTHER), NOBODY, known(OLD), "node_untrusted"),
+    (claim(NEW, LATER, OTHER), NOBODY, known(OLD), "node_untrusted"),
+    (replace(claim(NEW, OLD), key=OTHER.public_key), NOBODY, known(OLD), "node_untrusted"),
+    (claim(NEW), Shown(fingerprint=THEIRS), known(OLD, certificates=(MINE,)), "node_untrusted"),
+    (claim(NEW), Shown(fingerprint=THEIRS, names=("c",)), known(OLD, certificates=(MINE,)), "node_untrusted"),
+    (claim(OLD), NOBODY, known(OLD, opened_as="c"), "name_of_another"),
+    (claim(OLD, node="a"), NOBODY, known(), "name_of_another"),
+    (claim(OLD), Shown(fingerprint=THEIRS), known(pins=HELD), "certificate_of_another"),
+    (claim(NEW, node="d"), Shown(fingerprint=MINE), known(pins=HELD), "certificate_of_another"),
+    (claim(NEW, node="new"), NOBODY, known(pins=FULL), "pins_full"),
+], ids=[
+    "another key", "endorsed by somebody", "endorsed by a line of others", "a line of another key",
+    "unknown certificate", "certificate of another name", "another's stream", "this node's name",
+    "another's certificate", "another's certificate, first contact", "as many as may be",
+])
+def test_who_is_not_who_it_says_is_refused(
+    said: NodeClaim, shown: Shown, before: Acquaintance, code: str
+) -> None:
+    verdict = judge_claim(said, shown, before)
+    assert isinstance(verdict, Refused)
+    assert (verdict.code.value, verdict.waits) == (code, code == "node_untrusted")
+
+
+def test_a_certificate_that_changes_is_noted_beside_those_before() -> None:
+    verdict = judge_claim(claim(OLD), Shown(fingerprint=THEIRS), known(OLD, certificates=(MINE,)))
+    assert isinstance(verdict, Accepted)
+    assert verdict.pin == Pin(keys=hexed(OLD), certificates=(THEIRS, MINE), since=START)
