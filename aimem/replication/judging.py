@@ -26,6 +26,7 @@ class Acquaintance(Struct, frozen=True, kw_only=True):
     Attributes:
       name, keys: its own, and all keys (hex) that it had.
       pins: by name.
+      listed: fingerprints of the certificates that may connect; None without such a list.
       opened_as: the name in the opening op of the claim's stream; None if that is not known here.
       now: when the claim came.
     """
@@ -33,6 +34,7 @@ class Acquaintance(Struct, frozen=True, kw_only=True):
     name: str
     keys: frozenset[str]
     pins: Mapping[str, Pin]
+    listed: frozenset[str] | None = None
     opened_as: str | None
     now: Instant
 
@@ -81,7 +83,8 @@ def judge_claim(claim: NodeClaim, shown: Shown, known: Acquaintance) -> Accepted
             f"only renamed, run `ai-memory mesh trust {holder}` here"
         ))
     pin = known.pins.get(claim.node)
-    return _judge_first(claim, shown, known) if pin is None else _judge_known(claim, shown, pin)
+    verdict = _judge_first(claim, shown, known) if pin is None else _judge_known(claim, shown, pin)
+    return _judge_listed(claim.node, verdict, pin, known.listed)
 
 
 def _judge_namesake(claim: NodeClaim, known: Acquaintance) -> Accepted | Refused:
@@ -125,6 +128,35 @@ def _judge_known(claim: NodeClaim, shown: Shown, pin: Pin) -> Accepted | Refused
         f"{key[:SHOWN_DIGITS]}); if it was set up anew, run `ai-memory mesh trust {claim.node}` here; if two nodes "
         "have one name, give one of them another"
     ))
+
+
+def _judge_listed(
+    node: str, verdict: Accepted | Refused, pin: Pin | None, listed: frozenset[str] | None
+) -> Accepted | Refused:
+    """Refuse whoever was on the list and is no longer, whichever of its certificates it shows."""
+    if isinstance(verdict, Refused) or listed is None:
+        return verdict
+    kept = verdict.pin or pin
+    if kept is None:
+        return verdict
+    if is_delisted(kept, listed):
+        return delisted(node)
+    if kept.is_listed or listed.isdisjoint(kept.certificates):
+        return verdict
+    return Accepted(pin=replace(kept, is_listed=True), change=verdict.change or "it is on the list")
+
+
+def delisted(node: str) -> Refused:
+    """What is said of a node that is no longer on the list."""
+    return Refused(code=Code.NODE_UNTRUSTED, sentence=(
+        f"node {node!r} was taken off the list of those that may connect here (--mtls-allowlist): to have it back, put "
+        "the fingerprint of its certificate there again and send this process SIGHUP"
+    ))
+
+
+def is_delisted(pin: Pin, listed: frozenset[str] | None) -> bool:
+    """Whether the list has none of a node's certificates, and once had one."""
+    return listed is not None and pin.is_listed and listed.isdisjoint(pin.certificates)
 
 
 def is_vouched(node: str, shown: Shown, pin: Pin) -> bool:

@@ -51,6 +51,7 @@ class PeerRoad:
             self._headers["X-API-Key"] = api_key
         self._urls: dict[str, httpx.URL] = {}
         self._writers: dict[str, StreamId] = {}
+        self._names: dict[str, str] = {}
         self._told: dict[str, StreamId] = {}
 
     async def exchange(self, url: str, request: ExchangeRequest) -> ExchangeAnswer:
@@ -86,6 +87,10 @@ class PeerRoad:
 
         Returns: the answer's body, and who signed it.
         """
+        try:
+            self._trust.refuse_delisted(self._names.get(url, ""))
+        except Denied as error:
+            raise Unavailable(f"untrusted: {error.message}", code=Code.NODE_UNTRUSTED) from None
         said, claim = await self._ask_as_known(method, url, target, body)
         if said.status == httpx.codes.CONFLICT and said.code == Code.WRONG_NODE and claim is not None:
             self._writers[url] = claim.stream
@@ -95,7 +100,7 @@ class PeerRoad:
             raise Unavailable(f"it answered {said.status}{f' {said.code}' if said.code else ''}{_advice(said)}")
         if claim is None:
             raise Unavailable("forged: its answer is not signed; it needs the version of this node")
-        self._writers[url] = claim.stream
+        self._writers[url], self._names[url] = claim.stream, claim.node
         return said.plain, claim
 
     async def _ask_as_known(self, method: str, url: str, target: str, body: bytes) -> tuple[_Said, NodeClaim | None]:

@@ -15,7 +15,15 @@ from msgspec import Struct, field
 from aimem.errors import Code, Denied, NotFound
 from aimem.model import Endorsement, Instant, NodeClaim, Shown, StreamId
 from aimem.ports import Chance, Clock
-from aimem.replication.judging import SHOWN_DIGITS, Accepted, Acquaintance, Refused, judge_claim
+from aimem.replication.judging import (
+    SHOWN_DIGITS,
+    Accepted,
+    Acquaintance,
+    Refused,
+    delisted,
+    is_delisted,
+    judge_claim,
+)
 from aimem.replication.proof import NONCE_BYTES, RequestProof, answer_headers, own_keys, sign_request
 from aimem.store import Identity, Pin, Store, Transaction, pins
 
@@ -75,11 +83,13 @@ class Trust:
 
     Attributes:
       waiting: by name.
+      listed: says which certificates may connect, None without such a list; whoever knows it sets it.
     """
 
     def __init__(self, store: Store, chance: Chance, clock: Clock) -> None:
         self.counts = TrustCounts()
         self.waiting: dict[str, Waiting] = {}
+        self.listed: Callable[[], frozenset[str] | None] = lambda: None
         self._store, self._chance, self._clock = store, chance, clock
         self._pins: dict[str, Pin] | None = None
         self._names: dict[StreamId, str] = {}
@@ -93,6 +103,12 @@ class Trust:
     def pin_of(self, node: str) -> Pin | None:
         """What is remembered of a name; None also before anybody came."""
         return (self._pins or {}).get(node)
+
+    def refuse_delisted(self, node: str) -> None:
+        """Have nothing sent to a node that was taken off the list. Raises: Denied(node_untrusted)."""
+        pin = self.pin_of(node)
+        if pin is not None and is_delisted(pin, self.listed()):
+            raise Denied(delisted(node).sentence, code=Code.NODE_UNTRUSTED, field="node")
 
     def ask(self, method: str, target: str, body: bytes, *, to: str, is_known: bool) -> RequestProof:
         """Sign a request; whoever does not know this node yet is also told of the keys that it had before."""
@@ -161,7 +177,7 @@ class Trust:
         own: Identity = self._store.identity
         return Acquaintance(
             name=own.node, keys=own_keys(own.signer.public_key, own.line), pins=await self._loaded(),
-            opened_as=await self._opened_as(claim.stream), now=self._clock.now(),
+            listed=self.listed(), opened_as=await self._opened_as(claim.stream), now=self._clock.now(),
         )
 
     async def _loaded(self) -> dict[str, Pin]:

@@ -35,11 +35,13 @@ class Pin(Struct, frozen=True, kw_only=True):
         under a new key, and a copy that was put back under an old one.
       certificates: fingerprints that it showed, the latest first.
       since: when the first of the keys was met.
+      is_listed: whether one of its certificates ever was on the list of those that may connect.
     """
 
     keys: tuple[str, ...]
     certificates: tuple[str, ...] = ()
     since: Instant
+    is_listed: bool = False
 
 
 def load(conn: Connection) -> dict[str, Pin]:

@@ -86,6 +86,7 @@ async def _furnish(
     reason = _reason_for_keywords(config, extent)
     recaller = Recaller(threads=ports.threads, embedder=None, reason=reason, folder=vectors)
     trust = Trust(store, ports.chance, ports.clock)
+    trust.listed = lambda: wallet.credentials.allowlist
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
         policy=_policy(config, extent), language=_language(config, ports), limiter=Limiter(config.limits),
