@@ -42,7 +42,7 @@ _MESHED = ("demo", "mesh", "pki", "serve", "sync-daemon")
 """Verbs whose meaning ai-memory-governance(7) tells."""
 
 _NAME = re.compile(r"(?<![\w-])(--[a-z][\w-]*|ai-memory[\w-]*)")
-_SENTENCE_END = re.compile(r"(?<=[a-z0-9)][.])\s+(?=[A-Z])")
+_SENTENCE_END = re.compile(r"(?<=[A-Za-z0-9)][.])\s+(?=[A-Z])")
 
 
 def generated_pages(folder: Path) -> dict[str, str]:

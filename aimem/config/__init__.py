@@ -26,10 +26,13 @@ from aimem.config.slices import (
     McpConfig,
     McpProfile,
     MeshConfig,
+    NamedFile,
     ScoringConfig,
     SearchConfig,
     StoreConfig,
+    TlsConfig,
 )
+from aimem.config.tls import with_peer_files
 
 __all__ = [
     "EVERY_VERB",
@@ -54,14 +57,17 @@ __all__ = [
     "McpConfig",
     "McpProfile",
     "MeshConfig",
+    "NamedFile",
     "ScoringConfig",
     "SearchConfig",
     "Setting",
     "StoreConfig",
+    "TlsConfig",
     "Variable",
     "kind_words",
     "load_config",
     "peers_in",
     "setting",
     "system_environ",
+    "with_peer_files",
 ]

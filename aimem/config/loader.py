@@ -30,6 +30,7 @@ from aimem.config.slices import (
     SearchConfig,
     StoreConfig,
 )
+from aimem.config.tls import FILE_KEYS, tls_notices, tls_of
 from aimem.config.tomlfile import ConfigFile, read_config_file
 from aimem.errors import Bug, Code, InvalidRequest
 from aimem.model import AGENT_KEY_PREFIX, DAY_S, Lifetimes, key_id_of, rules
@@ -227,7 +228,8 @@ def _agent_id(given: Layer) -> str | None:
 def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, notices: tuple[str, ...]) -> Config:
     model_dir = _get(given, "model_dir", str, "")
     api = _api(given)
-    mesh = mesh_of(given, api)
+    tls = tls_of(given, {key: _path(str(given[key].value), cwd=cwd, home=home) for key in FILE_KEYS if key in given})
+    mesh = mesh_of(given, api, tls)
     return Config(
         store=StoreConfig(
             db=_database(given, environ, cwd=cwd, home=home),
@@ -249,6 +251,7 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
             max_ops=_get(given, "curator.max_ops", int, 100)),
         api=api,
         mesh=mesh,
+        tls=tls,
         consistency=_get(given, "consistency", str, "") or None,
         events=_events(given),
         audit=AuditConfig(keep_days=_positive(given, "audit.keep_days", AuditConfig().keep_days)),
@@ -260,7 +263,7 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
         log=LogConfig(
             level=LogLevel(_get(given, "log_level", str, LogLevel.INFO)),
             format=LogFormat(_get(given, "log_format", str, LogFormat.TEXT))),
-        notices=(*notices, *mesh_notices(given, mesh)),
+        notices=(*notices, *mesh_notices(given, mesh), *tls_notices(tls, mesh)),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from aimem.config.checks import Given, invalid, is_server
-from aimem.config.slices import ApiConfig, MeshConfig
+from aimem.config.slices import ApiConfig, MeshConfig, TlsConfig
 
 PEERS_MAX: Final = 32
 NAME_MAX_CHARS: Final = 128
@@ -16,9 +16,9 @@ _PORTS: Final = {"http": 80, "https": 443}
 _SELDOM_S: Final = 86_400.0
 
 
-def mesh_of(given: Mapping[str, Given], api: ApiConfig) -> MeshConfig:
+def mesh_of(given: Mapping[str, Given], api: ApiConfig, tls: TlsConfig) -> MeshConfig:
     """Read and check the mesh. Raises: InvalidRequest(config_invalid)."""
-    peers = _peers(given["mesh.quorum_peers"], api) if "mesh.quorum_peers" in given else ()
+    peers = _peers(given["mesh.quorum_peers"], api, tls) if "mesh.quorum_peers" in given else ()
     interval_s = _number(given, "mesh.catchup_interval_secs", 30.0)
     return MeshConfig(
         peers=peers, writes=_writes(given, len(peers)), timeout_s=_number(given, "mesh.quorum_timeout_ms", 2000) / 1000,
@@ -50,11 +50,12 @@ def peers_in(text: str, origin: str) -> tuple[str, ...]:
     return peers
 
 
-def _peers(item: Given, api: ApiConfig) -> tuple[str, ...]:
+def _peers(item: Given, api: ApiConfig, tls: TlsConfig) -> tuple[str, ...]:
     peers = peers_in(str(item.value), item.origin)
+    own_scheme = "http" if tls.cert is None else "https"
     for peer in peers:
         scheme, host, port, path = _place(peer)
-        if (scheme, host, port, path) == ("http", api.host.lower(), api.port, ""):
+        if (scheme, host, port, path) == (own_scheme, api.host.lower(), api.port, ""):
             raise invalid(item.origin, "quorum_peers", f"names this node itself ({peer}); list the others alone")
     return peers
 

@@ -245,6 +245,34 @@ class MeshConfig(Struct, frozen=True, kw_only=True):
     op_log_max_days: float = 30.0
 
 
+class NamedFile(Struct, frozen=True, kw_only=True):
+    """A file that a setting names: its absolute path, the setting's key, and where that was written."""
+
+    path: Path
+    key: str
+    origin: str
+
+
+class TlsConfig(Struct, frozen=True, kw_only=True):
+    """The files of TLS; None for what is not named.
+
+    Attributes:
+      cert, key: this node's own, as a server; without them it speaks plain HTTP.
+      allowlist: the fingerprints of those who may connect; without it everybody may, and shows no certificate.
+      clients_ca: who signed the certificates of those who connect; without it the list alone says who they are.
+      client_cert, client_key: what this node shows its peers.
+      peers_ca: who signed the peers' certificates; without it whom the machine trusts.
+    """
+
+    cert: NamedFile | None = None
+    key: NamedFile | None = None
+    allowlist: NamedFile | None = None
+    clients_ca: NamedFile | None = None
+    client_cert: NamedFile | None = None
+    client_key: NamedFile | None = None
+    peers_ca: NamedFile | None = None
+
+
 class McpConfig(Struct, frozen=True, kw_only=True):
     """The MCP door: which tools `tools/list` shows, unless the client asks for another profile."""
 
@@ -288,6 +316,7 @@ class Config(Struct, frozen=True, kw_only=True):
     limits: LimitsConfig = LimitsConfig()
     api: ApiConfig = ApiConfig()
     mesh: MeshConfig = MeshConfig()
+    tls: TlsConfig = TlsConfig()
     consistency: str | None = None
     mcp: McpConfig = McpConfig()
     identity: IdentityConfig = IdentityConfig()

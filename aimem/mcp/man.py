@@ -22,7 +22,7 @@ from aimem.mcp.toon import COLUMNS, PREVIEW_CHARS, Format
 PAGE = "ai-memory-mcp.1"
 BEGIN, END = '.\\" BEGIN GENERATED TOOLS', '.\\" END GENERATED TOOLS'
 
-_SENTENCE_END = re.compile(r"(?<=[a-z0-9)][.])\s+(?=[A-Z])")
+_SENTENCE_END = re.compile(r"(?<=[A-Za-z0-9)][.])\s+(?=[A-Z])")
 
 
 _PROFILES = f"""\

@@ -102,6 +102,7 @@ from aimem.model.op import (
     pack_entries,
     unpack_entries,
 )
+from aimem.model.presented import SERVER_CERTIFICATE, PresentedCertificate
 from aimem.model.principal import CURATOR, SHARED_KEY_AGENT, SYSTEM, Caller, Credential, Principal, Role
 from aimem.model.sight import Ground, Sight, Spot
 from aimem.model.speech import (
@@ -130,6 +131,7 @@ __all__ = [
     "NOWHERE",
     "SECOND_US",
     "SECRET_BYTES",
+    "SERVER_CERTIFICATE",
     "SHARED_KEY_AGENT",
     "SYSTEM",
     "SYSTEM_AGENT",
@@ -177,6 +179,7 @@ __all__ = [
     "Op",
     "PastValidity",
     "PendingStatus",
+    "PresentedCertificate",
     "Principal",
     "Relation",
     "Role",

@@ -8,6 +8,7 @@ The modules `certificates` and `issuing` are slow to load and therefore imported
 
 from typing import TYPE_CHECKING
 
+from aimem.ports.asking import client_context
 from aimem.ports.chance import Chance, Signer, is_signed, system_chance
 from aimem.ports.clock import Clock, system_clock
 from aimem.ports.embedder import Embedder
@@ -58,6 +59,7 @@ __all__ = [
     "SqlValue",
     "Threads",
     "certificates",
+    "client_context",
     "delayed_threads",
     "is_signed",
     "issuing",

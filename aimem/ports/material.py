@@ -74,6 +74,6 @@ class HandshakeFailure(StrEnum):
     REFUSED_BY_CLIENT = "refused_by_client"     # such as one that does not trust our certificate
     PROTOCOL = "protocol"                   # an old version, no common cipher, a broken message
     SLOW = "slow"
-    CROWDED_OUT = "crowded_out"             # too many at once, and this one had waited longest
+    CROWDED_OUT = "crowded_out"             # too many at once, and it stood for the crowd
     GONE = "gone"                           # the client left
     STOPPED = "stopped"                     # this node is ending

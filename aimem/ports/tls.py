@@ -42,8 +42,8 @@ _BORNE: Final = frozenset({0, 3})
 _BORNE_WITHOUT_AUTHORITY: Final = _BORNE | {2, 18, 19, 20, 21, 27, 28} | {24, 25, 26, 79}
 """Nor a chain to no authority, nor a purpose that one gave it: the list alone says what a certificate is good for."""
 
-_NO_TLS: Final = ("http request", "https proxy request", "wrong version number", "packet length too long",
-                  "unknown protocol", "record layer failure", "unexpected message")
+_NO_TLS: Final = frozenset({"http request", "https proxy request", "wrong version number", "packet length too long"})
+"""In OpenSSL's words, the first record is none."""
 
 _Result = TypeVar("_Result")
 _Arguments = TypeVarTuple("_Arguments")
@@ -107,15 +107,11 @@ class ServerTls:
         )
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)      # an idle connection holds none
         context.set_alpn_select_callback(_choose_protocol)
-        leaf, *others = self._chain
-        context.use_certificate(leaf)
-        for one in others:
-            context.add_extra_chain_cert(one)
         try:
-            context.use_privatekey(self._key)
-            context.check_privatekey()
+            self._show(context)
         except SSL.Error as error:
-            raise ValueError("the key is not the certificate's") from error
+            # Such as a key too small for anybody to trust, or another's.
+            raise ValueError(f"OpenSSL does not take certificate and key: {', '.join(_reasons(error))}") from error
         store = context.get_cert_store()
         if self._admits is not None and store is not None:
             # OpenSSL asks for a list of what was revoked, and so asks us about each leaf whose chain is good, while an
@@ -123,6 +119,14 @@ class ServerTls:
             self._fill(store).set_flags(crypto.X509StoreFlags.CRL_CHECK)
             context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
         return context, self._clock.now()
+
+    def _show(self, context: SSL.Context) -> None:
+        leaf, *others = self._chain
+        context.use_certificate(leaf)
+        for one in others:
+            context.add_extra_chain_cert(one)
+        context.use_privatekey(self._key)
+        context.check_privatekey()
 
 
 class _Verdict:
@@ -265,14 +269,20 @@ class _Session:
             self._flush()
 
     def read(self, max_bytes: int) -> bytes:
-        """Decrypt; nothing after the other side's farewell."""
+        """Decrypt what is there; nothing after the other side's farewell."""
         try:
-            return self._do(self._connection.recv, min(max_bytes, _RECORD_BYTES))
+            pieces = [self._do(self._connection.recv, min(max_bytes, _RECORD_BYTES))]
         except SSL.ZeroReturnError:
             return b""
         except SSL.Error as error:
             self._flush()
             raise ssl.SSLError(str(error)) from None
+        left = max_bytes - len(pieces[0])
+        with contextlib.suppress(SSL.Error):    # whatever it is, the next call says it again
+            while left > 0 and len(pieces[-1]) == _RECORD_BYTES:
+                pieces.append(self._connection.recv(min(left, _RECORD_BYTES)))
+                left -= len(pieces[-1])
+        return b"".join(pieces)
 
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Encrypt all of it."""
@@ -319,9 +329,13 @@ def _choose_protocol(_: SSL.Connection, offered: list[bytes]) -> bytes | SSL._No
     return _ALPN if _ALPN in offered else SSL.NO_OVERLAPPING_PROTOCOLS
 
 
-def _kind(error: SSL.Error) -> HandshakeFailure:
+def _reasons(error: SSL.Error) -> list[str]:
     found = error.args[0] if error.args else ()
-    reasons = [reason for *_, reason in found] if isinstance(found, list) else []
+    return [reason for *_, reason in found] if isinstance(found, list) else []
+
+
+def _kind(error: SSL.Error) -> HandshakeFailure:
+    reasons = _reasons(error)
     if any("did not return a certificate" in reason for reason in reasons):
         return HandshakeFailure.NO_CERTIFICATE
     if any("alert" in reason for reason in reasons):

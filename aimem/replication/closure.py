@@ -81,8 +81,11 @@ async def hear_closed(store: Store, said: Mapping[str, Evidence]) -> None:
     for stream, found in fresh.items():
         if not is_shown(stream, found):
             raise forged(f"nothing shows that {stream} is closed")
-    room = max(0, STREAMS_MAX - len(store.log.closed))     # as many as can be known; what is seen here has no bound
-    await close_streams(store, {stream: fresh[stream] for stream in sorted(fresh)[:room]}, "another node showed why")
+    # As many as can be known, but for those that are: whoever closes streams of its own making crowds these not out.
+    room = max(0, STREAMS_MAX - len(store.log.closed))
+    made_up = sorted(fresh.keys() - store.log.heads.keys())[room:]
+    closing = {stream: fresh[stream] for stream in fresh if stream not in made_up}
+    await close_streams(store, closing, "another node showed why")
 
 
 async def close_twins(

@@ -49,7 +49,7 @@ from aimem.service.mesh import (
     write_outcome,
 )
 from aimem.service.messages import delete_message, inbox, mark_read, notify
-from aimem.service.node import Node, Once, Policy, Sample
+from aimem.service.node import Node, Once, Policy
 from aimem.service.overview import (
     NodeStatus,
     health,
@@ -57,12 +57,14 @@ from aimem.service.overview import (
     stats,
     status,
 )
+from aimem.service.papers import OwnCertificate, Papers, Which, run_expiry
 from aimem.service.recall import recall
 from aimem.service.refusals import Claim, note_refusal, note_refused_error, run_refusals, write_refusals
 from aimem.service.reindex import reindex
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
 from aimem.service.rulemaking import clear_standard, set_standard
+from aimem.service.samples import Sample
 from aimem.service.session import start_session
 from aimem.service.settling import run_approvals, settle_due
 from aimem.service.standards import standard_of, standards_for
@@ -90,8 +92,11 @@ __all__ = [
     "Node",
     "NodeStatus",
     "Once",
+    "OwnCertificate",
+    "Papers",
     "Policy",
     "Sample",
+    "Which",
     "access",
     "access_mode",
     "add_key",
@@ -189,6 +194,7 @@ __all__ = [
     "run_approvals",
     "run_cycle",
     "run_events",
+    "run_expiry",
     "run_hooks",
     "run_indexer",
     "run_language",

@@ -38,6 +38,7 @@ from aimem.replication import (
     told,
 )
 from aimem.service.node import Node
+from aimem.service.papers import show_papers
 from aimem.service.trust import note_trust, trust_alarms
 from aimem.store import LogPage, Received, conflicts, digest_at, inbound, oplog, outbound
 from aimem.wire import (
@@ -268,6 +269,7 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
     )
     if mesh is not None:
         document.members_hash, document.agreement = mesh.members_hash, mesh.agreement.value
+    show_papers(document, node.papers, node.clock.now())
     await note_trust(node, document)
     if limit is not None:
         document.conflicts = tuple(_conflict(lost) for lost in await store.read(conflicts.newest, limit))

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import trio
 
 from aimem.replication import LATENCIES_S, Mesh, Peer, breaker, lag
-from aimem.service.node import Node, Sample
+from aimem.service.node import Node
+from aimem.service.samples import Sample
 
 
 def mesh_samples(node: Node) -> tuple[Sample, ...]:

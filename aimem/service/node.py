@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
 
 import trio
 from msgspec import Struct
@@ -19,8 +18,10 @@ from aimem.service.awaited import EmbeddingWork
 from aimem.service.happenings import Happenings
 from aimem.service.keyring import HeldKeyring
 from aimem.service.limits import Limiter
+from aimem.service.papers import Papers
 from aimem.service.post import Post
 from aimem.service.refusals import Refusals
+from aimem.service.samples import Sample
 from aimem.store import Store
 
 TOUCHES_QUEUED = 256
@@ -62,17 +63,6 @@ class Policy(Struct, frozen=True, kw_only=True):
     events_count: int = 100_000
     events_days: int = 7
     webhooks_private: bool = False
-
-
-class Sample(Struct, frozen=True, kw_only=True):
-    """One figure for monitoring; of a histogram `value` is the sum, and `buckets` are upper bound -> count up to it."""
-
-    name: str
-    help: str
-    kind: Literal["counter", "gauge", "histogram"]
-    value: float
-    labels: tuple[tuple[str, str], ...] = ()
-    buckets: tuple[tuple[str, float], ...] = ()
 
 
 class Touch(Struct, frozen=True):
@@ -130,6 +120,7 @@ class Node:
       limiter: what each caller has left of what it may ask for.
       refusals: rows for the audit that no write of their own carries.
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
+      papers: its certificates, and those that its peers showed.
       warnings: sentences for health and capabilities (why recall is by keyword, what is open).
     """
 
@@ -158,4 +149,5 @@ class Node:
     happenings: Happenings = field(default_factory=Happenings)
     post: Post = field(default_factory=Post)
     embedding: EmbeddingWork = field(default_factory=EmbeddingWork)
+    papers: Papers = field(default_factory=Papers)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

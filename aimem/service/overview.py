@@ -12,7 +12,9 @@ from aimem.model import SYSTEM, Principal, Tier
 from aimem.service.callers import require_operator
 from aimem.service.keyring import AccessMode, access_mode
 from aimem.service.meshfigures import mesh_samples
-from aimem.service.node import Node, Sample
+from aimem.service.node import Node
+from aimem.service.papers import papers_samples, papers_warnings
+from aimem.service.samples import Sample
 from aimem.service.thinking import is_thinking, language_samples, language_warnings
 from aimem.service.trust import OPEN_TEXT, MeshAccess, access_of, trust_alarms
 from aimem.store import deliveries, embeddings, live_at, statistics, subscriptions, visible_to
@@ -61,7 +63,8 @@ async def namespaces(node: Node, who: Principal) -> NamespacesOut:
 
 async def health(node: Node) -> Health:
     """Cheap liveness: one read that touches an index only; an error becomes `status: error`, not an exception."""
-    status, backlog, warnings = "ok", 0, (*node.warnings, *language_warnings(node))
+    status, backlog = "ok", 0
+    warnings = (*node.warnings, *language_warnings(node), *papers_warnings(node.papers, node.clock.now()))
     access = AccessMode.AGENT_KEYS
     try:
         backlog = await node.store.read(embeddings.count_backlog)
@@ -115,6 +118,7 @@ async def status(node: Node, who: Principal) -> NodeStatus:
         *_counters(node),
         *language_samples(node),
         *mesh_samples(node),
+        *papers_samples(node.papers, node.clock.now()),
     ]
     return NodeStatus(samples=(*samples, *(sample for source in node.figures for sample in source())))
 

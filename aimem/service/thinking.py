@@ -27,7 +27,8 @@ from aimem.language import (
     tags_prompt,
 )
 from aimem.model import Memory, Principal
-from aimem.service.node import Node, Sample
+from aimem.service.node import Node
+from aimem.service.samples import Sample
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")

@@ -41,6 +41,12 @@ _HEADS_UP_TO = (
 )
 
 
+_BARE = (
+    "SELECT s.stream, s.head_seq FROM streams s "
+    "WHERE NOT EXISTS (SELECT 1 FROM ops o WHERE o.stream = s.stream AND o.seq = s.head_seq)"
+)
+
+
 def public_key(conn: Connection, stream: StreamId) -> bytes | None:
     """The key that signs a stream, from its opening op; None while that is not known."""
     cell = load_object(conn, STREAM, stream).fields.get("public_key")
@@ -104,6 +110,17 @@ def keep_up_to(conn: Connection, position: int) -> None:
         told = attestation_at(conn, Dot(owner, cast("int", seq)))
         if told is not None:
             conn.execute(_NOTE, (f"proof:{owner}", msgspec.json.encode(told).decode()))
+
+
+def load(conn: Connection) -> tuple[dict[StreamId, Evidence], frozenset[StreamId]]:
+    """What is kept for a start: all evidence, and the streams whose heads cannot be proven."""
+    return load_evidence(conn), unproven(conn)
+
+
+def unproven(conn: Connection) -> frozenset[StreamId]:
+    """The streams whose heads this node cannot prove: they lost their ops before proofs were kept."""
+    bare = ((StreamId(str(stream)), cast("int", seq)) for stream, seq in conn.execute(_BARE).fetchall())
+    return frozenset(stream for stream, seq in bare if _kept(conn, Dot(stream, seq)) is None)
 
 
 def evidence_against(conn: Connection, stream: StreamId, theirs: Attestation) -> Evidence | None:

@@ -19,6 +19,7 @@ class LogFeed:
       vector: what is known; a new one at each commit, never changed.
       closed: streams of which two histories were written, and whose rows were joined since: see `closure.Closed`.
       evidence: what shows others that they are closed, as far as there is some.
+      unproven: streams whose ends this node cannot prove, since it has neither their ops nor anything kept of them.
       recent: the latest ops, for those who send them on.
     """
 
@@ -27,6 +28,7 @@ class LogFeed:
         self.vector: Vector = {}
         self.closed: Mapping[StreamId, frozenset[StreamId]] = MappingProxyType({})
         self.evidence: dict[StreamId, Evidence] = {}
+        self.unproven: frozenset[StreamId] = frozenset()
         self.recent = RecentOps()
         self.change_count = 0
         self._woken = trio.Event()
@@ -41,6 +43,7 @@ class LogFeed:
         self.recent.add_nowait(logged)
         if moved:
             # A new mapping each time: whoever holds one may go on reading it.
+            self.unproven -= moved.keys() & self.heads.keys()
             self.heads = MappingProxyType({**self.heads, **moved})
             self.vector = {stream: head.seq for stream, head in self.heads.items()}
             self.change_count += 1
@@ -49,10 +52,14 @@ class LogFeed:
 
     @property
     def shipped(self) -> Vector:
-        """What others may lack of what is known: of a closed stream nobody takes anything."""
-        if not self.closed:
+        """What others may lack of what is known: of a closed stream nobody takes anything.
+
+        Nor does anybody take what cannot be proven, whose ops are gone: to offer it would be to offer it without end.
+        """
+        if not self.closed and not self.unproven:
             return self.vector
-        return {stream: seq for stream, seq in self.vector.items() if stream not in self.closed}
+        kept_back = self.closed.keys() | self.unproven
+        return {stream: seq for stream, seq in self.vector.items() if stream not in kept_back}
 
     def close_nowait(self, closed: Mapping[StreamId, frozenset[StreamId]]) -> None:
         """Note streams that are closed, with whose rows were joined; never waits."""

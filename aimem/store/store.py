@@ -299,7 +299,7 @@ class Store:
                 identity = load_identity(conn, ports.files, ports.chance, db, self.settings.node)
                 tip = Tip(head=identity.head, hlc=max(identity.head.hlc, oplog.last_hlc(conn)))
                 heads = outbound.heads(conn)
-                self.log.closed, self.log.evidence = closure.load(conn), headproofs.load_evidence(conn)
+                self.log.closed, (self.log.evidence, self.log.unproven) = closure.load(conn), headproofs.load(conn)
                 self._holds_ops = outbound.held(conn, 1).count > 0
                 self._lacks_past = bool(identity.opening) or renewal.lacks_past(conn)
             except BaseException:

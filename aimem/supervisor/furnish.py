@@ -12,7 +12,7 @@ import httpx
 import trio
 
 from aimem.api import make_app
-from aimem.config import Config, EmbeddingModel, FeatureTier
+from aimem.config import Config, EmbeddingModel, FeatureTier, TlsConfig
 from aimem.curator import run_curator, run_cycles
 from aimem.language import LanguageModel, OllamaModel
 from aimem.ports import Embedder
@@ -25,6 +25,7 @@ from aimem.service import (
     Sample,
     run_approvals,
     run_events,
+    run_expiry,
     run_hooks,
     run_indexer,
     run_language,
@@ -42,6 +43,7 @@ from aimem.supervisor.meshing import host_name, make_mesh, mesh_children, node_n
 from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Place
 from aimem.supervisor.tree import Inside, Plan
+from aimem.supervisor.wallet import Wallet, run_reload
 from aimem.webhooks import Reach, Sender
 
 log = logging.getLogger(__name__)
@@ -52,8 +54,15 @@ VECTORS_SUFFIX: Final = ".vectors"
 """The folder of the vector index beside the database; it may be removed at any time and is made anew."""
 
 
-def plan_node(config: Config, ports: Ports, place: Place, extent: Extent, control: Control) -> Plan:
-    """What to start for this configuration; nothing is opened yet."""
+def plan_node(
+    config: Config, ports: Ports, place: Place, extent: Extent, control: Control, wallet: Wallet | None = None
+) -> Plan:
+    """What to start for this configuration; nothing is opened yet.
+
+    Args:
+      wallet: its certificates; None for a node that neither shows nor asks for any.
+    """
+    wallet = wallet or Wallet(TlsConfig(), clock=ports.clock, files=ports.files, threads=ports.threads)
     settings = StoreSettings(
         db=place.db, node=node_name(config), queue_count=config.store.queue_count,
         group_count=config.store.group_count, reader_count=config.store.reader_count,
@@ -66,12 +75,12 @@ def plan_node(config: Config, ports: Ports, place: Place, extent: Extent, contro
         ports.say,
     )
     folder = place.db.with_name(place.db.name + VECTORS_SUFFIX)
-    furnish = partial(_furnish, config, ports, store, folder, extent, control)
+    furnish = partial(_furnish, config, ports, store, folder, extent, control, wallet)
     return Plan(store=Child(name="store", run=store.run, on_failure=OnFailure.END_NODE), furnish=furnish)
 
 
 async def _furnish(
-    config: Config, ports: Ports, store: Store, vectors: Path, extent: Extent, control: Control
+    config: Config, ports: Ports, store: Store, vectors: Path, extent: Extent, control: Control, wallet: Wallet
 ) -> Inside:
     reason = _reason_for_keywords(config, extent)
     recaller = Recaller(threads=ports.threads, embedder=None, reason=reason, folder=vectors)
@@ -79,9 +88,11 @@ async def _furnish(
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
         policy=_policy(config, extent), language=_language(config, ports), limiter=Limiter(config.limits),
-        mesh=make_mesh(config, ports, store, trust, extent), trust=trust,
+        mesh=make_mesh(config, ports, store, trust, extent, wallet.peer_tls), trust=trust, papers=wallet.papers,
     )
-    children = [*_always(node, control), *mesh_children(config, ports, node.mesh, trust)]
+    children = [*_always(node, control), *mesh_children(config, ports, node.mesh, trust, wallet.peer_tls)]
+    if wallet.is_used:
+        children += _of_the_wallet(node, wallet, control)
     if not reason:
         run = partial(_run_indexer, node, _makers(config, ports), ports.say)
         children.append(Child(name="indexer", run=run, on_failure=OnFailure.RESTART))
@@ -122,6 +133,14 @@ def _always(node: Node, control: Control) -> list[Child]:
         Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
         Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
         Child(name="events", run=partial(run_events, node, control.stop), on_failure=OnFailure.RESTART),
+    ]
+
+
+def _of_the_wallet(node: Node, wallet: Wallet, control: Control) -> list[Child]:
+    """What a node with certificates does about them."""
+    return [
+        Child(name="reload", run=partial(run_reload, wallet, control), on_failure=OnFailure.RESTART),
+        Child(name="expiry", run=partial(run_expiry, node.papers, node.clock), on_failure=OnFailure.RESTART),
     ]
 
 

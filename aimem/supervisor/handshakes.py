@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 from collections import Counter
 from typing import Final
@@ -24,8 +25,8 @@ class HandshakeBounds(Struct, frozen=True, kw_only=True):
 
     Attributes:
       handshake_s: from the connection to the end of its handshake, in seconds.
-      handshakes_max: at once; beyond it the one that has waited longest is closed. A member's takes a few milliseconds,
-        so it is through long before as many strangers have come after it.
+      handshakes_max: at once; beyond it one is closed: of the addresses that have most of them under way, the one that
+        has waited longest. A crowd crowds out itself, and not a member far away, whose handshake takes its time.
     """
 
     handshake_s: float = 10.0
@@ -33,9 +34,19 @@ class HandshakeBounds(Struct, frozen=True, kw_only=True):
 
 
 class _Waiting:
-    def __init__(self, patience_s: float) -> None:
+    def __init__(self, origin: bytes, patience_s: float) -> None:
+        self.origin = origin
         self.scope = trio.CancelScope(deadline=trio.current_time() + patience_s)
         self.reason = HandshakeFailure.SLOW
+
+
+class _Tale:
+    """What is still to be logged of one kind of failure."""
+
+    def __init__(self) -> None:
+        self.logged_at = -LOGGED_EVERY_S
+        self.count = 0
+        self.fingerprint: str | None = None
 
 
 class Handshakes:
@@ -45,8 +56,8 @@ class Handshakes:
         self._gate, self._bounds = gate, bounds or HandshakeBounds()
         self._waiting: dict[_Waiting, None] = {}    # oldest first
         self._results: Counter[str] = Counter({DONE: 0} | {failure.value: 0 for failure in HandshakeFailure})
-        self._unlogged: Counter[HandshakeFailure] = Counter()
-        self._logged_at: dict[HandshakeFailure, float] = {}
+        self._tales = {failure: _Tale() for failure in HandshakeFailure}
+        self._untold = trio.Event()
 
     @property
     def figures(self) -> tuple[int, tuple[tuple[str, int], ...]]:
@@ -56,8 +67,8 @@ class Handshakes:
     async def shake(self, stream: trio.SocketStream) -> Secured | None:
         """Find out who has connected. Returns: None if it is not admitted; `stream` is to be closed then."""
         if len(self._waiting) >= self._bounds.handshakes_max:
-            self._end(next(iter(self._waiting)), HandshakeFailure.CROWDED_OUT)
-        waiting, result = _Waiting(self._bounds.handshake_s), None
+            self._crowd_out()
+        waiting, result = _Waiting(_origin(stream), self._bounds.handshake_s), None
         self._waiting[waiting] = None
         secured: Secured | None = None
         try:
@@ -84,21 +95,51 @@ class Handshakes:
         for waiting in list(self._waiting):
             self._end(waiting, HandshakeFailure.STOPPED)
 
+    def _crowd_out(self) -> None:
+        counts = Counter(waiting.origin for waiting in self._waiting)
+        most = max(counts.values())
+        self._end(next(one for one in self._waiting if counts[one.origin] == most), HandshakeFailure.CROWDED_OUT)
+
     def _end(self, waiting: _Waiting, reason: HandshakeFailure) -> None:
         del self._waiting[waiting]      # at once: the next newcomer is to end another
         waiting.reason = reason
         waiting.scope.cancel()
 
+    async def run_log(self) -> None:
+        """Log what came too soon after a line of its kind, in one line a minute and kind, until cancelled."""
+        while True:
+            await self._untold.wait()
+            await trio.sleep(LOGGED_EVERY_S)
+            self._untold = trio.Event()
+            for failure, tale in self._tales.items():
+                if tale.count:
+                    self._log(failure, tale)
+
     def _note(self, failure: HandshakeFailure | None, secured: Secured | None) -> str:
-        result = DONE if failure is None else failure.value
-        self._results[result] += 1
-        if failure is not None:
-            self._unlogged[failure] += 1
-            now = trio.current_time()
-            if now - self._logged_at.get(failure, -LOGGED_EVERY_S) >= LOGGED_EVERY_S:
-                fingerprint = None if secured is None else secured.fingerprint
-                shown = fingerprint and fingerprint[:SHOWN_DIGITS]
-                count = self._unlogged.pop(failure)
-                log.warning("tls.refused", extra={"reason": result, "count": count, "fingerprint": shown})
-                self._logged_at[failure] = now
-        return result
+        if failure is None:
+            self._results[DONE] += 1
+            return DONE
+        self._results[failure.value] += 1
+        tale = self._tales[failure]
+        tale.count += 1
+        tale.fingerprint = None if secured is None else secured.fingerprint
+        if trio.current_time() - tale.logged_at >= LOGGED_EVERY_S:
+            self._log(failure, tale)
+        else:
+            self._untold.set()
+        return failure.value
+
+    def _log(self, failure: HandshakeFailure, tale: _Tale) -> None:
+        shown = tale.fingerprint and tale.fingerprint[:SHOWN_DIGITS]
+        log.warning("tls.refused", extra={"reason": failure.value, "count": tale.count, "fingerprint": shown})
+        tale.count, tale.logged_at = 0, trio.current_time()
+
+
+def _origin(stream: trio.SocketStream) -> bytes:
+    """Where a client comes from, as far as whoever is there could not choose it: of IPv6, the network."""
+    try:
+        host = stream.socket.getpeername()[0]
+    except OSError:
+        return b""      # it has left already
+    address = ipaddress.ip_address(host.partition("%")[0])
+    return address.packed[:8]

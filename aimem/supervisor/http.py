@@ -89,6 +89,8 @@ class HttpServer:
           state: the lifespan's.
         """
         async with trio.open_nursery() as cutting:
+            if self._handshakes is not None:
+                cutting.start_soon(self._handshakes.run_log)
             async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
                 for listener in listeners:
                     accepting.start_soon(partial(

@@ -1,17 +1,22 @@
 """HTTP/1.1 to a few hosts that are asked again and again: kept connections, and nothing that an exchange does not need.
 
 A pool for any host and purpose (httpcore's) takes six times as much processor time for the same request, and a write is
-acknowledged only after two of them. It is the network port of exchanges; addresses with TLS go by httpx's own.
+acknowledged only after two of them. It is the network port of exchanges, with TLS and without.
 """
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from typing import Final
 
 import h11
 import httpx
 import trio
+from msgspec import Struct
+
+from aimem.model import SERVER_CERTIFICATE, PresentedCertificate
+from aimem.supervisor.secured import PeerTls, failure_of, secure
 
 LINKS_KEPT: Final = 8
 """To one host; further ones are closed after their answer."""
@@ -20,27 +25,31 @@ KEPT_S: Final = 60.0
 _HEAD_MAX_BYTES: Final = 65_536
 _PIECE_BYTES: Final = 65_536
 
-_Host = tuple[str, int]
+_PORTS: Final = {"http": 80, "https": 443}
+
+_Host = tuple[str, str, int]
+_Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
 class Links(httpx.AsyncBaseTransport):
     """See the module. Deadlines are the caller's."""
 
-    def __init__(self, beyond: httpx.AsyncBaseTransport) -> None:
-        """Prepare; nothing is connected yet.
-
-        Args:
-          beyond: takes requests with another scheme than `http`; closed with this.
-        """
-        self._beyond = beyond
+    def __init__(self, tls: PeerTls) -> None:
+        """Prepare; nothing is connected yet. When `tls` is replaced what is kept is closed at once."""
+        self._tls = tls
         self._idle: dict[_Host, list[_Link]] = {}
+        tls.watch(self._drop_all)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Ask on a kept connection, or on a new one. Raises: httpx.TransportError, of a kept one that broke too."""
+        """Ask on a kept connection, or on a new one.
+
+        Returns: the answer; its extensions name the server's certificate (`SERVER_CERTIFICATE`) if it has one.
+        Raises: httpx.TransportError, of a kept one that broke too.
+        """
         url = request.url
-        if url.scheme != "http":
-            return await self._beyond.handle_async_request(request)
-        host = url.host, url.port or 80
+        if url.scheme not in _PORTS:
+            raise httpx.UnsupportedProtocol(f"{url.scheme[:20]!r} is neither http nor https")
+        host = url.scheme, url.raw_host.decode("ascii"), url.port or _PORTS[url.scheme]
         link = await self._take(host)
         try:
             answer = await link.ask(request)
@@ -50,18 +59,19 @@ class Links(httpx.AsyncBaseTransport):
             raise
         # Its headers are of bytes already; httpx's type for them is a list.
         headers = list(answer.headers.raw_items())
-        return httpx.Response(answer.status_code, headers=headers, stream=_Body(self, host, link), request=request)
+        shown = {} if link.certificate is None else {SERVER_CERTIFICATE: link.certificate}
+        body = _Body(self, host, link)
+        return httpx.Response(answer.status_code, headers=headers, stream=body, request=request, extensions=shown)
 
     async def aclose(self) -> None:
         """Close what is kept."""
-        for host in list(self._idle):
-            self._drop(host)
-        await self._beyond.aclose()
+        self._tls.leave(self._drop_all)
+        self._drop_all()
 
     def give_back(self, host: _Host, link: _Link) -> None:
         """Keep a connection whose answer was read to its end."""
         kept = self._idle.setdefault(host, [])
-        if len(kept) < LINKS_KEPT and link.recycle():
+        if len(kept) < LINKS_KEPT and link.is_of(self._tls) and link.recycle():
             kept.append(link)
         else:
             link.close()
@@ -73,23 +83,61 @@ class Links(httpx.AsyncBaseTransport):
             if trio.current_time() - link.used_at < KEPT_S:
                 return link
             link.close()
+        scheme, name, port = host
         try:
-            return _Link(await trio.open_tcp_stream(*host))
+            stream = await trio.open_tcp_stream(name, port)
         except (OSError, UnicodeError) as error:     # UnicodeError: IDNA cannot encode the name
             raise httpx.ConnectError(str(error) or type(error).__name__) from error
+        return _Link(stream) if scheme == "http" else await self._secured(stream, name, port)
+
+    async def _secured(self, stream: trio.SocketStream, name: str, port: int) -> _Link:
+        try:
+            context = self._tls.context
+            secured, certificate = await secure(stream, context, name)
+            self._tls.seen[f"{name}:{port}".lower()] = certificate
+        except ValueError as error:
+            stream.socket.close()
+            raise httpx.ConnectError(f"the authorities that are trusted here: {error}") from error
+        except BaseException:
+            stream.socket.close()
+            raise
+        return _Link(stream, _Security(stream=secured, context=context, certificate=certificate, name=name))
+
+    def _drop_all(self) -> None:
+        for host in list(self._idle):
+            self._drop(host)
 
     def _drop(self, host: _Host) -> None:
         for link in self._idle.pop(host, ()):
             link.close()
 
 
+class _Security(Struct, frozen=True, kw_only=True):
+    """What a connection has from its TLS handshake; `name` is the host's."""
+
+    stream: trio.SSLStream[trio.SocketStream]
+    context: ssl.SSLContext
+    certificate: PresentedCertificate
+    name: str
+
+
 class _Link:
     """One connection, with one request at a time."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.SocketStream, security: _Security | None = None) -> None:
         self.used_at = trio.current_time()
-        self._stream = stream
+        self._transport, self._security = stream, security
+        self._stream: _Stream = stream if security is None else security.stream
         self._state = h11.Connection(h11.CLIENT, max_incomplete_event_size=_HEAD_MAX_BYTES)
+
+    @property
+    def certificate(self) -> PresentedCertificate | None:
+        """Whose it is; None without TLS."""
+        return None if self._security is None else self._security.certificate
+
+    def is_of(self, tls: PeerTls) -> bool:
+        """Whether it would be made today as it was."""
+        return self._security is None or self._security.context is tls.context
 
     async def ask(self, request: httpx.Request) -> h11.Response:
         """Send a request and wait for the head of its answer."""
@@ -103,7 +151,7 @@ class _Link:
         except h11.LocalProtocolError as error:
             raise httpx.LocalProtocolError(str(error)) from error
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise httpx.WriteError(str(error)) from error
+            raise self._trouble(error, httpx.WriteError) from error
         while True:
             event = await self._next_event()
             if isinstance(event, h11.Response):
@@ -131,7 +179,7 @@ class _Link:
 
     def close(self) -> None:
         """Close it at once, whatever is under way."""
-        self._stream.socket.close()
+        self._transport.socket.close()
 
     async def _next_event(self) -> h11.Event | type[h11.NEED_DATA | h11.PAUSED]:
         try:
@@ -140,8 +188,15 @@ class _Link:
         except h11.RemoteProtocolError as error:
             raise httpx.RemoteProtocolError(str(error)) from error
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
-            raise httpx.ReadError(str(error)) from error
+            raise self._trouble(error, httpx.ReadError) from error
         return event
+
+    def _trouble(self, error: Exception, kind: type[httpx.TransportError]) -> httpx.TransportError:
+        if self._security is not None and isinstance(error, trio.BrokenResourceError):
+            reason = failure_of(error, self._security.name)
+            if reason:      # to try again would meet the same
+                return httpx.ConnectError(reason)
+        return kind(str(error))
 
 
 class _Body(httpx.AsyncByteStream):

@@ -14,6 +14,7 @@ from aimem.replication import Mesh, MeshSettings, PeerRoad, Trust, run_mesh
 from aimem.store import Store, trimming
 from aimem.supervisor.children import Child, OnFailure
 from aimem.supervisor.outside import Extent, Ports
+from aimem.supervisor.secured import PeerTls
 
 CLOSE_GRACE_S: Final = 1.0
 
@@ -28,7 +29,9 @@ def host_name(config: Config) -> str:
     return "node" if config.identity.anonymize else os.uname().nodename or "node"
 
 
-def make_mesh(config: Config, ports: Ports, store: Store, trust: Trust, extent: Extent) -> Mesh | None:
+def make_mesh(
+    config: Config, ports: Ports, store: Store, trust: Trust, extent: Extent, tls: PeerTls
+) -> Mesh | None:
     """The peers, also for a process that does not talk with them: its writes may need them all the same."""
     if not config.mesh.peers:
         return None
@@ -39,20 +42,21 @@ def make_mesh(config: Config, ports: Ports, store: Store, trust: Trust, extent: 
             most_bytes=config.mesh.op_log_max_bytes, most_days=config.mesh.op_log_max_days,
         ),
     )
-    return Mesh(settings, store, clock=ports.clock, rng=ports.chance.rng, road=_open_road(config, ports, trust))
+    road = _open_road(config, ports, trust, tls)
+    return Mesh(settings, store, clock=ports.clock, rng=ports.chance.rng, road=road)
 
 
-def mesh_children(config: Config, ports: Ports, mesh: Mesh | None, trust: Trust) -> tuple[Child, ...]:
+def mesh_children(config: Config, ports: Ports, mesh: Mesh | None, trust: Trust, tls: PeerTls) -> tuple[Child, ...]:
     """What is to run for the mesh."""
     if mesh is None or not mesh.settings.serves:
         return ()
-    run = partial(_run_mesh, mesh, partial(_open_road, config, ports, trust))
+    run = partial(_run_mesh, mesh, partial(_open_road, config, ports, trust, tls))
     return (Child(name="mesh", run=run, on_failure=OnFailure.RESTART),)
 
 
-def _open_road(config: Config, ports: Ports, trust: Trust) -> PeerRoad:
+def _open_road(config: Config, ports: Ports, trust: Trust, tls: PeerTls) -> PeerRoad:
     # The shared key, or an operator's, which once agents have keys opens the same doors.
-    return PeerRoad(ports.open_peers(), trust, api_key=config.api.api_key or config.identity.agent_key)
+    return PeerRoad(ports.open_peers(tls), trust, api_key=config.api.api_key or config.identity.agent_key)
 
 
 async def _run_mesh(

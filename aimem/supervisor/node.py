@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,7 +15,7 @@ import trio
 from aimem import __version__
 from aimem.cli import Attached, Purpose
 from aimem.client import Client
-from aimem.config import Config
+from aimem.config import Config, TlsConfig
 from aimem.errors import Bug, Code, InvalidRequest
 from aimem.model import new_memory_id
 from aimem.ports import LockHeld
@@ -27,12 +27,13 @@ from aimem.supervisor.groups import unwrapped
 from aimem.supervisor.notify import Notifier
 from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Holder, Place, Role, held, locate, make_default_folder, read_hint, take
-from aimem.supervisor.signals import run_signals
+from aimem.supervisor.signals import run_hangups, run_signals
 
 if TYPE_CHECKING:
     from hypercorn.typing import ASGIFramework
 
     from aimem.supervisor.tree import Running
+    from aimem.supervisor.wallet import Wallet
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,8 @@ class _Local:
         self._config, self._extent, self._ports, self._place = config, _EXTENTS[purpose], ports, place
         self._control = Control()
         self._running: Running | None = None
+        self._wallet = _open_wallet(config, ports, ports.say) if self._extent.exchanges else None
+        self._hearing = trio.CancelScope()
         self.nursery: trio.Nursery | None = None
 
     async def start(self, lock: NodeLock) -> ASGIFramework:
@@ -99,7 +102,7 @@ class _Local:
         from aimem.supervisor.furnish import plan_node
         from aimem.supervisor.tree import run_node
 
-        plan = plan_node(self._config, self._ports, self._place, self._extent, self._control)
+        plan = plan_node(self._config, self._ports, self._place, self._extent, self._control, self._wallet)
         running: Running = await self.nursery.start(partial(
             run_node, plan, lock=lock, place=self._place, tcp=None, grace_s=LEAVE_GRACE_S, control=self._control,
             rng=self._ports.chance.rng,
@@ -107,9 +110,18 @@ class _Local:
         self._running = running
         return running.app
 
+    async def hear_hangups(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Until it leaves: also while another process is the holder, as this one may become it."""
+        with self._hearing:
+            if self._wallet is None:
+                task_status.started()
+            else:
+                await run_hangups(self._control, task_status=task_status)
+
     async def leave(self) -> None:
         """End it calmly: others may be waiting for answers."""
         self._control.stop.set()
+        self._hearing.cancel()
         if self._running is not None:
             await self._running.ended.wait()
 
@@ -119,6 +131,7 @@ async def _leaving(local: _Local) -> AsyncIterator[_Local]:
     with unwrapped():
         async with trio.open_nursery() as nursery:
             local.nursery = nursery
+            await nursery.start(local.hear_hangups)
             try:
                 yield local
             finally:
@@ -135,16 +148,18 @@ async def run_daemon(config: Config, *, ports: Ports, environ: Mapping[str, str]
     from aimem.supervisor.tree import run_node
 
     _refuse_key_of_agent(config)
+    wallet = _open_wallet(config, ports)
     place, control, notifier = _prepare(config, environ), Control(), Notifier(environ)
     grace_s = config.api.shutdown_grace_s
     with unwrapped():
         async with trio.open_nursery() as nursery:
-            await nursery.start(run_signals, control.stop, control.hurry)
+            await nursery.start(run_signals, control)
             lock = await _take_patiently(ports, place)
-            plan = plan_node(config, ports, place, Extent(embeds=True, curates=True, exchanges=True), control)
+            extent = Extent(embeds=True, curates=True, exchanges=True)
+            plan = plan_node(config, ports, place, extent, control, wallet)
             running: Running = await nursery.start(partial(
                 run_node, plan, lock=lock, place=place, tcp=config.api, grace_s=grace_s, control=control,
-                rng=ports.chance.rng,
+                rng=ports.chance.rng, gate=None if wallet is None else wallet.gate,
             ))
             ports.say(_readiness(running, place.db))
             notifier.ready(f"serving on {', '.join(running.urls)}")
@@ -154,6 +169,17 @@ async def run_daemon(config: Config, *, ports: Ports, environ: Mapping[str, str]
             await running.ended.wait()
             nursery.cancel_scope.cancel()
     log.info("node.ended", extra={"restarts": dict(control.tally.restarts)})
+
+
+def _open_wallet(config: Config, ports: Ports, say: Callable[[str], None] | None = None) -> Wallet | None:
+    """The certificates that are named, checked before anything else begins. Raises: InvalidRequest(config_invalid)."""
+    if config.tls == TlsConfig():
+        return None
+    from aimem.supervisor.wallet import Wallet
+
+    wallet = Wallet(config.tls, clock=ports.clock, files=ports.files, threads=ports.threads, say=say)
+    wallet.load()
+    return wallet
 
 
 def _refuse_key_of_agent(config: Config) -> None:

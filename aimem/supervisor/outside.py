@@ -24,14 +24,10 @@ from aimem.ports import (
     trio_threads,
 )
 from aimem.supervisor.links import Links
+from aimem.supervisor.secured import PeerTls
 
 NOTHING_KEPT: Final = httpx.Limits(max_connections=8, max_keepalive_connections=0)
 """A call of a model takes seconds, a new connection to it next to nothing; so nothing has to be closed at the end."""
-PEERS_KEPT: Final = httpx.Limits(max_connections=128, max_keepalive_connections=64, keepalive_expiry=300.0)
-
-
-def _open_peers() -> httpx.AsyncBaseTransport:
-    return Links(httpx.AsyncHTTPTransport(trust_env=False, limits=PEERS_KEPT))
 
 
 class Ports(Struct, frozen=True, kw_only=True):
@@ -41,7 +37,8 @@ class Ports(Struct, frozen=True, kw_only=True):
       open_embedder: loads the embedding model of a folder (None: the installed package); blocks.
       open_remote_embedder: finds the embedding model of the Ollama server at an address; blocks.
       open_network: the way of HTTP requests that this node makes of itself.
-      open_peers: the way of exchanges with other nodes, which keeps their connections.
+      open_peers: the way of exchanges with other nodes, which keeps their connections; it is handed how those with
+        TLS are asked.
       resolve: which addresses a host has.
       say: one line for the operator, as it is.
     """
@@ -55,7 +52,7 @@ class Ports(Struct, frozen=True, kw_only=True):
     open_network: Callable[[], httpx.AsyncBaseTransport]
     resolve: Resolver
     say: Callable[[str], None]
-    open_peers: Callable[[], httpx.AsyncBaseTransport] = _open_peers
+    open_peers: Callable[[PeerTls], httpx.AsyncBaseTransport] = Links
 
 
 class Extent(Struct, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 Owns field names and optional fields as v0.6.3 has them (answers only gain fields). Must never decide what is allowed.
 """
 
-from aimem.wire import copies, demo, legacy, meshbench, pki, trusting
+from aimem.wire import copies, demo, legacy, meshbench, papers, pki, trusting
 from aimem.wire.agentkeys import (
     IssuedKey,
     KeyRequest,
@@ -485,6 +485,7 @@ __all__ = [
     "meshbench",
     "op_in",
     "op_out",
+    "papers",
     "pki",
     "policy_out",
     "protocol_of",

@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from aimem.errors import Code, InvalidRequest
 from aimem.model import HLC_MAX, Dot, Evidence, HeadProof, Op, Stamp, StreamHead, StreamId
+from aimem.wire.papers import CertificateOut, PeerCertificateOut
 from aimem.wire.trusting import UntrustedOut
 
 PROTOCOL: Final = 2
@@ -169,6 +170,7 @@ class PeerStatus(Struct, kw_only=True):
       last_ok_s: seconds since its last answer; None before.
       compared_s: seconds since all rows were last compared with its, None before; `differing` of them differed.
       members_hash: of the members that it was told of, as it last said; empty while it does not know all names.
+      certificate: which its server showed last; None without TLS.
       key: by which it is known here, 64 hex digits, and `certificates` that it showed, the latest first.
     """
 
@@ -189,6 +191,7 @@ class PeerStatus(Struct, kw_only=True):
     compared_s: float | None = None
     differing: int = 0
     members_hash: str = ""
+    certificate: PeerCertificateOut | None = None
     key: str = ""
     certificates: tuple[str, ...] = ()
 
@@ -248,6 +251,7 @@ class MeshDocument(Struct, kw_only=True):
       alarms: sentences about what a person must look at.
       forks: streams that are closed because their writer signed two histories.
       op_log_bytes: of the entries in the log, when it was last looked at.
+      certificates: this node's own.
       key: with which this node signs, public, 64 hex digits.
       mesh_access: what opens the routes between nodes: `mtls`, `keys`, or `open`.
       untrusted: who comes under the name of another node, and waits for `mesh trust`.
@@ -274,6 +278,7 @@ class MeshDocument(Struct, kw_only=True):
     op_log_bytes: int = 0
     members_hash: str = ""
     agreement: str = ""
+    certificates: tuple[CertificateOut, ...] = ()
     key: str = ""
     mesh_access: str = ""
     untrusted: tuple[UntrustedOut, ...] = ()

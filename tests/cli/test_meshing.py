@@ -16,7 +16,7 @@ PEER = {
     "url": "http://n1:1", "node": "n1", "stream": "a" * 32, "state": "reachable", "breaker": "closed",
     "in_flight": False, "lag_ops": 0, "lag_s": 0.0, "failures": 0, "clock_offset_ms": 1.5, "last_ok_s": 0.2,
     "last_error": "", "vector": {"a" * 32: 3}, "held": 0, "compared_s": 60.5, "differing": 0,
-    "members_hash": "",
+    "members_hash": "", "certificate": None,
 }
 AWAY = {**PEER, "url": "http://n2:1", "node": "", "state": "unreachable", "lag_ops": 4, "lag_s": 12.25,
         "clock_offset_ms": None, "last_ok_s": None, "last_error": "timeout"}
@@ -24,7 +24,7 @@ DOCUMENT = {
     "node": "n0", "stream": "b" * 32, "protocol": 1, "members": 3, "writes": 2, "peers": [PEER, AWAY],
     "vector": {"a" * 32: 3, "b" * 32: 4}, "hlc": 7, "held": [], "held_count": 0, "conflict_count": 1,
     "digest": "d" * 32, "digest_vector": {}, "forks": [], "alarms": ["the clock is +0.7 s off its peers'"],
-    "op_log_count": 7, "op_log_bytes": 700, "members_hash": "", "agreement": "",
+    "op_log_count": 7, "op_log_bytes": 700, "members_hash": "", "agreement": "", "certificates": [],
 }
 LOST = {"kind": "memory", "key": "3f2a9c1e-5b0d-4c8e-9f57-0a1b2c3d4e5f", "field": "content", "value": "old text",
         "version_hlc": 5, "stream": "a" * 32, "noted_at": "2026-01-02T00:00:00.000000Z"}
@@ -51,6 +51,19 @@ def test_status_shows_who_is_behind_for_how_long_and_why(machine: Machine) -> No
     assert row.split() == ["unreachable", "-", "http://n2:1", "4", "12.2", "-", "timeout"]
     assert "writes wait for:  2 nodes" in shown.out
     assert shown.err == "ai-memory: warning: the clock is +0.7 s off its peers'\n"
+
+
+def test_certificates_and_their_days_are_shown_where_there_are_some(machine: Machine) -> None:
+    given = {"fingerprint": "f" * 64, "names": ["n1"], "expires_at": "2027-01-31T00:00:00.000000Z", "days_left": 1}
+    own = {**given, "which": "server", "subject": "CN=n0"}
+    gone = {**own, "which": "client", "days_left": -3}
+    document = {**DOCUMENT, "peers": [{**PEER, "certificate": given}, AWAY], "certificates": [own, gone]}
+    lines = machine.run("mesh", "status", answer=document).out.splitlines()
+    assert "server:           CN=n0, expires in 1 day (2027-01-31)" in lines
+    assert "client:           CN=n0, expired on 2027-01-31" in lines
+    rows = machine.run("mesh", "peers", answer=document).out.splitlines()
+    assert "CERTIFICATE" in rows[0] and " 1 day " in rows[1]
+    assert "CERTIFICATE" not in machine.run("mesh", "peers", answer=DOCUMENT).out
 
 
 def test_the_word_of_a_state_is_not_said_again_beside_it(machine: Machine) -> None:
@@ -185,6 +198,19 @@ def test_without_a_daemon_this_process_exchanges_with_the_key_that_it_was_given(
 ])
 def test_what_cannot_be_meant_is_a_usage_error(machine: Machine, argv: tuple[str, ...]) -> None:
     assert machine.run("sync-daemon", *argv).status == ExitStatus.INVALID
+
+
+def test_servers_are_verified_whatever_is_asked_for(machine: Machine) -> None:
+    shown = machine.run("sync-daemon", "--peers", "https://n1:1", "--insecure-skip-server-verify")
+    assert shown.status == ExitStatus.INVALID
+    assert "always verified" in shown.err
+
+
+def test_half_a_certificate_for_peers_is_refused(machine: Machine) -> None:
+    for half, other in (("--client-cert", "--client-key"), ("--client-key", "--client-cert")):
+        shown = machine.run("sync-daemon", "--peers", "https://n1:1", half, "a.pem")
+        assert shown.status == ExitStatus.INVALID
+        assert f"{half} is given without {other}" in shown.err
 
 
 def test_a_command_may_wait_for_this_node_alone(machine: Machine) -> None:

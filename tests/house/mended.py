@@ -873,5 +873,31 @@ MENDED: Final = {
         "sync-daemon": (
             "tests/cli/test_meshing.py::test_the_daemon_that_holds_the_database_is_asked",
         ),
+        "sync-daemon --insecure-skip-server-verify": (
+            "tests/cli/test_meshing.py::test_servers_are_verified_whatever_is_asked_for",
+            "tests/supervisor/test_secured.py::test_a_server_that_cannot_be_verified_is_not_asked",
+        ),
+        "--quorum-ca-cert": (
+            "tests/supervisor/test_secured.py::test_a_server_that_cannot_be_verified_is_not_asked",
+            "tests/config/test_tls.py::test_who_signed_the_peers_servers_signed_their_clients_too_unless_told_otherwise",
+        ),
+        "Half a client certificate": (
+            "tests/config/test_tls.py::test_what_does_not_go_together_is_refused_with_the_names_of_the_flags",
+        ),
+        "Dates of certificates": (
+            "tests/supervisor/test_credentials.py::test_a_certificate_that_does_not_hold_now_is_refused",
+            "tests/service/test_papers.py::test_health_warns_from_30_days_before_the_end",
+            (
+                "tests/service/test_papers.py::"
+                "test_the_log_tells_of_30_7_and_1_days_and_of_the_end_once_each"
+            ),
+        ),
+        "Certificates, keys and the allowlist": (
+            "tests/supervisor/test_wallet.py::test_new_files_are_used_and_told",
+            "tests/system/test_tls.py::test_certificates_are_exchanged_and_a_peer_removed_while_all_goes_on",
+        ),
+        "Local tools under an allowlist": (
+            "tests/system/test_tls.py::test_two_daemons_exchange_by_mutual_tls_and_show_it",
+        ),
     },
 }

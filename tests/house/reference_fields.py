@@ -1,8 +1,7 @@
 """The fields of v0.6.3, route by route, tool by tool and verb by verb: what is asked and what is answered.
 
 Written from the description of that version by hand, so that nothing of ours can hide a field that got lost. A dot
-leads into an item; a field with `?` is not in every answer; parameters of a path are left out. Fields that a later part
-owns stand in `LATER_FIELDS`, and move up with that part.
+leads into an item; a field with `?` is not in every answer; parameters of a path are left out.
 """
 
 from __future__ import annotations
@@ -277,18 +276,10 @@ VERBS: Final = {
     "agents register": Fields("--agent-id --agent-type --capabilities", REGISTERED),
     "mcp": Fields("--tier"),
     "serve": Fields(
-        "--host --port --quorum-writes --quorum-peers --quorum-timeout-ms --catchup-interval-secs"),
-    "sync-daemon": Fields("--peers --interval --api-key --batch-size"),
+        "--host --port --quorum-writes --quorum-peers --quorum-timeout-ms --catchup-interval-secs --tls-cert --tls-key "
+        "--mtls-allowlist --quorum-client-cert --quorum-client-key --quorum-ca-cert"),
+    "sync-daemon": Fields("--peers --interval --api-key --batch-size --client-cert --client-key"),
 }
-
-# Entry -> owner -> fields of answers, or options, that are still to come.
-LATER_FIELDS: Final = {
-    "serve": {
-        "trust": "--tls-cert --tls-key --mtls-allowlist --mtls-ca-cert --quorum-client-cert --quorum-client-key "
-                 "--quorum-ca-cert",
-    },
-}
-
 
 def lost_from(answer: object, fields: str) -> list[str]:
     """Which of these fields an answer lacks; those with `?` may be absent. An empty list lacks all."""

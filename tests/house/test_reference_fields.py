@@ -7,7 +7,6 @@ What tools and verbs answer is looked at in answers: `tests/mcp/test_reference_a
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,7 +17,6 @@ from aimem.mcp import TOOLS
 from aimem.wire import encode
 from tests.house import allocation, reference_fields
 from tests.house.reference_fields import Fields
-from tests.house.sources import ROOT
 
 DOCUMENT: dict[str, Any] = json.loads(encode(openapi_document(ROUTES)))
 TEXT_ROUTES = {("GET", "/metrics"), ("GET", "/api/v1/metrics")}
@@ -89,12 +87,3 @@ def test_a_route_has_the_fields_of_v063(route: tuple[str, str], fields: Fields) 
 @pytest.mark.parametrize(("tool", "fields"), reference_fields.TOOLS.items())
 def test_a_tool_has_the_arguments_of_v063(tool: str, fields: Fields) -> None:
     assert not set(fields.asks.split()) - set(TOOLS[f"memory_{tool}"].schema["properties"])
-
-
-@pytest.mark.parametrize("verb", reference_fields.LATER_FIELDS)
-def test_options_that_are_still_to_come_are_not_there_yet(verb: str) -> None:
-    page = (ROOT / "man" / f"ai-memory-{verb}.1").read_text()     # made from the parser
-    there = {f"-{flag}" for flag in re.findall(r"Fl (-[a-z-]+)", page)}
-    later = set(" ".join(reference_fields.LATER_FIELDS[verb].values()).split())
-    assert "--port" in there
-    assert not later & there, "move them up into the table"

@@ -17,7 +17,7 @@ from aimem import service
 from aimem.errors import Code, InvalidRequest
 from aimem.model import Evidence, HeadProof, StreamHead, StreamId, Vector
 from aimem.replication import Mesh, MeshSettings, PeerRoad, Roll, roll_of, run_mesh
-from aimem.store import Store, headproofs, inbound, trimming
+from aimem.store import Store, Transaction, headproofs, inbound, trimming
 from aimem.wire import PROTOCOL, ExchangeAnswer, ExchangeRequest, MeshQuery, copies, heads_out, op_out
 from tests.heads import head_of, key_of, signed_head, told_by
 from tests.meshes import OPERATOR, World, open_world
@@ -186,6 +186,38 @@ async def test_a_new_node_gets_all_of_nodes_whose_logs_are_empty_and_can_prove_i
         proofs = await fourth.store.read(headproofs.proofs_of, fourth.store.log.heads.values())
         assert proofs.keys() == fourth.store.log.heads.keys()
         assert mesh_of(fourth).counts.heads.unproven == 0
+
+
+def forget_proofs(transaction: Transaction) -> None:
+    """As a database is that trimmed its log before proofs were kept."""
+    transaction.conn.execute("DELETE FROM meta WHERE name GLOB 'proof:*'")
+
+
+async def test_what_cannot_be_proven_any_more_is_not_offered_without_end_and_all_else_goes_on(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 3, writes=2, interval_s=1) as world:
+        stored = await put(world.nodes["n0"], "t", "text")
+        await settled(world)
+        dead = world.nodes["n0"].store.stream
+        await world.stop("n0")
+        await put(world.nodes["n1"], "u", "text")
+        await put(world.nodes["n2"], "v", "text")
+        for name in ("n1", "n2"):
+            await trim(world.nodes[name].store)
+            await world.nodes[name].store.write(forget_proofs)
+            settings = mesh_of(world.nodes[name]).settings
+            await world.stop(name)
+            world.nodes[name] = await world.start(name, settings)
+            assert dead in world.nodes[name].store.log.unproven
+        later = await put(world.nodes["n1"], "w", "text")
+        await put(world.nodes["n2"], "x", "text")
+        assert {len(node.store.log.unproven) for node in world.nodes.values() if node.store.node_name != "n0"} == {1}
+        fresh = await world.start("n3", MeshSettings(peers=("http://n1", "http://n2"), writes=2, interval_s=1))
+        await trio.sleep(5)
+        for memory_id in (stored.id, later.id):
+            assert (await shown(fresh, memory_id)).id == memory_id
+        assert dead not in fresh.store.log.vector
+        await put(fresh, "y", "text")
+        assert {peer.state.failures for peer in mesh_of(fresh).peers} == {0}
 
 
 async def test_a_node_that_signs_two_ops_of_one_number_is_shown_to_all_and_its_rows_are_everywhere(

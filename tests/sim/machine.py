@@ -138,7 +138,7 @@ class Process:
             files=self.files,
             threads=SimThreads(self.power, self._rng, machine.swarm.commit_s, look),
             open_embedder=lambda _: machine.model, open_remote_embedder=_no_model,
-            open_network=partial(machine.open_network, self), open_peers=partial(machine.open_network, self),
+            open_network=partial(machine.open_network, self), open_peers=lambda _: machine.open_network(self),
             resolve=hooks.resolve, say=lambda _: None,
         )
 

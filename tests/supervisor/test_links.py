@@ -11,21 +11,10 @@ import trio
 
 from aimem.supervisor import links
 from aimem.supervisor.links import Links
+from aimem.supervisor.secured import PeerTls
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 Script = list[list[bytes]]
-
-
-class Beyond(httpx.AsyncBaseTransport):
-    """Where other schemes go."""
-
-    is_closed = False
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, content=b"beyond")
-
-    async def aclose(self) -> None:
-        self.is_closed = True
 
 
 class Host:
@@ -56,7 +45,7 @@ async def hosted(*script: list[bytes]) -> AsyncIterator[tuple[Host, Links]]:
     async with trio.open_nursery() as nursery:
         listeners = await nursery.start(trio.serve_tcp, host.serve, 0)
         host.url = f"http://127.0.0.1:{listeners[0].socket.getsockname()[1]}/x?y=1"
-        ways = Links(Beyond())
+        ways = Links(PeerTls())
         yield host, ways
         await ways.aclose()
         nursery.cancel_scope.cancel()
@@ -161,12 +150,9 @@ async def test_a_host_that_is_not_there_or_has_no_name_is_an_error_of_the_networ
         port = free.getsockname()[1]
     for host in ("127.0.0.1", f"{'a' * 70}.localhost"):
         with pytest.raises(httpx.ConnectError):
-            await ask(Links(Beyond()), f"http://{host}:{port}/")
+            await ask(Links(PeerTls()), f"http://{host}:{port}/")
 
 
-async def test_other_schemes_go_another_way() -> None:
-    beyond = Beyond()
-    ways = Links(beyond)
-    assert await ask(ways, "https://127.0.0.1/") == b"beyond"
-    await ways.aclose()
-    assert beyond.is_closed
+async def test_other_schemes_are_refused() -> None:
+    with pytest.raises(httpx.UnsupportedProtocol):
+        await ask(Links(PeerTls()), "ftp://127.0.0.1/")

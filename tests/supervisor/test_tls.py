@@ -70,7 +70,7 @@ class App:
         if scope["path"] == "/wait":
             self.entered.set()
             await trio.sleep_forever()
-        body = b"x" * 3_000_000 if scope["path"] == "/much" else b""
+        body = b"x" * {"/much": 3_000_000, "/flood": 40_000_000}.get(scope["path"], 0)
         while scope["path"] == "/echo":
             message = await receive()
             body += message.get("body", b"")
@@ -186,6 +186,14 @@ async def test_self_signed_certificate_gets_in_by_the_list_alone(pki: Authority,
     selfish = self_signed("node-b", usage=ExtendedKeyUsageOID.SERVER_AUTH)
     async with serving(gate_of(pki, LIST_ALONE, selfish)) as served:
         assert (await served.ask(context_of(pki, selfish, version), get("/"))).endswith(b"ok")
+
+
+async def test_self_signed_certificate_may_be_its_own_authority(pki: Authority) -> None:
+    leaf = self_signed("node-b")
+    material = msgspec.structs.replace(pki.server.serves(), client_ca=leaf.certificate)
+    async with serving(Gate(material, frozenset({leaf.fingerprint}), SettableClock())) as served:
+        assert (await served.ask(context_of(pki, leaf), get("/"))).endswith(b"ok")
+        assert served.app.scopes[0]["extensions"]["tls"]["client_cert_names"] == ("node-b",)
 
 
 async def test_without_a_list_clients_need_no_certificate(pki: Authority) -> None:
@@ -331,6 +339,38 @@ async def test_crowd_of_half_open_connections_does_not_lock_a_member_out(pki: Au
                 assert await oldest.receive_some() == b""
         assert served.server.counts.shaking == 7 and served.count("crowded_out") == 33
         assert served.server.counts.refused == 0
+
+
+async def test_crowd_crowds_out_itself_and_not_who_comes_from_elsewhere(pki: Authority) -> None:
+    gate = gate_of(pki, BELOW_CA, pki.member)
+    async with (
+        serving(gate, handshake_bounds=HandshakeBounds(handshakes_max=8)) as served,
+        await trio.open_tcp_stream("127.0.0.1", served.port, local_address="127.0.0.2") as raw,
+        contextlib.AsyncExitStack() as kept,
+    ):
+        await until(lambda: served.server.counts.shaking == 1)
+        for _ in range(40):
+            await kept.enter_async_context(await served.connect())
+        await until(lambda: served.count("crowded_out") == 33)
+        stream = trio.SSLStream(
+            raw, context_of(pki, pki.member), server_hostname="localhost", https_compatible=True
+        )
+        assert (await ask_on(stream)).endswith(b"ok")
+
+
+@pytest.mark.parametrize("host", ["::1", "127.0.0.1"])
+async def test_address_of_either_family_is_served(pki: Authority, host: str) -> None:
+    server, stop = HttpServer(App(), gate=gate_of(pki, BELOW_CA, pki.member)), trio.Event()
+    (listener,) = await open_tcp(host, 0, insecure=False, scheme=Scheme.HTTPS)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(server.run, [listener], stop=stop, hurry=stop, state={}, grace_s=1))
+        port = listener.socket.socket.getsockname()[1]
+        async with trio.SSLStream(
+            await trio.open_tcp_stream(host, port), context_of(pki, pki.member), server_hostname="localhost",
+            https_compatible=True,
+        ) as stream:
+            assert (await ask_on(stream)).endswith(b"ok")
+        stop.set()
 
 
 async def test_removed_client_is_cut_at_once_and_others_stay(pki: Authority) -> None:
@@ -480,6 +520,35 @@ async def test_end_is_said_and_no_reset_overtakes_an_early_answer(pki: Authority
             assert (await read_all(stream)).endswith(b"ok")
 
 
+async def test_idle_connection_is_told_that_it_ends(pki: Authority, autojump_clock: MockClock) -> None:
+    async with serving(gate_of(pki, BELOW_CA, pki.member)) as served:
+        raw = await served.connect()
+        async with trio.SSLStream(raw, context_of(pki, pki.member), server_hostname="localhost") as stream:
+            began = trio.current_time()
+            assert await stream.receive_some() == b""
+            assert trio.current_time() - began == pytest.approx(75, abs=1)
+
+
+async def test_slow_head_is_answered(pki: Authority, autojump_clock: MockClock) -> None:
+    async with (
+        serving(gate_of(pki, BELOW_CA, pki.member)) as served,
+        await served.secure(context_of(pki, pki.member)) as stream,
+    ):
+        await stream.send_all(b"GET / HTT")
+        assert (await read_all(stream)).startswith(b"HTTP/1.1 408")
+
+
+async def test_peer_that_does_not_read_is_cut_in_time(pki: Authority, autojump_clock: MockClock) -> None:
+    async with (
+        serving(gate_of(pki, BELOW_CA, pki.member)) as served,
+        await served.secure(context_of(pki, pki.member)) as stream,
+    ):
+        await stream.send_all(get("/flood"))
+        await until(lambda: bool(served.app.scopes))
+        await trio.sleep(600)   # 10 s for a piece, and the kernel may take some pieces late
+        assert served.server.counts.open == 0
+
+
 async def test_many_requests_share_one_connection(pki: Authority) -> None:
     async with serving(gate_of(pki, BELOW_CA, pki.member)) as served:
         transport = httpx.AsyncHTTPTransport(verify=context_of(pki, pki.member))
@@ -514,9 +583,12 @@ async def test_refusals_are_logged_once_a_minute_with_their_count(
         await refused(3)
         await trio.sleep(61)
         await refused(2)
+        await trio.sleep(61)
+        await refused(1)
     lines = [vars(record) for record in caplog.records if record.message == "tls.refused"]
-    assert [(line["reason"], line["count"]) for line in lines] == [("unlisted", 1), ("unlisted", 3)]
-    assert lines[0]["fingerprint"] == unlisted.fingerprint[:16]
+    # The first at once, the others at the end of a minute; the last one's has not ended.
+    assert [(line["reason"], line["count"]) for line in lines] == [("unlisted", 1), ("unlisted", 2), ("unlisted", 2)]
+    assert {line["fingerprint"] for line in lines} == {unlisted.fingerprint[:16]}
 
 
 async def test_server_without_a_gate_closes_what_wants_tls(pki: Authority) -> None:

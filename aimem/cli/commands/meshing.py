@@ -13,7 +13,7 @@ from aimem.cli.parser import UsageError
 from aimem.cli.rounds import run_rounds
 from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import counted, short_id
-from aimem.config import MeshConfig, peers_in
+from aimem.config import MeshConfig, peers_in, with_peer_files
 from aimem.errors import Unavailable
 from aimem.wire import CatchUpRequest, ConflictOut, MeshDocument, MeshQuery, PeerStatus, copies, trusting
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from aimem.client import Client
 
 INTERVAL_MAX_S: Final = 3600
+_FILES: Final = {"client_cert": "--client-cert", "client_key": "--client-key", "ca_cert": "--ca-cert"}
 KEY_DIGITS: Final = 16
 """Of a key, for people to compare."""
 ACCESS: Final = {
@@ -39,6 +40,12 @@ def sync_daemon(context: Context) -> int:
     peers = peers_in(value("peers"), "--peers")
     mesh = MeshConfig(peers=peers, interval_s=float(interval_s), node_name=context.config.mesh.node_name)
     context.config = msgspec.structs.replace(context.config, mesh=mesh)
+    if value("insecure_skip_server_verify"):
+        raise UsageError("--insecure-skip-server-verify is refused: a server's certificate is always verified; name "
+                         "who signed the peers' certificates with --ca-cert")
+    files = {flag: context.path(value(name)) for name, flag in _FILES.items() if value(name)}
+    tls = with_peer_files(context.config.tls, files)
+    context.config = msgspec.structs.replace(context.config, tls=tls)
     if value("api_key"):
         api = msgspec.structs.replace(context.config.api, api_key=value("api_key"))
         context.config = msgspec.structs.replace(context.config, api=api)
@@ -100,6 +107,8 @@ def status(context: Context) -> int:
     }
     for name, value in lines.items():
         context.screen.line(f"{name + ':':<18}{value}")
+    for own in document.certificates:
+        context.screen.line(f"{own.which + ':':<18}{own.subject}, {_expiry(own.days_left, own.expires_at)}")
     if document.peers:
         context.screen.line()
         _table(context, document)
@@ -133,12 +142,23 @@ def peers(context: Context) -> int:
 
 
 def _table(context: Context, document: MeshDocument) -> None:
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (peer.state, peer.node or "-", peer.url, str(peer.lag_ops), f"{peer.lag_s:.1f}",
-         "-" if peer.clock_offset_ms is None else f"{peer.clock_offset_ms:+.0f}", _why(peer.state, peer.last_error))
+         "-" if peer.clock_offset_ms is None else f"{peer.clock_offset_ms:+.0f}",
+         "-" if peer.certificate is None else counted(peer.certificate.days_left, "day"),
+         _why(peer.state, peer.last_error))
         for peer in document.peers
     ]
-    context.screen.table(("state", "node", "address", "behind", "for s", "clock ms", "last error"), rows)
+    titles = ["state", "node", "address", "behind", "for s", "clock ms", "certificate", "last error"]
+    if all(peer.certificate is None for peer in document.peers):
+        place = titles.index("certificate")
+        titles.pop(place)
+        rows = [(*row[:place], *row[place + 1 :]) for row in rows]
+    context.screen.table(titles, rows)
+
+
+def _expiry(days: int, at: str) -> str:
+    return f"expires in {counted(days, 'day')} ({at[:10]})" if days >= 0 else f"expired on {at[:10]}"
 
 
 def _why(state: str, reason: str) -> str:

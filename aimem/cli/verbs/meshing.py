@@ -13,16 +13,28 @@ SYNC_DAEMON: Final = Verb(
     name="sync-daemon", summary="exchange with other nodes", run="meshing:sync_daemon", begins=True,
     about="Exchanges everything with the peers again and again, until a signal. Where a daemon holds the database it "
           "is asked to do so, and has to have these peers; else this process does it. A daemon that is started with "
-          "--quorum-peers needs none of this.",
+          "--quorum-peers needs none of this. At SIGHUP certificates and keys are read anew.",
     options=(
         Option(flag="--peers", required=True, help="The addresses of the other nodes, divided by commas."),
         Option(flag="--interval", read=integer, default=2, help="Seconds between rounds, 1 to 3600."),
         Option(flag="--api-key", help="The key that they want, if it is not the configured one."),
         Option(flag="--batch-size", read=integer, default=500,
                help="Has no effect: batches are bounded by bytes and count."),
+        Option(flag="--client-cert", is_file=True, placeholder="file",
+               help="The certificate to show the peers, instead of the configured one, ai-memory-mesh(7): a PEM file."),
+        Option(flag="--client-key", is_file=True, placeholder="file", help="The key of that certificate: a PEM file."),
+        Option(flag="--ca-cert", is_file=True, placeholder="file",
+               help="The authorities that sign the peers' certificates, instead of those configured: a PEM file."),
+        Option(flag="--insecure-skip-server-verify", read=None,
+               help="Is refused: whom an unverified server hands everything to, nobody knows."),
     ),
     prints=f"after each round that brought or sent something, {_DOCUMENT}",
-    examples=(("Follow another node", "ai-memory sync-daemon --peers http://127.0.0.1:9078 --interval 5"),),
+    examples=(
+        ("Follow another node", "ai-memory sync-daemon --peers http://127.0.0.1:9078 --interval 5"),
+        ("Follow one that wants a certificate", (
+            "ai-memory sync-daemon --peers https://node-b:9077 --client-cert me.pem --client-key me.key --ca-cert "
+            "ca.pem")),
+    ),
 )
 MESH: Final = Verb(
     name="mesh", summary="look at the mesh",

@@ -10,8 +10,17 @@ SERVE: Final = Verb(
     name="serve", summary="run the daemon", run="servers:serve", begins=True,
     about="Serves the HTTP interface, ai-memory-api(7), until SIGTERM or SIGINT, then lets requests finish. If the "
           "port is taken it ends with exit status 7 and says so: stop what listens there, or choose another port with "
-          "--port, 0 taking a free one.",
-    examples=(("Serve on another port", "ai-memory serve --bind 127.0.0.1:9078"),),
+          "--port, 0 taking a free one. At SIGHUP it reads certificates, keys and the list of those that may connect "
+          "anew, without interrupting anything: all of them, or, if one is at fault, none, and says so. Whoever is no "
+          "longer on the list is cut off at once. With --tls-cert and --tls-key it speaks HTTPS alone on its port; see "
+          "ai-memory-mesh(7), TLS, and who may connect.",
+    examples=(
+        ("Serve on another port", "ai-memory serve --bind 127.0.0.1:9078"),
+        ("Serve a mesh with mutual TLS", (
+            "ai-memory serve --bind 0.0.0.0:9077 --tls-cert node-a.pem --tls-key node-a.key --mtls-allowlist "
+            "peer-fingerprints.txt --quorum-client-cert node-a.pem --quorum-client-key node-a.key --quorum-ca-cert "
+            "ca.pem --quorum-writes 2 --quorum-peers https://node-b:9077,https://node-c:9077")),
+    ),
 )
 MCP: Final = Verb(
     name="mcp", summary="speak the Model Context Protocol on standard input and output", run="servers:mcp",

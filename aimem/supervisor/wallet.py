@@ -1,0 +1,116 @@
+"""What this node shows and whom it lets in, while it runs: loaded at the start, and anew whenever SIGHUP asks."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+import trio
+
+from aimem.config import TlsConfig
+from aimem.errors import Code, InvalidRequest
+from aimem.ports import Clock, Files, Threads
+from aimem.service import Papers
+from aimem.supervisor.control import Control
+from aimem.supervisor.credentials import Credentials, load_credentials
+from aimem.supervisor.secured import PeerTls
+from aimem.supervisor.trust import Gate, Replaced
+
+log = logging.getLogger(__name__)
+
+NAMED_CHARS: Final = 16     # of a fingerprint, in a line of the log
+NAMED_MAX: Final = 16
+
+
+class Wallet:
+    """The credentials in use.
+
+    Attributes:
+      papers: what services know of them.
+      peer_tls: how peers are asked.
+      gate: whom TCP is served to; None without TLS.
+    """
+
+    def __init__(
+        self, tls: TlsConfig, *, clock: Clock, files: Files, threads: Threads, say: Callable[[str], None] | None = None
+    ) -> None:
+        """Prepare, with nothing in it; see `load`.
+
+        Args:
+          say: tells the operator what came of a reload, where nothing is logged.
+        """
+        self._tls, self._clock, self._files, self._threads = tls, clock, files, threads
+        self._say = say or (lambda _: None)
+        self._limiter = trio.CapacityLimiter(1)
+        self.credentials = Credentials()
+        self.papers = Papers()
+        self.peer_tls = PeerTls(self.papers.seen)
+        self.gate: Gate | None = None
+
+    @property
+    def is_used(self) -> bool:
+        """Whether any file is named."""
+        return self._tls != TlsConfig()
+
+    def load(self) -> None:
+        """Read the files for the first time. Blocks. Raises: InvalidRequest(config_invalid)."""
+        found = load_credentials(self._tls, self._files, self._clock.now())
+        self.peer_tls.replace(found.peers)
+        if found.server is not None:
+            try:
+                self.gate = Gate(found.server, found.allowlist, self._clock)
+            except ValueError as error:
+                raise InvalidRequest(f"--tls-cert: {error}", code=Code.CONFIG_INVALID, field="tls.cert") from error
+        self._keep(found)
+
+    async def reload(self) -> None:
+        """Read them anew and use them, all or none: a fault is logged, and what was in use stays so."""
+        running = frozenset(one.fingerprint for one in self.credentials.own)
+        read = partial(load_credentials, self._tls, self._files, self._clock.now(), running)
+        try:
+            found = await self._threads.run(read, limiter=self._limiter)
+            replaced = None
+            if self.gate is not None and found.server is not None:
+                replaced = self.gate.replace(found.server, found.allowlist)
+            self.peer_tls.replace(found.peers)      # it was tried when the files were read
+        except (InvalidRequest, ValueError) as error:
+            self.papers.failed += 1
+            self.papers.failure = str(error)
+            log.error("reload.failed", extra={"reason": str(error)})    # noqa: TRY400  # the reason is the whole story
+            self._say(f"ai-memory: nothing was read anew: {error}")
+            return
+        self._tell(found, replaced)
+        self._keep(found)
+        self.papers.reloaded += 1
+        self.papers.failure = ""
+
+    def _keep(self, found: Credentials) -> None:
+        self.credentials = found
+        self.papers.listed_count = None if found.allowlist is None else len(found.allowlist)
+        self.papers.renew(found.own)
+
+    def _tell(self, found: Credentials, replaced: Replaced | None) -> None:
+        held = {one.fingerprint for one in self.credentials.own}
+        told: dict[str, object] = {
+            "new_certificates": ",".join(one.which.value for one in found.own if one.fingerprint not in held) or "none",
+        }
+        if replaced is not None:
+            told |= {
+                "added_count": len(replaced.added), "removed_count": len(replaced.removed),
+                "cut_count": replaced.dropped_count,
+                "removed": ",".join(sorted(one[:NAMED_CHARS] for one in replaced.removed)[:NAMED_MAX]) or "none",
+            }
+        log.info("reload.done", extra=told)
+        self._say("ai-memory: certificates, keys and lists were read anew")
+
+
+async def run_reload(
+    wallet: Wallet, control: Control, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    """Have the files read anew each time that it is asked for."""
+    task_status.started()
+    while True:
+        await control.wait_reload()
+        await wallet.reload()
