@@ -13,8 +13,9 @@ import trio
 from aimem import service
 from aimem.errors import InvalidRequest
 from aimem.model import Create, Dot, Entry, Evidence, StreamHead, StreamId, closing_words, stream_id
-from aimem.replication import Mesh, MeshSettings, PeerRoad, run_mesh
-from aimem.replication.closure import evidence_for, told
+from aimem.replication import Mesh, MeshSettings, PeerRoad, examine, run_mesh
+from aimem.replication.closure import evidence_for, hear_closed, told
+from aimem.store import inbound
 from aimem.wire import (
     EXCHANGE_MAX_OPS,
     HELD_MAX,
@@ -121,10 +122,9 @@ async def test_a_node_remembers_so_many_closed_streams_and_tells_first_of_those_
         for first in range(STREAMS_MAX, STREAMS_MAX + 200, copies.CLOSED_MAX):
             await exchanged(node, Author(6), closing(range(100 + first, 100 + first + copies.CLOSED_MAX)))
         assert len(node.store.log.closed) == len(node.store.log.evidence) == STREAMS_MAX
-        other = Author(6)
-        opening = ExchangeRequest(protocol=PROTOCOL, node="y", stream=other.stream, ops=(op_out(other.ops[0]),))
-        await service.exchange(node, OPERATOR, opening)
-        await service.exchange(node, OPERATOR, closing([6]))
+        other = Author(8)
+        await node.store.write(inbound.take, other.ops, examine)
+        await hear_closed(node.store, closing([8]).evidence)
         assert other.stream in node.store.log.closed
         assert {author.stream, other.stream} == set(list(told(node.store))[:2])
         assert set(list(evidence_for(node.store, ()))[:2]) == {author.stream, other.stream}

@@ -9,6 +9,7 @@ import pytest
 from tests.sim import seeds
 
 HERE = Path(__file__).parent
+PLANTING = frozenset({"test_checks.py", "test_planted_lies.py"})
 
 
 def is_named(config: pytest.Config) -> bool:
@@ -19,7 +20,7 @@ def is_named(config: pytest.Config) -> bool:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Faults are planted where there is time for it."""
-    return True if collection_path.name == "test_checks.py" and not is_named(config) else None
+    return True if collection_path.name in PLANTING and not is_named(config) else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import base64
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import httpx
@@ -18,12 +19,15 @@ import trio
 from msgspec import Struct
 from msgspec.structs import replace
 
+from aimem.errors import AimemError
 from aimem.model import (
     Attestation,
     Create,
     Dot,
+    Endorsement,
     Entry,
     Evidence,
+    FieldValue,
     HeadProof,
     Op,
     Stamp,
@@ -32,15 +36,17 @@ from aimem.model import (
     chain_hash,
     closing_words,
     encode_entry,
+    endorsement_digest,
     hlc_at,
 )
 from aimem.model.op import link_hash
 from aimem.ports import Signer
+from aimem.store import STREAM, Transaction
 from aimem.store.kinds import LIVE
 from aimem.wire import op_out
 from tests.sim.badges import OPERATOR
 from tests.sim.lies import Headers, read_message
-from tests.sim.resigning import sign_answered, sign_asked
+from tests.sim.sealing import Sealing
 from tests.sim.swarm import Lie, Swarm
 from tests.sim.trace import Trace
 from tests.sim.watch import Watcher
@@ -74,21 +80,26 @@ class Telling(Struct):
       told: what it says; may be changed.
       hearer: the machine that it is for.
       is_answer: whether it was asked.
+      node: the name that it signs by.
+      line: keys that it says were its before; None for those that were.
       verbatim: an old message that it sends instead, with the signature that it had.
     """
 
     told: dict[str, Any]
     hearer: str
     is_answer: bool
+    node: str
+    line: tuple[Endorsement, ...] | None = None
     verbatim: _Old | None = None
 
 
-async def busy_liar(name: str, way: httpx.AsyncBaseTransport, until: float) -> None:
+async def busy_liar(liar: Liar, way: httpx.AsyncBaseTransport, until: float) -> None:
     """Have the liar's node write a thing or two of its own, of which nobody is told."""
-    rng = random.Random("busy liar")
+    name, rng = liar.name, random.Random("busy liar")
     async with httpx.AsyncClient(transport=way, timeout=None, headers=dict(OPERATOR.headers)) as http:
         while trio.current_time() < until:
             await trio.sleep(rng.expovariate(1 / BUSY_S))
+            liar.usurp()
             body = {"title": f"own {rng.getrandbits(32):08x}", "content": "word of its own", "namespace": "a"}
             with trio.move_on_after(BUSY_S), suppress(httpx.TransportError):
                 await http.post(f"http://{name}/api/v1/memories", json=body)
@@ -106,6 +117,7 @@ class Liar:
         self.name, self.has_stopped = swarm.names[-1], False
         self._lies, self._rng = swarm.member_lies, swarm.rng("liar")
         self._machines, self._seals, self._watcher, self._trace = machines, watcher.seals, watcher, trace
+        self._sealing = Sealing(watcher.seals)
         self._old: list[_Old] = []
         self._two: dict[tuple[Dot, bool], Op] = {}
 
@@ -121,7 +133,9 @@ class Liar:
             return parcel if lie is None else replace(parcel, headers=lie.verbatim.headers, body=lie.verbatim.body)
         body = msgspec.json.encode(lie.told)
         target = (parcel.raw_path + (b"?" + parcel.query if parcel.query else b"")).decode()
-        headers = sign_asked(self._signer, parcel.method, target, _plain(parcel.headers), body)
+        headers = self._sealing.request(
+            self._signer, parcel.method, target, _plain(parcel.headers), body, node=lie.node, line=lie.line,
+        )
         return replace(parcel, headers=headers, body=body)
 
     def answer(self, asked: Parcel, status: int, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
@@ -129,16 +143,20 @@ class Liar:
         lie = self._lie(asked.source, asked, headers, body, is_answer=True)
         if lie is None or lie.verbatim is not None:
             return (headers, body) if lie is None else (lie.verbatim.headers, lie.verbatim.body)
-        told = msgspec.json.encode(lie.told)
-        return sign_answered(self._signer, self.name, asked.headers, status, _plain(headers), told), told
+        body = msgspec.json.encode(lie.told)
+        return self._sealing.answer(self._signer, asked.headers, status, _plain(headers), body, node=lie.node), body
+
+    def take(self, asked: Parcel, status: int, headers: Headers, body: bytes) -> Headers:
+        """What its node hears of an answer to what it asked, before that was changed."""
+        return self._sealing.taken(asked.headers, status, headers, body)
 
     def _lie(self, hearer: str, parcel: Parcel, headers: Headers, body: bytes, *, is_answer: bool) -> Telling | None:
         told = read_message(headers, body) if parcel.path in (PUSH, SNAPSHOT) else None
         if told is None or "vector" not in told or self._store is None or self._rng.random() > RATE:
             return None
-        telling = Telling(told=told, hearer=hearer, is_answer=is_answer)
+        telling = Telling(told=told, hearer=hearer, is_answer=is_answer, node=self.name)
         self._keep(_Old(hearer if is_answer else "", headers, body))
-        chosen = [lie for lie in self._lies if parcel.path == PUSH or lie in _OF_SNAPSHOTS]
+        chosen = [lie for lie in self._lies if lie in (_TRICKS if parcel.path == PUSH else _OF_SNAPSHOTS)]
         for lie in self._rng.sample(chosen, min(len(chosen), self._rng.choice([1, 1, 2]))):
             if _TRICKS[lie](self, telling):
                 self._trace.note(f"liar.{lie.value}", hearer)
@@ -227,9 +245,11 @@ class Liar:
         """Be somebody else, or a stranger; now and then with the stream of the one whose name it takes."""
         other = self._rng.choice([*sorted(self._machines), "stranger"])
         process = None if other == "stranger" else self._machines[other].process
-        telling.told["node"] = other
+        telling.told["node"] = telling.node = other
         if process is not None and process.store is not None and self._rng.random() < 0.3:
             telling.told["stream"] = process.store.stream
+            key = self._seals.signers[process.store.stream].public_key
+            telling.line = (Endorsement(key, self._signer.sign(endorsement_digest(self._signer.public_key))),)
         return True
 
     def replay(self, telling: Telling) -> bool:
@@ -292,6 +312,24 @@ class Liar:
         proof = HeadProof(kind="store", previous=previous, body=body, signature=self._signer.sign(hashed), key=key)
         return proof, hashed
 
+    def usurp(self) -> None:
+        """Write, by the rules and in its own stream, to what says whose stream another one is."""
+        process, rng = self._machines[self.name].running, self._rng
+        streams = sorted(self._store.log.heads) if self._store is not None else []
+        victims = [stream for stream in streams if not self._is_own(stream)]
+        if Lie.USURP not in self._lies or process is None or process.store is None or not victims:
+            return
+        victim, write = rng.choice(victims), partial(process.store.write, _emit)
+        fields: list[dict[str, FieldValue]] = [
+            {"public_key": self._signer.public_key.hex()}, {"public_key": "nonsense"}, {"node": self.name},
+            {"predecessor": process.store.stream}, {"certificate": None},
+        ]
+        entry = Entry(kind=STREAM.name, key=victim, fields=rng.choice(fields))
+        if rng.random() < 0.2:
+            entry = Entry(kind=STREAM.name, key=victim, dead=True)
+        self._trace.note("liar.usurp", victim[:6])
+        process.spawn(_try, write, entry)
+
     def trimmed(self, telling: Telling) -> bool:
         """Have the other fetch everything."""
         telling.told["trimmed"] = True
@@ -319,6 +357,15 @@ class Liar:
         return Op(
             dot=dot, stamp=stamp, kind="store", entries=entries, previous=head.chain_hash, signature=sign(hashed),
         )
+
+
+def _emit(transaction: Transaction, entry: Entry) -> None:
+    transaction.emit("stream", [entry])
+
+
+async def _try(write: Callable[[Entry], Awaitable[object]], entry: Entry) -> None:
+    with suppress(AimemError):
+        await write(entry)
 
 
 def _memory(key: str, stamp: Stamp, rng: random.Random) -> Entry:

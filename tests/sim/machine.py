@@ -40,7 +40,7 @@ from aimem.supervisor.place import Place
 from tests.disk import Disk
 from tests.sim import hooks
 from tests.sim.badges import SHARED_KEY
-from tests.sim.ports import Died, Power, SimClock, SimFiles, SimModel, SimThreads
+from tests.sim.ports import SPEAKER, Died, Power, SimClock, SimFiles, SimModel, SimThreads
 from tests.sim.seals import NotedChance, Seals
 from tests.sim.swarm import Fault, Swarm
 from tests.sim.trace import Trace
@@ -66,6 +66,7 @@ class Process:
         self.disk = Disk() if machine.has_faulty_disk else None
         self.files = SimFiles(self.disk or system_files())
         self.context = contextvars.Context()
+        self.context.run(SPEAKER.set, self.name)
         self.app: Any = None
         self.store: Store | None = None
         self.nursery: trio.Nursery | None = None
@@ -96,6 +97,7 @@ class Process:
 
     async def live(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Run until it dies, or ends by itself."""
+        SPEAKER.set(self.name)
         try:
             async with trio.open_nursery() as self.nursery:
                 await self._serve(task_status)

@@ -143,6 +143,13 @@ class Network:
             return headers, body
         return liar.answer(parcel, status, headers, body) if parcel.target == liar.name else (headers, body)
 
+    def heard(self, parcel: Parcel, status: int, headers: Headers, body: bytes) -> Headers:
+        """An answer as it comes to whoever made this request."""
+        liar = self.liar
+        if liar is None or parcel.source != liar.name or parcel.target in self.outside:
+            return headers
+        return liar.take(parcel, status, headers, body)
+
     def is_doubled(self) -> bool:
         """Whether a message arrives twice."""
         return not self.is_calm and self._rng.random() < self._swarm.duplicates
@@ -287,6 +294,7 @@ class _Transport(httpx.AsyncBaseTransport):
         if call.answer is None:
             raise httpx.RemoteProtocolError("no answer")
         status, headers, body = call.answer
+        headers = self._network.heard(parcel, status, headers, body)
         return httpx.Response(status, headers=list(headers), content=body, request=request)
 
 

@@ -12,7 +12,7 @@ import msgspec
 
 from aimem.model import Blank, Entry, Op, Stamp, decode_entry
 from aimem.ports import Connection
-from aimem.store import KINDS
+from aimem.store import KINDS, STREAM
 from aimem.store.kinds import all_objects
 
 State = dict[str, object]
@@ -38,6 +38,8 @@ class Model:
                 self._join(decode_entry(data), op.stamp)
 
     def _join(self, entry: Entry | Blank, stamp: Stamp) -> None:
+        if entry.kind == STREAM.name and (entry.key != stamp.stream or isinstance(entry, Blank) or entry.dead):
+            return      # what is known of a stream its own writer says, and nobody ends one
         if isinstance(entry, Blank):
             self._bury((entry.kind, entry.key), entry.dead_since)
             return

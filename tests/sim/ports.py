@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,6 +16,8 @@ from aimem.ports import Connection, DatabaseError, FileLock, Files, Mode
 from tests.nodes import START, WordEmbedder
 
 T = TypeVar("T")
+SPEAKER: ContextVar[str] = ContextVar("speaker", default="")
+"""The machine whose process is at work."""
 
 
 class Died(Exception):

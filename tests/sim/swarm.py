@@ -43,6 +43,7 @@ class Lie(StrEnum):
     FORGE = "forge"              # ops of others
     EQUIVOCATE = "equivocate"    # an op of its own for these, and another one for those
     TRIMMED = "trimmed"          # its log does not reach back
+    USURP = "usurp"              # by an op of its own, whose stream another one is
 
 
 class Swarm(Struct, frozen=True, kw_only=True):

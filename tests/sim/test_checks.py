@@ -1,4 +1,7 @@
-"""Every check can fail: faults that we put into the nodes on purpose are found, each by the check that is for it."""
+"""Every check can fail: faults that we put into the nodes on purpose are found, each by the check that is for it.
+
+Those that only a lying member can use are in `test_planted_lies`.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ import trio
 from aimem import service
 from aimem.governance import approval
 from aimem.model import Blank, Merged, ObjectState, Principal
-from aimem.replication import Mending, Mesh, intake, merge, peer, quorum
+from aimem.replication import Mending, Mesh, merge, peer, quorum
 from aimem.service import Node, approvals, comparing, delivering, once, writing
 from aimem.service import mesh as mesh_service
 from aimem.service.homes import Home
@@ -155,10 +158,6 @@ def an_exchange_breaks(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(mesh_service, "_lacking", break_down)
 
 
-def what_is_signed_by_nobody_is_believed(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(intake, "was_signed", lambda *_: True)
-
-
 def breakers_stay_open(patch: pytest.MonkeyPatch) -> None:
     known = Mesh.is_reachable
     patch.setattr(Mesh, "is_reachable", lambda self, peer: trio.current_time() < SECONDS and known(self, peer))
@@ -259,9 +258,7 @@ PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     an_outcome_is_told_early: ({"governance"}, ()),
     logs_grow_for_ever: ({"bounds"}, ()),
     nothing_is_mended: ({"convergence"}, (Fault.ROT,)),
-    what_is_signed_by_nobody_is_believed: ({"forged", "vector", "fork", "convergence", "causality"}, ()),
 }
-LIARS: dict[str, Any] = {"lies": 0.1}
 AGENTS: dict[str, Any] = {"secured": True, "think_s": 0.15}
 # So many clients and so few faults that votes meet in nearly every seed; with few of either, most fail or come alone.
 VOTERS: dict[str, Any] = {"governed": True, "delay_s": 0.05, "think_s": 0.15, "clients": 10, "calm_s": 12.0}
@@ -269,7 +266,6 @@ AMONG: dict[Plant, dict[str, Any]] = {
     logs_grow_for_ever: {"log_most": 15}, streams_are_sent_one_by_one: {"nodes": 5, "clients": 10},
     rejections_do_not_count: VOTERS, everybody_decides: VOTERS, what_waits_is_done_at_once: VOTERS,
     an_outcome_is_told_early: VOTERS | {"nodes": 5}, revoked_keys_still_open: AGENTS,
-    what_is_signed_by_nobody_is_believed: LIARS,
 }
 """What the weather is like for a fault that shows in no other."""
 

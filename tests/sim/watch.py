@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from aimem.model import Dot, Op, StreamId, Vector, chain_hash, covers, decode_entry, dominates
 from aimem.ports import Connection, DatabaseError
-from aimem.store import oplog
+from aimem.store import STREAM, oplog
 from tests.sim.machine import Process
 from tests.sim.seals import Seals
 from tests.sim.trace import Trace
@@ -136,7 +136,8 @@ class Watcher:
         if not self.seals.is_signed(dot.stream, chained) and process.name != self.liar:
             self.find("forged", f"{process.name} took {_name(dot)}, which its stream's key never signed")
         if self.liar and self.seals.owners.get(dot.stream) == self.liar:
-            self.touched |= {decode_entry(data).key for data in op.entries}
+            entries = map(decode_entry, op.entries)
+            self.touched |= {entry.key for entry in entries if entry.kind != STREAM.name}
             if process.name != self.liar and self._faces.setdefault(dot, chained) != chained:
                 self.two_faced.add(dot.stream)
         written = self.written.get(dot)

@@ -22,7 +22,7 @@ from tests.nodes import START
 from tests.sim import checks, governing, hooks, meanings, reading, telling
 from tests.sim.badges import OPERATOR
 from tests.sim.history import Deed, Outcome, dots_of, read_answer
-from tests.sim.journal import DIFFERS, NOT_RENEWED, is_of_the_world, read_journals
+from tests.sim.journal import DIFFERS, is_of_the_world, read_journals
 from tests.sim.liar import Liar, busy_liar
 from tests.sim.machine import Machine, Process
 from tests.sim.nemesis import Nemesis
@@ -132,9 +132,7 @@ class World:
 
     def is_due(self, said: str, peer: str) -> bool:
         """Whether an error in a node's journal is what it has to say, of a peer perhaps."""
-        if said == DIFFERS:
-            return self.nemesis.has_rotted or (peer != "" and peer == self.watcher.liar)
-        return said == NOT_RENEWED and bool(self.swarm.member_lies)
+        return said == DIFFERS and (self.nemesis.has_rotted or (peer != "" and peer == self.watcher.liar))
 
     def _look_at_end(self, name: str, error: BaseException) -> None:
         if name != self.watcher.liar and not is_of_the_world(error):
@@ -186,7 +184,7 @@ class World:
             weather.start_soon(self.nemesis.restart, until, nursery)
             weather.start_soon(self._look_at_dead, until)
             if self.network.liar is not None:
-                weather.start_soon(busy_liar, self.network.liar.name, self.network.transport("c liar"), until)
+                weather.start_soon(busy_liar, self.network.liar, self.network.transport("c liar"), until)
             async with trio.open_nursery() as faults:
                 faults.start_soon(self.nemesis.rage, until, faults)
                 for number in range(self.swarm.clients):
