@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from aimem.config import Config
     from aimem.mcp import DefaultAgent
+    from aimem.operations import BenchPorts
     from aimem.supervisor import Ports
     from aimem.wire import BenchReport, BenchRequest, demo, meshbench
 
@@ -89,15 +90,10 @@ class _Runtime:
 
         import trio
 
-        from aimem import operations, ports, search
+        from aimem import operations
 
-        outside = operations.BenchPorts(
-            clock=ports.system_clock(), chance=ports.system_chance(), threads=ports.trio_threads(),
-            files=ports.system_files(), delayed_threads=ports.delayed_threads,
-            open_embedder=partial(search.open_minilm, None),
-        )
         program = operations.Program(command=around.program, environ=around.environ)
-        return trio.run(partial(operations.run_bench, request, outside, program, progress))
+        return trio.run(partial(operations.run_bench, request, _bench_ports(), program, progress))
 
     def run_mesh_bench(
         self, request: meshbench.MeshBenchRequest, around: cli.Surroundings, progress: cli.Progress
@@ -112,7 +108,7 @@ class _Runtime:
             slowed = (sys.executable, "-m", "aimem.slowed", str(delay_ms))
             return operations.Program(command=slowed if delay_ms else around.program, environ=around.environ)
 
-        return trio.run(partial(operations.run_mesh_bench, request, program, progress))
+        return trio.run(partial(operations.run_mesh_bench, request, program, _bench_ports(), progress))
 
     def run_demo(
         self, request: demo.DemoRequest, around: cli.Surroundings, stage: cli.Stage
@@ -138,6 +134,18 @@ class _Runtime:
         import trio
 
         return trio.run(async_fn, *args)
+
+
+def _bench_ports() -> BenchPorts:
+    from functools import partial
+
+    from aimem import operations, ports, search
+
+    return operations.BenchPorts(
+        clock=ports.system_clock(), chance=ports.system_chance(), threads=ports.trio_threads(),
+        files=ports.system_files(), delayed_threads=ports.delayed_threads,
+        open_embedder=partial(search.open_minilm, None),
+    )
 
 
 def _default_agent(config: Config) -> DefaultAgent:

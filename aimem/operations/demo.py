@@ -19,15 +19,15 @@ from aimem.errors import Conflict, InvalidRequest, Unavailable
 from aimem.model import parse_dot, rules
 from aimem.operations.demonodes import Daemon
 from aimem.operations.meshnodes import Connection, free_ports, is_settled
-from aimem.operations.pki import Pki
+from aimem.operations.pki import ALLOWLIST, AUTHORITY, Pki
 from aimem.operations.processes import Program
-from aimem.ports import Clock, Files, Threads
+from aimem.ports import Clock, Files, PeerMaterial, Threads, client_context
 from aimem.store import SOCKET_SUFFIX
 from aimem.wire import CreateMemory, Deleted, MemoryOut, MemoryPage, MeshDocument, Stored, demo, encode, pki
 
 T = TypeVar("T")
 
-STEP_MAX_S: Final = 60.0
+STEP_MAX_S: Final = 120.0
 LOOPBACK: Final = "127.0.0.1"
 VISITOR: Final = "visitor"
 """Whose certificate the user may show; a node's is for that node alone."""
@@ -112,7 +112,8 @@ class _Demo:
     ) -> None:
         self._request, self._outside, self._program, self._stage = request, outside, program, stage
         self._folder, self._scope = folder.resolve(), trio.CancelScope()
-        self._pki = Pki(self._folder / "pki", outside.files, outside.clock)
+        self._certificates = self._folder / "pki"
+        self._pki = Pki(self._certificates, outside.files, outside.clock)
         self._steps: list[demo.DemoStepOut] = []
         self._is_whole = self._is_ending = False
         names = [f"node-{chr(ord('a') + number)}" for number in range(request.nodes)]
@@ -164,14 +165,16 @@ class _Demo:
         witness = names[2] if len(names) > 2 else first
         await self._step(self._certify)
         await self._step(partial(self._start_all, nursery))
+        await self._step(partial(self._turn_away, first))
         tide = await self._step(partial(self._store, first, "Tide", "High water is at noon."))
         await self._step(partial(self._read, last, tide))
         await self._step(partial(self._delete, second, witness, tide))
         missed = await self._step(partial(self._miss, first, last))
         await self._step(partial(self._come_back, nursery, last, missed))
+        await self._step(partial(self._rotate, second, first))
 
     async def _step(self, act: Callable[[], Awaitable[tuple[str, T]]]) -> T:
-        """Do something, and tell what it was and how long it took. Raises: Unavailable if it takes a minute."""
+        """Do something, and tell what it was and how long it took. Raises: Unavailable if it takes two minutes."""
         began = trio.current_time()
         try:
             with trio.fail_after(STEP_MAX_S):
@@ -186,13 +189,13 @@ class _Demo:
 
     async def _certify(self) -> tuple[str, None]:
         def certify() -> None:
-            self._pki.init(pki.InitRequest(name="ai-memory demo", days=1))
+            self._pki.init(pki.InitRequest(name="ai-memory demo"))
             for name in (*self._daemons, VISITOR):
-                self._pki.issue(pki.IssueRequest(name=name, addresses=(LOOPBACK,), days=1))
+                self._pki.issue(pki.IssueRequest(name=name, addresses=(LOOPBACK,)))
 
         await self._outside.threads.run(certify, limiter=trio.CapacityLimiter(1))
         count = len(self._daemons)
-        return f"Made an authority, and a certificate for each of {count} nodes, in {self._folder / 'pki'}", None
+        return f"Made an authority, and a certificate for each of {count} nodes, in {self._certificates}", None
 
     async def _start_all(self, nursery: trio.Nursery) -> tuple[str, None]:
         with self._stage.progress("starting nodes", len(self._daemons)) as advance:
@@ -208,6 +211,18 @@ class _Demo:
     async def _start(self, nursery: trio.Nursery, daemon: Daemon, advance: Callable[[int], None]) -> None:
         await nursery.start(daemon.run)
         advance(1)
+
+    async def _turn_away(self, name: str) -> tuple[str, None]:
+        """Knock at a node as a stranger, who trusts its certificate and has none to show."""
+        stranger = client_context(PeerMaterial(ca=self._outside.files.read(Path(self._pem(AUTHORITY)))))
+        tcp = await trio.open_tcp_stream(LOOPBACK, self._ports[name])
+        async with trio.SSLStream(tcp, stranger, server_hostname=LOOPBACK) as stream:
+            try:
+                await stream.send_all(f"GET {_MEMORIES} HTTP/1.1\r\nHost: {LOOPBACK}\r\n\r\n".encode())
+                answer = await stream.receive_some()
+            except trio.BrokenResourceError as error:
+                return f"Knocked at {name} without a certificate, and was turned away: {_alert(error)}", None
+        raise Unavailable(f"{name} let a stranger in, who was told {answer[:100]!r}")
 
     async def _store(self, name: str, title: str, content: str, headers: str = "") -> tuple[str, Stored]:
         row = CreateMemory(title=title, content=content, namespace=NAMESPACE)
@@ -260,19 +275,47 @@ class _Demo:
         told = f"Started {away} again: it served after {start_ms:.0f} ms, and had all of them {behind_ms:.0f} ms later"
         return told, None
 
+    async def _rotate(self, name: str, writer: str) -> tuple[str, None]:
+        """Give a node another certificate, as its operator would: first all know the new one, then the old one goes."""
+        on_disk = trio.CapacityLimiter(1)
+        renewal = pki.IssueRequest(name=name, renews=True)
+        await self._outside.threads.run(partial(self._pki.issue, renewal), limiter=on_disk)
+        # A node that showed what another does not know yet would be turned away for a while.
+        await self._reload([other for other in self._daemons if other != name])
+        await self._reload([name])
+        removal = pki.RemoveRequest(name=name, replaced_only=True)
+        await self._outside.threads.run(partial(self._pki.remove, removal), limiter=on_disk)
+        await self._reload(list(self._daemons))
+        _, stored = await self._store(writer, "Rotated", f"{name} has another certificate.", "X-Consistency: all\r\n")
+        return (f"Gave {name} another certificate, took the old one off all lists, and stored on "
+                f"{stored.quorum_acks} disks; nothing was started again"), None
+
+    async def _reload(self, names: Sequence[str]) -> None:
+        async with trio.open_nursery() as nursery:
+            for name in names:
+                nursery.start_soon(self._daemons[name].reload)
+
     # -- nodes
 
     def _db(self, name: str) -> Path:
         return self._folder / f"{name}.db"
 
+    def _pem(self, name: str) -> str:
+        return str(self._certificates / f"{name}.pem")
+
+    def _key(self, name: str) -> str:
+        return str(self._certificates / f"{name}.key")
+
     def _url(self, name: str) -> str:
-        return f"http://{LOOPBACK}:{self._ports[name]}"
+        return f"https://{LOOPBACK}:{self._ports[name]}"
 
     def _daemon(self, name: str) -> Daemon:
         peers = ",".join(self._url(other) for other in self._ports if other != name)
         words = (
             "serve", "--bind", f"{LOOPBACK}:{self._ports[name]}", "--node-name", name, "--tier", self._request.tier,
-            "--quorum-writes", str(_WRITES), "--quorum-peers", peers,
+            "--quorum-writes", str(_WRITES), "--quorum-peers", peers, "--tls-cert", self._pem(name), "--tls-key",
+            self._key(name), "--mtls-allowlist", str(self._certificates / ALLOWLIST), "--quorum-client-cert",
+            self._pem(name), "--quorum-client-key", self._key(name), "--quorum-ca-cert", self._pem(AUTHORITY),
         )
         return Daemon(
             name, self._program.line(self._db(name), *words), self._program.plain(), self._folder / f"{name}.log",
@@ -313,4 +356,13 @@ class _Demo:
         )
 
     def _curl(self, name: str) -> Sequence[str]:
-        return ("curl", f"{self._url(name)}{_MEMORIES}")
+        return (
+            "curl", "--cacert", self._pem(AUTHORITY), "--cert", self._pem(VISITOR), "--key", self._key(VISITOR),
+            f"{self._url(name)}{_MEMORIES}",
+        )
+
+
+def _alert(error: BaseException) -> str:
+    """What TLS said, in words."""
+    reason = getattr(error.__cause__, "reason", None) or "the connection was closed"
+    return str(reason).lower().rpartition("alert_")[2].replace("_", " ")

@@ -19,8 +19,13 @@ from aimem.errors import Unavailable
 END_GRACE_S: Final = 10.0
 """A daemon lets requests finish; one that does not end within this is killed."""
 
+LOG_MAX_BYTES: Final = 16_777_216
+"""What a daemon says beyond it is not kept."""
+
 _SAID_MAX_BYTES: Final = 4_096
 _SERVES: Final = b" listening on "
+_RELOADED: Final = b" reload.done"
+_NOT_RELOADED: Final = b" reload.failed"
 
 
 class Daemon:
@@ -39,6 +44,7 @@ class Daemon:
         self._process: trio.Process | None = None
         self._is_wanted = False
         self._said = b""
+        self._news = trio.Event()
 
     @property
     def pid(self) -> int:
@@ -84,6 +90,17 @@ class Daemon:
             await _end(self._process)
             await self._process.wait()
 
+    async def reload(self) -> None:
+        """Have it read its certificates and its list anew. Raises: Unavailable if it could not."""
+        if self._process is None or not self.is_running:
+            return
+        self._said = b""
+        self._process.send_signal(signal.SIGHUP)
+        while _RELOADED not in self._said:
+            if _NOT_RELOADED in self._said:
+                raise Unavailable(f"{self.name} did not take its new files: {self.last_words}")
+            await self._news.wait()
+
     def kill(self) -> None:
         """End it at once."""
         if self._process is not None and self.is_running:
@@ -96,9 +113,12 @@ class Daemon:
             return is_serving
         with self._log.open("ab") as log:
             async for data in process.stderr:
-                log.write(data)
-                log.flush()
+                if log.tell() < LOG_MAX_BYTES:
+                    log.write(data)
+                    log.flush()
                 self._said = (self._said + data)[-_SAID_MAX_BYTES:]
+                self._news.set()
+                self._news = trio.Event()
                 if not is_serving and _SERVES in self._said:
                     is_serving = True
                     task_status.started()

@@ -12,9 +12,11 @@ import trio
 
 from aimem.errors import Unavailable
 from aimem.model import rules
+from aimem.operations.benchnode import BenchPorts
 from aimem.operations.corpus import Corpus
 from aimem.operations.latency import Progress
-from aimem.operations.meshnodes import SETTLE_S, Nodes, connected, open_nodes
+from aimem.operations.meshnodes import SETTLE_S, Nodes, free_ports, running
+from aimem.operations.meshroads import PlainRoad, certified_road
 from aimem.operations.processes import Program
 from aimem.operations.timing import percentile
 from aimem.wire import CreateMemory, Health, MeshDocument, SinceAnswer, encode, meshbench
@@ -36,7 +38,8 @@ _NO_MODEL: Final = "with the embedder nothing is measured: there is no model"
 
 
 async def run_mesh_bench(
-    request: meshbench.MeshBenchRequest, make_program: Callable[[int], Program], progress: Progress
+    request: meshbench.MeshBenchRequest, make_program: Callable[[int], Program], ports: BenchPorts,
+    progress: Progress,
 ) -> meshbench.MeshBenchReport:
     """Measure acknowledged writes, bulk stores and catching up in meshes of three and four, in a temporary folder.
 
@@ -50,7 +53,7 @@ async def run_mesh_bench(
     for delay_ms in request.sync_delays_ms:
         rules.bounded(delay_ms, 0, 1000, field="sync_delay")
     with tempfile.TemporaryDirectory(prefix="ai-memory-bench-") as name:
-        bench = _Bench(request, make_program, progress, Path(name))
+        bench = _Bench(request, make_program, ports, progress, Path(name))
         await bench.measure_goals()
         for delay_ms in request.sync_delays_ms:
             for tier in request.tiers:
@@ -62,10 +65,11 @@ class _Bench:
     """Collects figures, one mesh after the other."""
 
     def __init__(
-        self, request: meshbench.MeshBenchRequest, make_program: Callable[[int], Program], progress: Progress,
-        folder: Path,
+        self, request: meshbench.MeshBenchRequest, make_program: Callable[[int], Program], ports: BenchPorts,
+        progress: Progress, folder: Path,
     ) -> None:
         self._request, self._make_program, self._progress, self._folder = request, make_program, progress, folder
+        self._ports = ports
         self._rates: list[meshbench.MeshRate] = []
         self._notes: list[str] = []
         self._bulk_per_s = self._caught_up_per_s = 0.0
@@ -74,36 +78,37 @@ class _Bench:
 
     async def measure_goals(self) -> None:
         """Three nodes without an embedder: what the goals are about."""
-        nodes = Nodes(self._new_folder(), self._make_program(0), "keyword", GOAL_NODES)
+        nodes = await self._new_nodes("keyword", 0, GOAL_NODES)
         first, second, away = nodes.ports
         async with nodes.node(first), nodes.node(second):
             async with nodes.node(away):
                 await nodes.settled()
-                await _warm(first)
+                await _warm(nodes, first)
                 for writers in _GOAL_WRITERS:
                     await self._rate(nodes, "keyword", 0, writers, 2, "quorum")
-                self._op_bytes = await _bytes_per_op(first)
+                self._op_bytes = await _bytes_per_op(nodes, first)
                 with self._progress("storing in bulk", self._request.seconds) as advance:
-                    self._bulk_per_s = await _rows_per_s(first, _STORE, self._request.seconds)
+                    self._bulk_per_s = await _rows_per_s(nodes, first, _STORE, self._request.seconds)
                     advance(self._request.seconds)
                 await nodes.settled()
             with self._progress("storing while a node is away, and letting it catch up", 2) as advance:
-                before = await _known(first)
-                await _rows_per_s(first, _IMPORT, _MISSED * self._request.seconds)
-                self._caught_up_ops = await _known(first) - before
+                before = await _known(nodes, first)
+                await _rows_per_s(nodes, first, _IMPORT, _MISSED * self._request.seconds)
+                self._caught_up_ops = await _known(nodes, first) - before
                 advance(1)
                 self._caught_up_per_s = await _catch_up(nodes, away, self._caught_up_ops, before)
                 advance(1)
 
     async def measure_rates(self, tier: str, delay_ms: int) -> None:
         """Four nodes: every number of writers with every number of nodes that they wait for."""
-        async with open_nodes(self._new_folder(), self._make_program(delay_ms), tier, NODES) as nodes:
-            async with connected(nodes.ports[0]) as connection:
+        nodes = await self._new_nodes(tier, delay_ms, NODES)
+        async with running(nodes):
+            async with nodes.connected(nodes.ports[0]) as connection:
                 health = await connection.ask(Health, "GET", "/api/v1/health")
             if tier == "semantic" and health.mode != "hybrid":
                 self._notes = [_NO_MODEL]
                 return
-            await _warm(nodes.ports[0])
+            await _warm(nodes, nodes.ports[0])
             for needed, word in _CONSISTENCIES:
                 for writers in self._request.writers:
                     await self._rate(nodes, tier, delay_ms, writers, needed, word)
@@ -113,7 +118,8 @@ class _Bench:
         plain, packed, logged = (round(size, 1) for size in self._op_bytes)
         goals = self._goals()
         return meshbench.MeshBenchReport(
-            seconds=self._request.seconds, rates=tuple(self._rates), bulk_rows_per_s=round(self._bulk_per_s, 1),
+            seconds=self._request.seconds, tls=self._request.tls, rates=tuple(self._rates),
+            bulk_rows_per_s=round(self._bulk_per_s, 1),
             catch_up_ops_per_s=round(self._caught_up_per_s, 1), caught_up_ops=self._caught_up_ops, bytes_per_op=plain,
             packed_bytes_per_op=packed, log_bytes_per_op=logged, goals=goals,
             met={goal.figure: goal.is_met for goal in goals}, notes=tuple(self._notes),
@@ -136,17 +142,19 @@ class _Bench:
             goal("catch_up_ops_per_s", "caught up, ops per s", 5000.0, self._caught_up_per_s),
         )
 
-    def _new_folder(self) -> Path:
-        folder = Path(tempfile.mkdtemp(dir=self._folder))
-        folder.chmod(0o700)
-        return folder
+    async def _new_nodes(self, tier: str, delay_ms: int, count: int) -> Nodes:
+        """Nodes in a folder of their own; none is started."""
+        folder, ports = Path(tempfile.mkdtemp(dir=self._folder)), free_ports(count)
+        names = [str(port) for port in ports]
+        road = await certified_road(folder, names, self._ports) if self._request.tls else PlainRoad()
+        return Nodes(folder, self._make_program(delay_ms), tier, ports, road)
 
     async def _rate(self, nodes: Nodes, tier: str, delay_ms: int, writers: int, needed: int, word: str) -> None:
         count, seconds = len(nodes.ports), self._request.seconds
         beside = (", embedding" if tier == "semantic" else "") + (f", sync {delay_ms} ms slower" if delay_ms else "")
         label = f"{writers} writer{'s' if writers > 1 else ''}, {needed} of {count}{beside}"
         with self._progress(label, seconds) as advance:
-            spent, failed = await _write(nodes.ports[0], writers, word, seconds, f"{len(self._rates)}")
+            spent, failed = await _write(nodes, writers, word, seconds, f"{len(self._rates)}")
             advance(seconds)
         name = f"write_{needed}_of_{count}_{writers}" + ("_embedding" if tier == "semantic" else "")
         self._rates.append(meshbench.MeshRate(
@@ -158,14 +166,21 @@ class _Bench:
         await nodes.settled()      # what this row left to do must not slow the next
 
 
-async def _write(port: int, writers: int, word: str, seconds: float, series: str) -> tuple[list[float], int]:
+async def _write(nodes: Nodes, writers: int, word: str, seconds: float, series: str) -> tuple[list[float], int]:
     """Let so many callers write one row after the other. Returns: the milliseconds of each write, and the failures."""
     corpus, spent, failed = Corpus(), list[float](), 0
+    connected_count, all_connected = 0, trio.Event()
 
-    async def write(writer: int, until: float) -> None:
-        nonlocal failed
+    async def write(writer: int) -> None:
+        nonlocal connected_count, failed
         number = writer
-        async with connected(port) as connection:
+        async with nodes.connected(nodes.ports[0]) as connection:
+            # The clock runs from when all are connected: handshakes are not what is measured.
+            connected_count += 1
+            if connected_count == writers:
+                all_connected.set()
+            await all_connected.wait()
+            until = trio.current_time() + seconds
             while (began := trio.current_time()) < until:
                 row = CreateMemory(
                     title=f"series {series}, {number}", content=corpus.turn(number).text, namespace="bench"
@@ -179,29 +194,28 @@ async def _write(port: int, writers: int, word: str, seconds: float, series: str
                     failed += 1
                 number += writers
 
-    until = trio.current_time() + seconds
     async with trio.open_nursery() as nursery:
         for writer in range(writers):
-            nursery.start_soon(write, writer, until)
+            nursery.start_soon(write, writer)
     return spent, failed
 
 
-async def _warm(port: int) -> None:
+async def _warm(nodes: Nodes, port: int) -> None:
     """The first writes open connections between the nodes and load what is loaded late."""
-    async with connected(port) as connection:
+    async with nodes.connected(port) as connection:
         for number in range(_WARM_WRITES):
             row = CreateMemory(title=f"warm {number}", content="warm", namespace="bench")
             await connection.ask(dict, "POST", "/api/v1/memories", encode(row), "X-Consistency: all\r\n")
 
 
-async def _rows_per_s(port: int, path: str, seconds: float) -> float:
+async def _rows_per_s(nodes: Nodes, port: int, path: str, seconds: float) -> float:
     """Rows that one caller has stored by the thousand, acknowledged by two nodes."""
     # Made before the clock runs: to make a text takes a fifth of what it takes two nodes to store it.
     corpus = Corpus()
     texts = [corpus.turn(number).text for number in range(_BULK)]
     began, count = trio.current_time(), 0
     title = f"bulk {int(began) % 10_000}"
-    async with connected(port) as connection:
+    async with nodes.connected(port) as connection:
         while trio.current_time() < began + seconds:
             rows = [
                 CreateMemory(title=f"{title} {n}", content=f"{n}: {text}", namespace="bench")
@@ -212,18 +226,18 @@ async def _rows_per_s(port: int, path: str, seconds: float) -> float:
     return count / (trio.current_time() - began)
 
 
-async def _bytes_per_op(port: int) -> tuple[float, float, float]:
+async def _bytes_per_op(nodes: Nodes, port: int) -> tuple[float, float, float]:
     """Of single stores: as they travel, packed in a batch, and as the log keeps them."""
-    async with connected(port) as connection:
+    async with nodes.connected(port) as connection:
         page = await connection.ask(SinceAnswer, "GET", "/api/v1/sync/since?clock=10&limit=200")
     body, count = encode(page.ops), max(1, len(page.ops))
     kept = sum(len(entry.encode()) for op in page.ops for entry in op.entries)
     return len(body) / count, len(gzip.compress(body, 1)) / count, kept / count + _SIGNED_BYTES
 
 
-async def _known(port: int) -> int:
+async def _known(nodes: Nodes, port: int) -> int:
     """How many writes a node knows."""
-    async with connected(port) as connection:
+    async with nodes.connected(port) as connection:
         return sum((await connection.ask(MeshDocument, "GET", "/api/v1/mesh")).vector.values())
 
 
@@ -232,7 +246,7 @@ async def _catch_up(nodes: Nodes, port: int, missed: int, before: int) -> float:
     async with nodes.node(port):
         began = trio.current_time()
         with trio.fail_after(SETTLE_S):
-            async with connected(port) as connection:
+            async with nodes.connected(port) as connection:
                 known = 0
                 while known < before + missed:      # each answer waits for what the peers have
                     known = sum((await connection.ask(MeshDocument, "POST", "/api/v1/mesh")).vector.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 import trio
 
 from aimem.errors import Unavailable
+from aimem.operations.meshroads import Road
 from aimem.operations.processes import Program, drain, listening
 from aimem.wire import MeshDocument, decode_body
 
@@ -24,7 +25,7 @@ SETTLE_S: Final = 120.0
 class Connection:
     """One kept-alive connection: no client is needed to time answers, and none is to be timed with them."""
 
-    def __init__(self, stream: trio.SocketStream) -> None:
+    def __init__(self, stream: trio.abc.Stream) -> None:
         self._stream, self._buffer = stream, bytearray()
 
     async def ask(self, kind: type[T], method: str, path: str, body: bytes = b"", headers: str = "") -> T:
@@ -58,26 +59,26 @@ class Connection:
         self._buffer += data
 
 
-@asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Connection]:
-    """A connection to a node."""
-    async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
-        yield Connection(stream)
-
-
 class Nodes:
     """The nodes of a mesh, by their ports; each may be ended and started again."""
 
-    def __init__(self, folder: Path, program: Program, tier: str, count: int) -> None:
-        self._folder, self._program, self._tier = folder, program, tier
-        self.ports = free_ports(count)
+    def __init__(self, folder: Path, program: Program, tier: str, ports: Sequence[int], road: Road) -> None:
+        self._folder, self._program, self._tier, self._road = folder, program, tier, road
+        self.ports = ports
+
+    @asynccontextmanager
+    async def connected(self, port: int) -> AsyncIterator[Connection]:
+        """A connection to a node."""
+        async with await self._road.open(port) as stream:
+            yield Connection(stream)
 
     @asynccontextmanager
     async def node(self, port: int) -> AsyncIterator[None]:
         """A node that serves; it is told to end with the block, which waits for that. Raises: Unavailable."""
-        peers = ",".join(f"http://127.0.0.1:{peer}" for peer in self.ports if peer != port)
+        peers = ",".join(f"{self._road.scheme}://127.0.0.1:{peer}" for peer in self.ports if peer != port)
         words = (
             "serve", "--port", str(port), "--quorum-peers", peers, "--quorum-writes", "2", "--node-name", str(port),
+            *self._road.words(str(port)),
         )
         async with trio.open_nursery() as nursery:
             process: trio.Process = await nursery.start(partial(
@@ -96,7 +97,7 @@ class Nodes:
         try:
             with trio.fail_after(SETTLE_S):
                 for port in self.ports:
-                    async with connected(port) as connection:
+                    async with self.connected(port) as connection:
                         while not is_settled(await connection.ask(MeshDocument, "POST", "/api/v1/mesh")):
                             pass    # each answer waits for what the peers have
         except trio.TooSlowError:
@@ -104,14 +105,13 @@ class Nodes:
 
 
 @asynccontextmanager
-async def open_nodes(folder: Path, program: Program, tier: str, count: int) -> AsyncIterator[Nodes]:
-    """A mesh with W of 2 whose nodes all serve and know each other. Raises: Unavailable, in a group."""
-    nodes = Nodes(folder, program, tier, count)
-    async with AsyncExitStack() as running:
+async def running(nodes: Nodes) -> AsyncIterator[None]:
+    """All of them serve and know each other until the block ends. Raises: Unavailable, in a group."""
+    async with AsyncExitStack() as stack:
         for port in nodes.ports:
-            await running.enter_async_context(nodes.node(port))
+            await stack.enter_async_context(nodes.node(port))
         await nodes.settled()
-        yield nodes
+        yield
 
 
 def free_ports(count: int) -> list[int]:

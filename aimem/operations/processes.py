@@ -38,7 +38,7 @@ _KEYWORD_P95_MS: Final = 700.0
 _SEMANTIC_P95_MS: Final = 2_000.0
 _IDLE_MB: Final = 350.0
 _USED_MB: Final = 450.0
-_LISTENING: Final = re.compile(rb"listening on http://([0-9.]+):(\d+)")
+_LISTENING: Final = re.compile(rb"listening on https?://([0-9.]+):(\d+)")
 
 
 class Program(Struct, frozen=True, kw_only=True):

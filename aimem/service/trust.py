@@ -103,7 +103,7 @@ async def note_trust(node: Node, document: MeshDocument) -> None:
     for peer in document.peers:
         pin = node.trust.pin_of(peer.node)
         if pin is not None:
-            peer.key, peer.certificates = pin.keys[0], pin.certificates
+            peer.key, peer.fingerprints = pin.keys[0], pin.certificates
 
 
 def trust_alarms(node: Node) -> list[str]:

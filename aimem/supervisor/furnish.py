@@ -89,9 +89,10 @@ async def _furnish(
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
         policy=_policy(config, extent), language=_language(config, ports), limiter=Limiter(config.limits),
-        mesh=make_mesh(config, ports, store, trust, extent, wallet.peer_tls), trust=trust, papers=wallet.papers,
+        mesh=make_mesh(config, ports, store, extent, wallet.peer_tls, trust), papers=wallet.papers,
+        trust=trust,
     )
-    children = [*_always(node, control), *mesh_children(config, ports, node.mesh, trust, wallet.peer_tls)]
+    children = [*_always(node, control), *mesh_children(config, ports, node.mesh, wallet.peer_tls, trust)]
     if wallet.is_used:
         children += _of_the_wallet(node, wallet, control)
     if not reason:

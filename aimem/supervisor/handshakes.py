@@ -107,19 +107,13 @@ class Handshakes:
 
     async def run_log(self) -> None:
         """Log what came too soon after a line of its kind, in one line a minute and kind, until cancelled."""
-        try:
-            while True:
-                await self._untold.wait()
-                await trio.sleep(LOGGED_EVERY_S)
-                self._tell()
-        finally:
-            self._tell()
-
-    def _tell(self) -> None:
-        self._untold = trio.Event()
-        for failure, tale in self._tales.items():
-            if tale.count:
-                self._log(failure, tale)
+        while True:
+            await self._untold.wait()
+            await trio.sleep(LOGGED_EVERY_S)
+            self._untold = trio.Event()
+            for failure, tale in self._tales.items():
+                if tale.count:
+                    self._log(failure, tale)
 
     def _note(self, failure: HandshakeFailure | None, secured: Secured | None) -> str:
         if failure is None:

@@ -30,7 +30,7 @@ def host_name(config: Config) -> str:
 
 
 def make_mesh(
-    config: Config, ports: Ports, store: Store, trust: Trust, extent: Extent, tls: PeerTls
+    config: Config, ports: Ports, store: Store, extent: Extent, tls: PeerTls, trust: Trust
 ) -> Mesh | None:
     """The peers, also for a process that does not talk with them: its writes may need them all the same."""
     if not config.mesh.peers:
@@ -42,19 +42,21 @@ def make_mesh(
             most_bytes=config.mesh.op_log_max_bytes, most_days=config.mesh.op_log_max_days,
         ),
     )
-    road = _open_road(config, ports, trust, tls)
+    road = _open_road(config, ports, tls, trust)
     return Mesh(settings, store, clock=ports.clock, rng=ports.chance.rng, road=road)
 
 
-def mesh_children(config: Config, ports: Ports, mesh: Mesh | None, trust: Trust, tls: PeerTls) -> tuple[Child, ...]:
+def mesh_children(
+    config: Config, ports: Ports, mesh: Mesh | None, tls: PeerTls, trust: Trust
+) -> tuple[Child, ...]:
     """What is to run for the mesh."""
     if mesh is None or not mesh.settings.serves:
         return ()
-    run = partial(_run_mesh, mesh, partial(_open_road, config, ports, trust, tls))
+    run = partial(_run_mesh, mesh, partial(_open_road, config, ports, tls, trust))
     return (Child(name="mesh", run=run, on_failure=OnFailure.RESTART),)
 
 
-def _open_road(config: Config, ports: Ports, trust: Trust, tls: PeerTls) -> PeerRoad:
+def _open_road(config: Config, ports: Ports, tls: PeerTls, trust: Trust) -> PeerRoad:
     # The shared key, or an operator's, which once agents have keys opens the same doors.
     return PeerRoad(ports.open_peers(tls), trust, api_key=config.api.api_key or config.identity.agent_key)
 

@@ -102,8 +102,6 @@ class _Local:
         from aimem.supervisor.furnish import plan_node
         from aimem.supervisor.tree import run_node
 
-        if self._wallet is not None:
-            await self.nursery.start(self._hear_hangups)
         plan = plan_node(self._config, self._ports, self._place, self._extent, self._control, self._wallet)
         running: Running = await self.nursery.start(partial(
             run_node, plan, lock=lock, place=self._place, tcp=None, grace_s=LEAVE_GRACE_S, control=self._control,
@@ -112,9 +110,13 @@ class _Local:
         self._running = running
         return running.app
 
-    async def _hear_hangups(self, *, task_status: trio.TaskStatus[None]) -> None:
+    async def hear_hangups(self, *, task_status: trio.TaskStatus[None]) -> None:
+        """Until it leaves: also while another process is the holder, as this one may become it."""
         with self._hearing:
-            await run_hangups(self._control, task_status=task_status)
+            if self._wallet is None:
+                task_status.started()
+            else:
+                await run_hangups(self._control, task_status=task_status)
 
     async def leave(self) -> None:
         """End it calmly: others may be waiting for answers."""
@@ -129,6 +131,7 @@ async def _leaving(local: _Local) -> AsyncIterator[_Local]:
     with unwrapped():
         async with trio.open_nursery() as nursery:
             local.nursery = nursery
+            await nursery.start(local.hear_hangups)
             try:
                 yield local
             finally:

@@ -170,8 +170,9 @@ class PeerStatus(Struct, kw_only=True):
       last_ok_s: seconds since its last answer; None before.
       compared_s: seconds since all rows were last compared with its, None before; `differing` of them differed.
       members_hash: of the members that it was told of, as it last said; empty while it does not know all names.
+      key: by which it is known here, 64 hex digits.
+      fingerprints: of the certificates that it showed, here and there, the latest first.
       certificate: which its server showed last; None without TLS.
-      key: by which it is known here, 64 hex digits, and `certificates` that it showed, the latest first.
     """
 
     url: str
@@ -191,9 +192,9 @@ class PeerStatus(Struct, kw_only=True):
     compared_s: float | None = None
     differing: int = 0
     members_hash: str = ""
-    certificate: PeerCertificateOut | None = None
     key: str = ""
-    certificates: tuple[str, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+    certificate: PeerCertificateOut | None = None
 
 
 class ConflictOut(Struct, kw_only=True):
@@ -251,10 +252,10 @@ class MeshDocument(Struct, kw_only=True):
       alarms: sentences about what a person must look at.
       forks: streams that are closed because their writer signed two histories.
       op_log_bytes: of the entries in the log, when it was last looked at.
-      certificates: this node's own.
       key: with which this node signs, public, 64 hex digits.
       mesh_access: what opens the routes between nodes: `mtls`, `keys`, or `open`.
       untrusted: who comes under the name of another node, and waits for `mesh trust`.
+      certificates: this node's own.
     """
 
     node: str
@@ -278,10 +279,10 @@ class MeshDocument(Struct, kw_only=True):
     op_log_bytes: int = 0
     members_hash: str = ""
     agreement: str = ""
-    certificates: tuple[CertificateOut, ...] = ()
     key: str = ""
     mesh_access: str = ""
     untrusted: tuple[UntrustedOut, ...] = ()
+    certificates: tuple[CertificateOut, ...] = ()
 
 
 class WriteOutcome(Struct, kw_only=True):

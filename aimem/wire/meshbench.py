@@ -23,12 +23,14 @@ class MeshBenchRequest(Struct, frozen=True, kw_only=True):
       writers: with so many writers, one after the other.
       tiers: of the nodes: with the embedder (semantic) or without.
       sync_delays_ms: by how much the disk's syncs are slowed, in milliseconds.
+      tls: whether nodes and callers show each other certificates; else all goes in the clear.
     """
 
     seconds: int = 5
     writers: tuple[int, ...] = WRITERS
     tiers: tuple[str, ...] = TIERS
     sync_delays_ms: tuple[int, ...] = SYNC_DELAYS_MS
+    tls: bool = False
 
     @property
     def about_s(self) -> int:
@@ -78,6 +80,7 @@ class MeshBenchReport(Struct, frozen=True, kw_only=True):
     """What a bench of a mesh found.
 
     Attributes:
+      tls: whether nodes and callers showed each other certificates.
       caught_up_ops: how many writes a node had missed when it was measured how fast it caught up.
       bytes_per_op: of a stored memory as it travels; `packed_bytes_per_op` in a batch, packed; `log_bytes_per_op` as
         the log keeps it.
@@ -85,6 +88,7 @@ class MeshBenchReport(Struct, frozen=True, kw_only=True):
     """
 
     seconds: int
+    tls: bool
     rates: tuple[MeshRate, ...]
     bulk_rows_per_s: float
     catch_up_ops_per_s: float

@@ -6,14 +6,16 @@ import pytest
 
 from aimem.operations import run_mesh_bench
 from aimem.wire import meshbench
-from tests.bench.ports import silent
+from tests.bench.ports import bench_ports, silent
 from tests.operations.test_meshbench import slowed
 
 
 @pytest.mark.slow
-async def test_a_short_run_finds_something_of_everything() -> None:
-    request = meshbench.MeshBenchRequest(seconds=1, writers=(4,), tiers=("keyword",), sync_delays_ms=(2,))
-    report = await run_mesh_bench(request, slowed, silent)
+@pytest.mark.parametrize("tls", [False, True], ids=["in the clear", "with mutual TLS"])
+async def test_a_short_run_finds_something_of_everything(tls: bool) -> None:
+    request = meshbench.MeshBenchRequest(seconds=1, writers=(4,), tiers=("keyword",), sync_delays_ms=(2,), tls=tls)
+    report = await run_mesh_bench(request, slowed, bench_ports(), silent)
+    assert report.tls is tls
     goals, fours = report.rates[:2], report.rates[2:]
     assert [(rate.nodes, rate.needed, rate.writers) for rate in goals] == [(3, 2, 1), (3, 2, 64)]
     assert [(rate.nodes, rate.needed, rate.writers) for rate in fours] == [(4, 2, 4), (4, 3, 4), (4, 4, 4)]

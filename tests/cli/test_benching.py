@@ -124,7 +124,7 @@ def mesh_report() -> meshbench.MeshBenchReport:
         for figure, bound, goal in (("p50_ms", "at_most", 15.0), ("per_s", "at_least", 15.0))
     )
     return meshbench.MeshBenchReport(
-        seconds=2, rates=(rate,), bulk_rows_per_s=2900.4, catch_up_ops_per_s=5100.0, caught_up_ops=9000,
+        seconds=2, tls=True, rates=(rate,), bulk_rows_per_s=2900.4, catch_up_ops_per_s=5100.0, caught_up_ops=9000,
         bytes_per_op=978.3, packed_bytes_per_op=311.0, log_bytes_per_op=700.0, goals=goals,
         met={goal.figure: goal.is_met for goal in goals}, notes=("left out",),
     )
@@ -139,6 +139,7 @@ def test_a_bench_of_a_mesh_shows_what_was_acknowledged_how_fast_and_which_goals_
     assert [line.split() for line in shown.out.splitlines()[1:3]] == [
         ["16.0", "at", "most", "15", "missed", "p50_ms"], ["16.0", "at", "least", "15", "met", "per_s"],
     ]
+    assert "THREE NODES, MUTUAL TLS" in shown.out
     assert "978 as it travels, 311 packed in a batch, 700 in the log" in shown.out
     assert "had missed 9000 writes" in shown.out
     assert "left out" in shown.err
@@ -152,6 +153,7 @@ def test_a_bench_of_a_mesh_shows_what_was_acknowledged_how_fast_and_which_goals_
     (("--quick", "--seconds", "3", "--embedder", "both"), replace(meshbench.QUICK, seconds=3, tiers=meshbench.TIERS)),
     (("--writers", "16", "--sync-delay", "5", "--embedder", "semantic"),
      meshbench.MeshBenchRequest(writers=(16,), sync_delays_ms=(5,), tiers=("semantic",))),
+    (("--quick", "--tls"), replace(meshbench.QUICK, tls=True)),
 ])
 def test_a_bench_of_a_mesh_measures_what_is_asked_for(
     machine: Machine, words: tuple[str, ...], request_: meshbench.MeshBenchRequest

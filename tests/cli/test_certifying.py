@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shlex
 
 import pytest
 
 from aimem.cli.exits import ExitStatus
+from aimem.cli.parser import parse
 from aimem.model import DAY_S, read_allowlist, shown
 from tests.cli.fakes import Machine
 
@@ -45,7 +47,9 @@ def test_the_command_that_is_shown_is_the_one_in_json_and_a_shell_reads_it(autho
     command = shown_[shown_.index("  ai-memory serve") :]
     told = authority.run("--json", "pki", "issue", "--name", "node-a", "--renew").json
     assert isinstance(told, dict)
-    assert shlex.split(command.replace("\\\n", " ")) == told["serve"]
+    words = shlex.split(command.replace("\\\n", " "))
+    assert words == told["serve"]
+    assert parse(words[1:], io.StringIO()).settings["tls.mtls_allowlist"] == "peer-fingerprints.txt"
 
 
 def test_a_certificate_that_follows_another_says_in_which_order_nodes_get_it(authority: Machine) -> None:

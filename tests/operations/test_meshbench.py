@@ -10,7 +10,7 @@ import pytest
 from aimem.errors import InvalidRequest, Unavailable
 from aimem.operations import Program, run_mesh_bench
 from aimem.wire import meshbench
-from tests.bench.ports import silent
+from tests.bench.ports import bench_ports, silent
 
 
 def program_of(*words: str) -> Program:
@@ -27,13 +27,13 @@ def slowed(delay_ms: int) -> Program:
 ])
 async def test_what_cannot_be_measured_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(InvalidRequest):
-        await run_mesh_bench(meshbench.MeshBenchRequest(**fields), slowed, silent)  # type: ignore[arg-type]
+        await run_mesh_bench(meshbench.MeshBenchRequest(**fields), slowed, bench_ports(), silent)  # type: ignore[arg-type]
 
 
 async def test_a_node_that_does_not_start_is_said_with_its_words() -> None:
     with pytest.RaisesGroup(pytest.RaisesExc(Unavailable, match="out of luck"), flatten_subgroups=True):
         await run_mesh_bench(
-            meshbench.QUICK, lambda _: program_of("-c", "raise SystemExit('out of luck')"), silent
+            meshbench.QUICK, lambda _: program_of("-c", "raise SystemExit('out of luck')"), bench_ports(), silent
         )
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import random
 import ssl
+import warnings
 
 import pytest
 import trustme
+from cryptography.utils import CryptographyDeprecationWarning
 
 from aimem.ports import certificates
 
@@ -76,6 +80,25 @@ def test_a_file_without_certificates_is_told_as_what_it_is(data: bytes, problem:
     with pytest.raises(ValueError) as caught:
         certificates.read_certificates(data)
     assert problem in str(caught.value)
+
+
+def test_altered_certificates_and_keys_are_refused_as_such_or_read(leaf: trustme.LeafCert) -> None:
+    rng = random.Random(7)
+    der = ssl.PEM_cert_to_DER_cert(leaf.cert_chain_pems[0].bytes().decode())
+    for _ in range(1500):
+        altered = bytearray(der)
+        altered[rng.randrange(len(altered))] = rng.randrange(256)
+        for read in (certificates.read_der, lambda data: certificates.read_certificates(pem_of(data))):
+            with contextlib.suppress(ValueError), warnings.catch_warnings():
+                warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+                read(bytes(altered))
+    of_another_version = der.replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x39")
+    with pytest.raises(ValueError):
+        certificates.read_der(of_another_version)
+
+
+def pem_of(der: bytes) -> bytes:
+    return ssl.DER_cert_to_PEM_cert(der).encode()
 
 
 ENCRYPTED = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"

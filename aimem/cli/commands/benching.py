@@ -13,6 +13,7 @@ from aimem.model import format_instant
 from aimem.wire import BenchRecord, BenchReport, BenchRequest, decode_body, encode, meshbench
 
 BASELINE_MAX_BYTES: Final = 1_048_576
+_WITH_TLS: Final = ", mutual TLS"
 
 
 def bench(context: Context) -> int:
@@ -51,13 +52,15 @@ def bench_mesh(context: Context) -> int:
          goal.label)
         for goal in report.goals
     ]
-    context.screen.table(("measured", "goal", "", "three nodes"), goals)
+    context.screen.table(("measured", "goal", "", f"three nodes{_WITH_TLS if report.tls else ''}"), goals)
     context.screen.line()
     rows = [
         (f"{rate.per_s:.0f}", f"{rate.p50_ms:.1f}", f"{rate.p99_ms:.1f}", str(rate.failed), rate.label)
         for rate in report.rates
     ]
-    context.screen.table(("acked per s", "p50 ms", "p99", "failed", "writes"), rows)
+    context.screen.table(
+        ("acked per s", "p50 ms", "p99", "failed", f"writes{_WITH_TLS if report.tls else ''}"), rows
+    )
     context.screen.line()
     context.screen.line(f"bytes per write: {report.bytes_per_op:.0f} as it travels, {report.packed_bytes_per_op:.0f} "
                         f"packed in a batch, {report.log_bytes_per_op:.0f} in the log")
@@ -75,7 +78,7 @@ def _mesh_request(context: Context) -> meshbench.MeshBenchRequest:
     return meshbench.MeshBenchRequest(
         seconds=usual.seconds if seconds is None else seconds,
         writers=tuple(context.value("writers")) or usual.writers, tiers=tiers,
-        sync_delays_ms=tuple(context.value("sync_delay")) or usual.sync_delays_ms,
+        sync_delays_ms=tuple(context.value("sync_delay")) or usual.sync_delays_ms, tls=context.value("tls"),
     )
 
 

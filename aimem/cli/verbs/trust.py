@@ -17,8 +17,8 @@ PKI: Final = Verb(
           "the authority (ca.pem, ca.key), a certificate with its key for each node (NAME.pem, NAME.key), and "
           "peer-fingerprints.txt, the list of those that may connect (--mtls-allowlist). Keys are ECDSA P-256, for "
           "their owner's eyes alone (0600), and under no passphrase: keep the folder where no node is, and copy to "
-          "each node its own files, ca.pem and the list. Whoever has ca.key can make certificates, but nobody who is "
-          "not on a node's list is let in.",
+          "each node its own files, ca.pem and the list. Whoever has ca.key can pose as any node to those that connect "
+          "to it; who may connect is a matter of the list.",
     children=(
         Verb(name="init", summary="make an authority", run="certifying:init", begins=True, is_plain=True,
              options=(
@@ -53,7 +53,8 @@ PKI: Final = Verb(
              prints='{"name", "certificate", "key", "ca", "allowlist", "fingerprint", "names", "not_after", "replaced"'
                     ', "serve", "warnings"}'),
         Verb(name="remove", summary="take a node off the list", run="certifying:remove", begins=True, is_plain=True,
-             about="Its files stay. A node lets it in no longer once it has the new list and got SIGHUP.",
+             about="Its files stay. A node lets it in no longer once it has the new list and got SIGHUP. Who has "
+                   "left for good also goes out of --quorum-peers of the others, at their next start.",
              arguments=(Argument(name="name", help="The node's name."),),
              options=(
                  Option(flag="--replaced", read=None,
@@ -64,7 +65,7 @@ PKI: Final = Verb(
         Verb(name="fingerprint", summary="print the fingerprints of certificates", run="certifying:fingerprint",
              begins=True, is_plain=True,
              about="Prints the SHA-256 of the first certificate of each file, the one that is shown to others, as the "
-                   "list of those that may connect has it.",
+                   "list of those that may connect has it; of a folder those of its nodes.",
              arguments=(_FILES,), options=(_DIR,), prints="what show prints, of the first certificate of each file"),
         Verb(name="show", summary="show what certificates say", run="certifying:show", begins=True, is_plain=True,
              about="Warns of what has ended or ends within 30 days, of a key that others may read or that is of "
@@ -83,11 +84,11 @@ DEMO: Final = Verb(
     name="demo", summary="show a mesh at work, on this machine", run="demonstrating:demonstrate", begins=True,
     is_plain=True,
     about="Makes certificates, starts nodes on free ports of 127.0.0.1 that know each other by them, and does before "
-          "your eyes what a mesh is for: stores through one node, reads through another, deletes, takes a node down "
-          "and sees it catch up. Then it prints their addresses and commands to try, and keeps the nodes until "
-          "Ctrl-C. A second Ctrl-C ends them at once. Nothing of it reaches your own database or configuration, or the "
-          "network beyond loopback. Everything lies in a temporary folder, which is removed at the end; the nodes end "
-          "with this process, whatever ends it.",
+          "your eyes what a mesh is for: turns a stranger away, stores through one node, reads through another, "
+          "deletes, takes a node down and sees it catch up, gives one another certificate. Then it prints their "
+          "addresses and commands to try, and keeps the nodes until Ctrl-C. A second Ctrl-C ends them at once. Nothing "
+          "of it reaches your own database or configuration, or the network beyond loopback. Everything lies in a "
+          "temporary folder, which is removed at the end; the nodes end with this process, whatever ends it.",
     options=(
         Option(flag="--nodes", read=integer, default=4, help="How many nodes, 2 to 8."),
         Option(flag="--tier", choices=("keyword", "semantic"), default="keyword",

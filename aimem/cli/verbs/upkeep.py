@@ -106,14 +106,18 @@ BENCH: Final = Verb(
                       Option(flag="--sync-delay", read=integer, repeats=True,
                              help="Milliseconds by which each sync of the disk is slowed, 0 to 1000; several times for "
                                   "several (default: 0 and 2)."),
+                      Option(flag="--tls", read=None,
+                             help="Nodes and callers show each other certificates, which are made for the bench, and "
+                                  "all that goes between them is encrypted; without it all goes in the clear."),
                       Option(flag="--quick", read=None,
                              help="About a minute: one second a figure, one writer and 64, nothing embedded or slowed. "
                                   "Other options still hold.")),
-             prints='{"seconds", "rates", "bulk_rows_per_s", "catch_up_ops_per_s", "caught_up_ops", "bytes_per_op", '
-                    '"packed_bytes_per_op", "log_bytes_per_op", "goals", "met", "notes"}'),
+             prints='{"seconds", "tls", "rates", "bulk_rows_per_s", "catch_up_ops_per_s", "caught_up_ops", '
+                    '"bytes_per_op", "packed_bytes_per_op", "log_bytes_per_op", "goals", "met", "notes"}'),
     ),
     examples=(("Keep a report and compare a later one with it", "ai-memory bench --json > before.json"),
               ("Compare", "ai-memory bench --baseline before.json"),
               ("Time recall over a million memories", "ai-memory bench --rows 1000000"),
-              ("Measure a mesh", "ai-memory bench mesh --seconds 10")),
+              ("Measure a mesh", "ai-memory bench mesh --seconds 10"),
+              ("See what certificates cost it", "ai-memory bench mesh --quick --tls")),
 )
