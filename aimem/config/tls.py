@@ -79,7 +79,7 @@ def tls_notices(tls: TlsConfig, mesh: MeshConfig) -> Iterator[str]:
     """What an operator should know."""
     for key in (tls.key, tls.client_key):
         if key is not None and _is_public(key.path):
-            yield f"{key.path} is a private key and readable by everybody; run: chmod 600 {key.path}"
+            yield f"{key.path} holds a key and is readable by everybody; run: chmod 600 {key.path}"
     plain = [peer for peer in mesh.peers if peer.startswith("http://")]
     if plain and (tls.client_cert is not None or tls.peers_ca is not None):
         yield (

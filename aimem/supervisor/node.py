@@ -89,7 +89,10 @@ class _Local:
         self._config, self._extent, self._ports, self._place = config, _EXTENTS[purpose], ports, place
         self._control = Control()
         self._running: Running | None = None
-        self._wallet = _open_wallet(config, ports, ports.say) if self._extent.exchanges else None
+        # It serves the Unix socket alone, and so needs nothing that a server shows.
+        self._tls = TlsConfig(
+            client_cert=config.tls.client_cert, client_key=config.tls.client_key, peers_ca=config.tls.peers_ca
+        ) if self._extent.exchanges else TlsConfig()
         self._hearing = trio.CancelScope()
         self.nursery: trio.Nursery | None = None
 
@@ -102,7 +105,13 @@ class _Local:
         from aimem.supervisor.furnish import plan_node
         from aimem.supervisor.tree import run_node
 
-        plan = plan_node(self._config, self._ports, self._place, self._extent, self._control, self._wallet)
+        try:
+            # Only the holder needs them: a session beside a daemon must not fail by the daemon's files.
+            wallet = _open_wallet(self._tls, self._ports, self._ports.say)
+        except BaseException:
+            lock.release()
+            raise
+        plan = plan_node(self._config, self._ports, self._place, self._extent, self._control, wallet)
         running: Running = await self.nursery.start(partial(
             run_node, plan, lock=lock, place=self._place, tcp=None, grace_s=LEAVE_GRACE_S, control=self._control,
             rng=self._ports.chance.rng,
@@ -113,7 +122,7 @@ class _Local:
     async def hear_hangups(self, *, task_status: trio.TaskStatus[None]) -> None:
         """Until it leaves: also while another process is the holder, as this one may become it."""
         with self._hearing:
-            if self._wallet is None:
+            if self._tls == TlsConfig():
                 task_status.started()
             else:
                 await run_hangups(self._control, task_status=task_status)
@@ -148,7 +157,7 @@ async def run_daemon(config: Config, *, ports: Ports, environ: Mapping[str, str]
     from aimem.supervisor.tree import run_node
 
     _refuse_key_of_agent(config)
-    wallet = _open_wallet(config, ports)
+    wallet = _open_wallet(config.tls, ports)
     place, control, notifier = _prepare(config, environ), Control(), Notifier(environ)
     grace_s = config.api.shutdown_grace_s
     with unwrapped():
@@ -171,13 +180,13 @@ async def run_daemon(config: Config, *, ports: Ports, environ: Mapping[str, str]
     log.info("node.ended", extra={"restarts": dict(control.tally.restarts)})
 
 
-def _open_wallet(config: Config, ports: Ports, say: Callable[[str], None] | None = None) -> Wallet | None:
+def _open_wallet(tls: TlsConfig, ports: Ports, say: Callable[[str], None] | None = None) -> Wallet | None:
     """The certificates that are named, checked before anything else begins. Raises: InvalidRequest(config_invalid)."""
-    if config.tls == TlsConfig():
+    if tls == TlsConfig():
         return None
     from aimem.supervisor.wallet import Wallet
 
-    wallet = Wallet(config.tls, clock=ports.clock, files=ports.files, threads=ports.threads, say=say)
+    wallet = Wallet(tls, clock=ports.clock, files=ports.files, threads=ports.threads, say=say)
     wallet.load()
     return wallet
 

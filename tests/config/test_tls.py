@@ -93,4 +93,4 @@ def test_a_key_that_everybody_may_read_is_told(tmp_path: Path) -> None:
     (tmp_path / "c.key").chmod(0o644)
     told = loaded({**SERVER, **CLIENT}, tmp_path).notices
     assert [notice for notice in told if "readable by everybody" in notice] == [
-        f"{tmp_path}/c.key is a private key and readable by everybody; run: chmod 600 {tmp_path}/c.key"]
+        f"{tmp_path}/c.key holds a key and is readable by everybody; run: chmod 600 {tmp_path}/c.key"]

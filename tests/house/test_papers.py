@@ -27,7 +27,7 @@ def commands_shown() -> dict[str, set[str]]:
     """Verb -> options, of every `ai-memory` call in the shell blocks of the README."""
     shown: dict[str, set[str]] = {}
     for line in shell_lines(README):
-        for call in re.findall(r"\bai-memory ([a-z-]+)([^&|]*)", re.sub(r'"[^"]*"', "TEXT", line)):
+        for call in re.findall(r"\bai-memory (?:--db \S+ )?((?:pki )?[a-z-]+)([^&|]*)", re.sub(r'"[^"]*"', "TEXT", line)):
             shown.setdefault(call[0], set()).update(re.findall(r"--[a-z-]+", call[1]))
     return shown
 
@@ -42,7 +42,7 @@ def test_the_readme_gives_the_two_commands() -> None:
 @pytest.mark.parametrize("verb", sorted(commands_shown()))
 def test_the_readmes_commands_exist(verb: str) -> None:
     run = subprocess.run(
-        [sys.executable, "-m", "aimem", verb, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "aimem", *verb.split(), "--help"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
     for option in commands_shown()[verb]:

@@ -301,6 +301,8 @@ class Liar:
         seq, hlc = head.seq + beyond, head.hlc + beyond
         proof, hashed = self._proof(stream, seq, hlc)
         telling.told["vector"][stream] = [seq, hlc, base64.b64encode(hashed).decode()]
+        if self._is_own(stream):
+            self._watcher.lied.add(stream)      # it signed that, and will sign another op in its place
         if self._rng.random() < 0.6:
             telling.told["proofs"][stream] = msgspec.to_builtins(proof)
 

@@ -186,6 +186,32 @@ async def test_a_fault_in_a_file_ends_the_start_with_status_2_and_a_sentence(tmp
         assert not (tmp_path / "m.db").exists()
 
 
+async def test_a_session_beside_a_daemon_does_not_fail_by_files_that_are_the_daemons(tmp_path: Path) -> None:
+    cert, key = pki.issue_expired(CA, "n0").write(tmp_path, "old")
+    environ = {
+        "AI_MEMORY_TLS_CERT": str(cert), "AI_MEMORY_TLS_KEY": str(key), "AI_MEMORY_QUORUM_CLIENT_CERT": str(cert),
+        "AI_MEMORY_QUORUM_CLIENT_KEY": str(key), "AI_MEMORY_TIER": "keyword",
+    }
+    db = tmp_path / "m.db"
+    async with daemon(db, "--tier", "keyword"):
+        async with started(command(db, "mcp"), **environ) as process:
+            await process.call(
+                "initialize", protocolVersion="2025-06-18", capabilities={},
+                clientInfo={"name": "test", "version": "1"})
+            assert await process.stop() == 0
+        done = await ask(db, "list", **environ)
+        assert done.returncode == 0, done.stderr
+    async with started(command(db, "mcp"), **environ) as process:
+        assert f"AI_MEMORY_QUORUM_CLIENT_CERT: {cert} expired on" in await process.stderr_rest()
+        assert await process.wait() == 2
+    plain = {name: value for name, value in environ.items() if "CLIENT" not in name}
+    assert (await ask(db, "list", **plain)).returncode == 0
+    async with started(command(db, "mcp"), **plain) as process:
+        await process.call(
+            "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo={"name": "test", "version": "1"})
+        assert await process.stop() == 0
+
+
 async def test_tls_alone_serves_everybody_and_any_address_by_name(tmp_path: Path) -> None:
     cert, key = pki.issue(CA, "localhost").write(tmp_path, "n0")
     folder = tmp_path / "client"
