@@ -26,8 +26,9 @@ def shell_lines(text: str) -> list[str]:
 def commands_shown() -> dict[str, set[str]]:
     """Verb -> options, of every `ai-memory` call in the shell blocks of the README."""
     shown: dict[str, set[str]] = {}
+    pattern = re.compile(r"\bai-memory (?:--db \S+ )?((?:pki )?[a-z-]+)([^&|]*)")
     for line in shell_lines(README):
-        for call in re.findall(r"\bai-memory (?:--db \S+ )?((?:pki )?[a-z-]+)([^&|]*)", re.sub(r'"[^"]*"', "TEXT", line)):
+        for call in pattern.findall(re.sub(r'"[^"]*"', "TEXT", line)):
             shown.setdefault(call[0], set()).update(re.findall(r"--[a-z-]+", call[1]))
     return shown
 
