@@ -29,7 +29,7 @@ from aimem.replication.quorum import (
     wished_consistency,
 )
 from aimem.replication.receiving import receive
-from aimem.replication.road import PeerRoad
+from aimem.replication.road import NotSecured, PeerRoad
 from aimem.replication.roll import Roll, roll_of
 from aimem.replication.trust import Trust, Trusted, Waiting
 
@@ -49,6 +49,7 @@ __all__ = [
     "Mending",
     "Mesh",
     "MeshSettings",
+    "NotSecured",
     "Peer",
     "PeerRoad",
     "PeerRules",
