@@ -98,15 +98,15 @@ class Agent(Caller):
             (self._notify, 4), (self._look, 12),
         )
 
-    async def work(self, until: float) -> None:
-        """Do something of everything; then act until then, and finish what is begun."""
+    async def work(self, until: trio.Event) -> None:
+        """Do something of everything; then act until it is set, and finish what is begun."""
         for act in (
             self._store, self._store, self._store_many, self._ask, self._link, self._archive, self._delete, self._rule,
             self._subscribe, self._register, self._notify,
         ):
             await act()
         acts, weights = zip(*self._acts, strict=True)
-        while trio.current_time() < until:
+        while not until.is_set():
             await self.rng.choices(acts, weights)[0]()
             await trio.sleep(self.rng.expovariate(20))
 
