@@ -107,6 +107,7 @@ from aimem.model.principal import CURATOR, SHARED_KEY_AGENT, SYSTEM, Caller, Cre
 from aimem.model.sight import Ground, Sight, Spot
 from aimem.model.speech import (
     LINE_MAX,
+    SPOKEN_MAX,
     Endorsement,
     NodeClaim,
     Shown,
@@ -133,6 +134,7 @@ __all__ = [
     "SECRET_BYTES",
     "SERVER_CERTIFICATE",
     "SHARED_KEY_AGENT",
+    "SPOKEN_MAX",
     "SYSTEM",
     "SYSTEM_AGENT",
     "Agent",
