@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 from msgspec.structs import replace
@@ -13,6 +14,7 @@ from aimem.errors import AimemError, Code
 from aimem.model import Shown
 from aimem.replication import Standing
 from aimem.service import Node
+from aimem.store import digest
 from aimem.wire import PROTOCOL, ExchangeRequest, MeshQuery, op_out, trusting
 from tests.meshes import OPERATOR, World, open_world
 from tests.nodes import InlineThreads, open_node
@@ -22,6 +24,9 @@ from tests.service.test_mesh import digests, mesh_of, missing, settled
 from tests.streams import Author
 
 pytestmark = pytest.mark.usefixtures("autojump_clock")
+
+LATER_S = 10.0
+"""By then each has asked the other what it has, a few times."""
 
 
 async def set_up_anew(world: World, name: str) -> Node:
@@ -149,3 +154,38 @@ async def test_an_operators_word_is_bounded_to_what_is_known(tmp_path: Path) -> 
         node.trust.waiting.clear()
         assert (await service.trust_node(node, OPERATOR, ask(node="bob"))).key is None
         await node.trust.admit(claim_of(real), Shown())
+
+
+async def test_a_request_that_somebody_repeats_on_its_way_does_nothing_twice_and_acknowledges_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[httpx.Request] = []
+    serve = World.serve
+
+    async def overheard(world: World, name: str, request: httpx.Request) -> httpx.Response:
+        heard.extend([request] if name == "n0" else [])
+        return await serve(world, name, request)
+
+    async with open_world(tmp_path, 2, writes=2, interval_s=1) as world:
+        n0, n1 = world.nodes["n0"], world.nodes["n1"]
+        monkeypatch.setattr(World, "serve", overheard)
+        for number in range(5):
+            await put(n0 if number % 2 else n1, f"t{number}", "text")
+        await settled(world)
+        await trio.sleep(LATER_S)
+        monkeypatch.undo()
+        world.isolate("n1")
+        with pytest.raises(AimemError) as failed:
+            await put(n0, "alone", "text")
+        version = str(failed.value.details["version"])
+        log, acked = dict(n0.store.log.vector), dict(mesh_of(n0).peers[0].state.acked)
+        rows = await n0.store.read(digest)
+        assert heard
+        for request in heard:
+            assert (await world.serve("n0", request)).status_code == 200
+        assert (dict(n0.store.log.vector), await n0.store.read(digest)) == (log, rows)
+        assert mesh_of(n0).peers[0].state.acked == acked
+        assert (await service.write_outcome(n0, version)).got == 1
+        world.heal()
+        await trio.sleep(LATER_S)
+        assert (await service.write_outcome(n0, version)).got == 2
