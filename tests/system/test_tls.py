@@ -23,6 +23,8 @@ pytestmark = pytest.mark.slow
 
 CA = pki.make_ca()
 LOOK_S = 30.0
+PATIENCE_MS = "10000"
+"""For acknowledgements: what is refused here is not to be the fault of a busy machine."""
 
 
 class Secured(Mesh):
@@ -59,7 +61,7 @@ class Secured(Mesh):
         return [
             *words, "--tls-cert", cert, "--tls-key", key, "--mtls-allowlist", str(self.folder / "list"),
             "--quorum-client-cert", cert, "--quorum-client-key", key, "--quorum-ca-cert", ca,
-            "--tier", "keyword",
+            "--tier", "keyword", "--quorum-timeout-ms", PATIENCE_MS,
         ]
 
     async def reload(self, number: int) -> None:
