@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -134,10 +134,12 @@ class HttpServer:
             return
         self._accepted += 1
         extensions: dict[str, Any] = {TRANSPORT_EXTENSION: transport.value}     # their values are of any type
+        app = self._app
         if isinstance(stream, Secured):
             extensions[TLS_EXTENSION] = tls_extension(stream)
+            app = _retiring(app, stream.retired)
         connection = Connection(
-            self._app, stream, draining=self._draining, state=state, bounds=self._bounds, extensions=extensions
+            app, stream, draining=self._draining, state=state, bounds=self._bounds, extensions=extensions
         )
         self._open[connection] = transport
         try:
@@ -186,3 +188,20 @@ def _log_refusal(transport: str, count: int, open_count: int) -> None:
     log.warning(
         "http.connection_refused", extra={"transport": transport, "count": count, "open_count": open_count}
     )
+
+
+def _retiring(app: ASGIFramework, retired: trio.Event) -> ASGIFramework:
+    """The app on a connection that ends behind its next answer once it is retired.
+
+    Its client comes again and sees the new certificate; who asks without a pause would see the old one for ever.
+    """
+
+    async def serve(scope: Any, receive: Any, send: Callable[[Any], Awaitable[None]]) -> None:    # of any type in ASGI
+        async def tell(message: Any) -> None:
+            if retired.is_set() and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        await app(scope, receive, tell)
+
+    return serve

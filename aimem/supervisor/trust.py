@@ -43,7 +43,7 @@ class Gate:
         """
         self._clock = clock
         self._material, self._allowlist = material, allowlist
-        self._side = self._open_side()
+        self._side, self._retired = self._open_side(), trio.Event()
         self.edition = 0
         """Rises with each `replace`: a handshake that began and ended in one needs no second look."""
         self._open: dict[Callable[[], None], ClientCertificate | None] = {}
@@ -55,11 +55,12 @@ class Gate:
 
     def secure(self, transport: trio.SocketStream) -> Secured:
         """A connection by what is shown and listed now; its handshake is still to be done."""
-        return Secured(transport, self._side.handshake())
+        return Secured(transport, self._side.handshake(), self._retired, self._side.fingerprint)
 
     def replace(self, material: ServerMaterial, allowlist: frozenset[str] | None) -> Replaced:
         """Show and list this from now on, and cut at once whoever is no longer admitted, requests in progress included.
 
+        The others stay, and are told once they are `retired` as another certificate was shown to them.
         Raises: ValueError if the material is no certificate with its key; nothing has changed then.
         """
         before = self._material, self._allowlist
@@ -70,6 +71,9 @@ class Gate:
             self._material, self._allowlist = before
             raise
         self.edition += 1
+        if material.certificate != before[0].certificate:
+            self._retired.set()
+            self._retired = trio.Event()
         outside = [drop for drop, client in self._open.items() if not self.admits(client)]
         for drop in outside:
             drop()
@@ -108,7 +112,7 @@ def tls_extension(secured: Secured) -> dict[str, Any]:      # values of ASGI ext
     """What a request's scope says of its connection: the specification's keys, and what a peer's identity takes.
 
     `client_cert_sha256` is None without a certificate, `client_cert_names` are those that an authority of ours vouched
-    for, `client_cert_not_after` is an Instant or None.
+    for, `client_cert_not_after` is an Instant or None, and `server_cert_sha256` is of what this node showed.
     """
     client = secured.client
     return {
@@ -120,5 +124,6 @@ def tls_extension(secured: Secured) -> dict[str, Any]:      # values of ASGI ext
         "cipher_suite": None,
         "client_cert_sha256": None if client is None else client.fingerprint,
         "client_cert_names": () if client is None else client.names,
+        "server_cert_sha256": secured.shows,
         "client_cert_not_after": None if client is None else client.not_after,
     }
