@@ -11,7 +11,7 @@ import pytest
 
 from aimem.replication import closure, headproof, intake, merge
 from aimem.service import mesh
-from tests.sim.swarm import Fault, Lie, Swarm, roll, with_liar
+from tests.sim.swarm import Certificates, Fault, Lie, Swarm, roll, with_liar
 from tests.sim.world import simulate
 
 SEEDS = range(1, 7)
@@ -27,6 +27,7 @@ def beside(seed: int, *lies: Lie) -> Swarm:
         roll(seed, nodes=3), quorum=2, loss=0.02, duplicates=0.1, leaves_late=0.0, breaks=0.0, lies=0.0, delay_s=0.005,
         secured=False, governed=False, has_model=False, clients=4, think_s=0.3, calm_s=8.0, commit_s=0.002,
         compare_s=None, log_most=None, clock_offset_s=0.0, clock_drift=0.0, faults=(Fault.PARTITION, Fault.KILL),
+        certificates=Certificates.NONE,
     )
     return msgspec.structs.replace(with_liar(fair), member_lies=lies)
 
