@@ -136,8 +136,7 @@ class World:
 
     def is_due(self, said: str, peer: str) -> bool:
         """Whether an error in a node's journal is what it has to say, of a peer perhaps."""
-        # What two nodes know of a stream with two histories differs until each has joined the other's rows.
-        is_known = self.nemesis.has_rotted or bool(self.watcher.lied) or (peer != "" and peer == self.watcher.liar)
+        is_known = self.nemesis.has_rotted or (peer != "" and peer == self.watcher.liar)
         return said == DIFFERS and is_known
 
     def _look_at_end(self, name: str, error: BaseException) -> None:
