@@ -76,8 +76,10 @@ def open_server_side(material: ServerMaterial, admits: Callable[[str], bool] | N
 class Secured(trio.abc.HalfCloseableStream):
     """A connection that becomes readable and writable with `do_handshake`."""
 
-    def __init__(self, transport: trio.SocketStream, handshake: Handshake) -> None:
+    def __init__(self, transport: trio.SocketStream, handshake: Handshake, retired: trio.Event) -> None:
         self.socket = transport.socket
+        self.retired = retired
+        """Set once others are shown another certificate of ours than was shown here."""
         self.client: ClientCertificate | None = None
         """Who the other side is, once the handshake is done; None if no certificate was asked for."""
         self._transport, self._handshake = transport, handshake

@@ -28,7 +28,8 @@ from aimem.replication.quorum import (
     middle_offset,
     wished_consistency,
 )
-from aimem.replication.road import PeerRoad
+from aimem.replication.receiving import receive
+from aimem.replication.road import NotSecured, PeerRoad
 from aimem.replication.roll import Roll, roll_of
 from aimem.replication.trust import Trust, Trusted, Waiting
 
@@ -48,6 +49,7 @@ __all__ = [
     "Mending",
     "Mesh",
     "MeshSettings",
+    "NotSecured",
     "Peer",
     "PeerRoad",
     "PeerRules",
@@ -82,6 +84,7 @@ __all__ = [
     "note_received",
     "proofs_for",
     "read_request",
+    "receive",
     "roll_of",
     "run_mesh",
     "told",
