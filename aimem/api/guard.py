@@ -34,9 +34,10 @@ CALLER_KEY: Final = "aimem.caller"
 one that it acts for, if that one got in by another door."""
 
 TLS_EXTENSION: Final = "tls"
-"""Of a scope: ASGI's, with two keys of ours."""
+"""Of a scope: ASGI's, with keys of ours."""
 FINGERPRINT_KEY: Final = "client_cert_sha256"
 NAMES_KEY: Final = "client_cert_names"
+SHOWS_KEY: Final = "server_cert_sha256"
 
 KEY_HEADER: Final = "X-API-Key"
 AGENT_HEADER: Final = "X-Agent-Id"

@@ -10,7 +10,7 @@ from typing import Any  # Any: an ASGI scope is an open mapping
 
 from msgspec.structs import replace
 
-from aimem.api.guard import FINGERPRINT_KEY, NAMES_KEY, TLS_EXTENSION
+from aimem.api.guard import FINGERPRINT_KEY, NAMES_KEY, SHOWS_KEY, TLS_EXTENSION
 from aimem.api.incoming import Incoming
 from aimem.api.refusals import Reply
 from aimem.model import NodeClaim, Shown
@@ -28,6 +28,7 @@ class Hearing:
     def __init__(self, node: Node) -> None:
         self.asked: RequestProof | None = None
         self._node = node
+        self._by: str | None = None
 
     async def heard(self, incoming: Incoming, body: bytes) -> NodeClaim | None:
         """Who signed a request, if somebody did; `body` as it was before it was packed.
@@ -39,7 +40,7 @@ class Hearing:
         if proof is None:
             return None
         refuse_wrong_proof(self._node, proof, incoming.method, _target(incoming), body)
-        self.asked = proof
+        self.asked, self._by = proof, _tls_of(incoming.scope).get(SHOWS_KEY)
         await admit_claim(self._node, proof, shown_in(incoming.scope))
         return proof.claim
 
@@ -47,14 +48,18 @@ class Hearing:
         """The answer, signed if the request was."""
         if self.asked is None:
             return reply
-        headers = self._node.trust.answer(self.asked, reply.status, reply.content)
+        headers = self._node.trust.answer(self.asked, reply.status, reply.content, self._by)
         return replace(reply, headers=(*reply.headers, *headers.items()))
 
 
 def shown_in(scope: Mapping[str, Any]) -> Shown:
     """The certificate that a client showed, by the connection layer's word."""
-    tls = (scope.get("extensions") or {}).get(TLS_EXTENSION) or {}
+    tls = _tls_of(scope)
     return Shown(fingerprint=tls.get(FINGERPRINT_KEY), names=tuple(tls.get(NAMES_KEY, ())))
+
+
+def _tls_of(scope: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (scope.get("extensions") or {}).get(TLS_EXTENSION) or {}
 
 
 def _target(incoming: Incoming) -> str:

@@ -108,6 +108,7 @@ from aimem.model.sight import Ground, Sight, Spot
 from aimem.model.speech import (
     LINE_MAX,
     PREDECESSOR_MAX_CHARS,
+    SPOKEN_MAX,
     Endorsement,
     NodeClaim,
     Shown,
@@ -137,6 +138,7 @@ __all__ = [
     "SECRET_BYTES",
     "SERVER_CERTIFICATE",
     "SHARED_KEY_AGENT",
+    "SPOKEN_MAX",
     "SYSTEM",
     "SYSTEM_AGENT",
     "Agent",

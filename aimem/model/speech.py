@@ -16,6 +16,8 @@ from aimem.model.ids import StreamId, stream_id
 
 LINE_MAX: Final = 8
 """Keys before its own that a node can name, one endorsed by the other."""
+SPOKEN_MAX: Final = 8
+"""Certificates that a node can name as those that it may be showing: two, and those that it showed until just now."""
 _REQUEST: Final = b"aimem request v2"
 _ANSWER: Final = b"aimem answer v2"
 _ENDORSEMENT: Final = b"aimem endorsement v2"
@@ -40,11 +42,14 @@ class NodeClaim(Struct, frozen=True, kw_only=True):
       node: its name.
       key: the public key of the stream that it writes, 32 raw bytes.
       line: the keys before this one, the latest first, each of which endorsed the one after it; often not told.
+      certificates: fingerprints of what it shows on the connection that it speaks on, signed with the rest: whoever
+        hands its words on shows something else.
     """
 
     node: str
     key: bytes
     line: tuple[Endorsement, ...] = ()
+    certificates: tuple[str, ...] = ()
 
     @property
     def stream(self) -> StreamId:
@@ -64,27 +69,34 @@ class Shown(Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
 
 
-def request_digest(method: str, target: str, *, node: str, to: str, nonce: bytes, body: bytes) -> bytes:
+def request_digest(
+    method: str, target: str, *, node: str, to: str, nonce: bytes, body: bytes, certificates: tuple[str, ...] = ()
+) -> bytes:
     """What the asker signs: 32 bytes.
 
     Args:
       target: path and query, as they are sent.
       to: the stream that the asked node is taken to write.
       body: before it is packed.
+      certificates: see `NodeClaim`.
     """
     return _digest(
-        _REQUEST, method.encode(), target.encode(), node.encode(), to.encode(), nonce, hashlib.sha256(body).digest()
+        _REQUEST, method.encode(), target.encode(), node.encode(), to.encode(), nonce, hashlib.sha256(body).digest(),
+        ",".join(certificates).encode(),
     )
 
 
-def answer_digest(status: int, *, node: str, nonce: bytes, asked: bytes, body: bytes) -> bytes:
+def answer_digest(
+    status: int, *, node: str, nonce: bytes, asked: bytes, body: bytes, certificates: tuple[str, ...] = ()
+) -> bytes:
     """What the asked node signs: 32 bytes.
 
     Args:
       nonce, asked: of the request, and the signature under it: it is the answer to that one and to no other.
     """
     return _digest(
-        _ANSWER, str(status).encode(), node.encode(), nonce, asked, hashlib.sha256(body).digest()
+        _ANSWER, str(status).encode(), node.encode(), nonce, asked, hashlib.sha256(body).digest(),
+        ",".join(certificates).encode(),
     )
 
 

@@ -68,6 +68,11 @@ class ServerTls:
         self._admits, self._clock = admits, clock
         self._context, self._made_at = self._make_context()
 
+    @property
+    def fingerprint(self) -> str:
+        """Of what is shown."""
+        return certificates.fingerprint(self._chain[0].public_bytes(serialization.Encoding.DER))
+
     def handshake(self) -> ServerHandshake:
         """One connection's, to be handed to `Secured`."""
         if abs(self._clock.now() - self._made_at) > CONTEXT_S * SECOND_US:

@@ -11,7 +11,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from aimem.errors import Code
+from aimem.errors import Code, Denied
 from aimem.model import Instant, NodeClaim, Shown
 from aimem.replication.proof import descends
 from aimem.store import Pin, pins
@@ -87,6 +87,25 @@ def judge_claim(claim: NodeClaim, shown: Shown, known: Acquaintance) -> Accepted
     return _judge_listed(claim.node, verdict, pin, known.listed)
 
 
+def own_shown(claim: NodeClaim, shown: Shown, listed: frozenset[str] | None) -> Shown:
+    """What a connection shows, as far as it says something of whoever speaks on it.
+
+    A member may hand on, word for word, what another says, both ways: its own certificate would be remembered as the
+    other's, and could vouch for a key of its own under the other's name. So speakers sign what they show themselves.
+    Returns: nothing shown, where another's certificate is (a proxy's) and no list makes it mean anything.
+    Raises: Denied(certificate_of_another) where there is a list: it is about whoever speaks.
+    """
+    if shown.fingerprint is None or shown.fingerprint in claim.certificates:
+        return shown
+    if listed is None:
+        return Shown()
+    raise Denied(
+        f"what node {claim.node!r} signed came over a connection with a certificate that it does not name as its own: "
+        "somebody between hands it on, or its certificate was changed just now", code=Code.CERTIFICATE_OF_ANOTHER,
+        field="node",
+    )
+
+
 def _judge_namesake(claim: NodeClaim, known: Acquaintance) -> Accepted | Refused:
     pin, key = known.pins.get(claim.node), claim.key.hex()
     family = known.keys | frozenset(() if pin is None else pin.keys)
@@ -121,8 +140,12 @@ def _judge_known(claim: NodeClaim, shown: Shown, pin: Pin) -> Accepted | Refused
     if descends(claim, pin.keys):
         return Accepted(pin=fresh, change="another key, which the one before endorsed")
     if is_vouched(claim.node, shown, pin):
-        # Whoever has the certificate has set it up anew: the key before is no longer its.
-        return Accepted(pin=replace(fresh, keys=(key,)), change="another key, for which its certificate vouches")
+        # Whoever has the certificate has set it up anew: the key before is no longer its. Nor are the certificates, if
+        # only an authority knows this one: they may be of somebody who took the name first, and would vouch for him.
+        fresh = replace(fresh, keys=(key,))
+        if shown.fingerprint not in pin.certificates:
+            fresh = replace(fresh, certificates=_noted((), shown), is_listed=False)
+        return Accepted(pin=fresh, change="another key, for which its certificate vouches")
     return Refused(code=Code.NODE_UNTRUSTED, waits=True, sentence=(
         f"node {claim.node!r} was known here by another key ({pin.keys[0][:SHOWN_DIGITS]}, now "
         f"{key[:SHOWN_DIGITS]}); if it was set up anew, run `ai-memory mesh trust {claim.node}` here; if two nodes "

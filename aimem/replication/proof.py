@@ -14,6 +14,7 @@ from msgspec import Struct
 from aimem.errors import Code, InvalidRequest
 from aimem.model import (
     LINE_MAX,
+    SPOKEN_MAX,
     Endorsement,
     NodeClaim,
     StreamId,
@@ -30,10 +31,12 @@ TO: Final = "X-Aimem-To"
 NONCE: Final = "X-Aimem-Nonce"
 PROOF: Final = "X-Aimem-Proof"
 LINE: Final = "X-Aimem-Line"
+CERTIFICATES: Final = "X-Aimem-Certificates"
 NAME_MAX_CHARS: Final = 128
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 16
 SIGNATURE_BYTES: Final = 64
+FINGERPRINT_BYTES: Final = 32
 _STREAM_CHARS: Final = 32
 _NAME_SENT_MAX_CHARS: Final = 12 * NAME_MAX_CHARS      # four bytes a character, three signs a byte
 
@@ -56,18 +59,21 @@ class RequestProof(Struct, frozen=True, kw_only=True):
 
 def sign_request(
     signer: Signer, method: str, target: str, body: bytes, *, node: str, to: str, nonce: bytes,
-    line: tuple[Endorsement, ...] = (),
+    line: tuple[Endorsement, ...] = (), certificates: tuple[str, ...] = (),
 ) -> RequestProof:
     """Sign a request; `body` before it is packed."""
-    digest = request_digest(method, target, node=node, to=to, nonce=nonce, body=body)
-    claim = NodeClaim(node=node, key=signer.public_key, line=line)
+    digest = request_digest(method, target, node=node, to=to, nonce=nonce, body=body, certificates=certificates)
+    claim = NodeClaim(node=node, key=signer.public_key, line=line, certificates=certificates)
     return RequestProof(claim=claim, to=to, nonce=nonce, signature=signer.sign(digest))
 
 
 def is_sound_request(proof: RequestProof, method: str, target: str, body: bytes) -> bool:
     """Whether the holder of the key asked just this."""
-    digest = request_digest(method, target, node=proof.claim.node, to=proof.to, nonce=proof.nonce, body=body)
-    return is_signed(proof.claim.key, digest, proof.signature)
+    claim = proof.claim
+    digest = request_digest(
+        method, target, node=claim.node, to=proof.to, nonce=proof.nonce, body=body, certificates=claim.certificates
+    )
+    return is_signed(claim.key, digest, proof.signature)
 
 
 def request_headers(proof: RequestProof) -> dict[str, str]:
@@ -79,16 +85,19 @@ def request_headers(proof: RequestProof) -> dict[str, str]:
 
 def answer_headers(
     signer: Signer, asked: RequestProof, status: int, body: bytes, *, node: str, line: tuple[Endorsement, ...] = (),
+    certificates: tuple[str, ...] = (),
 ) -> dict[str, str]:
     """What stands under an answer; `body` before it is packed."""
-    digest = answer_digest(status, node=node, nonce=asked.nonce, asked=asked.signature, body=body)
-    claim = NodeClaim(node=node, key=signer.public_key, line=line)
+    digest = answer_digest(
+        status, node=node, nonce=asked.nonce, asked=asked.signature, body=body, certificates=certificates
+    )
+    claim = NodeClaim(node=node, key=signer.public_key, line=line, certificates=certificates)
     return {**_claim_headers(claim), PROOF: signer.sign(digest).hex()}
 
 
 def read_request(values: Values) -> RequestProof | None:
     """The proof under a request; None if there is none. Raises: InvalidRequest naming a header that is no part."""
-    if not any(values(name) for name in (NODE, KEY, TO, NONCE, PROOF, LINE)):
+    if not any(values(name) for name in (NODE, KEY, TO, NONCE, PROOF, LINE, CERTIFICATES)):
         return None
     to = _single(values, TO)
     if to and not (len(to) == _STREAM_CHARS and _is_hex(to)):
@@ -107,7 +116,9 @@ def proven_answer(values: Values, asked: RequestProof, status: int, body: bytes)
     if not values(PROOF):
         return None
     claim = _read_claim(values)
-    digest = answer_digest(status, node=claim.node, nonce=asked.nonce, asked=asked.signature, body=body)
+    digest = answer_digest(
+        status, node=claim.node, nonce=asked.nonce, asked=asked.signature, body=body, certificates=claim.certificates
+    )
     if not is_signed(claim.key, digest, _read_bytes(values, PROOF, SIGNATURE_BYTES)):
         raise InvalidRequest("its signature is of something else", code=Code.SCHEMA_MISMATCH, field=PROOF)
     return claim
@@ -139,6 +150,8 @@ def _claim_headers(claim: NodeClaim) -> dict[str, str]:
     headers = {NODE: quote(claim.node, safe=""), KEY: claim.key.hex()}
     if claim.line:
         headers[LINE] = ",".join(f"{link.key.hex()}.{link.signature.hex()}" for link in claim.line)
+    if claim.certificates:
+        headers[CERTIFICATES] = ",".join(claim.certificates)
     return headers
 
 
@@ -150,7 +163,18 @@ def _read_claim(values: Values) -> NodeClaim:
         node = ""
     if not 0 < len(node) <= NAME_MAX_CHARS:
         raise _malformed(NODE)
-    return NodeClaim(node=node, key=_read_bytes(values, KEY, KEY_BYTES), line=_read_line(values))
+    return NodeClaim(
+        node=node, key=_read_bytes(values, KEY, KEY_BYTES), line=_read_line(values),
+        certificates=_read_certificates(values),
+    )
+
+
+def _read_certificates(values: Values) -> tuple[str, ...]:
+    text = _single(values, CERTIFICATES) if values(CERTIFICATES) else ""
+    named = tuple(text.split(",")) if text else ()
+    if len(named) > SPOKEN_MAX or not all(len(one) == 2 * FINGERPRINT_BYTES and _is_hex(one) for one in named):
+        raise _malformed(CERTIFICATES)
+    return named
 
 
 def _read_line(values: Values) -> tuple[Endorsement, ...]:

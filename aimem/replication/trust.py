@@ -13,7 +13,7 @@ import trio
 from msgspec import Struct, field
 
 from aimem.errors import Code, Denied, NotFound
-from aimem.model import Endorsement, Instant, NodeClaim, Shown, StreamId
+from aimem.model import SPOKEN_MAX, Endorsement, Instant, NodeClaim, Shown, StreamId
 from aimem.ports import Chance, Clock
 from aimem.replication.judging import (
     SHOWN_DIGITS,
@@ -23,6 +23,7 @@ from aimem.replication.judging import (
     delisted,
     is_delisted,
     judge_claim,
+    own_shown,
 )
 from aimem.replication.proof import NONCE_BYTES, RequestProof, answer_headers, own_keys, sign_request
 from aimem.store import Identity, Pin, Store, Transaction, pins
@@ -84,12 +85,14 @@ class Trust:
     Attributes:
       waiting: by name.
       listed: says which certificates may connect, None without such a list; whoever knows it sets it.
+      shows: says which certificates this node may be showing, as client or server; set likewise.
     """
 
     def __init__(self, store: Store, chance: Chance, clock: Clock) -> None:
         self.counts = TrustCounts()
         self.waiting: dict[str, Waiting] = {}
         self.listed: Callable[[], frozenset[str] | None] = lambda: None
+        self.shows: Callable[[], tuple[str, ...]] = tuple
         self._store, self._chance, self._clock = store, chance, clock
         self._pins: dict[str, Pin] | None = None
         self._names: dict[StreamId, str] = {}
@@ -119,20 +122,32 @@ class Trust:
         own = self._store.identity
         return sign_request(
             own.signer, method, target, body, node=own.node, to=to, nonce=self._chance.token(NONCE_BYTES),
-            line=() if is_known else own.line,
+            line=() if is_known else own.line, certificates=self.shows()[:SPOKEN_MAX],
         )
 
-    def answer(self, asked: RequestProof, status: int, body: bytes) -> dict[str, str]:
-        """The headers that sign an answer; whoever took this node for another one is told of the keys before, too."""
+    def answer(self, asked: RequestProof, status: int, body: bytes, by: str | None = None) -> dict[str, str]:
+        """The headers that sign an answer; whoever took this node for another one is told of the keys before, too.
+
+        Args:
+          by: fingerprint of the certificate that this node showed on the connection; None if that is not known.
+        """
         own = self._store.identity
         line: tuple[Endorsement, ...] = () if asked.to == self._store.stream else own.line
-        return answer_headers(own.signer, asked, status, body, node=own.node, line=line)
+        return answer_headers(
+            own.signer, asked, status, body, node=own.node, line=line,
+            certificates=self.shows()[:SPOKEN_MAX] if by is None else (by,),
+        )
 
     async def admit(self, claim: NodeClaim, shown: Shown) -> None:
         """Go on with whoever signed, if it is believed, and remember what is new.
 
         Raises: Denied(node_untrusted, name_of_another, certificate_of_another, pins_full); Unavailable, Corrupt.
         """
+        try:
+            shown = own_shown(claim, shown, self.listed())
+        except Denied as error:
+            self.counts.note_refused(error.code)
+            raise
         verdict = judge_claim(claim, shown, await self._acquaintance(claim))
         if isinstance(verdict, Accepted) and verdict.pin is not None:
             async with self._changing:

@@ -59,6 +59,7 @@ class Papers:
 
     Attributes:
       own: those that are in use.
+      before: fingerprints of what was shown until the last time that they changed.
       listed_count: fingerprints that may connect; None if everybody may.
       seen: the last certificate that a peer's server showed, by `host:port` in lower case; bounded by the peers.
       reloaded, failed: how often the files were read anew, and how often in vain.
@@ -66,6 +67,7 @@ class Papers:
     """
 
     own: tuple[OwnCertificate, ...] = ()
+    before: tuple[str, ...] = ()
     listed_count: int | None = None
     seen: dict[str, PresentedCertificate] = field(default_factory=dict)
     reloaded: int = 0
@@ -79,9 +81,16 @@ class Papers:
         shown = [one.fingerprint for one in self.own if one.which in (Which.SERVER, Which.CLIENT)]
         return tuple(dict.fromkeys(shown))
 
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """`fingerprints`, and what a request that is just under way may still show."""
+        return tuple(dict.fromkeys((*self.fingerprints, *self.before)))
+
     def renew(self, own: tuple[OwnCertificate, ...]) -> None:
         """Others are in use from now on."""
-        self.own = own
+        held, self.own = self.fingerprints, own
+        if held != self.fingerprints:
+            self.before = held
         self._changed.set()
         self._changed = trio.Event()
 

@@ -87,6 +87,7 @@ async def _furnish(
     recaller = Recaller(threads=ports.threads, embedder=None, reason=reason, folder=vectors)
     trust = Trust(store, ports.chance, ports.clock)
     trust.listed = lambda: wallet.credentials.allowlist
+    trust.shows = lambda: wallet.papers.spoken
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
         policy=_policy(config, extent), language=_language(config, ports), limiter=Limiter(config.limits),

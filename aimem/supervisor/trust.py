@@ -55,7 +55,7 @@ class Gate:
 
     def secure(self, transport: trio.SocketStream) -> Secured:
         """A connection by what is shown and listed now; its handshake is still to be done."""
-        return Secured(transport, self._side.handshake(), self._retired)
+        return Secured(transport, self._side.handshake(), self._retired, self._side.fingerprint)
 
     def replace(self, material: ServerMaterial, allowlist: frozenset[str] | None) -> Replaced:
         """Show and list this from now on, and cut at once whoever is no longer admitted, requests in progress included.
@@ -113,7 +113,7 @@ def tls_extension(secured: Secured) -> dict[str, Any]:      # values of ASGI ext
     """What a request's scope says of its connection: the specification's keys, and what a peer's identity takes.
 
     `client_cert_sha256` is None without a certificate, `client_cert_names` are those that an authority of ours vouched
-    for, `client_cert_not_after` is an Instant or None.
+    for, `client_cert_not_after` is an Instant or None, and `server_cert_sha256` is of what this node showed.
     """
     client = secured.client
     return {
@@ -125,5 +125,6 @@ def tls_extension(secured: Secured) -> dict[str, Any]:      # values of ASGI ext
         "cipher_suite": None,
         "client_cert_sha256": None if client is None else client.fingerprint,
         "client_cert_names": () if client is None else client.names,
+        "server_cert_sha256": secured.shows,
         "client_cert_not_after": None if client is None else client.not_after,
     }

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from aimem.errors import Code, Denied
 from aimem.model import Endorsement, NodeClaim, Shown, endorsement_digest
 from aimem.ports import Signer
-from aimem.replication.judging import Accepted, Acquaintance, Refused, judge_claim
+from aimem.replication.judging import Accepted, Acquaintance, Refused, judge_claim, own_shown
 from aimem.store import Pin, pins
 from tests.nodes import START, seeded_chance
 
@@ -96,6 +97,42 @@ def test_who_is_not_who_it_says_is_refused(
     verdict = judge_claim(said, shown, before)
     assert isinstance(verdict, Refused)
     assert (verdict.code.value, verdict.waits) == (code, code == "node_untrusted")
+
+
+LIST = frozenset({MINE, THEIRS})
+
+
+@pytest.mark.parametrize(("named", "shown", "listed", "counts"), [
+    ((MINE,), Shown(fingerprint=MINE, names=("b",)), None, True),
+    ((THEIRS, MINE), Shown(fingerprint=MINE), LIST, True),
+    ((), NOBODY, LIST, True),
+    ((MINE,), NOBODY, LIST, True),
+    ((), Shown(fingerprint=MINE, names=("b",)), None, False),
+    ((MINE,), Shown(fingerprint=THEIRS, names=("b",)), None, False),
+], ids=["its own", "one of its own", "none", "none, by a plain road", "a proxy's", "another's"])
+def test_a_certificate_counts_if_whoever_speaks_names_it(
+    named: tuple[str, ...], shown: Shown, listed: frozenset[str] | None, counts: bool
+) -> None:
+    assert own_shown(replace(claim(OLD), certificates=named), shown, listed) == (shown if counts else NOBODY)
+
+
+@pytest.mark.parametrize("named", [(), (MINE,)])
+def test_where_there_is_a_list_nobody_is_heard_by_another_ones_certificate(named: tuple[str, ...]) -> None:
+    with pytest.raises(Denied) as refused:
+        own_shown(replace(claim(OLD), certificates=named), Shown(fingerprint=THEIRS), LIST)
+    assert refused.value.code is Code.CERTIFICATE_OF_ANOTHER
+
+
+def test_whom_the_authority_vouches_for_gets_rid_of_the_certificate_of_who_took_its_name_first() -> None:
+    first = judge_claim(claim(OTHER), Shown(fingerprint=THEIRS), known(listed=LIST))
+    assert isinstance(first, Accepted)
+    assert first.pin is not None
+    real = judge_claim(claim(OLD), Shown(fingerprint=MINE, names=("b",)), known(pins={"b": first.pin}, listed=LIST))
+    assert isinstance(real, Accepted)
+    assert real.pin == Pin(keys=hexed(OLD), certificates=(MINE,), since=START, is_listed=True)
+    again = judge_claim(claim(OTHER), Shown(fingerprint=THEIRS), known(pins={"b": real.pin}, listed=LIST))
+    assert isinstance(again, Refused)
+    assert again.code is Code.NODE_UNTRUSTED
 
 
 def test_a_certificate_that_changes_is_noted_beside_those_before() -> None:

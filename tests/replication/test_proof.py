@@ -63,11 +63,32 @@ def test_a_header_that_was_changed_breaks_the_proof(header: str, value: str) -> 
     ("X-Aimem-Node", ""), ("X-Aimem-Node", "a" * 129), ("X-Aimem-Node", "%ff"), ("X-Aimem-Node", ["a", "b"]),
     ("X-Aimem-Key", "ab"), ("X-Aimem-Key", "AB" * 32), ("X-Aimem-To", "nobody"), ("X-Aimem-Nonce", []),
     ("X-Aimem-Proof", "zz" * 64), ("X-Aimem-Line", "ab.cd"), ("X-Aimem-Line", ",".join(["ab"] * 9)),
+    ("X-Aimem-Certificates", "ab"), ("X-Aimem-Certificates", ",".join(["ab" * 32] * 9)),
 ])
 def test_headers_that_are_no_proof_are_named(header: str, value: str | list[str]) -> None:
     with pytest.raises(InvalidRequest) as caught:
         read_request(values({**request_headers(PROOF), header: value}))
     assert caught.value.field == header
+
+
+def test_the_certificates_that_are_named_are_signed_with_the_rest() -> None:
+    named = ("ab" * 32, "cd" * 32)
+    sent = sign_request(ASKER, "POST", "/p", b"body", node="a", to=TO, nonce=bytes(16), certificates=named)
+    headers = request_headers(sent)
+    asked = read_request(values(headers))
+    assert asked is not None
+    assert asked.claim.certificates == named
+    assert is_sound_request(asked, "POST", "/p", b"body")
+    for header in ("", "ab" * 32, ",".join(reversed(named))):
+        changed = read_request(values({**headers, "X-Aimem-Certificates": header}))
+        assert changed is not None
+        assert not is_sound_request(changed, "POST", "/p", b"body")
+    answer = answer_headers(ASKED, sent, 200, b"answer", node="b", certificates=named[:1])
+    claim = proven_answer(values(answer), sent, 200, b"answer")
+    assert claim is not None
+    assert claim.certificates == named[:1]
+    with pytest.raises(InvalidRequest, match="something else"):
+        proven_answer(values({**answer, "X-Aimem-Certificates": named[1]}), sent, 200, b"answer")
 
 
 def test_an_answer_holds_for_its_request_alone() -> None:

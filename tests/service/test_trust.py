@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from aimem import service
 from aimem.errors import AimemError, Code
@@ -108,6 +109,25 @@ async def test_whoever_comes_under_anothers_name_hands_over_nothing(tmp_path: Pa
         assert error.code is Code.PROOF_REQUIRED
         error = await missing(lambda: service.exchange(node, OPERATOR, request, None))
         assert error.code is Code.PROOF_REQUIRED
+
+
+async def test_a_member_that_hands_on_what_another_says_is_not_taken_for_it(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "a.db", threads=InlineThreads()) as node:
+        bobs, relays = "11" * 32, "22" * 32
+        bob, relay = Author(5, "bob"), Author(6, "bob")
+        node.trust.listed = lambda: frozenset({bobs, relays})
+        said = replace(claim_of(bob), certificates=(bobs,))
+        error = await missing(lambda: node.trust.admit(said, Shown(fingerprint=relays)))
+        assert error.code is Code.CERTIFICATE_OF_ANOTHER
+        assert node.trust.pin_of("bob") is None
+        await node.trust.admit(said, Shown(fingerprint=bobs))
+        await missing(lambda: node.trust.admit(said, Shown(fingerprint=relays)))
+        own = replace(claim_of(relay), certificates=(relays,))
+        error = await missing(lambda: node.trust.admit(own, Shown(fingerprint=relays)))
+        assert error.code is Code.NODE_UNTRUSTED
+        pin = node.trust.pin_of("bob")
+        assert pin is not None
+        assert pin.certificates == (bobs,)
 
 
 async def test_an_operators_word_is_bounded_to_what_is_known(tmp_path: Path) -> None:
