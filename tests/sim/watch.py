@@ -165,7 +165,10 @@ class Watcher:
             self.find("forged", f"{process.name} took {_name(dot)}, which its stream's key never signed")
         if self.liar and self.seals.owners.get(dot.stream) == self.liar:
             entries = map(decode_entry, op.entries)
-            self.touched |= {entry.key for entry in entries if entry.kind != STREAM.name}
+            self.touched |= {
+                entry.key for entry in entries
+                if entry.kind != STREAM.name or self.seals.owners.get(StreamId(entry.key)) == self.liar
+            }
             if process.name != self.liar and self._faces.setdefault(dot, chained) != chained:
                 self.two_faced.add(dot.stream)
         written = self.written.get(dot)
