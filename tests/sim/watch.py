@@ -35,7 +35,7 @@ class Violation(Struct, frozen=True):
     Attributes:
       check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness,
         fork, session, outcome, governance, answers, hooks, access, bounds, meaning,
-        journal, forged, renewed, alarm, delisted.
+        journal, forged, renewed, alarm, delisted, believed.
     """
 
     check: str
@@ -132,6 +132,10 @@ class Watcher:
         self._check_shunned(process, vector)
         self.checks += 1
         self._seen[process.name] = _Seen(process.life, changes, max(position, _int(conn, _FIRST)), vector)
+
+    def met(self, source: str, target: str) -> None:
+        """A node let somebody in that is on no list of its own."""
+        self.find("access", f"{target} let {source} in, whose certificate is not on its list")
 
     def shun(self, name: str) -> None:
         """From now on nothing passes between a node and all others."""
