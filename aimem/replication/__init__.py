@@ -12,6 +12,7 @@ from aimem.replication.divergence import Judged, Lost, judge
 from aimem.replication.driver import ask_untrusted, count_received, run_mesh
 from aimem.replication.headproof import proofs_for
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
+from aimem.replication.judging import trust_command
 from aimem.replication.members import Agreement
 from aimem.replication.merge import merge_entry
 from aimem.replication.mesh import Mesh, MeshSettings, Peer
@@ -88,5 +89,6 @@ __all__ = [
     "roll_of",
     "run_mesh",
     "told",
+    "trust_command",
     "wished_consistency",
 ]

@@ -5,6 +5,7 @@ The key of a claim has signed what it came with; what is judged here is whether 
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Final
 
@@ -80,11 +81,16 @@ def judge_claim(claim: NodeClaim, shown: Shown, known: Acquaintance) -> Accepted
     if holder is not None:
         return Refused(code=Code.CERTIFICATE_OF_ANOTHER, sentence=(
             f"node {claim.node!r} shows the certificate of node {holder!r}: each node needs one of its own; if it was "
-            f"only renamed, run `ai-memory mesh trust {holder}` here"
+            f"only renamed, run `{trust_command(holder)}` here"
         ))
     pin = known.pins.get(claim.node)
     verdict = _judge_first(claim, shown, known) if pin is None else _judge_known(claim, shown, pin)
     return _judge_listed(claim.node, verdict, pin, known.listed)
+
+
+def trust_command(node: str) -> str:
+    """What a person can run to accept a node. Whoever comes chose the name: a shell is not to run what stands in it."""
+    return f"ai-memory mesh trust {'-- ' if node.startswith('-') else ''}{shlex.quote(node)}"
 
 
 def own_shown(claim: NodeClaim, shown: Shown, listed: frozenset[str] | None) -> Shown:
@@ -148,7 +154,7 @@ def _judge_known(claim: NodeClaim, shown: Shown, pin: Pin) -> Accepted | Refused
         return Accepted(pin=fresh, change="another key, for which its certificate vouches")
     return Refused(code=Code.NODE_UNTRUSTED, waits=True, sentence=(
         f"node {claim.node!r} was known here by another key ({pin.keys[0][:SHOWN_DIGITS]}, now "
-        f"{key[:SHOWN_DIGITS]}); if it was set up anew, run `ai-memory mesh trust {claim.node}` here; if two nodes "
+        f"{key[:SHOWN_DIGITS]}); if it was set up anew, run `{trust_command(claim.node)}` here; if two nodes "
         "have one name, give one of them another"
     ))
 

@@ -10,7 +10,7 @@ import trio
 
 from aimem.errors import Code, Conflict, Denied, InvalidRequest
 from aimem.model import Principal, Shown, StreamId, format_instant
-from aimem.replication import RequestProof, ask_untrusted, is_sound_request
+from aimem.replication import RequestProof, ask_untrusted, is_sound_request, trust_command
 from aimem.service.callers import require_operator
 from aimem.service.keyring import AccessMode, access_mode
 from aimem.service.node import Node
@@ -112,7 +112,7 @@ def trust_alarms(node: Node) -> list[str]:
     """What a person must look at: who comes under the name of another node."""
     return [
         f"somebody comes as node {name!r} with another key than the one known here: if it was set up anew, run "
-        f"`ai-memory mesh trust {name}`" for name in sorted(node.trust.waiting)
+        f"`{trust_command(name)}`" for name in sorted(node.trust.waiting)
     ]
 
 

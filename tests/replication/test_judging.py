@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from aimem.errors import Code, Denied
 from aimem.model import Endorsement, NodeClaim, Shown, endorsement_digest
 from aimem.ports import Signer
-from aimem.replication.judging import Accepted, Acquaintance, Refused, judge_claim, own_shown
+from aimem.replication.judging import Accepted, Acquaintance, Refused, judge_claim, own_shown, trust_command
 from aimem.store import Pin, pins
 from tests.nodes import START, seeded_chance
 
@@ -133,6 +134,16 @@ def test_whom_the_authority_vouches_for_gets_rid_of_the_certificate_of_who_took_
     again = judge_claim(claim(OTHER), Shown(fingerprint=THEIRS), known(pins={"b": real.pin}, listed=LIST))
     assert isinstance(again, Refused)
     assert again.code is Code.NODE_UNTRUSTED
+
+
+@pytest.mark.parametrize("name", ["node-b", "$(reboot)", "a`id`; ls", "a b", "it's", "-rf", "--key=00"])
+def test_a_command_that_is_advised_runs_nothing_but_itself(name: str) -> None:
+    words = shlex.split(trust_command(name))
+    assert [word for word in words if word != "--"] == ["ai-memory", "mesh", "trust", name]
+    assert (words[3] == "--") == name.startswith("-")
+    refused = judge_claim(claim(NEW, node=name), NOBODY, known(pins={name: HELD["b"]}))
+    assert isinstance(refused, Refused)
+    assert f"`{trust_command(name)}`" in refused.sentence
 
 
 def test_a_certificate_that_changes_is_noted_beside_those_before() -> None:
