@@ -155,13 +155,14 @@ async def _look_at(
     while names:
         open_before = closure.unsettled(mesh, peer)
         pairs, facts, heads = await _fetched(mesh, peer, tuple(names[: repair.NAMED_MAX]))
-        unsettled = open_before | closure.unsettled(mesh, peer) | _split(facts.heads, heads)
+        unsettled = open_before | closure.unsettled(mesh, peer)
+        doubtful = await mesh.store.read(repair.doubtful, heads)
         del names[: len(pairs)]
         mend: list[repair.Theirs] = []
         for own, theirs in pairs:
             if suspects[own.kind, own.key] and (own.state.fields or theirs.state.fields):
                 continue    # one of both has it alive: that was seen where its row is
-            judged = judge(own, theirs, own_facts=facts, their_heads=heads, unsettled=unsettled)
+            judged = judge(own, theirs, own_facts=facts, their_heads=heads, unsettled=unsettled, doubtful=doubtful)
             looked.pending += judged.is_pending
             if judged.lost is not None:
                 looked.different.append(Different(own.kind, own.key, judged.lost))
@@ -171,14 +172,6 @@ async def _look_at(
             mended: repair.Mended = (await mesh.store.write(repair.mend, mend[at : at + MEND_MAX])).value
             looked.repaired += mended.mended
             looked.undecided += mended.undecided
-
-
-def _split(own: Mapping[StreamId, StreamHead], theirs: Mapping[StreamId, StreamHead]) -> frozenset[StreamId]:
-    """Streams of which two nodes know different last ops: they are about to be closed."""
-    return frozenset(
-        stream for stream, head in own.items()
-        if stream in theirs and theirs[stream].seq == head.seq and theirs[stream].chain_hash != head.chain_hash
-    )
 
 
 async def _fetched(

@@ -47,12 +47,13 @@ class Judged(Struct, frozen=True):
 
 def judge(
     own: repair.Known, theirs: repair.Known, *, own_facts: repair.Facts, their_heads: Mapping[StreamId, StreamHead],
-    unsettled: AbstractSet[StreamId] = frozenset(),
+    unsettled: AbstractSet[StreamId] = frozenset(), doubtful: AbstractSet[StreamId] = frozenset(),
 ) -> Judged:
     """Say what it means that two nodes show an object as they do, each with what it knew just then.
 
     Args:
       unsettled: streams with two histories of which one of both may have joined rows that the other has not.
+      doubtful: streams of which the two may know different ops, which nobody has found yet.
     """
     closed = own_facts.closed
     tied = tied_fields(own.state, theirs.state, closed)
@@ -66,8 +67,8 @@ def judge(
     if unknown:
         return Judged(mend, is_pending=True)
     missing = _missing(own.state, theirs.state)
-    if missing and all(stamp.stream in unsettled for stamp in missing):
-        return Judged(mend, is_pending=True, is_unsettled=True)
+    if missing and all(stamp.stream in unsettled or stamp.stream in doubtful for stamp in missing):
+        return Judged(mend, is_pending=True, is_unsettled=all(stamp.stream in unsettled for stamp in missing))
     if tied:
         return Judged(mend, Lost.UNCLEAR)
     is_lost_here = _joined(own, theirs.state) != own.state

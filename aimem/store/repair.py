@@ -13,9 +13,9 @@ import msgspec
 from msgspec import Struct
 
 from aimem.errors import InvalidRequest
-from aimem.model import Cell, Entry, FieldValue, ObjectState, Stamp, StreamHead, StreamId, decode_entry
+from aimem.model import Cell, Dot, Entry, FieldValue, ObjectState, Stamp, StreamHead, StreamId, decode_entry
 from aimem.ports import Connection
-from aimem.store import inbound, outbound, snapshot
+from aimem.store import inbound, oplog, outbound, snapshot
 from aimem.store.fields import Kind
 from aimem.store.fold import has_dead_end
 from aimem.store.kinds import KINDS, load_object
@@ -94,6 +94,22 @@ def facts_of(conn: Connection, names: Sequence[tuple[str, str]], max_bytes: int)
     return Facts(
         objects=tuple(found), heads=outbound.heads(conn), closed=frozenset(inbound.closed_streams(conn)),
     )
+
+
+def doubtful(conn: Connection, theirs: Mapping[StreamId, StreamHead]) -> frozenset[StreamId]:
+    """The streams of which another node may know other ops: what it knows as the last is none of ours, or not here."""
+    own = outbound.heads(conn)
+    return frozenset(
+        stream for stream, head in theirs.items()
+        if stream not in own or head.seq > own[stream].seq
+        or (head.chain_hash != own[stream].chain_hash and _is_other(conn, head, own[stream]))
+    )
+
+
+def _is_other(conn: Connection, head: StreamHead, own: StreamHead) -> bool:
+    # None is below the log: that far back nobody could tell, and nothing was closed for it.
+    known = own.chain_hash if head.seq == own.seq else oplog.hash_at(conn, Dot(head.stream, head.seq))
+    return known not in (None, head.chain_hash)
 
 
 def _kind(name: str, key: str) -> Kind:

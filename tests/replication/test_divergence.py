@@ -77,6 +77,13 @@ def test_what_is_still_being_joined_of_a_stream_with_two_histories_is_no_loss(
     assert judge(known(own), known(theirs), own_facts=closed, their_heads=EVERYTHING).lost is not None
 
 
+def test_nothing_is_said_nor_joined_of_a_stream_of_which_two_may_know_different_ops() -> None:
+    judged = judge(
+        known(SEEN), known(LATER), own_facts=facts(EVERYTHING), their_heads=EVERYTHING, doubtful=frozenset({B})
+    )
+    assert (judged.lost, judged.is_pending, judged.is_unsettled) == (None, True, False)
+
+
 @pytest.mark.parametrize(("own", "theirs"), [
     (SEEN, ABSENT), (ABSENT, LATER), (ObjectState(dead=Stamp(7, A)), SEEN),
     (SEEN, ObjectState(born=BORN, author="x", fields={"content": LATER.fields["content"], "tags": Cell(BORN, ("t",))})),

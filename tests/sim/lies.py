@@ -26,13 +26,22 @@ Headers = tuple[tuple[bytes, bytes], ...]
 _CODING: Final = b"content-encoding"
 
 
-def lie(rng: random.Random, path: str, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
-    """A message, changed; half of the time beyond recognition."""
+def lie(
+    rng: random.Random, path: str, headers: Headers, body: bytes, asked: dict[str, Any] | None
+) -> tuple[Headers, bytes]:
+    """A message, changed; half of the time beyond recognition.
+
+    Args:
+      asked: the request, if the message is an answer to one that can be read.
+    """
     plain = tuple((name, value) for name, value in headers if name.lower() not in (_CODING, b"content-length"))
     told = read_message(headers, body) if path == PUSH and rng.random() < 0.5 else None
     if told is None:
         return plain, rng.choice(NONSENSE)
-    rng.choice(_TRICKS if told.get("ops") else _TRICKS[:2])(rng, told)
+    if asked is not None and "vector" in told and rng.random() < 0.5:
+        told["vector"] |= asked.get("vector", {})       # all that was sent is acknowledged, and what was not
+    else:
+        rng.choice(_TRICKS if told.get("ops") else _TRICKS[:2])(rng, told)
     return plain, msgspec.json.encode(told)
 
 
@@ -49,7 +58,7 @@ def read_message(headers: Headers, body: bytes) -> dict[str, Any] | None:
     """What nodes say to each other, as it is on the wire; None if it is nothing of the kind."""
     try:
         value = msgspec.json.decode(plain_of(headers, body) or b"")
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 
@@ -66,6 +75,10 @@ def _lose_one(rng: random.Random, told: dict[str, Any]) -> None:
     at = _of_one_stream(rng, told)
     if len(at) > 1:
         del told["ops"][rng.choice(at[:-1])]
+
+
+def _lose_all(_: random.Random, told: dict[str, Any]) -> None:
+    told["ops"] = []
 
 
 def _mix(rng: random.Random, told: dict[str, Any]) -> None:
@@ -107,6 +120,6 @@ def _sign_with_nothing(_: random.Random, told: dict[str, Any]) -> None:
 
 
 _TRICKS: Final[tuple[Callable[[random.Random, dict[str, Any]], None], ...]] = (
-    _speak_another_protocol, _say_something_new, _lose_one, _mix, _repeat, _change_text, _invent_kind,
+    _speak_another_protocol, _say_something_new, _lose_one, _lose_all, _mix, _repeat, _change_text, _invent_kind,
     _come_from_the_future, _claim_another_past, _sign_with_nothing,
 )

@@ -7,7 +7,7 @@ network the work goes on, and only its answer is lost.
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from typing import Any  # ASGI messages
 
@@ -21,7 +21,7 @@ from aimem.model import SERVER_CERTIFICATE
 from aimem.supervisor.trust import TLS_EXTENSION, Gate
 from tests.sim.certificates import CLIENTS, Registry, presented, tls_scope
 from tests.sim.liar import Liar
-from tests.sim.lies import Headers, lie
+from tests.sim.lies import Headers, lie, read_message
 from tests.sim.machine import Process
 from tests.sim.ports import Died
 from tests.sim.swarm import Swarm
@@ -84,6 +84,7 @@ class Network:
       cut: (source, target) pairs on which nothing passes.
       clogged: pair -> until when messages wait.
       is_calm: nothing is lost, doubled or late any more.
+      on_stranger: told who was let in, and by whom, without being on the list.
       liar: a node whose words are changed as they leave it.
       doubled: idempotency keys of requests of which a copy travels on, whatever the first was told.
     """
@@ -98,6 +99,7 @@ class Network:
         self.liar: Liar | None = None
         self.nursery: trio.Nursery | None = None
         self._swarm, self._trace, self._machines, self._registry = swarm, trace, machines, registry
+        self.on_stranger: Callable[[str, str], None] = lambda source, target: None
         self.outside: dict[str, Any] = {}
         self._rng = swarm.rng("network")
         self._seen = 0
@@ -132,13 +134,16 @@ class Network:
             return body[: self._rng.randrange(len(body))]
         return body
 
-    def told(self, parcel: Parcel, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
-        """Now and then somebody changes what nodes say to each other."""
+    def told(
+        self, parcel: Parcel, headers: Headers, body: bytes, asked: bytes | None = None
+    ) -> tuple[Headers, bytes]:
+        """Now and then somebody changes what nodes say to each other; `asked` is the body of what is answered."""
         is_theirs = not is_client(parcel.source) and parcel.target in self._machines
         if not is_theirs or self.is_calm or self._rng.random() >= self._swarm.lies:
             return headers, body
         self._trace.note("lie")
-        return lie(self._rng, parcel.path, headers, body)
+        known = None if asked is None else read_message(parcel.headers, asked)
+        return lie(self._rng, parcel.path, headers, body, known)
 
     def said(self, parcel: Parcel) -> Parcel:
         """A request as whoever sends it words it, and tells the liar what is said to it."""
@@ -197,7 +202,11 @@ class Network:
     def _admits(self, process: Process, parcel: Parcel) -> bool:
         """The handshake, at whoever is asked."""
         gate = self._gate(process, parcel)
-        if gate is None or gate.admits(self._registry.client(parcel.source, parcel.certificate)):
+        if gate is None:
+            return True
+        if gate.admits(self._registry.client(parcel.source, parcel.certificate)):
+            if process.wallet is None or parcel.certificate not in (process.wallet.credentials.allowlist or ()):
+                self.on_stranger(parcel.source, parcel.target)
             return True
         self._trace.note("unlisted", parcel.source, parcel.target)
         return False
@@ -265,7 +274,7 @@ class Network:
         if arrives and not process.power.is_dead and not call.is_reset:
             body = b"".join(part.get("body", b"") for part in parts[1:])
             headers, body = self.answered(parcel, status, tuple(parts[0]["headers"]), body)
-            headers, body = self.told(parcel, headers, self.cut_short(body))
+            headers, body = self.told(parcel, headers, self.cut_short(body), parcel.body)
             call.answer = status, headers, body
             call.done.set()
 

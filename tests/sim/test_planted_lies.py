@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from aimem.replication import closure, comparison, headproof, intake, merge
+from aimem.replication import closure, headproof, intake, merge
 from aimem.service import mesh
+from aimem.store import repair
 from tests.sim.swarm import Certificates, Fault, Lie, Swarm, roll, with_liar
 from tests.sim.world import simulate
 
@@ -66,7 +67,7 @@ def nobody_is_told_of_two_histories(patch: pytest.MonkeyPatch) -> None:
 
 def rows_that_are_being_joined_are_compared(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(closure, "unsettled", lambda *_: frozenset())
-    patch.setattr(comparison, "_split", lambda *_: frozenset())
+    patch.setattr(repair, "doubtful", lambda *_: frozenset())
 
 
 PLANTS: dict[Plant, tuple[Lie, set[str]]] = {

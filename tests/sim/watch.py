@@ -35,7 +35,7 @@ class Violation(Struct, frozen=True):
     Attributes:
       check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness,
         fork, session, outcome, governance, answers, hooks, access, bounds, meaning,
-        journal, forged, renewed, alarm, delisted.
+        journal, forged, renewed, alarm, delisted, believed.
     """
 
     check: str
@@ -133,6 +133,10 @@ class Watcher:
         self.checks += 1
         self._seen[process.name] = _Seen(process.life, changes, max(position, _int(conn, _FIRST)), vector)
 
+    def met(self, source: str, target: str) -> None:
+        """A node let somebody in that is on no list of its own."""
+        self.find("access", f"{target} let {source} in, whose certificate is not on its list")
+
     def shun(self, name: str) -> None:
         """From now on nothing passes between a node and all others."""
         self.shunned = _Shunned(name, len(self.written))
@@ -165,7 +169,10 @@ class Watcher:
             self.find("forged", f"{process.name} took {_name(dot)}, which its stream's key never signed")
         if self.liar and self.seals.owners.get(dot.stream) == self.liar:
             entries = map(decode_entry, op.entries)
-            self.touched |= {entry.key for entry in entries if entry.kind != STREAM.name}
+            self.touched |= {
+                entry.key for entry in entries
+                if entry.kind != STREAM.name or self.seals.owners.get(StreamId(entry.key)) == self.liar
+            }
             if process.name != self.liar and self._faces.setdefault(dot, chained) != chained:
                 self.two_faced.add(dot.stream)
         written = self.written.get(dot)

@@ -19,7 +19,7 @@ from aimem.ports import Connection
 from aimem.replication import catchup
 from aimem.store import approvals, trimming
 from tests.nodes import START
-from tests.sim import checks, governing, hooks, meanings, reading, telling
+from tests.sim import believing, checks, governing, hooks, meanings, reading, telling
 from tests.sim.badges import OPERATOR
 from tests.sim.certificates import Registry
 from tests.sim.history import Deed, Outcome, dots_of, read_answer
@@ -85,6 +85,7 @@ class World:
         self.machines: dict[str, Machine] = {}
         registry = Registry(swarm)
         self.network = Network(swarm, trace, self.machines, registry)
+        self.network.on_stranger = self.watcher.met
         names = swarm.names
         for name in names:
             self.machines[name] = Machine(
@@ -295,6 +296,7 @@ class World:
         checks.check_deletes(deeds, nodes, watcher)
         checks.check_refused(deeds, nodes, watcher, self.network.doubled)
         checks.check_retries(deeds, watcher)
+        believing.check_pins(nodes, self.swarm, self.watcher)
         checks.check_forks(deeds, nodes, watcher)
         checks.check_renewed({name: self.lost.count(name) for name in self.swarm.honest}, watcher)
         for name in self.swarm.honest:
