@@ -65,6 +65,7 @@ class _Runtime:
         from aimem import supervisor
 
         supervisor.set_up_logging(config.log)
+        supervisor.make_room()
         ports, environ = self._ports(), settings.system_environ()
         _collect_as_usual()
         trio.run(partial(supervisor.run_daemon, config, ports=ports, environ=environ))

@@ -28,8 +28,9 @@ from aimem.service import (
     refuse_wrong_proof,
     run_indexer,
     snapshot_of,
+    trust_node,
 )
-from aimem.wire import ExchangeRequest, MeshQuery, copies, decode_body, encode, unzipped
+from aimem.wire import ExchangeRequest, MeshQuery, copies, decode_body, encode, trusting, unzipped
 from tests.nodes import FakeClock, InlineThreads, open_node, principal, seeded_chance
 
 OPERATOR = Principal(agent_id=principal("ops").agent_id, credential=Credential.SOCKET)
@@ -230,10 +231,16 @@ async def _run_senders(mesh: Mesh, *, task_status: trio.TaskStatus[trio.CancelSc
 
 
 async def set_up_anew(world: World, name: str, folder: Path) -> Node:
-    """Put a node with an empty database and a key of its own in a node's place, as after the loss of its disk."""
+    """Put a node with an empty database and a key of its own in a node's place, as after the loss of its disk.
+
+    On each of the others somebody has said already that whoever comes next under its name is believed.
+    """
     old = world.nodes[name]
     assert old.mesh is not None
     await world.nursery.start(_run_node, world, name, folder / f"{name}-anew.db", len(name) + 100, old.policy)
+    for other in world.nodes.values():
+        if other.store.node_name != name:
+            await trust_node(other, OPERATOR, trusting.TrustRequest(node=name))
     await join(world, name, old.mesh.settings)
     return world.nodes[name]
 

@@ -9,6 +9,7 @@ import msgspec
 from aimem.model import (
     Create,
     Dot,
+    Endorsement,
     Entry,
     FieldValue,
     Op,
@@ -17,7 +18,9 @@ from aimem.model import (
     StreamId,
     chain_hash,
     encode_entry,
+    endorsement_digest,
     hlc_at,
+    predecessor_text,
     stream_id,
 )
 from aimem.ports import Signer
@@ -30,13 +33,23 @@ class Author:
     """Writes and signs one stream; `ops` are all that it wrote, its opening op first."""
 
     def __init__(
-        self, seed: int, name: str = "other", clock: int = BASE, predecessor: StreamId | None = None
+        self, seed: int, name: str = "other", clock: int = BASE, *, predecessor: str | None = None,
+        before: Author | None = None,
     ) -> None:
+        """A fresh key.
+
+        Args:
+          predecessor: what the opening op says of the stream before.
+          before: whose node goes on under this key; it signs for that, and the opening op says so.
+        """
         self.name = name
         self.signer: Signer = seeded_chance(seed).new_signer()
         self.stream: StreamId = stream_id(self.signer.public_key)
         self.ops: list[Op] = []
         self.head = StreamHead(stream=self.stream, seq=0, hlc=clock, chain_hash=bytes(32))
+        if before is not None:
+            link = Endorsement(before.signer.public_key, before.signer.sign(endorsement_digest(self.signer.public_key)))
+            predecessor = predecessor_text(before.stream, [link])
         fields: dict[str, FieldValue] = {
             "node": name, "public_key": self.signer.public_key.hex(), "predecessor": predecessor,
             "certificate": None,

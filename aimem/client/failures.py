@@ -35,12 +35,13 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
     Denied: (
         Code.RESERVED_NAMESPACE, Code.FOREIGN_HOST, Code.FOREIGN_ORIGIN, Code.INSECURE_BIND,
         Code.DENIED_BY_POLICY, Code.OPERATOR_REQUIRED, Code.IDENTITY_MISMATCH, Code.OUTSIDE_HOME,
-        Code.NOT_ENTITLED, Code.OWN_ACTION,
+        Code.NOT_ENTITLED, Code.OWN_ACTION, Code.PROOF_REQUIRED, Code.PROOF_WRONG, Code.NODE_UNTRUSTED,
+        Code.NAME_OF_ANOTHER, Code.CERTIFICATE_OF_ANOTHER, Code.PINS_FULL,
     ),
     QuotaExceeded: (Code.RATE_LIMITED,),
     Conflict: (
         Code.NAME_TAKEN, Code.ID_TAKEN, Code.KEY_ENDED, Code.LOCKS_OUT, Code.IS_STANDARD, Code.AUDIT_DAMAGED,
-        Code.ALREADY_DECIDED, Code.PENDING_EXPIRED,
+        Code.ALREADY_DECIDED, Code.PENDING_EXPIRED, Code.WRONG_NODE,
     ),
     Unavailable: (
         Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.DATABASE_BUSY, Code.DEADLINE_EXCEEDED, Code.SHUTTING_DOWN,

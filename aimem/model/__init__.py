@@ -107,12 +107,15 @@ from aimem.model.principal import CURATOR, SHARED_KEY_AGENT, SYSTEM, Caller, Cre
 from aimem.model.sight import Ground, Sight, Spot
 from aimem.model.speech import (
     LINE_MAX,
+    PREDECESSOR_MAX_CHARS,
     SPOKEN_MAX,
     Endorsement,
     NodeClaim,
     Shown,
     answer_digest,
     endorsement_digest,
+    predecessor_text,
+    read_predecessor,
     request_digest,
 )
 from aimem.model.subscription import EVENT_PREFIX, EVERY_EVENT, NOWHERE, Subscription
@@ -130,6 +133,7 @@ __all__ = [
     "LINE_MAX",
     "MAX_OP_ENTRIES",
     "NOWHERE",
+    "PREDECESSOR_MAX_CHARS",
     "SECOND_US",
     "SECRET_BYTES",
     "SERVER_CERTIFICATE",
@@ -237,7 +241,9 @@ __all__ = [
     "parse_dot",
     "parse_instant",
     "parse_stamp",
+    "predecessor_text",
     "read_allowlist",
+    "read_predecessor",
     "recipient_of",
     "request_digest",
     "rules",

@@ -6,6 +6,8 @@ Each is a digest of its own domain, whose first byte no op's header has: a signa
 from __future__ import annotations
 
 import hashlib
+import re
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -19,6 +21,11 @@ SPOKEN_MAX: Final = 8
 _REQUEST: Final = b"aimem request v2"
 _ANSWER: Final = b"aimem answer v2"
 _ENDORSEMENT: Final = b"aimem endorsement v2"
+PREDECESSOR_MAX_CHARS: Final = 32 + LINE_MAX * (1 + 64 + 1 + 128)
+_PREDECESSOR: Final = re.compile(rf"[0-9a-f]{{32}}(?:\.[0-9a-f]{{64}}\.[0-9a-f]{{128}}){{1,{LINE_MAX}}}")
+
+Verify = Callable[[bytes, bytes, bytes], bool]
+"""Whether a public key signed these bytes: `(key, message, signature)`."""
 
 
 class Endorsement(Struct, frozen=True):
@@ -96,6 +103,41 @@ def answer_digest(
 def endorsement_digest(key: bytes) -> bytes:
     """What a key signs of the public key that its node goes on with: 32 bytes."""
     return _digest(_ENDORSEMENT, key)
+
+
+def predecessor_text(predecessor: StreamId, line: Sequence[Endorsement]) -> str | None:
+    """What a stream's opening op says of the stream before it: `STREAM.KEY.SIGNATURE`, all in hex.
+
+    `KEY` is the one that writes STREAM, `SIGNATURE` what it signed for the new key. A key in between, under which no
+    stream was ever opened, follows with what it signed, `.KEY.SIGNATURE`; the last one signed for the new key.
+
+    Args:
+      line: the keys before the new one, the latest first.
+    Returns: None if none of these is the predecessor's: nobody would believe it.
+    """
+    for count, link in enumerate(line[:LINE_MAX], start=1):
+        if stream_id(link.key) == predecessor:
+            links = (f"{link.key.hex()}.{link.signature.hex()}" for link in reversed(line[:count]))
+            return ".".join((predecessor, *links))
+    return None
+
+
+def read_predecessor(text: str, key: bytes, verify: Verify) -> StreamId | None:
+    """The stream before another one, if its key signed for that one's; else None, whatever the text says.
+
+    Args:
+      text: as `predecessor_text` writes it; anything else names nobody.
+      key: the public key of the stream that says so.
+    """
+    if _PREDECESSOR.fullmatch(text) is None:
+        return None
+    stream, *rest = text.split(".")
+    signers = [bytes.fromhex(one) for one in rest[::2]]
+    if stream_id(signers[0]) != stream:
+        return None
+    links = zip(signers, [*signers[1:], key], rest[1::2], strict=True)
+    is_sound = all(verify(one, endorsement_digest(after), bytes.fromhex(signed)) for one, after, signed in links)
+    return StreamId(stream) if is_sound else None
 
 
 def _digest(*parts: bytes) -> bytes:

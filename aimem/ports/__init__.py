@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from aimem.ports.asking import client_context
 from aimem.ports.chance import Chance, Signer, is_signed, system_chance
 from aimem.ports.clock import Clock, system_clock
+from aimem.ports.descriptors import raise_open_max
 from aimem.ports.embedder import Embedder
 from aimem.ports.files import (
     Connection,
@@ -64,6 +65,7 @@ __all__ = [
     "is_signed",
     "issuing",
     "open_server_side",
+    "raise_open_max",
     "system_chance",
     "system_clock",
     "system_files",

@@ -81,13 +81,16 @@ def open_server_side(material: ServerMaterial, admits: Callable[[str], bool] | N
 class Secured(trio.abc.HalfCloseableStream):
     """A connection that becomes readable and writable with `do_handshake`."""
 
-    def __init__(self, transport: trio.SocketStream, handshake: Handshake, shows: str | None = None) -> None:
+    def __init__(
+        self, transport: trio.SocketStream, handshake: Handshake, retired: trio.Event, shows: str | None = None
+    ) -> None:
         """Prepare.
 
         Args:
+          retired: set once others are shown another certificate of ours than was shown here.
           shows: fingerprint of the certificate that this side shows.
         """
-        self.socket, self.shows = transport.socket, shows
+        self.socket, self.retired, self.shows = transport.socket, retired, shows
         self.client: ClientCertificate | None = None
         """Who the other side is, once the handshake is done; None if no certificate was asked for."""
         self._transport, self._handshake = transport, handshake

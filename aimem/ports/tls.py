@@ -84,13 +84,12 @@ class ServerTls:
         """Whether a client that was admitted earlier would pass now, by dates and authorities; asks no list."""
         if not self._authorities:
             return client.not_after > self._clock.now()
-        leaf, *others = (x509.load_pem_x509_certificate(pem.encode()) for pem in client.chain)
         try:
-            crypto.X509StoreContext(
-                self._fill(crypto.X509Store()), crypto.X509.from_cryptography(leaf),
-                [crypto.X509.from_cryptography(one) for one in others],
-            ).verify_certificate()
-        except crypto.X509StoreContextError:
+            # As OpenSSL reads them, which took them in the handshake: what it bears in a certificate beside the leaf,
+            # such as a version that there is not, `cryptography` may not.
+            leaf, *others = (crypto.load_certificate(crypto.FILETYPE_PEM, pem.encode()) for pem in client.chain)
+            crypto.X509StoreContext(self._fill(crypto.X509Store()), leaf, others).verify_certificate()
+        except (crypto.X509StoreContextError, crypto.Error):
             return False
         return True
 
@@ -232,7 +231,10 @@ class ServerHandshake:
         if leaf is None or self._verdict is None:
             return None
         sent = [leaf, *(self._connection.get_peer_cert_chain() or ())]
-        chain = tuple(dict.fromkeys(crypto.dump_certificate(crypto.FILETYPE_PEM, one) for one in sent))
+        try:
+            chain = tuple(dict.fromkeys(crypto.dump_certificate(crypto.FILETYPE_PEM, one) for one in sent))
+        except crypto.Error as error:
+            raise ValueError("is a certificate that cannot be written down") from error
         (found,) = certificates.read_certificates(chain[0])
         return ClientCertificate(
             fingerprint=found.fingerprint, subject=found.subject,

@@ -29,7 +29,8 @@ from aimem.replication.quorum import (
     middle_offset,
     wished_consistency,
 )
-from aimem.replication.road import PeerRoad
+from aimem.replication.receiving import receive
+from aimem.replication.road import NotSecured, PeerRoad
 from aimem.replication.roll import Roll, roll_of
 from aimem.replication.trust import Trust, Trusted, Waiting
 
@@ -49,6 +50,7 @@ __all__ = [
     "Mending",
     "Mesh",
     "MeshSettings",
+    "NotSecured",
     "Peer",
     "PeerRoad",
     "PeerRules",
@@ -83,6 +85,7 @@ __all__ = [
     "note_received",
     "proofs_for",
     "read_request",
+    "receive",
     "roll_of",
     "run_mesh",
     "told",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from functools import partial
 from typing import Final
 
 import trio
@@ -15,13 +14,14 @@ from aimem.replication.catchup import catch_up_if_trimmed, join_if_closed, run_t
 from aimem.replication.closure import evidence_for, look_at_histories, note_received, to_prove, told
 from aimem.replication.comparison import run_comparer
 from aimem.replication.headproof import proofs_of_own
-from aimem.replication.intake import CLOCK_WARN_S, examine
+from aimem.replication.intake import CLOCK_WARN_S
 from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Answered, Ask, Failed, Heard, Rest, Standing
 from aimem.replication.quorum import HeldThere
+from aimem.replication.receiving import receive
 from aimem.replication.renewal import pause_after
 from aimem.replication.withheld import has_more, note_withheld
-from aimem.store import Received, inbound
+from aimem.store import Received
 from aimem.wire import (
     EXCHANGE_MAX_BYTES,
     PROTOCOL,
@@ -194,7 +194,7 @@ async def _take(mesh: Mesh, answer: ExchangeAnswer) -> Received:
 
 async def take_ops(mesh: Mesh, ops: tuple[Op, ...], writer: StreamId) -> Received:
     """Take ops that the writer of a stream handed over. Raises: Unavailable, Corrupt."""
-    received: Received = (await mesh.store.write(inbound.take, ops, partial(examine, writer=writer))).value
+    received = await receive(mesh.store, ops, writer)
     note_received(mesh.store, received)
     count_received(mesh, received)
     return received

@@ -36,7 +36,8 @@ PROOFS_MAX: Final = 1024
 """In one exchange. What is unproven for want of room is known as soon as its ops, or a snapshot, come."""
 PROVE_MAX: Final = 16
 VERIFIED_MAX: Final = 8192
-_TURN: Final = 32
+"""Of several batches at once (512 ops each): those of one are still remembered when the judge asks."""
+TURN: Final = 32
 """Signatures that are verified (146 us each) before others get a turn."""
 
 
@@ -95,7 +96,7 @@ async def proven(
     brought = await _brought(store, news, ops) if news else {}
     found: dict[StreamId, HeadProof] = {}
     for at, head in enumerate(news):
-        if at % _TURN == _TURN - 1:
+        if at % TURN == TURN - 1:
             await trio.lowlevel.checkpoint()
         proof = proofs.get(head.stream)
         if proof is not None and not is_proven(head, proof):

@@ -64,7 +64,7 @@ def examine(ops: Sequence[Op], book: LogBook, *, writer: StreamId | None = None)
         if reason is not None:
             stop = Stop(reason, op.dot)
             break
-    return walk.verified(stop)
+    return walk.verdict(stop)
 
 
 class _Walk:
@@ -74,6 +74,7 @@ class _Walk:
         self._book, self._writer = book, writer
         self._heads: dict[StreamId, StreamHead] = {}
         self._hashes: dict[Dot, bytes] = {}
+        self._keys: dict[StreamId, bytes] = {}
         self._takes: list[Take] = []
         self._skipped = 0
         self._hlc = book.hlc
@@ -127,7 +128,18 @@ class _Walk:
             return StopReason.CLOCK     # from whomever: taken once, it could be got rid of nowhere
         if head.seq == 0 and self._book.stream_count + self._new_streams >= STREAMS_MAX:
             return StopReason.STREAMS
-        return None
+        # Each one, though the chain covers those before it: what was taken is handed on in batches that end anywhere,
+        # and a node that hands on what its writer did not sign is refused for it.
+        return None if self._is_signed(op, chained) else StopReason.FORGED
+
+    def _is_signed(self, op: Op, chained: bytes) -> bool:
+        key = self._key(op.dot.stream)
+        if key is None and op.dot.seq == 1:
+            key = opening_key(op)
+        if key is None or not was_signed(key, chained, op.signature):
+            return False
+        self._keys[op.dot.stream] = key
+        return True
 
     def _take(self, op: Op, chained: bytes) -> None:
         stream = op.dot.stream
@@ -139,33 +151,13 @@ class _Walk:
         self._takes.append(Take(op, head))
 
     def _key(self, stream: StreamId) -> bytes | None:
-        """The key that signs a stream: known, or in its opening op, which is in this batch then."""
-        known = self._book.public_key(stream)
-        if known is None:
-            opening = next((item.op for item in self._takes if item.op.dot == Dot(stream, 1)), None)
-            known = None if opening is None else _named_key(opening)
+        """The key that signs a stream: known, or from its opening op, which is in this batch then."""
+        known = self._keys.get(stream) or self._book.public_key(stream)
         return known if known is not None and stream_id(known) == stream else None
 
-    def verified(self, stop: Stop | None) -> Intake:
-        """The verdict, cut before the first stream whose last op its writer did not sign.
-
-        One signature a stream and batch: the chain covers the ops before it.
-        """
-        takes = self._takes
-        sound: set[Dot] = set()
-        while True:
-            last = {item.op.dot.stream: item for item in takes}
-            forged = {item.op.dot.stream for item in last.values() if item.op.dot not in sound and not self._ok(item)}
-            sound |= {item.op.dot for item in last.values()}
-            if not forged:
-                return Intake(takes=tuple(takes), skipped=self._skipped, stop=stop)
-            at = next(i for i, item in enumerate(takes) if item.op.dot.stream in forged)
-            stop = Stop(StopReason.FORGED, takes[at].op.dot)
-            takes = takes[:at]
-
-    def _ok(self, item: Take) -> bool:
-        key = self._key(item.op.dot.stream)
-        return key is not None and was_signed(key, item.head.chain_hash, item.op.signature)
+    def verdict(self, stop: Stop | None) -> Intake:
+        """What came of it."""
+        return Intake(takes=tuple(self._takes), skipped=self._skipped, stop=stop)
 
 
 def _is_sound(op: Op, head: StreamHead) -> bool:
@@ -193,11 +185,13 @@ _BLANKS_BYTES: Final = MAX_OP_ENTRIES * 512
 """A blank may be longer than the entry that it stands for."""
 
 
-def _named_key(opening: Op) -> bytes | None:
+def opening_key(opening: Op) -> bytes | None:
+    """The key that a stream's opening op names, if the stream is named after it."""
     try:
         entry = decode_entry(opening.entries[0])
         if isinstance(entry, Entry) and (entry.kind, entry.key) == (STREAM.name, opening.dot.stream):
-            return bytes.fromhex(str(entry.fields["public_key"]))
+            key = bytes.fromhex(str(entry.fields["public_key"]))
+            return key if stream_id(key) == opening.dot.stream else None
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, LookupError, ValueError):
         pass
     return None

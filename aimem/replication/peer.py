@@ -20,7 +20,7 @@ from aimem.replication.quorum import HeldThere
 REBASES_MAX: Final = 3
 _FAILURE_KINDS: Final = {
     "timeout": "timeout", "nonsense": "nonsense", "forged": "forged", "untrusted": "untrusted",
-    "unreachable": "unreachable", "no address": "unreachable", "the connection broke": "broken",
+    "tls": "tls", "unreachable": "unreachable", "no address": "unreachable", "the connection broke": "broken",
     "it answered": "answered", "refused": "refused", "took nothing": "refused",
 }
 SMALLEST_BATCH: Final = 16

@@ -15,7 +15,7 @@ import trio
 from aimem.errors import Unavailable
 from aimem.model import Dot, StreamId, Vector, dominates
 from aimem.replication.peer import PeerRules, PeerState, Standing
-from aimem.store import Store, approvals
+from aimem.store import Store, lineage
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class Renewal:
     async def load(self) -> None:
         """Remember across a restart what is to be caught up with. Raises: Unavailable."""
         if self._store.lacks_past:
-            self.former = frozenset(await self._store.read(approvals.line_of, self._store.stream)) - {
+            self.former = frozenset(await self._store.read(lineage.line_of, self._store.stream)) - {
                 self._store.stream
             }
 

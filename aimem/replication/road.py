@@ -35,6 +35,10 @@ DIGESTS: Final = "/api/v1/sync/digests"
 _TRIES: Final = 2
 
 
+class NotSecured(httpx.ConnectError):
+    """What the network port raises where the other side is there, and TLS fails: why, in words."""
+
+
 class PeerRoad:
     """Asks peers. Deadlines are the caller's. Each request is signed, and each answer has to be."""
 
@@ -134,6 +138,8 @@ class PeerRoad:
                 raise Unavailable("timeout", code=Code.DEADLINE_EXCEEDED) from None
             except httpx.InvalidURL as error:
                 raise Unavailable(f"no address: {error}") from None
+            except NotSecured as error:
+                raise Unavailable(f"tls: {error}") from None
             except httpx.HTTPError as error:
                 raise Unavailable(f"unreachable: {str(error)[:200] or type(error).__name__}") from None
         raise Unavailable("the connection broke")

@@ -15,7 +15,7 @@ from aimem.model import StreamId
 from aimem.ports import Connection
 from aimem.replication import Roll, roll_of
 from aimem.service.node import Node
-from aimem.store import approvals
+from aimem.store import approvals, lineage
 
 ALONE: Final = Roll()
 """The roll of a node without peers."""
@@ -67,7 +67,7 @@ def judge_home(place: Place, home: StreamId, name: str | None) -> Home:
 def place_of(conn: Connection, node: Node) -> Place:
     """This node as of now."""
     return Place(
-        name=node.store.node_name, line=approvals.line_of(conn, node.store.stream),
+        name=node.store.node_name, line=lineage.line_of(conn, node.store.stream),
         roll=ALONE if node.mesh is None else roll_of(node.mesh),
     )
 

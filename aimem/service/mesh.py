@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Final
 
 import trio
@@ -28,13 +27,13 @@ from aimem.replication import (
     breaker,
     count_received,
     evidence_for,
-    examine,
     heads_heard,
     hear_closed,
     is_reachable,
     lag,
     note_received,
     proofs_for,
+    receive,
     told,
 )
 from aimem.service.node import Node
@@ -145,7 +144,7 @@ async def _receive(node: Node, asker: StreamId, request: ExchangeRequest) -> Rec
         return nothing
     else:
         ops = tuple(map(op_in, request.ops))
-        received = (await node.store.write(inbound.take, ops, partial(examine, writer=asker))).value
+        received = await receive(node.store, ops, asker)
     note_received(node.store, received)
     if node.mesh is not None:
         count_received(node.mesh, received)

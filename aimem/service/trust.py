@@ -9,13 +9,13 @@ from typing import Final
 import trio
 
 from aimem.errors import Code, Conflict, Denied, InvalidRequest
-from aimem.model import Principal, Shown, format_instant
+from aimem.model import Principal, Shown, StreamId, format_instant
 from aimem.replication import RequestProof, ask_untrusted, is_sound_request, trust_command
 from aimem.service.callers import require_operator
 from aimem.service.keyring import AccessMode, access_mode
 from aimem.service.node import Node
 from aimem.service.refusals import Claim, note_refusal
-from aimem.store import AuditRow, Transaction, audit
+from aimem.store import AuditRow, Transaction, audit, pins
 from aimem.wire import MeshDocument, trusting
 
 KEY_MIN_CHARS: Final = 8
@@ -104,6 +104,8 @@ async def note_trust(node: Node, document: MeshDocument) -> None:
         pin = node.trust.pin_of(peer.node)
         if pin is not None:
             peer.key, peer.fingerprints = pin.keys[0], pin.certificates
+        if peer.stream:
+            peer.named = await node.store.read(pins.certificates_named, StreamId(peer.stream))
 
 
 def trust_alarms(node: Node) -> list[str]:

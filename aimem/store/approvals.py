@@ -15,7 +15,7 @@ from aimem.store.kinds import PENDING, VOTE, load_object, read_state
 
 VOTES_MAX: Final = 1_000
 """Of one action; further ones count no more."""
-PREDECESSORS_MAX: Final = 4_096
+STREAMS_MAX: Final = 4_096
 
 _COLUMNS: Final = ", ".join(f"p.{column}" for column in (
     "pending_id", "action", "label", "namespace", "memory_id", "payload", "policy", "policy_namespace", "policy_stamp",
@@ -56,7 +56,6 @@ _OP_OF: Final = (
     "SELECT o.seq FROM op_entries e JOIN ops o ON o.position = e.position WHERE e.kind = :kind AND e.key = :key "
     "AND o.stream = :stream AND o.hlc = :hlc"
 )
-_PREDECESSOR: Final = "SELECT predecessor FROM stream_facts WHERE stream = ? AND born IS NOT NULL"
 _NODE: Final = "SELECT node FROM stream_facts WHERE stream = ? AND born IS NOT NULL"
 _NAMED: Final = "SELECT stream FROM stream_facts WHERE node = ? AND born IS NOT NULL ORDER BY stream LIMIT ?"
 _AT_OR_BELOW: Final = (
@@ -230,17 +229,6 @@ def count_remarks(conn: Connection, pending_id: MemoryId) -> int:
     return cast("int", row[0]) if row else 0
 
 
-def line_of(conn: Connection, stream: StreamId) -> tuple[StreamId, ...]:
-    """A stream and those that came before it on the same node, the latest first."""
-    line = [stream]
-    while len(line) < PREDECESSORS_MAX:
-        row = conn.execute(_PREDECESSOR, (line[-1],)).fetchone()
-        if row is None or row[0] is None or row[0] in line:
-            break
-        line.append(StreamId(str(row[0])))
-    return tuple(line)
-
-
 def node_of(conn: Connection, stream: StreamId) -> str | None:
     """The name of the node that wrote a stream; None if nothing is known of that."""
     row = conn.execute(_NODE, (stream,)).fetchone()
@@ -249,7 +237,7 @@ def node_of(conn: Connection, stream: StreamId) -> str | None:
 
 def streams_named(conn: Connection, node: str) -> tuple[StreamId, ...]:
     """The streams of nodes of a name."""
-    return tuple(StreamId(str(stream)) for (stream,) in conn.execute(_NAMED, (node, PREDECESSORS_MAX)))
+    return tuple(StreamId(str(stream)) for (stream,) in conn.execute(_NAMED, (node, STREAMS_MAX)))
 
 
 def _count(conn: Connection, sql: str, parameters: Mapping[str, SqlValue]) -> int:

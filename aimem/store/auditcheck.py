@@ -17,6 +17,7 @@ from msgspec import Struct
 from aimem.model import Instant, StreamId, stream_id
 from aimem.ports import Connection, is_signed
 from aimem.store.audit import GENESIS, AuditRow, Entry, Mark, after, append, counted, hash_at, row_hash
+from aimem.store.lineage import line_of
 from aimem.store.transaction import Transaction
 
 CHECKPOINT_FORMAT: Final = "aimem.audit.checkpoint.1"
@@ -31,10 +32,6 @@ _SET_CHECKPOINT = (
 )
 _DROP_CHECKPOINTS = "DELETE FROM audit_checkpoints"
 _DROP_ROWS = "DELETE FROM audit WHERE seq <= ?"
-_PREDECESSORS = (
-    "WITH RECURSIVE mine (stream) AS (SELECT ? UNION SELECT f.predecessor FROM stream_facts f JOIN mine "
-    "ON f.stream = mine.stream WHERE f.predecessor IS NOT NULL) SELECT 1 FROM mine WHERE stream = ?"
-)
 
 
 class Checkpoint(Struct, frozen=True, kw_only=True):
@@ -166,8 +163,7 @@ def _is_ours(conn: Connection, stream: StreamId, cut: Checkpoint) -> bool:
         signer = stream_id(key)
     except ValueError:
         return False
-    is_known = conn.execute(_PREDECESSORS, (stream, signer)).fetchone() is not None
-    return is_known and is_signed(key, cut.signed_bytes(), cut.signature)
+    return signer in line_of(conn, stream) and is_signed(key, cut.signed_bytes(), cut.signature)
 
 
 class Pruned(Struct, frozen=True):

@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from aimem.model import Instant, StreamId, unpack_stamp
 from aimem.ports import Connection
-from aimem.store.approvals import line_of
 from aimem.store.filters import ALL as ALL_ROWS
 from aimem.store.filters import Clause, live_at
+from aimem.store.lineage import line_of
 from aimem.store.transaction import Transaction
 
 _MODEL = "SELECT value FROM meta WHERE name = 'embedding_model'"

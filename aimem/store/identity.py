@@ -12,7 +12,17 @@ import msgspec
 from msgspec import Struct
 
 from aimem.errors import Corrupt
-from aimem.model import LINE_MAX, Create, Endorsement, Entry, StreamHead, StreamId, endorsement_digest, stream_id
+from aimem.model import (
+    LINE_MAX,
+    Create,
+    Endorsement,
+    Entry,
+    StreamHead,
+    StreamId,
+    endorsement_digest,
+    predecessor_text,
+    stream_id,
+)
 from aimem.ports import Chance, Connection, Files, Signer
 from aimem.store import oplog
 from aimem.store.kinds import STREAM
@@ -101,7 +111,7 @@ def mint(
         fields={
             "node": node,
             "public_key": signer.public_key.hex(),
-            "predecessor": predecessor,
+            "predecessor": None if predecessor is None else predecessor_text(predecessor, line),
             "certificate": None,
         },
     )

@@ -242,6 +242,7 @@ STREAM: Final = kind_of(
     lambda row: row[0],
     scalar_field("node", str),
     scalar_field("public_key", str),
+    # The stream before, with its key and what that signed for this one: see `model.predecessor_text`.
     scalar_field("predecessor", (str, type(None))),
     scalar_field("certificate", (str, type(None))),
 )

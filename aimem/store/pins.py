@@ -21,6 +21,7 @@ KEYS_MAX: Final = 16
 CERTIFICATES_MAX: Final = 4
 """Of one name: the latest."""
 
+_FINGERPRINT_CHARS: Final = 64
 _PREFIX: Final = "pin:"
 _LOAD: Final = "SELECT name, value FROM meta WHERE name >= 'pin:' AND name < 'pin;' ORDER BY name"
 _PUT: Final = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
@@ -66,3 +67,10 @@ def opened_as(conn: Connection, stream: StreamId) -> str | None:
     """The name that a stream's writer gave itself in it; None if that is not known, or others wrote over it."""
     cell = load_object(conn, STREAM, stream).fields.get("node")
     return str(cell.value) if cell is not None and cell.stamp.stream == stream else None
+
+
+def certificates_named(conn: Connection, stream: StreamId) -> tuple[str, ...]:
+    """Fingerprints of the certificates that a stream says that its node shows; others' words about it do not count."""
+    cell = load_object(conn, STREAM, stream).fields.get("certificate")
+    said = "" if cell is None or cell.value is None or cell.stamp.stream != stream else str(cell.value)
+    return tuple(one for one in said.split(" ", CERTIFICATES_MAX)[:CERTIFICATES_MAX] if len(one) == _FINGERPRINT_CHARS)

@@ -11,11 +11,11 @@ import trio
 from msgspec import Struct
 
 from aimem.ports import HandshakeFailure, Secured
+from aimem.supervisor.tales import Tales
 from aimem.supervisor.trust import Gate
 
 log = logging.getLogger(__name__)
 
-LOGGED_EVERY_S: Final = 60.0
 SHOWN_DIGITS: Final = 16    # of a fingerprint: enough to find it in a list
 DONE: Final = "done"
 
@@ -40,15 +40,6 @@ class _Waiting:
         self.reason = HandshakeFailure.SLOW
 
 
-class _Tale:
-    """What is still to be logged of one kind of failure."""
-
-    def __init__(self) -> None:
-        self.logged_at = -LOGGED_EVERY_S
-        self.count = 0
-        self.fingerprint: str | None = None
-
-
 class Handshakes:
     """The handshakes of one server."""
 
@@ -56,8 +47,7 @@ class Handshakes:
         self._gate, self._bounds = gate, bounds or HandshakeBounds()
         self._waiting: dict[_Waiting, None] = {}    # oldest first
         self._results: Counter[str] = Counter({DONE: 0} | {failure.value: 0 for failure in HandshakeFailure})
-        self._tales = {failure: _Tale() for failure in HandshakeFailure}
-        self._untold = trio.Event()
+        self._tales = Tales(_log)
 
     @property
     def figures(self) -> tuple[int, tuple[tuple[str, int], ...]]:
@@ -106,33 +96,21 @@ class Handshakes:
         waiting.scope.cancel()
 
     async def run_log(self) -> None:
-        """Log what came too soon after a line of its kind, in one line a minute and kind, until cancelled."""
-        while True:
-            await self._untold.wait()
-            await trio.sleep(LOGGED_EVERY_S)
-            self._untold = trio.Event()
-            for failure, tale in self._tales.items():
-                if tale.count:
-                    self._log(failure, tale)
+        """Log what came too soon after a line of its kind, until cancelled."""
+        await self._tales.run()
 
     def _note(self, failure: HandshakeFailure | None, secured: Secured | None) -> str:
         if failure is None:
             self._results[DONE] += 1
             return DONE
         self._results[failure.value] += 1
-        tale = self._tales[failure]
-        tale.count += 1
-        tale.fingerprint = None if secured is None else secured.fingerprint
-        if trio.current_time() - tale.logged_at >= LOGGED_EVERY_S:
-            self._log(failure, tale)
-        else:
-            self._untold.set()
+        self._tales.note(failure.value, None if secured is None else secured.fingerprint)
         return failure.value
 
-    def _log(self, failure: HandshakeFailure, tale: _Tale) -> None:
-        shown = tale.fingerprint and tale.fingerprint[:SHOWN_DIGITS]
-        log.warning("tls.refused", extra={"reason": failure.value, "count": tale.count, "fingerprint": shown})
-        tale.count, tale.logged_at = 0, trio.current_time()
+
+def _log(reason: str, count: int, fingerprint: str | None) -> None:
+    shown = fingerprint and fingerprint[:SHOWN_DIGITS]
+    log.warning("tls.refused", extra={"reason": reason, "count": count, "fingerprint": shown})
 
 
 def _origin(stream: trio.SocketStream) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from aimem.ports import Secured
 from aimem.supervisor.connection import Connection, ConnectionBounds
 from aimem.supervisor.handshakes import HandshakeBounds, Handshakes
 from aimem.supervisor.listeners import TRANSPORT_EXTENSION, Listener, Scheme, Transport
+from aimem.supervisor.tales import Tales
 from aimem.supervisor.trust import TLS_EXTENSION, Gate, tls_extension
 
 log = logging.getLogger(__name__)
@@ -65,6 +66,7 @@ class HttpServer:
         self._open: dict[Connection, Transport] = {}
         self._accepted = self._refused = self._failed = 0
         self._draining = trio.Event()
+        self._failures, self._refusals = Tales(_log_failure), Tales(_log_refusal)
         self._gate = gate
         self._handshakes = None if gate is None else Handshakes(gate, handshake_bounds)
 
@@ -89,6 +91,8 @@ class HttpServer:
           state: the lifespan's.
         """
         async with trio.open_nursery() as cutting:
+            cutting.start_soon(self._failures.run)
+            cutting.start_soon(self._refusals.run)
             if self._handshakes is not None:
                 cutting.start_soon(self._handshakes.run_log)
             async with trio.open_nursery() as connections, trio.open_nursery() as accepting:
@@ -117,23 +121,25 @@ class HttpServer:
                     with contextlib.ExitStack() as ended:
                         ended.callback(secured.release)
                         await self._serve(listener.transport, state, secured)
-        except Exception:   # one connection's trouble must not end the others
+        except Exception as error:  # noqa: BLE001 - one connection's trouble must not end the others
             self._failed += 1
-            log.exception("http.connection_failed")
+            self._failures.note(_kind(error), error)
         finally:
             stream.socket.close()
 
     async def _serve(self, transport: Transport, state: LifespanState, stream: trio.SocketStream | Secured) -> None:
         if self._is_full(transport):
             self._refused += 1
-            log.warning("http.connection_refused", extra={"open_count": len(self._open)})
+            self._refusals.note(transport.value, len(self._open))
             return
         self._accepted += 1
         extensions: dict[str, Any] = {TRANSPORT_EXTENSION: transport.value}     # their values are of any type
+        app = self._app
         if isinstance(stream, Secured):
             extensions[TLS_EXTENSION] = tls_extension(stream)
+            app = _retiring(app, stream.retired)
         connection = Connection(
-            self._app, stream, draining=self._draining, state=state, bounds=self._bounds, extensions=extensions
+            app, stream, draining=self._draining, state=state, bounds=self._bounds, extensions=extensions
         )
         self._open[connection] = transport
         try:
@@ -165,3 +171,37 @@ class HttpServer:
             log.warning("http.cut", extra={"open_count": len(self._open)})
         for connection in list(self._open):
             connection.drop()
+
+
+def _kind(error: Exception) -> str:
+    """What an error is called; of a group, its first."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return type(error).__name__
+
+
+def _log_failure(kind: str, count: int, error: Exception) -> None:
+    log.error("http.connection_failed", extra={"kind": kind, "count": count}, exc_info=error)
+
+
+def _log_refusal(transport: str, count: int, open_count: int) -> None:
+    log.warning(
+        "http.connection_refused", extra={"transport": transport, "count": count, "open_count": open_count}
+    )
+
+
+def _retiring(app: ASGIFramework, retired: trio.Event) -> ASGIFramework:
+    """The app on a connection that ends behind its next answer once it is retired.
+
+    Its client comes again and sees the new certificate; who asks without a pause would see the old one for ever.
+    """
+
+    async def serve(scope: Any, receive: Any, send: Callable[[Any], Awaitable[None]]) -> None:    # of any type in ASGI
+        async def tell(message: Any) -> None:
+            if retired.is_set() and message["type"] == "http.response.start":
+                message = {**message, "headers": [*message.get("headers", ()), (b"connection", b"close")]}
+            await send(message)
+
+        await app(scope, receive, tell)
+
+    return serve

@@ -16,6 +16,7 @@ import trio
 from msgspec import Struct
 
 from aimem.model import SERVER_CERTIFICATE, PresentedCertificate
+from aimem.replication import NotSecured
 from aimem.supervisor.secured import PeerTls, failure_of, secure
 
 LINKS_KEPT: Final = 8
@@ -97,7 +98,7 @@ class Links(httpx.AsyncBaseTransport):
             self._tls.seen[f"{name}:{port}".lower()] = certificate
         except ValueError as error:
             stream.socket.close()
-            raise httpx.ConnectError(f"the authorities that are trusted here: {error}") from error
+            raise NotSecured(f"the authorities that are trusted here: {error}") from error
         except BaseException:
             stream.socket.close()
             raise
@@ -195,7 +196,7 @@ class _Link:
         if self._security is not None and isinstance(error, trio.BrokenResourceError):
             reason = failure_of(error, self._security.name)
             if reason:      # to try again would meet the same
-                return httpx.ConnectError(reason)
+                return NotSecured(reason)
         return kind(str(error))
 
 

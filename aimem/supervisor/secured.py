@@ -6,11 +6,11 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
-import httpx
 import trio
 
 from aimem.model import PresentedCertificate
 from aimem.ports import PeerMaterial, client_context
+from aimem.replication import NotSecured
 
 _UNKNOWN_CA: Final = "its certificate was signed by nobody who is trusted here (--quorum-ca-cert)"
 _VERIFY: Final = {
@@ -76,13 +76,13 @@ async def secure(
 ) -> tuple[trio.SSLStream[trio.SocketStream], PresentedCertificate]:
     """Shake hands, verify the certificate and that it is for the name.
 
-    Raises: httpx.ConnectError with the reason; the stream is the caller's to close then.
+    Raises: NotSecured with the reason; the stream is the caller's to close then.
     """
     secured = trio.SSLStream(stream, context, server_hostname=name, https_compatible=True)
     try:
         await secured.do_handshake()
     except trio.BrokenResourceError as error:
-        raise httpx.ConnectError(
+        raise NotSecured(
             failure_of(error, name) or "it closed the connection in the middle of the TLS handshake"
         ) from error
     return secured, _presented(secured)
@@ -116,5 +116,5 @@ def _presented(secured: trio.SSLStream[trio.SocketStream]) -> PresentedCertifica
     try:
         found = certificates.read_der(secured.getpeercert(binary_form=True))
     except ValueError as error:
-        raise httpx.ConnectError("its certificate cannot be read") from error
+        raise NotSecured("its certificate cannot be read") from error
     return PresentedCertificate(fingerprint=found.fingerprint, names=found.names, not_after=found.not_after)

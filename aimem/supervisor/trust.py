@@ -43,7 +43,7 @@ class Gate:
         """
         self._clock = clock
         self._material, self._allowlist = material, allowlist
-        self._side = self._open_side()
+        self._side, self._retired = self._open_side(), trio.Event()
         self.edition = 0
         """Rises with each `replace`: a handshake that began and ended in one needs no second look."""
         self._open: dict[Callable[[], None], ClientCertificate | None] = {}
@@ -55,11 +55,12 @@ class Gate:
 
     def secure(self, transport: trio.SocketStream) -> Secured:
         """A connection by what is shown and listed now; its handshake is still to be done."""
-        return Secured(transport, self._side.handshake(), self._side.fingerprint)
+        return Secured(transport, self._side.handshake(), self._retired, self._side.fingerprint)
 
     def replace(self, material: ServerMaterial, allowlist: frozenset[str] | None) -> Replaced:
         """Show and list this from now on, and cut at once whoever is no longer admitted, requests in progress included.
 
+        The others stay, and are told once they are `retired` as another certificate was shown to them.
         Raises: ValueError if the material is no certificate with its key; nothing has changed then.
         """
         before = self._material, self._allowlist
@@ -70,6 +71,9 @@ class Gate:
             self._material, self._allowlist = before
             raise
         self.edition += 1
+        if material.certificate != before[0].certificate:
+            self._retired.set()
+            self._retired = trio.Event()
         outside = [drop for drop, client in self._open.items() if not self.admits(client)]
         for drop in outside:
             drop()

@@ -172,6 +172,7 @@ class PeerStatus(Struct, kw_only=True):
       members_hash: of the members that it was told of, as it last said; empty while it does not know all names.
       key: by which it is known here, 64 hex digits.
       fingerprints: of the certificates that it showed, here and there, the latest first.
+      named: fingerprints of the certificates that its stream says that its node shows.
       certificate: which its server showed last; None without TLS.
     """
 
@@ -194,6 +195,7 @@ class PeerStatus(Struct, kw_only=True):
     members_hash: str = ""
     key: str = ""
     fingerprints: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     certificate: PeerCertificateOut | None = None
 
 

@@ -142,16 +142,16 @@ def test_whoever_alters_an_op_on_the_way_closes_nobodys_stream() -> None:
     assert told(examine([moved], Book(author.ops[0], keys=[author])))[0] == "forged"
 
 
-def test_one_signature_covers_the_run_before_it_and_a_forged_one_takes_none_of_the_run() -> None:
+def test_a_batch_ends_before_the_first_op_that_its_writer_did_not_sign_wherever_that_stands() -> None:
     author, other = Author(1), Author(2)
     for number in range(3):
         author.memory(f"m{number}")
-    middle = [*author.ops[:2], tampered(author.ops[2], signature=bytes(64)), author.ops[3]]
-    assert len(examine(middle, Book()).takes) == 4
-    last = [*other.ops, *author.ops[:3], tampered(author.ops[3], signature=bytes(64))]
-    intake = examine(last, Book())
-    assert taken(intake) == [other.ops[0].dot]
-    assert told(intake) == ("forged", str(author.ops[0].dot))
+    for at in range(4):
+        ops = list(author.ops)
+        ops[at] = tampered(ops[at], signature=bytes(64))
+        intake = examine([*other.ops, *ops], Book())
+        assert taken(intake) == [op.dot for op in (*other.ops, *author.ops[:at])]
+        assert told(intake) == ("forged", str(author.ops[at].dot))
 
 
 def test_a_stream_without_its_opening_has_no_key_and_is_not_taken() -> None:

@@ -169,6 +169,7 @@ def test_failures_pause_for_longer_and_longer_and_a_success_ends_that() -> None:
 
 @pytest.mark.parametrize(("reason", "kind"), [
     ("timeout", "timeout"), ("nonsense: half a pair", "nonsense"), ("unreachable: refused", "unreachable"),
+    ("tls: it refused our certificate", "tls"),
     ("it answered 503 shutting_down", "answered"), ("refused: fork", "refused"), ("took nothing", "refused"),
     ("the disk is full", "other"),
 ])

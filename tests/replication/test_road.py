@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from aimem.errors import Unavailable
-from aimem.replication import PeerRoad, Trust
+from aimem.replication import NotSecured, PeerRoad, Trust
 from aimem.store import Identity, Pin
 from aimem.wire import PROTOCOL, SYNC_BODY_MAX_BYTES, ExchangeAnswer, ExchangeRequest, encode, op_out
 from aimem.wire.packing import GZIP_FROM_BYTES
@@ -112,6 +112,7 @@ async def test_a_kept_connection_that_broke_is_replaced_once() -> None:
     (answering(b"<html>", 502), "it answered 502"),
     (answering(b'{"code": "a b; c"}', 503), "it answered 503$"),
     (failing(httpx.ConnectError), "unreachable: broken"),
+    (failing(NotSecured), "^tls: broken"),
     (failing(httpx.ConnectTimeout), "timeout"),
 ])
 async def test_what_goes_wrong_has_a_reason_in_few_words(

@@ -14,9 +14,10 @@ from aimem import service
 from aimem.errors import Code
 from aimem.model import Entry, decode_entry, parse_dot
 from aimem.replication import MeshSettings
-from aimem.service import Node, Once
+from aimem.service import Node, Once, homes
 from aimem.service.verdicts import CAME_LATE, WAITS_FOR_HOME, WAITS_FOR_MAJORITY
 from aimem.store import PENDING as PENDING_KIND
+from aimem.store import STREAM, Transaction, headproofs, lineage
 from aimem.wire import Approved, BulkMemories, CreateMemory, DecisionRequest, StandardRequest
 from tests.meshes import World, join, open_world, set_up_anew
 from tests.nodes import principal
@@ -150,7 +151,6 @@ async def test_a_rejection_dominates_what_was_approved_on_the_other_side_of_a_pa
 
 
 
-
 async def test_a_home_that_was_set_up_anew_under_its_name_decides_once_all_have_told_it_what_they_know(
     tmp_path: Path
 ) -> None:
@@ -191,6 +191,41 @@ async def test_a_home_that_was_set_up_anew_does_not_decide_again_what_it_had_dec
         await settled(world)
         assert await statuses(world, pending_id) == {"approved"}
         assert await decisions(home, pending_id) == 1
+
+
+async def test_who_says_that_another_nodes_stream_was_its_own_decides_on_none_of_its_actions(tmp_path: Path) -> None:
+    async with governed_world(tmp_path) as world:
+        home, liar = world.nodes["n0"], world.nodes["n2"]
+        pending_id, old = await asked(world), home.store.stream
+        key = (await home.store.read(headproofs.public_key, old) or b"").hex()
+        await home.store.renew()
+        await trio.sleep(LATER_S)       # until all have heard of the stream that it goes on in
+        await settled(world)
+        for said in (old, f"{old}.{key}.{'ab' * 64}"):
+            await liar.store.write(claim_predecessor, said)
+            await settled(world)
+            for node in world.nodes.values():
+                assert await node.store.read(lineage.line_of, liar.store.stream) == (liar.store.stream,)
+                assert await node.store.read(lineage.line_of, home.store.stream) == (home.store.stream, old)
+            mandate = await liar.store.read(homes.mandate_of, liar)
+            assert mandate.streams == (liar.store.stream,)
+        world.isolate("n0")
+        voted = await service.approve_pending(liar, ALICE, pending_id, NOTHING)
+        assert (voted.status, voted.reason) == ("pending", WAITS_FOR_HOME)
+        await trio.sleep(LATER_S)
+        assert await decisions(liar, pending_id) == 0
+        world.heal()
+        await trio.sleep(LATER_S)
+        await settled(world)
+        assert await statuses(world, pending_id) == {"approved"}
+        [decided] = [op for op in await ops_of(liar.store) if op.kind == "pending_decision"]
+        assert decided.dot.stream == home.store.stream
+
+
+def claim_predecessor(transaction: Transaction, said: str) -> None:
+    """Have the stream say whose it goes on from."""
+    stream = transaction.tip.head.stream
+    transaction.emit("stream", [transaction.change(STREAM, stream, {"predecessor": said})])
 
 
 async def test_an_action_whose_home_is_no_member_any_more_is_asked_for_again_by_an_operator(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ async def hashes(store: Store) -> list[bytes]:
 async def test_a_text_is_its_writers_whichever_stream_that_writes_now(store: Store) -> None:
     before = Author(5)
     before.memory("m1")
-    after = Author(6, clock=before.head.hlc, predecessor=before.stream)
+    after = Author(6, clock=before.head.hlc, before=before)
     after.memory("m2")
     other = Author(7)
     other.memory("m3")

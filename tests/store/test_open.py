@@ -28,7 +28,7 @@ from aimem.ports import (
     system_chance,
     system_files,
 )
-from aimem.store import SCHEMA_VERSION, NodeLock, Store, digest, oplog
+from aimem.store import SCHEMA_VERSION, NodeLock, Store, digest, lineage, oplog
 from aimem.store.identity import Sidecar, sidecar_path
 from tests.disk import Disk
 from tests.nodes import InlineThreads, open_store
@@ -159,9 +159,8 @@ async def test_a_file_emptied_behind_our_back_begins_a_new_stream(tmp_path: Path
 
 
 async def predecessor(store: Store) -> object:
-    sql = "SELECT predecessor FROM stream_facts WHERE stream = ?"
-    rows = await store.read(lambda conn: conn.execute(sql, (store.stream,)).fetchall())
-    return rows[0][0]
+    _, *before = await store.read(lineage.line_of, store.stream)
+    return before[0] if before else None
 
 
 def change_key(data: bytes) -> bytes:

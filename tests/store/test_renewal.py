@@ -14,8 +14,8 @@ from aimem.errors import AimemError, Unavailable
 from aimem.model import Entry, StreamId, chain_hash, decode_entry
 from aimem.ports import Connection, Files, is_signed, system_files
 from aimem.store import Store, Transaction, oplog
-from aimem.store.approvals import line_of
 from aimem.store.identity import Sidecar, sidecar_path
+from aimem.store.lineage import line_of
 from tests.disk import Disk
 from tests.nodes import InlineThreads, open_store
 from tests.store.test_open import put_pair

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
+from aimem.supervisor.connection import Connection
 from aimem.supervisor.listeners import open_unix
 from tests.supervisor.serving import answer, get, keep, read_answer, read_to_end, serving
 
@@ -42,6 +44,34 @@ async def test_newest_connection_beyond_the_bound_is_closed_and_counted() -> Non
             await read_to_end(first)
             async with await served.connect(get("/")) as fourth:
                 assert b"ok" in await read_to_end(fourth)
+
+
+async def test_what_strangers_can_cause_at_any_rate_is_logged_once_a_minute_and_kind(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.WARNING, "aimem.supervisor.http")
+
+    async def fail(_: Connection) -> None:
+        raise (LookupError("one") if served.server.counts.accepted % 2 else ExceptionGroup("", [ValueError("two")]))
+
+    async with serving(Gate(), connections_max=1) as served:
+        async with await served.connect(keep("/")) as crowd:
+            await read_answer(crowd)
+            for _ in range(5):
+                assert await served.ask(get("/")) == b""
+            await crowd.send_all(get("/"))
+            await read_to_end(crowd)
+        monkeypatch.setattr(Connection, "run", fail)
+        for _ in range(12):
+            assert await served.ask(get("/")) == b""
+        assert (served.server.counts.refused, served.server.counts.failed) == (5, 12)
+    told = [vars(record) for record in caplog.records]
+    assert [(line["message"], line["count"]) for line in told] == [
+        ("http.connection_refused", 1), ("http.connection_failed", 1), ("http.connection_failed", 1),
+    ]
+    assert [(line["kind"], str(line["exc_info"][1])) for line in told[1:]] == [
+        ("ValueError", " (1 sub-exception)"), ("LookupError", "one"),
+    ]
 
 
 async def test_crowd_on_tcp_leaves_room_on_the_unix_socket(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import trio
 
 from aimem.model import SERVER_CERTIFICATE, PresentedCertificate
 from aimem.ports import PeerMaterial
+from aimem.replication import NotSecured
 from aimem.supervisor.links import Links
 from aimem.supervisor.secured import PeerTls
 from tests import pki
@@ -100,7 +101,7 @@ async def ask(ways: Links, port: int, host: str = "localhost", scheme: str = "ht
 
 
 async def fault(ways: Links, port: int, host: str = "localhost") -> str:
-    with pytest.raises(httpx.ConnectError) as caught, trio.fail_after(10):
+    with pytest.raises(NotSecured) as caught, trio.fail_after(10):
         await ask(ways, port, host)
     return str(caught.value)
 

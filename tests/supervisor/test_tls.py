@@ -558,6 +558,24 @@ async def test_many_requests_share_one_connection(pki: Authority) -> None:
         assert served.count("done") == 1 and len(served.app.scopes) == 5
 
 
+async def test_who_asks_without_a_pause_sees_a_new_certificate_with_the_next_request_but_one(pki: Authority) -> None:
+    gate = gate_of(pki, BELOW_CA, pki.member)
+    renewed = issue(pki.ca, "localhost")
+    async with serving(gate) as served:
+        transport = httpx.AsyncHTTPTransport(verify=context_of(pki, pki.member))
+        async with httpx.AsyncClient(transport=transport, base_url=f"https://localhost:{served.port}") as http:
+            assert "connection" not in (await http.get("/")).headers
+            gate.replace(pki.server.serves(pki.ca), gate.allowlist)     # the list was read anew
+            assert "connection" not in (await http.get("/")).headers
+            gate.replace(renewed.serves(pki.ca), gate.allowlist)
+            last = await http.get("/")
+            assert (last.text, last.headers["connection"], served.count("done")) == ("ok", "close", 1)
+            after = await http.get("/")
+            assert ("connection" in after.headers, served.count("done")) == (False, 2)
+            shown = after.extensions["network_stream"].get_extra_info("ssl_object").getpeercert(binary_form=True)
+            assert shown == renewed.der
+
+
 async def test_stop_ends_handshakes_at_once(pki: Authority) -> None:
     async with serving(gate_of(pki, BELOW_CA, pki.member)) as served, await served.connect() as silent:
         await until(lambda: served.server.counts.shaking == 1)

@@ -7,6 +7,7 @@ import signal
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import trio
 
 from tests import pki
 from tests.system.members import Mesh, settled, start_all
-from tests.system.processes import ask, command, daemon, started
+from tests.system.processes import ask, ask_json, command, daemon, started
 
 pytestmark = pytest.mark.slow
 
@@ -144,6 +145,59 @@ async def test_certificates_are_exchanged_and_a_peer_removed_while_all_goes_on(t
 async def refused_by_all(mesh: Secured, number: int) -> bool:
     peers = (await mesh.document(number))["peers"]
     return all("refused our certificate" in peer["last_error"] for peer in peers)
+
+
+async def test_a_new_certificate_is_shown_and_named_to_the_others_and_no_write_is_refused_meanwhile(
+    tmp_path: Path,
+) -> None:
+    async with secured(tmp_path, 2) as mesh, mesh.client() as http, trio.open_nursery() as nursery:
+        assert await store(http, mesh, 0, "before") == 201
+        old, new = mesh.certificates[1], pki.issue(CA, "n1", "127.0.0.1")
+        before = await shown_as(mesh, old)
+        refused: list[str] = []
+
+        async def write() -> None:
+            for number in count():
+                answer = await http.post(f"{mesh.url(0)}/memories", json={"title": f"{number}", "content": "text"})
+                refused.extend([] if answer.status_code == 201 else [answer.text])
+
+        nursery.start_soon(write)
+        mesh.list(*mesh.certificates, new)
+        for number in range(2):
+            await mesh.reload(number)
+            await reloaded(http, mesh, number, 1)
+        mesh.certificates[1] = new
+        mesh.write(1)
+        await mesh.reload(1)
+        after = await shown_as(mesh, new)
+        nursery.cancel_scope.cancel()
+    assert refused == []
+    # The naming of it, and nothing else, as all that was stored was stored on the other node.
+    stream = before["stream"]
+    assert (after["stream"], after["vector"][stream]) == (stream, before["vector"][stream] + 1)
+
+
+async def reloaded(http: httpx.AsyncClient, mesh: Secured, number: int, times: int) -> None:
+    """Wait until a node has read its files anew so often."""
+    said = f'ai_memory_reloads_total{{result="ok"}} {times}'
+    with trio.fail_after(LOOK_S):
+        while said not in (await http.get(f"{mesh.url(number)}/metrics")).text:
+            pass
+
+
+async def shown_as(mesh: Secured, certificate: pki.Issued) -> dict[str, Any]:
+    """The second node as the first one sees it, once it shows this certificate there, names it, and knows it itself."""
+    wanted = certificate.fingerprint
+    with trio.fail_after(LOOK_S):
+        while True:     # a command each time, which takes a while
+            peer: dict[str, Any]
+            [peer] = await ask_json(mesh.db(0), "mesh", "peers")
+            shown = peer["certificate"] or {"fingerprint": ""}
+            if (shown["fingerprint"], peer["named"]) == (wanted, [wanted]) and wanted in peer["fingerprints"]:
+                break
+    own = {one["which"]: one["fingerprint"] for one in (await mesh.document(1))["certificates"]}
+    assert (own["server"], own["client"]) == (wanted, wanted)
+    return peer
 
 
 async def test_a_node_that_only_fetches_shows_its_certificate_and_never_skips_a_check(tmp_path: Path) -> None:

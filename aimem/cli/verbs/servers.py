@@ -13,7 +13,8 @@ SERVE: Final = Verb(
           "--port, 0 taking a free one. At SIGHUP it reads certificates, keys and the list of those that may connect "
           "anew, without interrupting anything: all of them, or, if one is at fault, none, and says so. Whoever is no "
           "longer on the list is cut off at once. With --tls-cert and --tls-key it speaks HTTPS alone on its port; see "
-          "ai-memory-mesh(7), TLS, and who may connect.",
+          "ai-memory-mesh(7), TLS, and who may connect. Each connection is an open file: of those it takes as many as "
+          "the machine lets it have (ulimit -Hn), up to 65,536, and logs a warning if they are fewer than 2,048.",
     examples=(
         ("Serve on another port", "ai-memory serve --bind 127.0.0.1:9078"),
         ("Serve a mesh with mutual TLS", (

@@ -1,0 +1,97 @@
+"""Whoever has a certificate of its own is heard, and speaks for itself alone: what it claims of others is refused."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import pytest
+import trustme
+
+from aimem.wire import PROTOCOL, ExchangeRequest, encode
+from tests.abuse.test_tls import HOST, START_S, Node, node_of
+from tests.pki import Issued, client_context, issue, make_ca
+from tests.proofs import PUSH, signed
+from tests.streams import Author
+
+pytestmark = pytest.mark.slow
+
+FORBIDDEN: Final = 403
+
+
+class Speaker:
+    """Somebody with a certificate, who may say anything in anybody's name."""
+
+    def __init__(self, http: httpx.AsyncClient, to: str) -> None:
+        self.http, self.to = http, to
+
+    async def say(
+        self, author: Author, *, body: bytes | None = None, proof: dict[str, str] | None = None
+    ) -> tuple[int, str]:
+        """An exchange in the name of a stream's writer. Returns: the status, and the code of a refusal."""
+        content = exchange(author) if body is None else body
+        headers = signed(author, content, self.to) if proof is None else proof
+        answer = await self.http.post(PUSH, content=content, headers={"Content-Type": "application/json", **headers})
+        return answer.status_code, str(answer.json().get("code", ""))
+
+
+def exchange(author: Author) -> bytes:
+    """What a node says that has nothing to hand over."""
+    return encode(ExchangeRequest(protocol=PROTOCOL, node=author.name, stream=author.stream))
+
+
+@contextlib.asynccontextmanager
+async def speaking(node: Node, ca: trustme.CA, certificate: Issued, folder: Path) -> AsyncIterator[Speaker]:
+    context = client_context(ca, certificate, folder)
+    stream = (await document(node))["stream"]
+    async with httpx.AsyncClient(base_url=f"https://{HOST}:{node.port}", verify=context, timeout=START_S) as http:
+        yield Speaker(http, stream)
+
+
+async def document(node: Node) -> Any:
+    return (await node.owner.get("/mesh", params={"digest": "true"})).raise_for_status().json()
+
+
+async def test_a_certificate_is_good_for_its_own_nodes_claims_alone(tmp_path: Path) -> None:
+    ca = make_ca()
+    certificates = {name: issue(ca, name) for name in ("node-b", "node-c")}
+    b, c, newcomer = Author(1, "node-b"), Author(2, "node-c"), Author(3, "node-b")
+    async with node_of(tmp_path, ca, list(certificates.values())) as node:
+        digest = (await document(node))["digest"]
+        async with (
+            speaking(node, ca, certificates["node-b"], tmp_path) as as_b,
+            speaking(node, ca, certificates["node-c"], tmp_path) as as_c,
+        ):
+            assert await as_b.say(b, proof={}) == (FORBIDDEN, "proof_required")
+            assert (await as_b.say(b))[0] == 200
+            assert (await as_c.say(c))[0] == 200
+            # Its own certificate, and another node's name, with a key of its own and with that node's.
+            assert await as_c.say(newcomer) == (FORBIDDEN, "certificate_of_another")
+            assert await as_c.say(b) == (FORBIDDEN, "certificate_of_another")
+            # What it heard the other say, and what the other signed for something else.
+            assert await as_c.say(b, proof=signed(b, exchange(b), as_b.to)) == (FORBIDDEN, "certificate_of_another")
+            assert await as_b.say(b, proof=signed(c, exchange(b), as_b.to)) == (FORBIDDEN, "certificate_of_another")
+            assert await as_b.say(b, proof=signed(b, exchange(c), as_b.to)) == (FORBIDDEN, "proof_wrong")
+            assert await as_b.say(b, proof=signed(b, exchange(b), c.stream)) == (409, "wrong_node")
+            assert await as_b.say(b, body=exchange(c)) == (FORBIDDEN, "proof_required")
+            # None of it changed who is who.
+            assert (await as_b.say(b))[0] == 200
+            assert (await as_c.say(c))[0] == 200
+        assert (await document(node))["digest"] == digest
+
+
+async def test_a_certificate_opens_the_routes_between_nodes_and_no_others_once_agents_have_keys(tmp_path: Path) -> None:
+    ca = make_ca()
+    certificate = issue(ca, "node-b")
+    b = Author(1, "node-b")
+    async with node_of(tmp_path, ca, [certificate]) as node:
+        (await node.owner.post("/agents", json={"agent_id": "alice", "agent_type": "human"})).raise_for_status()
+        (await node.owner.post("/agents/keys", json={"agent_id": "alice"})).raise_for_status()
+        async with speaking(node, ca, certificate, tmp_path) as as_b:
+            assert (await as_b.say(b))[0] == 200
+            for path in ("memories", "search?q=x", "stats", "export", "agents", "namespaces", "pending", "audit"):
+                assert (await as_b.http.get(f"/api/v1/{path}")).status_code == 401, path
+            assert (await as_b.http.post("/api/v1/memories", json={"content": "x", "title": "y"})).status_code == 401
