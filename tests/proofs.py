@@ -30,11 +30,17 @@ async def exchanged(node: Node, author: Author, request: ExchangeRequest) -> Exc
 
 
 def signed(
-    author: Author, body: bytes, to: StreamId | str, *, target: str = PUSH, method: str = "POST", nonce: int = 1
+    author: Author, body: bytes, to: StreamId | str, *, target: str = PUSH, method: str = "POST", nonce: int = 1,
+    certificates: tuple[str, ...] = (),
 ) -> dict[str, str]:
-    """The headers of a request that a stream's writer signed; `body` before it is packed."""
+    """The headers of a request that a stream's writer signed; `body` before it is packed.
+
+    Args:
+      certificates: fingerprints of those that it says it shows.
+    """
     return request_headers(sign_request(
         author.signer, method, target, body, node=author.name, to=to, nonce=nonce.to_bytes(NONCE_BYTES, "big"),
+        certificates=certificates,
     ))
 
 

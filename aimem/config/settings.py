@@ -152,8 +152,8 @@ SETTINGS: Final = (
                  "clients need none."),
     Setting(key="tls.mtls_ca_cert", variable="AI_MEMORY_MTLS_CA_CERT", kind=Kind.PATH, default="quorum_ca_cert",
             flag="--mtls-ca-cert", flag_of=("serve",),
-            help="The authorities that must have signed the listed certificates: a PEM file. Without any, the list "
-                 "alone decides, and they may be self-signed."),
+            help="The authorities that must have signed the listed certificates: a PEM file. Without any, or with the "
+                 "word none, the list alone decides, and they may be self-signed."),
     Setting(key="consistency", variable="AI_MEMORY_CONSISTENCY", kind=Kind.CHOICE,
             choices=("local", "quorum", "majority", "all"), default="quorum", flag="--consistency",
             flag_of=EVERY_VERB,

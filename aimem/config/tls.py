@@ -20,6 +20,8 @@ _PEER_FLAGS: Final = {
     "--client-cert": "mesh.quorum_client_cert", "--client-key": "mesh.quorum_client_key",
     "--ca-cert": "mesh.quorum_ca_cert",
 }
+LIST_ALONE: Final = "none"
+"""Instead of authorities: there are none, although the peers' servers have some. A file of that name is `./none`."""
 FILE_KEYS: Final = (
     "tls.cert", "tls.key", "tls.mtls_allowlist", "tls.mtls_ca_cert", "mesh.quorum_client_cert",
     "mesh.quorum_client_key", "mesh.quorum_ca_cert",
@@ -48,6 +50,8 @@ def tls_of(given: Mapping[str, Given], paths: Mapping[str, Path]) -> TlsConfig:
             "is the list's to say; name the file with the fingerprints of the peers' certificates")
     files = {key: NamedFile(path=path, origin=given[key].origin, key=key) for key, path in paths.items()}
     clients_ca = files.get("tls.mtls_ca_cert") or files.get("mesh.quorum_ca_cert")
+    if "tls.mtls_ca_cert" in given and given["tls.mtls_ca_cert"].value == LIST_ALONE:
+        clients_ca = None
     return TlsConfig(
         cert=files.get("tls.cert"), key=files.get("tls.key"), allowlist=files.get("tls.mtls_allowlist"),
         clients_ca=clients_ca if "tls.mtls_allowlist" in given else None,

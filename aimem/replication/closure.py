@@ -194,6 +194,21 @@ def to_join(mesh: Mesh, peer: Peer) -> list[StreamId]:
     return [stream for stream, nodes in mesh.store.log.closed.items() if stream in peer.joined and node not in nodes]
 
 
+def unsettled(mesh: Mesh, peer: Peer) -> frozenset[StreamId]:
+    """The closed streams of which this node and a peer may show different rows, for one of them has joined more.
+
+    Both have joined the other's and those of the same members once all is settled. By what the peer last said.
+    """
+    store = mesh.store
+    own, node = store.stream, peer.state.stream
+    members = {own, *(other.state.stream for other in mesh.peers)}
+    return frozenset(
+        stream for stream in store.log.closed.keys() | peer.joined.keys()
+        if stream not in store.log.closed or stream not in peer.joined
+        or not ({own, *store.log.closed[stream]} ^ {node, *peer.joined[stream]}).isdisjoint(members)
+    )
+
+
 async def note_joined(mesh: Mesh, peer: Peer, streams: Iterable[StreamId], node: StreamId) -> None:
     """A peer's rows are joined, and with them all that it had joined itself. Raises: Unavailable, Corrupt."""
     joined = {stream: frozenset({node, *peer.joined.get(stream, ())}) for stream in streams}

@@ -17,6 +17,7 @@ from msgspec import Struct, field
 
 from aimem.errors import AimemError, Corrupt, InvalidRequest, Unavailable
 from aimem.model import StreamHead, StreamId
+from aimem.replication import closure
 from aimem.replication.divergence import Lost, judge
 from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Standing
@@ -152,21 +153,32 @@ async def _look_at(
     """Fetch, judge and mend the suspects, some at a time."""
     names = list(suspects)
     while names:
+        open_before = closure.unsettled(mesh, peer)
         pairs, facts, heads = await _fetched(mesh, peer, tuple(names[: repair.NAMED_MAX]))
+        unsettled = open_before | closure.unsettled(mesh, peer) | _split(facts.heads, heads)
         del names[: len(pairs)]
         mend: list[repair.Theirs] = []
         for own, theirs in pairs:
             if suspects[own.kind, own.key] and (own.state.fields or theirs.state.fields):
                 continue    # one of both has it alive: that was seen where its row is
-            judged = judge(own, theirs, own_facts=facts, their_heads=heads)
+            judged = judge(own, theirs, own_facts=facts, their_heads=heads, unsettled=unsettled)
             looked.pending += judged.is_pending
             if judged.lost is not None:
                 looked.different.append(Different(own.kind, own.key, judged.lost))
-                mend += [judged.theirs] if judged.lost is not Lost.THERE else []
+            if judged.is_unsettled or judged.lost not in (None, Lost.THERE):
+                mend.append(judged.theirs)
         for at in range(0, len(mend) if mending is Mending.MEND else 0, MEND_MAX):
             mended: repair.Mended = (await mesh.store.write(repair.mend, mend[at : at + MEND_MAX])).value
             looked.repaired += mended.mended
             looked.undecided += mended.undecided
+
+
+def _split(own: Mapping[StreamId, StreamHead], theirs: Mapping[StreamId, StreamHead]) -> frozenset[StreamId]:
+    """Streams of which two nodes know different last ops: they are about to be closed."""
+    return frozenset(
+        stream for stream, head in own.items()
+        if stream in theirs and theirs[stream].seq == head.seq and theirs[stream].chain_hash != head.chain_hash
+    )
 
 
 async def _fetched(

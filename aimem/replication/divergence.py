@@ -34,6 +34,7 @@ class Judged(Struct, frozen=True):
 
     Attributes:
       is_pending: a write that shows on one side is not known to the other, so nothing can be said.
+      is_unsettled: it is one of a stream with two histories, whose rows are still being joined: `theirs` may be, too.
       lost: None if nothing is lost.
       theirs: what to mend this node with.
     """
@@ -41,12 +42,18 @@ class Judged(Struct, frozen=True):
     theirs: repair.Theirs
     lost: Lost | None = None
     is_pending: bool = False
+    is_unsettled: bool = False
 
 
 def judge(
-    own: repair.Known, theirs: repair.Known, *, own_facts: repair.Facts, their_heads: Mapping[StreamId, StreamHead]
+    own: repair.Known, theirs: repair.Known, *, own_facts: repair.Facts, their_heads: Mapping[StreamId, StreamHead],
+    unsettled: AbstractSet[StreamId] = frozenset(),
 ) -> Judged:
-    """Say what it means that two nodes show an object as they do, each with what it knew just then."""
+    """Say what it means that two nodes show an object as they do, each with what it knew just then.
+
+    Args:
+      unsettled: streams with two histories of which one of both may have joined rows that the other has not.
+    """
     closed = own_facts.closed
     tied = tied_fields(own.state, theirs.state, closed)
     state = _without(theirs.state, tied)
@@ -58,6 +65,9 @@ def judge(
     unknown = [*_beyond(own.state, their_heads, closed), *_beyond(theirs.state, own_facts.heads, closed)]
     if unknown:
         return Judged(mend, is_pending=True)
+    missing = _missing(own.state, theirs.state)
+    if missing and all(stamp.stream in unsettled for stamp in missing):
+        return Judged(mend, is_pending=True, is_unsettled=True)
     if tied:
         return Judged(mend, Lost.UNCLEAR)
     is_lost_here = _joined(own, theirs.state) != own.state
@@ -98,6 +108,22 @@ def _beyond(
         stamp for stamp in _stamps(state)
         if stamp.stream not in closed and (stamp.stream not in heads or heads[stamp.stream].hlc < stamp.hlc)
     ]
+
+
+def _missing(own: ObjectState, theirs: ObjectState) -> list[Stamp]:
+    """The writes by which two states differ: of each part the later one, which one of both does not show."""
+    if own.dead != theirs.dead:     # and with it all the rest
+        pairs = [(own.dead, theirs.dead)]
+    else:
+        names = own.fields.keys() | theirs.fields.keys()
+        cells = [(own.fields.get(name), theirs.fields.get(name)) for name in names]
+        pairs = [
+            (None if one is None else one.stamp, None if other is None else other.stamp)
+            for one, other in cells if one != other
+        ]
+        if (own.born, own.author) != (theirs.born, theirs.author):
+            pairs.append((own.born, theirs.born))
+    return [max(filter(None, pair)) for pair in pairs]
 
 
 def _joined(known: repair.Known, other: ObjectState) -> ObjectState:

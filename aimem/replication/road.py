@@ -91,10 +91,11 @@ class PeerRoad:
 
         Returns: the answer's body, and who signed it.
         """
-        try:
-            self._trust.refuse_delisted(self._names.get(url, ""))
-        except Denied as error:
-            raise Unavailable(f"untrusted: {error.message}", code=Code.NODE_UNTRUSTED) from None
+        if self._trust.is_delisted(self._names.get(url, "")):
+            # It may show another certificate by now, of which neither would hear if both waited for the other to ask.
+            # This question tells nothing.
+            await self._ask_as_known("GET", url, MESH, b"")
+            self._refuse_delisted(url)
         said, claim = await self._ask_as_known(method, url, target, body)
         if said.status == httpx.codes.CONFLICT and said.code == Code.WRONG_NODE and claim is not None:
             self._writers[url] = claim.stream
@@ -106,6 +107,12 @@ class PeerRoad:
             raise Unavailable("forged: its answer is not signed; it needs the version of this node")
         self._writers[url], self._names[url] = claim.stream, claim.node
         return said.plain, claim
+
+    def _refuse_delisted(self, url: str) -> None:
+        try:
+            self._trust.refuse_delisted(self._names.get(url, ""))
+        except Denied as error:
+            raise Unavailable(f"untrusted: {error.message}", code=Code.NODE_UNTRUSTED) from None
 
     async def _ask_as_known(self, method: str, url: str, target: str, body: bytes) -> tuple[_Said, NodeClaim | None]:
         stream = self._trust.stream

@@ -107,10 +107,14 @@ class Trust:
         """What is remembered of a name; None also before anybody came."""
         return (self._pins or {}).get(node)
 
+    def is_delisted(self, node: str) -> bool:
+        """Whether the list has none of the certificates that a node showed so far, and once had one."""
+        pin = self.pin_of(node)
+        return pin is not None and is_delisted(pin, self.listed())
+
     def refuse_delisted(self, node: str) -> None:
         """Have nothing sent to a node that was taken off the list. Raises: Denied(node_untrusted)."""
-        pin = self.pin_of(node)
-        if pin is not None and is_delisted(pin, self.listed()):
+        if self.is_delisted(node):
             raise Denied(delisted(node).sentence, code=Code.NODE_UNTRUSTED, field="node")
 
     def ask(self, method: str, target: str, body: bytes, *, to: str, is_known: bool) -> RequestProof:

@@ -43,7 +43,7 @@ class Gate:
         """
         self._clock = clock
         self._material, self._allowlist = material, allowlist
-        self._side, self._retired = self._open_side(), trio.Event()
+        self._side, self._retired = self.open_side(), trio.Event()
         self.edition = 0
         """Rises with each `replace`: a handshake that began and ended in one needs no second look."""
         self._open: dict[Callable[[], None], ClientCertificate | None] = {}
@@ -66,7 +66,7 @@ class Gate:
         before = self._material, self._allowlist
         self._material, self._allowlist = material, allowlist
         try:
-            self._side = self._open_side()
+            self._side = self.open_side()
         except ValueError:
             self._material, self._allowlist = before
             raise
@@ -101,7 +101,8 @@ class Gate:
         finally:
             del self._open[drop]
 
-    def _open_side(self) -> ServerSide:
+    def open_side(self) -> ServerSide:
+        """What meets connections from now on. Raises: ValueError."""
         return open_server_side(self._material, None if self._allowlist is None else self._lists, self._clock)
 
     def _lists(self, fingerprint: str) -> bool:

@@ -11,7 +11,7 @@ import trio
 
 from aimem.config import TlsConfig
 from aimem.errors import Code, InvalidRequest
-from aimem.ports import Clock, Files, Threads
+from aimem.ports import Clock, Files, ServerMaterial, Threads
 from aimem.service import Papers
 from aimem.supervisor.control import Control
 from aimem.supervisor.credentials import Credentials, load_credentials
@@ -56,11 +56,11 @@ class Wallet:
 
     def load(self) -> None:
         """Read the files for the first time. Blocks. Raises: InvalidRequest(config_invalid)."""
-        found = load_credentials(self._tls, self._files, self._clock.now())
+        found = self.read()
         self.peer_tls.replace(found.peers)
         if found.server is not None:
             try:
-                self.gate = Gate(found.server, found.allowlist, self._clock)
+                self.gate = self.open_gate(found.server, found.allowlist)
             except ValueError as error:
                 raise InvalidRequest(f"--tls-cert: {error}", code=Code.CONFIG_INVALID, field="tls.cert") from error
         self._keep(found)
@@ -68,9 +68,8 @@ class Wallet:
     async def reload(self) -> None:
         """Read them anew and use them, all or none: a fault is logged, and what was in use stays so."""
         running = frozenset(one.fingerprint for one in self.credentials.own)
-        read = partial(load_credentials, self._tls, self._files, self._clock.now(), running)
         try:
-            found = await self._threads.run(read, limiter=self._limiter)
+            found = await self._threads.run(partial(self.read, running), limiter=self._limiter)
             replaced = None
             if self.gate is not None and found.server is not None:
                 replaced = self.gate.replace(found.server, found.allowlist)
@@ -85,6 +84,14 @@ class Wallet:
         self._keep(found)
         self.papers.reloaded += 1
         self.papers.failure = ""
+
+    def read(self, running: frozenset[str] = frozenset()) -> Credentials:
+        """What the files hold now. For the argument and what is raised see `load_credentials`. Blocks."""
+        return load_credentials(self._tls, self._files, self._clock.now(), running)
+
+    def open_gate(self, material: ServerMaterial, allowlist: frozenset[str] | None) -> Gate:
+        """Raises: ValueError if the material is no certificate with its key."""
+        return Gate(material, allowlist, self._clock)
 
     def _keep(self, found: Credentials) -> None:
         self.credentials = found

@@ -25,17 +25,21 @@ FORBIDDEN: Final = 403
 class Speaker:
     """Somebody with a certificate, who may say anything in anybody's name."""
 
-    def __init__(self, http: httpx.AsyncClient, to: str) -> None:
-        self.http, self.to = http, to
+    def __init__(self, http: httpx.AsyncClient, to: str, certificate: Issued) -> None:
+        self.http, self.to, self.fingerprint = http, to, certificate.fingerprint
 
     async def say(
         self, author: Author, *, body: bytes | None = None, proof: dict[str, str] | None = None
     ) -> tuple[int, str]:
         """An exchange in the name of a stream's writer. Returns: the status, and the code of a refusal."""
         content = exchange(author) if body is None else body
-        headers = signed(author, content, self.to) if proof is None else proof
+        headers = self.proof(author, content) if proof is None else proof
         answer = await self.http.post(PUSH, content=content, headers={"Content-Type": "application/json", **headers})
         return answer.status_code, str(answer.json().get("code", ""))
+
+    def proof(self, author: Author, content: bytes) -> dict[str, str]:
+        """What a stream's writer signs who shows this certificate."""
+        return signed(author, content, self.to, certificates=(self.fingerprint,))
 
 
 def exchange(author: Author) -> bytes:
@@ -48,7 +52,7 @@ async def speaking(node: Node, ca: trustme.CA, certificate: Issued, folder: Path
     context = client_context(ca, certificate, folder)
     stream = (await document(node))["stream"]
     async with httpx.AsyncClient(base_url=f"https://{HOST}:{node.port}", verify=context, timeout=START_S) as http:
-        yield Speaker(http, stream)
+        yield Speaker(http, stream, certificate)
 
 
 async def document(node: Node) -> Any:
@@ -72,9 +76,9 @@ async def test_a_certificate_is_good_for_its_own_nodes_claims_alone(tmp_path: Pa
             assert await as_c.say(newcomer) == (FORBIDDEN, "certificate_of_another")
             assert await as_c.say(b) == (FORBIDDEN, "certificate_of_another")
             # What it heard the other say, and what the other signed for something else.
-            assert await as_c.say(b, proof=signed(b, exchange(b), as_b.to)) == (FORBIDDEN, "certificate_of_another")
-            assert await as_b.say(b, proof=signed(c, exchange(b), as_b.to)) == (FORBIDDEN, "certificate_of_another")
-            assert await as_b.say(b, proof=signed(b, exchange(c), as_b.to)) == (FORBIDDEN, "proof_wrong")
+            assert await as_c.say(b, proof=as_b.proof(b, exchange(b))) == (FORBIDDEN, "certificate_of_another")
+            assert await as_b.say(b, proof=as_b.proof(c, exchange(b))) == (FORBIDDEN, "certificate_of_another")
+            assert await as_b.say(b, proof=as_b.proof(b, exchange(c))) == (FORBIDDEN, "proof_wrong")
             assert await as_b.say(b, proof=signed(b, exchange(b), c.stream)) == (409, "wrong_node")
             assert await as_b.say(b, body=exchange(c)) == (FORBIDDEN, "proof_required")
             # None of it changed who is who.

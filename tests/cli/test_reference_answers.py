@@ -13,7 +13,7 @@ from tests.cli.fakes import Machine
 from tests.cli.real import RealMachine
 from tests.cli.test_benching import REPORT
 from tests.cli.test_mining import chatgpt, talk, write
-from tests.house.reference_fields import LATER_FIELDS, VERBS, Fields, lost_from
+from tests.house.reference_fields import VERBS, Fields, lost_from
 from tests.pendings import PENDING, queue_pending
 
 # Verb -> the command lines that lead to it, the last of which answers. {id}: of the memory stored last, {old}: of the
@@ -67,12 +67,6 @@ def test_a_verb_takes_the_options_of_v063(verb: str, machine: Machine) -> None:
     assert shown.status == 0, shown.err
     options = [word for word in VERBS[verb].asks.split() if word.startswith("-")]
     assert not [option for option in options if not re.search(rf"(?<![\w-]){option}\b", shown.out)]
-
-
-@pytest.mark.parametrize("verb", [verb for verb in LATER_FIELDS if verb in VERBS])
-def test_options_that_are_still_to_come_are_not_there_yet(verb: str, machine: Machine) -> None:
-    shown = machine.run(verb, "--help").out
-    assert not [option for options in LATER_FIELDS[verb].values() for option in options.split() if option in shown]
 
 
 @pytest.mark.parametrize(("verb", "fields"), [(verb, VERBS[verb]) for verb in LINES])

@@ -54,6 +54,17 @@ def test_who_signed_the_peers_servers_signed_their_clients_too_unless_told_other
     assert loaded({**SERVER, "peers_ca": "q.pem"}).tls.clients_ca is None
 
 
+def test_the_list_alone_can_be_asked_for_beside_an_authority_of_the_servers() -> None:
+    given = {**SERVER, "allowlist": "list", "peers_ca": "q.pem"}
+    tls = loaded({**given, "mtls_ca": "none"}).tls
+    assert tls.clients_ca is None
+    assert tls.allowlist is not None
+    assert tls.peers_ca is not None
+    named = loaded({**given, "mtls_ca": "./none"}).tls.clients_ca
+    assert named is not None
+    assert str(named.path) == "/w/none"
+
+
 @pytest.mark.parametrize(("given", "expected"), [
     ({"cert": "s.pem"}, "--tls-cert is given without --tls-key"),
     ({"key": "s.key"}, "--tls-key is given without --tls-cert"),
@@ -63,6 +74,7 @@ def test_who_signed_the_peers_servers_signed_their_clients_too_unless_told_other
     ({**CLIENT, "allowlist": "list"}, "nothing would be verified"),
     ({**SERVER, "mtls_ca": "m.pem"}, "--mtls-ca-cert is given without --mtls-allowlist"),
     ({"mtls_ca": "m.pem"}, "--mtls-ca-cert is given without --tls-cert"),
+    ({**SERVER, "mtls_ca": "none"}, "--mtls-ca-cert is given without --mtls-allowlist"),
     ({"cert": "", "key": "s.key"}, "--tls-cert is empty"),
     ({**SERVER, "peers": "https://127.0.0.1:9077"}, "names this node itself"),
 ])

@@ -65,6 +65,30 @@ def test_two_values_under_one_stamp_are_not_joined_unless_two_histories_were_wri
     assert (unclear.lost, unclear.theirs.state.author) == (Lost.UNCLEAR, None)
 
 
+@pytest.mark.parametrize(("own", "theirs"), [
+    (SEEN, LATER), (LATER, SEEN), (SEEN, ObjectState(dead=Stamp(7, B))), (ABSENT, ObjectState(dead=Stamp(7, B))),
+])
+def test_what_is_still_being_joined_of_a_stream_with_two_histories_is_no_loss(
+    own: ObjectState, theirs: ObjectState
+) -> None:
+    closed = facts(EVERYTHING, B)
+    judged = judge(known(own), known(theirs), own_facts=closed, their_heads=EVERYTHING, unsettled=frozenset({B}))
+    assert (judged.lost, judged.is_pending, judged.is_unsettled) == (None, True, True)
+    assert judge(known(own), known(theirs), own_facts=closed, their_heads=EVERYTHING).lost is not None
+
+
+@pytest.mark.parametrize(("own", "theirs"), [
+    (SEEN, ABSENT), (ABSENT, LATER), (ObjectState(dead=Stamp(7, A)), SEEN),
+    (SEEN, ObjectState(born=BORN, author="x", fields={"content": LATER.fields["content"], "tags": Cell(BORN, ("t",))})),
+])
+def test_what_is_lost_of_another_stream_is_a_loss_meanwhile(own: ObjectState, theirs: ObjectState) -> None:
+    judged = judge(
+        known(own), known(theirs), own_facts=facts(EVERYTHING, B), their_heads=EVERYTHING, unsettled=frozenset({B})
+    )
+    assert judged.lost is not None
+    assert not judged.is_pending
+
+
 def test_what_is_absent_because_its_memory_is_dead_goes_with_that_memory() -> None:
     judged = judge(
         known(ABSENT, has_dead_end=True), known(SEEN), own_facts=facts(EVERYTHING), their_heads=EVERYTHING

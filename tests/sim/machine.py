@@ -25,6 +25,7 @@ from aimem.config import (
     MeshConfig,
     SearchConfig,
     StoreConfig,
+    TlsConfig,
 )
 from aimem.errors import Bug
 from aimem.model import StreamId
@@ -40,9 +41,10 @@ from aimem.supervisor.place import Place
 from tests.disk import Disk
 from tests.sim import hooks
 from tests.sim.badges import SHARED_KEY
+from tests.sim.certificates import TLS, Registry, SimWallet
 from tests.sim.ports import SPEAKER, Died, Power, SimClock, SimFiles, SimModel, SimThreads
 from tests.sim.seals import NotedChance, Seals
-from tests.sim.swarm import Fault, Swarm
+from tests.sim.swarm import Certificates, Fault, Swarm
 from tests.sim.trace import Trace
 
 DYING_S = 60.0
@@ -54,6 +56,7 @@ class Process:
 
     Attributes:
       app: the ASGI app, once it serves.
+      wallet: its certificates, once they are read; None in a mesh without any.
       ended: set when nothing of it is left.
       failure: what ended it, if it ended by itself.
     """
@@ -68,6 +71,8 @@ class Process:
         self.context = contextvars.Context()
         self.context.run(SPEAKER.set, self.name)
         self.app: Any = None
+        self.control = Control()
+        self.wallet: SimWallet | None = None
         self.store: Store | None = None
         self.nursery: trio.Nursery | None = None
         self.ended = trio.Event()
@@ -112,9 +117,14 @@ class Process:
             self.ended.set()
 
     async def _serve(self, task_status: trio.TaskStatus[None]) -> None:
-        config, ports, control = self.machine.config(self.db), self._ports(), Control()
+        config, ports, control = self.machine.config(self.db), self._ports(), self.control
         place = Place(db=self.db, socket=self.db.with_suffix(".sock"))
-        plan = plan_node(config, ports, place, Extent(embeds=True, curates=True, exchanges=True), control)
+        if config.tls == TLS:
+            self.wallet = SimWallet(
+                self.machine.registry, self.name, clock=ports.clock, files=ports.files, threads=ports.threads
+            )
+            self.wallet.load()
+        plan = plan_node(config, ports, place, Extent(embeds=True, curates=True, exchanges=True), control, self.wallet)
         self.store = plan.store.run.__self__  # type: ignore[attr-defined]
         await self._start(plan.store, control)
         inside = await plan.furnish()
@@ -152,7 +162,7 @@ class Machine:
 
     Attributes:
       process: the life that runs, or the last one.
-      peers: all nodes of the mesh, itself too.
+      registry: what is in the files of certificates, which outlive processes, too.
       on_end: told why a process ended by itself.
       on_loss: told when files are gone, or older than they were.
       on_doubt: told the stream that a node goes on with after that: there may be two histories of it.
@@ -160,12 +170,12 @@ class Machine:
 
     def __init__(
         self, name: str, swarm: Swarm, folder: Path, trace: Trace, look: Look,
-        open_network: Callable[[Process], httpx.AsyncBaseTransport], peers: tuple[str, ...], seals: Seals,
+        open_network: Callable[[Process], httpx.AsyncBaseTransport], registry: Registry, seals: Seals,
     ) -> None:
         rng = swarm.rng(f"{name}/clock")
         offset, drift = swarm.clock_offset_s, swarm.clock_drift
         self.name, self.swarm, self.folder = name, swarm, folder
-        self.look, self.open_network, self.peers, self.seals = look, open_network, peers, seals
+        self.look, self.open_network, self.registry, self.seals = look, open_network, registry, seals
         self.clock = SimClock(rng.uniform(-offset, offset), rng.uniform(-drift, drift))
         self.on_end: Callable[[BaseException], None] = lambda _: None
         self.on_loss: Callable[[], None] = lambda: None
@@ -187,11 +197,12 @@ class Machine:
         """The configuration of this node."""
         return Config(
             api=ApiConfig(api_key=SHARED_KEY if self.swarm.secured else None),
+            tls=TlsConfig() if self.swarm.certificates is Certificates.NONE else TLS,
             store=StoreConfig(db=db), search=SearchConfig(
                 tier=FeatureTier.SEMANTIC if self.swarm.has_model else FeatureTier.KEYWORD
             ),
             curator=CuratorConfig(interval_s=30.0), identity=IdentityConfig(anonymize=True), mesh=MeshConfig(
-                peers=tuple(f"http://{peer}" for peer in self.peers if peer != self.name),
+                peers=tuple(f"http://{peer}" for peer in self.swarm.names if peer != self.name),
                 writes=self.swarm.quorum, timeout_s=2.0, interval_s=5.0, node_name=self.name,
                 compare_s=self.swarm.compare_s,
             ),

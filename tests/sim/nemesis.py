@@ -11,6 +11,7 @@ import trio
 from aimem.ports import DatabaseError
 from tests.sim.machine import Machine
 from tests.sim.network import Network, random_cuts
+from tests.sim.papers import Papers
 from tests.sim.swarm import Fault, Swarm
 from tests.sim.trace import Trace
 
@@ -23,19 +24,24 @@ class Nemesis:
     """Injects faults until a moment; `heal` takes them all back.
 
     Attributes:
+      papers: who changes certificates and lists.
       has_rotted: whether rows are gone that nothing but a comparison brings back.
     """
 
-    def __init__(self, swarm: Swarm, machines: Mapping[str, Machine], network: Network, trace: Trace) -> None:
+    def __init__(
+        self, swarm: Swarm, machines: Mapping[str, Machine], network: Network, trace: Trace, papers: Papers
+    ) -> None:
         self._swarm, self._machines, self._network, self._trace = swarm, machines, network, trace
         self._rng = swarm.rng("nemesis")
         self._names = sorted(machines)
         self._honest = swarm.honest
+        self.papers = papers
         self._acts: dict[Fault, Callable[[], Awaitable[None]]] = {
             Fault.PARTITION: self.partition, Fault.CLOG: self.clog, Fault.KILL: self.kill, Fault.POWER: self.power,
             Fault.PAUSE: self.pause, Fault.STEP: self.step, Fault.FULL_DISK: self.full_disk,
             Fault.SLOW_DISK: self.slow_disk, Fault.SYNC_ERROR: self.sync_error, Fault.LOSE: self.lose,
-            Fault.RESTORE: self.restore, Fault.ROT: self.rot,
+            Fault.RESTORE: self.restore, Fault.ROT: self.rot, Fault.ROTATE: self.papers.rotate,
+            Fault.DELIST: self.papers.delist,
         }
         self._losses_left = swarm.sure_count - 1
         self.has_rotted = False
@@ -132,7 +138,8 @@ class Nemesis:
 
     async def lose(self) -> None:
         """Take the files of one machine: of those that surely have a write, all but one may be lost."""
-        if self._losses_left > 0:
+        # A node that is set up anew has never seen on its list whoever is off it.
+        if self._losses_left > 0 and not self.papers.is_delisting:
             self._losses_left -= 1
             await self._machines[self._rng.choice(self._honest)].lose()
 
@@ -142,7 +149,8 @@ class Nemesis:
         if self._losses_left > 0 and machine.back_up():
             self._losses_left -= 1
             await trio.sleep(self._rng.uniform(2, 25))
-            await machine.restore()
+            if not self.papers.is_delisting:
+                await machine.restore()
 
     async def rot(self) -> None:
         """Let one machine lose a row that all others have: of W that have a write, it has that one no more."""
@@ -179,6 +187,7 @@ class Nemesis:
         self._network.is_calm = True
         self._network.cut.clear()
         self._network.clogged.clear()
+        self.papers.settle()
         for name in self._names:
             machine = self._machines[name]
             machine.clock.set_right(self._swarm.clock_offset_s)

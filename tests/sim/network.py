@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any  # ASGI messages
 
 import httpx
@@ -17,6 +17,9 @@ import trio
 from msgspec import Struct
 
 from aimem.api import TRANSPORT_EXTENSION, Transport
+from aimem.model import SERVER_CERTIFICATE
+from aimem.supervisor.trust import TLS_EXTENSION, Gate
+from tests.sim.certificates import CLIENTS, Registry, presented, tls_scope
 from tests.sim.liar import Liar
 from tests.sim.lies import Headers, lie
 from tests.sim.machine import Process
@@ -35,6 +38,7 @@ class Parcel(Struct, frozen=True):
 
     Attributes:
       door: by which it comes in, if not over the network.
+      certificate: fingerprint of what is shown on the connection; asked for in a mesh with certificates alone.
     """
 
     source: str
@@ -46,6 +50,7 @@ class Parcel(Struct, frozen=True):
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     door: str = Transport.TCP.value
+    certificate: str = CLIENTS
 
 
 def is_client(name: str) -> bool:
@@ -60,6 +65,14 @@ class _Call:
         self.done, self.hung_up = trio.Event(), trio.Event()
         self.answer: tuple[int, Headers, bytes] | None = None
         self.is_reset = False
+        self.server: str | None = None
+
+    def cut(self) -> None:
+        """The connection is closed under it, on both sides."""
+        if not self.done.is_set():
+            self.is_reset = True
+            self.done.set()
+        self.hung_up.set()
 
 
 class Network:
@@ -75,7 +88,7 @@ class Network:
       doubled: idempotency keys of requests of which a copy travels on, whatever the first was told.
     """
 
-    def __init__(self, swarm: Swarm, trace: Trace, machines: Mapping[str, Any]) -> None:
+    def __init__(self, swarm: Swarm, trace: Trace, machines: Mapping[str, Any], registry: Registry) -> None:
         self.cut: set[tuple[str, str]] = set()
         self.clogged: dict[tuple[str, str], float] = {}
         self.is_calm = False
@@ -84,7 +97,7 @@ class Network:
         self.kept: list[Parcel] = []
         self.liar: Liar | None = None
         self.nursery: trio.Nursery | None = None
-        self._swarm, self._trace, self._machines = swarm, trace, machines
+        self._swarm, self._trace, self._machines, self._registry = swarm, trace, machines, registry
         self.outside: dict[str, Any] = {}
         self._rng = swarm.rng("network")
         self._seen = 0
@@ -177,7 +190,22 @@ class Network:
                 await process.power.wait_going()    # the kernel of its machine takes it meanwhile
             except Died:
                 return False
-        return process is not None and process.spawn(self._serve, process, parcel, call)
+        return process is not None and self._admits(process, parcel) and process.spawn(
+            self._serve, process, parcel, call
+        )
+
+    def _admits(self, process: Process, parcel: Parcel) -> bool:
+        """The handshake, at whoever is asked."""
+        gate = self._gate(process, parcel)
+        if gate is None or gate.admits(self._registry.client(parcel.source, parcel.certificate)):
+            return True
+        self._trace.note("unlisted", parcel.source, parcel.target)
+        return False
+
+    @staticmethod
+    def _gate(process: Process, parcel: Parcel) -> Gate | None:
+        is_secured = isinstance(process, Process) and process.wallet is not None and parcel.door == Transport.TCP
+        return process.wallet.gate if is_secured and process.wallet is not None else None
 
     async def deliver_again(self, parcel: Parcel) -> None:
         """The doubled message, some time later; nobody waits for its answer."""
@@ -198,7 +226,9 @@ class Network:
             self.abroad -= weight
 
     async def _serve(self, process: Process, parcel: Parcel, call: _Call) -> None:
-        with self._abroad(parcel):
+        gate, client = self._gate(process, parcel), self._registry.client(parcel.source, parcel.certificate)
+        with self._abroad(parcel), nullcontext() if gate is None else gate.entered(client, call.cut):
+            call.server = process.wallet.shown if gate is not None and process.wallet is not None else None
             await self._handle(process, parcel, call)
 
     async def _handle(self, process: Process, parcel: Parcel, call: _Call) -> None:
@@ -215,7 +245,13 @@ class Network:
             parts.append(message)
 
         try:
-            await process.app(_scope(parcel), receive, send)
+            scope = _scope(parcel)
+            if self._gate(process, parcel) is not None:
+                scope["scheme"] = "https"
+                scope["extensions"][TLS_EXTENSION] = tls_scope(
+                    self._registry.client(parcel.source, parcel.certificate)
+                )
+            await process.app(scope, receive, send)
         except Exception as error:  # as the connection layer does: it breaks the connection, not the node
             self._trace.note("broke", parcel.target, parcel.path, type(error).__name__)
             parts.clear()
@@ -226,7 +262,7 @@ class Network:
         arrives = await self.travel(parcel.target, parcel.source) and bool(parts)
         status = parts[0]["status"] if parts else 0
         self._trace.note("answer", parcel.target, parcel.source, parcel.path, status, arrives)
-        if arrives and not process.power.is_dead:
+        if arrives and not process.power.is_dead and not call.is_reset:
             body = b"".join(part.get("body", b"") for part in parts[1:])
             headers, body = self.answered(parcel, status, tuple(parts[0]["headers"]), body)
             headers, body = self.told(parcel, headers, self.cut_short(body))
@@ -287,15 +323,27 @@ class _Transport(httpx.AsyncBaseTransport):
         parcel = Parcel(
             source=self._source, target=request.url.host, method=request.method, path=request.url.path,
             raw_path=request.url.raw_path.partition(b"?")[0], query=request.url.query,
-            headers=tuple((name.lower(), value) for name, value in request.headers.raw), body=await request.aread(),
-            door=self._door.value,
+            headers=_headers(request, self._process), body=await request.aread(),
+            door=self._door.value, certificate=_shown(self._process),
         )
         call = await self._network.ask(parcel, self._process)
         if call.answer is None:
             raise httpx.RemoteProtocolError("no answer")
         status, headers, body = call.answer
         headers = self._network.heard(parcel, status, headers, body)
-        return httpx.Response(status, headers=list(headers), content=body, request=request)
+        shown = {} if call.server is None else {SERVER_CERTIFICATE: presented(parcel.target, call.server)}
+        return httpx.Response(status, headers=list(headers), content=body, request=request, extensions=shown)
+
+
+def _headers(request: httpx.Request, process: Process | None) -> Headers:
+    """As they are sent; where nodes have certificates, these open what else the key does that they share."""
+    hidden = b"x-api-key" if process is not None and process.wallet is not None else None
+    return tuple((name.lower(), value) for name, value in request.headers.raw if name.lower() != hidden)
+
+
+def _shown(process: Process | None) -> str:
+    """The certificate of whoever asks."""
+    return CLIENTS if process is None or process.wallet is None else process.wallet.shown
 
 
 def _scope(parcel: Parcel) -> Any:

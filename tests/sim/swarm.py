@@ -12,6 +12,10 @@ from enum import StrEnum
 import msgspec
 from msgspec import Struct
 
+CERTIFIED = 1 / 3
+"""Of the seeds: so many are of a mesh whose nodes have certificates."""
+CERTIFIED_FAULT = 0.7
+
 
 class Fault(StrEnum):
     """What the nemesis may do."""
@@ -28,6 +32,20 @@ class Fault(StrEnum):
     LOSE = "lose"                # all files are gone
     RESTORE = "restore"          # the files of a while ago are back, as an operator restores them
     ROT = "rot"                  # rows are gone that others have, behind the store's back
+    ROTATE = "rotate"            # a node shows another certificate, which all lists have by then
+    DELIST = "delist"            # a node is taken off the lists of all others
+
+
+OF_CERTIFICATES = (Fault.ROTATE, Fault.DELIST)
+"""Faults of a mesh whose nodes have certificates."""
+
+
+class Certificates(StrEnum):
+    """What nodes show each other, beside their signatures."""
+
+    NONE = "none"
+    LISTED = "listed"            # certificates of no authority: the lists alone say whose they are
+    SIGNED = "signed"            # certificates that name their nodes for an authority, and are on lists
 
 
 class Lie(StrEnum):
@@ -57,6 +75,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
       lies: rate of messages between nodes that somebody changes on their way.
       governed: whether clients ask for approval, and vote, far more often than else.
       secured: whether agents have keys, and nodes share one.
+      certificates: whether nodes and clients have certificates, and lists of those who may connect.
       log_most: ops that a log keeps at most, whoever lacks them; what is below is fetched as a snapshot. None for many.
       keeps_key: whether files that are put back include the node's key, so that it goes on as if nothing had been.
       has_model: nodes recall by meaning, too.
@@ -86,6 +105,7 @@ class Swarm(Struct, frozen=True, kw_only=True):
     clock_offset_s: float
     clock_drift: float
     keeps_key: bool = False
+    certificates: Certificates = Certificates.NONE
     faults: tuple[Fault, ...]
     compare_s: float | None = 15.0
     member_lies: tuple[Lie, ...] = ()
@@ -118,7 +138,11 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
         count = nodes
     is_calm = rng.random() < 0.2
     later = random.Random(f"{seed}/later")      # what came to be drawn later changes nothing of the rest
-    chosen = [fault for fault in Fault if (later if fault is Fault.ROT else rng).random() < 0.6]
+    chosen = [
+        fault for fault in Fault
+        if fault not in OF_CERTIFICATES and (later if fault is Fault.ROT else rng).random() < 0.6
+    ]
+    certificates, of_certificates = _certificates(random.Random(f"{seed}/certificates"))
     lies = later.choice([0.0, 0.0, 0.02])
     keeps_key = random.Random(f"{seed}/key").random() < 0.25
     return Swarm(
@@ -142,8 +166,17 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
         clock_offset_s=rng.choice([0.0, 0.2, 2.0]),
         clock_drift=rng.choice([0.0, 1e-4, 1e-2]),
         keeps_key=keeps_key,
-        faults=() if is_calm and rng.random() < 0.5 else tuple(chosen),
+        faults=() if is_calm and rng.random() < 0.5 else (*chosen, *of_certificates),
+        certificates=certificates,
     )
+
+
+def _certificates(rng: random.Random) -> tuple[Certificates, list[Fault]]:
+    """Whether this mesh has certificates, and what then happens to them."""
+    if rng.random() >= CERTIFIED:
+        return Certificates.NONE, []
+    kind = rng.choice([Certificates.LISTED, Certificates.SIGNED])
+    return kind, [fault for fault in OF_CERTIFICATES if rng.random() < CERTIFIED_FAULT]
 
 
 def with_liar(swarm: Swarm) -> Swarm:

@@ -27,7 +27,7 @@ from aimem.store.transaction import Transaction
 from aimem.supervisor import furnish
 from tests import disk
 from tests.sim.machine import Process
-from tests.sim.swarm import Fault, Swarm, roll
+from tests.sim.swarm import Certificates, Fault, Swarm, roll
 from tests.sim.world import World, simulate
 
 SEEDS = range(1, 9)
@@ -42,6 +42,7 @@ def stormy(seed: int, *faults: Fault) -> Swarm:
     return msgspec.structs.replace(
         roll(seed, nodes=3), quorum=2, loss=0.02, duplicates=0.1, leaves_late=0.0, breaks=0.0, lies=0.0, delay_s=0.005,
         secured=False, governed=False, clients=4, think_s=0.3, calm_s=4.0, commit_s=0.002, compare_s=None,
+        certificates=Certificates.NONE,
         faults=faults or (Fault.PARTITION, Fault.KILL),
     )
 

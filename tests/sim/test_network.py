@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import trio
 
+from tests.sim.certificates import Registry
 from tests.sim.lies import PUSH, lie
 from tests.sim.network import Network, random_cuts
 from tests.sim.ports import Power
@@ -56,7 +57,7 @@ def tell(story: Story, swarm: Swarm = CALM) -> None:
 
     async def main() -> None:
         machines: dict[str, Any] = {}
-        network = Network(swarm, Trace(), machines)
+        network = Network(swarm, Trace(), machines, Registry(swarm))
         async with trio.open_nursery() as nursery:
             network.nursery = nursery
             machines["n0"] = Server("n0", nursery)

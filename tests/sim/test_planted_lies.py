@@ -9,9 +9,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from aimem.replication import closure, headproof, intake, merge
+from aimem.replication import closure, comparison, headproof, intake, merge
 from aimem.service import mesh
-from tests.sim.swarm import Fault, Lie, Swarm, roll, with_liar
+from tests.sim.swarm import Certificates, Fault, Lie, Swarm, roll, with_liar
 from tests.sim.world import simulate
 
 SEEDS = range(1, 7)
@@ -26,7 +26,9 @@ def beside(seed: int, *lies: Lie) -> Swarm:
     fair = msgspec.structs.replace(
         roll(seed, nodes=3), quorum=2, loss=0.02, duplicates=0.1, leaves_late=0.0, breaks=0.0, lies=0.0, delay_s=0.005,
         secured=False, governed=False, has_model=False, clients=4, think_s=0.3, calm_s=8.0, commit_s=0.002,
-        compare_s=None, log_most=None, clock_offset_s=0.0, clock_drift=0.0, faults=(Fault.PARTITION, Fault.KILL),
+        compare_s=3.0 if Lie.EQUIVOCATE in lies else None, log_most=None, clock_offset_s=0.0, clock_drift=0.0,
+        faults=(Fault.PARTITION, Fault.KILL),
+        certificates=Certificates.NONE,
     )
     return msgspec.structs.replace(with_liar(fair), member_lies=lies)
 
@@ -62,6 +64,11 @@ def nobody_is_told_of_two_histories(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(mesh, "mesh_alarms", hush)
 
 
+def rows_that_are_being_joined_are_compared(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(closure, "unsettled", lambda *_: frozenset())
+    patch.setattr(comparison, "_split", lambda *_: frozenset())
+
+
 PLANTS: dict[Plant, tuple[Lie, set[str]]] = {
     heads_need_no_proof: (Lie.MORE, {"renewed", "fork", "liveness", "causality", "vector", "convergence", "acked"}),
     any_proof_will_do: (Lie.MORE, {"renewed", "fork", "liveness", "causality", "vector", "convergence", "acked"}),
@@ -69,6 +76,7 @@ PLANTS: dict[Plant, tuple[Lie, set[str]]] = {
     anybody_says_whose_a_stream_is: (Lie.USURP, {"liveness", "model", "acked", "convergence", "renewed"}),
     ops_need_no_signature: (Lie.FORGE, {"forged", "vector", "fork", "renewed"}),
     nobody_is_told_of_two_histories: (Lie.EQUIVOCATE, {"alarm"}),
+    rows_that_are_being_joined_are_compared: (Lie.EQUIVOCATE, {"divergence"}),
 }
 
 

@@ -5,6 +5,8 @@ A finding is noted, not raised: it would come up inside the node, whose doors ca
 
 from __future__ import annotations
 
+from itertools import islice
+
 import trio
 from msgspec import Struct
 
@@ -33,7 +35,7 @@ class Violation(Struct, frozen=True):
     Attributes:
       check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness,
         fork, session, outcome, governance, answers, hooks, access, bounds, meaning,
-        journal, forged, renewed, alarm.
+        journal, forged, renewed, alarm, delisted.
     """
 
     check: str
@@ -58,6 +60,13 @@ class _Seen(Struct):
     vector: Vector
 
 
+class _Shunned(Struct, frozen=True):
+    """A node that is off the lists, and how many ops were written by then."""
+
+    name: str
+    after: int
+
+
 class Watcher:
     """Looks at databases from outside, by the connection of their writer, between two transactions.
 
@@ -70,6 +79,7 @@ class Watcher:
       touched: keys of what a liar wrote to: where it signs two ops for one dot, one of them is not among `written`.
       liar: a machine of which nothing is expected.
       seals: what was signed by whom.
+      shunned: who is off the lists of all others just now; None for nobody.
       two_faced: streams of a liar of which two honest nodes took different ops for one dot.
     """
 
@@ -78,6 +88,7 @@ class Watcher:
         self.lied: set[StreamId] = set()
         self.touched: set[str] = set()
         self.two_faced: set[StreamId] = set()
+        self.shunned: _Shunned | None = None
         self._faces: dict[Dot, bytes] = {}
         self.written: dict[Dot, Written] = {}
         self.found: list[Violation] = []
@@ -118,8 +129,25 @@ class Watcher:
         for at, op in oplog.read_after(conn, position, BATCH):
             self._take(process, op, known, vector)
             position = at
+        self._check_shunned(process, vector)
         self.checks += 1
         self._seen[process.name] = _Seen(process.life, changes, max(position, _int(conn, _FIRST)), vector)
+
+    def shun(self, name: str) -> None:
+        """From now on nothing passes between a node and all others."""
+        self.shunned = _Shunned(name, len(self.written))
+
+    def _check_shunned(self, process: Process, vector: Vector) -> None:
+        """Whoever is off the lists has no op of others, and they have none of its."""
+        shunned = self.shunned
+        if shunned is None:
+            return
+        is_it = process.name == shunned.name
+        for dot, written in islice(self.written.items(), shunned.after, None):
+            self.checks += 1
+            if (written.node == shunned.name) != is_it and covers(vector, dot):
+                self.find("delisted", f"{process.name} has {_name(dot)} of {written.node}, and {shunned.name} is off "
+                                      "the lists")
 
     def _rises(self, process: Process, seen: _Seen, vector: Vector) -> bool:
         self.checks += 1

@@ -21,16 +21,18 @@ from aimem.store import approvals, trimming
 from tests.nodes import START
 from tests.sim import checks, governing, hooks, meanings, reading, telling
 from tests.sim.badges import OPERATOR
+from tests.sim.certificates import Registry
 from tests.sim.history import Deed, Outcome, dots_of, read_answer
 from tests.sim.journal import DIFFERS, is_of_the_world, read_journals
 from tests.sim.liar import Liar, busy_liar
 from tests.sim.machine import Machine, Process
 from tests.sim.nemesis import Nemesis
 from tests.sim.network import Network
+from tests.sim.papers import Papers
 from tests.sim.replaying import replay
 from tests.sim.scheduler import run_seeded
 from tests.sim.seals import Seals
-from tests.sim.swarm import Swarm
+from tests.sim.swarm import Certificates, Swarm
 from tests.sim.trace import Trace
 from tests.sim.trusting import look_after
 from tests.sim.watch import Violation, Watcher
@@ -81,11 +83,12 @@ class World:
         self.seals = Seals()
         self.watcher = Watcher(trace, self.seals, swarm.names[-1] if swarm.member_lies else "")
         self.machines: dict[str, Machine] = {}
-        self.network = Network(swarm, trace, self.machines)
+        registry = Registry(swarm)
+        self.network = Network(swarm, trace, self.machines, registry)
         names = swarm.names
         for name in names:
             self.machines[name] = Machine(
-                name, swarm, folder / name, trace, self.watcher.look, self._open_network, tuple(names), self.seals
+                name, swarm, folder / name, trace, self.watcher.look, self._open_network, registry, self.seals
             )
             self.machines[name].on_end = partial(self._look_at_end, name)
             self.machines[name].on_loss = partial(self._forget, name)
@@ -93,7 +96,8 @@ class World:
         if swarm.member_lies:
             self.network.liar = Liar(swarm, self.machines, self.watcher, trace)
         self.clients = Clients(swarm, self.network, trace, swarm.honest, self)
-        self.nemesis = Nemesis(swarm, self.machines, self.network, trace)
+        papers = Papers(swarm, self.machines, registry, self.watcher, trace)
+        self.nemesis = Nemesis(swarm, self.machines, self.network, trace, papers)
         self.receiver = self.network.outside[hooks.ADDRESS] = hooks.Receiver()
         self.lost: list[str] = []
         self._ended: dict[str, Dot] = {}
@@ -132,8 +136,7 @@ class World:
 
     def is_due(self, said: str, peer: str) -> bool:
         """Whether an error in a node's journal is what it has to say, of a peer perhaps."""
-        # What two nodes know of a stream with two histories differs until each has joined the other's rows.
-        is_known = self.nemesis.has_rotted or bool(self.watcher.lied) or (peer != "" and peer == self.watcher.liar)
+        is_known = self.nemesis.has_rotted or (peer != "" and peer == self.watcher.liar)
         return said == DIFFERS and is_known
 
     def _look_at_end(self, name: str, error: BaseException) -> None:
@@ -145,7 +148,8 @@ class World:
         async with trio.open_nursery() as nursery:
             self.network.nursery = self.receiver.nursery = nursery
             nursery.start_soon(self._end_at_violation, nursery.cancel_scope)
-            nursery.start_soon(look_after, self.lost, self.machines, self.network)
+            if self.swarm.certificates is Certificates.NONE:    # else the certificate vouches for whoever lost its key
+                nursery.start_soon(look_after, self.lost, self.machines, self.network)
             try:
                 for machine in self.machines.values():
                     await machine.start(nursery)

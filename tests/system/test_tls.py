@@ -225,6 +225,46 @@ async def test_a_node_that_only_fetches_shows_its_certificate_and_never_skips_a_
             assert (refused.returncode, said in refused.stderr) == (status, True), refused.stderr
 
 
+class SelfSigned(Secured):
+    """Servers of one authority, whose clients signed their certificates themselves."""
+
+    def __init__(self, folder: Path, count: int, nursery: trio.Nursery, client_ca: str) -> None:
+        super().__init__(folder, count, nursery)
+        self.client_ca = client_ca
+        self.clients = [pki.self_signed(f"n{number}") for number in range(count)]
+        for number, one in enumerate(self.clients):
+            one.write(folder, f"client{number}")
+        (folder / "clients.pem").write_bytes(b"".join(one.certificate for one in self.clients))
+        self.list(*self.clients)
+
+    def client(self, headers: dict[str, str] | None = None, timeout: float = 60) -> httpx.AsyncClient:
+        return httpx.AsyncClient(headers=headers, timeout=timeout, verify=self.context(self.clients[0]))
+
+    def words(self, number: int) -> list[str]:
+        words, own = super().words(number), {"cert": "pem", "key": "key"}
+        for flag, suffix in own.items():
+            words[words.index(f"--quorum-client-{flag}") + 1] = str(self.folder / f"client{number}.{suffix}")
+        return [*words, "--mtls-ca-cert", self.client_ca]
+
+
+@pytest.mark.parametrize("client_ca", ["none", "clients.pem"])
+async def test_servers_of_an_authority_let_clients_in_that_signed_themselves(tmp_path: Path, client_ca: str) -> None:
+    async with trio.open_nursery() as nursery:
+        mesh = SelfSigned(tmp_path, 2, nursery, client_ca if client_ca == "none" else str(tmp_path / client_ca))
+        await start_all(mesh)
+        async with mesh.client() as http:
+            assert await store(http, mesh, 0, "one") == 201
+            assert await store(http, mesh, 1, "two") == 201
+            await settled(mesh)
+        [peer] = (await mesh.document(0))["peers"]
+        assert set(peer["fingerprints"]) == {mesh.certificates[1].fingerprint, mesh.clients[1].fingerprint}
+        for nobody in (None, pki.issue(CA, "n1"), pki.self_signed("n1")):
+            async with httpx.AsyncClient(verify=mesh.context(nobody)) as stranger:
+                with pytest.raises(httpx.TransportError):
+                    await stranger.get(f"{mesh.url(1)}/health")
+        nursery.cancel_scope.cancel()
+
+
 async def test_a_fault_in_a_file_ends_the_start_with_status_2_and_a_sentence(tmp_path: Path) -> None:
     cert, _ = pki.issue(CA, "n0").write(tmp_path, "n0")
     old_cert, old_key = pki.issue_expired(CA, "n0").write(tmp_path, "old")
