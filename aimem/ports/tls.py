@@ -259,14 +259,14 @@ class _Session:
         """Go on with it."""
         if self._fed_bytes > CLIENT_SENDS_MAX_BYTES:
             self._note(HandshakeFailure.PROTOCOL)
-            raise ssl.SSLError("the client sends more than a handshake takes")
+            raise _failed("the client sends more than a handshake takes")
         self._fed_bytes += self._incoming.pending
         try:
             self._do(self._connection.do_handshake)
         except SSL.Error as error:
             self._flush()
             self._note(_kind(error))
-            raise ssl.SSLError(str(error)) from None
+            raise _failed(str(error)) from None
         except ssl.SSLError:
             self._flush()
             raise
@@ -283,7 +283,7 @@ class _Session:
             return b""
         except SSL.Error as error:
             self._flush()
-            raise ssl.SSLError(str(error)) from None
+            raise _failed(str(error)) from None
         left = max_bytes - len(pieces[0])
         with contextlib.suppress(SSL.Error):    # whatever it is, the next call says it again
             while left > 0 and len(pieces[-1]) == _RECORD_BYTES:
@@ -296,7 +296,7 @@ class _Session:
         try:
             return self._do(self._connection.sendall, data)
         except SSL.Error as error:
-            raise ssl.SSLError(str(error)) from None
+            raise _failed(str(error)) from None
         finally:
             self._flush()
 
@@ -334,6 +334,11 @@ def _verify(connection: SSL.Connection, certificate: crypto.X509, problem: int, 
 
 def _choose_protocol(_: SSL.Connection, offered: list[bytes]) -> bytes | SSL._NoOverlappingProtocols:
     return _ALPN if _ALPN in offered else SSL.NO_OVERLAPPING_PROTOCOLS
+
+
+def _failed(words: str) -> ssl.SSLError:
+    # With a number, as the standard library's have one: Trio searches the words of an error, which else has none.
+    return ssl.SSLError(ssl.SSL_ERROR_SSL, words)
 
 
 def _reasons(error: SSL.Error) -> list[str]:

@@ -549,6 +549,22 @@ async def test_peer_that_does_not_read_is_cut_in_time(pki: Authority, autojump_c
         assert served.server.counts.open == 0
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_what_does_not_decrypt_ends_its_connection_and_is_no_fault_of_ours(
+    pki: Authority, version: ssl.TLSVersion, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(gate_of(pki, BELOW_CA, pki.member)) as served:
+        context = context_of(pki, pki.member)
+        context.minimum_version = context.maximum_version = version
+        for noise in (b"GET / HTTP/1.0\r\n\r\n", b"\x17\x03\x03\x00\x20" + bytes(32), bytes(64)):
+            stream = await served.secure(context)
+            await stream.transport_stream.send_all(noise)
+            await until(lambda: served.server.counts.open == 0)
+            stream.transport_stream.socket.close()
+        assert not [record for record in caplog.records if record.levelname == "ERROR"]
+        assert (await served.ask(context, get("/"))).endswith(b"ok")
+
+
 async def test_many_requests_share_one_connection(pki: Authority) -> None:
     async with serving(gate_of(pki, BELOW_CA, pki.member)) as served:
         transport = httpx.AsyncHTTPTransport(verify=context_of(pki, pki.member))
