@@ -237,7 +237,10 @@ class Pki:
                 )
         for address in addresses:
             if not _address(address):
-                raise InvalidRequest(f"--ip {address[:64]!r} is no IP address without a zone", field="ip")
+                raise InvalidRequest(
+                    f"--ip {address[:64]!r} is no IP address, such as 192.0.2.1 or 2001:db8::1 (without a zone)",
+                    field="ip",
+                )
         return issuing.Names(
             common=request.name, dns=tuple(dict.fromkeys(given)),
             addresses=tuple(dict.fromkeys(_address(address) for address in addresses)),
@@ -275,7 +278,7 @@ class Pki:
             left = (one.not_after - now) // (DAY_S * SECOND_US)
             yield f"it ends in {left} days" if left > 1 else "it ends within two days"
         if now < one.not_before:
-            yield f"it does not hold before {format_instant(one.not_before)}"
+            yield f"it does not hold before {format_instant(one.not_before)[:10]}"
 
     def _of_files(self, path: Path, one: certificates.Certificate) -> Iterator[str]:
         """What is wrong with the key and the list beside a certificate."""
@@ -297,7 +300,7 @@ class Pki:
 
 def _check_name(name: str) -> None:
     if not _NAME.fullmatch(name) or name == AUTHORITY:
-        reason = "is the authority's" if name == AUTHORITY else (
+        reason = "names the files of the authority; choose another name" if name == AUTHORITY else (
             "cannot name a node and its files: 1 to 64 letters, digits, dots, hyphens and underscores, a letter or a "
             "digit first")
         raise InvalidRequest(f"{name[:64]!r} {reason}", field="name")

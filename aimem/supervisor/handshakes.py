@@ -109,7 +109,7 @@ class Handshakes:
 
 
 def _log(reason: str, count: int, fingerprint: str | None) -> None:
-    shown = fingerprint and fingerprint[:SHOWN_DIGITS]
+    shown = "none" if fingerprint is None else fingerprint[:SHOWN_DIGITS]
     log.warning("tls.refused", extra={"reason": reason, "count": count, "fingerprint": shown})
 
 

@@ -21,7 +21,7 @@ _VERIFY: Final = {
 _OTHER_NAME: Final = frozenset({62, 64})
 _REFUSALS: Final = {
     "CERTIFICATE_EXPIRED": "it refused our certificate: it has expired, or has not begun by its clock",
-    "UNKNOWN_CA": "it refused our certificate: not on its --mtls-allowlist, or of no authority that it knows",
+    "UNKNOWN_CA": "it refused our certificate: it is not on its list (--mtls-allowlist), or signed by nobody it knows",
     "CERTIFICATE_REQUIRED": "it wants a certificate of ours (--quorum-client-cert)",
     "BAD_CERTIFICATE": "it refused our certificate", "CERTIFICATE_REVOKED": "it refused our certificate",
     "CERTIFICATE_UNKNOWN": "it refused our certificate; is it on its --mtls-allowlist?",

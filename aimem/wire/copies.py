@@ -213,7 +213,8 @@ class VerifiedOut(Struct, kw_only=True):
 
     Attributes:
       verdict: `equal`; `differs`; `repaired` (it differed, and no longer does); `behind` (some objects differ by writes
-        that one of both does not know yet: ask again when quiet); `unreachable`, and then `reason` says why.
+        that one of both does not know yet: ask again when quiet); `unreachable` or `untrusted`, and then `reason` says
+        why.
       objects: the first ones that differ.
     """
 

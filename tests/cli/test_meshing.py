@@ -16,7 +16,7 @@ PEER = {
     "url": "http://n1:1", "node": "n1", "stream": "a" * 32, "state": "reachable", "breaker": "closed",
     "in_flight": False, "lag_ops": 0, "lag_s": 0.0, "failures": 0, "clock_offset_ms": 1.5, "last_ok_s": 0.2,
     "last_error": "", "vector": {"a" * 32: 3}, "held": 0, "compared_s": 60.5, "differing": 0,
-    "members_hash": "", "certificate": None,
+    "members_hash": "", "key": "", "fingerprints": [], "named": [], "certificate": None,
 }
 AWAY = {**PEER, "url": "http://n2:1", "node": "", "state": "unreachable", "lag_ops": 4, "lag_s": 12.25,
         "clock_offset_ms": None, "last_ok_s": None, "last_error": "timeout"}
@@ -25,6 +25,7 @@ DOCUMENT = {
     "vector": {"a" * 32: 3, "b" * 32: 4}, "hlc": 7, "held": [], "held_count": 0, "conflict_count": 1,
     "digest": "d" * 32, "digest_vector": {}, "forks": [], "alarms": ["the clock is +0.7 s off its peers'"],
     "op_log_count": 7, "op_log_bytes": 700, "members_hash": "", "agreement": "", "certificates": [],
+    "key": "", "mesh_access": "", "untrusted": [],
 }
 LOST = {"kind": "memory", "key": "3f2a9c1e-5b0d-4c8e-9f57-0a1b2c3d4e5f", "field": "content", "value": "old text",
         "version_hlc": 5, "stream": "a" * 32, "noted_at": "2026-01-02T00:00:00.000000Z"}
@@ -111,6 +112,7 @@ LOSS = {"kind": "memory", "key": "3f2a9c1e", "lost": "here"}
     ({"differing": 2, "repaired": 2, "objects": [LOSS, LOSS]}, "repaired", ExitStatus.OK),
     ({"pending": 1}, "behind", ExitStatus.UNAVAILABLE),
     ({"code": "unavailable", "error": "timeout"}, "unreachable", ExitStatus.UNAVAILABLE),
+    ({"code": "node_untrusted", "error": "untrusted: off the list"}, "untrusted", ExitStatus.UNAVAILABLE),
 ])
 def test_verify_ends_with_what_it_found(
     machine: Machine, step: dict[str, object], word: str, status: ExitStatus
@@ -170,7 +172,7 @@ def test_the_daemon_that_holds_the_database_is_asked(machine: Machine) -> None:
         ("POST", "/api/v1/mesh", b'{"peers":["http://n1:1","http://n2:1"]}')
     }
     assert shown.out == (
-        "7 writes known here; http://n1:1 is reachable; http://n2:1 is unreachable, 4 writes behind\n"
+        "7 writes known here; http://n1:1 is reachable; http://n2:1 is unreachable (timeout), 4 writes behind\n"
     )
     assert shown.err.startswith("ai-memory: pid 7 exchanges ")
     assert shown.runtime.purposes == [Purpose.SESSION]

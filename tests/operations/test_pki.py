@@ -194,7 +194,7 @@ def test_a_certificate_holds_from_before_it_was_made_and_as_long_as_was_asked(tm
     clock.advance(-10 * DAY_S)
     early = made.read(Path(issued.certificate))[0]
     assert early.warnings[0] == "it ends in 9 days"
-    assert "does not hold before" in early.warnings[1]
+    assert early.warnings[1] == f"it does not hold before {found.not_before[:10]}"
 
 
 @pytest.mark.parametrize("name", ["", ".", "../x", "a/b", "-x", ".hidden", "ca", "a b", "a\n", "ä", "x" * 65])
@@ -231,6 +231,14 @@ def test_a_node_s_name_is_a_host_s_or_an_address_where_it_can_be(
     issued = issue(made, name)
     assert issued.names == names
     assert any("nobody can reach" in warning for warning in issued.warnings) == (name == "node_a")
+
+
+def test_a_refused_value_is_told_what_would_do(tmp_path: Path) -> None:
+    made, _ = make(tmp_path)
+    with pytest.raises(InvalidRequest, match="no IP address, such as"):
+        issue(made, addresses=("192.0.2.300",))
+    with pytest.raises(InvalidRequest, match="'ca' names the files of the authority; choose another name"):
+        issue(made, "ca")
 
 
 def test_an_authority_s_name_may_be_any_that_can_be_read(tmp_path: Path) -> None:

@@ -109,6 +109,8 @@ async def test_a_kept_connection_that_broke_is_replaced_once() -> None:
     (answering(b"no gzip", **{"content-encoding": "gzip"}), "not gzip"),
     (answering(b'{"error": "x", "code": "unauthenticated"}', 401),
      "it answered 401 unauthenticated; is api_key the same on both"),
+    (answering(b'{"error": "x", "code": "certificate_of_another"}', 403),
+     "it takes our certificate for another node's"),
     (answering(b"<html>", 502), "it answered 502"),
     (answering(b'{"code": "a b; c"}', 503), "it answered 503$"),
     (failing(httpx.ConnectError), "unreachable: broken"),

@@ -14,7 +14,7 @@ from aimem.cli.rounds import run_rounds
 from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import counted, short_id
 from aimem.config import MeshConfig, peers_in, with_peer_files
-from aimem.errors import Unavailable
+from aimem.errors import Code, Denied, Unavailable
 from aimem.wire import CatchUpRequest, ConflictOut, MeshDocument, MeshQuery, PeerStatus, copies, trusting
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ async def _run(
         except Unavailable as error:
             context.screen.say(f"this round was skipped: {error.message}")
             return
-        now = (document.vector, tuple((peer.state, peer.lag_ops) for peer in document.peers))
+        now = (document.vector, tuple((peer.state, peer.lag_ops, peer.last_error) for peer in document.peers))
         if now != shown:
             shown = now
             _show_round(context, document)
@@ -83,13 +83,15 @@ def _show_round(context: Context, document: MeshDocument) -> None:
         context.screen.json(document)
     else:
         known = sum(document.vector.values())
-        told = "; ".join(f"{peer.url} is {_state(peer.state, peer.lag_ops)}" for peer in document.peers)
+        told = "; ".join(f"{peer.url} is {_state(peer)}" for peer in document.peers)
         context.screen.line(f"{counted(known, 'write')} known here; {told}")
     context.around.stdout.flush()
 
 
-def _state(state: str, lag_ops: int) -> str:
-    return f"{state}, {counted(lag_ops, 'write')} behind" if lag_ops else state
+def _state(peer: PeerStatus) -> str:
+    told = peer.state if peer.state == "reachable" or not peer.last_error else (
+        f"{peer.state} ({_why(peer.state, peer.last_error)})")
+    return f"{told}, {counted(peer.lag_ops, 'write')} behind" if peer.lag_ops else told
 
 
 def status(context: Context) -> int:
@@ -246,6 +248,12 @@ async def _verify(context: Context, client: Client, peer: PeerStatus) -> copies.
                 answer = await client.verify_mesh(msgspec.structs.replace(request, after=answer.after))
     except Unavailable as error:
         found.verdict, found.reason = "unreachable", error.message
+        return found
+    except Denied as error:
+        # Of this one peer; the others are compared all the same. Any other denial is of whoever asks.
+        if error.code != Code.NODE_UNTRUSTED:
+            raise
+        found.verdict, found.reason = "untrusted", error.message
         return found
     if found.left:
         found.verdict = "differs"
