@@ -18,6 +18,7 @@ from aimem.replication.peer import (
     Ask,
     Event,
     Heard,
+    Knocked,
     Look,
     PeerRules,
     PeerState,
@@ -32,15 +33,7 @@ from aimem.replication.peer import (
     offset_now,
     step,
 )
-from aimem.replication.quorum import (
-    Consistency,
-    Report,
-    Rule,
-    Tally,
-    count_acks,
-    middle_offset,
-    with_writer,
-)
+from aimem.replication.quorum import Consistency, Report, Rule, Tally, count_acks, middle_offset, with_writer
 from aimem.replication.renewal import Moves, Renewal
 from aimem.replication.road import PeerRoad
 from aimem.replication.scope import QuorumScope
@@ -248,6 +241,8 @@ class Mesh:
         if has_other_history(heads, self.own_head):
             self.renewal.call("a node that asked knows more of this stream, or another end")
         vector = {known: head.seq for known, head in heads.items()}
+        if stream not in {peer.state.stream for peer in self.peers}:
+            self._tell_all(Knocked(now=now))
         for peer in self.peers:
             if peer.state.stream == stream:
                 peer.apply(Heard(now=now, vector=vector, members=members))
@@ -264,8 +259,11 @@ class Mesh:
 
     def ask_all(self, now: float) -> None:
         """Have every peer asked at once, as somebody waits for what they may know."""
+        self._tell_all(Wanted(now=now))
+
+    def _tell_all(self, event: Wanted | Knocked) -> None:
         for peer in self.peers:
-            peer.apply(Wanted(now=now))
+            peer.apply(event)
             peer.ring()
 
     @property

@@ -165,6 +165,12 @@ class Wanted(Struct, frozen=True, kw_only=True):
     now: float
 
 
+class Knocked(Struct, frozen=True, kw_only=True):
+    """A node asked us whose name no peer has said so far: it may be this one, which has started just now."""
+
+    now: float
+
+
 class Renewed(Struct, frozen=True, kw_only=True):
     """This node writes another stream from now on: what the peer said was about the one before."""
 
@@ -185,7 +191,7 @@ class Rest(Struct, frozen=True):
     until: float
 
 
-Event: TypeAlias = Look | Answered | Failed | Heard | Withheld | Wanted | Renewed
+Event: TypeAlias = Look | Answered | Failed | Heard | Withheld | Wanted | Knocked | Renewed
 Effect: TypeAlias = Ask | Rest
 
 
@@ -205,6 +211,11 @@ def step(state: PeerState, event: Event, rules: PeerRules) -> tuple[PeerState, E
             return replace(state, acked=vector, assumed=vector), None
         case Wanted(now=now):
             return (state if state.failures else replace(state, due_at=now)), None
+        case Knocked(now=now):
+            # A pause remains: whoever knocks often must not have it asked as often.
+            is_stranger = state.stream is None and state.failures > 0
+            due_at = min(state.due_at, now + rules.first_pause_s)
+            return (replace(state, due_at=due_at) if is_stranger else state), None
         case Renewed(now=now):
             return _anew(state, now), None
 

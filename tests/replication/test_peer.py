@@ -12,7 +12,18 @@ from msgspec.structs import replace
 
 from aimem.model import Dot, StopReason, StreamHead, StreamId, Vector
 from aimem.replication import HeldThere, PeerRules, PeerState, Standing, breaker, is_reachable, lag
-from aimem.replication.peer import Answered, Ask, Failed, Heard, Look, Rest, failure_kind, offset_now, step
+from aimem.replication.peer import (
+    Answered,
+    Ask,
+    Failed,
+    Heard,
+    Knocked,
+    Look,
+    Rest,
+    failure_kind,
+    offset_now,
+    step,
+)
 
 A, B, C = (StreamId(letter * 32) for letter in "abc")
 RULES = PeerRules(interval_s=30, relay_s=0.5, patience_s=2)
@@ -336,3 +347,20 @@ def test_a_step_of_our_clock_shows_in_every_offset(wall_us: int, passed_s: float
     state = PeerState(answered_at=5.0, offset_us=300, wall_us=1_000_000)
     assert offset_now(state, wall_us, 5.0 + passed_s) == offset_us
     assert offset_now(PeerState(), wall_us, passed_s) is None
+
+
+def test_a_peer_that_nobody_met_is_asked_soon_when_a_stranger_asks_and_one_that_is_known_is_not() -> None:
+    def due_when_knocked(script: Script) -> float:
+        for _ in range(12):
+            script.look()
+            script.fail()
+            script.now = script.state.due_at
+        script.look()
+        script.fail()
+        assert script.state.due_at > script.now + 1
+        for _ in range(3):      # as often as may be
+            script.state, _ = step(script.state, Knocked(now=script.now), RULES)
+        return script.state.due_at - script.now
+
+    assert due_when_knocked(Script()) == pytest.approx(RULES.first_pause_s)
+    assert due_when_knocked(Script().met()) > 1

@@ -420,3 +420,18 @@ async def test_a_node_that_is_too_far_behind_the_logs_joins_the_state_and_goes_o
         assert len(await digests(world)) == 1
         document = await service.mesh_status(n2, OPERATOR, MeshQuery())
         assert not document.alarms
+
+
+async def test_a_node_that_starts_late_counts_as_soon_as_it_has_asked(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 1, writes=1) as world:
+        await join(world, "n0", MeshSettings(peers=("http://n1",), writes=2))
+        await trio.sleep(60)
+        error = await missing(lambda: put(world.nodes["n0"], "early", "text"))
+        assert error.code == Code.QUORUM_NOT_MET
+        await world.start("n1", MeshSettings(peers=("http://n0",), writes=2))
+        began = trio.current_time()
+        mesh = mesh_of(world.nodes["n0"])
+        while mesh.reachable_count() < mesh.rule.members:
+            await mesh.next_report.wait()
+        assert trio.current_time() - began < 0.5
+        await put(world.nodes["n0"], "late", "text")

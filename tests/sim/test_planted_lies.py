@@ -49,6 +49,7 @@ def a_word_closes_a_stream(patch: pytest.MonkeyPatch) -> None:
 
 def anybody_says_whose_a_stream_is(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(merge, "STREAM", SimpleNamespace(name="nothing"))
+    patch.setattr(intake, "_is_of_another", lambda *_: False)
 
 
 def ops_need_no_signature(patch: pytest.MonkeyPatch) -> None:
