@@ -15,7 +15,9 @@ FINGERPRINT_DIGITS: Final = 64
 ALLOWLIST_MAX: Final = 10_000
 """Fingerprints in a list; a mesh has a few tens of nodes, so a longer file is not the one that was meant."""
 
-_PREFIX: Final = "sha256:"
+_PREFIX: Final = re.compile(r"(sha256:|sha256 fingerprint=)[ \t]*", re.ASCII | re.IGNORECASE)
+"""What stands before the digits in a list of another program, and in what `openssl x509 -fingerprint` prints."""
+
 _LINE_END: Final = re.compile(r"\r\n|\n|\r")
 _HELP: Final = 'write one SHA-256 fingerprint a line, as "ai-memory pki fingerprint CERTIFICATE" prints it'
 
@@ -23,8 +25,8 @@ _HELP: Final = 'write one SHA-256 fingerprint a line, as "ai-memory pki fingerpr
 def read_allowlist(text: str) -> frozenset[str]:
     """Read a list of fingerprints: one a line, in hexadecimal digits of any case, with or without `:`.
 
-    Blanks around, a prefix `sha256:` of any case, empty lines, comments from `#` to the end of their line, a byte order
-    mark and any kind of line end are tolerated; so is a fingerprint that stands there twice.
+    Blanks around, a prefix `sha256:` or `sha256 Fingerprint=` of any case, empty lines, comments from `#` to the end of
+    their line, a byte order mark and any kind of line end are tolerated; so is a fingerprint that stands there twice.
 
     Returns: at least one fingerprint, at most `ALLOWLIST_MAX`.
     Raises: InvalidRequest(config_invalid) that begins with the number of the line at fault (in `details` as `line`), or
@@ -51,8 +53,8 @@ def shown(fingerprint: str) -> str:
 
 
 def _read_entry(entry: str, number: int) -> str:
-    digits = entry[len(_PREFIX):].lstrip() if entry[:len(_PREFIX)].lower() == _PREFIX else entry
-    digits = digits.replace(":", "")
+    prefix = _PREFIX.match(entry)
+    digits = entry[prefix.end() if prefix else 0:].replace(":", "")
     stranger = next((character for character in digits if character not in string.hexdigits), None)
     if stranger is not None:
         raise _malformed(number, f"{stranger!r} is no hexadecimal digit; {_HELP}")
