@@ -78,8 +78,9 @@ def _fingerprint_of(line: str) -> str | None:
 
 
 def _owner_of(line: str) -> str:
-    """The name that was written behind a fingerprint."""
-    return line.partition("#")[2].partition(",")[0].strip()
+    """The name that was written behind a fingerprint, or that of the file, as `pki fingerprint` prints it."""
+    name, comma, _ = (part.strip() for part in line.partition("#")[2].partition(","))
+    return name if comma else name.rpartition("/")[2].removesuffix(".pem")
 
 
 @contextlib.contextmanager

@@ -80,6 +80,7 @@ class Pki:
         with self._alone():
             authority, signs = self._authority()
             before = self._before(request)
+            is_listed = before is not None and before.fingerprint in self._list.fingerprints()
             names = self._names(request, before)
             span, cut = self._within(signs, self._span(request.days))
             made = issuing.issue(authority, names, span)
@@ -91,7 +92,8 @@ class Pki:
             name=request.name, certificate=str(self._pem(request.name)), key=str(self._key(request.name)),
             ca=str(self._pem(AUTHORITY)), allowlist=str(self._list.path), fingerprint=shown(found.fingerprint),
             names=found.names, not_after=format_instant(found.not_after),
-            replaced=None if before is None else shown(before.fingerprint), serve=self._serve(request.name),
+            replaced=shown(before.fingerprint) if before is not None and is_listed else None,
+            serve=self._serve(request.name),
             warnings=(*cut, *_unreachable(names), *self._open_folder()),
         )
 

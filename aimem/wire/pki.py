@@ -64,7 +64,8 @@ class IssuedOut(Struct, frozen=True, kw_only=True):
 
     Attributes:
       names: the host names and addresses that it is for.
-      replaced: the fingerprint of the certificate that it follows, which is still on the list.
+      replaced: the fingerprint of the certificate that it follows, which is still on the list; None if there is none,
+        or it was taken off.
       serve: the command, word by word, that starts the node where its files lie.
     """
 

@@ -169,6 +169,26 @@ def test_a_node_that_is_removed_is_off_the_list_and_its_files_stay(tmp_path: Pat
         made.remove(pki.RemoveRequest(name="node-a"))
 
 
+def test_a_node_that_was_removed_is_renewed_without_one_before_to_take_off(tmp_path: Path) -> None:
+    made, _ = make(tmp_path)
+    issue(made)
+    made.remove(pki.RemoveRequest(name="node-a"))
+    renewed = issue(made, renews=True)
+    assert renewed.replaced is None
+    assert made.remove(pki.RemoveRequest(name="node-a")).removed == (renewed.fingerprint,)
+
+
+def test_a_node_that_was_put_back_by_the_line_of_its_file_is_replaced_and_removed_as_any(tmp_path: Path) -> None:
+    made, _ = make(tmp_path)
+    first = issue(made)
+    allowlist = Path(first.allowlist)
+    made.remove(pki.RemoveRequest(name="node-a"))
+    allowlist.write_text(f"{allowlist.read_text()}{first.fingerprint}  # pki/node-a.pem\n")
+    second = issue(made, renews=True)
+    assert second.replaced == first.fingerprint
+    assert made.remove(pki.RemoveRequest(name="node-a", replaced_only=True)).removed == (first.fingerprint,)
+
+
 def test_no_certificate_outlives_its_authority(tmp_path: Path) -> None:
     clock = FakeClock()
     made = Pki(tmp_path / "pki", system_files(), clock)

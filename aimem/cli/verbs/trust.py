@@ -35,8 +35,8 @@ PKI: Final = Verb(
                    "Says what has to be copied where, and the command that starts the node. A certificate that follows "
                    "another (--renew) has a key of its own; the one before stays on the list, so that nothing stops "
                    "while the nodes get the new one: copy the list to all nodes and send SIGHUP to their daemons, then "
-                   "the certificate to its node and SIGHUP there, then `pki remove NAME --replaced`, and the list "
-                   "once more.",
+                   "the certificate to its node and SIGHUP there, then ai-memory pki remove NAME --replaced, and the "
+                   "list once more.",
              options=(
                  Option(flag="--name", required=True,
                         help="The node's name (--node-name): letters, digits, dots, hyphens and underscores."),
@@ -54,7 +54,8 @@ PKI: Final = Verb(
                     ', "serve", "warnings"}'),
         Verb(name="remove", summary="take a node off the list", run="certifying:remove", begins=True, is_plain=True,
              about="Its files stay. A node lets it in no longer once it has the new list and got SIGHUP. Who has "
-                   "left for good also goes out of --quorum-peers of the others, at their next start.",
+                   "left for good also goes out of --quorum-peers of the others, at their next start. What puts it "
+                   "back is the line that ai-memory pki fingerprint prints of its certificate, as in the example.",
              arguments=(Argument(name="name", help="The node's name."),),
              options=(
                  Option(flag="--replaced", read=None,
@@ -78,7 +79,8 @@ PKI: Final = Verb(
                ("ai-memory pki init\nai-memory pki issue --name node-a --ip 192.0.2.1\n"
                 "ai-memory pki issue --name node-b --dns node-b.example.net\nai-memory pki show")),
               ("A certificate is about to end", "ai-memory pki issue --name node-a --renew"),
-              ("A node has left", "ai-memory pki remove node-b")),
+              ("A node has left", "ai-memory pki remove node-b"),
+              ("It is back", "ai-memory pki fingerprint pki/node-b.pem >> pki/peer-fingerprints.txt")),
 )
 DEMO: Final = Verb(
     name="demo", summary="show a mesh at work, on this machine", run="demonstrating:demonstrate", begins=True,
