@@ -256,9 +256,10 @@ class Pki:
         peers = ",".join(f"https://{f'[{host}]' if ':' in host else host}:{_PORT}" for host in hosts)
         pem, key, ca = (path.name for path in (self._pem(name), self._key(name), self._pem(AUTHORITY)))
         return (
-            "ai-memory", "serve", "--bind", f"0.0.0.0:{_PORT}", "--node-name", name, "--quorum-writes", "2",
-            "--quorum-peers", peers, "--tls-cert", pem, "--tls-key", key, "--mtls-allowlist", ALLOWLIST,
-            "--quorum-client-cert", pem, "--quorum-client-key", key, "--quorum-ca-cert", ca,
+            "ai-memory", "--db", "ai-memory.db", "serve", "--bind", f"0.0.0.0:{_PORT}", "--node-name", name,
+            "--quorum-writes", "2", "--quorum-peers", peers, "--tls-cert", pem, "--tls-key", key,
+            "--mtls-allowlist", ALLOWLIST, "--quorum-client-cert", pem, "--quorum-client-key", key,
+            "--quorum-ca-cert", ca,
         )
 
     # -- looking

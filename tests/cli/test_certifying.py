@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -44,12 +45,23 @@ def test_a_certificate_is_said_with_what_goes_where_and_how_to_start(authority: 
 
 def test_the_command_that_is_shown_is_the_one_in_json_and_a_shell_reads_it(authority: Machine) -> None:
     shown_ = authority.run("pki", "issue", "--name", "node-a").out
-    command = shown_[shown_.index("  ai-memory serve") :]
+    command = shown_[shown_.index("  ai-memory --db") :]
     told = authority.run("--json", "pki", "issue", "--name", "node-a", "--renew").json
     assert isinstance(told, dict)
     words = shlex.split(command.replace("\\\n", " "))
     assert words == told["serve"]
+    assert all(len(line) <= 78 for line in command.splitlines())
     assert parse(words[1:], io.StringIO()).settings["tls.mtls_allowlist"] == "peer-fingerprints.txt"
+
+
+def test_the_command_that_starts_a_node_is_that_of_the_readme(authority: Machine) -> None:
+    for name in ("node-b", "node-c", "node-a"):
+        shown_ = authority.run("pki", "issue", "--name", name).out
+    command = shown_[shown_.index("  ai-memory --db") :]
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    said = re.search(r"^ai-memory --db ai-memory.db serve (.+\\\n)+.+$", readme, re.MULTILINE)
+    assert said is not None
+    assert shlex.split(said[0].replace("\\\n", " ")) == shlex.split(command.replace("\\\n", " "))
 
 
 def test_a_certificate_that_follows_another_says_in_which_order_nodes_get_it(authority: Machine) -> None:

@@ -13,8 +13,11 @@ from aimem.cli.runtime import Pki
 from aimem.cli.text import counted
 from aimem.wire import pki
 
-_WIDTH: Final = 76
-"""A command line is divided at about so many characters, so that it can be copied out of a terminal or a mail."""
+_WIDTH: Final = 78
+"""A command line is divided so that its lines fit into so many columns, and can be copied out of a terminal or a mail.
+
+One word may be longer, such as the addresses of many nodes.
+"""
 
 
 def init(context: Context) -> int:
@@ -151,14 +154,15 @@ def _dir_words(context: Context) -> str:
 
 
 def _divided(words: Sequence[str]) -> list[str]:
-    """A command line as lines of a shell, divided before options."""
-    lines = [""]
-    for word in words:
-        quoted = shlex.quote(word)
-        if lines[-1] and word.startswith("--") and len(lines[-1]) + len(quoted) > _WIDTH:
-            lines.append("  ")
-        lines[-1] += f" {quoted}"
-    return [" " + line + (" \\" if number < len(lines) else "") for number, line in enumerate(lines, 1)]
+    """A command line as lines of a shell, divided before options, whose values stay with them if they fit."""
+    lines, end = ["  " + words[0]], " \\"
+    for number, word in enumerate(words[1:], 1):
+        is_option = word.startswith("--")
+        rest = words[number + 1 : number + 2] if is_option else ()
+        if is_option and len(f"{lines[-1]} {shlex.join([word, *rest])}{end}") > _WIDTH:
+            lines.append("   ")
+        lines[-1] += f" {shlex.quote(word)}"
+    return [line + end for line in lines[:-1]] + lines[-1:]
 
 
 def _warn(context: Context, warnings: Sequence[str]) -> None:
