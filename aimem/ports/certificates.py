@@ -13,6 +13,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 from msgspec import Struct
 
@@ -20,6 +21,9 @@ from aimem.model import Instant
 
 CERTIFICATES_MAX: Final = 1024
 """In one file: the bundles of browsers have a tenth."""
+
+RSA_MIN_BITS: Final = 2048
+"""OpenSSL shows no smaller key at its usual level of security, and trusts none."""
 
 _UNREADABLE: Final = (
     ValueError, TypeError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion,
@@ -77,7 +81,7 @@ def read_certificates(pem: bytes) -> tuple[Certificate, ...]:
 
     Raises: ValueError whose text says what the file is or has, to go on from its name (`holds no certificate`).
     """
-    blocks = [block for label, block in _blocks(pem) if label in _CERTIFICATE]
+    blocks = [block for label, block in _blocks(pem, "x509") if label in _CERTIFICATE]
     if not blocks:
         raise ValueError("holds no certificate (no BEGIN CERTIFICATE)")
     if len(blocks) > CERTIFICATES_MAX:
@@ -98,7 +102,7 @@ def read_key(pem: bytes) -> Key:
 
     Raises: ValueError whose text says what the file is or has, to go on from its name (`holds no private key`).
     """
-    blocks = [(label, block) for label, block in _blocks(pem) if label.endswith(b"PRIVATE KEY")]
+    blocks = [(label, block) for label, block in _blocks(pem, "pkey") if label.endswith(b"PRIVATE KEY")]
     if len(blocks) != 1:
         raise ValueError(f"holds {len(blocks) or 'no'} private key{'s; one is wanted' if blocks else ''}")
     label, block = blocks[0]
@@ -111,6 +115,9 @@ def read_key(pem: bytes) -> Key:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # The library's sentence may quote what it read.
         raise ValueError("holds a private key that cannot be read; write it anew") from None
+    if isinstance(key, rsa.RSAPrivateKey) and key.key_size < RSA_MIN_BITS:
+        raise ValueError(f"holds an RSA key of {key.key_size} bits, and TLS takes none of fewer than {RSA_MIN_BITS}; "
+                         "make another key, and a certificate for it")
     return Key(public_key=public, pem=block)
 
 
@@ -119,9 +126,11 @@ def matches(certificate: Certificate, key: Key) -> bool:
     return certificate.public_key == key.public_key
 
 
-def _blocks(pem: bytes) -> Iterator[tuple[bytes, bytes]]:
+def _blocks(pem: bytes, tool: str) -> Iterator[tuple[bytes, bytes]]:
     """Label and text of each block of a PEM file, whatever stands between them.
 
+    Args:
+      tool: the command of openssl that makes such a file of its DER form.
     Raises: ValueError if it has none, or one without an end.
     """
     label, lines, begun_at, is_pem = b"", list[bytes](), 0, False
@@ -141,7 +150,7 @@ def _blocks(pem: bytes) -> Iterator[tuple[bytes, bytes]]:
     if not is_pem:
         raise ValueError("is empty" if not pem.strip() else
                          "is no PEM file: nothing in it begins with -----BEGIN (a DER file is turned into one by: "
-                         "openssl x509 -inform der -in OLD -out NEW)")
+                         f"openssl {tool} -inform der -in OLD -out NEW)")
 
 
 def _read(block: bytes, number: int) -> Certificate:

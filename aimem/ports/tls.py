@@ -114,8 +114,8 @@ class ServerTls:
         try:
             self._show(context)
         except SSL.Error as error:
-            # Such as a key too small for anybody to trust, or another's.
-            raise ValueError(f"OpenSSL does not take certificate and key: {', '.join(_reasons(error))}") from error
+            # Such as a certificate of its chain with a key too small for anybody to trust.
+            raise ValueError(f"OpenSSL does not take it and its key: {', '.join(_reasons(error))}") from error
         store = context.get_cert_store()
         if self._admits is not None and store is not None:
             # OpenSSL asks for a list of what was revoked, and so asks us about each leaf whose chain is good, while an

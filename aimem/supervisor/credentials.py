@@ -123,7 +123,8 @@ class _Loader:
         try:
             data = self._files.read(file.path)
         except OSError as error:
-            raise _invalid(file, f"cannot be read: {error.strerror or error}; check its permissions") from error
+            hint = "; check its permissions" if isinstance(error, PermissionError) else ""
+            raise _invalid(file, f"cannot be read: {error.strerror or error}{hint}") from error
         if data is None:
             raise _invalid(file, "is not there; check the path")
         return data

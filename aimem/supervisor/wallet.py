@@ -58,11 +58,13 @@ class Wallet:
         """Read the files for the first time. Blocks. Raises: InvalidRequest(config_invalid)."""
         found = self.read()
         self.peer_tls.replace(found.peers)
-        if found.server is not None:
+        if found.server is not None and self._tls.cert is not None:
             try:
                 self.gate = self.open_gate(found.server, found.allowlist)
             except ValueError as error:
-                raise InvalidRequest(f"--tls-cert: {error}", code=Code.CONFIG_INVALID, field="tls.cert") from error
+                raise InvalidRequest(
+                    f"--tls-cert: {self._tls.cert.path}: {error}", code=Code.CONFIG_INVALID, field="tls.cert"
+                ) from error
         self._keep(found)
 
     async def reload(self) -> None:

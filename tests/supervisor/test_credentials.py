@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from aimem.config import NamedFile, TlsConfig
 from aimem.errors import Code, InvalidRequest
@@ -83,7 +85,8 @@ CERT = b"-----BEGIN CERTIFICATE-----\n"
 
 @pytest.mark.parametrize(("name", "data", "expected"), [
     ("cert", b"", "cert is empty"),
-    ("cert", b"\x30\x82", "is no PEM file"),
+    ("cert", b"\x30\x82", "openssl x509 -inform der"),
+    ("key", b"\x30\x82", "openssl pkey -inform der"),
     ("cert", CERT + b"AAAA", "breaks off"),
     ("cert", NODE.key, "holds no certificate"),
     ("key", NODE.certificate, "holds no private key"),
@@ -114,7 +117,22 @@ def test_a_file_that_is_not_there_is_named(folder: Folder, name: str) -> None:
     (folder.path / name).unlink()
     assert folder.fault() == f"{FLAGS[name]}: {folder.path / name} is not there; check the path"
     (folder.path / name).mkdir()
-    assert "cannot be read" in folder.fault()
+    assert folder.fault().endswith(f"{folder.path / name} cannot be read: it is no regular file")
+
+
+@pytest.mark.usefixtures("bound_by_permissions")
+def test_a_file_that_may_not_be_read_is_said_with_what_to_check(folder: Folder) -> None:
+    (folder.path / "key").chmod(0)
+    assert "; check its permissions" in folder.fault()
+
+
+@pytest.mark.parametrize("name", ["key", "client_key"])
+def test_a_key_that_openssl_would_not_show_is_named_with_what_is_wanted(folder: Folder, name: str) -> None:
+    small = rsa.generate_private_key(public_exponent=65_537, key_size=1024)    # that is the point
+    folder.put(**{name: small.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())})
+    fault = folder.fault()
+    assert fault.startswith(f"{FLAGS[name]}: {folder.path / name} holds an RSA key of 1024 bits")
+    assert "fewer than 2048" in fault
 
 
 @pytest.mark.parametrize(("cert", "key"), [("cert", "key"), ("client_cert", "client_key")])
