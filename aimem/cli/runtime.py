@@ -61,6 +61,10 @@ class Stage(Protocol):
         """Say a sentence, at once."""
         ...
 
+    def begin_line(self) -> None:
+        """Go on below the ^C that a terminal has shown."""
+        ...
+
     def progress(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
         """Show how far something is."""
         ...

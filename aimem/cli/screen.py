@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ ANSWER_MAX_BYTES = 256
 GAP = "  "
 """Between two columns of aligned lines."""
 
+SENTENCE_INDENT = "   "
+"""Before what goes on of a sentence: as wide as the number of a step."""
+
 BOX_GAP, BOX_EDGES = 3, 2
 """What a table on a terminal takes beside its cells: between two columns, and at both ends together."""
 
@@ -49,6 +53,27 @@ class Screen:
     def line(self, text: str = "") -> None:
         """Print a line of data for people."""
         self._out.write((printable(text) if self._out.isatty() else text) + "\n")
+
+    def sentence(self, text: str) -> None:
+        """Print a line of data for people; one that is too long for a terminal goes on below, indented, between words.
+
+        A word that is longer than a line, such as a path, stays whole, so that it can be copied.
+        """
+        if not self._out.isatty():
+            self.line(text)
+            return
+        wrapped = textwrap.wrap(
+            printable(text), self._console().width, subsequent_indent=SENTENCE_INDENT, break_long_words=False,
+            break_on_hyphens=False,
+        )
+        self._out.write("\n".join(wrapped) + "\n")
+
+    def begin_line(self) -> None:
+        """Leave the line on which a terminal has shown what was typed, such as ^C."""
+        terminal = next((stream for stream in (self._err, self._out) if stream.isatty()), None)
+        if terminal is not None:
+            terminal.write("\n")
+            terminal.flush()
 
     def say(self, text: str) -> None:
         """Talk: one line on stderr."""
@@ -75,13 +100,10 @@ class Screen:
 
     def _terminal_table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         from rich.box import SIMPLE_HEAD
-        from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        console = Console(
-            file=self._out, force_terminal=True, no_color=bool(self._environ.get("NO_COLOR")), highlight=False,
-            _environ=self._environ)
+        console = self._console()
         widths = _widths(columns, rows)
         boxed = sum(widths[:-1]) + min(widths[-1], LAST_COLUMN_MIN) + BOX_GAP * (len(columns) - 1) + BOX_EDGES
         if boxed > console.width:
@@ -94,6 +116,13 @@ class Screen:
         for row in rows:
             table.add_row(*(Text(cell) for cell in row))  # Text: memory text is no markup
         console.print(table)
+
+    def _console(self) -> Console:
+        from rich.console import Console
+
+        return Console(
+            file=self._out, force_terminal=True, no_color=bool(self._environ.get("NO_COLOR")), highlight=False,
+            _environ=self._environ)
 
     @contextmanager
     def progress(self, what: str, total: int | None) -> Iterator[Advance]:

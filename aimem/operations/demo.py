@@ -55,6 +55,10 @@ class Stage(Protocol):
         """Say a sentence, at once."""
         ...
 
+    def begin_line(self) -> None:
+        """The user has pressed Ctrl-C, which a terminal shows: go on below it."""
+        ...
+
     def progress(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
         """Show how far something is."""
         ...
@@ -75,14 +79,16 @@ async def run_demo(request: demo.DemoRequest, outside: DemoPorts, program: Progr
     with trio.open_signal_receiver(*heeded) as signals, _folder(request.keep) as folder:
         shown = _Demo(request, outside, program, stage, folder)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(_heed, signals, shown)
+            nursery.start_soon(_heed, signals, shown, stage)
             await shown.run()
             nursery.cancel_scope.cancel()
         return shown.report()
 
 
-async def _heed(signals: AsyncIterator[int], shown: _Demo) -> None:
-    async for _ in signals:
+async def _heed(signals: AsyncIterator[int], shown: _Demo, stage: Stage) -> None:
+    async for number in signals:
+        if number == signal.SIGINT:
+            stage.begin_line()
         shown.end()
 
 

@@ -101,9 +101,12 @@ class FakeRuntime:
 
     def run_demo(self, request: demo.DemoRequest, around: Surroundings, stage: Stage) -> demo.DemoReport:
         self.demos.append(request)
-        stage.tell("1. Done.")
+        for number, step in enumerate(self.demo_report.steps, 1):
+            stage.tell(f"{number}. {step.what}")
         if self.demo_report.is_whole:
             stage.show(self.demo_report)
+        else:
+            stage.begin_line()
         return self.demo_report
 
     def open_pki(self, folder: Path) -> Pki:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+import pytest
+
 from aimem.cli.exits import ExitStatus
 from aimem.wire import demo
 from tests.cli.fakes import Machine
@@ -28,9 +31,27 @@ def test_steps_addresses_and_commands_are_lines_for_people(machine: Machine) -> 
     shown = machine.run("demo")
     assert shown.status == ExitStatus.OK
     assert shown.out.splitlines()[0] == "1. Done."
-    assert "node-a  https://127.0.0.1:1  7        /demo/node-a.db" in shown.out
+    assert "node-a  https://127.0.0.1:1  7\n" in shown.out
+    assert "(NODE.db), logs (NODE.log) and certificates (pki) are in /demo\n" in shown.out
     assert "  ai-memory --db /demo/node-a.db mesh status\n" in shown.out
     assert shown.out.endswith("The nodes serve until Ctrl-C.\n")
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+def test_a_step_that_is_too_long_for_a_terminal_goes_on_between_words(machine: Machine, columns: int) -> None:
+    told = "Gave node-b another certificate, took the old one off all lists, and stored on 4 disks; none began anew"
+    machine.demo_report = msgspec.structs.replace(REPORT, steps=(demo.DemoStepOut(what=told, ms=1.0),))
+    shown = machine.run("demo", terminal=True, environ={"COLUMNS": str(columns), "NO_COLOR": "1"}).out
+    first, *others = shown.partition("\n\n")[0].splitlines()
+    assert f"1. {told}" == " ".join([first, *(line.removeprefix("   ") for line in others)])
+    assert others and all(line.startswith("   ") for line in others)
+    assert max(map(len, [first, *others])) <= columns
+
+
+def test_what_follows_an_interrupt_begins_a_line_of_a_terminal_alone(machine: Machine) -> None:
+    machine.demo_report = demo.DemoReport(folder="/demo", is_whole=False)
+    assert machine.run("demo", terminal=True).err == "\n"
+    assert machine.run("demo").err == ""
 
 
 def test_a_demonstration_that_ends_by_itself_says_nothing_of_trying(machine: Machine) -> None:

@@ -39,6 +39,9 @@ class Seen:
     def tell(self, text: str) -> None:
         self.told.append(text)
 
+    def begin_line(self) -> None:
+        self.told.append("")
+
     def show(self, report: demo.DemoReport) -> None:
         self.shown.append(report)
 

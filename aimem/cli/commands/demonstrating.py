@@ -35,8 +35,12 @@ class _Stage:
         if self._context.wants_json:
             self._context.screen.say(text)
         else:
-            self._context.screen.line(text)
+            self._context.screen.sentence(text)
             self._context.around.stdout.flush()
+
+    def begin_line(self) -> None:
+        """Go on below the ^C that a terminal has shown."""
+        self._context.screen.begin_line()
 
     def progress(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
         """A bar, or lines."""
@@ -50,9 +54,10 @@ class _Stage:
         else:
             screen.line()
             screen.table(
-                ("node", "address", "process", "database"),
-                [(node.name, node.url, str(node.pid), node.db) for node in report.nodes],
+                ("node", "address", "process"), [(node.name, node.url, str(node.pid)) for node in report.nodes]
             )
+            screen.line()
+            screen.sentence(f"Databases (NODE.db), logs (NODE.log) and certificates (pki) are in {report.folder}")
             if not context.value("once"):
                 screen.line()
                 screen.line("To try, in another terminal:")
