@@ -46,16 +46,17 @@ def signed(
 
 def answered(
     request: httpx.Request, signer: Signer, node: str, content: bytes, status: int = 200, sent: bytes | None = None,
-    **headers: str,
+    certificates: tuple[str, ...] = (), **headers: str,
 ) -> httpx.Response:
     """The signed answer of a peer that a test plays.
 
     Args:
+      certificates: those that it says are its.
       content: what is signed; `sent` what is sent, if that is something else (packed, or a lie).
     """
     asked = read_request(request.headers.get_list)
     assert asked is not None
-    proof = answer_headers(signer, asked, status, content, node=node)
+    proof = answer_headers(signer, asked, status, content, node=node, certificates=certificates)
     # As a network gives it: not read yet.
     stream = httpx.ByteStream(content if sent is None else sent)
     return httpx.Response(status, stream=stream, headers={**proof, **headers})

@@ -22,7 +22,15 @@ from aimem.api.route import Access, Call, Effect, Route, Surface
 from aimem.api.single import single
 from aimem.errors import AimemError, Bug, Code, InvalidRequest, Unavailable
 from aimem.model import AgentId, Caller, Principal, rules
-from aimem.service import Node, Once, admit_request, admit_write, note_refused_error, refuse_ended_caller
+from aimem.service import (
+    Node,
+    Once,
+    admit_request,
+    admit_write,
+    note_refused_error,
+    refuse_ended_caller,
+    refuse_unsigned,
+)
 from aimem.wire import decode_body, encode
 
 
@@ -93,6 +101,7 @@ async def _read_call(
     data = b"" if route.method == "GET" else await incoming.read()
     data = unpacked(incoming, data, own_limit_bytes=route.body_limit_bytes)
     claim = await hearing.heard(incoming, data)
+    refuse_unsigned(who, claim)
     if route.access is not Access.OPEN:
         await refuse_ended_caller(node, who)    # its body may have taken its time
     try:

@@ -159,7 +159,8 @@ def _remote_caller(attempt: Attempt, policy: GuardPolicy, ring: Keyring, now: In
         raise Unauthenticated(
             f"{MISSING_KEY_TEXT}: a key in a URL ends up in logs; send it in the {KEY_HEADER} header", field="api_key"
         )
-    if attempt.has_certificate and not attempt.api_keys and (attempt.method, attempt.path) in policy.node_routes:
+    is_of_node = attempt.has_certificate and (attempt.method, attempt.path) in policy.node_routes
+    if is_asked and is_of_node and not attempt.api_keys:
         return Caller(credential=Credential.CERTIFICATE, role=Role.OPERATOR if ring.is_closed else Role.OPEN)
     if _is_shared(attempt, policy):
         if ring.is_closed:

@@ -161,7 +161,7 @@ def _read_claim(values: Values) -> NodeClaim:
         node = unquote(name, errors="strict") if len(name) <= _NAME_SENT_MAX_CHARS else ""
     except UnicodeDecodeError:
         node = ""
-    if not 0 < len(node) <= NAME_MAX_CHARS:
+    if not (0 < len(node) <= NAME_MAX_CHARS and node.isprintable()):    # else it could play with a person's terminal
         raise _malformed(NODE)
     return NodeClaim(
         node=node, key=_read_bytes(values, KEY, KEY_BYTES), line=_read_line(values),

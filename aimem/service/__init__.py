@@ -80,7 +80,7 @@ from aimem.service.thinking import (
     suggest_tags,
     summarise,
 )
-from aimem.service.trust import MeshAccess, admit_claim, refuse_wrong_proof, trust_node
+from aimem.service.trust import MeshAccess, admit_claim, refuse_unsigned, refuse_wrong_proof, trust_node
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
@@ -177,6 +177,7 @@ __all__ = [
     "recall",
     "redeliver",
     "refuse_ended_caller",
+    "refuse_unsigned",
     "refuse_wrong_proof",
     "register_agent",
     "register_entity",

@@ -12,8 +12,8 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from aimem.errors import AimemError, NotFound, Unavailable
-from aimem.model import Principal, format_instant, parse_instant, rules
+from aimem.errors import AimemError, Code, Denied, NotFound, Unavailable
+from aimem.model import Credential, Principal, format_instant, parse_instant, rules
 from aimem.replication import Consistency, consistently
 from aimem.service import legacyrules
 from aimem.service.archive import archive_in, restore_in
@@ -68,6 +68,11 @@ async def take_push(node: Node, who: Principal, request: legacy.LegacyPush) -> l
     Raises: InvalidRequest; Denied(operator_required); Unavailable.
     """
     refuse_stranger(who)
+    if who.credential is Credential.CERTIFICATE:
+        raise Denied(
+            "a body of v0.6.3 is signed by nobody, so that a certificate alone does not do where keys are asked for: "
+            "send an operator's key (X-API-Key)", code=Code.OPERATOR_REQUIRED,
+        )
     rules.agent_id(request.sender_agent_id, field="sender_agent_id")
     for kind in _KINDS:
         rules.bounded(len(getattr(request, kind)), 0, PUSH_MAX, field=kind)

@@ -9,7 +9,7 @@ from typing import Final
 import trio
 
 from aimem.errors import Code, Conflict, Denied, InvalidRequest
-from aimem.model import Principal, Shown, StreamId, format_instant
+from aimem.model import Credential, NodeClaim, Principal, Shown, StreamId, format_instant
 from aimem.replication import RequestProof, ask_untrusted, is_sound_request, trust_command
 from aimem.service.callers import require_operator
 from aimem.service.keyring import AccessMode, access_mode
@@ -46,6 +46,18 @@ def refuse_wrong_proof(node: Node, proof: RequestProof, method: str, target: str
         )
         _note(node, proof, error)
         raise error
+
+
+def refuse_unsigned(who: Principal, claim: NodeClaim | None) -> None:
+    """Where keys are asked for, a certificate takes a key's place for nodes alone, which sign what they ask.
+
+    Raises: Denied(proof_required).
+    """
+    if who.credential is Credential.CERTIFICATE and claim is None:
+        raise Denied(
+            "a certificate alone opens this route to nodes, which sign their requests; others send a key "
+            "(X-API-Key)", code=Code.PROOF_REQUIRED,
+        )
 
 
 async def admit_claim(node: Node, proof: RequestProof, shown: Shown) -> None:

@@ -20,6 +20,7 @@ from tests.streams import Author
 pytestmark = pytest.mark.slow
 
 FORBIDDEN: Final = 403
+JSON: Final = {"Content-Type": "application/json"}
 
 
 class Speaker:
@@ -34,12 +35,15 @@ class Speaker:
         """An exchange in the name of a stream's writer. Returns: the status, and the code of a refusal."""
         content = exchange(author) if body is None else body
         headers = self.proof(author, content) if proof is None else proof
-        answer = await self.http.post(PUSH, content=content, headers={"Content-Type": "application/json", **headers})
-        return answer.status_code, str(answer.json().get("code", ""))
+        return refusal(await self.http.post(PUSH, content=content, headers={**JSON, **headers}))
 
     def proof(self, author: Author, content: bytes) -> dict[str, str]:
         """What a stream's writer signs who shows this certificate."""
         return signed(author, content, self.to, certificates=(self.fingerprint,))
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, str(answer.json().get("code", ""))
 
 
 def exchange(author: Author) -> bytes:
@@ -96,6 +100,13 @@ async def test_a_certificate_opens_the_routes_between_nodes_and_no_others_once_a
         (await node.owner.post("/agents/keys", json={"agent_id": "alice"})).raise_for_status()
         async with speaking(node, ca, certificate, tmp_path) as as_b:
             assert (await as_b.say(b))[0] == 200
+            assert refusal(await as_b.http.get("/api/v1/mesh")) == (FORBIDDEN, "proof_required")
+            assert refusal(await as_b.http.post("/api/v1/sync/snapshot", json={"protocol": PROTOCOL})) == (
+                FORBIDDEN, "proof_required"
+            )
+            old = b'{"sender_agent_id": "alice", "sender_clock": {}, "memories": [], "deletions": ["0123"]}'
+            assert refusal(await as_b.http.post(PUSH, content=old, headers=JSON)) == (FORBIDDEN, "proof_required")
+            assert await as_b.say(b, body=old) == (FORBIDDEN, "operator_required")
             for path in ("memories", "search?q=x", "stats", "export", "agents", "namespaces", "pending", "audit"):
                 assert (await as_b.http.get(f"/api/v1/{path}")).status_code == 401, path
             assert (await as_b.http.post("/api/v1/memories", json={"content": "x", "title": "y"})).status_code == 401

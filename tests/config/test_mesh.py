@@ -47,7 +47,7 @@ def test_so_many_nodes_have_a_write_as_are_asked_for(asked: int, writes: int) ->
     ({"quorum_timeout_ms": 10}, "50 to 60000"),
     ({"quorum_writes": -1}, "0 to 33"),
     ({"op_log_max_bytes": 1000}, "1048576 to"),
-    ({"node_name": "n" * 129}, "129 characters"),
+    ({"node_name": "n" * 129}, "129 characters"), ({"node_name": "a\u202eb"}, "control characters"),
 ])
 def test_what_cannot_be_a_mesh_is_refused_at_the_start(given: dict[str, object], expected: str) -> None:
     with pytest.raises(InvalidRequest) as caught:

@@ -60,7 +60,9 @@ def test_a_header_that_was_changed_breaks_the_proof(header: str, value: str) -> 
 
 
 @pytest.mark.parametrize(("header", "value"), [
-    ("X-Aimem-Node", ""), ("X-Aimem-Node", "a" * 129), ("X-Aimem-Node", "%ff"), ("X-Aimem-Node", ["a", "b"]),
+    ("X-Aimem-Node", ""), ("X-Aimem-Node", "a" * 129), ("X-Aimem-Node", "%ff"),
+    ("X-Aimem-Node", "%E2%80%AEa"), ("X-Aimem-Node", "a%0A"),
+    ("X-Aimem-Node", ["a", "b"]),
     ("X-Aimem-Key", "ab"), ("X-Aimem-Key", "AB" * 32), ("X-Aimem-To", "nobody"), ("X-Aimem-Nonce", []),
     ("X-Aimem-Proof", "zz" * 64), ("X-Aimem-Line", "ab.cd"), ("X-Aimem-Line", ",".join(["ab"] * 9)),
     ("X-Aimem-Certificates", "ab"), ("X-Aimem-Certificates", ",".join(["ab" * 32] * 9)),

@@ -10,11 +10,12 @@ import httpx
 import pytest
 
 from aimem.errors import Unavailable
+from aimem.model import SERVER_CERTIFICATE, PresentedCertificate
 from aimem.replication import NotSecured, PeerRoad, Trust
 from aimem.store import Identity, Pin
 from aimem.wire import PROTOCOL, SYNC_BODY_MAX_BYTES, ExchangeAnswer, ExchangeRequest, encode, op_out
 from aimem.wire.packing import GZIP_FROM_BYTES
-from tests.nodes import FakeClock, seeded_chance
+from tests.nodes import START, FakeClock, seeded_chance
 from tests.proofs import answered
 from tests.streams import Author
 
@@ -127,3 +128,28 @@ async def test_what_goes_wrong_has_a_reason_in_few_words(
 async def test_an_address_that_is_none_is_a_reason_too() -> None:
     with pytest.raises(Unavailable):
         await PeerRoad(Peer(good), speaks()).exchange("http://[::1", ASK)
+
+
+def showing(fingerprint: str) -> Callable[[httpx.Request], httpx.Response]:
+    def answer(request: httpx.Request) -> httpx.Response:
+        response = answered(request, OTHER.signer, "y", encode(ANSWER), certificates=(fingerprint,))
+        response.extensions[SERVER_CERTIFICATE] = PresentedCertificate(
+            fingerprint=fingerprint, names=("y",), not_after=START
+        )
+        return response
+
+    return answer
+
+
+async def test_who_showed_what_is_off_the_list_is_asked_what_it_shows_now_and_told_nothing() -> None:
+    old, new, trust = "a" * 64, "b" * 64, speaks()
+    peer = Peer(showing(old), showing(old), showing(new), showing(new))
+    road = PeerRoad(peer, trust)
+    trust.listed = lambda: frozenset({old})
+    assert await road.exchange("https://y", ASK) == ANSWER
+    trust.listed = lambda: frozenset({new})
+    with pytest.raises(Unavailable, match="taken off the list"):
+        await road.exchange("https://y", ASK)
+    assert await road.exchange("https://y", ASK) == ANSWER
+    assert [request.method for request in peer.asked] == ["POST", "GET", "GET", "POST"]
+    assert not any(request.content for request in peer.asked if request.method == "GET")

@@ -9,6 +9,7 @@ from aimem.errors import InvalidRequest
 from aimem.model import Endorsement
 from aimem.ports import Signer
 from aimem.replication.proof import (
+    CERTIFICATES,
     RequestProof,
     answer_headers,
     proven_answer,
@@ -40,7 +41,10 @@ class Sealing:
         if asked is None:
             return headers
         kept = asked.claim.line if line is None else line
-        sent = sign_request(signer, method, target, body, node=node, to=asked.to, nonce=asked.nonce, line=kept)
+        sent = sign_request(
+            signer, method, target, body, node=node, to=asked.to, nonce=asked.nonce, line=kept,
+            certificates=asked.claim.certificates,
+        )
         if len(self._sent) >= KEPT:
             self._sent.pop(next(iter(self._sent)))
         self._sent[asked.nonce] = asked, sent
@@ -53,7 +57,8 @@ class Sealing:
         proof = read_request(_values(asked))
         if proof is None or not any(name.lower().startswith(_PROOF) for name, _ in headers):
             return headers
-        return _with(headers, answer_headers(signer, proof, status, body, node=node))
+        own = tuple(one for text in _values(headers)(CERTIFICATES) for one in text.split(","))
+        return _with(headers, answer_headers(signer, proof, status, body, node=node, certificates=own))
 
     def taken(self, headers: Headers, status: int, told: Headers, body: bytes) -> Headers:
         """The headers of an answer to a request that was changed, as if it were to the one that its node made.
@@ -73,7 +78,9 @@ class Sealing:
         if claim is None:
             return told
         signer = self._seals.signers[claim.stream]
-        return _with(told, answer_headers(signer, ours, status, plain, node=claim.node, line=claim.line))
+        return _with(told, answer_headers(
+            signer, ours, status, plain, node=claim.node, line=claim.line, certificates=claim.certificates
+        ))
 
 
 def _values(headers: Headers) -> Callable[[str], list[str]]:

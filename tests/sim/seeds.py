@@ -11,7 +11,7 @@ from msgspec import Struct
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus.txt"
 BRIEF_COUNT, BRIEF_S = 4, 20.0
-FULL_COUNT, FULL_S = 44, 60.0
+FULL_COUNT, FULL_S = 28, 60.0
 LIARS_EVERY = 4
 
 

@@ -149,7 +149,8 @@ def test_a_lie_about_ops_is_still_a_message() -> None:
     ops = [{**same, "seq": seq} for seq in (1, 2, 3)]
     told = {"protocol": 1, "ops": ops}
     body, rng = msgspec.json.encode(told), CALM.rng("lies")
-    lied = [lie(rng, PUSH, ((b"content-encoding", b"gzip"), (b"x", b"y")), gzip.compress(body)) for _ in range(200)]
+    headers = (b"content-encoding", b"gzip"), (b"x", b"y")
+    lied = [lie(rng, PUSH, headers, gzip.compress(body), None) for _ in range(200)]
     assert all(headers == ((b"x", b"y"),) for headers, _ in lied)
     changed = [msgspec.json.decode(data) for _, data in lied if data.startswith(b'{"protocol":') and b'"ops"' in data]
     assert len(changed) > 60

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -101,7 +102,7 @@ CERT = b"-----BEGIN CERTIFICATE-----\n"
     ("allowlist", b"\xff\xfe\x00", "is no text (line 1)"),
     ("allowlist", NODE.fingerprint.encode() + b"\nab:cd\n", "line 2: 4 hexadecimal digits instead of 64"),
     ("cert", pki.issue_expired(CA, "a").certificate, "is not the key of"),
-])
+], ids=itertools.count())
 def test_what_is_wrong_with_a_file_is_said_with_its_name(
     folder: Folder, name: str, data: bytes, expected: str
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import msgspec
 
 from aimem.cli.context import Context
@@ -11,6 +13,8 @@ from aimem.config import SETTINGS, VARIABLES, Kind
 
 def serve(context: Context) -> int:
     """Run the daemon until told to stop."""
+    # Until its own handler is there: whoever changes a file says so without looking whether it has started yet.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     context.say_notices()
     return context.runtime.run_daemon(context.config)
 
