@@ -26,6 +26,7 @@ class Acquaintance(Struct, frozen=True, kw_only=True):
 
     Attributes:
       name, keys: its own, and all keys (hex) that it had.
+      own_certificates: fingerprints of those that it shows itself.
       pins: by name.
       listed: fingerprints of the certificates that may connect; None without such a list.
       opened_as: the name in the opening op of the claim's stream; None if that is not known here.
@@ -34,6 +35,7 @@ class Acquaintance(Struct, frozen=True, kw_only=True):
 
     name: str
     keys: frozenset[str]
+    own_certificates: frozenset[str] = frozenset()
     pins: Mapping[str, Pin]
     listed: frozenset[str] | None = None
     opened_as: str | None
@@ -77,6 +79,12 @@ def judge_claim(claim: NodeClaim, shown: Shown, known: Acquaintance) -> Accepted
         )
     if claim.node == known.name:
         return _judge_namesake(claim, known)
+    if shown.fingerprint in known.own_certificates:
+        # Also where that name is known by it: it may have shown it while this node showed another.
+        return Refused(code=Code.CERTIFICATE_OF_ANOTHER, sentence=(
+            f"node {claim.node!r} shows the certificate of this node, {known.name!r}: each node needs one of its own, "
+            "so give one of the two another (`ai-memory pki issue`)"
+        ))
     holder = _holder(shown, claim.node, known.pins)
     if holder is not None:
         return Refused(code=Code.CERTIFICATE_OF_ANOTHER, sentence=(

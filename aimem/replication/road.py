@@ -140,7 +140,7 @@ class PeerRoad:
             except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
                 # A kept connection that the peer closed meanwhile shows only here; an exchange may be repeated.
                 if attempt == _TRIES - 1:
-                    raise Unavailable("the connection broke") from None
+                    raise self._broken(url) from None
             except httpx.TimeoutException:
                 raise Unavailable("timeout", code=Code.DEADLINE_EXCEEDED) from None
             except httpx.InvalidURL as error:
@@ -149,7 +149,13 @@ class PeerRoad:
                 raise Unavailable(f"tls: {error}") from None
             except httpx.HTTPError as error:
                 raise Unavailable(f"unreachable: {str(error)[:200] or type(error).__name__}") from None
-        raise Unavailable("the connection broke")
+        raise self._broken(url)
+
+    def _broken(self, url: str) -> Unavailable:
+        # A server of TLS answers a plain request with an alert, or with nothing.
+        is_met = any(url.startswith(f"{known}/") for known in self._names)
+        may_be_secured = url.startswith("http://") and not is_met
+        return Unavailable(f"the connection broke{'; it may speak TLS (https://)' if may_be_secured else ''}")
 
     async def _send(self, method: str, url: str, body: bytes, headers: Mapping[str, str]) -> _Said:
         # The transport itself, without a client: redirects, cookies and credentials in addresses are none of a peer's,

@@ -86,6 +86,7 @@ class Trust:
       waiting: by name.
       listed: says which certificates may connect, None without such a list; whoever knows it sets it.
       shows: says which certificates this node may be showing, as client or server; set likewise.
+      holds: says which of them are this node's now, and so nobody else's; set likewise.
     """
 
     def __init__(self, store: Store, chance: Chance, clock: Clock) -> None:
@@ -93,6 +94,7 @@ class Trust:
         self.waiting: dict[str, Waiting] = {}
         self.listed: Callable[[], frozenset[str] | None] = lambda: None
         self.shows: Callable[[], tuple[str, ...]] = tuple
+        self.holds: Callable[[], tuple[str, ...]] = tuple
         self._store, self._chance, self._clock = store, chance, clock
         self._pins: dict[str, Pin] | None = None
         self._names: dict[StreamId, str] = {}
@@ -195,8 +197,9 @@ class Trust:
     async def _acquaintance(self, claim: NodeClaim) -> Acquaintance:
         own: Identity = self._store.identity
         return Acquaintance(
-            name=own.node, keys=own_keys(own.signer.public_key, own.line), pins=await self._loaded(),
-            listed=self.listed(), opened_as=await self._opened_as(claim.stream), now=self._clock.now(),
+            name=own.node, keys=own_keys(own.signer.public_key, own.line), own_certificates=frozenset(self.holds()),
+            pins=await self._loaded(), listed=self.listed(), opened_as=await self._opened_as(claim.stream),
+            now=self._clock.now(),
         )
 
     async def _loaded(self) -> dict[str, Pin]:

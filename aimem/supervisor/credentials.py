@@ -84,14 +84,18 @@ class _Loader:
         return b"".join(one.pem for one in chain), own_key.pem
 
     def authorities(self, which: Which, file: NamedFile | None) -> bytes | None:
-        """Who signs others, PEM. One that has expired beside others is left out, as nothing can be verified by it."""
+        """Who signs others, or itself, PEM. What has expired beside others is left out: nothing is verified by it."""
         if file is None:
             return None
-        found = self._certificates(file)
+        whole = self._certificates(file)
+        found = [one for one in whole if one.is_ca or one.subject == one.issuer]
+        if not found:
+            raise _invalid(file, f"holds no authority: {whole[0].subject} may not sign others; put the certificate of "
+                           f"{whole[0].issuer}, who signed it, in its place")
         sound = [one for one in found if one.not_before <= self._now <= one.not_after]
         if not sound:
             self._check_dates(file, found[0])
-            sound = list(found)
+            sound = found
         first = min(sound, key=lambda one: one.not_after)
         self.own.append(_own(which, first, until=first.not_after))
         return b"".join(one.pem for one in sound)

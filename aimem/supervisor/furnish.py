@@ -88,6 +88,7 @@ async def _furnish(
     trust = Trust(store, ports.chance, ports.clock)
     trust.listed = lambda: wallet.credentials.allowlist
     trust.shows = lambda: wallet.papers.spoken
+    trust.holds = lambda: wallet.papers.fingerprints
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
         policy=_policy(config, extent), language=_language(config, ports), limiter=Limiter(config.limits),

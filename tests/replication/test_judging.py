@@ -16,7 +16,7 @@ from aimem.store import Pin, pins
 from tests.nodes import START, seeded_chance
 
 OWN, OLD, NEW, LATER, OTHER = (seeded_chance(seed).new_signer() for seed in range(5))
-MINE, THEIRS = "11" * 32, "22" * 32
+MINE, THEIRS, OURS = "11" * 32, "22" * 32, "33" * 32
 NOBODY = Shown()
 
 
@@ -86,11 +86,13 @@ def test_who_is_new_and_believed_is_remembered(
     (claim(OLD, node="a"), NOBODY, known(), "name_of_another"),
     (claim(OLD), Shown(fingerprint=THEIRS), known(pins=HELD), "certificate_of_another"),
     (claim(NEW, node="d"), Shown(fingerprint=MINE), known(pins=HELD), "certificate_of_another"),
+    (claim(NEW), Shown(fingerprint=OURS), known(own_certificates=frozenset({OURS})), "certificate_of_another"),
+    (claim(OLD), Shown(fingerprint=OURS), known(OLD, own_certificates=frozenset({OURS})), "certificate_of_another"),
     (claim(NEW, node="new"), NOBODY, known(pins=FULL), "pins_full"),
 ], ids=[
     "another key", "endorsed by somebody", "endorsed by a line of others", "a line of another key",
     "unknown certificate", "certificate of another name", "another's stream", "this node's name",
-    "another's certificate", "another's certificate, first contact", "as many as may be",
+    "another's certificate", "another's certificate, first contact", "ours, first contact", "ours", "as many as may be",
 ])
 def test_who_is_not_who_it_says_is_refused(
     said: NodeClaim, shown: Shown, before: Acquaintance, code: str

@@ -12,6 +12,7 @@ import pytest
 from aimem.errors import Unavailable
 from aimem.model import SERVER_CERTIFICATE, PresentedCertificate
 from aimem.replication import NotSecured, PeerRoad, Trust
+from aimem.replication.peer import failure_kind
 from aimem.store import Identity, Pin
 from aimem.wire import PROTOCOL, SYNC_BODY_MAX_BYTES, ExchangeAnswer, ExchangeRequest, encode, op_out
 from aimem.wire.packing import GZIP_FROM_BYTES
@@ -99,6 +100,20 @@ async def test_a_kept_connection_that_broke_is_replaced_once() -> None:
     assert await PeerRoad(Peer(failing(httpx.RemoteProtocolError), good), speaks()).exchange("http://n1", ASK) == ANSWER
     with pytest.raises(Unavailable, match="broke"):
         await PeerRoad(Peer(failing(httpx.ReadError), failing(httpx.ReadError)), speaks()).exchange("http://n1", ASK)
+
+
+@pytest.mark.parametrize(("url", "before", "reason"), [
+    ("http://n1", 0, r"the connection broke; it may speak TLS \(https://\)$"),
+    ("http://n1", 1, "the connection broke$"), ("https://n1", 0, "the connection broke$"),
+])
+async def test_a_plain_address_that_never_answered_may_be_one_of_tls(url: str, before: int, reason: str) -> None:
+    broken = failing(httpx.RemoteProtocolError)
+    road = PeerRoad(Peer(*[good] * before, broken, broken), speaks())
+    for _ in range(before):
+        await road.exchange(url, ASK)
+    with pytest.raises(Unavailable, match=reason) as caught:
+        await road.exchange(url, ASK)
+    assert failure_kind(caught.value.message) == "broken"
 
 
 @pytest.mark.parametrize(("answer", "reason"), [

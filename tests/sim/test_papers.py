@@ -11,6 +11,7 @@ import msgspec
 import pytest
 import trio
 
+from aimem.wire import MeshDocument
 from tests.sim.papers import Papers
 from tests.sim.scheduler import run_seeded
 from tests.sim.swarm import Certificates, Swarm, roll
@@ -101,6 +102,22 @@ def test_whoever_shows_what_is_on_no_list_does_not_get_in(tmp_path: Path) -> Non
         way = world.network.transport("n1", world.machines["n1"].process)
         with pytest.raises(httpx.ConnectError):
             await way.handle_async_request(httpx.Request("GET", "http://n0/api/v1/mesh"))
+
+    tell(tmp_path, story)
+
+
+def test_a_node_that_was_given_anothers_certificate_is_refused_by_that_one_too(tmp_path: Path) -> None:
+    async def story(world: World, http: httpx.AsyncClient, nursery: trio.Nursery) -> None:
+        shown = world.nemesis.papers.registry.shown
+        shown["n1"] = shown["n0"]
+        await world.machines["n1"].kill()
+        await world.machines["n1"].start(nursery)
+        await trio.sleep(60)
+        document = msgspec.convert(await mesh_of(http, "n0"), MeshDocument)
+        [met] = [peer for peer in document.peers if peer.node == "n1"]
+        assert "shows the certificate of this node, 'n0'" in met.last_error
+        assert met.state == "untrusted"
+        assert shown["n0"] not in met.fingerprints
 
     tell(tmp_path, story)
 

@@ -98,6 +98,8 @@ CERT = b"-----BEGIN CERTIFICATE-----\n"
     ("client_cert", b"nothing", "is no PEM file"),
     ("peers_ca", b"nothing", "is no PEM file"),
     ("clients_ca", OTHER.key, "holds no certificate"),
+    ("peers_ca", OTHER.certificate, "holds no authority: "),
+    ("clients_ca", OTHER.certificate, "holds no authority: "),
     ("allowlist", b"# nobody\n", "the list is empty"),
     ("allowlist", b"\xff\xfe\x00", "is no text (line 1)"),
     ("allowlist", NODE.fingerprint.encode() + b"\nab:cd\n", "line 2: 4 hexadecimal digits instead of 64"),
@@ -153,6 +155,14 @@ def test_an_authority_that_has_expired_is_refused_unless_another_stands_beside_i
     folder.put(peers_ca=old.certificate + pki.ca_pem(CA))
     found = folder.load("peers_ca", days=2)
     assert found.peers.ca is not None and found.peers.ca.count(CERT.strip()) == 1
+
+
+def test_who_signs_itself_is_an_authority_of_one_and_a_leaf_beside_one_is_passed_over(folder: Folder) -> None:
+    alone = pki.self_signed("node-c")
+    folder.put(peers_ca=alone.certificate + OTHER.certificate, clients_ca=OTHER.certificate + pki.ca_pem(CA))
+    found = folder.load()
+    assert found.peers.ca == alone.certificate
+    assert found.server is not None and found.server.client_ca == pki.ca_pem(CA)
 
 
 def test_one_that_is_in_use_may_have_expired(folder: Folder) -> None:

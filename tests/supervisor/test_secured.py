@@ -197,6 +197,13 @@ async def test_a_server_without_tls_is_called_one() -> None:
             nursery.cancel_scope.cancel()
 
 
+async def test_a_plain_question_to_a_server_of_tls_is_a_connection_that_broke(tmp_path: Path) -> None:
+    ways, _ = links()
+    async with served(context(tmp_path)) as server:
+        with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)), trio.fail_after(10):
+            await ask(ways, server.port, scheme="http")
+
+
 async def test_one_that_closes_in_the_middle_of_the_handshake_is_told() -> None:
     ways, _ = links()
 

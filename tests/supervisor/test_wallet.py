@@ -68,7 +68,7 @@ async def test_new_files_are_used_and_told(folder: Folder, caplog: pytest.LogCap
 @pytest.mark.parametrize(("name", "data", "reason"), [
     ("allowlist", b"nonsense", "line 1"), ("allowlist", b"", "list is empty"), ("key", NODE.key[:40], "breaks off"),
     ("cert", OTHER.certificate, "is not the key of"), ("client_key", OTHER.key, "is not the key of"),
-    ("peers_ca", b"x", "is no PEM file"),
+    ("peers_ca", b"x", "is no PEM file"), ("clients_ca", OTHER.certificate, "holds no authority"),
 ], ids=itertools.count())
 async def test_one_fault_changes_nothing_until_a_later_reload_is_sound(
     folder: Folder, name: str, data: bytes, reason: str, caplog: pytest.LogCaptureFixture

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, Struct
 
+from aimem.cli.commands.meshing import ACCESS
 from aimem.cli.commands.waiting import Backlog, left_in, wait_for_index
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
@@ -46,6 +47,7 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     llm: str
     llm_ready: bool
     access: str
+    mesh_access: str
 
 
 _ACCESS_WORDS: Final = {
@@ -140,7 +142,7 @@ async def _report(attached: Attached, client: Client) -> StatusReport:
         indexed=index.indexed, index_backlog=index.index_backlog,
         stream=health.stream, memories=counts.total, archived=counts.archived, db_size_bytes=counts.db_size_bytes,
         open_access=health.open_access, warnings=health.warnings, llm=health.llm, llm_ready=health.llm_ready,
-        access=health.access)
+        access=health.access, mesh_access=health.mesh_access)
 
 
 def _show(context: Context, report: StatusReport) -> None:
@@ -163,6 +165,8 @@ def _show(context: Context, report: StatusReport) -> None:
         "index": index, "stream": report.stream,
         "access": _ACCESS_WORDS.get(report.access, report.access),
     }
+    if report.mesh_access:
+        lines["mesh"] = f"open to {ACCESS.get(report.mesh_access, report.mesh_access)}"
     for name, value in lines.items():
         context.screen.line(f"{name + ':':<12}{value}")
     for warning in report.warnings:

@@ -64,7 +64,7 @@ REINDEX: Final = Verb(
 )
 STATUS: Final = Verb(
     name="status", summary="show how the node is", run="upkeep:status",
-    about="Shows the node, the database and who holds it, and how recall works. The tier is what "
+    about="Shows the node, the database and who holds it, how recall works, and whom the node hears. The tier is what "
           "recall may use; the mode is what it does: hybrid, by words and meaning, or keyword, by words alone because "
           "the tier says so or the model cannot be loaded. Without a running daemon the command does not load the "
           "model just to say so. Embeddings are counted in memories.",
