@@ -58,12 +58,13 @@ class Wallet:
         """Read the files for the first time. Blocks. Raises: InvalidRequest(config_invalid)."""
         found = self.read()
         self.peer_tls.replace(found.peers)
-        if found.server is not None and self._tls.cert is not None:
+        if found.server is not None:
             try:
                 self.gate = self.open_gate(found.server, found.allowlist)
             except ValueError as error:
+                named = "" if self._tls.cert is None else f"{self._tls.cert.path}: "
                 raise InvalidRequest(
-                    f"--tls-cert: {self._tls.cert.path}: {error}", code=Code.CONFIG_INVALID, field="tls.cert"
+                    f"--tls-cert: {named}{error}", code=Code.CONFIG_INVALID, field="tls.cert"
                 ) from error
         self._keep(found)
 

@@ -15,7 +15,8 @@ from msgspec import inspect as shapes
 
 from aimem import wire
 from aimem.api import Effect, Route
-from tests.campaign.world import AGENT, ARCHIVED, JSON, LIVE, MESSAGE, NAMESPACE, SUBSCRIPTION, Asked, Headers
+from aimem.wire import PROTOCOL
+from tests.campaign.world import AGENT, ARCHIVED, ASKER, JSON, LIVE, MESSAGE, NAMESPACE, SUBSCRIPTION, Asked, Headers
 from tests.pendings import PENDING
 
 STREAM: Final = "0123456789abcdef" * 2
@@ -42,7 +43,9 @@ GOOD_HERE: Final[Mapping[str, Mapping[str, object]]] = {
     "notify": {"target_agent_id": "bob", "title": "News", "content": "A message."}, "restore": {"memory_id": ARCHIVED},
     "set_standard": {"namespace": NAMESPACE}, "prune_audit": {"before_seq": 1},
     "subscribe": {"url": "https://example.org/in"}, "unsubscribe": {"id": SUBSCRIPTION},
-    "sync_digests": {"format": 2}, "sync_embeddings": {"hashes": ["AAAA"]}, "sync_push": {"stream": STREAM},
+    "sync_digests": {"format": 2, "protocol": PROTOCOL}, "sync_snapshot": {"protocol": PROTOCOL},
+    "sync_embeddings": {"hashes": ["AAAA"], "protocol": PROTOCOL},
+    "sync_push": {"node": ASKER.name, "stream": ASKER.stream, "protocol": PROTOCOL},
     "write_outcome": {"version": f"{STREAM}:1"},
 }
 """By the name of the route: what is right in it alone, and optional fields that one of them must be there of."""

@@ -16,13 +16,15 @@ from msgspec.structs import replace
 from aimem.api import Transport, make_app
 from aimem.config import ApiConfig
 from aimem.errors import Code
-from aimem.model import AgentId, Credential, Principal, derived_memory_id
+from aimem.model import AgentId, Credential, Principal, Shown, derived_memory_id
 from aimem.ports import Connection
 from aimem.service import Node
 from aimem.store import digest
 from tests.languages import ScriptedModel
 from tests.nodes import InlineThreads, WordEmbedder, open_node, seeded_chance
 from tests.pendings import PENDING, queue_pending
+from tests.proofs import PUSH, claim_of, signed
+from tests.streams import Author
 
 Headers = Sequence[tuple[bytes, bytes]]
 JSON: Final[Headers] = ((b"content-type", b"application/json"),)
@@ -56,6 +58,9 @@ SOCKET_PATHS: Final = b"/api/v1/agents/keys"
 
 REFUSALS_OF_OURS: Final = frozenset({Code.NEEDS_LLM, Code.LLM_ANSWER_UNUSABLE, Code.EMBEDDER_UNAVAILABLE})
 """Refusals of 5xx that a node owes to its callers where it has no model, or one that talks nonsense."""
+
+ASKER: Final = Author(7, "asker")
+"""Another node of the mesh."""
 
 _TABLES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 _USES = "SELECT coalesce(sum(access_count), 0) FROM memory_view"
@@ -121,7 +126,13 @@ class World:
         self._known: Contents | None = None
 
     async def ask(self, asked: Asked) -> Answer:
-        """Carry one request to the surface, as the connection layer does, and collect its answer."""
+        """Carry one request to the surface, as the connection layer does, and collect its answer.
+
+        What one node says to another is signed by one that is known here, whatever it says.
+        """
+        if (asked.method, asked.path) == ("POST", PUSH.encode()):
+            proof = signed(ASKER, asked.body, self.node.store.stream).items()
+            asked = replace(asked, headers=(*asked.headers, *((name.encode(), said.encode()) for name, said in proof)))
         exchange = _Exchange(asked.body)
         await self.app(_scope(asked), exchange.receive, exchange.send)
         return exchange.answer
@@ -211,6 +222,7 @@ async def plant(world: World) -> None:
     answer = await world.ask(Asked(method="POST", path=b"/api/v1/subscriptions", headers=headers, body=body))
     assert (answer.status, answer.json["id"]) == (201, SUBSCRIPTION), answer
     assert await queue_pending(world.node) == PENDING
+    await world.node.trust.admit(claim_of(ASKER), Shown())
 
 
 def _contents(conn: Connection) -> Contents:

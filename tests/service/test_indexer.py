@@ -14,6 +14,7 @@ from trio.testing import MockClock
 from aimem import service
 from aimem.model import format_instant
 from aimem.ports import DatabaseError, DatabaseFault, Embedder
+from aimem.replication import Trust
 from aimem.search import ModelUnavailable, Recaller
 from aimem.service import Node, Policy, run_indexer
 from aimem.store import changes, embeddings
@@ -196,7 +197,8 @@ async def a_loading_node(
         async with open_store(tmp_path / "x.db", clock=clock, chance=chance, threads=threads) as store:
             recaller = Recaller(threads=threads, embedder=None)
             node = Node(
-                store=store, clock=clock, chance=chance, threads=threads, recaller=recaller, policy=Policy()
+                store=store, clock=clock, chance=chance, threads=threads, recaller=recaller, policy=Policy(),
+                trust=Trust(store, chance, clock),
             )
             async with trio.open_nursery() as inner:
                 await inner.start(partial(service.run_indexer, node, load))

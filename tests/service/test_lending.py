@@ -255,9 +255,8 @@ async def test_a_node_of_the_future_or_of_the_past_is_understood(tmp_path: Path)
         many = [number.to_bytes(4) for number in range(copies.EMBEDDINGS_TEXTS + 1)]
         await refused(Code.INVALID_REQUEST, service.embeddings_for(node, OPERATOR, request("words/1", *many)))
         await refused(Code.INVALID_REQUEST, service.embeddings_for(node, OPERATOR, request("words/1")))
-        await refused(
-            Code.PROTOCOL_MISMATCH, service.embeddings_for(node, OPERATOR, request("words/1", digest, protocol=2))
-        )
+        newer = request("words/1", digest, protocol=PROTOCOL + 1)
+        await refused(Code.PROTOCOL_MISMATCH, service.embeddings_for(node, OPERATOR, newer))
 
 
 async def test_a_text_of_which_no_vector_can_be_made_is_owed_by_nobody(tmp_path: Path) -> None:
