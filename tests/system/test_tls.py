@@ -205,8 +205,12 @@ async def shown_as(mesh: Secured, certificate: pki.Issued) -> dict[str, Any]:
 async def test_a_node_that_only_fetches_shows_its_certificate_and_never_skips_a_check(tmp_path: Path) -> None:
     async with secured(tmp_path, 2) as mesh, mesh.client() as http:
         assert await store(http, mesh, 0, "one") == 201
+        visitor = pki.issue(CA, "visitor")
+        visitor.write(tmp_path, "visitor")
+        mesh.list(*mesh.certificates, visitor)
+        await mesh.reload(0)
         peer = mesh.url(0).removesuffix("/api/v1")
-        cert, key, ca = (str(tmp_path / name) for name in ("n0.pem", "n0.key", "ca.pem"))
+        cert, key, ca = (str(tmp_path / name) for name in ("visitor.pem", "visitor.key", "ca.pem"))
         new = tmp_path / "new.db"
         words = command(new, "sync-daemon", "--peers", peer, "--interval", "1", "--client-cert", cert, "--client-key",
                         key, "--ca-cert", ca)
