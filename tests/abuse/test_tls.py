@@ -216,8 +216,10 @@ async def test_what_our_own_pki_issued_is_let_in_and_what_it_took_off_the_list_i
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(folder / "ca.pem")
     context.load_cert_chain(folder / "other.pem", folder / "other.key")
-    async with node_with(folder / "node.db", words) as node:
-        stream = trio.SSLStream(await trio.open_tcp_stream(HOST, node.port), context, server_hostname="localhost")
+    async with (
+        node_with(folder / "node.db", words) as node, await trio.open_tcp_stream(HOST, node.port) as transport
+    ):
+        stream = trio.SSLStream(transport, context, server_hostname="localhost")
         # A request that is in progress is cut as well: its body is awaited.
         await stream.send_all(b"POST /api/v1/memories HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
         await pki("remove", "other", *where)
