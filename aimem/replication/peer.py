@@ -64,6 +64,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
       assumed: what it is taken to know, for choosing what to send: its latest word, by whatever road.
       acked, held: what it said in its last *answer*: only what was asked for at its own address counts for a quorum.
       asked_at: when the exchange in flight began; None if none is. `owes` says whether there was something to send.
+      is_wanted: whether somebody wants it asked once more behind the exchange in flight.
       due_at: when to ask next if nothing else is to be done.
       relay_at, relay_vector: when what of `relay_vector` the peer still lacks goes out.
       has_more: whether it has more for us.
@@ -80,6 +81,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
     held: HeldThere = HeldThere()
     asked_at: float | None = None
     owes: bool = False
+    is_wanted: bool = False
     answered_at: float | None = None
     due_at: float = 0.0
     relay_at: float | None = None
@@ -210,7 +212,9 @@ def step(state: PeerState, event: Event, rules: PeerRules) -> tuple[PeerState, E
         case Withheld(vector=vector):
             return replace(state, acked=vector, assumed=vector), None
         case Wanted(now=now):
-            return (state if state.failures else replace(state, due_at=now)), None
+            # What is on its way was asked before, and does not say what is wanted now.
+            is_wanted = state.asked_at is not None
+            return (state if state.failures else replace(state, due_at=now, is_wanted=is_wanted)), None
         case Knocked(now=now):
             # A pause remains: whoever knocks often must not have it asked as often.
             is_stranger = state.stream is None and state.failures > 0
@@ -257,7 +261,8 @@ def _look(state: PeerState, event: Look, rules: PeerRules) -> tuple[PeerState, E
 
 def _ask(state: PeerState, event: Look, count: int) -> tuple[PeerState, Effect]:
     owes = count > 0 and not dominates(state.assumed, event.mine)
-    return replace(state, asked_at=event.now, owes=owes), Ask(assumed=state.assumed, count=count, wants=event.wants)
+    asked = replace(state, asked_at=event.now, owes=owes, is_wanted=False)
+    return asked, Ask(assumed=state.assumed, count=count, wants=event.wants)
 
 
 def _answered(state: PeerState, event: Answered, rules: PeerRules) -> PeerState:
@@ -274,7 +279,7 @@ def _answered(state: PeerState, event: Answered, rules: PeerRules) -> PeerState:
     if state.owes and vector == state.assumed:
         # It lacks what left this log, or is no peer of this kind: to send the same at once would go on for ever.
         return _failed(known, "took nothing", event.now, event.share, rules)
-    pause_s = rules.interval_s * (0.75 + event.share / 4)
+    pause_s = 0.0 if state.is_wanted else rules.interval_s * (0.75 + event.share / 4)
     return replace(
         known, failures=0, rebases=0, last_error="", due_at=event.now + pause_s,
         batch_count=min(rules.batch_count, state.batch_count * 2),
