@@ -113,6 +113,7 @@ async def test_a_push_that_is_none_is_refused_counted_and_changes_nothing(tmp_pa
         ("a clock beyond all", sound.replace(b'"hlc":', b'"hlc":99999999999'), {}, 422, "schema_mismatch"),
     ]
     async with running(tmp_path, 2) as mesh, looking_at(mesh, 0) as node:
+        await settled(mesh)  # what both wrote at their start arrives now, and not between two looks at the digest
         for what, body, headers, status, code in cases:
             async with counting(node, REQUESTS, route="/api/v1/sync/push", status=str(status)):
                 answer = await node.push(author, body, **headers)
