@@ -45,6 +45,7 @@ from aimem.wire import (
     EXCHANGE_MAX_OPS,
     HELD_MAX,
     PROTOCOL,
+    PROTOCOL_OLDEST,
     CatchUpRequest,
     ConflictOut,
     ExchangeAnswer,
@@ -158,11 +159,11 @@ async def _lacking(node: Node, known: Vector, count: int) -> LogPage:
 
 
 def refuse_protocol(spoken: int) -> None:
-    """Talk with those alone who speak as this node does. Raises: InvalidRequest(protocol_mismatch)."""
-    if spoken != PROTOCOL:
+    """Talk with those alone who speak this version or the one before. Raises: InvalidRequest(protocol_mismatch)."""
+    if not PROTOCOL_OLDEST <= spoken <= PROTOCOL:
         raise InvalidRequest(
-            f"this node speaks protocol {PROTOCOL} of the mesh, not {spoken}", code=Code.PROTOCOL_MISMATCH,
-            field="protocol", protocols=[PROTOCOL],
+            f"this node speaks protocols {PROTOCOL_OLDEST} to {PROTOCOL} of the mesh, not {spoken}",
+            code=Code.PROTOCOL_MISMATCH, field="protocol", protocols=list(range(PROTOCOL_OLDEST, PROTOCOL + 1)),
         )
 
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
 from aimem.errors import Code, InvalidRequest
@@ -19,7 +18,6 @@ from aimem.model import HLC_MAX, Dot, Evidence, HeadProof, Op, Stamp, StreamHead
 from aimem.wire.papers import CertificateOut, PeerCertificateOut
 from aimem.wire.trusting import UntrustedOut
 
-PROTOCOL: Final = 2
 EXCHANGE_MAX_OPS: Final = 512
 EXCHANGE_MAX_BYTES: Final = 1_048_576
 """Bytes of entries in one batch; a single op may have as many by itself."""
@@ -366,23 +364,6 @@ def vector_in(sent: dict[str, int]) -> dict[StreamId, int]:
     if any(not 0 <= seq < 1 << 63 for seq in sent.values()):
         raise _malformed("a vector holds counts of ops, from 0")
     return {stream_in(text): seq for text, seq in sent.items()}
-
-
-class _Versioned(Struct, frozen=True):
-    protocol: int = 0
-
-
-def protocol_of(data: bytes) -> int:
-    """Which protocol a body speaks; 0 for one of v0.6.3, which does not say.
-
-    Raises: InvalidRequest(malformed_json).
-    """
-    try:
-        return msgspec.json.decode(data, type=_Versioned).protocol
-    except msgspec.ValidationError:
-        return 0        # no object, or a protocol that is no number: whoever reads it as v0.6.3's says so
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(f"the body is not JSON: {error}", code=Code.MALFORMED_JSON) from None
 
 
 def _malformed(sentence: str) -> InvalidRequest:
