@@ -12,6 +12,7 @@ from msgspec import Struct
 from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Clock
 from aimem.replication.closure import OTHER_HISTORY, closed_reason
+from aimem.replication.cluster import Strangers
 from aimem.replication.counts import AckLatencies, MeshCounts
 from aimem.replication.members import Agreement, agreement, members_hash
 from aimem.replication.peer import (
@@ -37,6 +38,7 @@ from aimem.replication.quorum import Consistency, Report, Rule, Tally, count_ack
 from aimem.replication.renewal import Moves, Renewal
 from aimem.replication.road import PeerRoad
 from aimem.replication.scope import QuorumScope
+from aimem.replication.tongue import Tongue
 from aimem.store import Assent, Store, closure, trimming
 from aimem.wire import EXCHANGE_MAX_OPS
 
@@ -78,6 +80,7 @@ class Peer:
       joined: of each closed stream that it told of, the nodes whose rows it joined since.
       doubted: streams of this node's of which it named another op and did not show it; until they are closed it counts
         for none of them.
+      tongue: what is spoken with it, and to which mesh it belongs.
     """
 
     def __init__(self, url: str, rules: PeerRules, rng: random.Random) -> None:
@@ -90,6 +93,7 @@ class Peer:
         self.differing = 0
         self.joined: closure.Closed = {}
         self.doubted: frozenset[StreamId] = frozenset()
+        self.tongue = Tongue()
         self._rng = rng
         self._bell = trio.Event()
 
@@ -168,7 +172,7 @@ class Mesh:
         self.renewal = Renewal(store)
         self.draining: Peer | None = None
         self.log_size = trimming.LogSize()
-        self.moves = Moves()
+        self.moves, self.strangers = Moves(), Strangers()
         self._reported = trio.Event()
         self._is_met = not (settings.serves and self.peers)
         self._told_members = ""
