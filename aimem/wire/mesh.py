@@ -70,6 +70,7 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
       evidence: what shows that they are closed, of those that the peer did not name itself.
       proofs: that their owners signed heads in `vector`: here of the peer's own stream, if the asker knows more of it.
       prove: streams that the asker wrote: the answer proves what it says of them, however little that is.
+      full: streams of which the asker takes no more for now, as it could not apply their next op: send none of them.
     """
 
     protocol: int
@@ -86,6 +87,7 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
     evidence: dict[str, Evidence] = {}
     proofs: dict[str, HeadProof] = {}
     prove: tuple[str, ...] = ()
+    full: tuple[str, ...] = ()
 
 
 class ExchangeAnswer(Struct, kw_only=True, frozen=True):
@@ -100,6 +102,7 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
       stopped: why the rest was not taken (empty if all was), and `stopped_at` which op it was.
       proofs: that their owners signed the heads in `vector` that the asker did not name and no op of `ops` shows.
       evidence: of closed streams that the asker did not name.
+      full: as in the request, of the node that answers.
     """
 
     protocol: int
@@ -119,6 +122,7 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
     closed: dict[str, tuple[str, ...]] = {}
     evidence: dict[str, Evidence] = {}
     proofs: dict[str, HeadProof] = {}
+    full: tuple[str, ...] = ()
 
 
 class SinceQuery(Struct, kw_only=True):
