@@ -13,7 +13,7 @@ from aimem.service.samples import Sample
 
 
 def mesh_samples(node: Node) -> tuple[Sample, ...]:
-    """All figures; none of a node without peers."""
+    """All figures; none of a process that will never have peers."""
     mesh = node.mesh
     if mesh is None:
         return ()
