@@ -223,7 +223,9 @@ class Machine:
             await process.live(task_status=_Started(up))
             up.set()
             if process.failure is not None:
-                self._trace.note("ended", self.name, _shortly(process.failure))
+                # Where the world lies is no part of its run.
+                why = _shortly(process.failure).replace(str(self.folder), self.name)[:160]
+                self._trace.note("ended", self.name, why)
                 self.on_end(process.failure)
 
         nursery.start_soon(live)
@@ -334,4 +336,4 @@ class _Started:
 def _shortly(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"[:160]
+    return f"{type(error).__name__}: {error}"
