@@ -11,12 +11,14 @@ from aimem.replication.comparison import FOUND_MAX, Compared, Different, Mending
 from aimem.replication.counts import LATENCIES_S, HeadCounts
 from aimem.replication.divergence import Judged, Lost, judge
 from aimem.replication.driver import ask_untrusted, count_received, run_mesh
+from aimem.replication.following import run_for_peers
 from aimem.replication.headproof import proofs_for
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.judging import trust_command
 from aimem.replication.members import Agreement
 from aimem.replication.merge import merge_entry
-from aimem.replication.mesh import Mesh, MeshSettings, Peer
+from aimem.replication.mesh import Mesh
+from aimem.replication.neighbour import Peer
 from aimem.replication.peer import PeerRules, PeerState, Standing, breaker, is_reachable, lag
 from aimem.replication.proof import RequestProof, is_sound_request, read_request
 from aimem.replication.quorum import (
@@ -33,7 +35,9 @@ from aimem.replication.quorum import (
 from aimem.replication.receiving import receive
 from aimem.replication.road import NotSecured, PeerRoad
 from aimem.replication.roll import Roll, roll_of
+from aimem.replication.settings import MeshSettings
 from aimem.replication.trust import Trust, Trusted, Waiting
+from aimem.replication.untaken import full_in, shipped_to, told_full, with_all_of
 
 __all__ = [
     "CLOCK_BOUND_S",
@@ -74,6 +78,7 @@ __all__ = [
     "count_received",
     "evidence_for",
     "examine",
+    "full_in",
     "heads_heard",
     "hear_asker",
     "hear_closed",
@@ -90,9 +95,13 @@ __all__ = [
     "read_request",
     "receive",
     "roll_of",
+    "run_for_peers",
     "run_mesh",
     "settle",
+    "shipped_to",
     "told",
+    "told_full",
     "trust_command",
     "wished_consistency",
+    "with_all_of",
 ]

@@ -25,7 +25,8 @@ from aimem.store import Store, cluster
 from aimem.wire import ExchangeAnswer, ExchangeRequest
 
 if TYPE_CHECKING:
-    from aimem.replication.mesh import Mesh, Peer
+    from aimem.replication.mesh import Mesh
+    from aimem.replication.neighbour import Peer
 
 log = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Final
 
 import trio
@@ -14,14 +15,17 @@ from aimem.replication.catchup import catch_up_if_trimmed, join_if_closed, run_t
 from aimem.replication.closure import evidence_for, look_at_histories, note_received, to_prove, told
 from aimem.replication.cluster import hear_answer, settle
 from aimem.replication.comparison import run_comparer
+from aimem.replication.following import run_for_peers
 from aimem.replication.headproof import proofs_of_own
 from aimem.replication.intake import CLOCK_WARN_S
-from aimem.replication.mesh import Mesh, Peer
+from aimem.replication.mesh import Mesh
+from aimem.replication.neighbour import Peer
 from aimem.replication.peer import Answered, Ask, Failed, Heard, Rest, Standing
 from aimem.replication.quorum import HeldThere
 from aimem.replication.receiving import receive
 from aimem.replication.renewal import pause_after
 from aimem.replication.tongue import exchange
+from aimem.replication.untaken import full_in, told_full, untaken_by, with_all_of
 from aimem.replication.withheld import has_more, note_withheld
 from aimem.store import Received
 from aimem.wire import (
@@ -42,13 +46,11 @@ _STANDINGS: Final = {Code.NODE_UNTRUSTED: Standing.UNTRUSTED, Code.OTHER_CLUSTER
 
 
 async def run_mesh(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    """Exchange with all peers until cancelled."""
+    """Exchange with all peers, whoever they are at the time, until cancelled."""
     async with trio.open_nursery() as nursery:
-        for peer in mesh.peers:
-            nursery.start_soon(_run_sender, mesh, peer)
+        nursery.start_soon(run_for_peers, mesh, partial(_run_sender, mesh))
         nursery.start_soon(run_trimmer, mesh)
-        if mesh.peers and mesh.settings.compare_s is not None:
-            nursery.start_soon(run_comparer, mesh, mesh.settings.compare_s)
+        nursery.start_soon(run_comparer, mesh)
         await nursery.start(_run_renewals, mesh)
         task_status.started()
         seen_count = 0
@@ -68,7 +70,7 @@ async def _run_renewals(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio
         try:
             if mesh.is_forked:
                 await _renew(mesh)
-            elif mesh.store.lacks_past and mesh.has_caught_up:
+            elif mesh.store.lacks_past and not mesh.is_alone and mesh.has_caught_up:
                 await mesh.renewal.note_caught_up()
                 mesh.wake()
         except Unavailable as error:
@@ -152,7 +154,8 @@ async def _request(mesh: Mesh, peer: Peer, ask: Ask) -> ExchangeRequest:
     is_trimmed = False
     if ask.count:
         try:
-            ops = (await store.lacking(ask.assumed, ask.count, EXCHANGE_MAX_BYTES)).ops
+            known = with_all_of(ask.assumed, untaken_by(store, peer.state))
+            ops = (await store.lacking(known, ask.count, EXCHANGE_MAX_BYTES)).ops
         except Gone:
             is_trimmed = True       # it has to fetch the state as a whole
     proofs = await proofs_of_own(store, peer.state.stream, ask.assumed)
@@ -163,7 +166,7 @@ async def _request(mesh: Mesh, peer: Peer, ask: Ask) -> ExchangeRequest:
         assumed={str(stream): seq for stream, seq in ask.assumed.items()}, ops=tuple(map(op_out, ops)),
         wants=ask.wants, now=mesh.clock.now(), trimmed=is_trimmed, members=mesh.members_hash, closed=told(store),
         evidence=evidence_for(store, peer.joined), proofs=proofs, prove=to_prove(mesh, peer),
-        cluster=store.belonging.cluster, proposed=store.belonging.proposed,
+        cluster=store.belonging.cluster, proposed=store.belonging.proposed, full=told_full(store),
     )
 
 
@@ -178,7 +181,7 @@ def _understood(
         now=trio.current_time(), node=answer.node[:128], stream=stream_in(answer.stream),
         heads=heads, held=held, own_head=own_head,
         more=answer.more, stopped=_reason(answer.stopped), members=answer.members[:128],
-        offset_us=answer.now - (sent_at + wall) // 2, wall_us=wall, share=share,
+        full=full_in(answer.full), offset_us=answer.now - (sent_at + wall) // 2, wall_us=wall, share=share,
     )
 
 
@@ -212,6 +215,8 @@ def count_received(mesh: Mesh, received: Received) -> None:
     counts = mesh.counts
     counts.taken += received.taken
     counts.skipped += received.skipped
+    if received.full:
+        counts.stopped["full"] = counts.stopped.get("full", 0) + 1
     if received.stop is not None:
         reason = received.stop.reason.value
         counts.stopped[reason] = counts.stopped.get(reason, 0) + 1

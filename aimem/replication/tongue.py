@@ -13,7 +13,8 @@ from aimem.store import cluster
 from aimem.wire import PROTOCOL, PROTOCOL_OLDEST, ExchangeAnswer, ExchangeRequest
 
 if TYPE_CHECKING:
-    from aimem.replication.mesh import Mesh, Peer
+    from aimem.replication.mesh import Mesh
+    from aimem.replication.neighbour import Peer
 
 RETRY_S: Final = 600.0
 """After so long a peer that refused our version is asked in it again: it may have been started anew unseen."""

@@ -15,7 +15,7 @@ from msgspec import Struct
 from aimem.errors import AimemError, Bug, Corrupt, Unavailable
 from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, Files, Mode, Threads
-from aimem.store import closure, cluster, headproofs, inbound, oplog, outbound, renewal, schema
+from aimem.store import closure, cluster, headproofs, heldops, inbound, oplog, outbound, renewal, schema
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.faults import translate, translated
 from aimem.store.fields import Kind
@@ -281,11 +281,9 @@ class Store:
 
     async def _refold_held(self) -> None:
         """Apply what an earlier version could not; this one may."""
-        position = 0
-        while True:
+        position: int | None = heldops.BEFORE_ALL
+        while position is not None:
             position = (await self.write(inbound.refold_held, position, REFOLD_BATCH)).value
-            if position == 0:
-                return
 
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `fn(connection, …)` on one consistent snapshot, stopped at the caller's deadline.

@@ -71,6 +71,7 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
       proofs: that their owners signed heads in `vector`: here of the peer's own stream, if the asker knows more of it.
       prove: streams that the asker wrote: the answer proves what it says of them, however little that is.
       cluster: id of the asker's mesh, empty while it knows none; `proposed` is what it is to be then.
+      full: streams of which the asker takes no more for now, as it could not apply their next op: send none of them.
     """
 
     protocol: int
@@ -89,6 +90,7 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
     prove: tuple[str, ...] = ()
     cluster: str = ""
     proposed: str = ""
+    full: tuple[str, ...] = ()
 
 
 class ExchangeAnswer(Struct, kw_only=True, frozen=True):
@@ -104,6 +106,7 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
       proofs: that their owners signed the heads in `vector` that the asker did not name and no op of `ops` shows.
       evidence: of closed streams that the asker did not name.
       cluster, proposed: as in a request.
+      full: as in the request, of the node that answers.
     """
 
     protocol: int
@@ -125,6 +128,7 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
     proofs: dict[str, HeadProof] = {}
     cluster: str = ""
     proposed: str = ""
+    full: tuple[str, ...] = ()
 
 
 class SinceQuery(Struct, kw_only=True):
