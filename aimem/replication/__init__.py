@@ -13,7 +13,7 @@ from aimem.replication.driver import ask_untrusted, count_received, run_mesh
 from aimem.replication.headproof import proofs_for
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.judging import trust_command
-from aimem.replication.members import Agreement
+from aimem.replication.members import Agreement, shared_names
 from aimem.replication.merge import merge_entry
 from aimem.replication.mesh import Mesh, MeshSettings, Peer
 from aimem.replication.peer import PeerRules, PeerState, Standing, breaker, is_reachable, lag
@@ -88,6 +88,7 @@ __all__ = [
     "receive",
     "roll_of",
     "run_mesh",
+    "shared_names",
     "told",
     "trust_command",
     "wished_consistency",
