@@ -33,6 +33,7 @@ from aimem.replication.receiving import receive
 from aimem.replication.road import NotSecured, PeerRoad
 from aimem.replication.roll import Roll, roll_of
 from aimem.replication.trust import Trust, Trusted, Waiting
+from aimem.replication.untaken import full_in, shipped_to, told_full, with_all_of
 
 __all__ = [
     "CLOCK_BOUND_S",
@@ -72,6 +73,7 @@ __all__ = [
     "count_received",
     "evidence_for",
     "examine",
+    "full_in",
     "heads_heard",
     "hear_closed",
     "is_ahead",
@@ -89,7 +91,10 @@ __all__ = [
     "roll_of",
     "run_mesh",
     "shared_names",
+    "shipped_to",
     "told",
+    "told_full",
     "trust_command",
     "wished_consistency",
+    "with_all_of",
 ]

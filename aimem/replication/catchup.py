@@ -14,6 +14,7 @@ from aimem.replication.closure import close_streams, note_joined, to_join
 from aimem.replication.headproof import proven
 from aimem.replication.mesh import Mesh, Peer
 from aimem.replication.peer import Standing, Wanted
+from aimem.replication.untaken import with_all_of
 from aimem.store import Transaction, headproofs, snapshot, trimming
 from aimem.wire import PROTOCOL, ExchangeAnswer, copies, heads_in
 
@@ -135,7 +136,8 @@ def known_to_all(mesh: Mesh) -> Vector:
     """What every peer reported; nothing while one of them never did."""
     floor = mesh.store.log.shipped
     for peer in mesh.peers:
-        acked = peer.state.acked if peer.state.standing is Standing.PEER else {}
+        state = peer.state
+        acked = with_all_of(state.acked if state.standing is Standing.PEER else {}, state.full)
         floor = {stream: min(seq, acked.get(stream, 0)) for stream, seq in floor.items()}
     closed = {stream: mesh.store.log.vector.get(stream, 0) for stream in mesh.store.log.closed}
     return {**floor, **closed}      # of a closed stream nobody takes anything any more

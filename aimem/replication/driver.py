@@ -20,6 +20,7 @@ from aimem.replication.peer import Answered, Ask, Failed, Heard, Rest, Standing
 from aimem.replication.quorum import HeldThere
 from aimem.replication.receiving import receive
 from aimem.replication.renewal import pause_after
+from aimem.replication.untaken import full_in, told_full, untaken_by, with_all_of
 from aimem.replication.withheld import has_more, note_withheld
 from aimem.store import Received
 from aimem.wire import (
@@ -147,7 +148,8 @@ async def _request(mesh: Mesh, peer: Peer, ask: Ask) -> ExchangeRequest:
     is_trimmed = False
     if ask.count:
         try:
-            ops = (await store.lacking(ask.assumed, ask.count, EXCHANGE_MAX_BYTES)).ops
+            known = with_all_of(ask.assumed, untaken_by(store, peer.state))
+            ops = (await store.lacking(known, ask.count, EXCHANGE_MAX_BYTES)).ops
         except Gone:
             is_trimmed = True       # it has to fetch the state as a whole
     proofs = await proofs_of_own(store, peer.state.stream, ask.assumed)
@@ -157,6 +159,7 @@ async def _request(mesh: Mesh, peer: Peer, ask: Ask) -> ExchangeRequest:
         assumed={str(stream): seq for stream, seq in ask.assumed.items()}, ops=tuple(map(op_out, ops)),
         wants=ask.wants, now=mesh.clock.now(), trimmed=is_trimmed, members=mesh.members_hash, closed=told(store),
         evidence=evidence_for(store, peer.joined), proofs=proofs, prove=to_prove(mesh, peer),
+        full=told_full(store),
     )
 
 
@@ -171,7 +174,7 @@ def _understood(
         now=trio.current_time(), node=answer.node[:128], stream=stream_in(answer.stream),
         heads=heads, held=held, own_head=own_head,
         more=answer.more, stopped=_reason(answer.stopped), members=answer.members[:128],
-        offset_us=answer.now - (sent_at + wall) // 2, wall_us=wall, share=share,
+        full=full_in(answer.full), offset_us=answer.now - (sent_at + wall) // 2, wall_us=wall, share=share,
     )
 
 
@@ -205,6 +208,8 @@ def count_received(mesh: Mesh, received: Received) -> None:
     counts = mesh.counts
     counts.taken += received.taken
     counts.skipped += received.skipped
+    if received.full:
+        counts.stopped["full"] = counts.stopped.get("full", 0) + 1
     if received.stop is not None:
         reason = received.stop.reason.value
         counts.stopped[reason] = counts.stopped.get(reason, 0) + 1

@@ -37,6 +37,7 @@ from aimem.replication.quorum import Consistency, Report, Rule, Tally, count_ack
 from aimem.replication.renewal import Moves, Renewal
 from aimem.replication.road import PeerRoad
 from aimem.replication.scope import QuorumScope
+from aimem.replication.untaken import shipped_to
 from aimem.store import Assent, Store, closure, trimming
 from aimem.wire import EXCHANGE_MAX_OPS
 
@@ -246,7 +247,7 @@ class Mesh:
         for peer in self.peers:
             if peer.state.stream == stream:
                 peer.apply(Heard(now=now, vector=vector, members=members))
-                peer.note_lag(self.store.log.shipped, now)
+                peer.note_lag(shipped_to(self.store, peer.state), now)
                 if peer.state.failures or not self.is_reachable(peer):
                     peer.ring()
 
@@ -278,7 +279,7 @@ class Mesh:
 
     def look(self, peer: Peer, now: float) -> Ask | Rest:
         """What to do about a peer."""
-        mine = self.store.log.shipped
+        mine = shipped_to(self.store, peer.state)
         event = Look(now=now, mine=mine, own=self.store.stream, wants=self.wants_of(peer), share=peer.share())
         effect = peer.apply(event)
         peer.note_lag(mine, now)
@@ -320,7 +321,7 @@ class Mesh:
 
     def is_reachable(self, peer: Peer) -> bool:
         """Whether a write may count on a peer."""
-        return is_reachable(peer.state, self.store.log.shipped, trio.current_time(), peer.rules)
+        return is_reachable(peer.state, shipped_to(self.store, peer.state), trio.current_time(), peer.rules)
 
     def reachable_count(self) -> int:
         """Nodes on which a write may count, this one included; two addresses of one node are one."""

@@ -14,6 +14,7 @@ from aimem.service.asking import ask_again
 from aimem.service.auditing import expire_audit, list_audit, prune_audit, verify_audit
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.bulk import remember_many
+from aimem.service.catchingup import catch_up
 from aimem.service.comparing import digest_of, snapshot_of, verify
 from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
@@ -39,7 +40,6 @@ from aimem.service.limits import Limiter, admit_request, admit_write
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
 from aimem.service.mesh import (
-    catch_up,
     changes_for,
     changes_since,
     exchange,

@@ -21,8 +21,8 @@ VERIFY_S: Final = 2.0
 async def digest_of(node: Node, who: Principal, request: copies.DigestRequest) -> copies.DigestAnswer:
     """The digest of a range of keys, and what it consists of if the asker's is another.
 
-    Raises: InvalidRequest(protocol_mismatch) also for another format, and for a place that is none; Denied; Unavailable
-      while ops are held here.
+    Raises: InvalidRequest(protocol_mismatch) also for another format, and for a place that is none; Denied;
+      Unavailable.
     """
     refuse_stranger(who)
     refuse_protocol(request.protocol)
@@ -31,7 +31,6 @@ async def digest_of(node: Node, who: Principal, request: copies.DigestRequest) -
             f"this node makes digests of format {digests.DIGEST_FORMAT}, not {request.format}: bring both nodes to one "
             "version", field="format",
         )
-    await node.store.read(snapshot.refuse_held)
     after, until = _place(request.after), _place(request.until)
     span = await node.store.read(digests.read_span, after, until, copies.SPAN_OBJECTS)
     is_other = span.until == until and span.digest != request.digest
@@ -74,12 +73,11 @@ async def snapshot_of(node: Node, who: Principal, request: copies.SnapshotReques
 
 
 async def _states_of(node: Node, named: tuple[tuple[str, str], ...]) -> copies.SnapshotAnswer:
-    await node.store.read(snapshot.refuse_held)
     facts = await node.store.read(repair.facts_of, named, copies.SNAPSHOT_BYTES)
     ended = tuple(at for at, one in enumerate(facts.objects) if one.has_dead_end)
     return copies.SnapshotAnswer(
         protocol=PROTOCOL, objects=tuple(copies.object_out(one.kind, one.key, one.state) for one in facts.objects),
-        vector=heads_out(facts.heads), ended=ended,
+        vector=heads_out(facts.heads), ended=ended, held=facts.held,
     )
 
 

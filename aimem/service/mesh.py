@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import trio
@@ -27,6 +28,7 @@ from aimem.replication import (
     breaker,
     count_received,
     evidence_for,
+    full_in,
     heads_heard,
     hear_closed,
     is_reachable,
@@ -34,7 +36,10 @@ from aimem.replication import (
     note_received,
     proofs_for,
     receive,
+    shipped_to,
     told,
+    told_full,
+    with_all_of,
 )
 from aimem.service.node import Node
 from aimem.service.papers import show_papers
@@ -45,7 +50,7 @@ from aimem.wire import (
     EXCHANGE_MAX_OPS,
     HELD_MAX,
     PROTOCOL,
-    CatchUpRequest,
+    PROTOCOL_OLDEST,
     ConflictOut,
     ExchangeAnswer,
     ExchangeRequest,
@@ -75,7 +80,6 @@ VERIFY_DEADLINE_S: Final = 20.0
 STREAMS_WARN: Final = 256
 NAMED_MAX: Final = 8
 """Streams that one alarm names."""
-CATCH_UP_WAIT_S: Final = 10.0
 
 
 def refuse_stranger(who: Principal) -> None:
@@ -102,7 +106,7 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest, claim: 
     await hear_closed(node.store, request.evidence)
     counts = HeadCounts() if node.mesh is None else node.mesh.counts.heads
     heard = await heads_heard(node.store, counts, theirs, request.proofs)
-    vector = {stream: head.seq for stream, head in theirs.items()}
+    vector = with_all_of({stream: head.seq for stream, head in theirs.items()}, full_in(request.full))
     rules.bounded(len(request.ops), 0, EXCHANGE_MAX_OPS, field="ops")
     received = await _receive(node, asker, request)
     if node.mesh is not None:
@@ -125,6 +129,7 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest, claim: 
         stopped_at="" if stop is None or stop.dot is None else str(stop.dot), now=node.clock.now(),
         members="" if node.mesh is None else node.mesh.members_hash, closed=told(node.store),
         evidence=evidence_for(node.store, closed), proofs=proofs,
+        full=told_full(node.store),
     )
 
 
@@ -158,11 +163,11 @@ async def _lacking(node: Node, known: Vector, count: int) -> LogPage:
 
 
 def refuse_protocol(spoken: int) -> None:
-    """Talk with those alone who speak as this node does. Raises: InvalidRequest(protocol_mismatch)."""
-    if spoken != PROTOCOL:
+    """Talk with those alone who speak this version or the one before. Raises: InvalidRequest(protocol_mismatch)."""
+    if not PROTOCOL_OLDEST <= spoken <= PROTOCOL:
         raise InvalidRequest(
-            f"this node speaks protocol {PROTOCOL} of the mesh, not {spoken}", code=Code.PROTOCOL_MISMATCH,
-            field="protocol", protocols=[PROTOCOL],
+            f"this node speaks protocols {PROTOCOL_OLDEST} to {PROTOCOL} of the mesh, not {spoken}",
+            code=Code.PROTOCOL_MISMATCH, field="protocol", protocols=list(range(PROTOCOL_OLDEST, PROTOCOL + 1)),
         )
 
 
@@ -281,27 +286,6 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
     return document
 
 
-async def catch_up(node: Node, who: Principal, request: CatchUpRequest) -> MeshDocument:
-    """Exchange with all peers now, and wait a while for what they have. Returns: the mesh then.
-
-    Raises: InvalidRequest if this node has no peers, or not those; Denied; Unavailable.
-    """
-    refuse_stranger(who)
-    mesh = node.mesh
-    own = set() if mesh is None else {peer.url for peer in mesh.peers}
-    strange = [url[:200] for url in request.peers if url.rstrip("/") not in own]
-    if mesh is None or strange:
-        raise InvalidRequest(
-            f"this node does not exchange with {', '.join(strange) or 'anybody'}; its peers are "
-            f"{', '.join(sorted(own)) or 'none'}: start it with --quorum-peers", field="peers", peers=sorted(own),
-        )
-    began = trio.current_time()
-    mesh.ask_all(began)
-    with trio.move_on_after(CATCH_UP_WAIT_S):
-        await mesh.wait_answered(began)
-    return await mesh_status(node, who, MeshQuery())
-
-
 def _conflict(lost: conflicts.Lost) -> ConflictOut:
     return ConflictOut(
         kind=lost.kind, key=lost.key, field=lost.field, value=lost.value, version_hlc=lost.stamp.hlc,
@@ -310,7 +294,7 @@ def _conflict(lost: conflicts.Lost) -> ConflictOut:
 
 
 def _peer_status(mesh: Mesh, peer: Peer) -> PeerStatus:
-    state, now, mine = peer.state, trio.current_time(), mesh.store.log.vector
+    state, now, mine = peer.state, trio.current_time(), shipped_to(mesh.store, peer.state)
     known = [other.state.stream for other in mesh.peers[: mesh.peers.index(peer)]]
     if state.standing != "peer":
         word = state.standing.value
@@ -338,11 +322,8 @@ def mesh_alarms(node: Node, forks: tuple[StreamId, ...], held_count: int) -> lis
     """What a person must look at."""
     mesh, alarms = node.mesh, []
     if forks:
-        rest = f" and {len(forks) - NAMED_MAX} more" if len(forks) > NAMED_MAX else ""
-        named = ", ".join(forks[:NAMED_MAX])
-        alarms.append(f"streams are closed because their nodes signed two histories: {named}{rest}")
-    if held_count:
-        alarms.append(f"{held_count} ops are logged and cannot be applied by this version: install a newer one")
+        alarms.append(f"streams are closed because their nodes signed two histories: {_named(forks)}")
+    alarms += _held_alarms(node, held_count)
     if len(node.store.log.heads) > STREAMS_WARN:
         alarms.append(f"{len(node.store.log.heads)} streams are known: nodes are set up anew too often")
     alarms += trust_alarms(node)
@@ -365,6 +346,22 @@ def mesh_alarms(node: Node, forks: tuple[StreamId, ...], held_count: int) -> lis
         )
     strange = [one for one in (_peer_status(mesh, peer) for peer in mesh.peers) if one.state in ("self", "duplicate")]
     return alarms + [f"{one.url} is no other node ({one.state}): it does not count" for one in strange]
+
+
+def _held_alarms(node: Node, held_count: int) -> list[str]:
+    alarms = []
+    if held_count:
+        alarms.append(f"{held_count} ops are logged and cannot be applied by this version: install a newer one")
+    if node.store.log.full:
+        named = _named(node.store.log.full)
+        alarms.append(f"no more ops can be held, so nothing more is taken of {named}: install a newer version")
+    return alarms
+
+
+def _named(streams: Collection[StreamId]) -> str:
+    """The first of some streams, and how many more there are."""
+    rest = f" and {len(streams) - NAMED_MAX} more" if len(streams) > NAMED_MAX else ""
+    return ", ".join(sorted(streams)[:NAMED_MAX]) + rest
 
 
 async def _verify(mesh: Mesh, own: MeshDocument) -> tuple[VerifyOut, ...]:
@@ -392,5 +389,7 @@ async def _verified(mesh: Mesh, peer: Peer, own: MeshDocument) -> VerifyOut:
     digest = there.digest if isinstance(there.digest, str) else ""
     if there.digest_vector != own.digest_vector:
         return VerifyOut(url=url, node=there.node, verdict="behind", digest=digest, reason="it knows other ops")
+    if (there.held, there.held_count) != (own.held, own.held_count):
+        return VerifyOut(url=url, node=there.node, verdict="behind", digest=digest, reason="it can apply other ops")
     is_equal = digest == own.digest
     return VerifyOut(url=url, node=there.node, verdict="equal" if is_equal else "differs", digest=digest)

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-import msgspec
 from msgspec import UNSET, Struct, UnsetType, field
 
 from aimem.errors import Code, InvalidRequest
@@ -19,7 +18,6 @@ from aimem.model import HLC_MAX, Dot, Evidence, HeadProof, Op, Stamp, StreamHead
 from aimem.wire.papers import CertificateOut, PeerCertificateOut
 from aimem.wire.trusting import UntrustedOut
 
-PROTOCOL: Final = 2
 EXCHANGE_MAX_OPS: Final = 512
 EXCHANGE_MAX_BYTES: Final = 1_048_576
 """Bytes of entries in one batch; a single op may have as many by itself."""
@@ -72,6 +70,7 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
       evidence: what shows that they are closed, of those that the peer did not name itself.
       proofs: that their owners signed heads in `vector`: here of the peer's own stream, if the asker knows more of it.
       prove: streams that the asker wrote: the answer proves what it says of them, however little that is.
+      full: streams of which the asker takes no more for now, as it could not apply their next op: send none of them.
     """
 
     protocol: int
@@ -88,6 +87,7 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
     evidence: dict[str, Evidence] = {}
     proofs: dict[str, HeadProof] = {}
     prove: tuple[str, ...] = ()
+    full: tuple[str, ...] = ()
 
 
 class ExchangeAnswer(Struct, kw_only=True, frozen=True):
@@ -102,6 +102,7 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
       stopped: why the rest was not taken (empty if all was), and `stopped_at` which op it was.
       proofs: that their owners signed the heads in `vector` that the asker did not name and no op of `ops` shows.
       evidence: of closed streams that the asker did not name.
+      full: as in the request, of the node that answers.
     """
 
     protocol: int
@@ -121,6 +122,7 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
     closed: dict[str, tuple[str, ...]] = {}
     evidence: dict[str, Evidence] = {}
     proofs: dict[str, HeadProof] = {}
+    full: tuple[str, ...] = ()
 
 
 class SinceQuery(Struct, kw_only=True):
@@ -366,23 +368,6 @@ def vector_in(sent: dict[str, int]) -> dict[StreamId, int]:
     if any(not 0 <= seq < 1 << 63 for seq in sent.values()):
         raise _malformed("a vector holds counts of ops, from 0")
     return {stream_in(text): seq for text, seq in sent.items()}
-
-
-class _Versioned(Struct, frozen=True):
-    protocol: int = 0
-
-
-def protocol_of(data: bytes) -> int:
-    """Which protocol a body speaks; 0 for one of v0.6.3, which does not say.
-
-    Raises: InvalidRequest(malformed_json).
-    """
-    try:
-        return msgspec.json.decode(data, type=_Versioned).protocol
-    except msgspec.ValidationError:
-        return 0        # no object, or a protocol that is no number: whoever reads it as v0.6.3's says so
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise InvalidRequest(f"the body is not JSON: {error}", code=Code.MALFORMED_JSON) from None
 
 
 def _malformed(sentence: str) -> InvalidRequest:
