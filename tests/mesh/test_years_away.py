@@ -10,7 +10,19 @@ import trio
 
 from tests.mesh.conftest import Ages
 from tests.mesh.hurried import LATER
-from tests.mesh.years import Book, assert_equal, assert_kept, counted, document, level, shown_by, trimmed, years
+from tests.mesh.years import (
+    Book,
+    assert_equal,
+    assert_kept,
+    counted,
+    document,
+    level,
+    restart,
+    shown_by,
+    stop,
+    trimmed,
+    years,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -26,28 +38,28 @@ async def test_nodes_away_for_all_writes_get_them_from_the_log_or_as_a_snapshot_
     async with years(tmp_path, 3) as mesh:
         await book.store(mesh, 1, 100)
         await level(mesh, [0, 1, 2])
-        await mesh.stop(1, 2)
+        await stop(mesh, 1, 2)
         times.append(trio.current_time())
         # Nobody else is there to acknowledge it; and the machine's cores are for one process.
         await book.store(mesh, 0, ages.away_count, pad=400, consistency="local")
         times.append(trio.current_time())
-        await mesh.restart(1)
+        await restart(mesh, 1)
         await level(mesh, [0, 1], ages.patience_s)
         times.append(trio.current_time())
         assert await counted(mesh, 1, RECEIVED, result="taken") >= ages.away_count
 
-        await mesh.stop(0)
+        await stop(mesh, 0)
         mesh.environ.update(SMALL)
-        await mesh.restart(0)
+        await restart(mesh, 0)
         await book.change(mesh, 0, 50)
         await trimmed(mesh, [0], ages.away_count)
-        await mesh.stop(1)      # so that no other log reaches back
+        await stop(mesh, 1)      # so that no other log reaches back
         times.append(trio.current_time())
-        await mesh.restart(2)
+        await restart(mesh, 2)
         await level(mesh, [0, 2], ages.patience_s)
         times.append(trio.current_time())
         assert await counted(mesh, 2, RECEIVED, result="taken") < ages.away_count
-        await mesh.restart(1)
+        await restart(mesh, 1)
         await level(mesh, [0, 1, 2])
         await assert_equal(mesh, [0, 1, 2])
         assert not book.faults(await shown_by(mesh, 2))
@@ -67,15 +79,15 @@ async def test_a_node_that_was_away_longer_than_logs_are_kept_loses_nothing_and_
             await book.store(mesh, number, 50)
         await level(mesh, [0, 1, 2])
         await book.change(mesh, 2, 10)
-        await mesh.stop(2)
+        await stop(mesh, 2)
         await book.change(mesh, 0, 20)
-        await mesh.stop(0, 1)
+        await stop(mesh, 0, 1)
         # To all of them a month passes; nobody writes after it before the logs are short.
         mesh.environ[LATER] = str(MONTH_S)
-        await mesh.restart(0, 1)
+        await restart(mesh, 0, 1)
         await trimmed(mesh, [0, 1], 10)
         await book.change(mesh, 1, 5)
-        await mesh.restart(2)
+        await restart(mesh, 2)
         await level(mesh, [0, 1, 2])
         await assert_kept(mesh, book, [0, 1, 2])
         await book.change(mesh, 2, 5)

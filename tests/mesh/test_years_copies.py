@@ -19,9 +19,13 @@ from tests.mesh.years import (
     assert_kept,
     copied_while_it_runs,
     document,
+    files,
     level,
+    lose_database,
     met,
+    restart,
     shows,
+    stop,
     years,
 )
 from tests.system.processes import ask
@@ -42,10 +46,10 @@ async def test_the_database_of_another_node_makes_nobody_that_node_and_loses_not
         for number in NODES:
             await book.change(mesh, number, 5)
         before = {number: await document(mesh, number) for number in NODES}
-        await mesh.stop(2)
-        mesh.lose_database(2)
+        await stop(mesh, 2)
+        lose_database(mesh, 2)
         shutil.copy(tmp_path / "copy", mesh.db(2))
-        await mesh.restart(2)
+        await restart(mesh, 2)
         await level(mesh, NODES)
         await assert_kept(mesh, book, NODES)
         for number in NODES:
@@ -66,14 +70,14 @@ async def test_a_copy_that_runs_beside_its_original_takes_nothing_from_it_and_be
     book = Book()
     async with trio.open_nursery() as nursery:
         mesh = Years(tmp_path, 4, nursery, {})
-        await mesh.restart(*NODES)
+        await restart(mesh, *NODES)
         await met(mesh, NODES)
         await book.store(mesh, 1, 30)
-        await mesh.stop(1)
-        for path in mesh.files(1):
+        await stop(mesh, 1)
+        for path in files(mesh, 1):
             target = path.with_name(path.name.replace("n1.", "n3."))
             shutil.copytree(path, target) if path.is_dir() else shutil.copy2(path, target)
-        await mesh.restart(1, COPY)
+        await restart(mesh, 1, COPY)
         for number in NODES:
             await alarmed(mesh, number, str(mesh.ports[COPY]))
         # Both write at once, in whatever stream each of them believes to be its own.
@@ -88,9 +92,9 @@ async def test_a_copy_that_runs_beside_its_original_takes_nothing_from_it_and_be
         for number in NODES:
             await alarmed(mesh, number, "two nodes run as 'n1'")
 
-        await mesh.stop(COPY)
+        await stop(mesh, COPY)
         mesh.db(COPY).with_name(f"{mesh.db(COPY).name}.node").unlink()
-        await mesh.restart(COPY)
+        await restart(mesh, COPY)
         await book.store(mesh, COPY, 10)
         await book.store(mesh, 1, 10)
         await level(mesh, (*NODES, COPY))
@@ -112,7 +116,7 @@ async def test_verify_names_what_was_flipped_or_edited_behind_a_nodes_back_and_r
         await book.store(mesh, 0, 30, pad=40)
         await book.change(mesh, 1, 5)
         await level(mesh, NODES)
-        await mesh.stop(2)
+        await stop(mesh, 2)
         flipped, edited, lost, *_ = sorted(book.live)
         [revived, *_] = sorted(book.gone)
         flip(mesh.db(2), book.live[flipped])
@@ -120,7 +124,7 @@ async def test_verify_names_what_was_flipped_or_edited_behind_a_nodes_back_and_r
             conn.execute("UPDATE memories SET content = 'by hand' WHERE id = ?", [edited])
             conn.execute("DELETE FROM memories WHERE id = ?", [lost])
             assert conn.execute("DELETE FROM tombstones WHERE key = ?", [revived]).rowcount == 1
-        await mesh.restart(2)
+        await restart(mesh, 2)
         await level(mesh, NODES)
 
         status, found = await verified(mesh, 2)

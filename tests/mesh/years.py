@@ -45,37 +45,6 @@ class Years(Mesh):
     def surroundings(self, number: int) -> dict[str, str]:
         return {**self.environ, **self.apart.get(number, {})}
 
-    async def stop(self, *numbers: int) -> None:
-        """Stop nodes as an operator does."""
-        async with trio.open_nursery() as nursery:
-            for number in numbers:
-                nursery.start_soon(self.processes[number].stop)
-
-    async def restart(self, *numbers: int) -> None:
-        """Start nodes that were stopped, and wait until they serve."""
-        async with trio.open_nursery() as nursery:
-            for number in numbers:
-                nursery.start_soon(self.start, number)
-
-    def files(self, number: int) -> list[Path]:
-        """All that a node keeps: the database, what lies beside it, and its key."""
-        db = self.db(number)
-        return [path for path in db.parent.iterdir() if path.name.startswith(db.name) and not path.is_socket()]
-
-    def lose(self, number: int) -> None:
-        """Break the disk of a node that is stopped."""
-        for path in self.files(number):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-    def lose_database(self, number: int) -> None:
-        """Lose the database of a node that is stopped, but not its key."""
-        for path in (self.db(number), *self._beside(number)):
-            path.unlink(missing_ok=True)
-
-    def _beside(self, number: int) -> Sequence[Path]:
-        db = self.db(number)
-        return [db.with_name(db.name + end) for end in ("-wal", "-shm")]
-
 
 @contextlib.asynccontextmanager
 async def years(folder: Path, count: int, **environ: str) -> AsyncIterator[Years]:
@@ -86,6 +55,39 @@ async def years(folder: Path, count: int, **environ: str) -> AsyncIterator[Years
         await met(mesh, range(count))
         yield mesh
         nursery.cancel_scope.cancel()
+
+
+async def stop(mesh: Mesh, *numbers: int) -> None:
+    """Stop nodes as an operator does."""
+    async with trio.open_nursery() as nursery:
+        for number in numbers:
+            nursery.start_soon(mesh.processes[number].stop)
+
+
+async def restart(mesh: Mesh, *numbers: int) -> None:
+    """Start nodes that do not run, and wait until they serve."""
+    async with trio.open_nursery() as nursery:
+        for number in numbers:
+            nursery.start_soon(mesh.start, number)
+
+
+def files(mesh: Mesh, number: int) -> list[Path]:
+    """All that a node that is stopped keeps: the database, what lies beside it, and its key."""
+    db = mesh.db(number)
+    return [path for path in db.parent.iterdir() if path.name.startswith(db.name)]
+
+
+def lose(mesh: Mesh, number: int) -> None:
+    """Lose all of it."""
+    for path in files(mesh, number):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def lose_database(mesh: Mesh, number: int) -> None:
+    """Lose the database of a node that is stopped, but not its key."""
+    db = mesh.db(number)
+    for path in (db, *(db.with_name(db.name + end) for end in ("-wal", "-shm"))):
+        path.unlink(missing_ok=True)
 
 
 async def met(mesh: Mesh, numbers: Iterable[int]) -> None:
