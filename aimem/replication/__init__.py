@@ -10,12 +10,14 @@ from aimem.replication.comparison import FOUND_MAX, Compared, Different, Mending
 from aimem.replication.counts import LATENCIES_S, HeadCounts
 from aimem.replication.divergence import Judged, Lost, judge
 from aimem.replication.driver import ask_untrusted, count_received, run_mesh
+from aimem.replication.following import run_for_peers
 from aimem.replication.headproof import proofs_for
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.judging import trust_command
 from aimem.replication.members import Agreement, shared_names
 from aimem.replication.merge import merge_entry
-from aimem.replication.mesh import Mesh, MeshSettings, Peer
+from aimem.replication.mesh import Mesh
+from aimem.replication.neighbour import Peer
 from aimem.replication.peer import PeerRules, PeerState, Standing, breaker, is_reachable, lag
 from aimem.replication.proof import RequestProof, is_sound_request, read_request
 from aimem.replication.quorum import (
@@ -32,6 +34,7 @@ from aimem.replication.quorum import (
 from aimem.replication.receiving import receive
 from aimem.replication.road import NotSecured, PeerRoad
 from aimem.replication.roll import Roll, roll_of
+from aimem.replication.settings import MeshSettings
 from aimem.replication.trust import Trust, Trusted, Waiting
 from aimem.replication.untaken import full_in, shipped_to, told_full, with_all_of
 
@@ -89,6 +92,7 @@ __all__ = [
     "read_request",
     "receive",
     "roll_of",
+    "run_for_peers",
     "run_mesh",
     "shared_names",
     "shipped_to",

@@ -12,7 +12,8 @@ from aimem.errors import AimemError, Code, Corrupt, InvalidRequest
 from aimem.model import HeadProof, StreamHead, StreamId, Vector, dominates
 from aimem.replication.closure import close_streams, note_joined, to_join
 from aimem.replication.headproof import proven
-from aimem.replication.mesh import Mesh, Peer
+from aimem.replication.mesh import Mesh
+from aimem.replication.neighbour import Peer
 from aimem.replication.peer import Standing, Wanted
 from aimem.replication.untaken import with_all_of
 from aimem.store import Transaction, headproofs, snapshot, trimming

@@ -20,7 +20,8 @@ from aimem.store import Received, Store, closure, headproofs, oplog
 from aimem.wire import STREAMS_MAX, ExchangeAnswer, copies, heads_in, stream_in
 
 if TYPE_CHECKING:
-    from aimem.replication.mesh import Mesh, Peer
+    from aimem.replication.mesh import Mesh
+from aimem.replication.neighbour import Peer
 
 log = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ reads of both nodes at any two moments, so nothing waits for a comparison, and i
 
 from __future__ import annotations
 
-import itertools
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final
@@ -19,7 +19,9 @@ from aimem.errors import AimemError, Corrupt, InvalidRequest, Unavailable
 from aimem.model import StreamHead, StreamId
 from aimem.replication import closure
 from aimem.replication.divergence import Lost, judge
-from aimem.replication.mesh import Mesh, Peer
+from aimem.replication.following import following
+from aimem.replication.mesh import Mesh
+from aimem.replication.neighbour import Peer
 from aimem.replication.peer import Standing
 from aimem.store import digests, repair, walking
 from aimem.wire import PROTOCOL, copies, heads_in
@@ -221,11 +223,13 @@ def _count(mesh: Mesh, peer: Peer, looked: _Looked) -> None:
         })
 
 
-async def run_comparer(mesh: Mesh, interval_s: float) -> None:
+async def run_comparer(mesh: Mesh) -> None:
     """Now and then compare all rows with those of one peer, the next one each time, and mend what was lost here."""
-    for peer in itertools.cycle(mesh.peers):
-        await trio.sleep(interval_s * (0.5 + peer.share()))
-        if peer.state.standing is not Standing.PEER or peer.state.failures:
+    peer: Peer | None = None
+    while True:
+        await _wait_turn(mesh)
+        peer = following(mesh.peers, peer)
+        if peer is None or peer.state.standing is not Standing.PEER or peer.state.failures:
             continue
         try:
             await _compare_all(mesh, peer)
@@ -235,9 +239,21 @@ async def run_comparer(mesh: Mesh, interval_s: float) -> None:
             log.warning("peer.not_compared", extra={"peer": peer.url, "reason": error.message})
 
 
+async def _wait_turn(mesh: Mesh) -> None:
+    """Wait for the interval's time, whatever it becomes meanwhile, and until there is anybody to compare with."""
+    began, share = trio.current_time(), mesh.draw_share()
+    while True:
+        changed, interval_s = mesh.next_members, mesh.settings.compare_s
+        due_at = math.inf if interval_s is None or not mesh.peers else began + interval_s * (0.5 + share)
+        with trio.move_on_at(due_at) as waiting:
+            await changed.wait()
+        if waiting.cancelled_caught:
+            return
+
+
 async def _compare_all(mesh: Mesh, peer: Peer) -> None:
     after, differing = None, 0
-    while True:
+    while peer in mesh.peers:
         began = trio.current_time()
         compared = await compare_span(mesh, peer, after, Mending.MEND)
         differing += len(compared.different)

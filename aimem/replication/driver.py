@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Final
 
 import trio
@@ -13,9 +14,11 @@ from aimem.model import Instant, Op, StopReason, StreamHead, StreamId, parse_dot
 from aimem.replication.catchup import catch_up_if_trimmed, join_if_closed, run_trimmer
 from aimem.replication.closure import evidence_for, look_at_histories, note_received, to_prove, told
 from aimem.replication.comparison import run_comparer
+from aimem.replication.following import run_for_peers
 from aimem.replication.headproof import proofs_of_own
 from aimem.replication.intake import CLOCK_WARN_S
-from aimem.replication.mesh import Mesh, Peer
+from aimem.replication.mesh import Mesh
+from aimem.replication.neighbour import Peer
 from aimem.replication.peer import Answered, Ask, Failed, Heard, Rest, Standing
 from aimem.replication.quorum import HeldThere
 from aimem.replication.receiving import receive
@@ -41,13 +44,11 @@ EXCHANGE_DEADLINE_S: Final = 10.0
 
 
 async def run_mesh(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    """Exchange with all peers until cancelled."""
+    """Exchange with all peers, whoever they are at the time, until cancelled."""
     async with trio.open_nursery() as nursery:
-        for peer in mesh.peers:
-            nursery.start_soon(_run_sender, mesh, peer)
+        nursery.start_soon(run_for_peers, mesh, partial(_run_sender, mesh))
         nursery.start_soon(run_trimmer, mesh)
-        if mesh.peers and mesh.settings.compare_s is not None:
-            nursery.start_soon(run_comparer, mesh, mesh.settings.compare_s)
+        nursery.start_soon(run_comparer, mesh)
         await nursery.start(_run_renewals, mesh)
         task_status.started()
         seen_count = 0
@@ -67,7 +68,7 @@ async def _run_renewals(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio
         try:
             if mesh.is_forked:
                 await _renew(mesh)
-            elif mesh.store.lacks_past and mesh.has_caught_up:
+            elif mesh.store.lacks_past and not mesh.is_alone and mesh.has_caught_up:
                 await mesh.renewal.note_caught_up()
                 mesh.wake()
         except Unavailable as error:

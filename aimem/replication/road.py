@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from aimem.errors import Code, Denied, InvalidRequest, Unavailable
 from aimem.model import SERVER_CERTIFICATE, NodeClaim, PresentedCertificate, Shown, StreamId
+from aimem.replication.counts import RoadCounts
 from aimem.replication.proof import proven_answer, request_headers
 from aimem.replication.trust import Trust
 from aimem.wire import (
@@ -40,7 +41,11 @@ class NotSecured(httpx.ConnectError):
 
 
 class PeerRoad:
-    """Asks peers. Deadlines are the caller's. Each request is signed, and each answer has to be."""
+    """Asks peers. Deadlines are the caller's. Each request is signed, and each answer has to be.
+
+    Attributes:
+      counts: what was asked.
+    """
 
     def __init__(self, network: httpx.AsyncBaseTransport, trust: Trust, *, api_key: str | None = None) -> None:
         """Wrap the network port; it is closed with this.
@@ -50,6 +55,7 @@ class PeerRoad:
           api_key: what peers want in X-API-Key; the mesh shares one.
         """
         self._network, self._trust = network, trust
+        self.counts = RoadCounts()
         self._headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         if api_key is not None:
             self._headers["X-API-Key"] = api_key
@@ -177,6 +183,7 @@ class PeerRoad:
                 data += piece if size_bytes <= SYNC_BODY_MAX_BYTES else b""
         finally:
             await answer.aclose()
+        self.counts.note(url.rpartition("/")[2].partition("?")[0], len(packed or body), size_bytes)
         if size_bytes > SYNC_BODY_MAX_BYTES:
             raise Unavailable("nonsense: its answer is too large")
         plain = _plain(bytes(data), answer.headers.get("content-encoding", "identity"))

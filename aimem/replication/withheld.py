@@ -12,7 +12,8 @@ from aimem.store import Received
 from aimem.wire import ExchangeAnswer, ExchangeRequest
 
 if TYPE_CHECKING:
-    from aimem.replication.mesh import Mesh, Peer
+    from aimem.replication.mesh import Mesh
+from aimem.replication.neighbour import Peer
 
 log = logging.getLogger(__name__)
 

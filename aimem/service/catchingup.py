@@ -24,7 +24,7 @@ async def catch_up(node: Node, who: Principal, request: CatchUpRequest) -> MeshD
     mesh = node.mesh
     own = set() if mesh is None else {peer.url for peer in mesh.peers}
     strange = [url[:200] for url in request.peers if url.rstrip("/") not in own]
-    if mesh is None or strange:
+    if mesh is None or not mesh.peers or strange:
         raise InvalidRequest(
             f"this node does not exchange with {', '.join(strange) or 'anybody'}; its peers are "
             f"{', '.join(sorted(own)) or 'none'}: start it with --quorum-peers", field="peers", peers=sorted(own),

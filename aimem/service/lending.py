@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import trio
 
 from aimem.errors import AimemError, Corrupt, Unavailable
 from aimem.model import Principal, StreamId, rules
-from aimem.replication import Mesh, Peer, Standing
+from aimem.replication import Mesh, Peer, Standing, run_for_peers
 from aimem.search import WrongVectors, check_units
 from aimem.service.awaited import Share
 from aimem.service.mesh import refuse_protocol, refuse_stranger
@@ -63,13 +64,18 @@ async def run_fetchers(node: Node) -> None:
     """Fetch from each peer what is awaited of it, one request at a time, until cancelled."""
     if node.mesh is None or not node.mesh.settings.serves:
         return
-    async with trio.open_nursery() as nursery:
-        for peer in node.mesh.peers:
-            nursery.start_soon(_run_fetcher, node, node.mesh, peer)
+    await run_for_peers(node.mesh, partial(_run_fetcher, node, node.mesh))
 
 
 async def _run_fetcher(node: Node, mesh: Mesh, peer: Peer) -> None:
     share = node.embedding.share(peer.url)
+    try:
+        await _fetch_awaited(node, mesh, peer, share)
+    finally:
+        node.embedding.release(share, tuple(share.texts))   # it may be no peer any more, and then nobody asks it
+
+
+async def _fetch_awaited(node: Node, mesh: Mesh, peer: Peer, share: Share) -> None:
     while True:
         await share.bell.wait()
         pause_s = FIRST_ASK_S

@@ -75,7 +75,8 @@ async def health(node: Node) -> Health:
     if node.mesh is not None and not node.mesh.is_ready:
         warnings = (*warnings, "this node began a new stream and fetches what its peers know; it refuses to write")
     warnings = (*warnings, *trust_alarms(node))
-    opened = "" if node.mesh is None else access_of(node, access)
+    has_peers = node.mesh is not None and bool(node.mesh.peers)
+    opened = access_of(node, access) if has_peers else ""
     if opened == MeshAccess.OPEN:
         warnings = (*warnings, OPEN_TEXT)
     return Health(
@@ -83,7 +84,7 @@ async def health(node: Node) -> Health:
         service=SERVICE,
         version=__version__,
         embedder_ready=node.recaller.model != "none",
-        federation_enabled=node.mesh is not None,
+        federation_enabled=has_peers,
         compatible_with=COMPATIBLE_WITH,
         mode=node.recaller.mode,
         embedding_backlog=backlog,
