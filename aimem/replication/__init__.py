@@ -15,7 +15,7 @@ from aimem.replication.following import run_for_peers
 from aimem.replication.headproof import proofs_for
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.judging import trust_command
-from aimem.replication.members import Agreement
+from aimem.replication.members import Agreement, shared_names
 from aimem.replication.merge import merge_entry
 from aimem.replication.mesh import Mesh
 from aimem.replication.neighbour import Peer
@@ -98,6 +98,7 @@ __all__ = [
     "run_for_peers",
     "run_mesh",
     "settle",
+    "shared_names",
     "shipped_to",
     "told",
     "told_full",
