@@ -20,6 +20,8 @@ from tests.system.members import Mesh, start_all
 TRIM_S: Final = 0.5
 WAITING_S: Final = 120.0
 BULK: Final = 1000
+BODY_BYTES: Final = 1_000_000
+ROW_BYTES: Final = 300
 LOCAL: Final = {"X-Consistency": "local"}
 _LINE: Final = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
@@ -104,22 +106,25 @@ class Book:
       doubtful: ids of which the last act was not acknowledged, so that nobody knows.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "t") -> None:
+        """Empty; the name is the beginning of its titles, which no two books share."""
+        self._name = name
         self.live: dict[str, str] = {}
         self.gone: set[str] = set()
         self.doubtful: set[str] = set()
         self._serial = 0
 
     async def store(self, mesh: Mesh, number: int, count: int, *, pad: int = 0, consistency: str = "quorum") -> None:
-        """Store memories at a node, by the thousand, each in a write of its own (an import does so), all acknowledged.
+        """Store memories at a node, many at once, each in a write of its own (an import does so), all acknowledged.
 
         Args:
           pad: further characters of each.
           consistency: which nodes have to have them.
         """
+        step = min(BULK, BODY_BYTES // (pad + ROW_BYTES))
         async with mesh.client({"X-Consistency": consistency}) as http:
-            for begin in range(0, count, BULK):
-                rows = [self._row(pad) for _ in range(min(BULK, count - begin))]
+            for begin in range(0, count, step):
+                rows = [self._row(pad) for _ in range(min(step, count - begin))]
                 told = await done(http, "POST", f"{mesh.url(number)}/import", {"memories": rows})
                 assert not told["errors"], told
                 self.live.update((row["id"], row["content"]) for row in rows)
@@ -128,7 +133,7 @@ class Book:
         self._serial += 1
         content = f"word w{self._serial} {'-' * pad}"
         # Of this tier nothing expires, however long it takes.
-        return {"id": str(uuid.uuid4()), "title": f"t{self._serial}", "content": content, "tier": "long"}
+        return {"id": str(uuid.uuid4()), "title": f"{self._name}{self._serial}", "content": content, "tier": "long"}
 
     async def change(self, mesh: Mesh, number: int, count: int) -> None:
         """Change some memories at a node, and delete as many others."""
@@ -199,6 +204,15 @@ async def document(mesh: Mesh, number: int, **params: str) -> dict[str, Any]:
     async with mesh.client() as http:
         found: dict[str, Any] = (await http.get(f"{mesh.url(number)}/mesh", params=params)).raise_for_status().json()
         return found
+
+
+async def ready(mesh: Mesh, number: int) -> None:
+    """Wait until a node is."""
+    with trio.fail_after(WAITING_S):
+        while True:
+            if (await health(mesh, number))["ready"]:
+                return
+            await trio.sleep(0.2)
 
 
 async def health(mesh: Mesh, number: int) -> dict[str, Any]:
