@@ -18,7 +18,7 @@ from tests.mesh.hurried import TRIM
 from tests.system.members import Mesh, start_all
 
 TRIM_S: Final = 0.5
-WAITING_S: Final = 120.0
+WAITING_S: Final = 60.0
 BULK: Final = 1000
 BODY_BYTES: Final = 1_000_000
 ROW_BYTES: Final = 300
@@ -27,32 +27,31 @@ _LINE: Final = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
 class Years(Mesh):
-    """Daemons with W of 2, each of which may be started as it is wanted.
+    """Daemons with W of 2 to which time passes faster.
 
     Attributes:
-      apart: for a node, variables of its own.
-      members: who knows whom, for nodes that are not to know all the others.
+      named: the beginning of their names.
     """
 
-    def __init__(self, folder: Path, count: int, nursery: trio.Nursery, environ: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, count: int, nursery: trio.Nursery, environ: dict[str, str], named: str = "n"
+    ) -> None:
         """Find ports; nothing is started."""
         super().__init__(folder, count, nursery, {TRIM: str(TRIM_S), **environ})
-        self.apart: dict[int, dict[str, str]] = {}
+        self.named = named
 
     def words(self, number: int) -> list[str]:
         [program, module, name, *rest] = super().words(number)
         assert (module, name) == ("-m", "aimem")
+        rest[rest.index("--node-name") + 1] = f"{self.named}{number}"
         return [program, module, "tests.mesh.hurried", *rest]
-
-    def surroundings(self, number: int) -> dict[str, str]:
-        return {**self.environ, **self.apart.get(number, {})}
 
 
 @contextlib.asynccontextmanager
-async def years(folder: Path, count: int, **environ: str) -> AsyncIterator[Years]:
+async def years(folder: Path, count: int, named: str = "n", **environ: str) -> AsyncIterator[Years]:
     """A mesh of which all nodes serve, and have met; they are killed with the block."""
     async with trio.open_nursery() as nursery:
-        mesh = Years(folder, count, nursery, environ)
+        mesh = Years(folder, count, nursery, environ, named)
         await start_all(mesh)
         await met(mesh, range(count))
         yield mesh
@@ -258,11 +257,13 @@ async def alarmed(mesh: Mesh, number: int, words: str) -> None:
 
 async def shows(mesh: Mesh, number: int, is_so: Callable[[dict[str, Any]], bool]) -> None:
     """Wait until a node sees the mesh so."""
-    with trio.fail_after(WAITING_S):
+    with trio.move_on_after(WAITING_S):
         while True:
-            if is_so(await document(mesh, number)):
+            found = await document(mesh, number)
+            if is_so(found):
                 return
             await trio.sleep(0.2)
+    raise AssertionError(f"node {number} still shows {found}")
 
 
 def copied_while_it_runs(db: Path, target: Path) -> None:
