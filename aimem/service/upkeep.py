@@ -22,7 +22,7 @@ INTERVAL_S: Final = 60.0
 ROUND_ROWS: Final = 20_000
 """Rows that are looked for at once, to be dropped a batch at a time."""
 
-FREE_SHARE_MAX: Final = 0.03
+FREE_SHARE_MAX: Final = 0.02
 FREE_SHARE_KEPT: Final = 0.01
 FREE_KEPT_BYTES: Final = 1 << 20
 """Free pages that the next writes use: to give all back would be to ask for them again."""
@@ -38,21 +38,18 @@ async def run_upkeep(node: Node, *, task_status: trio.TaskStatus[None] = trio.TA
         await trio.sleep(INTERVAL_S)
         now_count = node.store.log.change_count
         try:
-            if now_count != seen_count:
-                await cut_notes(node)
+            if now_count != seen_count and await cut_notes(node):
+                seen_count = now_count
             await shrink_file(node)
             await node.store.shorten_wal()
         except Unavailable as error:
             log.warning("upkeep.skipped", extra={"reason": error.code.value})
-        else:
-            seen_count = now_count
 
 
-async def cut_notes(node: Node) -> None:
-    """Keep what the node notes within its bounds."""
+async def cut_notes(node: Node) -> bool:
+    """Keep what the node notes within its bounds. Returns: whether it is; some may be too young to go."""
     found = await node.store.read(buffers.pages)
-    for buffer in buffers.BUFFERS:
-        await _cut(node, buffer, found.used_bytes)
+    return all([await _cut(node, buffer, found.used_bytes) for buffer in buffers.BUFFERS])
 
 
 async def shrink_file(node: Node) -> None:
@@ -63,15 +60,16 @@ async def shrink_file(node: Node) -> None:
     node.upkeep.free_bytes = found.free_bytes
 
 
-async def _cut(node: Node, buffer: buffers.Buffer, database_bytes: int) -> None:
+async def _cut(node: Node, buffer: buffers.Buffer, database_bytes: int) -> bool:
     while left := await node.store.read(buffers.surplus, buffer, database_bytes):
-        rows, until = await node.store.read(buffers.oldest, buffer, min(left, ROUND_ROWS))
+        rows, until = await node.store.read(buffers.oldest, buffer, min(left, ROUND_ROWS), node.clock.now())
         dropped = 0
         for at in range(0, len(rows), buffers.BATCH):
             dropped += (await node.store.write(buffers.drop, buffer, rows[at : at + buffers.BATCH], until)).value
+        if not dropped:     # the rest is too young, or others took it away
+            return False
         node.upkeep.dropped[buffer.table] = node.upkeep.dropped.get(buffer.table, 0) + dropped
-        if not dropped:     # others took them away
-            return
+    return True
 
 
 async def _shrink(node: Node, found: buffers.Pages) -> buffers.Pages:

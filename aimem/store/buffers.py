@@ -12,6 +12,7 @@ from typing import Final, cast
 import msgspec
 from msgspec import Struct
 
+from aimem.model import Instant, after
 from aimem.ports import Connection
 from aimem.store.transaction import Transaction
 
@@ -22,9 +23,13 @@ ROW_BYTES: Final = 60
 """What a row has beside its texts: numbers, its place in the table and in an index."""
 
 MIB: Final = 1 << 20
+EVERY_AGE: Final = 2**62
+
+RETRY_S: Final = 600.0
+"""A client that was not answered asks again within this time: its answer must still be known."""
 
 _SIZE = "SELECT count(*), coalesce(sum({width}), 0) FROM {table}"
-_OLDEST = "SELECT rowid FROM {table} ORDER BY {age} LIMIT :limit"
+_OLDEST = "SELECT rowid FROM {table} WHERE {age} <= :before ORDER BY {age} LIMIT :limit"
 _LAST_OF = "SELECT max({age}) FROM {table} WHERE rowid IN (SELECT value FROM json_each(:rows))"
 # With the age once more: the number of a row that went meanwhile may have been given again.
 _DROP = "DELETE FROM {table} WHERE rowid IN (SELECT value FROM json_each(:rows)) AND {age} <= :until"
@@ -41,6 +46,7 @@ class Buffer(Struct, frozen=True, kw_only=True):
     Attributes:
       age: the column by which rows are old; `width`: the bytes of a row's texts, as an expression.
       share: of the database that it may take, in [0, 1]; in a small one `least_bytes`.
+      keep_s: rows younger than this stay, whatever they take; only where `age` is a time.
     """
 
     table: str
@@ -48,6 +54,11 @@ class Buffer(Struct, frozen=True, kw_only=True):
     width: str
     share: float
     least_bytes: int
+    keep_s: float = 0.0
+
+    def youngest(self, now: Instant) -> int:
+        """The age of the youngest row that may go."""
+        return after(now, -self.keep_s) if self.keep_s else EVERY_AGE
 
     def most_bytes(self, database_bytes: int) -> int:
         """Its bound."""
@@ -62,7 +73,7 @@ BUFFERS: Final = (
               "+ ifnull(octet_length(other), 0)",
     ),
     Buffer(
-        table="idempotency", age="noted_at", share=0.02, least_bytes=2 * MIB,
+        table="idempotency", age="noted_at", share=0.02, least_bytes=2 * MIB, keep_s=RETRY_S,
         # Its key stands in two indexes.
         width="octet_length(answer) + 2 * octet_length(key) + 2 * octet_length(scope) + 64",
     ),
@@ -119,10 +130,10 @@ def surplus(conn: Connection, buffer: Buffer, database_bytes: int) -> int:
     return max(0, count - int(buffer.most_bytes(database_bytes) / row_bytes))
 
 
-def oldest(conn: Connection, buffer: Buffer, count: int) -> tuple[list[int], int]:
-    """The numbers of the oldest rows, and the age of the youngest of them."""
+def oldest(conn: Connection, buffer: Buffer, count: int, now: Instant) -> tuple[list[int], int]:
+    """The numbers of the oldest rows that may go, at most so many, and the age of the youngest of them."""
     rows = [cast("int", row[0]) for row in conn.execute(
-        _OLDEST.format(table=buffer.table, age=buffer.age), {"limit": count}
+        _OLDEST.format(table=buffer.table, age=buffer.age), {"limit": count, "before": buffer.youngest(now)}
     )]
     last = conn.execute(_LAST_OF.format(table=buffer.table, age=buffer.age), {"rows": _array(rows)}).fetchone()
     return rows, cast("int", last[0]) if last and last[0] is not None else 0

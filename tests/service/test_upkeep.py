@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import pytest
 import trio
+from msgspec.structs import replace
 
 from aimem import service
-from aimem.errors import Unavailable
+from aimem.errors import Code, InvalidRequest, Unavailable
 from aimem.service import Node, Once, upkeep
 from aimem.service.tidiness import upkeep_samples
 from aimem.service.upkeep import INTERVAL_S, cut_notes, run_upkeep, shrink_file
 from aimem.store import buffers, trimming
 from aimem.wire import UpdateMemory
+from tests.nodes import FakeClock
 from tests.service.steps import ALICE, put
 
 
@@ -19,7 +21,7 @@ from tests.service.steps import ALICE, put
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds that a test reaches."""
     tables = tuple(
-        buffers.Buffer(table=one.table, age=one.age, width=one.width, share=0.0, least_bytes=20_000)
+        replace(one, share=0.0, least_bytes=20_000, keep_s=one.keep_s / 60)
         for one in buffers.BUFFERS
     )
     monkeypatch.setattr(buffers, "BUFFERS", tables)
@@ -38,8 +40,9 @@ async def _live(node: Node, rounds: int) -> None:
 
 
 @pytest.mark.usefixtures("small")
-async def test_notes_stay_within_their_bounds_and_are_counted(node: Node) -> None:
+async def test_notes_stay_within_their_bounds_and_are_counted(node: Node, clock: FakeClock) -> None:
     await _live(node, 60)
+    clock.advance(11)
     await cut_notes(node)
     for buffer in buffers.BUFFERS:
         assert await node.store.read(buffers.surplus, buffer, 0) == 0, buffer.table
@@ -52,11 +55,18 @@ async def test_notes_stay_within_their_bounds_and_are_counted(node: Node) -> Non
 
 
 @pytest.mark.usefixtures("small")
-async def test_the_latest_answer_is_still_known_by_its_key(node: Node) -> None:
+async def test_an_answer_is_known_by_its_key_while_it_may_be_asked_for_again(node: Node, clock: FakeClock) -> None:
+    first = await put(node, "t-first", "text", once=Once("first", b"1"))
     await _live(node, 60)
-    await cut_notes(node)
-    last, again = [await put(node, "t-last", "text", once=Once("last", b"1")) for _ in range(2)]
-    assert last.id == again.id
+    assert not await cut_notes(node)        # there are more than their bound, and all of them are young
+    assert (await put(node, "t-first", "text", once=Once("first", b"1"))).id == first.id
+    assert "idempotency" not in node.upkeep.dropped
+    clock.advance(11)
+    assert await cut_notes(node)
+    with pytest.raises(InvalidRequest) as known:
+        await put(node, "t59", "other", once=Once("b59.2", b"2"))
+    assert known.value.code is Code.IDEMPOTENCY_MISMATCH
+    assert node.upkeep.dropped["idempotency"] > 100
 
 
 @pytest.mark.usefixtures("small")
@@ -92,7 +102,7 @@ async def test_a_store_that_takes_nothing_now_is_tried_again(
 ) -> None:
     looks: list[float] = []
 
-    async def refuse(_: Node) -> None:
+    async def refuse(_: Node) -> bool:
         looks.append(trio.current_time())
         raise Unavailable("full")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from aimem.model import Instant
 from aimem.ports import Connection, system_files
 from aimem.ports.files import Mode
 from aimem.store import Store, Transaction, buffers
@@ -23,6 +24,7 @@ _FILL = {
     "history": "INSERT INTO history (memory_id, stamp, replaced_by, title, content, noted_at) "
                "VALUES ('m', CAST(:n AS BLOB), x'00', 't', :text, :n)",
 }
+NOW = Instant(1_000_000_000)
 _MEMORY = ("INSERT INTO memories (id) VALUES ('m')",)
 
 
@@ -40,7 +42,7 @@ def ages(conn: Connection, buffer: Buffer) -> list[object]:
 
 async def cut(store: Store, buffer: Buffer) -> int:
     over = await store.read(buffers.surplus, buffer, 0)
-    rows, until = await store.read(buffers.oldest, buffer, over)
+    rows, until = await store.read(buffers.oldest, buffer, over, NOW)
     wrote = await store.write(buffers.drop, buffer, rows, until)
     assert wrote.value == over
     return over
@@ -77,10 +79,19 @@ async def test_a_row_that_is_younger_than_was_seen_stays(tmp_path: Path) -> None
     history = next(buffer for buffer in BUFFERS if buffer.table == "history")
     async with open_store(tmp_path / "s.db", threads=InlineThreads()) as store:
         await store.write(fill, "history", 3)
-        rows, until = await store.read(buffers.oldest, history, 3)
+        rows, until = await store.read(buffers.oldest, history, 3, NOW)
         assert (len(rows), until) == (3, 2)
         assert (await store.write(buffers.drop, history, rows, 1)).value == 2
         assert await store.read(ages, history) == [2]
+
+
+async def test_a_row_is_kept_for_as_long_as_its_buffer_says(tmp_path: Path) -> None:
+    kept = next(buffer for buffer in BUFFERS if buffer.table == "idempotency")
+    assert kept.keep_s == 600
+    async with open_store(tmp_path / "s.db", threads=InlineThreads()) as store:
+        await store.write(fill, "idempotency", 10)      # noted at 0 to 9 us
+        assert await store.read(buffers.oldest, kept, 10, Instant(600_000_004)) == ([1, 2, 3, 4, 5], 4)
+        assert await store.read(buffers.oldest, kept, 10, Instant(599_000_000)) == ([], 0)
 
 
 def _waste(transaction: Transaction) -> None:
@@ -89,7 +100,7 @@ def _waste(transaction: Transaction) -> None:
 
 def _forget(transaction: Transaction) -> None:
     buffer = BUFFERS[0]
-    rows, until = buffers.oldest(transaction.conn, buffer, 2000)
+    rows, until = buffers.oldest(transaction.conn, buffer, 2000, NOW)
     assert buffers.drop(transaction, buffer, rows, until) == 2000
 
 
