@@ -18,7 +18,7 @@ from aimem.replication.neighbour import Peer
 from aimem.replication.peer import Standing, Wanted
 from aimem.replication.untaken import with_all_of
 from aimem.store import Store, Transaction, buffers, headproofs, snapshot, trimming
-from aimem.wire import PROTOCOL, ExchangeAnswer, copies, heads_in
+from aimem.wire import ExchangeAnswer, copies, heads_in
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +39,8 @@ async def join_snapshot(mesh: Mesh, peer: Peer) -> bool:
     count, after = 0, None
     while True:
         with trio.fail_after(PAGE_DEADLINE_S):
-            page = await mesh.road.snapshot(peer.url, copies.SnapshotRequest(protocol=PROTOCOL, after=after))
+            request = copies.SnapshotRequest(protocol=peer.tongue.protocol, after=after)
+            page = await mesh.road.snapshot(peer.url, request)
         if after is None:
             said = heads_in(page.vector)
             # Who says that it knows more of a stream than its owner signed would keep the owner's ops from being taken.
