@@ -23,8 +23,8 @@ from aimem.replication.following import following
 from aimem.replication.mesh import Mesh
 from aimem.replication.neighbour import Peer
 from aimem.replication.peer import Standing
-from aimem.store import digests, repair, snapshot, walking
-from aimem.wire import PROTOCOL, copies, heads_in
+from aimem.store import digests, repair, walking
+from aimem.wire import copies, heads_in
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ SHRINKS_MAX: Final = 8
 """Answers to one range that hold more than fits, before it is left for another time."""
 MEND_MAX: Final = 64
 """Objects that are mended in one transaction: other writes wait for it."""
+HELD_CHARS: Final = 32
 FOUND_MAX: Final = 100
 """Differing objects that are named; beyond them they are only counted."""
 
@@ -73,12 +74,19 @@ class _Looked(Struct):
     undecided: int = 0
 
 
+class _Told(Struct, frozen=True):
+    """What a peer knew when it told its objects: see repair.Facts."""
+
+    heads: Mapping[StreamId, StreamHead]
+    held: str
+
+
 async def compare_span(mesh: Mesh, peer: Peer, after: walking.Place | None, mending: Mending) -> Compared:
     """Compare, and mend, the objects of one range of keys.
 
-    Raises: Unavailable if the peer does not answer, or one of both holds ops that it cannot apply; Corrupt.
+    What only one of both can apply makes a difference that is pending. Raises: Unavailable if the peer does not answer;
+    Corrupt.
     """
-    await mesh.store.read(snapshot.refuse_held)
     looked = _Looked()
     try:
         own, there = await _spans(mesh, peer, after)
@@ -106,7 +114,7 @@ async def _spans(
     for _ in range(SHRINKS_MAX):
         own = await mesh.store.read(digests.read_span, after, until, copies.SPAN_OBJECTS)
         request = copies.DigestRequest(
-            protocol=PROTOCOL, format=digests.DIGEST_FORMAT, after=_text(after), until=_text(own.until),
+            protocol=peer.tongue.protocol, format=digests.DIGEST_FORMAT, after=_text(after), until=_text(own.until),
             digest=own.digest,
         )
         with trio.fail_after(ASK_DEADLINE_S):
@@ -156,15 +164,18 @@ async def _look_at(
     names = list(suspects)
     while names:
         open_before = closure.unsettled(mesh, peer)
-        pairs, facts, heads = await _fetched(mesh, peer, tuple(names[: repair.NAMED_MAX]))
+        pairs, facts, there = await _fetched(mesh, peer, tuple(names[: repair.NAMED_MAX]))
         unsettled = open_before | closure.unsettled(mesh, peer)
-        doubtful = await mesh.store.read(repair.doubtful, heads)
+        doubtful = await mesh.store.read(repair.doubtful, there.heads)
         del names[: len(pairs)]
         mend: list[repair.Theirs] = []
         for own, theirs in pairs:
             if suspects[own.kind, own.key] and (own.state.fields or theirs.state.fields):
                 continue    # one of both has it alive: that was seen where its row is
-            judged = judge(own, theirs, own_facts=facts, their_heads=heads, unsettled=unsettled, doubtful=doubtful)
+            judged = judge(
+                own, theirs, own_facts=facts, their_heads=there.heads, unsettled=unsettled, doubtful=doubtful,
+                their_held=there.held,
+            )
             looked.pending += judged.is_pending
             if judged.lost is not None:
                 looked.different.append(Different(own.kind, own.key, judged.lost))
@@ -178,13 +189,13 @@ async def _look_at(
 
 async def _fetched(
     mesh: Mesh, peer: Peer, names: tuple[tuple[str, str], ...]
-) -> tuple[list[tuple[repair.Known, repair.Known]], repair.Facts, Mapping[StreamId, StreamHead]]:
+) -> tuple[list[tuple[repair.Known, repair.Known]], repair.Facts, _Told]:
     """The first of some objects as this node and the peer have them, and what each of both knew then.
 
     Raises: Unavailable, also for nonsense.
     """
     with trio.fail_after(ASK_DEADLINE_S):
-        answer = await mesh.road.snapshot(peer.url, copies.SnapshotRequest(protocol=PROTOCOL, named=names))
+        answer = await mesh.road.snapshot(peer.url, copies.SnapshotRequest(protocol=peer.tongue.protocol, named=names))
     ended = frozenset(answer.ended)
     theirs = [
         repair.Known(kind=sent.kind, key=sent.key, state=copies.object_in(sent), has_dead_end=at in ended)
@@ -193,7 +204,8 @@ async def _fetched(
     if not theirs or [(one.kind, one.key) for one in theirs] != list(names[: len(theirs)]):
         raise Unavailable("nonsense: its objects are others")
     facts = await mesh.store.read(repair.facts_of, names[: len(theirs)], copies.SNAPSHOT_BYTES)
-    return list(zip(facts.objects, theirs, strict=False)), facts, heads_in(answer.vector)
+    told = _Told(heads_in(answer.vector), answer.held[:HELD_CHARS])
+    return list(zip(facts.objects, theirs, strict=False)), facts, told
 
 
 def _count(mesh: Mesh, peer: Peer, looked: _Looked) -> None:

@@ -11,6 +11,7 @@ import trio
 from aimem.model import Dot, StreamHead, StreamId
 from aimem.ports import Clock
 from aimem.replication.closure import OTHER_HISTORY, closed_reason
+from aimem.replication.cluster import Strangers
 from aimem.replication.counts import MeshCounts
 from aimem.replication.members import Agreement, agreement, members_hash
 from aimem.replication.neighbour import Peer
@@ -32,6 +33,7 @@ from aimem.replication.renewal import Moves, Renewal
 from aimem.replication.road import PeerRoad
 from aimem.replication.scope import QuorumScope
 from aimem.replication.settings import MeshSettings
+from aimem.replication.untaken import shipped_to
 from aimem.store import Assent, Store, trimming
 from aimem.wire import EXCHANGE_MAX_OPS
 
@@ -57,7 +59,7 @@ class Mesh:
         self.renewal = Renewal(store)
         self.draining: Peer | None = None
         self.log_size = trimming.LogSize()
-        self.moves = Moves()
+        self.moves, self.strangers = Moves(), Strangers()
         self._reported, self._changed = trio.Event(), trio.Event()
         self._is_met = True
         self._told_members = ""
@@ -189,7 +191,7 @@ class Mesh:
         for peer in self.peers:
             if peer.state.stream == stream:
                 peer.apply(Heard(now=now, vector=vector, members=members))
-                peer.note_lag(self.store.log.shipped, now)
+                peer.note_lag(shipped_to(self.store, peer.state), now)
                 if peer.state.failures or not self.is_reachable(peer):
                     peer.ring()
 
@@ -221,7 +223,7 @@ class Mesh:
 
     def look(self, peer: Peer, now: float) -> Ask | Rest:
         """What to do about a peer."""
-        mine = self.store.log.shipped
+        mine = shipped_to(self.store, peer.state)
         event = Look(now=now, mine=mine, own=self.store.stream, wants=self.wants_of(peer), share=peer.share())
         effect = peer.apply(event)
         peer.note_lag(mine, now)
@@ -263,7 +265,7 @@ class Mesh:
 
     def is_reachable(self, peer: Peer) -> bool:
         """Whether a write may count on a peer."""
-        return is_reachable(peer.state, self.store.log.shipped, trio.current_time(), peer.rules)
+        return is_reachable(peer.state, shipped_to(self.store, peer.state), trio.current_time(), peer.rules)
 
     def reachable_count(self) -> int:
         """Nodes on which a write may count, this one included; two addresses of one node are one."""

@@ -88,13 +88,13 @@ class Renewal:
 
     def has_caught_up(self, peers: Iterable[tuple[str, PeerState, PeerRules]], now: float) -> bool:
         """Whether this node knows what each peer that answers knew when it was first asked."""
-        mine, closed = self._store.log.vector, self._store.log.closed
+        mine, untaken = self._store.log.vector, self._store.log.closed.keys() | self._store.log.full
         for url, state, rules in peers:
             is_hanging = state.asked_at is not None and now - state.asked_at > rules.patience_s
             if state.failures >= rules.breaker_count or is_hanging or state.standing is Standing.SELF:
                 continue
             goal = self._goals.get(url)
-            if goal is None or not dominates(mine, without(goal, closed)):
+            if goal is None or not dominates(mine, without(goal, untaken)):
                 return False
         return True
 

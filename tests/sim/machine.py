@@ -6,6 +6,7 @@ A process is a whole node as the supervisor composes it, without listeners: the 
 from __future__ import annotations
 
 import contextvars
+import random
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -146,7 +147,7 @@ class Process:
         return Ports(
             clock=machine.clock, chance=NotedChance(self._rng.getrandbits(64), self.name, machine.seals),
             files=self.files,
-            threads=SimThreads(self.power, self._rng, machine.swarm.commit_s, look),
+            threads=machine.make_threads(self.power, self._rng, machine.swarm.commit_s, look),
             open_embedder=lambda _: machine.model, open_remote_embedder=_no_model,
             open_network=partial(machine.open_network, self), open_peers=lambda _: machine.open_network(self),
             resolve=hooks.resolve, say=lambda _: None,
@@ -176,6 +177,7 @@ class Machine:
         offset, drift = swarm.clock_offset_s, swarm.clock_drift
         self.name, self.swarm, self.folder = name, swarm, folder
         self.look, self.open_network, self.registry, self.seals = look, open_network, registry, seals
+        self.make_threads: Callable[[Power, random.Random, float, Callable[[], None]], SimThreads] = SimThreads
         self.clock = SimClock(rng.uniform(-offset, offset), rng.uniform(-drift, drift))
         self.on_end: Callable[[BaseException], None] = lambda _: None
         self.on_loss: Callable[[], None] = lambda: None
@@ -221,7 +223,9 @@ class Machine:
             await process.live(task_status=_Started(up))
             up.set()
             if process.failure is not None:
-                self._trace.note("ended", self.name, _shortly(process.failure))
+                # Where the world lies is no part of its run.
+                why = _shortly(process.failure).replace(str(self.folder), self.name)[:160]
+                self._trace.note("ended", self.name, why)
                 self.on_end(process.failure)
 
         nursery.start_soon(live)
@@ -332,4 +336,4 @@ class _Started:
 def _shortly(error: BaseException) -> str:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return f"{type(error).__name__}: {error}"[:160]
+    return f"{type(error).__name__}: {error}"

@@ -33,6 +33,7 @@ from tests.sim.replaying import replay
 from tests.sim.scheduler import run_seeded
 from tests.sim.seals import Seals
 from tests.sim.swarm import Certificates, Swarm
+from tests.sim.thrift import thrifty
 from tests.sim.trace import Trace
 from tests.sim.trusting import look_after
 from tests.sim.watch import Violation, Watcher
@@ -48,7 +49,6 @@ FIRST_KEY_TRIES = 5
 HOME_TRIES_AGAIN_S = 35.0
 """A home that could not write an outcome, for its clock was wrong, tries again after half a minute."""
 TRIM_INTERVAL_S = 4.0
-"""Labels of ops that nodes write of themselves, asked by nobody."""
 FAST_FOLDER = Path("/dev/shm")
 
 
@@ -369,7 +369,7 @@ def simulate(
       prepare: may change the world before it begins; tests put faults of ours in by it.
     """
     base = FAST_FOLDER if FAST_FOLDER.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="aimem-sim-", dir=base) as folder:
+    with tempfile.TemporaryDirectory(prefix="aimem-sim-", dir=base) as folder, thrifty():
         return run_seeded(swarm.seed, partial(_simulate, swarm, seconds, Path(folder), Trace(tell), prepare))
 
 
