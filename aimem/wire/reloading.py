@@ -49,6 +49,34 @@ class ReloadAnswer(Struct, kw_only=True):
     restart: tuple[str, ...] = ()
 
 
+class RejoinRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Join the mesh anew.
+
+    Attributes:
+      forget_cluster: also learn the mesh's id anew.
+      look: only wait for what is under way.
+    """
+
+    forget_cluster: bool = False
+    look: bool = False
+
+
+class RejoinAnswer(Struct, kw_only=True):
+    """How far that is.
+
+    Attributes:
+      stream: which the node writes by now.
+      ready: whether it is done.
+      known: writes that are known here.
+      failing: peers that cannot be asked, and why.
+    """
+
+    stream: str
+    ready: bool
+    known: int
+    failing: tuple[str, ...] = ()
+
+
 class Saying(Struct, frozen=True):
     """What is to be said on another node: its name or address, and a command line."""
 

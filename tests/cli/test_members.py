@@ -158,3 +158,19 @@ def test_without_a_daemon_the_file_is_changed_and_checked_for_the_next_start(mac
     shown = machine.run("mesh", "add", "http://n8:1", "--quorum-writes", "9", answer=alone, holder=True)
     assert (shown.status, "there are 3 nodes" in shown.err) == (ExitStatus.INVALID, True)
     assert daemon.file.read_text() == f'[mesh]\nquorum_peers = "{NEW}"\n'
+
+
+def test_rejoin_waits_until_the_node_is_ready_and_tells_who_cannot_be_asked(machine: Machine) -> None:
+    steps = [(False, 0, ["http://n1:1: timeout"]), (False, 5, ["http://n1:1: timeout"]), (True, 9, [])]
+    asked: list[dict[str, object]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content))
+        ready, known, failing = steps.pop(0)
+        return httpx.Response(200, json={"stream": "a" * 32, "ready": ready, "known": known, "failing": failing})
+
+    shown = machine.run("mesh", "rejoin", "--forget-cluster", handler=answer)
+    assert (shown.status, shown.out) == (ExitStatus.OK, f"ready: 9 writes known; stream {'a' * 32}\n")
+    assert shown.err.count("http://n1:1: timeout") == 1
+    assert [one["look"] for one in asked] == [False, True, True]
+    assert asked[0]["forget_cluster"] is True

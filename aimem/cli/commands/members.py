@@ -75,6 +75,31 @@ def remove(context: Context) -> int:
     return _show(context, context.visit(act))
 
 
+def rejoin(context: Context) -> int:
+    """Have this node join its mesh anew, and wait until it is ready."""
+    asked = reloading.RejoinRequest(forget_cluster=context.value("forget_cluster"))
+
+    async def act(client: Client) -> reloading.RejoinAnswer:
+        answer = await client.rejoin(asked)
+        known, told = 0, frozenset[str]()
+        with context.screen.progress("joining anew (Ctrl-C leaves it going on)", None) as advance:
+            while not answer.ready:
+                advance(max(0, answer.known - known))
+                known = max(known, answer.known)
+                for reason in sorted(frozenset(answer.failing) - told):
+                    context.screen.say(f"note: {reason}")
+                told |= frozenset(answer.failing)
+                answer = await client.rejoin(reloading.RejoinRequest(look=True))
+        return answer
+
+    answer = context.ask(act)
+    if context.wants_json:
+        context.screen.json(answer)
+    else:
+        context.screen.line(f"ready: {counted(answer.known, 'write')} known; stream {answer.stream}")
+    return ExitStatus.OK
+
+
 def _meant(peers: Sequence[PeerStatus], text: str) -> PeerStatus:
     found = [peer for peer in peers if is_same_place(peer.url, text)] or [peer for peer in peers if peer.node == text]
     if not found:

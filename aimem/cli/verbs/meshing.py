@@ -75,6 +75,13 @@ MESH: Final = Verb(
              options=(_WRITES, _DRY),
              prints="as mesh add",
              examples=(("A node that is gone for good", "ai-memory mesh remove node-c"),)),
+        Verb(name="rejoin", summary="fetch everything from a peer again", run="members:rejoin",
+             about="For a node whose disk or database is in doubt: it begins a new stream, refuses to write, fetches "
+                   "the whole state of a peer, joins it with what it has, and is ready when it knows what its peers "
+                   "know. Nothing is lost by that. Shows how far it is; Ctrl-C ends that alone.",
+             options=(Option(flag="--forget-cluster", read=None,
+                             help="Also learn the mesh's id anew, from the peers that it is told of."),),
+             prints="the stream that it writes, and how many writes are known"),
         Verb(name="trust", summary="say that a node with another key is the one of its name", run="meshing:trust",
              about="For a node that lost its key and was set up anew: its peers refuse it until this was said on each "
                    "of them. Compare the digits with those that the node itself shows as its key in mesh status. Where "
