@@ -111,6 +111,18 @@ class _Runtime:
 
         return trio.run(partial(operations.run_mesh_bench, request, program, _bench_ports(), progress))
 
+    def run_scale_bench(
+        self, request: meshbench.ScaleRequest, around: cli.Surroundings, progress: cli.Progress
+    ) -> meshbench.ScaleReport:
+        from functools import partial
+
+        import trio
+
+        from aimem import operations
+
+        program = operations.Program(command=around.program, environ=around.environ)
+        return trio.run(partial(operations.run_scale_bench, request, program, _bench_ports(), progress))
+
     def run_demo(
         self, request: demo.DemoRequest, around: cli.Surroundings, stage: cli.Stage
     ) -> demo.DemoReport:

@@ -123,6 +123,12 @@ class Runtime(Protocol):
         """Measure a mesh of this program in a temporary folder. Raises: AimemError."""
         ...
 
+    def run_scale_bench(
+        self, request: meshbench.ScaleRequest, around: Surroundings, progress: Progress
+    ) -> meshbench.ScaleReport:
+        """Measure meshes of growing size in a temporary folder. Raises: AimemError, or a group of it."""
+        ...
+
     def run_demo(self, request: demo.DemoRequest, around: Surroundings, stage: Stage) -> demo.DemoReport:
         """Start a mesh of this program, show it, and keep it until a signal. Raises: AimemError, or a group of it."""
         ...

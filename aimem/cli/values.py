@@ -18,6 +18,11 @@ def integer(text: str) -> int:
     return int(text)
 
 
+def integers(text: str) -> tuple[int, ...]:
+    """One or more of them, divided by commas. Raises: ValueError."""
+    return tuple(map(integer, text.split(",")))
+
+
 def number(text: str) -> float:
     """A finite decimal number; `nan` would travel as JSON null and so become the default. Raises: ValueError."""
     value = float(text)

@@ -10,7 +10,10 @@ from aimem.operations.benchnode import BenchPorts
 from aimem.operations.corpus import Corpus
 from aimem.operations.demo import DemoPorts, run_demo
 from aimem.operations.meshbench import run_mesh_bench
+from aimem.operations.meshscale import run_scale_bench
 from aimem.operations.pki import Pki
 from aimem.operations.processes import Program
 
-__all__ = ["BenchPorts", "Corpus", "DemoPorts", "Pki", "Program", "run_bench", "run_demo", "run_mesh_bench"]
+__all__ = [
+    "BenchPorts", "Corpus", "DemoPorts", "Pki", "Program", "run_bench", "run_demo", "run_mesh_bench", "run_scale_bench",
+]

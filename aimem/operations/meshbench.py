@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -83,7 +83,7 @@ class _Bench:
         async with nodes.node(first), nodes.node(second):
             async with nodes.node(away):
                 await nodes.settled()
-                await _warm(nodes, first)
+                await warm(nodes, first)
                 for writers in _GOAL_WRITERS:
                     await self._rate(nodes, "keyword", 0, writers, 2, "quorum")
                 self._op_bytes = await _bytes_per_op(nodes, first)
@@ -108,7 +108,7 @@ class _Bench:
             if tier == "semantic" and health.mode != "hybrid":
                 self._notes = [_NO_MODEL]
                 return
-            await _warm(nodes, nodes.ports[0])
+            await warm(nodes, nodes.ports[0])
             for needed, word in _CONSISTENCIES:
                 for writers in self._request.writers:
                     await self._rate(nodes, tier, delay_ms, writers, needed, word)
@@ -144,17 +144,17 @@ class _Bench:
 
     async def _new_nodes(self, tier: str, delay_ms: int, count: int) -> Nodes:
         """Nodes in a folder of their own; none is started."""
-        folder, ports = Path(tempfile.mkdtemp(dir=self._folder)), free_ports(count)
-        names = [str(port) for port in ports]
-        road = await certified_road(folder, names, self._ports) if self._request.tls else PlainRoad()
-        return Nodes(folder, self._make_program(delay_ms), tier, ports, road)
+        folder, program = Path(tempfile.mkdtemp(dir=self._folder)), self._make_program(delay_ms)
+        return await new_nodes(folder, program, tier, count, self._ports if self._request.tls else None)
 
     async def _rate(self, nodes: Nodes, tier: str, delay_ms: int, writers: int, needed: int, word: str) -> None:
         count, seconds = len(nodes.ports), self._request.seconds
         beside = (", embedding" if tier == "semantic" else "") + (f", sync {delay_ms} ms slower" if delay_ms else "")
         label = f"{writers} writer{'s' if writers > 1 else ''}, {needed} of {count}{beside}"
         with self._progress(label, seconds) as advance:
-            spent, failed = await _write(nodes, writers, word, seconds, f"{len(self._rates)}")
+            spent, failed = await write_rows(
+                nodes, nodes.ports[:1], writers, word, seconds, f"{len(self._rates)}"
+            )
             advance(seconds)
         name = f"write_{needed}_of_{count}_{writers}" + ("_embedding" if tier == "semantic" else "")
         self._rates.append(meshbench.MeshRate(
@@ -166,15 +166,35 @@ class _Bench:
         await nodes.settled()      # what this row left to do must not slow the next
 
 
-async def _write(nodes: Nodes, writers: int, word: str, seconds: float, series: str) -> tuple[list[float], int]:
-    """Let so many callers write one row after the other. Returns: the milliseconds of each write, and the failures."""
+async def new_nodes(folder: Path, program: Program, tier: str, count: int, papers: BenchPorts | None) -> Nodes:
+    """Nodes in a folder of their own; none is started.
+
+    Args:
+      papers: what certificates are made with; None for a mesh without any.
+    """
+    ports = free_ports(count)
+    names = [str(port) for port in ports]
+    road = PlainRoad() if papers is None else await certified_road(folder, names, papers)
+    return Nodes(folder, program, tier, ports, road)
+
+
+async def write_rows(
+    nodes: Nodes, ports: Sequence[int], writers: int, word: str, seconds: float, series: str
+) -> tuple[list[float], int]:
+    """Let so many callers write one row after the other.
+
+    Args:
+      ports: of the nodes at which they take turns; each stays at one.
+      word: how many nodes a write waits for, as in X-Consistency.
+    Returns: the milliseconds of each write, and the failures.
+    """
     corpus, spent, failed = Corpus(), list[float](), 0
     connected_count, all_connected = 0, trio.Event()
 
     async def write(writer: int) -> None:
         nonlocal connected_count, failed
         number = writer
-        async with nodes.connected(nodes.ports[0]) as connection:
+        async with nodes.connected(ports[writer % len(ports)]) as connection:
             # The clock runs from when all are connected: handshakes are not what is measured.
             connected_count += 1
             if connected_count == writers:
@@ -200,8 +220,8 @@ async def _write(nodes: Nodes, writers: int, word: str, seconds: float, series: 
     return spent, failed
 
 
-async def _warm(nodes: Nodes, port: int) -> None:
-    """The first writes open connections between the nodes and load what is loaded late."""
+async def warm(nodes: Nodes, port: int) -> None:
+    """Write a little: the first writes open connections between the nodes and load what is loaded late."""
     async with nodes.connected(port) as connection:
         for number in range(_WARM_WRITES):
             row = CreateMemory(title=f"warm {number}", content="warm", namespace="bench")

@@ -35,6 +35,10 @@ class Connection:
           headers: further lines, each with its end.
         Raises: Unavailable if it is refused, or the node closes the connection.
         """
+        return decode_body(kind, await self.fetch(method, path, body, headers))
+
+    async def fetch(self, method: str, path: str, body: bytes = b"", headers: str = "") -> bytes:
+        """As `ask`; the body of the answer as it is."""
         head = (
             f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{headers}"
             f"Content-Length: {len(body)}\r\n\r\n"
@@ -50,7 +54,7 @@ class Connection:
         del self._buffer[: end + 4 + length]
         if not lines[0].startswith(b"http/1.1 2"):
             raise Unavailable(f"{path} was refused: {content[:200].decode(errors='replace')}")
-        return decode_body(kind, content)
+        return content
 
     async def _more(self) -> None:
         data = await self._stream.receive_some()
@@ -60,11 +64,16 @@ class Connection:
 
 
 class Nodes:
-    """The nodes of a mesh, by their ports; each may be ended and started again."""
+    """The nodes of a mesh, by their ports; each may be ended and started again.
+
+    Attributes:
+      pids: of those that run.
+    """
 
     def __init__(self, folder: Path, program: Program, tier: str, ports: Sequence[int], road: Road) -> None:
         self._folder, self._program, self._tier, self._road = folder, program, tier, road
         self.ports = ports
+        self.pids: dict[int, int] = {}
 
     @asynccontextmanager
     async def connected(self, port: int) -> AsyncIterator[Connection]:
@@ -85,11 +94,13 @@ class Nodes:
                 trio.run_process, self._program.line(self._folder / f"{port}.db", *words), stdin=b"", stdout=PIPE,
                 stderr=PIPE, check=False, env=self._program.surroundings(self._tier),
             ))
+            self.pids[port] = process.pid
             try:
                 await listening(process)
                 nursery.start_soon(drain, process)
                 yield
             finally:
+                del self.pids[port]
                 process.terminate()
 
     async def settled(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,9 @@ _TOLERANCE: Final = 1.1
 """A budget fails above so many times its target, as in v0.6.3."""
 
 _RESIDENT: Final = re.compile(r"^VmRSS:\s+(\d+) kB$", re.MULTILINE)
+_AVAILABLE: Final = re.compile(r"^MemAvailable:\s+(\d+) kB$", re.MULTILINE)
+_TIMES: Final = slice(11, 13)
+"""Of the fields behind the name in /proc/PID/stat: ticks spent for the process, and by the kernel for it."""
 
 
 async def timed_ms(
@@ -70,6 +74,24 @@ def resident_mb(pid: int | str = "self") -> float:
     except OSError:
         return 0.0
     return int(found[1]) / 1024 if found else 0.0
+
+
+def available_mb() -> float:
+    """Memory that the machine has to spare, in MiB; 0 where the kernel does not say."""
+    try:
+        found = _AVAILABLE.search(Path("/proc/meminfo").read_text())
+    except OSError:
+        return 0.0
+    return int(found[1]) / 1024 if found else 0.0
+
+
+def processor_s(pid: int) -> float:
+    """Processor time that a process has used, in seconds; 0 where the kernel does not say."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return sum(map(int, fields[_TIMES])) / os.sysconf("SC_CLK_TCK")
 
 
 def regressions(

@@ -32,6 +32,21 @@ class HeadCounts(Struct):
     sent: int = 0
 
 
+class RoadCounts(Struct):
+    """What was asked of peers, by the last word of the route: requests, and the bytes of bodies as they travelled."""
+
+    requests: dict[str, int] = {}
+    sent_bytes: dict[str, int] = {}
+    received_bytes: dict[str, int] = {}
+
+    def note(self, route: str, sent_bytes: int, received_bytes: int) -> None:
+        """Add one request that was answered."""
+        for counted, value in (
+            (self.requests, 1), (self.sent_bytes, sent_bytes), (self.received_bytes, received_bytes),
+        ):
+            counted[route] = counted.get(route, 0) + value
+
+
 class MeshCounts(Struct):
     """What writes came to, and how ops arrived."""
 

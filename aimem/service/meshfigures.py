@@ -8,17 +8,21 @@ from collections.abc import Iterator
 import trio
 
 from aimem.replication import LATENCIES_S, Mesh, Peer, breaker, lag
+from aimem.service.cluster import cluster_samples
 from aimem.service.node import Node
 from aimem.service.samples import Sample
 
 
 def mesh_samples(node: Node) -> tuple[Sample, ...]:
-    """All figures; none of a node without peers."""
+    """All figures; none of a process that will never have peers."""
     mesh = node.mesh
     if mesh is None:
         return ()
     of_peers = (sample for peer in mesh.peers for sample in _of_peer(mesh, peer))
-    of_mesh = (*_of_members(mesh), *_of_writes(mesh), *_of_heads(mesh), *_of_rows(mesh))
+    of_mesh = (
+        *_of_members(mesh), *cluster_samples(mesh), *_of_writes(mesh), *_of_heads(mesh), *_of_rows(mesh),
+        *_of_road(mesh),
+    )
     return (*of_peers, *_of_trust(node), *of_mesh)
 
 
@@ -66,6 +70,18 @@ def _of_heads(mesh: Mesh) -> Iterator[Sample]:
             "ai_memory_mesh_heads_received", "Heads that others named beyond what was known here.", value, result=result
         )
     yield _counter("ai_memory_mesh_proofs_sent", "Proofs of heads that were sent.", heads.sent)
+
+
+def _of_road(mesh: Mesh) -> Iterator[Sample]:
+    counts = mesh.road.counts
+    for route, value in sorted(counts.requests.items()):
+        yield _counter("ai_memory_mesh_requests", "Requests that peers answered.", value, route=route)
+    for direction, by_route in (("sent", counts.sent_bytes), ("received", counts.received_bytes)):
+        for route, value in sorted(by_route.items()):
+            yield _counter(
+                "ai_memory_mesh_bytes", "Of the bodies of these requests, and of their answers, as they travelled.",
+                value, route=route, direction=direction,
+            )
 
 
 def _of_rows(mesh: Mesh) -> Iterator[Sample]:

@@ -20,6 +20,7 @@ class LogFeed:
       closed: streams of which two histories were written, and whose rows were joined since: see `closure.Closed`.
       evidence: what shows others that they are closed, as far as there is some.
       unproven: streams whose ends this node cannot prove, since it has neither their ops nor anything kept of them.
+      full: streams of which no more is taken for now: their next op would be held, and there is no room for it.
       recent: the latest ops, for those who send them on.
     """
 
@@ -29,6 +30,7 @@ class LogFeed:
         self.closed: Mapping[StreamId, frozenset[StreamId]] = MappingProxyType({})
         self.evidence: dict[StreamId, Evidence] = {}
         self.unproven: frozenset[StreamId] = frozenset()
+        self.full: frozenset[StreamId] = frozenset()
         self.recent = RecentOps()
         self.change_count = 0
         self._woken = trio.Event()

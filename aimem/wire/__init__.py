@@ -84,7 +84,6 @@ from aimem.wire.mesh import (
     EXCHANGE_MAX_BYTES,
     EXCHANGE_MAX_OPS,
     HELD_MAX,
-    PROTOCOL,
     STREAMS_MAX,
     SYNC_BODY_MAX_BYTES,
     CatchUpRequest,
@@ -105,7 +104,6 @@ from aimem.wire.mesh import (
     heads_out,
     op_in,
     op_out,
-    protocol_of,
     stream_in,
     vector_in,
 )
@@ -141,6 +139,7 @@ from aimem.wire.namespaces import (
     policy_out,
 )
 from aimem.wire.packing import gzipped, unzipped
+from aimem.wire.protocol import PROTOCOL, PROTOCOL_OLDEST, protocol_of
 from aimem.wire.recalled import ArmScore, Explanation, PeriodOut, RankingOut, RecallResult, ScoredMemory
 from aimem.wire.requests import (
     ArchiveRequest,
@@ -246,6 +245,7 @@ __all__ = [
     "EXCHANGE_MAX_OPS",
     "HELD_MAX",
     "PROTOCOL",
+    "PROTOCOL_OLDEST",
     "STREAMS_MAX",
     "SYNC_BODY_MAX_BYTES",
     "AccessOut",

@@ -99,3 +99,70 @@ class MeshBenchReport(Struct, frozen=True, kw_only=True):
     goals: tuple[MeshGoal, ...]
     met: dict[str, bool]
     notes: tuple[str, ...] = ()
+
+
+SCALE_NODES_MAX: Final = 64
+SCALE_WRITERS: Final = (1, 16)
+
+
+class ScaleRequest(Struct, frozen=True, kw_only=True):
+    """What to measure of meshes of growing size.
+
+    Attributes:
+      nodes: so many, one mesh after the other.
+      seconds: how long each row is measured.
+      writers: with so many writers, which take turns at the nodes.
+      tls: whether nodes and callers show each other certificates; else all goes in the clear.
+    """
+
+    nodes: tuple[int, ...]
+    seconds: int = 5
+    writers: tuple[int, ...] = SCALE_WRITERS
+    tls: bool = False
+
+    @property
+    def about_s(self) -> int:
+        """About how long all of it takes, in seconds."""
+        rows = 2 * len(self.nodes) * len(self.writers)
+        return rows * (self.seconds + 2) + sum(2 * count + _ABOUT_S for count in self.nodes)
+
+
+class ScaleRow(Struct, frozen=True, kw_only=True):
+    """What a write costs in a mesh of so many nodes.
+
+    Attributes:
+      needed: nodes that it waits for.
+      per_s, p50_ms, p99_ms, failed: as its callers see it; `per_s` of all of them together.
+      requests: from node to node, of one write, until all nodes have it.
+      wire_bytes: of the bodies of those requests and of their answers, as they travel.
+      processor_ms: of one write, all daemons together.
+      node_mb: resident memory of a daemon at the end, on average, in MiB.
+    """
+
+    nodes: int
+    needed: int
+    writers: int
+    per_s: float
+    p50_ms: float
+    p99_ms: float
+    failed: int
+    requests: float
+    wire_bytes: float
+    processor_ms: float
+    node_mb: float
+
+
+class ScaleReport(Struct, frozen=True, kw_only=True):
+    """What a bench of growing meshes found.
+
+    Attributes:
+      cores: processors that this command may use; nodes and callers share them.
+      memory_mb: what the machine had to spare at the start, in MiB.
+    """
+
+    seconds: int
+    tls: bool
+    cores: int
+    memory_mb: int
+    rows: tuple[ScaleRow, ...]
+    notes: tuple[str, ...] = ()

@@ -25,6 +25,7 @@ from tests.system.processes import START_S
 pytestmark = pytest.mark.slow
 
 PUSH: Final = "/sync/push"
+SPOKEN: Final = b'"protocol":%d'
 REQUESTS: Final = "ai_memory_http_requests_total"
 STOPPED: Final = "ai_memory_mesh_batches_stopped_total"
 RECEIVED: Final = "ai_memory_mesh_ops_received_total"
@@ -106,7 +107,7 @@ async def test_a_push_that_is_none_is_refused_counted_and_changes_nothing(tmp_pa
         ("truncated, packed", gzip.compress(sound)[:-9], packed, 400, "malformed_json"),
         ("oversize", b" " * (SYNC_BODY_MAX_BYTES + 1), {}, 413, "body_too_large"),
         ("oversize, packed", gzip.compress(b" " * (SYNC_BODY_MAX_BYTES + 1)), packed, 413, "body_too_large"),
-        ("newer protocol", sound.replace(b'"protocol":2', b'"protocol":3'), {}, 400, "protocol_mismatch"),
+        ("newer protocol", sound.replace(SPOKEN % PROTOCOL, SPOKEN % (PROTOCOL + 1)), {}, 400, "protocol_mismatch"),
         ("a hash of another length", sound.replace(b'"previous":"A', b'"previous":"'), {}, 422, "schema_mismatch"),
         ("more ops than a batch", exchange(author, *[op_out(author.ops[0])] * 513), {}, 400, "invalid_request"),
         ("no stream", sound.replace(author.stream.encode(), b"nobody"), {}, 422, "schema_mismatch"),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from aimem.operations import run_mesh_bench
+from aimem.operations import run_mesh_bench, run_scale_bench
 from aimem.wire import meshbench
 from tests.bench.ports import bench_ports, silent
-from tests.operations.test_meshbench import slowed
+from tests.operations.test_meshbench import program_of, slowed
 
 
 @pytest.mark.slow
@@ -26,3 +26,19 @@ async def test_a_short_run_finds_something_of_everything(tls: bool) -> None:
     assert report.bytes_per_op > report.packed_bytes_per_op > 0 < report.log_bytes_per_op
     assert report.met == {goal.figure: goal.is_met for goal in report.goals}
     assert len(report.met) == 5
+
+
+@pytest.mark.slow
+async def test_a_short_run_finds_what_a_write_costs_in_a_mesh_of_two_and_of_three() -> None:
+    request = meshbench.ScaleRequest(nodes=(2, 3), seconds=1, writers=(2,))
+    report = await run_scale_bench(request, program_of("-m", "aimem"), bench_ports(), silent)
+    assert [(row.nodes, row.needed, row.writers) for row in report.rows] == [(2, 2, 2), (3, 2, 2)]
+    assert not report.notes
+    for row in report.rows:
+        assert row.failed == 0 < row.per_s
+        assert 0 < row.p50_ms <= row.p99_ms
+        assert 0 < row.requests < 6 * (row.nodes - 1)
+        assert row.wire_bytes > 500
+        assert row.processor_ms > 0
+        assert row.node_mb > 20
+    assert report.cores > 0 < report.memory_mb

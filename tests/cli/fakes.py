@@ -58,7 +58,9 @@ class FakeRuntime:
         self.report: BenchReport | None = None
         self.benches: list[BenchRequest] = []
         self.mesh_report: meshbench.MeshBenchReport | None = None
+        self.scale_report: meshbench.ScaleReport | None = None
         self.mesh_benches: list[meshbench.MeshBenchRequest] = []
+        self.scale_benches: list[meshbench.ScaleRequest] = []
         self.demo_report = demo.DemoReport(folder="/demo", is_whole=True)
         self.demos: list[demo.DemoRequest] = []
         self.clock: trio.abc.Clock | None = None
@@ -98,6 +100,13 @@ class FakeRuntime:
         assert self.mesh_report is not None, "this test measures nothing"
         self.mesh_benches.append(request)
         return self.mesh_report
+
+    def run_scale_bench(
+        self, request: meshbench.ScaleRequest, around: Surroundings, progress: Progress
+    ) -> meshbench.ScaleReport:
+        assert self.scale_report is not None, "this test measures nothing"
+        self.scale_benches.append(request)
+        return self.scale_report
 
     def run_demo(self, request: demo.DemoRequest, around: Surroundings, stage: Stage) -> demo.DemoReport:
         self.demos.append(request)
@@ -150,6 +159,7 @@ class Machine:
         self.home.mkdir()
         self.report: BenchReport | None = None
         self.mesh_report: meshbench.MeshBenchReport | None = None
+        self.scale_report: meshbench.ScaleReport | None = None
         self.demo_report = demo.DemoReport(folder="/demo", is_whole=True)
         self.pace_s = self._looks = 0
         self.wall_clock = FakeClock(NOW)
@@ -166,6 +176,7 @@ class Machine:
         """Run one command line; the node answers every request with `answer`, or by `handler`."""
         runtime = FakeRuntime(handler or (lambda request: httpx.Response(status, json=answer)), holder=holder)
         runtime.report, runtime.mesh_report = self.report, self.mesh_report
+        runtime.scale_report = self.scale_report
         runtime.wall_clock, runtime.demo_report = self.wall_clock, self.demo_report
         runtime.clock = MockClock(autojump_threshold=0) if autojump else None
         out, err = Stream(terminal=terminal), Stream(terminal=terminal)

@@ -161,3 +161,48 @@ def test_a_bench_of_a_mesh_measures_what_is_asked_for(
     machine.mesh_report = mesh_report()
     assert machine.run("bench", "mesh", *words).runtime.mesh_benches == [request_]
 
+
+
+SCALE = meshbench.ScaleReport(
+    seconds=5, tls=True, cores=2, memory_mb=8000, notes=("64 nodes were left out",), rows=(meshbench.ScaleRow(
+        nodes=16, needed=9, writers=1, per_s=61.2, p50_ms=14.25, p99_ms=30.0, failed=1, requests=15.5,
+        wire_bytes=20100.0, processor_ms=31.4, node_mb=92.3,
+    ),),
+)
+
+
+def test_a_bench_of_growing_meshes_shows_a_row_for_each(machine: Machine) -> None:
+    machine.scale_report = SCALE
+    shown = machine.run("bench", "mesh", "--nodes", "4,16", "--tls")
+    assert shown.status == ExitStatus.OK
+    assert shown.out.splitlines()[1].split() == [
+        "16", "9", "1", "14.2", "30.0", "61", "1", "15.5", "20100", "31.4", "92",
+    ]
+    assert "2 cores, 8000 MiB free, mutual TLS" in shown.out
+    assert "64 nodes were left out" in shown.err
+    printed = machine.run("bench", "mesh", "--nodes", "4", "--json").json
+    assert list(printed) == ["seconds", "tls", "cores", "memory_mb", "rows", "notes"]
+    assert printed["rows"][0]["wire_bytes"] == 20100
+
+
+@pytest.mark.parametrize(("words", "request_"), [
+    (("--nodes", "4,8,16"), meshbench.ScaleRequest(nodes=(4, 8, 16))),
+    (("--nodes", "4", "--quick", "--tls"), meshbench.ScaleRequest(nodes=(4,), seconds=1, tls=True)),
+    (("--nodes", "4", "--quick", "--seconds", "3", "--writers", "64"),
+     meshbench.ScaleRequest(nodes=(4,), seconds=3, writers=(64,))),
+])
+def test_a_bench_of_growing_meshes_measures_what_is_asked_for(
+    machine: Machine, words: tuple[str, ...], request_: meshbench.ScaleRequest
+) -> None:
+    machine.scale_report = SCALE
+    assert machine.run("bench", "mesh", *words).runtime.scale_benches == [request_]
+
+
+@pytest.mark.parametrize("words", [
+    ("--nodes", "4", "--embedder", "keyword"), ("--nodes", "4", "--sync-delay", "2"), ("--nodes", "4,"),
+    ("--nodes", "four"), ("--nodes", ""),
+])
+def test_a_bench_of_growing_meshes_refuses_what_it_does_not_measure(machine: Machine, words: tuple[str, ...]) -> None:
+    refused = machine.run("bench", "mesh", *words)
+    assert refused.status == ExitStatus.INVALID
+    assert "--nodes" in refused.err

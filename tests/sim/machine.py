@@ -6,6 +6,7 @@ A process is a whole node as the supervisor composes it, without listeners: the 
 from __future__ import annotations
 
 import contextvars
+import random
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -145,7 +146,7 @@ class Process:
         return Ports(
             clock=machine.clock, chance=NotedChance(self._rng.getrandbits(64), machine.acts_for, machine.seals),
             files=self.files,
-            threads=SimThreads(self.power, self._rng, machine.swarm.commit_s, look),
+            threads=machine.make_threads(self.power, self._rng, machine.swarm.commit_s, look),
             open_embedder=lambda _: machine.model, open_remote_embedder=_no_model,
             open_network=partial(machine.open_network, self), open_peers=lambda _: machine.open_network(self),
             resolve=hooks.resolve, say=lambda _: None,
@@ -177,6 +178,7 @@ class Machine:
         offset, drift = swarm.clock_offset_s, swarm.clock_drift
         self.name, self.swarm, self.folder = name, swarm, folder
         self.look, self.open_network, self.registry, self.seals = look, open_network, registry, seals
+        self.make_threads: Callable[[Power, random.Random, float, Callable[[], None]], SimThreads] = SimThreads
         self.clock = SimClock(rng.uniform(-offset, offset), rng.uniform(-drift, drift))
         self.on_end: Callable[[BaseException], None] = lambda _: None
         self.on_loss: Callable[[], None] = lambda: None

@@ -121,7 +121,7 @@ class SimThreads:
             raise Died
         async with limiter:
             is_write = limiter.total_tokens == 1
-            takes_s = self._rng.expovariate(1 / self._commit_s) if is_write else 0.0
+            takes_s = self.takes_s(self._rng, self._commit_s) if is_write else 0.0
             await self._power.busy(takes_s * 0.5)
             try:
                 return fn()
@@ -129,6 +129,10 @@ class SimThreads:
                 if is_write:
                     self._look()
                     await self._power.busy(takes_s * 0.5)
+
+    def takes_s(self, rng: random.Random, commit_s: float) -> float:
+        """How long one write takes, where they take so long on average."""
+        return rng.expovariate(1 / commit_s)
 
     def is_late(self) -> Callable[[], bool]:
         """No time passes while a query runs, so that it is never late."""

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
 from aimem.errors import InvalidRequest
@@ -41,6 +43,8 @@ def bench(context: Context) -> int:
 
 def bench_mesh(context: Context) -> int:
     """Measure meshes, and show the report."""
+    if context.value("nodes") is not None:
+        return _bench_scale(context)
     request = _mesh_request(context)
     context.screen.say(f"this takes about {request.about_s / 60:.0f} min")
     report = context.runtime.run_mesh_bench(request, context.around, context.screen.progress)
@@ -65,6 +69,41 @@ def bench_mesh(context: Context) -> int:
     context.screen.line(f"bytes per write: {report.bytes_per_op:.0f} as it travels, {report.packed_bytes_per_op:.0f} "
                         f"packed in a batch, {report.log_bytes_per_op:.0f} in the log")
     context.screen.line(f"the node that was away had missed {report.caught_up_ops} writes")
+    for note in report.notes:
+        context.screen.say(f"note: {note}")
+    return ExitStatus.OK
+
+
+def _bench_scale(context: Context) -> int:
+    """Measure meshes of growing size, and show the report."""
+    if context.value("embedder") is not None or context.value("sync_delay"):
+        raise InvalidRequest("--nodes measures without an embedder on the disk as it is: leave --embedder and "
+                             "--sync-delay out", field="nodes")
+    usual = meshbench.ScaleRequest(nodes=context.value("nodes"))
+    if context.value("quick"):
+        usual = replace(usual, seconds=meshbench.QUICK.seconds)
+    seconds, writers = context.value("seconds"), tuple(context.value("writers"))
+    request = replace(
+        usual, seconds=usual.seconds if seconds is None else seconds, writers=writers or usual.writers,
+        tls=context.value("tls"),
+    )
+    context.screen.say(f"this takes about {request.about_s / 60:.0f} min")
+    report = context.runtime.run_scale_bench(request, context.around, context.screen.progress)
+    if context.wants_json:
+        context.screen.json(report)
+        return ExitStatus.OK
+    columns = ("nodes", "wait for", "writers", "p50 ms", "p99", "acked per s", "failed", "requests", "bytes",
+               "processor ms", "node MB")
+    context.screen.table(columns, [
+        (str(row.nodes), str(row.needed), str(row.writers), f"{row.p50_ms:.1f}", f"{row.p99_ms:.1f}",
+         f"{row.per_s:.0f}", str(row.failed), f"{row.requests:.1f}", f"{row.wire_bytes:.0f}",
+         f"{row.processor_ms:.1f}", f"{row.node_mb:.0f}")
+        for row in report.rows
+    ])
+    context.screen.line()
+    context.screen.line(f"requests between nodes, their bytes and the processor's time are of one write, all nodes "
+                        f"together; {report.cores} cores, {report.memory_mb} MiB free"
+                        f"{_WITH_TLS if report.tls else ''}")
     for note in report.notes:
         context.screen.say(f"note: {note}")
     return ExitStatus.OK

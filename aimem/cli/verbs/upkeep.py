@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from aimem.cli.values import integer, number
+from aimem.cli.values import integer, integers, number
 from aimem.cli.verbs.common import ID, NAMESPACE, NEW_ID, WHOLE, limit
 from aimem.cli.verbs.table import Argument, Option, Verb
 
@@ -95,8 +95,14 @@ BENCH: Final = Verb(
                    "two cores that have nothing else to do; one that is missed is shown and is no failure. Then four "
                    "nodes, two, three and all of which acknowledge: with the embedder on and off, with the disk as it "
                    "is and with one whose syncs are slower. With the defaults this takes about six minutes, of which "
-                   "most is the number of figures times --seconds; the estimate is shown before it begins.",
-             options=(Option(flag="--seconds", read=integer, default_text="5",
+                   "most is the number of figures times --seconds; the estimate is shown before it begins. With "
+                   "--nodes meshes of so many nodes are measured instead: what a write takes, in time, messages and "
+                   "bytes between nodes and processor time of all daemons; where these share few cores, that is what "
+                   "the latency shows; with --json that is seconds, tls, cores, memory_mb, rows and notes.",
+             options=(Option(flag="--nodes", read=integers,
+                             help="Meshes of so many nodes each, 2 to 64, divided by commas: 4,8,16. One that the "
+                                  "machine has no memory for is left out, and said."),
+                      Option(flag="--seconds", read=integer, default_text="5",
                              help="How long each figure is measured, 1 to 600."),
                       Option(flag="--writers", read=integer, repeats=True,
                              help="So many writers; several times for several (default: 1, 16, 64 and 256)."),
@@ -119,5 +125,6 @@ BENCH: Final = Verb(
               ("Compare", "ai-memory bench --baseline before.json"),
               ("Time recall over a million memories", "ai-memory bench --rows 1000000"),
               ("Measure a mesh", "ai-memory bench mesh --seconds 10"),
-              ("See what certificates cost it", "ai-memory bench mesh --quick --tls")),
+              ("See what certificates cost it", "ai-memory bench mesh --quick --tls"),
+              ("Measure what a write costs against the number of nodes", "ai-memory bench mesh --nodes 4,8,16")),
 )
