@@ -33,6 +33,7 @@ from aimem.config.slices import (
     TlsConfig,
 )
 from aimem.config.tls import with_peer_files
+from aimem.config.told import Place, Told
 
 __all__ = [
     "EVERY_VERB",
@@ -58,11 +59,13 @@ __all__ = [
     "McpProfile",
     "MeshConfig",
     "NamedFile",
+    "Place",
     "ScoringConfig",
     "SearchConfig",
     "Setting",
     "StoreConfig",
     "TlsConfig",
+    "Told",
     "Variable",
     "kind_words",
     "load_config",

@@ -109,7 +109,8 @@ SETTINGS: Final = (
             high=64 * 1024 * 1024, default="2097152", help="Largest request body, in bytes."),
     Setting(key="mesh.quorum_peers", variable="AI_MEMORY_QUORUM_PEERS", kind=Kind.URLS, flag="--quorum-peers",
             flag_of=("serve",), default="none",
-            help="The other nodes of the mesh, ai-memory-mesh(7): addresses, divided by commas, without this one."),
+            help="The other nodes of the mesh, ai-memory-mesh(7): addresses, divided by commas, without this one; or "
+                 "@ and the path of a file that lists them, one a line."),
     Setting(key="mesh.quorum_writes", variable="AI_MEMORY_QUORUM_WRITES", kind=Kind.INTEGER, low=0, high=33,
             default="0", flag="--quorum-writes", flag_of=("serve",),
             help="Nodes that have a write when it is acknowledged, this one included; 0 and 1 wait for no other."),

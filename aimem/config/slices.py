@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from aimem.config.told import Told
 from aimem.model import DAY_S, Lifetimes, Tier
 
 OLLAMA_URL: Final = "http://localhost:11434"
@@ -301,7 +302,8 @@ class LogConfig(Struct, frozen=True, kw_only=True):
 class Config(Struct, frozen=True, kw_only=True):
     """All slices; `language` is None for tiers without a language model.
 
-    `consistency` is how many nodes the writes of a command wait for, if not as many as is configured. `notices` are
+    `consistency` is how many nodes the writes of a command wait for, if not as many as is configured. `told` is where
+    the members of the mesh are named. `notices` are
     sentences for the operator: settings that are understood and have no effect, or one to know of.
     """
 
@@ -321,4 +323,5 @@ class Config(Struct, frozen=True, kw_only=True):
     mcp: McpConfig = McpConfig()
     identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
+    told: Told = Told()
     notices: tuple[str, ...] = ()

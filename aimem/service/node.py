@@ -18,6 +18,7 @@ from aimem.service.awaited import EmbeddingWork
 from aimem.service.happenings import Happenings
 from aimem.service.keyring import HeldKeyring
 from aimem.service.limits import Limiter
+from aimem.service.membership import Membership
 from aimem.service.papers import Papers
 from aimem.service.post import Post
 from aimem.service.refusals import Refusals
@@ -121,6 +122,7 @@ class Node:
       refusals: rows for the audit that no write of their own carries.
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
       papers: its certificates, and those that its peers showed.
+      membership: where it is told who the members are.
       warnings: sentences for health and capabilities (why recall is by keyword, what is open).
     """
 
@@ -150,4 +152,5 @@ class Node:
     post: Post = field(default_factory=Post)
     embedding: EmbeddingWork = field(default_factory=EmbeddingWork)
     papers: Papers = field(default_factory=Papers)
+    membership: Membership = field(default_factory=Membership)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

@@ -26,6 +26,7 @@ from aimem.wire import (
     copies,
     legacy,
     protocol_of,
+    reloading,
     trusting,
 )
 
@@ -87,6 +88,11 @@ async def verify(call: Call[None, copies.VerifyRequest]) -> copies.VerifyAnswer:
 async def trust(call: Call[None, trusting.TrustRequest]) -> trusting.TrustAnswer:
     """Say who a node is."""
     return await service.trust_node(call.node, call.who, call.body)
+
+
+async def reload(call: Call[None, None]) -> reloading.ReloadAnswer:
+    """Read the configuration anew."""
+    return await service.reload(call.node, call.who)
 
 
 async def outcome(call: Call[None, None]) -> WriteOutcome:
@@ -156,6 +162,11 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="POST", path="/api/v1/mesh/trust", name="mesh_trust", handler=trust, body=trusting.TrustRequest,
         answer=trusting.TrustAnswer, summary="Believe that a node whose key is another is the one of its name.",
         errors=(Code.OPERATOR_REQUIRED, Code.NOT_FOUND), effect=Effect.WRITE,
+    ),
+    Route(
+        method="POST", path="/api/v1/mesh/reload", name="mesh_reload", handler=reload, answer=reloading.ReloadAnswer,
+        summary="Read the configuration anew, as SIGHUP does: the members of the mesh, and certificates.",
+        errors=(Code.OPERATOR_REQUIRED, Code.CONFIG_INVALID), effect=Effect.WRITE,
     ),
     Route(
         method="GET", path="/api/v1/writes/{version}", name="write_outcome", handler=outcome, answer=WriteOutcome,
