@@ -23,6 +23,7 @@ from tests.sim.trace import Trace
 COPIED_S: Final = (3.0, 30.0)
 AGE_S: Final = (2.0, 25.0)
 OLD: Final = 0.4
+HOLD: Final = "losses"
 _ROWS = "SELECT id, born FROM memories"
 _LOSE_ROW = "DELETE FROM memories WHERE id = ?"
 
@@ -44,7 +45,7 @@ class Losses:
         self.has_rotted = False
         self.copied: Machine | None = None
 
-    def _may_lose(self) -> bool:
+    def may_lose(self) -> bool:
         """Whether one more machine may lose what it has; then it is counted."""
         if self._left <= 0 and self._is_everywhere():
             self._trace.note("settled")
@@ -71,7 +72,7 @@ class Losses:
     async def lose(self) -> None:
         """Take the files of one machine."""
         machine = self._any()
-        if machine is not self.copied and machine.is_up and self._may_lose():
+        if machine is not self.copied and machine.is_up and self.may_lose():
             await machine.lose()
 
     async def restore(self) -> None:
@@ -80,7 +81,7 @@ class Losses:
         if machine is self.copied or not machine.back_up():
             return
         await trio.sleep(rng.uniform(*AGE_S))
-        if machine is not self.copied and machine.is_up and self._may_lose():
+        if machine is not self.copied and machine.is_up and self.may_lose():
             at = rng.randrange(machine.backup_count) if rng.random() < OLD else machine.backup_count - 1
             await machine.restore(at, rng.choice(list(Key)) if self._swarm.keeps_key else Key.NONE)
 
@@ -93,10 +94,11 @@ class Losses:
         target, source = (self._machines[name] for name in rng.sample(self._honest, 2))
         # Without a key a machine that is started so is another node from the beginning.
         key = rng.choice([Key.COPIED, Key.COPIED, Key.OWN, Key.NONE])
-        if self.copied is not None or not (target.is_up and source.is_between) or not self._may_lose():
+        if self.copied is not None or not (target.is_up and source.is_between) or not self.may_lose():
             return
         if key is Key.COPIED:
-            self.copied, self._papers.is_held = target, True
+            self.copied = target
+            self._papers.held_by.add(HOLD)
         await target.become(source, key)
         if key is Key.COPIED:
             await trio.sleep(rng.uniform(*COPIED_S))
@@ -105,7 +107,8 @@ class Losses:
 
     async def put_right(self) -> None:
         """Give the machine that runs with the key of another one an identity, with the rows that it has or without."""
-        target, self.copied, self._papers.is_held = self.copied, None, False
+        target, self.copied = self.copied, None
+        self._papers.held_by.discard(HOLD)
         if target is None:
             return
         if self._left > 0 and self._rng.random() < 0.5:
@@ -126,7 +129,7 @@ class Losses:
             return
         here, *there = ({str(row[0]): row[1] for row in one.execute(_ROWS)} for one in (conn, *others))
         common = sorted(key for key, born in here.items() if all(rows.get(key) == born for rows in there))
-        if common and self._may_lose():
+        if common and self.may_lose():
             self.has_rotted = True
             with suppress(DatabaseError):       # its disk is full, or fails, too: then nothing is lost, or may not be
                 conn.execute(_LOSE_ROW, (self._rng.choice(common),))

@@ -124,7 +124,10 @@ class Process:
                 self.machine.registry, self.name, clock=ports.clock, files=ports.files, threads=ports.threads
             )
             self.wallet.load()
-        plan = plan_node(config, ports, place, Extent(embeds=True, curates=True, exchanges=True), control, self.wallet)
+        plan = plan_node(
+            config, ports, place, Extent(embeds=True, curates=True, exchanges=True), control, self.wallet,
+            partial(self.machine.config, self.db),
+        )
         self.store = plan.store.run.__self__  # type: ignore[attr-defined]
         await self._start(plan.store, control)
         inside = await plan.furnish()
@@ -167,6 +170,7 @@ class Machine:
       on_loss: told when files are gone, or older than they were.
       on_doubt: told the stream that a node goes on with after that: there may be two histories of it.
       on_copy: told whose key this machine has, from now on.
+      listed: the peers in its configuration, which a process reads when it starts, and when it is asked to.
       acts_for: the node whose key it has: itself, but for a copy of another one.
     """
 
@@ -185,6 +189,7 @@ class Machine:
         self.on_doubt: Callable[[StreamId], None] = lambda _: None
         self.on_copy: Callable[[str], None] = lambda _: None
         self.acts_for = name
+        self.listed = tuple(peer for peer in swarm.names if peer != name)
         self.backup_count = 0
         self.has_faulty_disk = not {Fault.POWER, Fault.FULL_DISK, Fault.SYNC_ERROR}.isdisjoint(swarm.faults)
         self._trace, self._lives, self._rng = trace, 0, swarm.rng(f"{name}/loss")
@@ -207,7 +212,7 @@ class Machine:
                 tier=FeatureTier.SEMANTIC if self.swarm.has_model else FeatureTier.KEYWORD
             ),
             curator=CuratorConfig(interval_s=30.0), identity=IdentityConfig(anonymize=True), mesh=MeshConfig(
-                peers=tuple(f"http://{peer}" for peer in self.swarm.names if peer != self.name),
+                peers=tuple(f"http://{peer}" for peer in self.listed),
                 writes=self.swarm.quorum, timeout_s=2.0, interval_s=5.0, node_name=self.name,
                 compare_s=self.swarm.compare_s,
             ),
@@ -265,8 +270,8 @@ class Machine:
 
     @property
     def is_down(self) -> bool:
-        """Whether a process ran, and ended."""
-        return self.process is not None and self.process.ended.is_set()
+        """Whether there is none: it ended, or there never was one."""
+        return not self.is_up
 
     @property
     def is_between(self) -> bool:

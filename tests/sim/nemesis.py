@@ -12,6 +12,7 @@ from tests.sim.losses import Losses
 from tests.sim.machine import Machine
 from tests.sim.network import Network, random_cuts
 from tests.sim.papers import Papers
+from tests.sim.roster import Roster
 from tests.sim.swarm import Fault, Swarm
 from tests.sim.trace import Trace
 
@@ -26,16 +27,17 @@ class Nemesis:
       papers: who changes certificates and lists.
       losses: what becomes of files.
       logs: what logs are to keep.
+      roster: who is a member.
     """
 
     def __init__(
         self, swarm: Swarm, machines: Mapping[str, Machine], network: Network, trace: Trace, papers: Papers,
-        losses: Losses, logs: Logs,
+        losses: Losses, logs: Logs, roster: Roster,
     ) -> None:
         self._swarm, self._machines, self._network, self._trace = swarm, machines, network, trace
         self._rng = swarm.rng("nemesis")
         self._names = sorted(machines)
-        self.papers, self.losses, self.logs = papers, losses, logs
+        self.papers, self.losses, self.logs, self.roster = papers, losses, logs, roster
         self._away: set[str] = set()
         self._acts: dict[Fault, Callable[[], Awaitable[None]]] = {
             Fault.PARTITION: self.partition, Fault.CLOG: self.clog, Fault.KILL: self.kill, Fault.POWER: self.power,
@@ -43,6 +45,7 @@ class Nemesis:
             Fault.SLOW_DISK: self.slow_disk, Fault.SYNC_ERROR: self.sync_error, Fault.LOSE: losses.lose,
             Fault.RESTORE: losses.restore, Fault.ROT: losses.rot, Fault.ROTATE: papers.rotate,
             Fault.DELIST: papers.delist, Fault.COPY: losses.copy, Fault.TRIM: self.trim, Fault.AWAY: self.away,
+            Fault.JOIN: roster.join, Fault.REMOVE: roster.remove,
         }
 
     async def rage(self, until: float, nursery: trio.Nursery) -> None:
@@ -160,9 +163,12 @@ class Nemesis:
             await trio.sleep(RESTART_S)
             for name in self._names:
                 machine = self._machines[name]
-                if machine.is_down and name not in self._away and rng.random() < 0.25:
+                if machine.is_down and self._is_wanted(name) and rng.random() < 0.25:
                     await machine.recover()
                     await machine.start(nursery)
+
+    def _is_wanted(self, name: str) -> bool:
+        return name not in self._away and name not in self.roster.absent
 
     async def heal(self, nursery: trio.Nursery) -> None:
         """Take everything back: all links, all clocks within reason, all disks, all processes up."""
@@ -171,6 +177,7 @@ class Nemesis:
         self._network.cut.clear()
         self._network.clogged.clear()
         self._away.clear()
+        self.roster.settle()
         self.papers.settle()
         await self.losses.put_right()
         for name in self._names:

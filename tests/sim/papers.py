@@ -29,7 +29,7 @@ class Papers:
     Attributes:
       registry: what the files say.
       is_delisting: whether some list lacks somebody, or is about to.
-      is_held: whether all are to stay on the lists just now.
+      held_by: who wants all to stay on the lists just now.
     """
 
     def __init__(
@@ -38,7 +38,8 @@ class Papers:
         self._machines, self.registry, self._watcher, self._trace = machines, registry, watcher, trace
         self._rng, self._honest = swarm.rng("papers"), swarm.honest
         self._turning: set[str] = set()
-        self.is_delisting = self.is_held = False
+        self.is_delisting = False
+        self.held_by: set[str] = set()
 
     async def rotate(self) -> None:
         """Give a node another certificate."""
@@ -65,7 +66,7 @@ class Papers:
     async def delist(self) -> None:
         """Take a node off the lists of all others for a while."""
         name = self._rng.choice(self._honest)
-        if self.is_delisting or self.is_held:
+        if self.is_delisting or self.held_by:
             return
         self.is_delisting = True
         try:

@@ -15,7 +15,7 @@ from tests.sim.world import Report, simulate
 
 SECONDS = 60.0
 TEXT_MAX = 1500
-COSTLY = ("lose", "restore", "copy")
+COSTLY = ("lose", "restore", "copy", "join", "remove")
 SHOWN_MAX = 10
 
 

@@ -37,11 +37,13 @@ class Fault(StrEnum):
     COPY = "copy"                # a machine runs from a copy of another one's files
     TRIM = "trim"                # a log is to keep less, or more, from now on
     AWAY = "away"                # a machine is down for longer than anything is kept for it
+    JOIN = "join"                # a machine is no member at first, and joins empty
+    REMOVE = "remove"            # a machine is taken off all lists, and later on again
 
 
 OF_CERTIFICATES = (Fault.ROTATE, Fault.DELIST)
 """Faults of a mesh whose nodes have certificates."""
-OF_YEARS = (Fault.COPY, Fault.TRIM, Fault.AWAY)
+OF_YEARS = (Fault.COPY, Fault.TRIM, Fault.AWAY, Fault.JOIN, Fault.REMOVE)
 """What happens to a mesh that runs for long."""
 OF_YEARS_EACH = 0.4
 

@@ -30,6 +30,7 @@ from tests.sim.nemesis import Nemesis
 from tests.sim.network import Network
 from tests.sim.papers import Papers
 from tests.sim.replaying import replay
+from tests.sim.roster import Roster
 from tests.sim.scheduler import run_seeded
 from tests.sim.seals import Seals
 from tests.sim.swarm import Certificates, Swarm
@@ -107,7 +108,10 @@ class World:
         papers = Papers(swarm, self.machines, registry, self.watcher, trace)
         self.losses = Losses(swarm, self.machines, papers, trace)
         self.logs = Logs(swarm, trace)
-        self.nemesis = Nemesis(swarm, self.machines, self.network, trace, papers, self.losses, self.logs)
+        self.roster = Roster(swarm, self.machines, self.losses, papers, trace)
+        self.nemesis = Nemesis(
+            swarm, self.machines, self.network, trace, papers, self.losses, self.logs, self.roster
+        )
         self.receiver = self.network.outside[hooks.ADDRESS] = hooks.Receiver()
         self._ended: dict[str, Dot] = {}
         self.converged_s = -1.0
@@ -129,7 +133,7 @@ class World:
             for dot in dots_of(deed.done.answer):
                 self._ended[deed.subjects[0]] = dot
         checks.check_quorum(deed, self.watcher, self.swarm.sure_count)
-        governing.check_told(deed, self.watcher, self.swarm)
+        governing.check_told(deed, self.watcher, self.swarm, self.roster.fewest)
 
     def on_read(self, node: str, version: str) -> None:
         """Somebody who had seen these versions was answered by a node."""
@@ -164,8 +168,8 @@ class World:
             if self.swarm.certificates is Certificates.NONE:    # else the certificate vouches for whoever lost its key
                 nursery.start_soon(look_after, self._is_suspect, self.machines, self.network)
             try:
-                for machine in self.machines.values():
-                    await machine.start(nursery)
+                for name in sorted(self.machines.keys() - self.roster.absent):
+                    await self.machines[name].start(nursery)
                 if self.swarm.secured:
                     await self._make_first_key()
                 await self._storm(nursery)
