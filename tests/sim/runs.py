@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from tests.sim.report import Report
 from tests.sim.seeds import Case
 from tests.sim.swarm import roll, with_liar
-from tests.sim.world import Report, simulate
+from tests.sim.world import simulate
 
 SECONDS = 60.0
 TEXT_MAX = 1500

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import httpx
 import trio
-from msgspec import Struct
 
 from aimem.api import Transport
 from aimem.model import Dot, Hlc, Instant, format_instant, instant_of
@@ -30,14 +29,16 @@ from tests.sim.nemesis import Nemesis
 from tests.sim.network import Network
 from tests.sim.papers import Papers
 from tests.sim.replaying import replay
+from tests.sim.report import Report
 from tests.sim.roster import Roster
 from tests.sim.scheduler import run_seeded
 from tests.sim.seals import Seals
+from tests.sim.standing import check_standing
 from tests.sim.swarm import Certificates, Swarm
 from tests.sim.thrift import thrifty
 from tests.sim.trace import Trace
 from tests.sim.trusting import look_after
-from tests.sim.watch import Violation, Watcher
+from tests.sim.watch import Watcher
 from tests.sim.workload import Clients
 
 CONVERGE_S = 90.0
@@ -50,29 +51,6 @@ FIRST_KEY_TRIES = 5
 HOME_TRIES_AGAIN_S = 35.0
 """A home that could not write an outcome, for its clock was wrong, tries again after half a minute."""
 FAST_FOLDER = Path("/dev/shm")
-
-
-class Report(Struct, frozen=True, kw_only=True):
-    """How a run went.
-
-    Attributes:
-      trace: hash over all that happened.
-      acked: deeds that were acknowledged; `unknown` those that nobody can tell.
-      converged_s: from fine weather to equal states.
-      violations: what did not hold; empty is the aim.
-    """
-
-    swarm: Swarm
-    trace: str
-    counts: dict[str, int]
-    deeds: int
-    acked: int
-    unknown: int
-    ops: int
-    checks: int
-    converged_s: float
-    virtual_s: float
-    violations: tuple[Violation, ...]
 
 
 class World:
@@ -240,6 +218,8 @@ class World:
             async with self._calm_client() as http:
                 await reading.check_answers(http, self.swarm.honest, self._soon(), self.watcher)
             await self._check_meanings()
+            async with self._calm_client() as http:
+                await check_standing(http, self.swarm, self.nodes, self.watcher)
             async with self._calm_client() as http:
                 await reading.check_alarms(http, self.swarm.honest, self.watcher)
             await self._ask_outcomes()
