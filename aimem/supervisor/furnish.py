@@ -32,6 +32,7 @@ from aimem.service import (
     run_naming,
     run_refusals,
     run_touches,
+    run_upkeep,
     run_webhooks,
     run_words,
 )
@@ -151,6 +152,7 @@ def _always(node: Node, control: Control) -> list[Child]:
         Child(name="refusals", run=partial(run_refusals, node), on_failure=OnFailure.RESTART),
         Child(name="approvals", run=partial(run_approvals, node), on_failure=OnFailure.RESTART),
         Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
+        Child(name="upkeep", run=partial(run_upkeep, node), on_failure=OnFailure.RESTART),
         Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
         Child(name="events", run=partial(run_events, node, control.stop), on_failure=OnFailure.RESTART),
     ]
