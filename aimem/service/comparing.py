@@ -11,6 +11,7 @@ from aimem.model import Principal
 from aimem.replication import FOUND_MAX, Compared, Lost, Mending, Peer, compare_span
 from aimem.service.mesh import refuse_protocol, refuse_stranger
 from aimem.service.node import Node
+from aimem.service.snapshots import spooled
 from aimem.store import digests, headproofs, repair, snapshot, walking
 from aimem.wire import PROTOCOL, copies, heads_out
 
@@ -51,12 +52,15 @@ def _term(term: digests.Term) -> copies.TermOut:
 async def snapshot_of(node: Node, who: Principal, request: copies.SnapshotRequest) -> copies.SnapshotAnswer:
     """A page of the whole state, for a node that is too far behind the log; or what is known of the objects named.
 
-    Raises: InvalidRequest(protocol_mismatch) and for a place that is none; Denied; Unavailable while ops are held here.
+    Raises: InvalidRequest(protocol_mismatch) and for a place that is none; Denied; Unavailable, for a page also while
+      ops are held here; Gone for a snapshot that is not kept any more.
     """
     refuse_stranger(who)
     refuse_protocol(request.protocol)
     if request.named:
         return await _states_of(node, request.named)
+    if request.begin is not None or request.snapshot:
+        return await spooled(node, request)
     store = node.store
     # What this node was told of by itself: a peer that knew more of it would take it for one that lost its writes.
     heads = dict(store.log.heads) if request.after is None else {}

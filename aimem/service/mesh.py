@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+import msgspec
 import trio
 
 from aimem.errors import AimemError, Code, Denied, Gone, InvalidRequest, Unavailable
@@ -65,6 +66,7 @@ from aimem.wire import (
     copies,
     heads_in,
     heads_out,
+    joining,
     op_in,
     op_out,
     stream_in,
@@ -271,6 +273,8 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
         forks=forks, alarms=tuple(mesh_alarms(node, forks, held.count)), op_log_count=await store.read(oplog.count),
         op_log_bytes=0 if mesh is None else mesh.log_size.bytes,
     )
+    if mesh is not None and mesh.joins.now is not None:
+        document.joining = joining.JoiningOut(**msgspec.structs.asdict(mesh.joins.now))
     if mesh is not None:
         document.members_hash, document.agreement = mesh.members_hash, mesh.agreement.value
     show_papers(document, node.papers, node.clock.now())

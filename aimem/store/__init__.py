@@ -5,6 +5,7 @@ hand it plain functions, replication hands it the fold's rule.
 """
 
 from aimem.store import (
+    adoption,
     agentkeys,
     agents,
     approvals,
@@ -25,6 +26,7 @@ from aimem.store import (
     fulltext,
     graph,
     headproofs,
+    heldops,
     holdings,
     idempotency,
     inbound,
@@ -128,6 +130,7 @@ __all__ = [
     "Transaction",
     "UnknownKind",
     "Wrote",
+    "adoption",
     "agentkeys",
     "agents",
     "alias_key_text",
@@ -153,6 +156,7 @@ __all__ = [
     "fulltext",
     "graph",
     "headproofs",
+    "heldops",
     "holdings",
     "idempotency",
     "inbound",

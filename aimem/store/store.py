@@ -24,6 +24,7 @@ from aimem.store.identity import Identity, confirm, load_identity, mint, sidecar
 from aimem.store.logfeed import LogFeed
 from aimem.store.outbound import HeldDots, LogPage
 from aimem.store.readers import Readers
+from aimem.store.spool import FOLDER_SUFFIX, ROOM_BYTES, Given, Spool
 from aimem.store.transaction import Tip, Transaction
 from aimem.store.writer import Writer, WriterCounts, Written
 
@@ -108,6 +109,8 @@ class Store:
             publish_events=self.happened.beat_nowait,
         )
         self._readers = Readers(files=ports.files, threads=ports.threads, path=settings.db, count=settings.reader_count)
+        folder = settings.db.with_name(settings.db.name + FOLDER_SUFFIX)
+        self.spool = Spool(folder, ports.files, ports.threads, ports.chance)
         self._identity: Identity | None = None
         self._minted: Identity | None = None
         self._holds_ops = self._lacks_past = False
@@ -234,6 +237,7 @@ class Store:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._writer.run, conn, identity.signer, tip)
                 nursery.start_soon(self._readers.wait_corrupt)
+                nursery.start_soon(self.spool.run, self.read, self._given)
                 if identity.opening:
                     await self.write(renewal.open_stream, identity)
                     await self._confirm(identity)
@@ -284,6 +288,15 @@ class Store:
         """
         return await self._readers.read(lambda conn: fn(conn, *args, **kwargs))
 
+    def _given(self) -> Given:
+        # What this node was told of by itself: a peer that knew more of it would take it for one that lost its writes.
+        # The state that is read after this has all of it; what it has beyond comes once more as ops, and joins to the
+        # same.
+        return Given(
+            node=self.node_name, stream=self.stream, cluster=self.cluster, heads=dict(self.log.heads),
+            most_bytes=self.file_bytes() + ROOM_BYTES,
+        )
+
     def _begin_stream(self, transaction: Transaction) -> Identity:
         ports, path = self._ports, sidecar_path(self.settings.db)
         self._identity = before = self.identity
@@ -310,6 +323,7 @@ class Store:
 
     def _open(self) -> tuple[Connection, Identity, Tip, Mapping[StreamId, StreamHead]]:
         db, ports = self.settings.db, self._ports
+        self.spool.clear()
         with translated(db):
             conn = ports.files.connect(db, Mode.READ_WRITE_CREATE)
             try:
@@ -328,6 +342,7 @@ class Store:
             return conn, identity, tip, heads
 
     def _close(self, conn: Connection) -> None:
+        self.spool.clear()
         try:
             self._readers.close()
             if not conn.in_transaction:

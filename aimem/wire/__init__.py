@@ -3,7 +3,7 @@
 Owns field names and optional fields as v0.6.3 has them (answers only gain fields). Must never decide what is allowed.
 """
 
-from aimem.wire import copies, demo, legacy, meshbench, papers, pki, trusting
+from aimem.wire import copies, demo, joining, legacy, meshbench, papers, pki, trusting
 from aimem.wire.agentkeys import (
     IssuedKey,
     KeyRequest,
@@ -477,6 +477,7 @@ __all__ = [
     "heads_in",
     "heads_out",
     "inbox_message",
+    "joining",
     "key_out",
     "legacy",
     "link_out",

@@ -15,7 +15,7 @@ from aimem.cli.runtime import Attached, Purpose
 from aimem.cli.text import counted, short_id
 from aimem.config import MeshConfig, peers_in, with_peer_files
 from aimem.errors import Code, Denied, Unavailable
-from aimem.wire import CatchUpRequest, ConflictOut, MeshDocument, MeshQuery, PeerStatus, copies, trusting
+from aimem.wire import CatchUpRequest, ConflictOut, MeshDocument, MeshQuery, PeerStatus, copies, joining, trusting
 
 if TYPE_CHECKING:
     from aimem.client import Client
@@ -94,6 +94,11 @@ def _state(peer: PeerStatus) -> str:
     return f"{told}, {counted(peer.lag_ops, 'write')} behind" if peer.lag_ops else told
 
 
+def _joining(now: joining.JoiningOut) -> str:
+    told = f"{now.url}, {counted(now.objects, 'object')}"
+    return f"{told} of {now.of}, chunk {now.chunk} of {now.chunks}" if now.chunks else told
+
+
 def status(context: Context) -> int:
     """Show the mesh as this node sees it."""
     document = context.ask(lambda client: client.mesh(MeshQuery(digest=True)))
@@ -109,6 +114,8 @@ def status(context: Context) -> int:
     }
     for name, value in lines.items():
         context.screen.line(f"{name + ':':<18}{value}")
+    if document.joining is not None:
+        context.screen.line(f"{'joining:':<18}{_joining(document.joining)}")
     for own in document.certificates:
         context.screen.line(f"{own.which + ':':<18}{own.subject}, {_expiry(own.days_left, own.expires_at)}")
     if document.peers:
