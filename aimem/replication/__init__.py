@@ -6,6 +6,7 @@ Must never hold SQL, and never decide what an op means by anything that differs 
 
 from aimem.replication.catchup import known_to_all
 from aimem.replication.closure import evidence_for, heads_heard, hear_closed, note_received, told
+from aimem.replication.cluster import SHOWN_CHARS, hear_asker, settle
 from aimem.replication.comparison import FOUND_MAX, Compared, Different, Mending, compare_span
 from aimem.replication.counts import LATENCIES_S, HeadCounts
 from aimem.replication.divergence import Judged, Lost, judge
@@ -14,7 +15,7 @@ from aimem.replication.following import run_for_peers
 from aimem.replication.headproof import proofs_for
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.judging import trust_command
-from aimem.replication.members import Agreement
+from aimem.replication.members import Agreement, shared_names
 from aimem.replication.merge import merge_entry
 from aimem.replication.mesh import Mesh
 from aimem.replication.neighbour import Peer
@@ -43,6 +44,7 @@ __all__ = [
     "CLOCK_WARN_S",
     "FOUND_MAX",
     "LATENCIES_S",
+    "SHOWN_CHARS",
     "Agreement",
     "Compared",
     "Consistency",
@@ -78,6 +80,7 @@ __all__ = [
     "examine",
     "full_in",
     "heads_heard",
+    "hear_asker",
     "hear_closed",
     "is_ahead",
     "is_reachable",
@@ -94,6 +97,8 @@ __all__ = [
     "roll_of",
     "run_for_peers",
     "run_mesh",
+    "settle",
+    "shared_names",
     "shipped_to",
     "told",
     "told_full",

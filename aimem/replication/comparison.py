@@ -24,7 +24,7 @@ from aimem.replication.mesh import Mesh
 from aimem.replication.neighbour import Peer
 from aimem.replication.peer import Standing
 from aimem.store import digests, repair, walking
-from aimem.wire import PROTOCOL, copies, heads_in
+from aimem.wire import copies, heads_in
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ async def _spans(
     for _ in range(SHRINKS_MAX):
         own = await mesh.store.read(digests.read_span, after, until, copies.SPAN_OBJECTS)
         request = copies.DigestRequest(
-            protocol=PROTOCOL, format=digests.DIGEST_FORMAT, after=_text(after), until=_text(own.until),
+            protocol=peer.tongue.protocol, format=digests.DIGEST_FORMAT, after=_text(after), until=_text(own.until),
             digest=own.digest,
         )
         with trio.fail_after(ASK_DEADLINE_S):
@@ -195,7 +195,7 @@ async def _fetched(
     Raises: Unavailable, also for nonsense.
     """
     with trio.fail_after(ASK_DEADLINE_S):
-        answer = await mesh.road.snapshot(peer.url, copies.SnapshotRequest(protocol=PROTOCOL, named=names))
+        answer = await mesh.road.snapshot(peer.url, copies.SnapshotRequest(protocol=peer.tongue.protocol, named=names))
     ended = frozenset(answer.ended)
     theirs = [
         repair.Known(kind=sent.kind, key=sent.key, state=copies.object_in(sent), has_dead_end=at in ended)

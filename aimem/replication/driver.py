@@ -13,6 +13,7 @@ from aimem.errors import AimemError, Code, Corrupt, Gone, InvalidRequest, Unavai
 from aimem.model import Instant, Op, StopReason, StreamHead, StreamId, parse_dot
 from aimem.replication.catchup import catch_up_if_trimmed, join_if_closed, run_trimmer
 from aimem.replication.closure import evidence_for, look_at_histories, note_received, to_prove, told
+from aimem.replication.cluster import hear_answer, settle
 from aimem.replication.comparison import run_comparer
 from aimem.replication.following import run_for_peers
 from aimem.replication.headproof import proofs_of_own
@@ -23,12 +24,12 @@ from aimem.replication.peer import Answered, Ask, Failed, Heard, Rest, Standing
 from aimem.replication.quorum import HeldThere
 from aimem.replication.receiving import receive
 from aimem.replication.renewal import pause_after
+from aimem.replication.tongue import exchange
 from aimem.replication.untaken import full_in, told_full, untaken_by, with_all_of
 from aimem.replication.withheld import has_more, note_withheld
 from aimem.store import Received
 from aimem.wire import (
     EXCHANGE_MAX_BYTES,
-    PROTOCOL,
     ExchangeAnswer,
     ExchangeRequest,
     heads_out,
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 
 EXCHANGE_DEADLINE_S: Final = 10.0
 """For one exchange as a whole: a peer that sends one byte a second ends here too."""
+_STANDINGS: Final = {Code.NODE_UNTRUSTED: Standing.UNTRUSTED, Code.OTHER_CLUSTER: Standing.OTHER_CLUSTER}
 
 
 async def run_mesh(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -111,7 +113,8 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
         with trio.move_on_after(EXCHANGE_DEADLINE_S):
             request = await _request(mesh, peer, ask)
             sent_at = mesh.clock.now()
-            answer = await mesh.road.exchange(peer.url, request)
+            answer = await exchange(mesh, peer, request)
+            await hear_answer(mesh, peer, answer)
             heads = await look_at_histories(mesh, peer, answer)
             # As it is by now: others may have told the peer what was written while it was asked.
             event = _understood(answer, heads, mesh.own_head, sent_at, mesh.clock.now(), peer.share())
@@ -129,16 +132,18 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
         if not reason:
             await catch_up_if_trimmed(mesh, peer, answer)
             await join_if_closed(mesh, peer)
+            await settle(mesh)
     except Corrupt:
         raise
     except InvalidRequest as error:
         reason = f"{'forged' if error.code is Code.FORGED else 'nonsense'}: {error.message}"
     except AimemError as error:
         reason = error.message
-        standing = Standing.UNTRUSTED if error.code is Code.NODE_UNTRUSTED else None
+        standing = _STANDINGS.get(error.code)
     if reason:
         if not peer.state.failures:
             log.warning("peer.lost", extra={"peer": peer.url, "reason": reason})
+        peer.tongue.note_lost()
         peer.apply(Failed(now=trio.current_time(), reason=reason, share=peer.share(), standing=standing))
     mesh.note_reported(peer)
 
@@ -156,11 +161,12 @@ async def _request(mesh: Mesh, peer: Peer, ask: Ask) -> ExchangeRequest:
     proofs = await proofs_of_own(store, peer.state.stream, ask.assumed)
     mesh.counts.heads.sent += len(proofs)
     return ExchangeRequest(
-        protocol=PROTOCOL, node=store.node_name, stream=store.stream, vector=heads_out(store.log.heads),
+        protocol=peer.tongue.for_exchange(trio.current_time()),
+        node=store.node_name, stream=store.stream, vector=heads_out(store.log.heads),
         assumed={str(stream): seq for stream, seq in ask.assumed.items()}, ops=tuple(map(op_out, ops)),
         wants=ask.wants, now=mesh.clock.now(), trimmed=is_trimmed, members=mesh.members_hash, closed=told(store),
         evidence=evidence_for(store, peer.joined), proofs=proofs, prove=to_prove(mesh, peer),
-        full=told_full(store),
+        cluster=store.belonging.cluster, proposed=store.belonging.proposed, full=told_full(store),
     )
 
 

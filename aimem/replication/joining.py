@@ -24,7 +24,7 @@ from aimem.replication.mesh import Mesh
 from aimem.replication.neighbour import Peer
 from aimem.replication.receiving import is_signed_op
 from aimem.store import KINDS, Transaction, adoption, digests, headproofs, snapshot
-from aimem.wire import PROTOCOL, copies, heads_in, op_in
+from aimem.wire import copies, heads_in, op_in
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ async def join_snapshot(mesh: Mesh, peer: Peer, freshness: Freshness) -> bool:
     noted = await mesh.store.read(adoption.load)
     is_kept = freshness is Freshness.KEPT
     request = copies.SnapshotRequest(
-        protocol=PROTOCOL, begin={str(stream): seq for stream, seq in peer.state.acked.items()},
+        protocol=peer.tongue.protocol, begin={str(stream): seq for stream, seq in peer.state.acked.items()},
         snapshot=noted.id if is_kept and noted.stream == peer.state.stream else "", anew=not is_kept,
     )
     log.info("peer.snapshot_begins", extra={"peer": peer.url})
@@ -84,7 +84,7 @@ async def _join_chunks(mesh: Mesh, peer: Peer, manifest: copies.Manifest, at: ad
             url=peer.url, chunk=number, chunks=len(manifest.chunks), objects=noted.objects, of=manifest.objects
         )
         with trio.fail_after(PAGE_DEADLINE_S):
-            request = copies.SnapshotRequest(protocol=PROTOCOL, snapshot=manifest.id, chunk=number)
+            request = copies.SnapshotRequest(protocol=peer.tongue.protocol, snapshot=manifest.id, chunk=number)
             answer = await mesh.road.snapshot(peer.url, request)
         body = copies.unpack_chunk(answer.chunk, chunk)
         held += map(op_in, body.held)
@@ -172,7 +172,8 @@ async def _join_pages(mesh: Mesh, peer: Peer, first: copies.SnapshotAnswer) -> b
         if after is None:
             return await _finish(mesh, {stream: said[stream] for stream in shown}, shown, ())
         with trio.fail_after(PAGE_DEADLINE_S):
-            page = await mesh.road.snapshot(peer.url, copies.SnapshotRequest(protocol=PROTOCOL, after=after))
+            request = copies.SnapshotRequest(protocol=peer.tongue.protocol, after=after)
+            page = await mesh.road.snapshot(peer.url, request)
         if page.after == after or not page.objects:
             raise InvalidRequest("its pages lead nowhere", code=Code.SCHEMA_MISMATCH, reason="nonsense")
 

@@ -11,6 +11,7 @@ import trio
 from aimem.model import Dot, StreamHead, StreamId
 from aimem.ports import Clock
 from aimem.replication.closure import OTHER_HISTORY, closed_reason
+from aimem.replication.cluster import Strangers
 from aimem.replication.counts import MeshCounts
 from aimem.replication.joins import Joins
 from aimem.replication.members import Agreement, agreement, members_hash
@@ -60,7 +61,7 @@ class Mesh:
         self.draining: Peer | None = None
         self.joins = Joins()
         self.log_size = trimming.LogSize()
-        self.moves = Moves()
+        self.moves, self.strangers = Moves(), Strangers()
         self._reported, self._changed = trio.Event(), trio.Event()
         self._is_met = True
         self._told_members = ""

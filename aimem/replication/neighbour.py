@@ -20,6 +20,7 @@ from aimem.replication.peer import (
     step,
 )
 from aimem.replication.quorum import Report
+from aimem.replication.tongue import Tongue
 from aimem.store import closure
 
 
@@ -31,6 +32,7 @@ class Peer:
       joined: of each closed stream that it told of, the nodes whose rows it joined since.
       doubted: streams of this node's of which it named another op and did not show it; until they are closed it counts
         for none of them.
+      tongue: what is spoken with it, and to which mesh it belongs.
     """
 
     def __init__(self, url: str, rules: PeerRules, rng: random.Random) -> None:
@@ -43,6 +45,7 @@ class Peer:
         self.differing = 0
         self.joined: closure.Closed = {}
         self.doubted: frozenset[StreamId] = frozenset()
+        self.tongue = Tongue()
         self._rng = rng
         self._bell = trio.Event()
 

@@ -22,6 +22,7 @@ _FAILURE_KINDS: Final = {
     "timeout": "timeout", "nonsense": "nonsense", "forged": "forged", "untrusted": "untrusted",
     "tls": "tls", "unreachable": "unreachable", "no address": "unreachable", "the connection broke": "broken",
     "it answered": "answered", "refused": "refused", "took nothing": "refused",
+    "another mesh": "other_cluster", "another protocol": "protocol",
 }
 SMALLEST_BATCH: Final = 16
 
@@ -53,6 +54,7 @@ class Standing(StrEnum):
     PEER = "peer"
     SELF = "self"            # its address leads to this node
     FORKED = "forked"        # it knows another history of this node's stream, or more of it
+    OTHER_CLUSTER = "other_cluster"  # it belongs to another mesh
     UNTRUSTED = "untrusted"  # whoever answers there is not the node that was known by its name
 
 

@@ -45,8 +45,6 @@ from aimem.service.mesh import (
     exchange,
     mesh_alarms,
     mesh_status,
-    wait_version,
-    write_outcome,
 )
 from aimem.service.messages import delete_message, inbox, mark_read, notify
 from aimem.service.naming import run_naming
@@ -81,6 +79,7 @@ from aimem.service.thinking import (
     summarise,
 )
 from aimem.service.trust import MeshAccess, admit_claim, refuse_unsigned, refuse_wrong_proof, trust_node
+from aimem.service.versions import wait_version, write_outcome
 from aimem.service.words import run_words, settle_words
 
 __all__ = [

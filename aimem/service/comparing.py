@@ -13,8 +13,10 @@ from aimem.service.mesh import refuse_protocol, refuse_stranger
 from aimem.service.node import Node
 from aimem.service.snapshots import spooled
 from aimem.store import digests, headproofs, repair, snapshot, walking
-from aimem.wire import PROTOCOL, copies, heads_out
+from aimem.wire import copies, heads_out
 
+HELD_TOLD_FROM: Final = 3
+"""The first protocol in which nodes tell each other what they hold, where they compare their rows."""
 VERIFY_S: Final = 2.0
 """How long one step of a comparison goes on: whoever asks shows how far it is."""
 
@@ -32,13 +34,21 @@ async def digest_of(node: Node, who: Principal, request: copies.DigestRequest) -
             f"this node makes digests of format {digests.DIGEST_FORMAT}, not {request.format}: bring both nodes to one "
             "version", field="format",
         )
+    await _refuse_held(node, request.protocol)
     after, until = _place(request.after), _place(request.until)
     span = await node.store.read(digests.read_span, after, until, copies.SPAN_OBJECTS)
     is_other = span.until == until and span.digest != request.digest
     return copies.DigestAnswer(
-        protocol=PROTOCOL, digest=span.digest, until=None if span.until is None else walking.place_text(span.until),
+        protocol=request.protocol, digest=span.digest,
+        until=None if span.until is None else walking.place_text(span.until),
         objects=tuple(_term(term) for term in span.terms) if is_other else (),
     )
+
+
+async def _refuse_held(node: Node, protocol: int) -> None:
+    """A node that does not heed what this one holds would take it for lost. Raises: Unavailable."""
+    if protocol < HELD_TOLD_FROM:
+        await node.store.read(snapshot.refuse_held)
 
 
 def _place(text: str | None) -> walking.Place | None:
@@ -58,7 +68,8 @@ async def snapshot_of(node: Node, who: Principal, request: copies.SnapshotReques
     refuse_stranger(who)
     refuse_protocol(request.protocol)
     if request.named:
-        return await _states_of(node, request.named)
+        await _refuse_held(node, request.protocol)
+        return await _states_of(node, request)
     if request.begin is not None or request.snapshot:
         return await spooled(node, request)
     store = node.store
@@ -70,17 +81,19 @@ async def snapshot_of(node: Node, who: Principal, request: copies.SnapshotReques
     proofs = await store.read(headproofs.proofs_of, heads.values())
     page = await store.read(snapshot.snapshot_page, after, copies.SNAPSHOT_OBJECTS, copies.SNAPSHOT_BYTES)
     return copies.SnapshotAnswer(
-        protocol=PROTOCOL, objects=tuple(copies.object_out(told.kind, told.key, told.state) for told in page.objects),
+        protocol=request.protocol,
+        objects=tuple(copies.object_out(told.kind, told.key, told.state) for told in page.objects),
         after=None if page.after is None else walking.place_text(page.after), vector=heads_out(heads),
         proofs={str(stream): proof for stream, proof in proofs.items()},
     )
 
 
-async def _states_of(node: Node, named: tuple[tuple[str, str], ...]) -> copies.SnapshotAnswer:
-    facts = await node.store.read(repair.facts_of, named, copies.SNAPSHOT_BYTES)
+async def _states_of(node: Node, request: copies.SnapshotRequest) -> copies.SnapshotAnswer:
+    facts = await node.store.read(repair.facts_of, request.named, copies.SNAPSHOT_BYTES)
     ended = tuple(at for at, one in enumerate(facts.objects) if one.has_dead_end)
     return copies.SnapshotAnswer(
-        protocol=PROTOCOL, objects=tuple(copies.object_out(one.kind, one.key, one.state) for one in facts.objects),
+        protocol=request.protocol,
+        objects=tuple(copies.object_out(one.kind, one.key, one.state) for one in facts.objects),
         vector=heads_out(facts.heads), ended=ended, held=facts.held,
     )
 

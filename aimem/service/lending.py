@@ -22,7 +22,7 @@ from aimem.service.mesh import refuse_protocol, refuse_stranger
 from aimem.service.node import Node
 from aimem.service.vectors import keep
 from aimem.store import embeddings
-from aimem.wire import PROTOCOL, copies
+from aimem.wire import copies
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +41,11 @@ async def embeddings_for(
     rules.bounded(len(request.hashes), 1, copies.EMBEDDINGS_TEXTS, field="hashes")
     model = node.recaller.model
     if model != request.model:
-        return copies.EmbeddingsAnswer(protocol=PROTOCOL, model=model, found=(), missing=request.hashes)
+        return copies.EmbeddingsAnswer(protocol=request.protocol, model=model, found=(), missing=request.hashes)
     lent = await node.store.read(embeddings.vectors_by_hash, model, request.hashes, copies.EMBEDDINGS_BYTES)
     found = tuple(copies.TextVectors(one.text_hash, tuple(one.vectors)) for one in lent.found)
     node.counters.embeddings_lent += len(found)
-    return copies.EmbeddingsAnswer(protocol=PROTOCOL, model=model, found=found, missing=lent.missing)
+    return copies.EmbeddingsAnswer(protocol=request.protocol, model=model, found=found, missing=lent.missing)
 
 
 def lenders(node: Node) -> Mapping[StreamId, str]:
@@ -97,7 +97,8 @@ async def _fetch(node: Node, mesh: Mesh, peer: Peer, share: Share) -> bool:
     work.settle(share, [text_hash for text_hash in asked if text_hash not in texts])
     if not texts:
         return True
-    answer = await _ask(mesh, peer, copies.EmbeddingsRequest(protocol=PROTOCOL, model=model, hashes=tuple(texts)))
+    request = copies.EmbeddingsRequest(protocol=peer.tongue.protocol, model=model, hashes=tuple(texts))
+    answer = await _ask(mesh, peer, request)
     if answer is None or answer.model != model or model != node.recaller.model:
         work.release(share, tuple(share.texts))
         return True

@@ -10,6 +10,7 @@ from aimem import COMPATIBLE_WITH, __version__
 from aimem.errors import AimemError
 from aimem.model import SYSTEM, Principal, Tier
 from aimem.service.callers import require_operator
+from aimem.service.cluster import cluster_alarms
 from aimem.service.keyring import AccessMode, access_mode
 from aimem.service.meshfigures import mesh_samples
 from aimem.service.node import Node
@@ -73,7 +74,7 @@ async def health(node: Node) -> Health:
         # By its code alone: who asks for health needs no key, and messages name paths.
         status, warnings = "error", (f"the store cannot be read: {error.code}", *warnings)
     warnings = (*warnings, *_unready(node))
-    warnings = (*warnings, *trust_alarms(node))
+    warnings = (*warnings, *trust_alarms(node), *cluster_alarms(node))
     has_peers = node.mesh is not None and bool(node.mesh.peers)
     opened = access_of(node, access) if has_peers else ""
     if opened == MeshAccess.OPEN:
@@ -90,6 +91,7 @@ async def health(node: Node) -> Health:
         open_access=access is AccessMode.OPEN,
         access=access.value,
         stream=node.store.stream,
+        cluster=node.store.cluster,
         warnings=warnings,
         llm="none" if node.language is None else node.language.name,
         llm_ready=is_thinking(node),

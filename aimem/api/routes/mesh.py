@@ -100,7 +100,8 @@ ROUTES: Final[tuple[Route, ...]] = (
         other_bodies=(legacy.LegacyPush,), read_as=_spoken, body_limit_bytes=SYNC_BODY_MAX_BYTES, answer=ExchangeAnswer,
         other_answers=(legacy.LegacyPushed,), summary="One exchange between nodes; bodies of v0.6.3 are understood.",
         errors=(
-            Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH, Code.PROOF_REQUIRED, Code.FORGED, Code.GONE,
+            Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH, Code.PROOF_REQUIRED, Code.FORGED, Code.OTHER_CLUSTER,
+            Code.GONE,
         ), effect=Effect.WRITE,
         access=Access.PEER, is_between_nodes=True,
     ),
@@ -108,7 +109,8 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="POST", path="/api/v1/sync/snapshot", name="sync_snapshot", handler=snapshot,
         body=copies.SnapshotRequest, body_limit_bytes=SYNC_BODY_MAX_BYTES, answer=copies.SnapshotAnswer,
         summary="A snapshot, chunk by chunk, for a node that is too far behind the log.",
-        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH, Code.GONE, Code.STORAGE_FULL), access=Access.PEER, is_between_nodes=True,
+        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH, Code.GONE, Code.STORAGE_FULL),
+        access=Access.PEER, is_between_nodes=True,
     ),
     Route(
         method="POST", path="/api/v1/sync/embeddings", name="sync_embeddings", handler=embeddings,
