@@ -12,12 +12,12 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar  # Any: see St
 import trio
 from msgspec import Struct
 
-from aimem.errors import AimemError, Bug, Corrupt, Unavailable
+from aimem.errors import AimemError, Bug, Unavailable
 from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, Files, Mode, Threads
 from aimem.store import closure, cluster, headproofs, heldops, inbound, oplog, outbound, renewal, schema
 from aimem.store.changes import ChangeFeed, Pulse
-from aimem.store.faults import translate, translated
+from aimem.store.faults import single, translate, translated
 from aimem.store.fields import Kind
 from aimem.store.fold import Merge
 from aimem.store.identity import Identity, confirm, load_identity, mint, sidecar_path
@@ -111,6 +111,7 @@ class Store:
         self._readers = Readers(files=ports.files, threads=ports.threads, path=settings.db, count=settings.reader_count)
         folder = settings.db.with_name(settings.db.name + FOLDER_SUFFIX)
         self.spool = Spool(folder, ports.files, ports.threads, ports.chance)
+        self._conn: Connection | None = None    # the writer's; used by whoever has its limiter
         self._identity: Identity | None = None
         self._minted: Identity | None = None
         self._holds_ops = self._lacks_past = False
@@ -217,8 +218,22 @@ class Store:
 
     def file_bytes(self) -> int:
         """Size of the database with its write-ahead log."""
+        return self._ports.files.size_bytes(self.settings.db) + self.wal_bytes
+
+    @property
+    def wal_bytes(self) -> int:
+        """Size of the write-ahead log."""
         db = self.settings.db
-        return self._ports.files.size_bytes(db) + self._ports.files.size_bytes(db.with_name(db.name + "-wal"))
+        return self._ports.files.size_bytes(db.with_name(db.name + "-wal"))
+
+    async def shorten_wal(self) -> None:
+        """Empty the write-ahead log, between two groups, unless a reader needs it. Raises: Unavailable, Corrupt."""
+        await self._ports.threads.run(self._shorten_wal, limiter=self._writer.limiter)
+
+    def _shorten_wal(self) -> None:
+        if self._conn is not None:
+            with translated(self.settings.db):
+                schema.shorten_wal(self._conn)
 
     def revision(self, kind: Kind) -> int:
         """A number that rises with each commit that touched objects of a kind, before its callers are answered.
@@ -239,7 +254,7 @@ class Store:
         """
         threads, limiter = self._ports.threads, self._writer.limiter
         conn, identity, tip, heads = await threads.run(self._open, limiter=limiter)
-        self._identity, self._writer.stream = identity, identity.head.stream
+        self._conn, self._identity, self._writer.stream = conn, identity, identity.head.stream
         self.log.publish_nowait(heads)
         try:
             async with trio.open_nursery() as nursery:
@@ -253,7 +268,7 @@ class Store:
                     await self._refold_held()
                 task_status.started()
         except* (AimemError, OSError) as group:
-            raise _single(group) from group
+            raise single(group) from group
         finally:
             with trio.move_on_after(STOP_GRACE_S, shield=True):
                 await threads.run(partial(self._close, conn), limiter=limiter)
@@ -318,6 +333,7 @@ class Store:
         run = partial(confirm, self._ports.files, sidecar_path(self.settings.db), identity)
         with contextlib.suppress(OSError):      # where the disk is full, the next start says so in the key's file
             await self._ports.threads.run(run, limiter=self._writer.limiter)
+
     async def lacking(self, known: Vector, max_count: int, max_bytes: int) -> LogPage:
         """The ops that somebody with this vector lacks: see `outbound.lacking`. What was just written is at hand.
 
@@ -351,6 +367,7 @@ class Store:
 
     def _close(self, conn: Connection) -> None:
         self.spool.clear()
+        self._conn = None
         try:
             self._readers.close()
             if not conn.in_transaction:
@@ -379,16 +396,3 @@ def _recognised(conn: Connection, db: Path) -> int:
 
 def _wrote(written: Written, acks: int | None) -> Wrote:
     return Wrote(written.value, str(written.dots[-1]) if written.dots else None, acks)
-
-
-def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one error to name of several: what is corrupt first, since it ends the process."""
-    leaves: list[BaseException] = []
-    pending: list[BaseException] = [group]
-    while pending:
-        error = pending.pop()
-        if isinstance(error, BaseExceptionGroup):
-            pending.extend(error.exceptions)
-        else:
-            leaves.append(error)
-    return next((error for error in leaves if isinstance(error, Corrupt)), leaves[0])

@@ -12,13 +12,15 @@ WITHOUT_OPS = {
     "idempotency.drop_older", "_append_refusals", "adoption.forget", "trimming.trim", "_forget_events",
     "_trim_events",
     "deliveries.add", "deliveries.forget", "deliveries.forget_gone", "deliveries.note_failed", "deliveries.note_taken",
-    "deliveries.trim_dead",
+    "deliveries.trim_dead", "buffers.drop", "buffers.shrink",
     "auditcheck.prune", "closure.close", "closure.note_joined", "renewal.note_caught_up",
     "_put_pin", "_forget_pin", "cluster.learn",
     "cluster.propose", "cluster.settle", "cluster.forget",
 }
 OF_THE_ROAD = {"_governed", "renewal.open_stream", "renewal.name_certificates", "self._begin_stream"}
-OF_OTHERS = {"inbound.take", "inbound.refold_held", "_join_page", "adoption.join_chunk", "adoption.finish", "repair.mend"}
+OF_OTHERS = {
+    "inbound.take", "inbound.refold_held", "_join_page", "adoption.join_chunk", "adoption.finish", "repair.mend",
+}
 """Ops that other nodes wrote: judged there."""
 
 
