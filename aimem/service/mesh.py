@@ -175,16 +175,20 @@ def refuse_protocol(spoken: int) -> None:
 async def changes_since(node: Node, who: Principal, query: SinceQuery) -> SinceAnswer:
     """The ops behind a position of this node's log.
 
-    Raises: Gone for a position that this log does not have, InvalidRequest, Denied, Unavailable.
+    Raises: Gone for a position that this log does not have, with `first` and `last` of those that it has and where to
+      ask for a `snapshot`; InvalidRequest, Denied, Unavailable.
     """
     refuse_stranger(who)
     if query.log not in (None, "", node.store.stream):
-        raise Gone(
+        raise await _gone(node, Gone(
             f"that position is of another log; this one is {node.store.stream}: ask with a vector",
             log=node.store.stream,
-        )
+        ))
     clock = rules.bounded(query.clock or 0, 0, 2**62, field="clock")
-    page = await node.store.read(outbound.after, clock, _limit(query.limit), EXCHANGE_MAX_BYTES)
+    try:
+        page = await node.store.read(outbound.after, clock, _limit(query.limit), EXCHANGE_MAX_BYTES)
+    except Gone as error:
+        raise await _gone(node, error) from None
     return _since(node, page, page.position)
 
 
@@ -192,8 +196,18 @@ async def changes_for(node: Node, who: Principal, request: SinceRequest) -> Sinc
     """The ops that somebody with a vector lacks. Raises: Gone if the log has some no longer, as `changes_since`."""
     refuse_stranger(who)
     known = vector_in(request.vector)
-    page = await node.store.read(outbound.lacking, known, _limit(request.limit), EXCHANGE_MAX_BYTES)
+    try:
+        page = await node.store.read(outbound.lacking, known, _limit(request.limit), EXCHANGE_MAX_BYTES)
+    except Gone as error:
+        raise await _gone(node, error) from None
     return _since(node, page, None)
+
+
+async def _gone(node: Node, error: Gone) -> Gone:
+    """What the log no longer tells, with what it has, and where to ask for all."""
+    first, last = await node.store.read(outbound.ends)
+    error.details |= {"first": first, "last": last, "snapshot": copies.SNAPSHOT_PATH}
+    return error
 
 
 def _limit(asked: int | None) -> int:

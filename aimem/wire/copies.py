@@ -15,6 +15,7 @@ from aimem.wire.codec import decode_body, encode
 from aimem.wire.mesh import SYNC_BODY_MAX_BYTES, HeadOut, OpOut, stream_in
 from aimem.wire.packing import unzipped
 
+SNAPSHOT_PATH: Final = "/api/v1/sync/snapshot"
 SNAPSHOT_OBJECTS: Final = 1000
 SNAPSHOT_BYTES: Final = 1_048_576
 """Bounds of one page; a single object may be larger."""
