@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import random
@@ -111,6 +112,20 @@ class Disk:
 
     def read(self, path: Path) -> bytes | None:
         return self._system.read(path)
+
+    def read_up_to(self, path: Path, limit_bytes: int) -> bytes | None:
+        return self._system.read_up_to(path, limit_bytes)
+
+    def write_new(self, path: Path, data: bytes) -> None:
+        if self.writes_until_full == 0:
+            raise OSError(errno.ENOSPC, "no room", str(path))
+        self._system.write_new(path, data)
+
+    def clear_folder(self, path: Path) -> None:
+        self._system.clear_folder(path)
+
+    def drop_folder(self, path: Path) -> None:
+        self._system.drop_folder(path)
 
     def write_durably(self, path: Path, data: bytes) -> None:
         try:

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum, StrEnum
@@ -133,6 +134,25 @@ class Files(Protocol):
         """
         ...
 
+    def read_up_to(self, path: Path, limit_bytes: int) -> bytes | None:
+        """As `read`, of a file that may be larger. Raises: OSError."""
+        ...
+
+    def write_new(self, path: Path, data: bytes) -> None:
+        """Write a file (0600) that need not outlive a crash; one of that name goes. Raises: OSError."""
+        ...
+
+    def clear_folder(self, path: Path) -> None:
+        """Make a folder (0700); what was in its place, or in it, goes. Raises: OSError."""
+        ...
+
+    def drop_folder(self, path: Path) -> None:
+        """Take a folder away with all that is in it, or the link or file in its place; none does no harm.
+
+        Raises: OSError.
+        """
+        ...
+
     def write_durably(self, path: Path, data: bytes) -> None:
         """Replace the file as a whole (0600): temporary file, sync, rename, sync of the folder. Raises: OSError."""
         ...
@@ -183,21 +203,38 @@ class _SystemFiles:
         return _Flock(path, hint)
 
     def read(self, path: Path) -> bytes | None:
+        return self.read_up_to(path, SMALL_FILE_MAX_BYTES)
+
+    def read_up_to(self, path: Path, limit_bytes: int) -> bytes | None:
         try:
             fd = _open_regular(path, os.O_RDONLY)
         except FileNotFoundError:
             return None
         with os.fdopen(fd, "rb") as stream:
-            data = stream.read(SMALL_FILE_MAX_BYTES + 1)
-        if len(data) > SMALL_FILE_MAX_BYTES:
-            raise OSError(errno.EFBIG, f"it has more than {SMALL_FILE_MAX_BYTES} bytes", str(path))
+            data = stream.read(limit_bytes + 1)
+        if len(data) > limit_bytes:
+            raise OSError(errno.EFBIG, f"it has more than {limit_bytes} bytes", str(path))
         return data
+
+    def write_new(self, path: Path, data: bytes) -> None:
+        with _created(path) as fd:
+            _write_all(fd, data)
+
+    def clear_folder(self, path: Path) -> None:
+        self.drop_folder(path)
+        path.mkdir(mode=0o700)
+
+    def drop_folder(self, path: Path) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_symlink() or not path.is_dir():
+                path.unlink()       # never what a link leads to
+            else:
+                shutil.rmtree(path)
 
     def write_durably(self, path: Path, data: bytes) -> None:
         temporary = path.with_name(path.name + ".new")
         with _created(temporary) as fd:
-            while data:  # the kernel may take less than it is given
-                data = data[os.write(fd, data) :]
+            _write_all(fd, data)
             os.fsync(fd)
         temporary.replace(path)
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -225,6 +262,11 @@ def _open_regular(path: Path, flags: int) -> int:
         os.close(fd)
         raise OSError(errno.EINVAL, "it is no regular file", str(path))
     return fd
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    while data:     # the kernel may take less than it is given
+        data = data[os.write(fd, data) :]
 
 
 @contextlib.contextmanager

@@ -3,78 +3,30 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
 import trio
 
-from aimem.errors import AimemError, Code, Corrupt, InvalidRequest
-from aimem.model import HeadProof, StreamHead, StreamId, Vector, dominates
-from aimem.replication.closure import close_streams, note_joined, to_join
-from aimem.replication.headproof import proven
+from aimem.errors import AimemError, Corrupt, InvalidRequest
+from aimem.model import Vector
+from aimem.replication.closure import note_joined, to_join
+from aimem.replication.joining import Freshness, join_snapshot
+from aimem.replication.joins import reason_of
 from aimem.replication.mesh import Mesh
 from aimem.replication.neighbour import Peer
 from aimem.replication.peer import Standing, Wanted
 from aimem.replication.untaken import with_all_of
-from aimem.store import Store, Transaction, buffers, headproofs, snapshot, trimming
-from aimem.wire import ExchangeAnswer, copies, heads_in
+from aimem.store import Store, adoption, buffers, trimming
+from aimem.wire import ExchangeAnswer
 
 log = logging.getLogger(__name__)
 
-PAGE_DEADLINE_S: Final = 30.0
+SNAPSHOT_FROM_OPS: Final = 50_000
+SNAPSHOT_FROM_SHARE: Final = 10
+"""So many ops behind, and so many times as many as it knows, a node takes the state and not the log."""
 TRIM_INTERVAL_S: Final = 60.0
-
-
-async def join_snapshot(mesh: Mesh, peer: Peer) -> bool:
-    """Fetch a peer's state page by page and join it; only then know what its vector covers.
-
-    Whatever ends it early does no harm: what was joined stays, and the next exchange begins anew.
-    Returns: whether it covers anything that was not known here.
-    Raises: Unavailable, InvalidRequest for nonsense; Corrupt.
-    """
-    log.info("peer.snapshot_begins", extra={"peer": peer.url})
-    shown: dict[StreamId, HeadProof] = {}
-    heads: dict[StreamId, StreamHead] = {}
-    count, after = 0, None
-    while True:
-        with trio.fail_after(PAGE_DEADLINE_S):
-            request = copies.SnapshotRequest(protocol=peer.tongue.protocol, after=after)
-            page = await mesh.road.snapshot(peer.url, request)
-        if after is None:
-            said = heads_in(page.vector)
-            # Who says that it knows more of a stream than its owner signed would keep the owner's ops from being taken.
-            shown = await proven(mesh.store, mesh.counts.heads, said, page.proofs)
-            heads = {stream: said[stream] for stream in shown}
-        await mesh.store.write(_join_page, page)
-        if page.after is not None and (page.after == after or not page.objects):
-            raise InvalidRequest("its pages lead nowhere", code=Code.SCHEMA_MISMATCH)
-        count, after = count + len(page.objects), page.after
-        if after is None:
-            break
-    covers_more = not dominates(mesh.store.log.vector, {stream: head.seq for stream, head in heads.items()})
-    await _close_overtaken(mesh, heads)
-    await mesh.store.write(snapshot.adopt_heads, heads, shown, mesh.store.stream)
-    log.info("peer.snapshot_joined", extra={"peer": peer.url, "objects": count})
-    return covers_more
-
-
-async def _close_overtaken(mesh: Mesh, heads: Mapping[StreamId, StreamHead]) -> None:
-    """Where the ops between are gone, nobody can say whether this node's end of a stream that it wrote is known there.
-
-    What it wrote after it was put back from a copy would then be lost to all others; so its rows are to be joined.
-    """
-    known = mesh.store.log.vector
-    overtaken = {
-        stream: await mesh.store.read(headproofs.word_of, stream) for stream in mesh.renewal.former
-        if stream in heads and 0 < known.get(stream, 0) < heads[stream].seq
-    }
-    await close_streams(mesh.store, overtaken, "a peer's log does not reach back to what is known here")
-
-
-def _join_page(transaction: Transaction, page: copies.SnapshotAnswer) -> None:
-    told = [snapshot.Told(kind=sent.kind, key=sent.key, state=copies.object_in(sent)) for sent in page.objects]
-    snapshot.join_objects(transaction, told)
 
 
 async def join_if_due(mesh: Mesh, peer: Peer, answer: ExchangeAnswer) -> None:
@@ -85,12 +37,20 @@ async def join_if_due(mesh: Mesh, peer: Peer, answer: ExchangeAnswer) -> None:
 
 
 async def catch_up_if_trimmed(mesh: Mesh, peer: Peer, answer: ExchangeAnswer) -> None:
-    """Where the peer's log does not reach back to what this node knows, join its state.
+    """Where the peer's log does not reach back to what this node knows, or by far not soon, join its state.
 
     Raises: Unavailable, Corrupt.
     """
-    if answer.trimmed and peer.state.standing is Standing.PEER:
-        await _join(mesh, peer)
+    if peer.state.standing is Standing.PEER and (answer.trimmed or is_far_behind(mesh.store, peer.state.acked)):
+        await _join(mesh, peer, Freshness.KEPT)
+
+
+def is_far_behind(store: Store, theirs: Vector) -> bool:
+    """Whether a node lacks so much of what a peer knows that its state is much less than the ops between."""
+    mine = store.log.vector
+    missing = sum(max(0, seq - mine.get(stream, 0)) for stream, seq in theirs.items() if stream not in store.log.full)
+    known = sum(seq for stream, seq in mine.items() if stream != store.stream)
+    return missing >= SNAPSHOT_FROM_OPS and missing >= SNAPSHOT_FROM_SHARE * known
 
 
 async def join_if_closed(mesh: Mesh, peer: Peer) -> None:
@@ -99,7 +59,7 @@ async def join_if_closed(mesh: Mesh, peer: Peer) -> None:
     Raises: Unavailable, Corrupt.
     """
     streams, node = to_join(mesh, peer), peer.state.stream
-    if streams and node is not None and await _join(mesh, peer):
+    if streams and node is not None and await _join(mesh, peer, Freshness.ANEW):
         await note_joined(mesh, peer, streams, node)
 
 
@@ -110,32 +70,49 @@ async def join_if_rejoining(mesh: Mesh, peer: Peer) -> None:
     """
     if not mesh.renewal.is_rejoining or mesh.is_forked or peer.state.standing is not Standing.PEER:
         return
-    if await _join(mesh, peer):
+    if await _join(mesh, peer, Freshness.ANEW):
         await mesh.renewal.note_rejoined()
 
 
-async def _join(mesh: Mesh, peer: Peer) -> bool:
-    if mesh.draining not in (None, peer):
+async def _join(mesh: Mesh, peer: Peer, freshness: Freshness) -> bool:
+    """Join a peer's state; only one is joined at a time. Returns: whether it was."""
+    joins = mesh.joins
+    if joins.now is not None or mesh.draining not in (None, peer):
+        other = peer if mesh.draining is None else mesh.draining
+        log.info("peer.snapshot_waits", extra={"peer": peer.url, "for": other.url})
+        return False
+    if not joins.is_due(peer.url, trio.current_time()):
         return False
     mesh.draining = peer
     try:
-        covers_more = await join_snapshot(mesh, peer)
+        covers_more = await join_snapshot(mesh, peer, freshness)
     except trio.TooSlowError:
-        log.warning("peer.snapshot_failed", extra={"peer": peer.url, "reason": "timeout"})
+        _note_failed(mesh, peer, "timeout", "timeout")
     except Corrupt:
         raise
     except (AimemError, ValueError) as error:
-        # An object of a kind that this version does not know: a newer one is to be installed, or another peer asked.
-        reason = error.message if isinstance(error, AimemError) else type(error).__name__
-        log.warning("peer.snapshot_failed", extra={"peer": peer.url, "reason": reason})
+        if isinstance(error, InvalidRequest):
+            await mesh.store.write(adoption.forget)      # the rest of it is no better
+        sentence = error.message if isinstance(error, AimemError) else type(error).__name__
+        _note_failed(mesh, peer, reason_of(error), sentence)
     else:
+        joins.note_joined(peer.url)
         if covers_more:     # else it would go on so without end
             peer.apply(Wanted(now=trio.current_time()))     # for what was written meanwhile
         return True
     finally:
-        mesh.draining = None
+        mesh.draining = joins.now = None
         mesh.ring()
     return False
+
+
+def _note_failed(mesh: Mesh, peer: Peer, reason: str, sentence: str) -> None:
+    """Have another peer asked, and this one after a pause."""
+    log.warning("peer.snapshot_failed", extra={"peer": peer.url, "kind": reason, "reason": sentence})
+    now = trio.current_time()
+    until = mesh.joins.note_failed(peer.url, reason, now)
+    for other in mesh.peers:
+        other.apply(Wanted(now=until if other is peer else now))
 
 
 async def run_trimmer(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:

@@ -13,6 +13,7 @@ from aimem.ports import Clock
 from aimem.replication.closure import OTHER_HISTORY, closed_reason
 from aimem.replication.cluster import Strangers
 from aimem.replication.counts import MeshCounts
+from aimem.replication.joins import Joins
 from aimem.replication.members import Agreement, agreement, members_hash
 from aimem.replication.neighbour import Peer
 from aimem.replication.peer import (
@@ -58,6 +59,7 @@ class Mesh:
         self.counts = MeshCounts()
         self.renewal = Renewal(store)
         self.draining: Peer | None = None
+        self.joins = Joins()
         self.log_size = trimming.LogSize()
         self.moves, self.strangers = Moves(), Strangers()
         self._reported, self._changed = trio.Event(), trio.Event()
@@ -196,9 +198,13 @@ class Mesh:
                     peer.ring()
 
     def turn_to(self, stream: StreamId, now: float) -> None:
-        """A node cannot send what we lack: have it asked, if it is a peer, as its answer says what to do instead."""
+        """A node cannot send what we lack: have it asked, if it is a peer, as its answer says what to do instead.
+
+        Not while its state cannot be joined: the two would ask each other without end.
+        """
         for peer in self.peers:
-            if peer.state.stream == stream:
+            is_free = self.draining is None and self.joins.is_due(peer.url, now)
+            if peer.state.stream == stream and is_free:
                 peer.apply(Wanted(now=now))
                 peer.ring()
 

@@ -40,14 +40,15 @@ async def _verify_ahead(store: Store, ops: Sequence[Op]) -> None:
     for at, op in enumerate(news, 1):
         stream, seq = op.dot.stream, op.dot.seq
         key = keys.get(stream) or (opening_key(op) if seq == 1 else None)
-        if key is None or seq > known.get(stream, 0) + 1 or not _is_signed(op, key):
+        if key is None or seq > known.get(stream, 0) + 1 or not is_signed_op(op, key):
             return
         keys[stream], known[stream] = key, max(seq, known.get(stream, 0))
         if at % TURN == 0:
             await trio.lowlevel.checkpoint()
 
 
-def _is_signed(op: Op, key: bytes) -> bool:
+def is_signed_op(op: Op, key: bytes) -> bool:
+    """Whether the owner of a key signed an op; one that is no op nobody did."""
     try:
         chained = chain_hash(op.dot, op.stamp, op.kind, op.entries, op.previous)
     except (msgspec.MsgspecError, ValueError):

@@ -11,9 +11,12 @@ from aimem.model import Principal
 from aimem.replication import FOUND_MAX, Compared, Lost, Mending, Peer, compare_span
 from aimem.service.mesh import refuse_protocol, refuse_stranger
 from aimem.service.node import Node
+from aimem.service.snapshots import spooled
 from aimem.store import digests, headproofs, repair, snapshot, walking
 from aimem.wire import copies, heads_out
 
+HELD_TOLD_FROM: Final = 3
+"""The first protocol in which nodes tell each other what they hold, where they compare their rows."""
 VERIFY_S: Final = 2.0
 """How long one step of a comparison goes on: whoever asks shows how far it is."""
 
@@ -31,6 +34,7 @@ async def digest_of(node: Node, who: Principal, request: copies.DigestRequest) -
             f"this node makes digests of format {digests.DIGEST_FORMAT}, not {request.format}: bring both nodes to one "
             "version", field="format",
         )
+    await _refuse_held(node, request.protocol)
     after, until = _place(request.after), _place(request.until)
     span = await node.store.read(digests.read_span, after, until, copies.SPAN_OBJECTS)
     is_other = span.until == until and span.digest != request.digest
@@ -39,6 +43,12 @@ async def digest_of(node: Node, who: Principal, request: copies.DigestRequest) -
         until=None if span.until is None else walking.place_text(span.until),
         objects=tuple(_term(term) for term in span.terms) if is_other else (),
     )
+
+
+async def _refuse_held(node: Node, protocol: int) -> None:
+    """A node that does not heed what this one holds would take it for lost. Raises: Unavailable."""
+    if protocol < HELD_TOLD_FROM:
+        await node.store.read(snapshot.refuse_held)
 
 
 def _place(text: str | None) -> walking.Place | None:
@@ -52,12 +62,16 @@ def _term(term: digests.Term) -> copies.TermOut:
 async def snapshot_of(node: Node, who: Principal, request: copies.SnapshotRequest) -> copies.SnapshotAnswer:
     """A page of the whole state, for a node that is too far behind the log; or what is known of the objects named.
 
-    Raises: InvalidRequest(protocol_mismatch) and for a place that is none; Denied; Unavailable while ops are held here.
+    Raises: InvalidRequest(protocol_mismatch) and for a place that is none; Denied; Unavailable, for a page also while
+      ops are held here; Gone for a snapshot that is not kept any more.
     """
     refuse_stranger(who)
     refuse_protocol(request.protocol)
     if request.named:
+        await _refuse_held(node, request.protocol)
         return await _states_of(node, request)
+    if request.begin is not None or request.snapshot:
+        return await spooled(node, request)
     store = node.store
     # What this node was told of by itself: a peer that knew more of it would take it for one that lost its writes.
     heads = dict(store.log.heads) if request.after is None else {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+import msgspec
 import trio
 
 from aimem.errors import AimemError, Code, Denied, Gone, InvalidRequest
@@ -65,6 +66,7 @@ from aimem.wire import (
     copies,
     heads_in,
     heads_out,
+    joining,
     op_in,
     op_out,
     stream_in,
@@ -173,16 +175,20 @@ def refuse_protocol(spoken: int) -> None:
 async def changes_since(node: Node, who: Principal, query: SinceQuery) -> SinceAnswer:
     """The ops behind a position of this node's log.
 
-    Raises: Gone for a position that this log does not have, InvalidRequest, Denied, Unavailable.
+    Raises: Gone for a position that this log does not have, with `first` and `last` of those that it has and where to
+      ask for a `snapshot`; InvalidRequest, Denied, Unavailable.
     """
     refuse_stranger(who)
     if query.log not in (None, "", node.store.stream):
-        raise Gone(
+        raise await _gone(node, Gone(
             f"that position is of another log; this one is {node.store.stream}: ask with a vector",
             log=node.store.stream,
-        )
+        ))
     clock = rules.bounded(query.clock or 0, 0, 2**62, field="clock")
-    page = await node.store.read(outbound.after, clock, _limit(query.limit), EXCHANGE_MAX_BYTES)
+    try:
+        page = await node.store.read(outbound.after, clock, _limit(query.limit), EXCHANGE_MAX_BYTES)
+    except Gone as error:
+        raise await _gone(node, error) from None
     return _since(node, page, page.position)
 
 
@@ -190,8 +196,18 @@ async def changes_for(node: Node, who: Principal, request: SinceRequest) -> Sinc
     """The ops that somebody with a vector lacks. Raises: Gone if the log has some no longer, as `changes_since`."""
     refuse_stranger(who)
     known = vector_in(request.vector)
-    page = await node.store.read(outbound.lacking, known, _limit(request.limit), EXCHANGE_MAX_BYTES)
+    try:
+        page = await node.store.read(outbound.lacking, known, _limit(request.limit), EXCHANGE_MAX_BYTES)
+    except Gone as error:
+        raise await _gone(node, error) from None
     return _since(node, page, None)
+
+
+async def _gone(node: Node, error: Gone) -> Gone:
+    """What the log no longer tells, with what it has, and where to ask for all."""
+    first, last = await node.store.read(outbound.ends)
+    error.details |= {"first": first, "last": last, "snapshot": copies.SNAPSHOT_PATH}
+    return error
 
 
 def _limit(asked: int | None) -> int:
@@ -221,6 +237,8 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
         forks=forks, alarms=tuple(mesh_alarms(node, forks, held.count)), op_log_count=await store.read(oplog.count),
         op_log_bytes=0 if mesh is None else mesh.log_size.bytes,
     )
+    if mesh is not None and mesh.joins.now is not None:
+        document.joining = joining.JoiningOut(**msgspec.structs.asdict(mesh.joins.now))
     if mesh is not None:
         document.members_hash, document.agreement = mesh.members_hash, mesh.agreement.value
     document.told = node.membership.told

@@ -21,6 +21,7 @@ def mesh_samples(node: Node) -> tuple[Sample, ...]:
     of_peers = (sample for peer in mesh.peers for sample in _of_peer(mesh, peer))
     of_mesh = (
         *_of_members(mesh), *cluster_samples(mesh), *_of_writes(mesh), *_of_heads(mesh), *_of_rows(mesh),
+        *_of_snapshots(mesh),
         *_of_road(mesh),
     )
     return (*of_peers, *_of_trust(node), *of_mesh)
@@ -82,6 +83,23 @@ def _of_road(mesh: Mesh) -> Iterator[Sample]:
                 "ai_memory_mesh_bytes", "Of the bodies of these requests, and of their answers, as they travelled.",
                 value, route=route, direction=direction,
             )
+
+
+def _of_snapshots(mesh: Mesh) -> Iterator[Sample]:
+    counts, now, spool = mesh.joins.counts, mesh.joins.now, mesh.store.spool.counts
+    yield _counter("ai_memory_mesh_snapshots_joined", "Snapshots of peers that were joined.", counts.joined)
+    yield _counter("ai_memory_mesh_snapshots_resumed", "Joins that went on where one broke off.", counts.resumed)
+    for reason, value in sorted(counts.failed.items()):
+        yield _counter("ai_memory_mesh_snapshots_failed", "Joins that broke off.", value, reason=reason)
+    yield _counter("ai_memory_mesh_snapshot_chunks_joined", "Chunks of snapshots that were joined.", counts.chunks)
+    yield _gauge(
+        "ai_memory_mesh_joining", "Share of a peer's snapshot that is joined; 1 while none is to be.",
+        1.0 if now is None else now.chunk / max(1, now.chunks),
+    )
+    yield _counter("ai_memory_mesh_snapshots_made", "Snapshots that were made for others.", spool.made)
+    yield _counter("ai_memory_mesh_snapshots_not_made", "Snapshots that could not be made.", spool.failed)
+    yield _counter("ai_memory_mesh_snapshot_chunks_given", "Chunks of snapshots that were given.", spool.given)
+    yield _gauge("ai_memory_mesh_snapshot_bytes", "Bytes of the snapshots beside the database.", spool.kept_bytes)
 
 
 def _of_rows(mesh: Mesh) -> Iterator[Sample]:

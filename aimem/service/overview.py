@@ -74,8 +74,7 @@ async def health(node: Node) -> Health:
     except AimemError as error:
         # By its code alone: who asks for health needs no key, and messages name paths.
         status, warnings = "error", (f"the store cannot be read: {error.code}", *warnings)
-    if node.mesh is not None and not node.mesh.is_ready:
-        warnings = (*warnings, "this node began a new stream and fetches what its peers know; it refuses to write")
+    warnings = (*warnings, *_unready(node))
     warnings = (*warnings, *trust_alarms(node), *cluster_alarms(node))
     has_peers = node.mesh is not None and bool(node.mesh.peers)
     opened = access_of(node, access) if has_peers else ""
@@ -100,6 +99,18 @@ async def health(node: Node) -> Health:
         ready=node.mesh is None or node.mesh.is_ready,
         mesh_access=opened,
     )
+
+
+def _unready(node: Node) -> tuple[str, ...]:
+    """Why this node may not write yet."""
+    mesh = node.mesh
+    if mesh is None or mesh.is_ready:
+        return ()
+    now = mesh.joins.now
+    if now is None:
+        return ("this node began a new stream and fetches what its peers know; it refuses to write",)
+    share = f", {now.chunk} of {now.chunks} chunks are done" if now.chunks else ""
+    return (f"this node fetches the state of a peer{share}; it refuses to write until it knows what its peers know",)
 
 
 async def status(node: Node, who: Principal) -> NodeStatus:

@@ -5,6 +5,7 @@ hand it plain functions, replication hands it the fold's rule.
 """
 
 from aimem.store import (
+    adoption,
     agentkeys,
     agents,
     approvals,
@@ -26,6 +27,7 @@ from aimem.store import (
     fulltext,
     graph,
     headproofs,
+    heldops,
     holdings,
     idempotency,
     inbound,
@@ -129,6 +131,7 @@ __all__ = [
     "Transaction",
     "UnknownKind",
     "Wrote",
+    "adoption",
     "agentkeys",
     "agents",
     "alias_key_text",
@@ -155,6 +158,7 @@ __all__ = [
     "fulltext",
     "graph",
     "headproofs",
+    "heldops",
     "holdings",
     "idempotency",
     "inbound",

@@ -14,10 +14,11 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
-from aimem.model import Vector
+from aimem.model import ObjectState, Vector
 from aimem.ports import Connection, Row
 from aimem.store import oplog
-from aimem.store.kinds import KINDS
+from aimem.store.fields import Kind
+from aimem.store.kinds import KINDS, row_of
 from aimem.store.walking import TOMBSTONES, Place, is_behind, place_of, walk
 
 DIGEST_FORMAT: Final = 2
@@ -43,7 +44,7 @@ class Span(Struct, frozen=True):
     @property
     def digest(self) -> str:
         """Their sum."""
-        return _text(sum(int.from_bytes(term.hash, "big") for term in self.terms))
+        return text_of(sum(int.from_bytes(term.hash, "big") for term in self.terms))
 
 
 def read_span(conn: Connection, after: Place | None, until: Place | None, max_count: int) -> Span:
@@ -71,7 +72,22 @@ def object_of(place: Place) -> tuple[str, str]:
 
 def digest(conn: Connection) -> str:
     """32 hex digits over every replicated object of this database, read in one go."""
-    return _text(_sum_of(walk(conn, None, _NO_LIMIT)))
+    return text_of(_sum_of(walk(conn, None, _NO_LIMIT)))
+
+
+def hash_of_state(kind: Kind, key: str, state: ObjectState) -> int:
+    """What an object adds to a digest: the same number as its row does.
+
+    Raises: ValueError for a state that no row can hold.
+    """
+    if state.dead is not None:
+        return int.from_bytes(_hash(TOMBSTONES, (kind.name, key, state.dead.pack())), "big")
+    return int.from_bytes(_hash(kind.name, row_of(kind, key, state)), "big")
+
+
+def text_of(total: int) -> str:
+    """A sum of such numbers as 32 hex digits."""
+    return f"{total % _MODULUS:032x}"
 
 
 def _sum_of(rows: Iterable[tuple[str, Row]]) -> int:
@@ -80,10 +96,6 @@ def _sum_of(rows: Iterable[tuple[str, Row]]) -> int:
 
 def _hash(table: str, row: Row) -> bytes:
     return hashlib.sha256(_encode((DIGEST_FORMAT, table, row))).digest()[:HASH_BYTES]
-
-
-def _text(total: int) -> str:
-    return f"{total % _MODULUS:032x}"
 
 
 class DigestAt(Struct, frozen=True, kw_only=True):

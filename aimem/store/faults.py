@@ -67,3 +67,16 @@ def _translate_os(error: OSError, path: Path) -> AimemError:
             )
         case _:
             return Unavailable(f"cannot use {at}: {error.strerror or error}")
+
+
+def single(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The one error to name of several: what is corrupt first, since it ends the process."""
+    leaves: list[BaseException] = []
+    pending: list[BaseException] = [group]
+    while pending:
+        error = pending.pop()
+        if isinstance(error, BaseExceptionGroup):
+            pending.extend(error.exceptions)
+        else:
+            leaves.append(error)
+    return next((error for error in leaves if isinstance(error, Corrupt)), leaves[0])

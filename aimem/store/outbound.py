@@ -19,7 +19,11 @@ _ENTRIES = "SELECT data FROM op_entries WHERE position = ? ORDER BY ordinal"
 _HEADS = "SELECT stream, head_seq, head_hlc, head_hash FROM streams ORDER BY stream"
 # Positions below 1 are of what is held, and set aside: see `heldops`.
 _FIRST = "SELECT min(seq) FROM ops WHERE stream = ? AND position > 0"
-_ENDS = "SELECT coalesce(min(position), 0), coalesce(max(position), 0) FROM ops WHERE position > 0"
+# A log that was cut as a whole begins behind the last position that there ever was.
+_ENDS = (
+    "SELECT coalesce((SELECT min(position) FROM ops WHERE position > 0), seq + 1), seq FROM sqlite_sequence "
+    "WHERE name = 'ops'"
+)
 _HELD = "SELECT stream, seq FROM ops WHERE held IS NOT NULL ORDER BY stream <> ?, stream, seq LIMIT ?"
 _COUNT_HELD = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'held_count'"
 
@@ -78,13 +82,19 @@ def lacking(
 
 def after(conn: Connection, position: int, max_count: int, max_bytes: int) -> LogPage:
     """The ops behind a position of this log. Raises: Gone if the log does not reach back, or up, to it."""
-    first, last = cast("tuple[int, int]", conn.execute(_ENDS).fetchone())
+    first, last = ends(conn)
     if position > last or position < first - 1:
         raise Gone(
             f"this log holds the positions {first} to {last}, and you asked for what follows {position}; "
             "ask with a vector", first=first, last=last,
         )
     return _page(conn, iter(conn.execute(_AFTER, (position, max_count + 1))), max_count, max_bytes, position)
+
+
+def ends(conn: Connection) -> tuple[int, int]:
+    """The first and the last position of this log; where it is empty the first comes behind the last."""
+    row = conn.execute(_ENDS).fetchone()
+    return (1, 0) if row is None else cast("tuple[int, int]", row)
 
 
 def held(conn: Connection, limit: int, first: str = "") -> HeldDots:

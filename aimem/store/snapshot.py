@@ -7,7 +7,7 @@ covers; what they hold beyond it comes once more as ops, and joins to the same. 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import cast
+from typing import Final, cast
 
 from msgspec import Struct
 
@@ -19,6 +19,7 @@ from aimem.store.kinds import KINDS, read_state
 from aimem.store.transaction import Transaction
 from aimem.store.walking import TOMBSTONES, Place, key_width, place_of, walk
 
+_NO_LIMIT: Final = (1 << 63) - 1
 _DROP_BELOW = "DELETE FROM ops WHERE stream = ? AND seq <= ? AND position > 0"
 
 
@@ -58,6 +59,11 @@ def snapshot_page(conn: Connection, after: Place | None, max_count: int, max_byt
         shown.append(told)
         place = place_of(table, row)
     return SnapshotPage(objects=tuple(shown), after=None)
+
+
+def told_all(conn: Connection) -> Iterator[Told]:
+    """Every object, dead ones last. Raises: ValueError, MsgspecError for a row that cannot be read."""
+    return (_told(table, row) for table, row in walk(conn, None, _NO_LIMIT))
 
 
 def size_of(told: Told) -> int:

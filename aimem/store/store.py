@@ -12,18 +12,19 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar  # Any: see St
 import trio
 from msgspec import Struct
 
-from aimem.errors import AimemError, Bug, Corrupt, Unavailable
+from aimem.errors import AimemError, Bug, Unavailable
 from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, Files, Mode, Threads
 from aimem.store import closure, cluster, headproofs, heldops, inbound, oplog, outbound, renewal, schema
 from aimem.store.changes import ChangeFeed, Pulse
-from aimem.store.faults import translate, translated
+from aimem.store.faults import single, translate, translated
 from aimem.store.fields import Kind
 from aimem.store.fold import Merge
 from aimem.store.identity import Identity, confirm, load_identity, mint, sidecar_path
 from aimem.store.logfeed import LogFeed
 from aimem.store.outbound import HeldDots, LogPage
 from aimem.store.readers import Readers
+from aimem.store.spool import FOLDER_SUFFIX, ROOM_BYTES, Given, Spool
 from aimem.store.transaction import Tip, Transaction
 from aimem.store.writer import Writer, WriterCounts, Written
 
@@ -108,6 +109,8 @@ class Store:
             publish_events=self.happened.beat_nowait,
         )
         self._readers = Readers(files=ports.files, threads=ports.threads, path=settings.db, count=settings.reader_count)
+        folder = settings.db.with_name(settings.db.name + FOLDER_SUFFIX)
+        self.spool = Spool(folder, ports.files, ports.threads, ports.chance)
         self._conn: Connection | None = None    # the writer's; used by whoever has its limiter
         self._identity: Identity | None = None
         self._minted: Identity | None = None
@@ -257,6 +260,7 @@ class Store:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._writer.run, conn, identity.signer, tip)
                 nursery.start_soon(self._readers.wait_corrupt)
+                nursery.start_soon(self.spool.run, self.read, self._given)
                 if identity.opening:
                     await self.write(renewal.open_stream, identity)
                     await self._confirm(identity)
@@ -264,7 +268,7 @@ class Store:
                     await self._refold_held()
                 task_status.started()
         except* (AimemError, OSError) as group:
-            raise _single(group) from group
+            raise single(group) from group
         finally:
             with trio.move_on_after(STOP_GRACE_S, shield=True):
                 await threads.run(partial(self._close, conn), limiter=limiter)
@@ -307,6 +311,15 @@ class Store:
         """
         return await self._readers.read(lambda conn: fn(conn, *args, **kwargs))
 
+    def _given(self) -> Given:
+        # What this node was told of by itself: a peer that knew more of it would take it for one that lost its writes.
+        # The state that is read after this has all of it; what it has beyond comes once more as ops, and joins to the
+        # same.
+        return Given(
+            node=self.node_name, stream=self.stream, cluster=self.cluster, heads=dict(self.log.heads),
+            most_bytes=self.file_bytes() + ROOM_BYTES,
+        )
+
     def _begin_stream(self, transaction: Transaction) -> Identity:
         ports, path = self._ports, sidecar_path(self.settings.db)
         self._identity = before = self.identity
@@ -334,6 +347,7 @@ class Store:
 
     def _open(self) -> tuple[Connection, Identity, Tip, Mapping[StreamId, StreamHead]]:
         db, ports = self.settings.db, self._ports
+        self.spool.clear()
         with translated(db):
             conn = ports.files.connect(db, Mode.READ_WRITE_CREATE)
             try:
@@ -352,6 +366,7 @@ class Store:
             return conn, identity, tip, heads
 
     def _close(self, conn: Connection) -> None:
+        self.spool.clear()
         self._conn = None
         try:
             self._readers.close()
@@ -381,16 +396,3 @@ def _recognised(conn: Connection, db: Path) -> int:
 
 def _wrote(written: Written, acks: int | None) -> Wrote:
     return Wrote(written.value, str(written.dots[-1]) if written.dots else None, acks)
-
-
-def _single(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The one error to name of several: what is corrupt first, since it ends the process."""
-    leaves: list[BaseException] = []
-    pending: list[BaseException] = [group]
-    while pending:
-        error = pending.pop()
-        if isinstance(error, BaseExceptionGroup):
-            pending.extend(error.exceptions)
-        else:
-            leaves.append(error)
-    return next((error for error in leaves if isinstance(error, Corrupt)), leaves[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
 from collections.abc import Mapping
 from typing import Final
 
@@ -9,16 +11,28 @@ from msgspec import Struct, field
 
 from aimem.errors import Code, InvalidRequest
 from aimem.model import Cell, FieldValue, HeadProof, ObjectState, StreamId, parse_stamp
-from aimem.wire.mesh import HeadOut, stream_in
+from aimem.wire.codec import decode_body, encode
+from aimem.wire.mesh import SYNC_BODY_MAX_BYTES, HeadOut, OpOut, stream_in
+from aimem.wire.packing import unzipped
 
+SNAPSHOT_PATH: Final = "/api/v1/sync/snapshot"
 SNAPSHOT_OBJECTS: Final = 1000
 SNAPSHOT_BYTES: Final = 1_048_576
 """Bounds of one page; a single object may be larger."""
+SNAPSHOT_FORMAT: Final = 1
+CHUNKS_MAX: Final = 8_192
+"""Of one snapshot."""
+CHUNK_MAX_BYTES: Final = SYNC_BODY_MAX_BYTES // 2
+"""Of a chunk as it is fetched; as base64 it still fits into an answer."""
+CHUNK_MAX_OBJECTS: Final = 10_000
+ID_CHARS: Final = 64
+CHUNK_PLAIN_MAX_BYTES: Final = 4 * SYNC_BODY_MAX_BYTES
 CLOSED_MAX: Final = 64
 """Closed streams that a message names, and nodes that it names for each of them."""
 SPAN_OBJECTS: Final = 2048
 """Objects whose digests are compared at once, at most."""
 _HASH_BYTES: Final = 16
+_LEVEL: Final = 1
 
 EMBEDDINGS_TEXTS: Final = 256
 EMBEDDINGS_BYTES: Final = 1_048_576
@@ -41,11 +55,106 @@ class SnapshotRequest(Struct, kw_only=True):
 
     Attributes:
       named: ask for these objects (kind, key) instead, 256 at most.
+      begin: ask for the manifest of a snapshot instead, which covers this vector if the node knows as much.
+      snapshot: ask for chunk `chunk` of this one instead; with `begin` the one to go on with, if it is still there.
+      anew: with `begin`: no snapshot that was made before this request.
     """
 
     protocol: int
     after: str | None = None
     named: tuple[tuple[str, str], ...] = ()
+    begin: dict[str, int] | None = None
+    snapshot: str = ""
+    chunk: int = 0
+    anew: bool = False
+
+
+class ChunkOut(Struct, frozen=True, kw_only=True):
+    """One chunk of a snapshot.
+
+    Attributes:
+      bytes, plain_bytes: its size as it is fetched, and unpacked.
+      objects, held: how many of both are in it.
+      sha256: of the bytes as they are fetched; 64 hex digits.
+      digest: of its objects: see ai-memory-glossary(7).
+    """
+
+    bytes: int
+    plain_bytes: int
+    objects: int
+    held: int
+    sha256: str
+    digest: str
+
+
+class Manifest(Struct, frozen=True, kw_only=True):
+    """What a snapshot consists of; all of one moment.
+
+    Attributes:
+      format, schema, digest_format: of the chunks, of the database that it was made of, and of the digests.
+      cluster: the id of the mesh; empty while the node knows none.
+      node, stream: who made it.
+      id: under which its chunks are fetched.
+      vector, proofs: what it covers, and that the owners of the streams signed these heads.
+      objects, held: in all chunks.
+      digest: of all objects: the sum of the chunks'.
+    """
+
+    format: int
+    protocol: int
+    schema: int
+    digest_format: int
+    cluster: str
+    node: str
+    stream: str
+    id: str
+    vector: dict[str, HeadOut]
+    proofs: dict[str, HeadProof]
+    objects: int
+    held: int
+    digest: str
+    chunks: tuple[ChunkOut, ...]
+
+
+class ChunkBody(Struct, frozen=True, kw_only=True):
+    """What is in a chunk: objects, and behind all of them the ops that its node has and cannot apply."""
+
+    objects: tuple[ObjectOut, ...] = ()
+    held: tuple[OpOut, ...] = ()
+
+
+def pack_chunk(body: ChunkBody, digest: str) -> tuple[bytes, ChunkOut]:
+    """A chunk as it is fetched, and what the manifest says of it."""
+    plain = encode(body)
+    data = gzip.compress(plain, _LEVEL, mtime=0)
+    return data, ChunkOut(
+        bytes=len(data), plain_bytes=len(plain), objects=len(body.objects), held=len(body.held),
+        sha256=hashlib.sha256(data).hexdigest(), digest=digest,
+    )
+
+
+def unpack_chunk(data: bytes, said: ChunkOut) -> ChunkBody:
+    """Inverse of pack_chunk, of which no more than the manifest says is ever made.
+
+    Raises: InvalidRequest(schema_mismatch) for what is not just what the manifest says; `reason` is `truncated` or
+      `altered`.
+    """
+    if len(data) != said.bytes:
+        raise _bad_chunk(f"it has {len(data)} bytes, not {said.bytes}", "truncated")
+    if hashlib.sha256(data).hexdigest() != said.sha256:
+        raise _bad_chunk("its hash is another", "altered")
+    try:
+        plain = unzipped(data, said.plain_bytes)
+        body = decode_body(ChunkBody, plain)
+    except InvalidRequest as error:
+        raise _bad_chunk(error.message, "altered") from None
+    if (len(plain), len(body.objects), len(body.held)) != (said.plain_bytes, said.objects, said.held):
+        raise _bad_chunk("it holds more or less than the manifest says", "altered")
+    return body
+
+
+def _bad_chunk(why: str, reason: str) -> InvalidRequest:
+    return InvalidRequest(f"a chunk is not what its manifest says: {why}", code=Code.SCHEMA_MISMATCH, reason=reason)
 
 
 class SnapshotAnswer(Struct, kw_only=True):
@@ -56,6 +165,8 @@ class SnapshotAnswer(Struct, kw_only=True):
       objects: of named ones the first ones in their order, those too of which nothing is known.
       ended: which of the named are absent because a memory that they hang on is dead: positions in `objects`.
       held: with named ones: hash of the dots that the node that answers has and cannot apply; empty for none.
+      manifest: where a snapshot was to begin.
+      chunk: one chunk: a ChunkBody as JSON, gzip.
     """
 
     protocol: int
@@ -65,6 +176,8 @@ class SnapshotAnswer(Struct, kw_only=True):
     proofs: dict[str, HeadProof] = field(default_factory=dict)
     ended: tuple[int, ...] = ()
     held: str = ""
+    manifest: Manifest | None = None
+    chunk: bytes = b""
 
 
 class TextVectors(Struct, array_like=True, frozen=True):

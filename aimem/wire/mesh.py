@@ -15,6 +15,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 
 from aimem.errors import Code, InvalidRequest
 from aimem.model import HLC_MAX, Dot, Evidence, HeadProof, Op, Stamp, StreamHead, StreamId
+from aimem.wire.joining import JoiningOut
 from aimem.wire.papers import CertificateOut, PeerCertificateOut
 from aimem.wire.reloading import ToldOut
 from aimem.wire.trusting import UntrustedOut
@@ -267,6 +268,7 @@ class MeshDocument(Struct, kw_only=True):
       alarms: sentences about what a person must look at.
       forks: streams that are closed because their writer signed two histories.
       op_log_bytes: of the entries in the log, when it was last looked at.
+      joining: the snapshot that is being joined; None while none is.
       key: with which this node signs, public, 64 hex digits.
       mesh_access: what opens the routes between nodes: `mtls`, `keys`, or `open`.
       untrusted: who comes under the name of another node, and waits for `mesh trust`.
@@ -294,6 +296,7 @@ class MeshDocument(Struct, kw_only=True):
     alarms: tuple[str, ...] = ()
     op_log_count: int = 0
     op_log_bytes: int = 0
+    joining: JoiningOut | None = None
     members_hash: str = ""
     agreement: str = ""
     key: str = ""

@@ -138,7 +138,10 @@ async def test_what_follows_a_position_has_ops_of_every_kind_and_without_one_mem
     rest = (await http.get("/sync/since", params={"clock": page["clock"], "log": page["log"]})).json()
     assert [op["kind"] for op in (*page["ops"], *rest["ops"])] == ["store", "store", "store", "delete"]
     assert (page["more"], rest["more"]) == (True, False)
-    assert (await http.get("/sync/since", params={"clock": 99})).status_code == 410
+    gone = await http.get("/sync/since", params={"clock": 99})
+    assert (gone.status_code, gone.json()["code"]) == (410, "gone")
+    assert gone.json()["snapshot"] == "/api/v1/sync/snapshot"
+    assert gone.json()["last"] >= gone.json()["first"] == 1
     rows = (await http.get("/sync/since", params={"since": "2020-01-01T00:00:00Z", "limit": 1})).json()
     assert ([row["title"] for row in rows["memories"]], rows["count"], rows["limit"]) == (["a"], 1, 1)
     assert rows["earliest_updated_at"] == rows["latest_updated_at"] == rows["memories"][0]["updated_at"]

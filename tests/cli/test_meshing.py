@@ -25,7 +25,7 @@ DOCUMENT = {
     "node": "n0", "stream": "b" * 32, "protocol": 1, "members": 3, "writes": 2, "peers": [PEER, AWAY],
     "vector": {"a" * 32: 3, "b" * 32: 4}, "hlc": 7, "held": [], "held_count": 0, "conflict_count": 1,
     "digest": "d" * 32, "digest_vector": {}, "forks": [], "alarms": ["the clock is +0.7 s off its peers'"],
-    "op_log_count": 7, "op_log_bytes": 700, "members_hash": "", "agreement": "", "certificates": [],
+    "op_log_count": 7, "op_log_bytes": 700, "joining": None, "members_hash": "", "agreement": "", "certificates": [],
     "key": "", "mesh_access": "", "untrusted": [], "cluster": "c" * 32,
 }
 LOST = {"kind": "memory", "key": "3f2a9c1e-5b0d-4c8e-9f57-0a1b2c3d4e5f", "field": "content", "value": "old text",

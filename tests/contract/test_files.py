@@ -117,3 +117,37 @@ def test_a_write_that_the_kernel_takes_in_pieces_is_complete(
         patched.setattr(os, "write", lambda fd, data: write(fd, data[:3]))
         files.write_durably(tmp_path / "x", b"ten bytes!")
     assert files.read(tmp_path / "x") == b"ten bytes!"
+
+
+def test_a_folder_is_the_owners_alone_and_goes_with_all_that_is_in_it(files: Files, tmp_path: Path) -> None:
+    folder = tmp_path / "spool"
+    folder.mkdir()
+    (folder / "older").write_bytes(b"left by a crash")
+    files.clear_folder(folder)
+    assert (list(folder.iterdir()), folder.stat().st_mode & 0o777) == ([], 0o700)
+    files.clear_folder(folder / "one")
+    files.write_new(folder / "one" / "0", b"text")
+    assert files.read_up_to(folder / "one" / "0", 4) == b"text"
+    files.drop_folder(folder)
+    files.drop_folder(folder)
+    assert not folder.exists()
+
+
+def test_of_a_link_in_the_place_of_a_folder_only_the_link_goes(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "precious").mkdir()
+    (tmp_path / "precious" / "data").write_bytes(b"data")
+    (tmp_path / "spool").symlink_to(tmp_path / "precious")
+    files.clear_folder(tmp_path / "spool")
+    assert not (tmp_path / "spool").is_symlink()
+    assert (tmp_path / "precious" / "data").read_bytes() == b"data"
+
+
+def test_a_new_file_is_the_owners_alone_and_read_within_a_bound(files: Files, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"an older one")
+    files.write_new(tmp_path / "x", b"four")
+    assert (tmp_path / "x").stat().st_mode & 0o777 == 0o600
+    assert files.read_up_to(tmp_path / "none", 4) is None
+    with pytest.raises(OSError, match="more than 3 bytes"):
+        files.read_up_to(tmp_path / "x", 3)
+    with pytest.raises(OSError):
+        files.write_new(tmp_path / "none" / "x", b"text")

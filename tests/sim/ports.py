@@ -181,6 +181,22 @@ class SimFiles:
         """As the maker's."""
         return self._maker.read(path)
 
+    def read_up_to(self, path: Path, limit_bytes: int) -> bytes | None:
+        """As the maker's."""
+        return self._maker.read_up_to(path, limit_bytes)
+
+    def write_new(self, path: Path, data: bytes) -> None:
+        """As the maker's."""
+        self._maker.write_new(path, data)
+
+    def clear_folder(self, path: Path) -> None:
+        """As the maker's."""
+        self._maker.clear_folder(path)
+
+    def drop_folder(self, path: Path) -> None:
+        """As the maker's."""
+        self._maker.drop_folder(path)
+
     def write_durably(self, path: Path, data: bytes) -> None:
         """As the maker's."""
         self._maker.write_durably(path, data)

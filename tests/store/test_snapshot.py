@@ -194,3 +194,15 @@ async def test_the_oldest_ops_leave_a_log_that_is_too_large_or_too_old_whoever_l
         assert await a.store.read(oplog.count) == 1
         with pytest.raises(Gone):
             await a.store.read(outbound.lacking, {}, 100, 1 << 20)
+
+
+async def test_a_log_that_was_cut_as_a_whole_does_not_say_that_nothing_was_written(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "a.db", threads=InlineThreads()) as a:
+        await put(a, "t")
+        first, last = await a.store.read(outbound.ends)
+        assert (first, last) == (1, a.store.log.vector[a.store.stream])
+        await trimmed(a.store, a.store.log.vector, kept_count=0, kept_bytes=0)
+        assert await a.store.read(outbound.ends) == (last + 1, last)
+        with pytest.raises(Gone):
+            await a.store.read(outbound.after, 0, 10, 1 << 20)
+        assert (await a.store.read(outbound.after, last, 10, 1 << 20)).ops == ()

@@ -119,8 +119,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     Route(
         method="POST", path="/api/v1/sync/snapshot", name="sync_snapshot", handler=snapshot,
         body=copies.SnapshotRequest, body_limit_bytes=SYNC_BODY_MAX_BYTES, answer=copies.SnapshotAnswer,
-        summary="A page of the whole state, for a node that is too far behind the log.",
-        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH), access=Access.PEER, is_between_nodes=True,
+        summary="A snapshot, chunk by chunk, for a node that is too far behind the log.",
+        errors=(Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH, Code.GONE, Code.STORAGE_FULL),
+        access=Access.PEER, is_between_nodes=True,
     ),
     Route(
         method="POST", path="/api/v1/sync/embeddings", name="sync_embeddings", handler=embeddings,

@@ -94,6 +94,14 @@ def _state(peer: PeerStatus) -> str:
     return f"{told}, {counted(peer.lag_ops, 'write')} behind" if peer.lag_ops else told
 
 
+def _joining(document: MeshDocument) -> str:
+    now = document.joining
+    if now is None:
+        return "nothing"
+    told = f"{now.url}, {counted(now.objects, 'object')}"
+    return f"{told} of {now.of}, chunk {now.chunk} of {now.chunks}" if now.chunks else told
+
+
 def status(context: Context) -> int:
     """Show the mesh as this node sees it."""
     document = context.ask(lambda client: client.mesh(MeshQuery(digest=True)))
@@ -110,6 +118,8 @@ def status(context: Context) -> int:
     }
     for name, value in lines.items():
         context.screen.line(f"{name + ':':<18}{value}")
+    if document.joining is not None:
+        context.screen.line(f"{'joining:':<18}{_joining(document)}")
     for own in document.certificates:
         context.screen.line(f"{own.which + ':':<18}{own.subject}, {_expiry(own.days_left, own.expires_at)}")
     if document.peers:

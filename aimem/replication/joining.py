@@ -1,0 +1,183 @@
+"""A peer's whole state, fetched and joined: chunk by chunk from a snapshot of one moment, or by pages from older nodes.
+
+Nothing of a chunk is joined before all of it is what the manifest says. A join that breaks off goes on where it stood
+as long as the peer keeps that snapshot; what was joined stays in any case.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from enum import Enum
+from typing import Final
+
+import trio
+from msgspec.structs import replace
+
+from aimem.errors import Code, InvalidRequest
+from aimem.model import HeadProof, Op, StreamHead, StreamId, dominates
+from aimem.replication.closure import close_streams
+from aimem.replication.headproof import forged, proven
+from aimem.replication.joins import Joining
+from aimem.replication.manifest import check_manifest, refused
+from aimem.replication.mesh import Mesh
+from aimem.replication.neighbour import Peer
+from aimem.replication.receiving import is_signed_op
+from aimem.store import KINDS, Transaction, adoption, digests, headproofs, snapshot
+from aimem.wire import copies, heads_in, op_in
+
+log = logging.getLogger(__name__)
+
+BEGIN_DEADLINE_S: Final = 60.0
+"""Until the manifest is there; what is being made meanwhile is there when it is asked for again."""
+PAGE_DEADLINE_S: Final = 30.0
+TOLD_CHUNKS: Final = 100
+"""A line in the log every so many chunks."""
+
+
+class Freshness(Enum):
+    """Which snapshot of a peer does."""
+
+    KEPT = "kept"       # one that it made before, too
+    ANEW = "anew"       # one that is made after this
+
+
+async def join_snapshot(mesh: Mesh, peer: Peer, freshness: Freshness) -> bool:
+    """Fetch a peer's state and join it; only then know what its vector covers.
+
+    Whatever ends it early does no harm.
+    Returns: whether it covers anything that was not known here.
+    Raises: Unavailable, InvalidRequest, ValueError for nonsense; trio.TooSlowError; Corrupt.
+    """
+    noted = await mesh.store.read(adoption.load)
+    is_kept = freshness is Freshness.KEPT
+    request = copies.SnapshotRequest(
+        protocol=peer.tongue.protocol, begin={str(stream): seq for stream, seq in peer.state.acked.items()},
+        snapshot=noted.id if is_kept and noted.stream == peer.state.stream else "", anew=not is_kept,
+    )
+    log.info("peer.snapshot_begins", extra={"peer": peer.url})
+    mesh.joins.now = Joining(url=peer.url)
+    with trio.fail_after(BEGIN_DEADLINE_S):
+        answer = await mesh.road.snapshot(peer.url, request)
+    if answer.manifest is None:
+        return await _join_pages(mesh, peer, answer)
+    manifest = answer.manifest
+    check_manifest(manifest, mesh.store.cluster)
+    said = heads_in(manifest.vector)
+    # Who says that it knows more of a stream than its owner signed would keep the owner's ops from being taken.
+    shown = await proven(mesh.store, mesh.counts.heads, said, manifest.proofs)
+    if noted.id != manifest.id or noted.stream != manifest.stream:
+        noted = adoption.Progress(stream=manifest.stream, id=manifest.id)
+    elif noted.chunk:
+        mesh.joins.counts.resumed += 1
+        log.info("peer.snapshot_resumes", extra={"peer": peer.url, "chunk": noted.chunk})
+    held = await _join_chunks(mesh, peer, manifest, noted)
+    return await _finish(mesh, {stream: said[stream] for stream in shown}, shown, held)
+
+
+async def _join_chunks(mesh: Mesh, peer: Peer, manifest: copies.Manifest, at: adoption.Progress) -> list[Op]:
+    """Fetch and join what is left. Returns: the ops that the peer holds."""
+    held: list[Op] = []
+    noted = at
+    for number, chunk in list(enumerate(manifest.chunks))[at.chunk:]:
+        mesh.joins.now = Joining(
+            url=peer.url, chunk=number, chunks=len(manifest.chunks), objects=noted.objects, of=manifest.objects
+        )
+        with trio.fail_after(PAGE_DEADLINE_S):
+            request = copies.SnapshotRequest(protocol=peer.tongue.protocol, snapshot=manifest.id, chunk=number)
+            answer = await mesh.road.snapshot(peer.url, request)
+        body = copies.unpack_chunk(answer.chunk, chunk)
+        held += map(op_in, body.held)
+        if body.objects:
+            # Of what is held nothing is noted: it is known with all that the snapshot covers, or not at all.
+            told = _told(body.objects, chunk)
+            noted = replace(noted, chunk=number + 1, objects=noted.objects + len(told))
+            await mesh.store.write(adoption.join_chunk, told, noted)
+        _count(mesh, number)
+    await _verify_held(mesh, held)
+    return held
+
+
+def _count(mesh: Mesh, number: int) -> None:
+    mesh.joins.counts.chunks += 1
+    now = mesh.joins.now
+    if now is not None and number % TOLD_CHUNKS == TOLD_CHUNKS - 1:
+        log.info("peer.snapshot_goes_on", extra={
+            "peer": now.url, "chunk": number + 1, "chunks": now.chunks, "objects": now.objects,
+        })
+
+
+def _told(sent: Sequence[copies.ObjectOut], chunk: copies.ChunkOut) -> list[snapshot.Told]:
+    """Objects from their wire form.
+
+    Raises: InvalidRequest if one is of a kind that is not known here, or they are others here than where they are from;
+      ValueError for a state that no row can hold.
+    """
+    unknown = sorted({one.kind[:64] for one in sent} - KINDS.keys())
+    if unknown:
+        raise refused(f"its snapshot has objects of kind {unknown[0]!r}: install the newer version here first", "kind")
+    told = [snapshot.Told(kind=one.kind, key=one.key, state=copies.object_in(one)) for one in sent]
+    total = sum(digests.hash_of_state(KINDS[one.kind], one.key, one.state) for one in told)
+    if digests.text_of(total) != chunk.digest:
+        raise refused("a chunk of its snapshot holds other objects here than there", "digest")
+    return told
+
+
+async def _verify_held(mesh: Mesh, held: Sequence[Op]) -> None:
+    """Raises: InvalidRequest(forged) for an op that its owner did not sign."""
+    keys = await mesh.store.read(headproofs.public_keys, {op.dot.stream for op in held}) if held else {}
+    for op in held:
+        key = keys.get(op.dot.stream)
+        if key is None or not is_signed_op(op, key):
+            raise forged(f"{op.dot}, which it holds, is not what its owner signed")
+        await trio.lowlevel.checkpoint()
+
+
+async def _finish(
+    mesh: Mesh, heads: Mapping[StreamId, StreamHead], shown: Mapping[StreamId, HeadProof], held: Sequence[Op]
+) -> bool:
+    store = mesh.store
+    covers_more = not dominates(store.log.vector, {stream: head.seq for stream, head in heads.items()})
+    await _close_overtaken(mesh, heads)
+    done: adoption.Finished = (await store.write(adoption.finish, heads, shown, store.stream, held)).value
+    if done.held:
+        store.note_held_nowait()
+    store.log.full |= done.full
+    log.info("peer.snapshot_joined", extra={"streams": len(heads), "held": done.held})
+    return covers_more
+
+
+async def _close_overtaken(mesh: Mesh, heads: Mapping[StreamId, StreamHead]) -> None:
+    """Where the ops between are gone, nobody can say whether this node's end of a stream that it wrote is known there.
+
+    What it wrote after it was put back from a copy would then be lost to all others; so its rows are to be joined.
+    """
+    known = mesh.store.log.vector
+    overtaken = {
+        stream: await mesh.store.read(headproofs.word_of, stream) for stream in mesh.renewal.former
+        if stream in heads and 0 < known.get(stream, 0) < heads[stream].seq
+    }
+    await close_streams(mesh.store, overtaken, "a peer's log does not reach back to what is known here")
+
+
+async def _join_pages(mesh: Mesh, peer: Peer, first: copies.SnapshotAnswer) -> bool:
+    """The state of a node one version older, page by page; its first page is there."""
+    said = heads_in(first.vector)
+    shown = await proven(mesh.store, mesh.counts.heads, said, first.proofs)
+    page, count = first, 0
+    while True:
+        await mesh.store.write(_join_page, page)
+        count, after = count + len(page.objects), page.after
+        mesh.joins.now = Joining(url=peer.url, objects=count)
+        if after is None:
+            return await _finish(mesh, {stream: said[stream] for stream in shown}, shown, ())
+        with trio.fail_after(PAGE_DEADLINE_S):
+            request = copies.SnapshotRequest(protocol=peer.tongue.protocol, after=after)
+            page = await mesh.road.snapshot(peer.url, request)
+        if page.after == after or not page.objects:
+            raise InvalidRequest("its pages lead nowhere", code=Code.SCHEMA_MISMATCH, reason="nonsense")
+
+
+def _join_page(transaction: Transaction, page: copies.SnapshotAnswer) -> None:
+    told = [snapshot.Told(kind=sent.kind, key=sent.key, state=copies.object_in(sent)) for sent in page.objects]
+    snapshot.join_objects(transaction, told)

@@ -1,0 +1,337 @@
+"""Joining the snapshot of a peer: whole, resumed, refused with a sentence, and never more than one at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import msgspec
+import pytest
+import trio
+
+from aimem import service
+from aimem.errors import Gone, InvalidRequest
+from aimem.replication import Mesh, catchup
+from aimem.replication.joins import LONGEST_PAUSE_S, Joins
+from aimem.replication.manifest import check_manifest
+from aimem.service import Node
+from aimem.service.meshfigures import mesh_samples
+from aimem.store import SCHEMA_VERSION, adoption, digest, trimming
+from aimem.store.recent import RecentOps
+from aimem.wire import MeshQuery, copies
+from tests.meshes import OPERATOR, World, open_world
+from tests.service.steps import ALICE, put
+from tests.service.test_mesh import digests, mesh_of, settled
+from tests.service.test_mesh_held import handed_over
+from tests.store.test_heldops import dream
+from tests.streams import Author
+
+pytestmark = pytest.mark.usefixtures("autojump_clock")
+
+COUNT = 30
+
+
+@pytest.fixture(autouse=True)
+def _small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(copies, "SNAPSHOT_OBJECTS", 4)
+
+
+async def cut_logs(world: World) -> None:
+    """Empty the logs of all nodes, and what they have at hand of them."""
+    for node in world.nodes.values():
+        node.store.log.recent = RecentOps()
+        size = await node.store.read(trimming.log_size)
+        await node.store.write(trimming.trim, node.store.log.vector, size, trimming.LogBounds(kept_count=0))
+
+
+async def fall_behind(world: World, name: str) -> None:
+    """Cut a node off, write on another one more than logs hold, and let the node back in."""
+    await settled(world)
+    world.isolate(name)
+    other = next(node for other, node in world.nodes.items() if other != name)
+    gone = await put(other, "gone", "text")
+    for number in range(COUNT):
+        await put(other, f"t{number}", "text")
+    await service.delete(other, ALICE, gone.id)
+    await trio.sleep(3)
+    await cut_logs(world)
+    world.heal()
+
+
+async def equal(world: World) -> bool:
+    await settled(world)
+    return len(await digests(world)) == 1
+
+
+Chunk = Callable[[str, int], Awaitable[bytes]]
+
+
+def spoil_chunks(
+    node: Node, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Chunk, str, int], Awaitable[bytes]]
+) -> None:
+    """Have a node give other chunks than those that it made."""
+    given = node.store.spool.chunk
+
+    async def chunk(name: str, number: int) -> bytes:
+        return await harm(given, name, number)
+
+    monkeypatch.setattr(node.store.spool, "chunk", chunk)
+
+
+def spoil_manifest(
+    node: Node, monkeypatch: pytest.MonkeyPatch, harm: Callable[[copies.Manifest], copies.Manifest]
+) -> None:
+    """Have a node say something else of its snapshots."""
+    begin = node.store.spool.begin
+
+    async def spoiled(covering: dict[str, int], preferred: str) -> copies.Manifest:
+        return harm(await begin(covering, preferred))
+
+    monkeypatch.setattr(node.store.spool, "begin", spoiled)
+
+
+def failures(mesh: Mesh) -> dict[str, int]:
+    return mesh.joins.counts.failed
+
+
+async def test_a_node_that_is_far_behind_joins_one_snapshot_and_is_equal(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 3, writes=2, interval_s=1) as world:
+        await fall_behind(world, "n2")
+        assert await equal(world)
+        joins = mesh_of(world.nodes["n2"]).joins
+        assert (joins.counts.joined, joins.counts.failed, joins.now) == (1, {}, None)
+        assert joins.counts.chunks >= COUNT / 4
+        names = {sample.name: sample.value for sample in mesh_samples(world.nodes["n2"])}
+        assert names["ai_memory_mesh_snapshots_joined"] == 1
+        assert names["ai_memory_mesh_joining"] == 1.0
+        assert await world.nodes["n2"].store.read(adoption.load) == adoption.Progress()
+        assert not (await service.mesh_status(world.nodes["n2"], OPERATOR, MeshQuery())).alarms
+
+
+async def test_what_was_written_while_it_was_cut_off_survives_the_join(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 3, writes=1, interval_s=1) as world:
+        await settled(world)
+        world.isolate("n2")
+        own = await put(world.nodes["n2"], "own", "text")
+        world.heal()
+        await fall_behind(world, "n2")
+        assert await equal(world)
+        for node in world.nodes.values():
+            assert (await service.get(node, ALICE, own.id)).memory.title == "own"
+
+
+async def _truncated(given: Chunk, name: str, number: int) -> bytes:
+    data = await given(name, number)
+    return data[:-3] if number == 3 else data
+
+
+async def _altered(given: Chunk, name: str, number: int) -> bytes:
+    data = await given(name, number)
+    return data[:-1] + bytes([data[-1] ^ 1]) if number == 3 else data
+
+
+async def _exchanged(given: Chunk, name: str, number: int) -> bytes:
+    return await given(name, 2 if number == 3 else number)
+
+
+async def _ended(given: Chunk, name: str, number: int) -> bytes:
+    if number == 3:
+        raise Gone("that snapshot is not kept any more")
+    return await given(name, number)
+
+
+@pytest.mark.parametrize(("harm", "reason"), [
+    (_truncated, "truncated"), (_altered, "altered"), (_exchanged, "truncated"), (_ended, "answered"),
+], ids=["truncated", "altered", "exchanged", "ended"])
+async def test_a_chunk_that_is_not_what_the_manifest_says_is_not_joined_and_another_peer_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Chunk, str, int], Awaitable[bytes]], reason: str
+) -> None:
+    async with open_world(tmp_path, 3, writes=2, interval_s=1) as world:
+        spoil_chunks(world.nodes["n0"], monkeypatch, harm)
+        monkeypatch.setattr(Joins, "is_due", _first_of("http://n0"))
+        await fall_behind(world, "n2")
+        assert await equal(world)
+        mesh = mesh_of(world.nodes["n2"])
+        assert set(failures(mesh)) == {reason}
+        assert mesh.joins.counts.joined == 1
+
+
+def _first_of(url: str) -> Callable[[Joins, str, float], bool]:
+    """Have this peer asked before any other one."""
+    is_due = Joins.is_due
+
+    def wrapped(joins: Joins, asked: str, now: float) -> bool:
+        return is_due(joins, asked, now) and (asked == url or bool(joins.counts.failed))
+
+    return wrapped
+
+
+def other(**changes: object) -> Callable[[copies.Manifest], copies.Manifest]:
+    return lambda manifest: msgspec.structs.replace(manifest, **changes)
+
+
+def resized(**changes: object) -> Callable[[copies.Manifest], copies.Manifest]:
+    def harm(manifest: copies.Manifest) -> copies.Manifest:
+        first = msgspec.structs.replace(manifest.chunks[0], **changes)
+        return msgspec.structs.replace(manifest, chunks=(first, *manifest.chunks[1:]))
+
+    return harm
+
+
+BAD_MANIFESTS = {
+    "schema": (other(schema=SCHEMA_VERSION + 1), "schema"),
+    "format": (other(format=2), "format"),
+    "digests": (other(digest_format=3), "format"),
+    "cluster": (other(cluster="b" * 32), "cluster"),
+    "none": (other(chunks=()), "size"),
+    "objects": (other(objects=7), "digest"),
+    "sum": (other(digest="0" * 32), "digest"),
+    "held": (other(held=1), "digest"),
+    "id": (other(id="x" * 65), "size"),
+    "negative": (resized(bytes=-1), "size"),
+    "bytes": (resized(bytes=1 << 30), "size"),
+    "plain": (resized(plain_bytes=1 << 40), "size"),
+    "many": (resized(objects=1 << 40), "size"),
+    "hash": (resized(sha256=""), "size"),
+    "digit": (resized(digest="+1"), "size"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(BAD_MANIFESTS))
+async def test_a_manifest_that_cannot_be_is_refused_with_a_word(tmp_path: Path, name: str) -> None:
+    harm, reason = BAD_MANIFESTS[name]
+    async with open_world(tmp_path, 1, writes=1) as world:
+        sound = await world.nodes["n0"].store.spool.begin({}, "")
+    sound = msgspec.structs.replace(sound, cluster="a" * 32)
+    check_manifest(sound, "a" * 32)
+    check_manifest(sound, "")
+    with pytest.raises(InvalidRequest) as caught:
+        check_manifest(harm(sound), "a" * 32)
+    assert caught.value.details["reason"] == reason
+
+
+async def test_a_snapshot_of_a_newer_schema_changes_nothing_here_and_another_peer_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(tmp_path, 3, writes=2, interval_s=1) as world:
+        spoil_manifest(world.nodes["n0"], monkeypatch, other(schema=SCHEMA_VERSION + 1))
+        spoil_manifest(world.nodes["n1"], monkeypatch, other(schema=SCHEMA_VERSION + 1))
+        await settled(world)
+        before = await world.nodes["n2"].store.read(digest)
+        await fall_behind(world, "n2")
+        await trio.sleep(20)
+        assert await world.nodes["n2"].store.read(digest) == before
+        assert 4 <= failures(mesh_of(world.nodes["n2"]))["schema"] <= 14
+        monkeypatch.undo()
+        await trio.sleep(LONGEST_PAUSE_S)
+        assert await equal(world)
+
+
+async def test_a_join_that_breaks_off_goes_on_where_it_stood_also_after_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    is_broken = True
+
+    async def breaking(given: Chunk, name: str, number: int) -> bytes:
+        asked.append(number)
+        if is_broken and number == 4:
+            await trio.sleep_forever()
+        return await given(name, number)
+
+    async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+        spoil_chunks(world.nodes["n0"], monkeypatch, breaking)
+        await fall_behind(world, "n1")
+        await trio.sleep(5)
+        document = await service.mesh_status(world.nodes["n1"], OPERATOR, MeshQuery())
+        assert document.joining is not None
+        assert (document.joining.chunk, document.joining.objects) == (4, 16)
+        assert document.joining.chunks > 5
+        settings = mesh_of(world.nodes["n1"]).settings
+        await world.stop("n1")
+        is_broken = False
+        del asked[:]
+        await world.start("n1", settings)
+        assert await equal(world)
+        assert min(asked) == 4
+        joins = mesh_of(world.nodes["n1"]).joins
+        assert (joins.counts.resumed, joins.counts.joined) == (1, 1)
+        assert world.nodes["n0"].store.spool.counts.made == 1
+
+
+async def test_a_giver_that_starts_anew_meanwhile_is_asked_for_another_snapshot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(given: Chunk, name: str, number: int) -> bytes:
+        await trio.sleep(1)
+        return await given(name, number)
+
+    async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+        spoil_chunks(world.nodes["n0"], monkeypatch, slow)
+        await fall_behind(world, "n1")
+        await trio.sleep(4)
+        mesh = mesh_of(world.nodes["n1"])
+        assert mesh.joins.now is not None
+        settings = mesh_of(world.nodes["n0"]).settings
+        await world.stop("n0")
+        await world.start("n0", settings)
+        assert await equal(world)
+        assert mesh.joins.counts.joined == 1
+
+
+async def test_only_one_snapshot_is_joined_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    under_way, most = 0, 0
+    join = catchup.join_snapshot
+
+    async def counted(mesh: Mesh, peer: catchup.Peer, freshness: catchup.Freshness) -> bool:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await trio.sleep(2)
+        try:
+            return await join(mesh, peer, freshness)
+        finally:
+            under_way -= 1
+
+    monkeypatch.setattr(catchup, "join_snapshot", counted)
+    async with open_world(tmp_path, 4, writes=2, interval_s=1) as world:
+        await fall_behind(world, "n3")
+        mesh = mesh_of(world.nodes["n3"])
+        await trio.sleep(20)
+        assert await equal(world)
+        assert (most, mesh.joins.counts.joined) == (1, 1)
+
+
+async def test_what_the_giver_holds_is_held_or_applied_by_whoever_joins_its_snapshot(tmp_path: Path) -> None:
+    newer = Author(5)
+    newer.memory("m1")
+    op = dream(newer)
+    async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+        await settled(world)
+        world.isolate("n1")
+        await handed_over(world, "n0", newer)
+        await cut_logs(world)
+        world.heal()
+        assert await equal(world)
+        n1 = world.nodes["n1"]
+        assert mesh_of(n1).joins.counts.joined == 1
+        assert (await n1.store.held(10)).dots == (op.dot,)
+        assert n1.store.log.vector[newer.stream] == 3
+
+
+async def test_an_empty_node_far_behind_takes_the_state_and_not_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catchup, "SNAPSHOT_FROM_OPS", COUNT)
+    monkeypatch.setattr(catchup, "SNAPSHOT_FROM_SHARE", 2)
+    monkeypatch.setattr("aimem.replication.mesh.EXCHANGE_MAX_OPS", 2)
+    async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+        await settled(world)
+        world.isolate("n1")
+        for number in range(COUNT + 5):
+            await put(world.nodes["n0"], f"t{number}", "text")
+        world.heal()
+        world.deaf.add(("n0", "n1"))     # it has to ask
+        assert await equal(world)
+        mesh = mesh_of(world.nodes["n1"])
+        assert (mesh.joins.counts.joined, mesh.counts.taken < COUNT) == (1, True)
