@@ -1,9 +1,9 @@
 """JSON and the model: the shapes of every request and answer, shared by api, client, cli and mcp.
 
-Owns field names and optional fields as v0.6.3 has them (answers only gain fields). Must never decide what is allowed.
+Owns field names and optional fields as v0.6.3 has them (answers only gain fields). Never decides what is allowed.
 """
 
-from aimem.wire import copies, demo, joining, legacy, meshbench, papers, pki, trusting
+from aimem.wire import copies, demo, joining, legacy, meshbench, papers, pki, reloading, trusting
 from aimem.wire.agentkeys import (
     IssuedKey,
     KeyRequest,
@@ -490,6 +490,7 @@ __all__ = [
     "pki",
     "policy_out",
     "protocol_of",
+    "reloading",
     "stream_in",
     "subscribed",
     "to_builtins",
