@@ -97,6 +97,9 @@ async def _join(mesh: Mesh, peer: Peer, freshness: Freshness) -> bool:
         _note_failed(mesh, peer, reason_of(error), sentence)
     else:
         joins.note_joined(peer.url)
+        if mesh.store.lacks_past:
+            mesh.renewal.note_joined()
+            mesh.ask_all(trio.current_time())
         if covers_more:     # else it would go on so without end
             peer.apply(Wanted(now=trio.current_time()))     # for what was written meanwhile
         return True

@@ -16,7 +16,7 @@ from aimem.model import Attestation, Dot, Evidence, HeadProof, StopReason, Strea
 from aimem.replication.counts import HeadCounts
 from aimem.replication.headproof import PROVE_MAX, counted, forged, is_news, is_proven, is_shown, proven
 from aimem.replication.peer import Standing
-from aimem.store import Received, Store, closure, headproofs, oplog
+from aimem.store import Received, Store, closure, headproofs
 from aimem.wire import STREAMS_MAX, ExchangeAnswer, copies, heads_in, stream_in
 
 if TYPE_CHECKING:
@@ -99,6 +99,19 @@ async def close_twins(
             await _close_shown(store, there, proof, "two nodes know another last op")
 
 
+async def close_passed_over(
+    store: Store, said: Mapping[StreamId, StreamHead], shown: Mapping[StreamId, HeadProof]
+) -> None:
+    """Close the streams whose next op, by its proof, does not follow the last one that is known here.
+
+    Where more is between nobody can see that; where the op itself comes it is seen then. Raises: Unavailable, Corrupt.
+    """
+    for stream, proof in shown.items():
+        there, here = said[stream], store.log.heads.get(stream)
+        if here is not None and there.seq == here.seq + 1 and proof.previous != here.chain_hash:
+            await _close_shown(store, there, proof, "a snapshot has another op in the place of the last one known here")
+
+
 async def _close_shown(store: Store, there: StreamHead, proof: HeadProof, reason: str) -> None:
     """Close a stream for an op that its owner signed and that does not fit to what is known here."""
     if there.stream not in store.log.closed:
@@ -133,7 +146,7 @@ async def look_at_histories(mesh: Mesh, peer: Peer, answer: ExchangeAnswer) -> d
     await hear_closed(store, answer.evidence)
     shown = await proven(store, mesh.counts.heads, said, answer.proofs, answer.ops)
     await close_twins(store, said, shown)
-    if peer.state.answered_at is None:
+    if peer.state.answered_at is None or store.lacks_past or peer.doubted:
         await _look_back(mesh, peer, said, answer.proofs)
     heads = counted(store, said, shown)
     doubted = peer.doubted - store.log.closed.keys()
@@ -158,9 +171,9 @@ async def heads_heard(
 
 
 def to_prove(mesh: Mesh, peer: Peer) -> tuple[StreamId, ...]:
-    """The streams of this node's that a peer is asked about at first sight: see `_look_back`."""
+    """The streams that a peer is asked about: see `_look_back`. This node's at first sight, then what is doubted."""
     if peer.state.answered_at is not None:
-        return ()
+        return tuple(sorted(peer.doubted))[:PROVE_MAX]
     return (mesh.store.stream, *sorted(mesh.renewal.former))[:PROVE_MAX]
 
 
@@ -170,15 +183,17 @@ async def _look_back(
     """At first sight: whether what a peer knows of this node's streams is the beginning of what is known here.
 
     Later nobody else adds to it, or it shows when this node sends what follows. A peer that names another op and does
-    not show it counts for nothing of that stream.
+    not show it counts for nothing of that stream. A node that lacks its past has what it knows from one peer, perhaps
+    without the ops: until it is ready it looks at all streams, each time.
     """
     store = mesh.store
+    looked_at = {store.stream, *mesh.renewal.former, *(said if store.lacks_past else peer.doubted)}
     peer.doubted = frozenset()
-    for stream in {store.stream, *mesh.renewal.former} - store.log.closed.keys():
+    for stream in looked_at - store.log.closed.keys():
         there, here = said.get(stream), store.log.heads.get(stream)
         if there is None or here is None or not 0 < there.seq < here.seq:
             continue
-        known = await store.read(oplog.hash_at, Dot(stream, there.seq))
+        known = await store.read(headproofs.hash_at, Dot(stream, there.seq))
         if known is None or known == there.chain_hash:
             continue
         proof = proofs.get(stream)

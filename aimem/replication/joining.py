@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from aimem.errors import Code, InvalidRequest
 from aimem.model import HeadProof, Op, StreamHead, StreamId, dominates
-from aimem.replication.closure import close_streams
+from aimem.replication.closure import close_passed_over, close_streams
 from aimem.replication.headproof import forged, proven
 from aimem.replication.joins import Joining
 from aimem.replication.manifest import check_manifest, refused
@@ -138,6 +138,7 @@ async def _finish(
 ) -> bool:
     store = mesh.store
     covers_more = not dominates(store.log.vector, {stream: head.seq for stream, head in heads.items()})
+    await close_passed_over(store, heads, shown)
     await _close_overtaken(mesh, heads)
     done: adoption.Finished = (await store.write(adoption.finish, heads, shown, store.stream, held)).value
     if done.held:

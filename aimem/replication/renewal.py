@@ -94,6 +94,13 @@ class Renewal:
             goal = {stream: seq for stream, seq in state.acked.items() if stream != state.stream}
             self._goals.setdefault(url, goal)
 
+    def note_joined(self) -> None:
+        """A snapshot was joined: each peer that answers has to answer once more before this node is ready.
+
+        What it says then is compared with what the snapshot said.
+        """
+        self._goals.clear()
+
     def note_withheld(self, url: str, known: Vector) -> None:
         """A peer named more than it has to send: nobody waits for that."""
         if url in self._goals:

@@ -299,6 +299,10 @@ def mesh_alarms(node: Node, forks: tuple[StreamId, ...], held_count: int) -> lis
     alarms += [*trust_alarms(node), *cluster_alarms(node)]
     if mesh is None:
         return alarms
+    alarms += [
+        f"{peer.url} names other writes than are known here, and does not show them: {_named(peer.doubted)}"
+        for peer in mesh.peers if peer.doubted - node.store.log.closed.keys()
+    ]
     if mesh.is_forked:
         alarms.append("peers know more of this node's writes than its database: it begins a new stream")
     elif mesh.is_catching_up:

@@ -27,6 +27,7 @@ from aimem.model import (
     stream_id,
 )
 from aimem.ports import Connection, Signer, is_signed
+from aimem.store import oplog
 from aimem.store.kinds import STREAM, load_object
 
 _OP_AT = "SELECT position, hlc, kind, previous, signature FROM ops WHERE stream = ? AND seq = ?"
@@ -95,6 +96,15 @@ def _kept(conn: Connection, dot: Dot) -> Attestation | None:
     row = conn.execute(_NOTED, (f"proof:{dot.stream}",)).fetchone()
     told = None if row is None else msgspec.json.decode(str(row[0]), type=Attestation)
     return told if told is not None and told.seq == dot.seq else None
+
+
+def hash_at(conn: Connection, dot: Dot) -> bytes | None:
+    """The chain hash of a known op that is not its stream's head: by the log, or by the proof of the op behind it."""
+    known = oplog.hash_at(conn, dot)
+    if known is None:
+        told = _kept(conn, Dot(dot.stream, dot.seq + 1))
+        known = None if told is None else told.proof.previous
+    return known
 
 
 def keep(conn: Connection, head: StreamHead, proof: HeadProof) -> None:

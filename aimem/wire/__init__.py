@@ -1,6 +1,6 @@
 """JSON and the model: the shapes of every request and answer, shared by api, client, cli and mcp.
 
-Owns field names and optional fields as v0.6.3 has them (answers only gain fields). Must never decide what is allowed.
+Owns field names and optional fields as v0.6.3 has them (answers only gain fields). Never decides what is allowed.
 """
 
 from aimem.wire import copies, demo, legacy, meshbench, papers, pki, reloading, trusting

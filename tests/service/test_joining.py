@@ -19,7 +19,7 @@ from aimem.service.meshfigures import mesh_samples
 from aimem.store import SCHEMA_VERSION, adoption, digest, trimming
 from aimem.store.recent import RecentOps
 from aimem.wire import MeshQuery, copies
-from tests.meshes import OPERATOR, World, open_world
+from tests.meshes import OPERATOR, World, open_world, set_up_anew
 from tests.service.steps import ALICE, put
 from tests.service.test_mesh import digests, mesh_of, settled
 from tests.service.test_mesh_held import handed_over
@@ -335,3 +335,32 @@ async def test_an_empty_node_far_behind_takes_the_state_and_not_the_log(
         assert await equal(world)
         mesh = mesh_of(world.nodes["n1"])
         assert (mesh.joins.counts.joined, mesh.counts.taken < COUNT) == (1, True)
+
+
+def two_histories() -> tuple[Author, Author]:
+    """A node that signed two ops of one number; the first of both goes on by one op."""
+    one, other = Author(7), Author(7)
+    one.memory("m1", content="one")
+    one.memory("m2")
+    other.memory("m1", content="another")
+    return one, other
+
+
+async def test_a_node_is_not_ready_before_each_member_was_compared_with_the_snapshot(tmp_path: Path) -> None:
+    one, another = two_histories()
+    async with open_world(tmp_path, 3, writes=1, interval_s=1) as world:
+        await settled(world)
+        world.isolate("n0")
+        world.isolate("n1")
+        await handed_over(world, "n0", one)
+        await handed_over(world, "n1", another)
+        await cut_logs(world)
+        world.isolate("n2")
+        world.cut -= {("n0", "n2"), ("n2", "n0"), ("n1", "n2"), ("n2", "n1")}
+        world.mute -= {("n0", "n2"), ("n2", "n0"), ("n1", "n2"), ("n2", "n1")}
+        n2 = await set_up_anew(world, "n2", tmp_path)
+        await trio.sleep(30)
+        # By what n0 signed for its last op alone: nobody has the op before any more.
+        assert one.stream in n2.store.log.closed
+        assert n2.store.log.evidence[one.stream]
+        assert any(one.stream in alarm for alarm in (await service.mesh_status(n2, OPERATOR, MeshQuery())).alarms)
