@@ -141,11 +141,11 @@ async def _join(mesh: Mesh, peer: Peer) -> bool:
 async def run_trimmer(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     """Now and then drop from the log what every peer has, and what is beyond its bounds."""
     task_status.started()
-    measured: Vector | None = None
+    measured, mesh.log_size = mesh.store.log.vector, await mesh.store.read(trimming.log_size)
     while True:
+        await trio.sleep(TRIM_INTERVAL_S)
         if measured != mesh.store.log.vector:
             measured, mesh.log_size = mesh.store.log.vector, await mesh.store.read(trimming.log_size)
-        await trio.sleep(TRIM_INTERVAL_S)
         mesh.log_size = await trim_log(mesh.store, mesh.log_size, mesh.settings.log, partial(known_to_all, mesh))
 
 

@@ -70,6 +70,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
       due_at: when to ask next if nothing else is to be done.
       relay_at, relay_vector: when what of `relay_vector` the peer still lacks goes out.
       has_more: whether it has more for us.
+      is_refusing: whether the last exchange failed by what the peer answered.
       offset_us: its wall clock less ours, when its last answer came; `wall_us`: what ours was then.
       members: hash of the list that it works with, as it last said; empty while it does not know all names.
       full: streams of which it takes no more, as it could not apply their next op.
@@ -90,6 +91,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
     relay_at: float | None = None
     relay_vector: Vector = {}
     has_more: bool = False
+    is_refusing: bool = False
     failures: int = 0
     rebases: int = 0
     batch_count: int = 512
@@ -210,7 +212,7 @@ def step(state: PeerState, event: Event, rules: PeerRules) -> tuple[PeerState, E
         case Answered():
             return _answered(state, event, rules), None
         case Failed():
-            failed = _failed(state, event.reason, event.now, event.share, rules)
+            failed = _failed(replace(state, is_refusing=False), event.reason, event.now, event.share, rules)
             return replace(failed, standing=event.standing or failed.standing), None
         case Heard():
             return _heard(state, event), None
@@ -275,15 +277,16 @@ def _answered(state: PeerState, event: Answered, rules: PeerRules) -> PeerState:
     known = replace(
         state, node=event.node, stream=event.stream, standing=_standing(event), assumed=vector, assumed_at=event.now,
         acked=vector, held=event.held, asked_at=None, answered_at=event.now, has_more=event.more,
-        offset_us=event.offset_us, wall_us=event.wall_us, members=event.members, full=event.full,
+        offset_us=event.offset_us, wall_us=event.wall_us, members=event.members, full=event.full, is_refusing=False,
     )
     if event.stopped in (StopReason.ASSUMED, StopReason.GAP) and state.rebases < REBASES_MAX:
         return replace(known, rebases=state.rebases + 1)     # it knows less than was assumed: now we know what
+    refusing = replace(known, is_refusing=True)
     if event.stopped is not None:
-        return _failed(known, f"refused: {event.stopped}", event.now, event.share, rules)
+        return _failed(refusing, f"refused: {event.stopped}", event.now, event.share, rules)
     if state.owes and vector == state.assumed:
         # It lacks what left this log, or is no peer of this kind: to send the same at once would go on for ever.
-        return _failed(known, "took nothing", event.now, event.share, rules)
+        return _failed(refusing, "took nothing", event.now, event.share, rules)
     pause_s = 0.0 if state.is_wanted else rules.interval_s * (0.75 + event.share / 4)
     return replace(
         known, failures=0, rebases=0, last_error="", due_at=event.now + pause_s,
@@ -316,11 +319,16 @@ def _failed(state: PeerState, reason: str, now: float, share: float, rules: Peer
 
 
 def _heard(state: PeerState, event: Heard) -> PeerState:
-    """It is there: a failed attempt is repeated at once, at most every so often."""
+    """It is there: a failed attempt is repeated at once, unless it answered and nothing has changed since.
+
+    Else two nodes would ask each other without a pause: one what the other does not take, and that one, for it was
+    asked, what it can do instead.
+    """
     state = replace(state, members=event.members)
     if state.asked_at is not None:
         return state    # the answer under way is as fresh
-    due_at = min(state.due_at, event.now) if state.failures else state.due_at
+    is_news = not state.is_refusing or event.vector != state.assumed
+    due_at = min(state.due_at, event.now) if state.failures and is_news else state.due_at
     return replace(state, assumed=event.vector, assumed_at=event.now, due_at=due_at)
 
 
