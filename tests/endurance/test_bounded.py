@@ -44,5 +44,5 @@ def test_a_mesh_is_as_large_as_what_is_alive_in_it_and_its_tombstones(tmp_path: 
 @pytest.mark.usefixtures("small_floors")
 def test_without_its_upkeep_it_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "INTERVAL_S", 1e9)
-    report = live(Life(ops=8_000, live=1_000, nodes=2, days=0.1), tmp_path, print)
+    report = live(Life(ops=6_000, live=1_000, nodes=2, days=0.1), tmp_path, print)
     assert not report.is_bounded
