@@ -38,6 +38,7 @@ from tests.sim.swarm import Certificates, Swarm
 from tests.sim.thrift import thrifty
 from tests.sim.trace import Trace
 from tests.sim.trusting import look_after
+from tests.sim.versions import Versions, mixed_versions
 from tests.sim.watch import Watcher
 from tests.sim.workload import Clients
 
@@ -86,9 +87,11 @@ class World:
         papers = Papers(swarm, self.machines, registry, self.watcher, trace)
         self.losses = Losses(swarm, self.machines, papers, trace)
         self.logs = Logs(swarm, trace)
+        self.versions = Versions(swarm, self.machines, trace)
+        self.network.app_of = self.versions.app_of
         self.roster = Roster(swarm, self.machines, self.losses, papers, trace)
         self.nemesis = Nemesis(
-            swarm, self.machines, self.network, trace, papers, self.losses, self.logs, self.roster
+            swarm, self.machines, self.network, trace, papers, self.losses, self.logs, self.roster, self.versions
         )
         self.receiver = self.network.outside[hooks.ADDRESS] = hooks.Receiver()
         self._ended: dict[str, Dot] = {}
@@ -375,6 +378,6 @@ async def _simulate(
 ) -> Report:
     world = World(swarm, seconds, folder, trace)
     prepare(world)
-    with read_journals(world.watcher, world.is_due), short_logs(world.logs):
+    with read_journals(world.watcher, world.is_due), short_logs(world.logs), mixed_versions(world.versions):
         await world.run()
     return world.report()
