@@ -31,6 +31,13 @@ class MeshCalls(Caller):
         """Have the node read its configuration anew."""
         return decoded(await self.send("POST", "/mesh/reload", agent_id=agent_id), reloading.ReloadAnswer)
 
+    async def rejoin(
+        self, request: reloading.RejoinRequest, *, agent_id: str | None = None
+    ) -> reloading.RejoinAnswer:
+        """Have the node join its mesh anew, or wait a while for that."""
+        sent = await self.send("POST", "/mesh/rejoin", body=request, agent_id=agent_id)
+        return decoded(sent, reloading.RejoinAnswer)
+
     async def write_outcome(self, version: str, *, agent_id: str | None = None) -> WriteOutcome:
         """What became of a write."""
         return await self.read(f"/writes/{segment(version)}", WriteOutcome, agent_id=agent_id)

@@ -268,7 +268,7 @@ def _slices(
         tls=tls,
         consistency=_get(given, "consistency", str, "") or None,
         events=_events(given),
-        audit=AuditConfig(keep_days=_positive(given, "audit.keep_days", AuditConfig().keep_days)),
+        audit=_audit(given),
         limits=_limits(given),
         mcp=McpConfig(profile=McpProfile(_get(given, "mcp_profile", str, McpProfile.CORE))),
         identity=IdentityConfig(
@@ -309,6 +309,14 @@ def _scoring(given: Layer) -> ScoringConfig:
         half_life_long_days=_get(given, "scoring.half_life_days_long", float, plain.half_life_long_days),
         decays=not _get(given, "scoring.legacy_scoring", bool, False),
     )
+
+
+def _audit(given: Layer) -> AuditConfig:
+    plain = AuditConfig()
+    keep_days = _positive(given, "audit.keep_days", plain.keep_days)
+    # Who keeps rows for ever did not mean a million of them.
+    keep_count = _positive(given, "audit.keep_count", None if keep_days is None else plain.keep_count)
+    return AuditConfig(keep_days=keep_days, keep_count=keep_count)
 
 
 def _events(given: Layer) -> EventsConfig:

@@ -64,4 +64,9 @@ def read_list(path: Path, origin: str) -> tuple[str, ...]:
         text = read_text(path, "the list of peers")
     except InvalidRequest as error:
         raise InvalidRequest(f"{origin}: {error.message}", code=Code.CONFIG_INVALID, field=PEERS) from error
-    return tuple(entry for line in text.splitlines() if (entry := line.partition("#")[0].strip()))
+    return tuple(entry for line in text.splitlines() if (entry := entry_of(line)))
+
+
+def entry_of(line: str) -> str:
+    """What a line of a list names; empty for a comment."""
+    return line.partition("#")[0].strip()

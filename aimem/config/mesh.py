@@ -75,6 +75,11 @@ def _peers(item: Given, api: ApiConfig, tls: TlsConfig, listed: Path | None) -> 
     return peers
 
 
+def is_same_place(one: str, other: str) -> bool:
+    """Whether two addresses lead to one place."""
+    return is_server(one) and is_server(other) and _place(one) == _place(other)
+
+
 def _place(url: str) -> tuple[str, str, int | None, str]:
     parts = urlsplit(url)
     return parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme), parts.path.rstrip("/")

@@ -160,9 +160,10 @@ class EventsConfig(Struct, frozen=True, kw_only=True):
 
 
 class AuditConfig(Struct, frozen=True, kw_only=True):
-    """The audit: for how many days its rows are kept; None for ever."""
+    """The audit: for how many days its rows are kept, and how many of them; None for no such bound."""
 
     keep_days: int | None = 365
+    keep_count: int | None = 1_000_000
 
 
 class LimitsConfig(Struct, frozen=True, kw_only=True):

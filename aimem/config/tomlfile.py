@@ -44,7 +44,7 @@ def read_config_file(path: Path) -> ConfigFile:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:   # a plain ValueError is an integer of thousands of digits
         raise _invalid(_broken(path, text, str(error))) from None
-    return ConfigFile(path=path, text=text, values=_flat(document), tables=tuple(
+    return ConfigFile(path=path, text=text, values=flat(document), tables=tuple(
         name for name, value in document.items() if isinstance(value, dict)))
 
 
@@ -64,7 +64,7 @@ def read_text(path: Path, what: str) -> str:
         raise _invalid(f"{path}, line {line}: {what} is not UTF-8") from None
 
 
-def _flat(document: Mapping[str, object]) -> dict[str, object]:
+def flat(document: Mapping[str, object]) -> dict[str, object]:
     """Dotted keys of one level: a configuration has no more; deeper tables stay values, and are refused later."""
     values: dict[str, object] = {}
     for name, value in document.items():

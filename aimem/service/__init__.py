@@ -61,6 +61,7 @@ from aimem.service.papers import OwnCertificate, Papers, Which, run_expiry
 from aimem.service.recall import recall
 from aimem.service.refusals import Claim, note_refusal, note_refused_error, run_refusals, write_refusals
 from aimem.service.reindex import reindex
+from aimem.service.rejoining import rejoin
 from aimem.service.reloading import reload
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
@@ -186,6 +187,7 @@ __all__ = [
     "register_entity",
     "reindex",
     "reject_pending",
+    "rejoin",
     "reload",
     "remember",
     "remember_many",

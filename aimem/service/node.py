@@ -44,7 +44,7 @@ class Policy(Struct, frozen=True, kw_only=True):
       events_count: so many events are kept for those who follow them; and none for more than `events_days`.
       webhooks_private: whether webhooks may lead to private addresses.
       pending_expiry_s: how long an action waits for its approval.
-      audit_keep_days: rows of the audit that are older go; None keeps them.
+      audit_keep_days, audit_keep_count: rows of the audit that are older, or more, go; None keeps them.
       embedding_grace_s: how long the vectors of a text are awaited of the node that wrote it; 0 makes all here.
       curator_interval_s: between cycles of the curator in this process; None if it runs none.
     """
@@ -62,6 +62,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     curator_interval_s: float | None = None
     pending_expiry_s: float = 7 * DAY_S
     audit_keep_days: int | None = 365
+    audit_keep_count: int | None = 1_000_000
     events_count: int = 100_000
     events_days: int = 7
     webhooks_private: bool = False
@@ -154,6 +155,6 @@ class Node:
     post: Post = field(default_factory=Post)
     embedding: EmbeddingWork = field(default_factory=EmbeddingWork)
     papers: Papers = field(default_factory=Papers)
-    membership: Membership = field(default_factory=Membership)
     upkeep: Tidiness = field(default_factory=Tidiness)
+    membership: Membership = field(default_factory=Membership)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

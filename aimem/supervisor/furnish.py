@@ -236,6 +236,7 @@ def _policy(config: Config, extent: Extent) -> Policy:
     return Policy(
         lifetimes=config.lifetimes, archive_on_gc=config.curator.archive_on_gc,
         archive_max_days=config.curator.archive_max_days, audit_keep_days=config.audit.keep_days,
+        audit_keep_count=config.audit.keep_count,
         scoring=config.search.scoring,
         events_count=config.events.keep_count, events_days=config.events.keep_days,
         webhooks_private=config.events.private_webhooks,

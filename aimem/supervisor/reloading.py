@@ -12,7 +12,7 @@ from typing import Final
 import trio
 from msgspec.structs import asdict
 
-from aimem.config import Config, Told
+from aimem.config import Config
 from aimem.errors import InvalidRequest
 from aimem.ports import Threads
 from aimem.replication import Mesh
@@ -52,7 +52,7 @@ class Reloader:
         self._started, self._wallet, self._mesh, self._extent = config, wallet, mesh, extent
         self._threads, self._reread, self._say = threads, reread, say or (lambda _: None)
         self._turn, self._limiter = trio.Lock(), trio.CapacityLimiter(1)
-        self.membership = Membership(told=told_out(config.told))
+        self.membership = Membership(told=reloading.told_out(config.told))
         if reread is not None:
             self.membership.reread = self.read_anew
 
@@ -84,7 +84,7 @@ class Reloader:
 
     def _use(self, found: Config) -> None:
         known, mesh = self.membership, self._mesh
-        known.told, known.restart = told_out(found.told), changed(self._started, found)
+        known.told, known.restart = reloading.told_out(found.told), changed(self._started, found)
         known.notices = tuple(notice for notice in found.notices if notice not in self._started.notices)
         if mesh is None:
             return
@@ -101,15 +101,6 @@ class Reloader:
         })
         for sentence in (*known.notices, *known.told.overruled):
             log.warning("members.note", extra={"note": sentence})
-
-
-def told_out(told: Told) -> reloading.ToldOut:
-    """Where the members are told, in wire form."""
-    return reloading.ToldOut(
-        peers=told.peers.value, writes=told.writes.value, peers_by=told.peers_by, writes_by=told.writes_by,
-        file=None if told.file is None else str(told.file), listed=None if told.listed is None else str(told.listed),
-        overruled=told.overruled,
-    )
 
 
 def changed(started: Config, found: Config) -> tuple[str, ...]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import pytest
 from msgspec import Struct
 
 HERE = Path(__file__).parent
+LONG: Final = frozenset({
+    "test_years_away.py", "test_years_disks.py", "test_years_members.py",
+})
 
 
 class Scale(Struct, frozen=True, kw_only=True):
@@ -40,23 +44,14 @@ FULL = Scale(
 )
 
 
-class Ages(Struct, frozen=True, kw_only=True):
-    """How much happens while a node is away, and how long it may take to catch up with it."""
-
-    away_count: int
-    patience_s: float
-
-
 @pytest.fixture
 def scale(request: pytest.FixtureRequest) -> Scale:
     return FULL if is_named(request.config) else BRIEF
 
 
-@pytest.fixture
-def ages(request: pytest.FixtureRequest) -> Ages:
-    return Ages(away_count=100_000, patience_s=300) if is_named(request.config) else Ages(
-        away_count=6_000, patience_s=60
-    )
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A plain run leaves out what takes minutes, however little is tried."""
+    return True if collection_path.name in LONG and not is_named(config) else None
 
 
 def is_named(config: pytest.Config) -> bool:

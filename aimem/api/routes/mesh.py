@@ -95,6 +95,11 @@ async def reload(call: Call[None, None]) -> reloading.ReloadAnswer:
     return await service.reload(call.node, call.who)
 
 
+async def rejoin(call: Call[None, reloading.RejoinRequest | None]) -> reloading.RejoinAnswer:
+    """Join the mesh anew."""
+    return await service.rejoin(call.node, call.who, call.body or reloading.RejoinRequest())
+
+
 async def outcome(call: Call[None, None]) -> WriteOutcome:
     """What became of a write."""
     return await service.write_outcome(call.node, call.path["version"])
@@ -167,6 +172,12 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="POST", path="/api/v1/mesh/reload", name="mesh_reload", handler=reload, answer=reloading.ReloadAnswer,
         summary="Read the configuration anew, as SIGHUP does: the members of the mesh, and certificates.",
         errors=(Code.OPERATOR_REQUIRED, Code.CONFIG_INVALID), effect=Effect.WRITE,
+    ),
+    Route(
+        method="POST", path="/api/v1/mesh/rejoin", name="mesh_rejoin", handler=rejoin, body=reloading.RejoinRequest,
+        body_required=False, answer=reloading.RejoinAnswer,
+        summary="Begin a new stream and join the whole state of a peer; and wait a while for it.",
+        errors=(Code.OPERATOR_REQUIRED, Code.STREAM_FORKED), effect=Effect.WRITE,
     ),
     Route(
         method="GET", path="/api/v1/writes/{version}", name="write_outcome", handler=outcome, answer=WriteOutcome,
