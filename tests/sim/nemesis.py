@@ -12,6 +12,7 @@ from tests.sim.losses import Losses
 from tests.sim.machine import Machine
 from tests.sim.network import Network, random_cuts
 from tests.sim.papers import Papers
+from tests.sim.rejoining import Rejoining
 from tests.sim.roster import Roster
 from tests.sim.swarm import Fault, Swarm
 from tests.sim.trace import Trace
@@ -34,7 +35,7 @@ class Nemesis:
 
     def __init__(
         self, swarm: Swarm, machines: Mapping[str, Machine], network: Network, trace: Trace, papers: Papers,
-        losses: Losses, logs: Logs, roster: Roster, versions: Versions,
+        losses: Losses, logs: Logs, roster: Roster, versions: Versions, rejoining: Rejoining,
     ) -> None:
         self._swarm, self._machines, self._network, self._trace = swarm, machines, network, trace
         self._rng = swarm.rng("nemesis")
@@ -48,6 +49,7 @@ class Nemesis:
             Fault.RESTORE: losses.restore, Fault.ROT: losses.rot, Fault.ROTATE: papers.rotate,
             Fault.DELIST: papers.delist, Fault.COPY: losses.copy, Fault.TRIM: self.trim, Fault.AWAY: self.away,
             Fault.JOIN: roster.join, Fault.REMOVE: roster.remove, Fault.OLDER: versions.upgrade_perhaps,
+            Fault.REJOIN: rejoining.rejoin,
         }
 
     async def rage(self, until: float, nursery: trio.Nursery) -> None:

@@ -301,7 +301,7 @@ class Network:
             await process.power.wait_going()
             parcel = self.said(parcel)
             self.keep(parcel)
-        if self.is_doubled():
+        if parcel.door == Transport.TCP.value and self.is_doubled():     # nothing comes twice out of a socket
             self.doubled.update(value.decode() for name, value in parcel.headers if name == b"idempotency-key")
             self.nursery.start_soon(self.deliver_again, parcel)
         arrives = await self.travel(parcel.source, parcel.target)

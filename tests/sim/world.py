@@ -28,6 +28,7 @@ from tests.sim.machine import Machine, Process
 from tests.sim.nemesis import Nemesis
 from tests.sim.network import Network
 from tests.sim.papers import Papers
+from tests.sim.rejoining import Rejoining
 from tests.sim.replaying import replay
 from tests.sim.report import Report
 from tests.sim.roster import Roster
@@ -89,9 +90,11 @@ class World:
         self.logs = Logs(swarm, trace)
         self.versions = Versions(swarm, self.machines, trace)
         self.network.app_of = self.versions.app_of
+        self.rejoining = Rejoining(swarm, self.machines, self.network, trace)
         self.roster = Roster(swarm, self.machines, self.losses, papers, trace)
         self.nemesis = Nemesis(
-            swarm, self.machines, self.network, trace, papers, self.losses, self.logs, self.roster, self.versions
+            swarm, self.machines, self.network, trace, papers, self.losses, self.logs, self.roster, self.versions,
+            self.rejoining,
         )
         self.receiver = self.network.outside[hooks.ADDRESS] = hooks.Receiver()
         self._ended: dict[str, Dot] = {}
@@ -297,7 +300,8 @@ class World:
         checks.check_retries(deeds, watcher)
         believing.check_pins(nodes, self.swarm, self.watcher)
         checks.check_forks(deeds, nodes, watcher)
-        causes = {name: self.lost.count(name) + 2 * self.twins.count(name) for name in self.swarm.honest}
+        once = [*self.lost, *self.rejoining.asked]
+        causes = {name: once.count(name) + 2 * self.twins.count(name) for name in self.swarm.honest}
         checks.check_renewed(causes, watcher)
         for name in self.swarm.honest:
             machine = self.machines[name]
