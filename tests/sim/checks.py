@@ -127,7 +127,9 @@ def check_acknowledged(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) ->
             if written is None:
                 watcher.find("acked", f"deed {deed.number} ({deed.kind}) got {_name(dot)}, which nobody wrote")
                 continue
-            for text in _unkept(written, nodes, watcher, dead_ids):
+            # Of two histories of a stream the one is meant that is kept: who lost its end begins there anew.
+            histories = [written, *watcher.others.get(dot, {}).values()]
+            for text in min((list(_unkept(one, nodes, watcher, dead_ids)) for one in histories), key=len):
                 watcher.find("acked", f"deed {deed.number} ({deed.kind}), {_name(dot)}: {text}")
 
 

@@ -12,9 +12,11 @@ from tests.sim.losses import Losses
 from tests.sim.machine import Machine
 from tests.sim.network import Network, random_cuts
 from tests.sim.papers import Papers
+from tests.sim.rejoining import Rejoining
 from tests.sim.roster import Roster
 from tests.sim.swarm import Fault, Swarm
 from tests.sim.trace import Trace
+from tests.sim.versions import Versions
 
 RESTART_S = 0.5
 AWAY_S = (20.0, 60.0)
@@ -28,16 +30,17 @@ class Nemesis:
       losses: what becomes of files.
       logs: what logs are to keep.
       roster: who is a member.
+      versions: who runs which version.
     """
 
     def __init__(
         self, swarm: Swarm, machines: Mapping[str, Machine], network: Network, trace: Trace, papers: Papers,
-        losses: Losses, logs: Logs, roster: Roster,
+        losses: Losses, logs: Logs, roster: Roster, versions: Versions, rejoining: Rejoining,
     ) -> None:
         self._swarm, self._machines, self._network, self._trace = swarm, machines, network, trace
         self._rng = swarm.rng("nemesis")
         self._names = sorted(machines)
-        self.papers, self.losses, self.logs, self.roster = papers, losses, logs, roster
+        self.papers, self.losses, self.logs, self.roster, self.versions = papers, losses, logs, roster, versions
         self._away: set[str] = set()
         self._acts: dict[Fault, Callable[[], Awaitable[None]]] = {
             Fault.PARTITION: self.partition, Fault.CLOG: self.clog, Fault.KILL: self.kill, Fault.POWER: self.power,
@@ -45,7 +48,8 @@ class Nemesis:
             Fault.SLOW_DISK: self.slow_disk, Fault.SYNC_ERROR: self.sync_error, Fault.LOSE: losses.lose,
             Fault.RESTORE: losses.restore, Fault.ROT: losses.rot, Fault.ROTATE: papers.rotate,
             Fault.DELIST: papers.delist, Fault.COPY: losses.copy, Fault.TRIM: self.trim, Fault.AWAY: self.away,
-            Fault.JOIN: roster.join, Fault.REMOVE: roster.remove,
+            Fault.JOIN: roster.join, Fault.REMOVE: roster.remove, Fault.OLDER: versions.upgrade_perhaps,
+            Fault.REJOIN: rejoining.rejoin,
         }
 
     async def rage(self, until: float, nursery: trio.Nursery) -> None:
@@ -180,6 +184,7 @@ class Nemesis:
         self.roster.settle()
         self.papers.settle()
         await self.losses.put_right()
+        await self.versions.upgrade()
         for name in self._names:
             machine = self._machines[name]
             machine.clock.set_right(self._swarm.clock_offset_s)

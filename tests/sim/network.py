@@ -85,6 +85,7 @@ class Network:
       cut: (source, target) pairs on which nothing passes.
       clogged: pair -> until when messages wait.
       is_calm: nothing is lost, doubled or late any more.
+      app_of: what takes a request at a process.
       on_stranger: told who was let in, and by whom, without being on the list.
       liar: a node whose words are changed as they leave it.
       doubled: idempotency keys of requests of which a copy travels on, whatever the first was told.
@@ -101,6 +102,7 @@ class Network:
         self.nursery: trio.Nursery | None = None
         self._swarm, self._trace, self._machines, self._registry = swarm, trace, machines, registry
         self.on_stranger: Callable[[str, str], None] = lambda source, target: None
+        self.app_of: Callable[[Any, Parcel], Any] = lambda process, parcel: process.app
         self.outside: dict[str, Any] = {}
         self._rng = swarm.rng("network")
         self._seen = 0
@@ -261,7 +263,7 @@ class Network:
                 scope["extensions"][TLS_EXTENSION] = tls_scope(
                     self._registry.client(parcel.source, parcel.certificate)
                 )
-            await process.app(scope, receive, send)
+            await self.app_of(process, parcel)(scope, receive, send)
         except Exception as error:  # as the connection layer does: it breaks the connection, not the node
             self._trace.note("broke", parcel.target, parcel.path, type(error).__name__)
             parts.clear()
@@ -299,7 +301,7 @@ class Network:
             await process.power.wait_going()
             parcel = self.said(parcel)
             self.keep(parcel)
-        if self.is_doubled():
+        if parcel.door == Transport.TCP.value and self.is_doubled():     # nothing comes twice out of a socket
             self.doubled.update(value.decode() for name, value in parcel.headers if name == b"idempotency-key")
             self.nursery.start_soon(self.deliver_again, parcel)
         arrives = await self.travel(parcel.source, parcel.target)

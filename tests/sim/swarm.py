@@ -39,11 +39,13 @@ class Fault(StrEnum):
     AWAY = "away"                # a machine is down for longer than anything is kept for it
     JOIN = "join"                # a machine is no member at first, and joins empty
     REMOVE = "remove"            # a machine is taken off all lists, and later on again
+    REJOIN = "rejoin"            # a node fetches everything anew, in another stream, on an operator's word
+    OLDER = "older"              # a machine runs the version before, and is brought up to date
 
 
 OF_CERTIFICATES = (Fault.ROTATE, Fault.DELIST)
 """Faults of a mesh whose nodes have certificates."""
-OF_YEARS = (Fault.COPY, Fault.TRIM, Fault.AWAY, Fault.JOIN, Fault.REMOVE)
+OF_YEARS = (Fault.COPY, Fault.TRIM, Fault.AWAY, Fault.JOIN, Fault.REMOVE, Fault.REJOIN, Fault.OLDER)
 """What happens to a mesh that runs for long."""
 OF_YEARS_EACH = 0.4
 

@@ -75,6 +75,7 @@ class Watcher:
       found: the violations, in the order in which they were seen; `failed` is set with the first.
       checks: how many single comparisons were made.
       doubted: streams of which there may be two histories: nothing is expected of which op has which number.
+      others: what stands in other histories of doubted streams under a dot.
       lied: those of a liar among them.
       touched: keys of what a liar wrote to: where it signs two ops for one dot, one of them is not among `written`.
       liar: a machine of which nothing is expected.
@@ -95,6 +96,7 @@ class Watcher:
         self.failed = trio.Event()
         self.checks = 0
         self.doubted: set[StreamId] = set()
+        self.others: dict[Dot, dict[bytes, Written]] = {}
         self._trace = trace
         self._seen: dict[str, _Seen] = {}
         self._lost: list[tuple[str, Vector]] = []
@@ -181,6 +183,8 @@ class Watcher:
             self.written[dot] = Written(op, process.name, {k: v for k, v in known.items() if k != dot.stream})
             self._chain[dot] = chained
         else:
+            if dot.stream in self.doubted and self._chain[dot] != chained:
+                self.others.setdefault(dot, {})[chained] = Written(op, process.name, written.context)
             self._check_copy(process, written, chained, known)
         if dot.seq > before + 1:
             self.find("vector", f"{process.name} logged {_name(dot)} after {before} of its stream")

@@ -28,6 +28,7 @@ from tests.sim.machine import Machine, Process
 from tests.sim.nemesis import Nemesis
 from tests.sim.network import Network
 from tests.sim.papers import Papers
+from tests.sim.rejoining import Rejoining
 from tests.sim.replaying import replay
 from tests.sim.report import Report
 from tests.sim.roster import Roster
@@ -38,6 +39,7 @@ from tests.sim.swarm import Certificates, Swarm
 from tests.sim.thrift import thrifty
 from tests.sim.trace import Trace
 from tests.sim.trusting import look_after
+from tests.sim.versions import Versions, mixed_versions
 from tests.sim.watch import Watcher
 from tests.sim.workload import Clients
 
@@ -86,9 +88,13 @@ class World:
         papers = Papers(swarm, self.machines, registry, self.watcher, trace)
         self.losses = Losses(swarm, self.machines, papers, trace)
         self.logs = Logs(swarm, trace)
+        self.versions = Versions(swarm, self.machines, trace)
+        self.network.app_of = self.versions.app_of
+        self.rejoining = Rejoining(swarm, self.machines, self.network, trace)
         self.roster = Roster(swarm, self.machines, self.losses, papers, trace)
         self.nemesis = Nemesis(
-            swarm, self.machines, self.network, trace, papers, self.losses, self.logs, self.roster
+            swarm, self.machines, self.network, trace, papers, self.losses, self.logs, self.roster, self.versions,
+            self.rejoining,
         )
         self.receiver = self.network.outside[hooks.ADDRESS] = hooks.Receiver()
         self._ended: dict[str, Dot] = {}
@@ -294,7 +300,8 @@ class World:
         checks.check_retries(deeds, watcher)
         believing.check_pins(nodes, self.swarm, self.watcher)
         checks.check_forks(deeds, nodes, watcher)
-        causes = {name: self.lost.count(name) + 2 * self.twins.count(name) for name in self.swarm.honest}
+        once = [*self.lost, *self.rejoining.asked]
+        causes = {name: once.count(name) + 2 * self.twins.count(name) for name in self.swarm.honest}
         checks.check_renewed(causes, watcher)
         for name in self.swarm.honest:
             machine = self.machines[name]
@@ -375,6 +382,6 @@ async def _simulate(
 ) -> Report:
     world = World(swarm, seconds, folder, trace)
     prepare(world)
-    with read_journals(world.watcher, world.is_due), short_logs(world.logs):
+    with read_journals(world.watcher, world.is_due), short_logs(world.logs), mixed_versions(world.versions):
         await world.run()
     return world.report()
