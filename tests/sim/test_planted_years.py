@@ -9,9 +9,11 @@ from typing import Any  # what patched functions are handed
 import msgspec
 import pytest
 
-from aimem.replication import catchup
+from aimem.replication import catchup, cluster
+from aimem.replication.renewal import Renewal
 from aimem.store import snapshot
 from aimem.store.trimming import DAY_S, LogBounds
+from aimem.supervisor.reloading import Reloader
 from tests.sim.swarm import Fault
 from tests.sim.test_checks import stormy
 from tests.sim.world import World, simulate
@@ -37,8 +39,23 @@ def nobody_fetches_a_snapshot(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(catchup, "_join", refuse)
 
 
+def nobody_names_the_mesh(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(cluster, "due", lambda *_: cluster.Due.REST)
+
+
+def a_list_that_was_read_anew_is_not_used(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Reloader, "_use", lambda *_: None)
+
+
+def who_was_put_back_is_never_ready(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Renewal, "has_caught_up", lambda *_: False)
+
+
 PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     snapshots_leave_something_out: ({"convergence", "model", "acked", "governance"}, (Fault.LOSE, Fault.TRIM)),
+    nobody_names_the_mesh: ({"standing"}, (Fault.TRIM,)),
+    a_list_that_was_read_anew_is_not_used: ({"standing", "convergence", "liveness", "governance"}, (Fault.JOIN,)),
+    who_was_put_back_is_never_ready: ({"standing", "liveness"}, (Fault.RESTORE,)),
     nobody_fetches_a_snapshot: ({"convergence", "liveness", "acked"}, (Fault.AWAY,)),
 }
 
