@@ -16,7 +16,7 @@ from aimem.replication.judging import trust_command
 from aimem.replication.members import Agreement
 from aimem.replication.merge import merge_entry
 from aimem.replication.mesh import Mesh, MeshSettings, Peer
-from aimem.replication.peer import PeerRules, PeerState, Standing, breaker, is_reachable, lag
+from aimem.replication.peer import PeerRules, PeerState, Standing
 from aimem.replication.proof import RequestProof, is_sound_request, read_request
 from aimem.replication.quorum import (
     Consistency,
@@ -29,7 +29,8 @@ from aimem.replication.quorum import (
     middle_offset,
     wished_consistency,
 )
-from aimem.replication.receiving import receive
+from aimem.replication.reach import breaker, is_reachable, lag
+from aimem.replication.receiving import receive, wait_known
 from aimem.replication.road import NotSecured, PeerRoad
 from aimem.replication.roll import Roll, roll_of
 from aimem.replication.trust import Trust, Trusted, Waiting
@@ -90,5 +91,6 @@ __all__ = [
     "run_mesh",
     "told",
     "trust_command",
+    "wait_known",
     "wished_consistency",
 ]

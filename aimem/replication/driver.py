@@ -147,7 +147,7 @@ async def _request(mesh: Mesh, peer: Peer, ask: Ask) -> ExchangeRequest:
     is_trimmed = False
     if ask.count:
         try:
-            ops = (await store.lacking(ask.assumed, ask.count, EXCHANGE_MAX_BYTES)).ops
+            ops = (await store.lacking(ask.assumed, ask.count, EXCHANGE_MAX_BYTES, until=ask.until)).ops
         except Gone:
             is_trimmed = True       # it has to fetch the state as a whole
     proofs = await proofs_of_own(store, peer.state.stream, ask.assumed)
@@ -169,7 +169,8 @@ def _understood(
     held = HeldThere(dots=dots, own=own_head.stream, is_whole=answer.held_count <= len(dots))
     return Answered(
         now=trio.current_time(), node=answer.node[:128], stream=stream_in(answer.stream),
-        heads=heads, held=held, own_head=own_head,
+        heads=heads, named={StreamId(stream): head.seq for stream, head in answer.vector.items()}, held=held,
+        own_head=own_head,
         more=answer.more, stopped=_reason(answer.stopped), members=answer.members[:128],
         offset_us=answer.now - (sent_at + wall) // 2, wall_us=wall, share=share,
     )

@@ -12,7 +12,7 @@ from msgspec import Struct
 from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Clock
 from aimem.replication.closure import OTHER_HISTORY, closed_reason
-from aimem.replication.counts import AckLatencies, MeshCounts
+from aimem.replication.counts import AckLatencies, MeshCounts, failure_kind
 from aimem.replication.members import Agreement, agreement, members_hash
 from aimem.replication.peer import (
     Ask,
@@ -26,14 +26,11 @@ from aimem.replication.peer import (
     Rest,
     Standing,
     Wanted,
-    failure_kind,
     has_other_history,
-    is_reachable,
-    lag,
-    offset_now,
     step,
 )
 from aimem.replication.quorum import Consistency, Report, Rule, Tally, count_acks, middle_offset, with_writer
+from aimem.replication.reach import is_reachable, lag, offset_now
 from aimem.replication.renewal import Moves, Renewal
 from aimem.replication.road import PeerRoad
 from aimem.replication.scope import QuorumScope
@@ -133,7 +130,7 @@ class Peer:
         state = self.state
         if state.failures or state.standing is not Standing.PEER:
             return False
-        return state.answered_at is None or state.answered_at < since or state.has_more
+        return state.fetched_at is None or state.fetched_at < since or state.has_more
 
     def report(self) -> Report:
         """What it said, as far as it counts."""
@@ -278,8 +275,11 @@ class Mesh:
 
     def look(self, peer: Peer, now: float) -> Ask | Rest:
         """What to do about a peer."""
-        mine = self.store.log.shipped
-        event = Look(now=now, mine=mine, own=self.store.stream, wants=self.wants_of(peer), share=peer.share())
+        feed, mine = self.store.log, self.store.log.shipped
+        event = Look(
+            now=now, mine=mine, own=self.store.stream, known=feed.fetched, causes=feed.causes_of(self.store.stream),
+            wants=self.wants_of(peer), share=peer.share(), spread=max(1.0, (len(self.peers) - 1) / 2),
+        )
         effect = peer.apply(event)
         peer.note_lag(mine, now)
         return effect or Rest(now)

@@ -35,6 +35,7 @@ from aimem.replication import (
     proofs_for,
     receive,
     told,
+    wait_known,
 )
 from aimem.service.node import Node
 from aimem.service.papers import show_papers
@@ -117,7 +118,7 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest, claim: 
         page, is_trimmed = LogPage(ops=(), more=False, position=0), True
     held = await node.store.held(HELD_MAX, asker)
     ops, stop = tuple(map(op_out, page.ops)), received.stop
-    proofs = await proofs_for(node.store, heads, theirs, ops, request.prove)
+    proofs = await proofs_for(node.store, heads, theirs, ops, request)
     counts.sent += len(proofs)
     return ExchangeAnswer(
         protocol=PROTOCOL, node=node.store.node_name, stream=node.store.stream, vector=heads_out(heads),
@@ -139,7 +140,7 @@ def _refuse_other(request: ExchangeRequest, claim: NodeClaim | None) -> None:
 
 async def _receive(node: Node, asker: StreamId, request: ExchangeRequest) -> Received:
     nothing = Received(taken=0, skipped=0, held=(), stop=None)
-    if not dominates(node.store.log.vector, vector_in(request.assumed)):
+    if not await wait_known(node.store, vector_in(request.assumed)):
         received = Received(taken=0, skipped=0, held=(), stop=Stop(StopReason.ASSUMED))
     elif not request.ops:
         return nothing

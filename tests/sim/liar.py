@@ -41,7 +41,7 @@ from aimem.model import (
 )
 from aimem.model.op import link_hash
 from aimem.ports import Signer
-from aimem.store import STREAM, Transaction
+from aimem.store import STREAM, Transaction, pins
 from aimem.store.kinds import LIVE
 from aimem.wire import op_out
 from tests.sim.badges import OPERATOR
@@ -242,8 +242,13 @@ class Liar:
         return True
 
     def name_another(self, telling: Telling) -> bool:
-        """Be somebody else, or a stranger; now and then with the stream of the one whose name it takes."""
+        """Be somebody else, or a stranger; now and then with the stream of the one whose name it takes.
+
+        Not to one that never met the owner of a name: who comes first under it has it, as the manual says.
+        """
         other = self._rng.choice([*sorted(self._machines), "stranger"])
+        if other != "stranger" and not self._has_met(telling.hearer, other):
+            return False
         process = None if other == "stranger" else self._machines[other].process
         telling.told["node"] = telling.node = other
         if process is not None and process.store is not None and self._rng.random() < 0.3:
@@ -251,6 +256,10 @@ class Liar:
             key = self._seals.signers[process.store.stream].public_key
             telling.line = (Endorsement(key, self._signer.sign(endorsement_digest(self._signer.public_key))),)
         return True
+
+    def _has_met(self, hearer: str, other: str) -> bool:
+        process = self._machines[hearer].process
+        return process is not None and process.writer is not None and other in pins.load(process.writer)
 
     def replay(self, telling: Telling) -> bool:
         """Say something old instead, as it was said or under its own signature.
