@@ -73,6 +73,7 @@ class Code(StrEnum):
     LOCKS_OUT = "locks_out"
     IS_STANDARD = "is_standard"
     WRONG_NODE = "wrong_node"
+    OTHER_CLUSTER = "other_cluster"
     # Refinements of Unavailable.
     STORAGE_FULL = "storage_full"
     STORAGE_READ_ONLY = "storage_read_only"

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import trio
 
-from aimem.api.refusals import status_of
+from aimem.api.refusals import refusal, status_of
 from aimem.errors import AimemError
 from aimem.model import Credential, Dot, Instant, NodeClaim, Principal, Shown
 from aimem.ports import Embedder
@@ -128,7 +128,7 @@ class World:
             await admit_claim(node, proof, Shown())
             status, content = 200, encode(await self._answer(node, name, request, data, proof.claim))
         except AimemError as error:
-            status, content = status_of(error), encode({"error": error.message, "code": error.code})
+            status, content = status_of(error), refusal(error).content
         return httpx.Response(status, content=content, headers=node.trust.answer(proof, status, content))
 
     async def _answer(self, node: Node, name: str, request: httpx.Request, data: bytes, claim: NodeClaim) -> object:

@@ -56,6 +56,7 @@ STATUS: Final[dict[Code, int]] = {
     Code.LOCKS_OUT: 409,
     Code.IS_STANDARD: 409,
     Code.WRONG_NODE: 409,
+    Code.OTHER_CLUSTER: 409,
     Code.AUDIT_DAMAGED: 409,
     Code.GONE: 410,
     Code.VERSION_NOT_REACHED: 412,

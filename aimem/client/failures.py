@@ -41,7 +41,7 @@ _REFINED: Final[Mapping[type[AimemError], tuple[Code, ...]]] = MappingProxyType(
     QuotaExceeded: (Code.RATE_LIMITED,),
     Conflict: (
         Code.NAME_TAKEN, Code.ID_TAKEN, Code.KEY_ENDED, Code.LOCKS_OUT, Code.IS_STANDARD, Code.AUDIT_DAMAGED,
-        Code.ALREADY_DECIDED, Code.PENDING_EXPIRED, Code.WRONG_NODE,
+        Code.ALREADY_DECIDED, Code.PENDING_EXPIRED, Code.WRONG_NODE, Code.OTHER_CLUSTER,
     ),
     Unavailable: (
         Code.STORAGE_FULL, Code.STORAGE_READ_ONLY, Code.DATABASE_BUSY, Code.DEADLINE_EXCEEDED, Code.SHUTTING_DOWN,

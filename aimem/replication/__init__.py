@@ -6,16 +6,19 @@ Must never hold SQL, and never decide what an op means by anything that differs 
 
 from aimem.replication.catchup import known_to_all
 from aimem.replication.closure import evidence_for, heads_heard, hear_closed, note_received, told
+from aimem.replication.cluster import SHOWN_CHARS, hear_asker, settle
 from aimem.replication.comparison import FOUND_MAX, Compared, Different, Mending, compare_span
 from aimem.replication.counts import LATENCIES_S, HeadCounts
 from aimem.replication.divergence import Judged, Lost, judge
 from aimem.replication.driver import ask_untrusted, count_received, run_mesh
+from aimem.replication.following import run_for_peers
 from aimem.replication.headproof import proofs_for
 from aimem.replication.intake import CLOCK_BOUND_S, CLOCK_WARN_S, examine, is_ahead
 from aimem.replication.judging import trust_command
-from aimem.replication.members import Agreement
+from aimem.replication.members import Agreement, shared_names
 from aimem.replication.merge import merge_entry
-from aimem.replication.mesh import Mesh, MeshSettings, Peer
+from aimem.replication.mesh import Mesh
+from aimem.replication.neighbour import Peer
 from aimem.replication.peer import PeerRules, PeerState, Standing
 from aimem.replication.proof import RequestProof, is_sound_request, read_request
 from aimem.replication.quorum import (
@@ -33,13 +36,16 @@ from aimem.replication.reach import breaker, is_reachable, lag
 from aimem.replication.receiving import receive, wait_known
 from aimem.replication.road import NotSecured, PeerRoad
 from aimem.replication.roll import Roll, roll_of
+from aimem.replication.settings import MeshSettings
 from aimem.replication.trust import Trust, Trusted, Waiting
+from aimem.replication.untaken import full_in, shipped_to, told_full, with_all_of
 
 __all__ = [
     "CLOCK_BOUND_S",
     "CLOCK_WARN_S",
     "FOUND_MAX",
     "LATENCIES_S",
+    "SHOWN_CHARS",
     "Agreement",
     "Compared",
     "Consistency",
@@ -73,7 +79,9 @@ __all__ = [
     "count_received",
     "evidence_for",
     "examine",
+    "full_in",
     "heads_heard",
+    "hear_asker",
     "hear_closed",
     "is_ahead",
     "is_reachable",
@@ -88,9 +96,15 @@ __all__ = [
     "read_request",
     "receive",
     "roll_of",
+    "run_for_peers",
     "run_mesh",
+    "settle",
+    "shared_names",
+    "shipped_to",
     "told",
+    "told_full",
     "trust_command",
     "wait_known",
     "wished_consistency",
+    "with_all_of",
 ]

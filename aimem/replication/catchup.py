@@ -12,10 +12,12 @@ from aimem.errors import AimemError, Code, Corrupt, InvalidRequest
 from aimem.model import HeadProof, StreamHead, StreamId, Vector, dominates
 from aimem.replication.closure import close_streams, note_joined, to_join
 from aimem.replication.headproof import proven
-from aimem.replication.mesh import Mesh, Peer
+from aimem.replication.mesh import Mesh
+from aimem.replication.neighbour import Peer
 from aimem.replication.peer import Standing, Wanted
+from aimem.replication.untaken import with_all_of
 from aimem.store import Transaction, headproofs, snapshot, trimming
-from aimem.wire import PROTOCOL, ExchangeAnswer, copies, heads_in
+from aimem.wire import ExchangeAnswer, copies, heads_in
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +38,8 @@ async def join_snapshot(mesh: Mesh, peer: Peer) -> bool:
     count, after = 0, None
     while True:
         with trio.fail_after(PAGE_DEADLINE_S):
-            page = await mesh.road.snapshot(peer.url, copies.SnapshotRequest(protocol=PROTOCOL, after=after))
+            request = copies.SnapshotRequest(protocol=peer.tongue.protocol, after=after)
+            page = await mesh.road.snapshot(peer.url, request)
         if after is None:
             said = heads_in(page.vector)
             # Who says that it knows more of a stream than its owner signed would keep the owner's ops from being taken.
@@ -135,7 +138,8 @@ def known_to_all(mesh: Mesh) -> Vector:
     """What every peer reported; nothing while one of them never did."""
     floor = mesh.store.log.shipped
     for peer in mesh.peers:
-        acked = peer.state.acked if peer.state.standing is Standing.PEER else {}
+        state = peer.state
+        acked = with_all_of(state.acked if state.standing is Standing.PEER else {}, state.full)
         floor = {stream: min(seq, acked.get(stream, 0)) for stream, seq in floor.items()}
     closed = {stream: mesh.store.log.vector.get(stream, 0) for stream in mesh.store.log.closed}
     return {**floor, **closed}      # of a closed stream nobody takes anything any more

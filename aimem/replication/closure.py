@@ -20,7 +20,8 @@ from aimem.store import Received, Store, closure, headproofs, oplog
 from aimem.wire import STREAMS_MAX, ExchangeAnswer, copies, heads_in, stream_in
 
 if TYPE_CHECKING:
-    from aimem.replication.mesh import Mesh, Peer
+    from aimem.replication.mesh import Mesh
+from aimem.replication.neighbour import Peer
 
 log = logging.getLogger(__name__)
 
@@ -110,6 +111,9 @@ def note_received(store: Store, received: Received) -> None:
     """What a batch that was taken, or not, says of what is to be looked at."""
     if received.held:
         store.note_held_nowait()
+    if not received.full <= store.log.full:
+        log.error("stream.full", extra={"streams": sorted(received.full), "reason": "no more ops can be held"})
+        store.log.full |= received.full
     stop = received.stop
     if stop is not None and stop.reason is StopReason.FORK and stop.dot is not None:
         stream = stop.dot.stream

@@ -6,8 +6,8 @@ reads of both nodes at any two moments, so nothing waits for a comparison, and i
 
 from __future__ import annotations
 
-import itertools
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Final
@@ -19,10 +19,12 @@ from aimem.errors import AimemError, Corrupt, InvalidRequest, Unavailable
 from aimem.model import StreamHead, StreamId
 from aimem.replication import closure
 from aimem.replication.divergence import Lost, judge
-from aimem.replication.mesh import Mesh, Peer
+from aimem.replication.following import following
+from aimem.replication.mesh import Mesh
+from aimem.replication.neighbour import Peer
 from aimem.replication.peer import Standing
-from aimem.store import digests, repair, snapshot, walking
-from aimem.wire import PROTOCOL, copies, heads_in
+from aimem.store import digests, repair, walking
+from aimem.wire import copies, heads_in
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,7 @@ SHRINKS_MAX: Final = 8
 """Answers to one range that hold more than fits, before it is left for another time."""
 MEND_MAX: Final = 64
 """Objects that are mended in one transaction: other writes wait for it."""
+HELD_CHARS: Final = 32
 FOUND_MAX: Final = 100
 """Differing objects that are named; beyond them they are only counted."""
 
@@ -71,12 +74,19 @@ class _Looked(Struct):
     undecided: int = 0
 
 
+class _Told(Struct, frozen=True):
+    """What a peer knew when it told its objects: see repair.Facts."""
+
+    heads: Mapping[StreamId, StreamHead]
+    held: str
+
+
 async def compare_span(mesh: Mesh, peer: Peer, after: walking.Place | None, mending: Mending) -> Compared:
     """Compare, and mend, the objects of one range of keys.
 
-    Raises: Unavailable if the peer does not answer, or one of both holds ops that it cannot apply; Corrupt.
+    What only one of both can apply makes a difference that is pending. Raises: Unavailable if the peer does not answer;
+    Corrupt.
     """
-    await mesh.store.read(snapshot.refuse_held)
     looked = _Looked()
     try:
         own, there = await _spans(mesh, peer, after)
@@ -104,7 +114,7 @@ async def _spans(
     for _ in range(SHRINKS_MAX):
         own = await mesh.store.read(digests.read_span, after, until, copies.SPAN_OBJECTS)
         request = copies.DigestRequest(
-            protocol=PROTOCOL, format=digests.DIGEST_FORMAT, after=_text(after), until=_text(own.until),
+            protocol=peer.tongue.protocol, format=digests.DIGEST_FORMAT, after=_text(after), until=_text(own.until),
             digest=own.digest,
         )
         with trio.fail_after(ASK_DEADLINE_S):
@@ -154,15 +164,18 @@ async def _look_at(
     names = list(suspects)
     while names:
         open_before = closure.unsettled(mesh, peer)
-        pairs, facts, heads = await _fetched(mesh, peer, tuple(names[: repair.NAMED_MAX]))
+        pairs, facts, there = await _fetched(mesh, peer, tuple(names[: repair.NAMED_MAX]))
         unsettled = open_before | closure.unsettled(mesh, peer)
-        doubtful = await mesh.store.read(repair.doubtful, heads)
+        doubtful = await mesh.store.read(repair.doubtful, there.heads)
         del names[: len(pairs)]
         mend: list[repair.Theirs] = []
         for own, theirs in pairs:
             if suspects[own.kind, own.key] and (own.state.fields or theirs.state.fields):
                 continue    # one of both has it alive: that was seen where its row is
-            judged = judge(own, theirs, own_facts=facts, their_heads=heads, unsettled=unsettled, doubtful=doubtful)
+            judged = judge(
+                own, theirs, own_facts=facts, their_heads=there.heads, unsettled=unsettled, doubtful=doubtful,
+                their_held=there.held,
+            )
             looked.pending += judged.is_pending
             if judged.lost is not None:
                 looked.different.append(Different(own.kind, own.key, judged.lost))
@@ -176,13 +189,13 @@ async def _look_at(
 
 async def _fetched(
     mesh: Mesh, peer: Peer, names: tuple[tuple[str, str], ...]
-) -> tuple[list[tuple[repair.Known, repair.Known]], repair.Facts, Mapping[StreamId, StreamHead]]:
+) -> tuple[list[tuple[repair.Known, repair.Known]], repair.Facts, _Told]:
     """The first of some objects as this node and the peer have them, and what each of both knew then.
 
     Raises: Unavailable, also for nonsense.
     """
     with trio.fail_after(ASK_DEADLINE_S):
-        answer = await mesh.road.snapshot(peer.url, copies.SnapshotRequest(protocol=PROTOCOL, named=names))
+        answer = await mesh.road.snapshot(peer.url, copies.SnapshotRequest(protocol=peer.tongue.protocol, named=names))
     ended = frozenset(answer.ended)
     theirs = [
         repair.Known(kind=sent.kind, key=sent.key, state=copies.object_in(sent), has_dead_end=at in ended)
@@ -191,7 +204,8 @@ async def _fetched(
     if not theirs or [(one.kind, one.key) for one in theirs] != list(names[: len(theirs)]):
         raise Unavailable("nonsense: its objects are others")
     facts = await mesh.store.read(repair.facts_of, names[: len(theirs)], copies.SNAPSHOT_BYTES)
-    return list(zip(facts.objects, theirs, strict=False)), facts, heads_in(answer.vector)
+    told = _Told(heads_in(answer.vector), answer.held[:HELD_CHARS])
+    return list(zip(facts.objects, theirs, strict=False)), facts, told
 
 
 def _count(mesh: Mesh, peer: Peer, looked: _Looked) -> None:
@@ -209,11 +223,13 @@ def _count(mesh: Mesh, peer: Peer, looked: _Looked) -> None:
         })
 
 
-async def run_comparer(mesh: Mesh, interval_s: float) -> None:
+async def run_comparer(mesh: Mesh) -> None:
     """Now and then compare all rows with those of one peer, the next one each time, and mend what was lost here."""
-    for peer in itertools.cycle(mesh.peers):
-        await trio.sleep(interval_s * (0.5 + peer.share()))
-        if peer.state.standing is not Standing.PEER or peer.state.failures:
+    peer: Peer | None = None
+    while True:
+        await _wait_turn(mesh)
+        peer = following(mesh.peers, peer)
+        if peer is None or peer.state.standing is not Standing.PEER or peer.state.failures:
             continue
         try:
             await _compare_all(mesh, peer)
@@ -223,9 +239,21 @@ async def run_comparer(mesh: Mesh, interval_s: float) -> None:
             log.warning("peer.not_compared", extra={"peer": peer.url, "reason": error.message})
 
 
+async def _wait_turn(mesh: Mesh) -> None:
+    """Wait for the interval's time, whatever it becomes meanwhile, and until there is anybody to compare with."""
+    began, share = trio.current_time(), mesh.draw_share()
+    while True:
+        changed, interval_s = mesh.next_members, mesh.settings.compare_s
+        due_at = math.inf if interval_s is None or not mesh.peers else began + interval_s * (0.5 + share)
+        with trio.move_on_at(due_at) as waiting:
+            await changed.wait()
+        if waiting.cancelled_caught:
+            return
+
+
 async def _compare_all(mesh: Mesh, peer: Peer) -> None:
     after, differing = None, 0
-    while True:
+    while peer in mesh.peers:
         began = trio.current_time()
         compared = await compare_span(mesh, peer, after, Mending.MEND)
         differing += len(compared.different)

@@ -13,6 +13,7 @@ _FAILURE_KINDS: Final = {
     "timeout": "timeout", "nonsense": "nonsense", "forged": "forged", "untrusted": "untrusted",
     "tls": "tls", "unreachable": "unreachable", "no address": "unreachable", "the connection broke": "broken",
     "it answered": "answered", "refused": "refused", "took nothing": "refused",
+    "another mesh": "other_cluster", "another protocol": "protocol",
 }
 
 

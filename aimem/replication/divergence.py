@@ -47,13 +47,14 @@ class Judged(Struct, frozen=True):
 
 def judge(
     own: repair.Known, theirs: repair.Known, *, own_facts: repair.Facts, their_heads: Mapping[StreamId, StreamHead],
-    unsettled: AbstractSet[StreamId] = frozenset(), doubtful: AbstractSet[StreamId] = frozenset(),
+    unsettled: AbstractSet[StreamId] = frozenset(), doubtful: AbstractSet[StreamId] = frozenset(), their_held: str = "",
 ) -> Judged:
     """Say what it means that two nodes show an object as they do, each with what it knew just then.
 
     Args:
       unsettled: streams with two histories of which one of both may have joined rows that the other has not.
       doubtful: streams of which the two may know different ops, which nobody has found yet.
+      their_held: hash of what they know and cannot apply; what only one of the two holds may be the difference.
     """
     closed = own_facts.closed
     tied = tied_fields(own.state, theirs.state, closed)
@@ -61,6 +62,8 @@ def judge(
     mend = repair.Theirs(kind=own.kind, key=own.key, state=state, tied=tied)
     if own.state == theirs.state:
         return Judged(mend)
+    if own_facts.held != their_held:
+        return Judged(mend, is_pending=True)
     if own.has_dead_end != theirs.has_dead_end:
         return Judged(mend, is_pending=True)    # it goes with the memory that it hangs on, which is compared itself
     unknown = [*_beyond(own.state, their_heads, closed), *_beyond(theirs.state, own_facts.heads, closed)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import Final
 
 import trio
@@ -12,19 +13,23 @@ from aimem.errors import AimemError, Code, Corrupt, Gone, InvalidRequest, Unavai
 from aimem.model import Instant, Op, StopReason, StreamHead, StreamId, parse_dot
 from aimem.replication.catchup import catch_up_if_trimmed, join_if_closed, run_trimmer
 from aimem.replication.closure import evidence_for, look_at_histories, note_received, to_prove, told
+from aimem.replication.cluster import hear_answer, settle
 from aimem.replication.comparison import run_comparer
+from aimem.replication.following import run_for_peers
 from aimem.replication.headproof import proofs_of_own
 from aimem.replication.intake import CLOCK_WARN_S
-from aimem.replication.mesh import Mesh, Peer
+from aimem.replication.mesh import Mesh
+from aimem.replication.neighbour import Peer
 from aimem.replication.peer import Answered, Ask, Failed, Heard, Rest, Standing
 from aimem.replication.quorum import HeldThere
 from aimem.replication.receiving import receive
 from aimem.replication.renewal import pause_after
+from aimem.replication.tongue import exchange
+from aimem.replication.untaken import full_in, told_full, untaken_by, with_all_of
 from aimem.replication.withheld import has_more, note_withheld
 from aimem.store import Received
 from aimem.wire import (
     EXCHANGE_MAX_BYTES,
-    PROTOCOL,
     ExchangeAnswer,
     ExchangeRequest,
     heads_out,
@@ -37,16 +42,15 @@ log = logging.getLogger(__name__)
 
 EXCHANGE_DEADLINE_S: Final = 10.0
 """For one exchange as a whole: a peer that sends one byte a second ends here too."""
+_STANDINGS: Final = {Code.NODE_UNTRUSTED: Standing.UNTRUSTED, Code.OTHER_CLUSTER: Standing.OTHER_CLUSTER}
 
 
 async def run_mesh(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-    """Exchange with all peers until cancelled."""
+    """Exchange with all peers, whoever they are at the time, until cancelled."""
     async with trio.open_nursery() as nursery:
-        for peer in mesh.peers:
-            nursery.start_soon(_run_sender, mesh, peer)
+        nursery.start_soon(run_for_peers, mesh, partial(_run_sender, mesh))
         nursery.start_soon(run_trimmer, mesh)
-        if mesh.peers and mesh.settings.compare_s is not None:
-            nursery.start_soon(run_comparer, mesh, mesh.settings.compare_s)
+        nursery.start_soon(run_comparer, mesh)
         await nursery.start(_run_renewals, mesh)
         task_status.started()
         seen_count = 0
@@ -66,7 +70,7 @@ async def _run_renewals(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio
         try:
             if mesh.is_forked:
                 await _renew(mesh)
-            elif mesh.store.lacks_past and mesh.has_caught_up:
+            elif mesh.store.lacks_past and not mesh.is_alone and mesh.has_caught_up:
                 await mesh.renewal.note_caught_up()
                 mesh.wake()
         except Unavailable as error:
@@ -109,7 +113,8 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
         with trio.move_on_after(EXCHANGE_DEADLINE_S):
             request = await _request(mesh, peer, ask)
             sent_at = mesh.clock.now()
-            answer = await mesh.road.exchange(peer.url, request)
+            answer = await exchange(mesh, peer, request)
+            await hear_answer(mesh, peer, answer)
             heads = await look_at_histories(mesh, peer, answer)
             # As it is by now: others may have told the peer what was written while it was asked.
             event = _understood(answer, heads, mesh.own_head, sent_at, mesh.clock.now(), peer.share())
@@ -127,16 +132,18 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
         if not reason:
             await catch_up_if_trimmed(mesh, peer, answer)
             await join_if_closed(mesh, peer)
+            await settle(mesh)
     except Corrupt:
         raise
     except InvalidRequest as error:
         reason = f"{'forged' if error.code is Code.FORGED else 'nonsense'}: {error.message}"
     except AimemError as error:
         reason = error.message
-        standing = Standing.UNTRUSTED if error.code is Code.NODE_UNTRUSTED else None
+        standing = _STANDINGS.get(error.code)
     if reason:
         if not peer.state.failures:
             log.warning("peer.lost", extra={"peer": peer.url, "reason": reason})
+        peer.tongue.note_lost()
         peer.apply(Failed(now=trio.current_time(), reason=reason, share=peer.share(), standing=standing))
     mesh.note_reported(peer)
 
@@ -147,16 +154,19 @@ async def _request(mesh: Mesh, peer: Peer, ask: Ask) -> ExchangeRequest:
     is_trimmed = False
     if ask.count:
         try:
-            ops = (await store.lacking(ask.assumed, ask.count, EXCHANGE_MAX_BYTES, until=ask.until)).ops
+            known = with_all_of(ask.assumed, untaken_by(store, peer.state))
+            ops = (await store.lacking(known, ask.count, EXCHANGE_MAX_BYTES, until=ask.until)).ops
         except Gone:
             is_trimmed = True       # it has to fetch the state as a whole
     proofs = await proofs_of_own(store, peer.state.stream, ask.assumed)
     mesh.counts.heads.sent += len(proofs)
     return ExchangeRequest(
-        protocol=PROTOCOL, node=store.node_name, stream=store.stream, vector=heads_out(store.log.heads),
+        protocol=peer.tongue.for_exchange(trio.current_time()),
+        node=store.node_name, stream=store.stream, vector=heads_out(store.log.heads),
         assumed={str(stream): seq for stream, seq in ask.assumed.items()}, ops=tuple(map(op_out, ops)),
         wants=ask.wants, now=mesh.clock.now(), trimmed=is_trimmed, members=mesh.members_hash, closed=told(store),
         evidence=evidence_for(store, peer.joined), proofs=proofs, prove=to_prove(mesh, peer),
+        cluster=store.belonging.cluster, proposed=store.belonging.proposed, full=told_full(store),
     )
 
 
@@ -172,7 +182,7 @@ def _understood(
         heads=heads, named={StreamId(stream): head.seq for stream, head in answer.vector.items()}, held=held,
         own_head=own_head,
         more=answer.more, stopped=_reason(answer.stopped), members=answer.members[:128],
-        offset_us=answer.now - (sent_at + wall) // 2, wall_us=wall, share=share,
+        full=full_in(answer.full), offset_us=answer.now - (sent_at + wall) // 2, wall_us=wall, share=share,
     )
 
 
@@ -206,6 +216,8 @@ def count_received(mesh: Mesh, received: Received) -> None:
     counts = mesh.counts
     counts.taken += received.taken
     counts.skipped += received.skipped
+    if received.full:
+        counts.stopped["full"] = counts.stopped.get("full", 0) + 1
     if received.stop is not None:
         reason = received.stop.reason.value
         counts.stopped[reason] = counts.stopped.get(reason, 0) + 1

@@ -7,11 +7,14 @@ in the answers. Who knows not all names yet says nothing: that is no difference.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
 import msgspec
+
+from aimem.model import StreamId
 
 _HASH_CHARS: Final = 32
 
@@ -35,3 +38,8 @@ def agreement(own: str, told: Iterable[str]) -> Agreement:
     if len(set(hashes) - {""}) > 1:
         return Agreement.UNEQUAL
     return Agreement.AGREED if all(hashes) else Agreement.UNKNOWN
+
+
+def shared_names(names: Mapping[StreamId, str]) -> list[str]:
+    """The names, in order, under which more than one stream is written now: somebody runs a copy of a node."""
+    return sorted(name for name, count in Counter(names.values()).items() if count > 1)

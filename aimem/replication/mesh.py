@@ -3,151 +3,47 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import trio
-from msgspec import Struct
 
-from aimem.model import Dot, StreamHead, StreamId, Vector
+from aimem.model import Dot, StreamHead, StreamId
 from aimem.ports import Clock
 from aimem.replication.closure import OTHER_HISTORY, closed_reason
-from aimem.replication.counts import AckLatencies, MeshCounts, failure_kind
+from aimem.replication.cluster import Strangers
+from aimem.replication.counts import MeshCounts
 from aimem.replication.members import Agreement, agreement, members_hash
+from aimem.replication.neighbour import Peer
 from aimem.replication.peer import (
     Ask,
-    Event,
     Heard,
     Knocked,
     Look,
-    PeerRules,
-    PeerState,
     Renewed,
     Rest,
     Standing,
     Wanted,
     has_other_history,
-    step,
 )
 from aimem.replication.quorum import Consistency, Report, Rule, Tally, count_acks, middle_offset, with_writer
-from aimem.replication.reach import is_reachable, lag, offset_now
-from aimem.replication.renewal import Moves, Renewal
+from aimem.replication.reach import is_reachable, offset_now
+from aimem.replication.renewal import Moves, Renewal, without
 from aimem.replication.road import PeerRoad
 from aimem.replication.scope import QuorumScope
-from aimem.store import Assent, Store, closure, trimming
+from aimem.replication.settings import MeshSettings
+from aimem.replication.untaken import shipped_to, untaken_by
+from aimem.store import Assent, Store, trimming
 from aimem.wire import EXCHANGE_MAX_OPS
 
 OP_PATIENCE_S: Final = 0.005
-
-
-class MeshSettings(Struct, frozen=True, kw_only=True):
-    """What a node is told of its mesh; see ai-memory-mesh(7).
-
-    Attributes:
-      peers: their addresses, each once, without a slash at the end.
-      writes: W, the nodes that have a write before it is acknowledged, this one included.
-      timeout_s: how long a write waits for them.
-      interval_s: between exchanges with a peer where nothing is to be sent.
-      compare_s: between comparisons of all objects with those of one peer, on average; None for never.
-      log: what of the op log is kept.
-      serves: whether senders run: a command that opened the database by itself has none.
-    """
-
-    peers: tuple[str, ...] = ()
-    writes: int = 1
-    timeout_s: float = 2.0
-    interval_s: float = 30.0
-    compare_s: float | None = 3600.0
-    log: trimming.LogBounds = trimming.LogBounds()
-    serves: bool = True
-
-    @property
-    def rule(self) -> Rule:
-        """N and W."""
-        return Rule(members=1 + len(self.peers), writes=max(1, self.writes))
-
-
-class Peer:
-    """One peer: its state, and a bell that makes its sender look.
-
-    Attributes:
-      compared_at, differing: when all rows were last compared with its, and how many differed.
-      joined: of each closed stream that it told of, the nodes whose rows it joined since.
-      doubted: streams of this node's of which it named another op and did not show it; until they are closed it counts
-        for none of them.
-    """
-
-    def __init__(self, url: str, rules: PeerRules, rng: random.Random) -> None:
-        self.url, self.rules = url, rules
-        self.state = PeerState(batch_count=rules.batch_count)
-        self.latencies = AckLatencies()
-        self.failed: dict[str, int] = {}
-        self.behind_since: float | None = None
-        self.compared_at: float | None = None
-        self.differing = 0
-        self.joined: closure.Closed = {}
-        self.doubted: frozenset[StreamId] = frozenset()
-        self._rng = rng
-        self._bell = trio.Event()
-
-    @property
-    def name(self) -> str:
-        """What it is called in answers: its node's name and address once known."""
-        return self.url
-
-    def apply(self, event: Event) -> Ask | Rest | None:
-        """Let the state take a step; count what failed by its kind, of which there are few."""
-        before = self.state.failures
-        self.state, effect = step(self.state, event, self.rules)
-        if self.state.failures > before:
-            kind = failure_kind(self.state.last_error)
-            self.failed[kind] = self.failed.get(kind, 0) + 1
-        return effect
-
-    def share(self) -> float:
-        """A draw for the jitter."""
-        return self._rng.random()
-
-    def ring(self) -> None:
-        """Have its sender look."""
-        self._bell.set()
-
-    async def wait_bell(self, until: float) -> None:
-        """Wait until somebody rings, or until then."""
-        with trio.move_on_at(until):
-            await self._bell.wait()
-        self._bell = trio.Event()
-
-    def note_lag(self, mine: Vector, now: float) -> None:
-        """Keep since when it has been behind."""
-        if lag(self.state, mine) == 0:
-            self.behind_since = None
-        elif self.behind_since is None:
-            self.behind_since = now
-
-    def is_awaited(self, since: float) -> bool:
-        """Whether an answer of it is still to come that was asked for since then, or more of what it has."""
-        state = self.state
-        if state.failures or state.standing is not Standing.PEER:
-            return False
-        return state.fetched_at is None or state.fetched_at < since or state.has_more
-
-    def report(self) -> Report:
-        """What it said, as far as it counts."""
-        state = self.state
-        reason = state.last_error if state.failures else ""
-        if state.standing is not Standing.PEER:
-            return Report(name=self.name, reason=state.standing.value)
-        if state.answered_at is None:
-            return Report(name=self.name, reason=reason or "unasked")
-        # What it said durably stays said, also while it is away.
-        return Report(name=self.name, stream=state.stream, vector=state.acked, held=state.held)
 
 
 class Mesh:
     """All peers of a node. `run_mesh` keeps it going.
 
     Attributes:
+      peers: of this moment: they may be others after the next `await`; see `run_for_peers`.
       road: the way to them; whoever made it closes it.
       log_size: of the op log, when it was last looked at.
     """
@@ -156,19 +52,68 @@ class Mesh:
         self, settings: MeshSettings, store: Store, *, clock: Clock, rng: random.Random, road: PeerRoad
     ) -> None:
         self.settings, self.store, self.clock, self.road = settings, store, clock, road
-        self.rule = settings.rule
-        rules = PeerRules(
-            interval_s=settings.interval_s, patience_s=settings.timeout_s, batch_count=EXCHANGE_MAX_OPS,
-        )
-        self.peers = tuple(Peer(url, rules, rng) for url in settings.peers)
+        self._rng = rng
+        self.peers: tuple[Peer, ...] = ()
         self.counts = MeshCounts()
         self.renewal = Renewal(store)
         self.draining: Peer | None = None
         self.log_size = trimming.LogSize()
-        self.moves = Moves()
-        self._reported = trio.Event()
-        self._is_met = not (settings.serves and self.peers)
+        self.moves, self.strangers = Moves(), Strangers()
+        self._reported, self._changed = trio.Event(), trio.Event()
+        self._is_met = True
         self._told_members = ""
+        self.replace_members(settings)
+
+    def replace_members(self, settings: MeshSettings) -> None:
+        """Work with these peers, this W and these times from now on; of a peer that stays all is known as before.
+
+        The senders follow, see `run_for_peers`. A write that waits for acks keeps the W that it began with, and counts
+        who is a peer now.
+        """
+        before, rules = {peer.url: peer for peer in self.peers}, settings.rules
+        self.settings = settings
+        kept = [before.pop(url) for url in settings.peers if url in before]
+        known = {peer.url: peer for peer in kept}
+        self.peers = tuple(known.get(url) or Peer(url, rules, self._rng) for url in settings.peers)
+        for peer in kept:
+            peer.rules = rules
+        self._part_with(before.values())
+        # Who has peers that know it need not ask a new one first whether it may write.
+        self._is_met = self.is_alone or (self._is_met and bool(kept))
+        self._changed.set()
+        self._changed = trio.Event()
+        self.wake()
+        if kept:
+            self.ask_all(trio.current_time())   # and so tell them of the list that this node has now
+
+    def _part_with(self, gone: Iterable[Peer]) -> None:
+        for peer in gone:
+            if peer.state.standing is Standing.FORKED:
+                self.renewal.call("a node that was a peer knows more of this stream, or another end")
+            if self.draining is peer:
+                self.draining = None
+            self.renewal.forget(peer.url)
+            self.moves.forget(peer.url)
+        self.renewal.ring()     # perhaps nothing else was awaited
+
+    def draw_share(self) -> float:
+        """A draw in [0, 1), for jitter."""
+        return self._rng.random()
+
+    @property
+    def next_members(self) -> trio.Event:
+        """Set as soon as the peers, or how they are treated, may be others; each time another one."""
+        return self._changed
+
+    @property
+    def rule(self) -> Rule:
+        """N and W as of now."""
+        return self.settings.rule
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether it asks nobody: it has no peers, or no senders run."""
+        return not (self.settings.serves and self.peers)
 
     @property
     def own_head(self) -> StreamHead:
@@ -201,6 +146,8 @@ class Mesh:
 
     def note_reported(self, peer: Peer) -> None:
         """A peer said what it knows, or failed: whoever waits for acks counts again."""
+        if peer not in self.peers:
+            return      # it was one when it was asked
         if peer.state.has_more and self.draining is None:
             self.draining = peer
         elif self.draining is peer and not peer.state.has_more:
@@ -224,7 +171,7 @@ class Mesh:
         """This node writes another stream: what peers said of the one before says nothing any more."""
         for peer in self.peers:
             peer.apply(Renewed(now=trio.current_time()))
-        self._is_met = not (self.settings.serves and self.peers)
+        self._is_met = self.is_alone
         self.wake()
         self.ring()
 
@@ -243,7 +190,7 @@ class Mesh:
         for peer in self.peers:
             if peer.state.stream == stream:
                 peer.apply(Heard(now=now, vector=vector, members=members))
-                peer.note_lag(self.store.log.shipped, now)
+                peer.note_lag(shipped_to(self.store, peer.state), now)
                 if peer.state.failures or not self.is_reachable(peer):
                     peer.ring()
 
@@ -275,10 +222,12 @@ class Mesh:
 
     def look(self, peer: Peer, now: float) -> Ask | Rest:
         """What to do about a peer."""
-        feed, mine = self.store.log, self.store.log.shipped
+        store, state = self.store, peer.state
+        mine, untaken = shipped_to(store, state), untaken_by(store, state)
         event = Look(
-            now=now, mine=mine, own=self.store.stream, known=feed.fetched, causes=feed.causes_of(self.store.stream),
-            wants=self.wants_of(peer), share=peer.share(), spread=max(1.0, (len(self.peers) - 1) / 2),
+            now=now, mine=mine, own=store.stream, known=store.log.fetched, wants=self.wants_of(peer),
+            causes=without(store.log.causes_of(store.stream), untaken), share=peer.share(),
+            spread=max(1.0, (len(self.peers) - 1) / 2),
         )
         effect = peer.apply(event)
         peer.note_lag(mine, now)
@@ -320,7 +269,7 @@ class Mesh:
 
     def is_reachable(self, peer: Peer) -> bool:
         """Whether a write may count on a peer."""
-        return is_reachable(peer.state, self.store.log.shipped, trio.current_time(), peer.rules)
+        return is_reachable(peer.state, shipped_to(self.store, peer.state), trio.current_time(), peer.rules)
 
     def reachable_count(self) -> int:
         """Nodes on which a write may count, this one included; two addresses of one node are one."""
@@ -338,7 +287,7 @@ class Mesh:
     @property
     def is_catching_up(self) -> bool:
         """Whether this node began a stream and does not know yet what its peers knew then."""
-        return self.settings.serves and self.store.lacks_past and not self.has_caught_up
+        return not self.is_alone and self.store.lacks_past and not self.has_caught_up
 
     @property
     def is_ready(self) -> bool:

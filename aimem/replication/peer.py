@@ -50,6 +50,7 @@ class Standing(StrEnum):
     PEER = "peer"
     SELF = "self"            # its address leads to this node
     FORKED = "forked"        # it knows another history of this node's stream, or more of it
+    OTHER_CLUSTER = "other_cluster"  # it belongs to another mesh
     UNTRUSTED = "untrusted"  # whoever answers there is not the node that was known by its name
 
 
@@ -72,6 +73,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
       has_more: whether it has more for us.
       offset_us: its wall clock less ours, when its last answer came; `wall_us`: what ours was then.
       members: hash of the list that it works with, as it last said; empty while it does not know all names.
+      full: streams of which it takes no more, as it could not apply their next op.
     """
 
     node: str = ""
@@ -102,6 +104,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
     offset_us: int | None = None
     wall_us: int = 0
     members: str = ""
+    full: frozenset[StreamId] = frozenset()
 
 
 class Look(Struct, frozen=True, kw_only=True):
@@ -148,6 +151,7 @@ class Answered(Struct, frozen=True, kw_only=True):
     wall_us: int
     share: float
     members: str = ""
+    full: frozenset[StreamId] = frozenset()
 
 
 class Failed(Struct, frozen=True, kw_only=True):
@@ -245,7 +249,7 @@ def _anew(state: PeerState, now: float) -> PeerState:
     """As before the first exchange, but for what does not depend on what this node writes."""
     return PeerState(
         node=state.node, stream=state.stream, asked_at=state.asked_at, due_at=now, batch_count=state.batch_count,
-        offset_us=state.offset_us, wall_us=state.wall_us, members=state.members,
+        offset_us=state.offset_us, wall_us=state.wall_us, members=state.members, full=state.full,
     )
 
 
@@ -327,6 +331,7 @@ def _answered(state: PeerState, event: Answered, rules: PeerRules) -> PeerState:
         acked=vector, named=event.named, held=event.held, asked_at=None, answered_at=event.now, has_more=event.more,
         fetched_at=event.now if state.fetches else state.fetched_at,
         offset_us=event.offset_us, wall_us=event.wall_us, members=event.members,
+        full=event.full,
     )
     if event.stopped in (StopReason.ASSUMED, StopReason.GAP) and state.rebases < REBASES_MAX:
         # It knows less than was assumed: now we know what.

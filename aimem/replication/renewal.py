@@ -82,15 +82,19 @@ class Renewal:
             goal = self._goals[url]
             self._goals[url] = {stream: min(seq, known.get(stream, 0)) for stream, seq in goal.items()}
 
+    def forget(self, url: str) -> None:
+        """It is no peer any more: nobody waits for what it knew."""
+        self._goals.pop(url, None)
+
     def has_caught_up(self, peers: Iterable[tuple[str, PeerState, PeerRules]], now: float) -> bool:
         """Whether this node knows what each peer that answers knew when it was first asked."""
-        mine, closed = self._store.log.vector, self._store.log.closed
+        mine, untaken = self._store.log.vector, self._store.log.closed.keys() | self._store.log.full
         for url, state, rules in peers:
             is_hanging = state.asked_at is not None and now - state.asked_at > rules.patience_s
             if state.failures >= rules.breaker_count or is_hanging or state.standing is Standing.SELF:
                 continue
             goal = self._goals.get(url)
-            if goal is None or not dominates(mine, without(goal, closed)):
+            if goal is None or not dominates(mine, without(goal, untaken)):
                 return False
         return True
 
@@ -154,6 +158,11 @@ class Moves:
         self.left[before] = url
         self._left_at = {**{stream: self._left_at[stream] for stream in self.left if stream != before}, before: at}
         self._written_at.pop(before, None)
+
+    def forget(self, url: str) -> None:
+        """It is no peer's address any more: whichever stream answers elsewhere is another address's."""
+        for stream in [stream for stream, left_by in self.left.items() if left_by == url]:
+            del self.left[stream]
 
     def _unmask(self, url: str, now: StreamId | None, at: float) -> None:
         """See which stream another node writes after all.

@@ -11,8 +11,10 @@ from msgspec import Struct
 
 from aimem.errors import Code, Denied, InvalidRequest, Unavailable
 from aimem.model import SERVER_CERTIFICATE, NodeClaim, PresentedCertificate, Shown, StreamId
+from aimem.replication.cluster import SHOWN_CHARS
 from aimem.replication.counts import RoadCounts
 from aimem.replication.proof import proven_answer, request_headers
+from aimem.replication.tongue import mismatch
 from aimem.replication.trust import Trust
 from aimem.wire import (
     SYNC_BODY_MAX_BYTES,
@@ -34,6 +36,7 @@ SNAPSHOT: Final = "/api/v1/sync/snapshot"
 EMBEDDINGS: Final = "/api/v1/sync/embeddings"
 DIGESTS: Final = "/api/v1/sync/digests"
 _TRIES: Final = 2
+_CODE_CHARS: Final = 64
 
 
 class NotSecured(httpx.ConnectError):
@@ -108,7 +111,7 @@ class PeerRoad:
             said, claim = await self._ask_as_known(method, url, target, body)
         if said.status != httpx.codes.OK:
             self._told.pop(url, None)
-            raise Unavailable(f"it answered {said.status}{f' {said.code}' if said.code else ''}{_advice(said)}")
+            raise _refused(said, claim)
         if claim is None:
             raise Unavailable("forged: its answer is not signed; it needs the version of this node")
         self._writers[url], self._names[url] = claim.stream, claim.node
@@ -189,7 +192,7 @@ class PeerRoad:
         plain = _plain(bytes(data), answer.headers.get("content-encoding", "identity"))
         return _Said(
             status=answer.status_code, headers=answer.headers, plain=plain, shown=_shown(answer),
-            code="" if answer.status_code == httpx.codes.OK else _code_of(plain),
+            refusal=_Refusal() if answer.status_code == httpx.codes.OK else _read_refusal(plain),
         )
 
     def _parsed(self, url: str) -> httpx.URL:
@@ -213,14 +216,27 @@ def _decoded(data: bytes, kind: type[T]) -> T:
         raise Unavailable(f"nonsense: {error.message[:200]}") from None
 
 
+class _Refusal(Struct, frozen=True):
+    """What a refusal says: `protocols` that its node speaks, and the id of its mesh, where it is about these."""
+
+    code: str = ""
+    protocols: tuple[int, ...] = ()
+    cluster: str = ""
+
+
 class _Said(Struct, frozen=True, kw_only=True):
-    """An answer: its body unpacked, and `code` of a refusal."""
+    """An answer: its body unpacked, and what it says if it is a refusal."""
 
     status: int
     headers: httpx.Headers
     plain: bytes
     shown: Shown
-    code: str
+    refusal: _Refusal
+
+    @property
+    def code(self) -> str:
+        """Of a refusal; empty for one that says none."""
+        return self.refusal.code
 
 
 def _shown(answer: httpx.Response) -> Shown:
@@ -229,6 +245,17 @@ def _shown(answer: httpx.Response) -> Shown:
     if certificate is None:
         return Shown()
     return Shown(fingerprint=certificate.fingerprint, names=certificate.names)
+
+
+def _refused(said: _Said, claim: NodeClaim | None) -> Unavailable:
+    """What a refusal comes to. Only one that its node signed changes how that node is taken from now on."""
+    if claim is not None and said.code == Code.PROTOCOL_MISMATCH:
+        known = said.refusal.protocols
+        return Unavailable(mismatch(known), code=Code.PROTOCOL_MISMATCH, protocols=known)
+    if claim is not None and said.code == Code.OTHER_CLUSTER:
+        named = said.refusal.cluster[:SHOWN_CHARS]
+        return Unavailable(f"another mesh: it belongs to {named}", code=Code.OTHER_CLUSTER)
+    return Unavailable(f"it answered {said.status}{f' {said.code}' if said.code else ''}{_advice(said)}")
 
 
 def _advice(said: _Said) -> str:
@@ -241,13 +268,9 @@ def _advice(said: _Said) -> str:
     return ""
 
 
-class _Refusal(Struct, frozen=True):
-    code: str = ""
-
-
-def _code_of(data: bytes) -> str:
+def _read_refusal(data: bytes) -> _Refusal:
     try:
-        code = msgspec.json.decode(data, type=_Refusal).code
+        said = msgspec.json.decode(data, type=_Refusal)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return ""
-    return code[:64] if code.isidentifier() else ""
+        return _Refusal()
+    return said if said.code.isidentifier() and len(said.code) <= _CODE_CHARS else _Refusal()

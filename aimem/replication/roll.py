@@ -54,7 +54,7 @@ def _knows_all_of(log: LogFeed, state: PeerState) -> bool:
     anything any more, and ends differ for ever: its rows are joined instead.
     """
     has_joined = all(state.stream in nodes for stream, nodes in log.closed.items() if stream in state.acked)
-    passed_over = {state.stream, *log.closed}
+    passed_over = {state.stream, *log.closed, *log.full}
     return has_joined and dominates(log.vector, {
         stream: seq for stream, seq in state.acked.items() if stream not in passed_over
     })

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from aimem.model import StopReason
 from aimem.replication.peer import Withheld
+from aimem.replication.untaken import full_in
 from aimem.store import Received
 from aimem.wire import ExchangeAnswer, ExchangeRequest
 
 if TYPE_CHECKING:
-    from aimem.replication.mesh import Mesh, Peer
+    from aimem.replication.mesh import Mesh
+from aimem.replication.neighbour import Peer
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +40,8 @@ def note_withheld(
         return
     if stop is not None and stop.reason not in _SENDERS_FAULTS:
         return
-    named, closed = peer.state.acked, mesh.store.log.closed
-    counted = {stream: seq if stream in closed else min(seq, known.get(stream, 0)) for stream, seq in named.items()}
+    named, untaken = peer.state.acked, mesh.store.log.closed.keys() | full_in(request.full)
+    counted = {stream: seq if stream in untaken else min(seq, known.get(stream, 0)) for stream, seq in named.items()}
     if counted != named:
         log.warning("peer.withholds", extra={"peer": peer.url, "stream_count": len(named)})
         peer.apply(Withheld(vector={stream: seq for stream, seq in counted.items() if seq}))

@@ -14,6 +14,7 @@ from aimem.service.asking import ask_again
 from aimem.service.auditing import expire_audit, list_audit, prune_audit, verify_audit
 from aimem.service.autoconsolidate import auto_consolidate
 from aimem.service.bulk import remember_many
+from aimem.service.catchingup import catch_up
 from aimem.service.comparing import digest_of, snapshot_of, verify
 from aimem.service.consolidating import consolidate
 from aimem.service.contradictions import contradictions, resolve
@@ -39,14 +40,11 @@ from aimem.service.limits import Limiter, admit_request, admit_write
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
 from aimem.service.mesh import (
-    catch_up,
     changes_for,
     changes_since,
     exchange,
     mesh_alarms,
     mesh_status,
-    wait_version,
-    write_outcome,
 )
 from aimem.service.messages import delete_message, inbox, mark_read, notify
 from aimem.service.naming import run_naming
@@ -81,6 +79,7 @@ from aimem.service.thinking import (
     summarise,
 )
 from aimem.service.trust import MeshAccess, admit_claim, refuse_unsigned, refuse_wrong_proof, trust_node
+from aimem.service.versions import wait_version, write_outcome
 from aimem.service.words import run_words, settle_words
 
 __all__ = [

@@ -12,7 +12,7 @@ from aimem.replication import FOUND_MAX, Compared, Lost, Mending, Peer, compare_
 from aimem.service.mesh import refuse_protocol, refuse_stranger
 from aimem.service.node import Node
 from aimem.store import digests, headproofs, repair, snapshot, walking
-from aimem.wire import PROTOCOL, copies, heads_out
+from aimem.wire import copies, heads_out
 
 VERIFY_S: Final = 2.0
 """How long one step of a comparison goes on: whoever asks shows how far it is."""
@@ -21,8 +21,8 @@ VERIFY_S: Final = 2.0
 async def digest_of(node: Node, who: Principal, request: copies.DigestRequest) -> copies.DigestAnswer:
     """The digest of a range of keys, and what it consists of if the asker's is another.
 
-    Raises: InvalidRequest(protocol_mismatch) also for another format, and for a place that is none; Denied; Unavailable
-      while ops are held here.
+    Raises: InvalidRequest(protocol_mismatch) also for another format, and for a place that is none; Denied;
+      Unavailable.
     """
     refuse_stranger(who)
     refuse_protocol(request.protocol)
@@ -31,12 +31,12 @@ async def digest_of(node: Node, who: Principal, request: copies.DigestRequest) -
             f"this node makes digests of format {digests.DIGEST_FORMAT}, not {request.format}: bring both nodes to one "
             "version", field="format",
         )
-    await node.store.read(snapshot.refuse_held)
     after, until = _place(request.after), _place(request.until)
     span = await node.store.read(digests.read_span, after, until, copies.SPAN_OBJECTS)
     is_other = span.until == until and span.digest != request.digest
     return copies.DigestAnswer(
-        protocol=PROTOCOL, digest=span.digest, until=None if span.until is None else walking.place_text(span.until),
+        protocol=request.protocol, digest=span.digest,
+        until=None if span.until is None else walking.place_text(span.until),
         objects=tuple(_term(term) for term in span.terms) if is_other else (),
     )
 
@@ -57,7 +57,7 @@ async def snapshot_of(node: Node, who: Principal, request: copies.SnapshotReques
     refuse_stranger(who)
     refuse_protocol(request.protocol)
     if request.named:
-        return await _states_of(node, request.named)
+        return await _states_of(node, request)
     store = node.store
     # What this node was told of by itself: a peer that knew more of it would take it for one that lost its writes.
     heads = dict(store.log.heads) if request.after is None else {}
@@ -67,19 +67,20 @@ async def snapshot_of(node: Node, who: Principal, request: copies.SnapshotReques
     proofs = await store.read(headproofs.proofs_of, heads.values())
     page = await store.read(snapshot.snapshot_page, after, copies.SNAPSHOT_OBJECTS, copies.SNAPSHOT_BYTES)
     return copies.SnapshotAnswer(
-        protocol=PROTOCOL, objects=tuple(copies.object_out(told.kind, told.key, told.state) for told in page.objects),
+        protocol=request.protocol,
+        objects=tuple(copies.object_out(told.kind, told.key, told.state) for told in page.objects),
         after=None if page.after is None else walking.place_text(page.after), vector=heads_out(heads),
         proofs={str(stream): proof for stream, proof in proofs.items()},
     )
 
 
-async def _states_of(node: Node, named: tuple[tuple[str, str], ...]) -> copies.SnapshotAnswer:
-    await node.store.read(snapshot.refuse_held)
-    facts = await node.store.read(repair.facts_of, named, copies.SNAPSHOT_BYTES)
+async def _states_of(node: Node, request: copies.SnapshotRequest) -> copies.SnapshotAnswer:
+    facts = await node.store.read(repair.facts_of, request.named, copies.SNAPSHOT_BYTES)
     ended = tuple(at for at, one in enumerate(facts.objects) if one.has_dead_end)
     return copies.SnapshotAnswer(
-        protocol=PROTOCOL, objects=tuple(copies.object_out(one.kind, one.key, one.state) for one in facts.objects),
-        vector=heads_out(facts.heads), ended=ended,
+        protocol=request.protocol,
+        objects=tuple(copies.object_out(one.kind, one.key, one.state) for one in facts.objects),
+        vector=heads_out(facts.heads), ended=ended, held=facts.held,
     )
 
 

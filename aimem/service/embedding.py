@@ -52,7 +52,7 @@ async def run_embedder(node: Node) -> None:
 
 async def wait_lull(node: Node) -> None:
     """In a mesh, wait until nothing was written or taken for a moment."""
-    if node.mesh is None:
+    if node.mesh is None or node.mesh.is_alone:
         return
     known = node.store.log
     with trio.move_on_after(LULL_MAX_S):
@@ -104,9 +104,10 @@ async def _embed_page(node: Node) -> bool:
         embeddings.owed, work.begin_page(), ROWS_A_PAGE, node.store.stream, tuple(from_whom)
     )
     mine: dict[bytes, None] = {}
+    asked = frozenset(lenders(node).values())       # who was one when this began may be no peer any more
     for owed in page:
         url = from_whom.get(owed.member or _NOBODY)
-        if url is None or work.is_released(owed.text_hash):
+        if url is None or url not in asked or work.is_released(owed.text_hash):
             mine[owed.text_hash] = None
         else:
             work.share(url).expect(owed.text_hash, owed.no, now)

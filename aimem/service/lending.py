@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Final
 
 import trio
 
 from aimem.errors import AimemError, Corrupt, Unavailable
 from aimem.model import Principal, StreamId, rules
-from aimem.replication import Mesh, Peer, Standing
+from aimem.replication import Mesh, Peer, Standing, run_for_peers
 from aimem.search import WrongVectors, check_units
 from aimem.service.awaited import Share
 from aimem.service.mesh import refuse_protocol, refuse_stranger
 from aimem.service.node import Node
 from aimem.service.vectors import keep
 from aimem.store import embeddings
-from aimem.wire import PROTOCOL, copies
+from aimem.wire import copies
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +41,11 @@ async def embeddings_for(
     rules.bounded(len(request.hashes), 1, copies.EMBEDDINGS_TEXTS, field="hashes")
     model = node.recaller.model
     if model != request.model:
-        return copies.EmbeddingsAnswer(protocol=PROTOCOL, model=model, found=(), missing=request.hashes)
+        return copies.EmbeddingsAnswer(protocol=request.protocol, model=model, found=(), missing=request.hashes)
     lent = await node.store.read(embeddings.vectors_by_hash, model, request.hashes, copies.EMBEDDINGS_BYTES)
     found = tuple(copies.TextVectors(one.text_hash, tuple(one.vectors)) for one in lent.found)
     node.counters.embeddings_lent += len(found)
-    return copies.EmbeddingsAnswer(protocol=PROTOCOL, model=model, found=found, missing=lent.missing)
+    return copies.EmbeddingsAnswer(protocol=request.protocol, model=model, found=found, missing=lent.missing)
 
 
 def lenders(node: Node) -> Mapping[StreamId, str]:
@@ -63,13 +64,18 @@ async def run_fetchers(node: Node) -> None:
     """Fetch from each peer what is awaited of it, one request at a time, until cancelled."""
     if node.mesh is None or not node.mesh.settings.serves:
         return
-    async with trio.open_nursery() as nursery:
-        for peer in node.mesh.peers:
-            nursery.start_soon(_run_fetcher, node, node.mesh, peer)
+    await run_for_peers(node.mesh, partial(_run_fetcher, node, node.mesh))
 
 
 async def _run_fetcher(node: Node, mesh: Mesh, peer: Peer) -> None:
     share = node.embedding.share(peer.url)
+    try:
+        await _fetch_awaited(node, mesh, peer, share)
+    finally:
+        node.embedding.release(share, tuple(share.texts))   # it may be no peer any more, and then nobody asks it
+
+
+async def _fetch_awaited(node: Node, mesh: Mesh, peer: Peer, share: Share) -> None:
     while True:
         await share.bell.wait()
         pause_s = FIRST_ASK_S
@@ -91,7 +97,8 @@ async def _fetch(node: Node, mesh: Mesh, peer: Peer, share: Share) -> bool:
     work.settle(share, [text_hash for text_hash in asked if text_hash not in texts])
     if not texts:
         return True
-    answer = await _ask(mesh, peer, copies.EmbeddingsRequest(protocol=PROTOCOL, model=model, hashes=tuple(texts)))
+    request = copies.EmbeddingsRequest(protocol=peer.tongue.protocol, model=model, hashes=tuple(texts))
+    answer = await _ask(mesh, peer, request)
     if answer is None or answer.model != model or model != node.recaller.model:
         work.release(share, tuple(share.texts))
         return True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 import trio
 
-from aimem.errors import AimemError, Code, Denied, Gone, InvalidRequest, Unavailable
+from aimem.errors import AimemError, Code, Denied, Gone, InvalidRequest
 from aimem.model import (
     NodeClaim,
     Principal,
@@ -16,27 +17,32 @@ from aimem.model import (
     Vector,
     dominates,
     format_instant,
-    parse_dot,
     rules,
 )
 from aimem.replication import (
     HeadCounts,
-    HeldThere,
     Mesh,
     Peer,
     breaker,
     count_received,
     evidence_for,
+    full_in,
     heads_heard,
+    hear_asker,
     hear_closed,
     is_reachable,
     lag,
     note_received,
     proofs_for,
     receive,
+    settle,
+    shipped_to,
     told,
+    told_full,
     wait_known,
+    with_all_of,
 )
+from aimem.service.cluster import cluster_alarms, members_alarm, show_cluster
 from aimem.service.node import Node
 from aimem.service.papers import show_papers
 from aimem.service.trust import note_trust, trust_alarms
@@ -47,7 +53,6 @@ from aimem.wire import (
     HELD_MAX,
     PROTOCOL,
     PROTOCOL_OLDEST,
-    CatchUpRequest,
     ConflictOut,
     ExchangeAnswer,
     ExchangeRequest,
@@ -58,7 +63,6 @@ from aimem.wire import (
     SinceQuery,
     SinceRequest,
     VerifyOut,
-    WriteOutcome,
     copies,
     heads_in,
     heads_out,
@@ -70,14 +74,10 @@ from aimem.wire import (
 
 SINCE_LIMIT: Final = 500
 CONFLICTS_MAX: Final = 1000
-VERSIONS_MAX: Final = 256
-MIN_VERSION_WAIT_S: Final = 5.0
-"""How long a read waits for the version that it asked for."""
 VERIFY_DEADLINE_S: Final = 20.0
 STREAMS_WARN: Final = 256
 NAMED_MAX: Final = 8
 """Streams that one alarm names."""
-CATCH_UP_WAIT_S: Final = 10.0
 
 
 def refuse_stranger(who: Principal) -> None:
@@ -100,17 +100,19 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest, claim: 
     refuse_protocol(request.protocol)
     asker, theirs = stream_in(request.stream), heads_in(request.vector)
     _refuse_other(request, claim)
+    await hear_asker(node.store, node.mesh, asker, request)
     closed = copies.closed_in(request.closed)
     await hear_closed(node.store, request.evidence)
     counts = HeadCounts() if node.mesh is None else node.mesh.counts.heads
     heard = await heads_heard(node.store, counts, theirs, request.proofs)
-    vector = {stream: head.seq for stream, head in theirs.items()}
+    vector = with_all_of({stream: head.seq for stream, head in theirs.items()}, full_in(request.full))
     rules.bounded(len(request.ops), 0, EXCHANGE_MAX_OPS, field="ops")
     received = await _receive(node, asker, request)
     if node.mesh is not None:
         node.mesh.hear(asker, heard, request.members[:128], trio.current_time())
         if request.trimmed:
             node.mesh.turn_to(asker, trio.current_time())
+        await settle(node.mesh)
     heads = node.store.log.heads    # before the ops, which reach as far at least
     try:
         page, is_trimmed = await _lacking(node, vector, min(max(0, request.wants), EXCHANGE_MAX_OPS)), False
@@ -121,12 +123,13 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest, claim: 
     proofs = await proofs_for(node.store, heads, theirs, ops, request)
     counts.sent += len(proofs)
     return ExchangeAnswer(
-        protocol=PROTOCOL, node=node.store.node_name, stream=node.store.stream, vector=heads_out(heads),
+        protocol=request.protocol, node=node.store.node_name, stream=node.store.stream, vector=heads_out(heads),
         held=tuple(map(str, held.dots)), held_count=held.count, ops=ops, more=page.more,
         trimmed=is_trimmed, taken=received.taken, stopped="" if stop is None else stop.reason.value,
         stopped_at="" if stop is None or stop.dot is None else str(stop.dot), now=node.clock.now(),
         members="" if node.mesh is None else node.mesh.members_hash, closed=told(node.store),
-        evidence=evidence_for(node.store, closed), proofs=proofs,
+        evidence=evidence_for(node.store, closed), proofs=proofs, full=told_full(node.store),
+        cluster=node.store.belonging.cluster, proposed=node.store.belonging.proposed,
     )
 
 
@@ -203,55 +206,6 @@ def _since(node: Node, page: LogPage, clock: int | None) -> SinceAnswer:
     )
 
 
-async def write_outcome(node: Node, version: str) -> WriteOutcome:
-    """What became of a write, by its version. Raises: InvalidRequest, Unavailable."""
-    dot = parse_dot(version, field="version")
-    needed = 1 if node.mesh is None else node.mesh.rule.writes
-    if not node.store.log.covers([dot]):
-        return WriteOutcome(
-            version=version, outcome="unknown", got=0, needed=needed, acked_by=(), waiting_for={"this node": "behind"}
-        )
-    held = await node.store.held(HELD_MAX, dot.stream)
-    if dot in HeldThere(dots=frozenset(held.dots), own=dot.stream, is_whole=held.count <= len(held.dots)):
-        return WriteOutcome(
-            version=version, outcome="held", got=0, needed=needed, acked_by=(), waiting_for={"this node": "held"}
-        )
-    if node.mesh is None:
-        return WriteOutcome(
-            version=version, outcome="applied", got=1, needed=1, acked_by=(node.store.node_name,), waiting_for={}
-        )
-    tally = node.mesh.holders(dot)
-    return WriteOutcome(
-        version=version, outcome="applied" if tally.got >= needed else "replicating", got=tally.got, needed=needed,
-        acked_by=tally.acked_by, waiting_for=dict(tally.waiting_for),
-    )
-
-
-async def wait_version(node: Node, text: str) -> None:
-    """Wait until this node knows the versions that a caller has seen (`stream:seq`, divided by commas).
-
-    Raises: InvalidRequest; Unavailable(version_not_reached) after a few seconds.
-    """
-    parts = text.split(",")
-    if len(parts) > VERSIONS_MAX:
-        raise InvalidRequest(
-            f"{len(parts)} versions; at most {VERSIONS_MAX} can be waited for", field="X-Min-Version"
-        )
-    dots = [parse_dot(part.strip(), field="X-Min-Version") for part in parts]
-    if node.store.log.covers(dots):
-        return
-    if node.mesh is not None:
-        node.mesh.ask_all(trio.current_time())
-    with trio.move_on_after(MIN_VERSION_WAIT_S):
-        await node.store.log.wait_covered(dots)
-        return
-    missing = [str(dot) for dot in dots if not node.store.log.covers([dot])]
-    raise Unavailable(
-        f"this node does not know {missing[0]} after {MIN_VERSION_WAIT_S:g} s; retry, or ask the node that wrote it",
-        code=Code.VERSION_NOT_REACHED, field="X-Min-Version", missing=missing,
-    )
-
-
 async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocument:
     """The mesh as this node sees it. Raises: InvalidRequest, Denied, Unavailable."""
     refuse_stranger(who)
@@ -271,6 +225,7 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
     if mesh is not None:
         document.members_hash, document.agreement = mesh.members_hash, mesh.agreement.value
     show_papers(document, node.papers, node.clock.now())
+    show_cluster(node, document)
     await note_trust(node, document)
     if limit is not None:
         document.conflicts = tuple(_conflict(lost) for lost in await store.read(conflicts.newest, limit))
@@ -283,27 +238,6 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
     return document
 
 
-async def catch_up(node: Node, who: Principal, request: CatchUpRequest) -> MeshDocument:
-    """Exchange with all peers now, and wait a while for what they have. Returns: the mesh then.
-
-    Raises: InvalidRequest if this node has no peers, or not those; Denied; Unavailable.
-    """
-    refuse_stranger(who)
-    mesh = node.mesh
-    own = set() if mesh is None else {peer.url for peer in mesh.peers}
-    strange = [url[:200] for url in request.peers if url.rstrip("/") not in own]
-    if mesh is None or strange:
-        raise InvalidRequest(
-            f"this node does not exchange with {', '.join(strange) or 'anybody'}; its peers are "
-            f"{', '.join(sorted(own)) or 'none'}: start it with --quorum-peers", field="peers", peers=sorted(own),
-        )
-    began = trio.current_time()
-    mesh.ask_all(began)
-    with trio.move_on_after(CATCH_UP_WAIT_S):
-        await mesh.wait_answered(began)
-    return await mesh_status(node, who, MeshQuery())
-
-
 def _conflict(lost: conflicts.Lost) -> ConflictOut:
     return ConflictOut(
         kind=lost.kind, key=lost.key, field=lost.field, value=lost.value, version_hlc=lost.stamp.hlc,
@@ -312,7 +246,7 @@ def _conflict(lost: conflicts.Lost) -> ConflictOut:
 
 
 def _peer_status(mesh: Mesh, peer: Peer) -> PeerStatus:
-    state, now, mine = peer.state, trio.current_time(), mesh.store.log.vector
+    state, now, mine = peer.state, trio.current_time(), shipped_to(mesh.store, peer.state)
     known = [other.state.stream for other in mesh.peers[: mesh.peers.index(peer)]]
     if state.standing != "peer":
         word = state.standing.value
@@ -340,14 +274,11 @@ def mesh_alarms(node: Node, forks: tuple[StreamId, ...], held_count: int) -> lis
     """What a person must look at."""
     mesh, alarms = node.mesh, []
     if forks:
-        rest = f" and {len(forks) - NAMED_MAX} more" if len(forks) > NAMED_MAX else ""
-        named = ", ".join(forks[:NAMED_MAX])
-        alarms.append(f"streams are closed because their nodes signed two histories: {named}{rest}")
-    if held_count:
-        alarms.append(f"{held_count} ops are logged and cannot be applied by this version: install a newer one")
+        alarms.append(f"streams are closed because their nodes signed two histories: {_named(forks)}")
+    alarms += _held_alarms(node, held_count)
     if len(node.store.log.heads) > STREAMS_WARN:
         alarms.append(f"{len(node.store.log.heads)} streams are known: nodes are set up anew too often")
-    alarms += trust_alarms(node)
+    alarms += [*trust_alarms(node), *cluster_alarms(node)]
     if mesh is None:
         return alarms
     if mesh.is_forked:
@@ -355,7 +286,7 @@ def mesh_alarms(node: Node, forks: tuple[StreamId, ...], held_count: int) -> lis
     elif mesh.is_catching_up:
         alarms.append("this node began a new stream, and does not know yet all that its peers know")
     if not mesh.members_agree:
-        alarms.append("the nodes were not told of the same members: make their --quorum-peers equal")
+        alarms.append(members_alarm(mesh))
     if abs(mesh.clock_offset_s) > 0.5:
         alarms.append(f"the clock is {mesh.clock_offset_s:+.1f} s off its peers'")
     counts = mesh.counts.compared
@@ -367,6 +298,22 @@ def mesh_alarms(node: Node, forks: tuple[StreamId, ...], held_count: int) -> lis
         )
     strange = [one for one in (_peer_status(mesh, peer) for peer in mesh.peers) if one.state in ("self", "duplicate")]
     return alarms + [f"{one.url} is no other node ({one.state}): it does not count" for one in strange]
+
+
+def _held_alarms(node: Node, held_count: int) -> list[str]:
+    alarms = []
+    if held_count:
+        alarms.append(f"{held_count} ops are logged and cannot be applied by this version: install a newer one")
+    if node.store.log.full:
+        named = _named(node.store.log.full)
+        alarms.append(f"no more ops can be held, so nothing more is taken of {named}: install a newer version")
+    return alarms
+
+
+def _named(streams: Collection[StreamId]) -> str:
+    """The first of some streams, and how many more there are."""
+    rest = f" and {len(streams) - NAMED_MAX} more" if len(streams) > NAMED_MAX else ""
+    return ", ".join(sorted(streams)[:NAMED_MAX]) + rest
 
 
 async def _verify(mesh: Mesh, own: MeshDocument) -> tuple[VerifyOut, ...]:
@@ -394,5 +341,7 @@ async def _verified(mesh: Mesh, peer: Peer, own: MeshDocument) -> VerifyOut:
     digest = there.digest if isinstance(there.digest, str) else ""
     if there.digest_vector != own.digest_vector:
         return VerifyOut(url=url, node=there.node, verdict="behind", digest=digest, reason="it knows other ops")
+    if (there.held, there.held_count) != (own.held, own.held_count):
+        return VerifyOut(url=url, node=there.node, verdict="behind", digest=digest, reason="it can apply other ops")
     is_equal = digest == own.digest
     return VerifyOut(url=url, node=there.node, verdict="equal" if is_equal else "differs", digest=digest)

@@ -8,17 +8,21 @@ from collections.abc import Iterator
 import trio
 
 from aimem.replication import LATENCIES_S, Mesh, Peer, breaker, lag
+from aimem.service.cluster import cluster_samples
 from aimem.service.node import Node
 from aimem.service.samples import Sample
 
 
 def mesh_samples(node: Node) -> tuple[Sample, ...]:
-    """All figures; none of a node without peers."""
+    """All figures; none of a process that will never have peers."""
     mesh = node.mesh
     if mesh is None:
         return ()
     of_peers = (sample for peer in mesh.peers for sample in _of_peer(mesh, peer))
-    of_mesh = (*_of_members(mesh), *_of_writes(mesh), *_of_heads(mesh), *_of_rows(mesh), *_of_road(mesh))
+    of_mesh = (
+        *_of_members(mesh), *cluster_samples(mesh), *_of_writes(mesh), *_of_heads(mesh), *_of_rows(mesh),
+        *_of_road(mesh),
+    )
     return (*of_peers, *_of_trust(node), *of_mesh)
 
 

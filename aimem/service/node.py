@@ -111,7 +111,7 @@ class Node:
       language: the language model, or None if the tier has none.
       language_state: what is known of it.
       trust: who this node is to others, and whom it believes.
-      mesh: the peers; None for a node that stands alone.
+      mesh: the peers, of which there may be none; None for a process that has none and will never talk with any.
       held_keyring: the keys of agents; ask `service.keyring`, which brings them up to date.
       happenings: the latest events, for those who follow them.
       post: what waits to be sent to subscribers.

@@ -10,6 +10,7 @@ from aimem import COMPATIBLE_WITH, __version__
 from aimem.errors import AimemError
 from aimem.model import SYSTEM, Principal, Tier
 from aimem.service.callers import require_operator
+from aimem.service.cluster import cluster_alarms
 from aimem.service.keyring import AccessMode, access_mode
 from aimem.service.meshfigures import mesh_samples
 from aimem.service.node import Node
@@ -74,8 +75,9 @@ async def health(node: Node) -> Health:
         status, warnings = "error", (f"the store cannot be read: {error.code}", *warnings)
     if node.mesh is not None and not node.mesh.is_ready:
         warnings = (*warnings, "this node began a new stream and fetches what its peers know; it refuses to write")
-    warnings = (*warnings, *trust_alarms(node))
-    opened = "" if node.mesh is None else access_of(node, access)
+    warnings = (*warnings, *trust_alarms(node), *cluster_alarms(node))
+    has_peers = node.mesh is not None and bool(node.mesh.peers)
+    opened = access_of(node, access) if has_peers else ""
     if opened == MeshAccess.OPEN:
         warnings = (*warnings, OPEN_TEXT)
     return Health(
@@ -83,13 +85,14 @@ async def health(node: Node) -> Health:
         service=SERVICE,
         version=__version__,
         embedder_ready=node.recaller.model != "none",
-        federation_enabled=node.mesh is not None,
+        federation_enabled=has_peers,
         compatible_with=COMPATIBLE_WITH,
         mode=node.recaller.mode,
         embedding_backlog=backlog,
         open_access=access is AccessMode.OPEN,
         access=access.value,
         stream=node.store.stream,
+        cluster=node.store.cluster,
         warnings=warnings,
         llm="none" if node.language is None else node.language.name,
         llm_ready=is_thinking(node),

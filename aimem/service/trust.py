@@ -10,7 +10,7 @@ import trio
 
 from aimem.errors import Code, Conflict, Denied, InvalidRequest
 from aimem.model import Credential, NodeClaim, Principal, Shown, StreamId, format_instant
-from aimem.replication import RequestProof, ask_untrusted, is_sound_request, trust_command
+from aimem.replication import RequestProof, ask_untrusted, is_sound_request, shared_names, trust_command
 from aimem.service.callers import require_operator
 from aimem.service.keyring import AccessMode, access_mode
 from aimem.service.node import Node
@@ -121,11 +121,25 @@ async def note_trust(node: Node, document: MeshDocument) -> None:
 
 
 def trust_alarms(node: Node) -> list[str]:
-    """What a person must look at: who comes under the name of another node."""
-    return [
+    """What a person must look at: who comes under the name of another node, believed or not."""
+    unbelieved = [
         f"somebody comes as node {name!r} with another key than the one known here: if it was set up anew, run "
         f"`{trust_command(name)}`" for name in sorted(node.trust.waiting)
     ]
+    return unbelieved + [
+        f"two nodes run as {name!r}, one of them on a copy of the other's files: stop the copy, take its file DB.node "
+        "away, and start it again under a --node-name of its own" for name in shared_names(_answering(node))
+    ]
+
+
+def _answering(node: Node) -> dict[StreamId, str]:
+    """This node and the peers that answer, by the streams that they write now."""
+    mesh, names = node.mesh, {node.store.stream: node.store.node_name}
+    for peer in () if mesh is None else mesh.peers:
+        state = peer.state
+        if state.stream is not None and not state.failures and mesh is not None and state.stream not in mesh.moves.left:
+            names[state.stream] = state.node
+    return names
 
 
 def untrusted(node: Node) -> tuple[trusting.UntrustedOut, ...]:

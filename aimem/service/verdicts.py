@@ -88,7 +88,7 @@ async def wait_verdict(node: Node, pending_id: MemoryId, version: str | UnsetTyp
     Raises: NotFound if the action is gone; Unavailable, Corrupt.
     """
     mesh, clock = node.mesh, node.clock
-    until = began if mesh is None or not mesh.settings.serves else began + mesh.patience_s(1)
+    until = began if mesh is None or mesh.is_alone else began + mesh.patience_s(1)
     case, dot = await node.store.read(_look, pending_id, clock.now())
     with trio.move_on_at(until):
         while case.pending.outcome is None and case.standing.decision is not None:

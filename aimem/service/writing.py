@@ -105,11 +105,12 @@ async def write_as(
 
 async def _write(node: Node, who: Principal, run: Callable[[Transaction], object]) -> Wrote:
     """Write, and wait until enough nodes have what was written. What the node does by itself waits for nobody."""
-    if node.mesh is None:
+    mesh = node.mesh
+    if mesh is None or (not mesh.peers and mesh.is_ready):
         return await node.store.write(_governed, node, who, run)
-    await node.mesh.wait_met()
+    await mesh.wait_met()
     wish = Consistency.LOCAL if who.credential is Credential.SYSTEM else wished_consistency()
-    return await node.store.write_agreed(node.mesh.assent(wish), _governed, node, who, run)
+    return await node.store.write_agreed(mesh.assent(wish), _governed, node, who, run)
 
 
 def _governed(

@@ -33,22 +33,12 @@ from aimem.model import (
     decode_entry,
 )
 from aimem.ports import Connection
-from aimem.store import headproofs, oplog
+from aimem.store import headproofs, heldops, oplog
 from aimem.store.kinds import ALIAS, KINDS, MEMORY
 from aimem.store.outbound import Logged
 from aimem.store.transaction import Transaction
 
 _COUNT_STREAMS = "SELECT count(*) FROM streams"
-_HOLD = "UPDATE ops SET held = ? WHERE position = ?"
-_RELEASE_HELD = "UPDATE ops SET held = NULL WHERE position = ?"
-_COUNT_HELD = (
-    "INSERT INTO meta (name, value) VALUES ('held_count', CAST(:change AS TEXT)) "
-    "ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(value AS INTEGER) + :change AS TEXT)"
-)
-_HELD = (
-    "SELECT position, stream, seq, hlc, kind FROM ops WHERE held IS NOT NULL AND position > ? ORDER BY position LIMIT ?"
-)
-_ENTRIES = "SELECT data FROM op_entries WHERE position = ? ORDER BY ordinal"
 _CLOSE = "INSERT OR IGNORE INTO meta (name, value) VALUES (?, ?)"
 _ALL_CLOSED = "SELECT substr(name, 8) FROM meta WHERE name GLOB 'closed:*' ORDER BY name"
 
@@ -113,6 +103,7 @@ class Received(Struct, frozen=True, kw_only=True):
     Attributes:
       taken: new ops.
       held: those of them that are logged and not applied.
+      full: streams that end here, since their next op would be held and no more can be.
       evidence: where it ended with a fork, what shows it to others.
     """
 
@@ -120,6 +111,7 @@ class Received(Struct, frozen=True, kw_only=True):
     skipped: int
     held: tuple[Dot, ...]
     stop: Stop | None
+    full: frozenset[StreamId] = frozenset()
     evidence: Evidence | None = None
 
 
@@ -158,14 +150,18 @@ def take(transaction: Transaction, ops: Sequence[Op], examine: Examine) -> Recei
     Raises: DatabaseError, and then nothing of it is taken.
     """
     intake = examine(ops, _Book(transaction))
-    heads = {item.head.stream: item.head for item in intake.takes}
-    held = _receive_all(transaction, [item.op for item in intake.takes])
+    logged = _receive_all(transaction, [item.op for item in intake.takes])
+    takes = [item for item in intake.takes if item.op.dot not in logged.left]
+    heads = {item.head.stream: item.head for item in takes}
     for head in heads.values():
         oplog.set_head(transaction.conn, head)
     transaction.heads.update(heads)
     stop = intake.stop
     evidence = _close_forked(transaction.conn, stop, ops)
-    return Received(taken=len(intake.takes), skipped=intake.skipped, held=held, stop=stop, evidence=evidence)
+    return Received(
+        taken=len(takes), skipped=intake.skipped, held=logged.held, stop=stop, evidence=evidence,
+        full=frozenset(dot.stream for dot in logged.left),
+    )
 
 
 def _close_forked(conn: Connection, stop: Stop | None, ops: Sequence[Op]) -> Evidence | None:
@@ -188,40 +184,51 @@ def closed_streams(conn: Connection) -> tuple[StreamId, ...]:
     return tuple(StreamId(str(row[0])) for row in conn.execute(_ALL_CLOSED))
 
 
-def refold_held(transaction: Transaction, after_position: int, limit: int) -> int:
+def refold_held(transaction: Transaction, after_position: int, limit: int) -> int | None:
     """Apply the held ops that this version can fold, whatever is known by now: order does not matter.
 
-    Returns: the position of the last one looked at; 0 when there are no more.
+    Returns: the position of the last one looked at; None when there are no more.
     """
-    conn = transaction.conn
-    rows = conn.execute(_HELD, (after_position, limit)).fetchall()
-    position = 0
-    for row in rows:
-        position, stream, seq, hlc, kind = cast("tuple[int, str, int, int, str]", row)
-        entries = tuple(cast("bytes", data) for (data,) in conn.execute(_ENTRIES, (position,)))
-        owner = StreamId(stream)
-        op = Op(
-            dot=Dot(owner, seq), stamp=Stamp(hlc, owner), kind=kind, entries=entries, previous=b"", signature=b"",
-        )
-        if not _fold(transaction, op):
-            conn.execute(_RELEASE_HELD, (position,))
-            conn.execute(_COUNT_HELD, {"change": -1})
+    position = None
+    for held in heldops.read(transaction.conn, after_position, limit):
+        position = held.position
+        if not fold_or_say(transaction, held.op):
+            heldops.release(transaction.conn, held)
     return position
 
 
-def _receive_all(transaction: Transaction, ops: Sequence[Op]) -> tuple[Dot, ...]:
-    """Log and fold ops. Returns: those that are held.
+class _LoggedOps(Struct, frozen=True):
+    """Which ops of a batch are held, and which were left out, as no more can be held."""
 
-    Nearly always there are none; only a batch that has one is done once more, each op within a savepoint of its own.
+    held: tuple[Dot, ...] = ()
+    left: frozenset[Dot] = frozenset()
+
+
+def _receive_all(transaction: Transaction, ops: Sequence[Op]) -> _LoggedOps:
+    """Log and fold ops.
+
+    Nearly always all are applied; only a batch that has one that is not is done once more, each op within a savepoint
+    of its own. A stream whose op finds no room ends before it; the others go on.
     """
     part = transaction.begin_part()
     try:
         _take_all(transaction, ops)
     except _FOLD_FAULTS:
         transaction.undo_part(part)
-        return tuple(op.dot for op in ops if not _receive(transaction, op))
-    transaction.end_part()
-    return ()
+    else:
+        transaction.end_part()
+        return _LoggedOps()
+    held: list[Dot] = []
+    left: set[Dot] = set()
+    full: set[StreamId] = set()
+    for op in ops:
+        reason = None if op.dot.stream in full else _receive(transaction, op)
+        if reason is None:
+            left.add(op.dot)
+            full.add(op.dot.stream)
+        elif reason:
+            held.append(op.dot)
+    return _LoggedOps(tuple(held), frozenset(left))
 
 
 def _take_all(transaction: Transaction, ops: Sequence[Op]) -> None:
@@ -234,14 +241,21 @@ def _take_all(transaction: Transaction, ops: Sequence[Op]) -> None:
             transaction.take(msgspec.structs.replace(op, entries=data), entries)
 
 
-def _receive(transaction: Transaction, op: Op) -> bool:
-    """Log one op at the end and fold it. Returns: whether it is applied (else it is held)."""
+def _receive(transaction: Transaction, op: Op) -> str | None:
+    """Log one op at the end and fold it.
+
+    Returns: why it is held; an empty text if it is applied; None if nothing was done, as there is no room for it.
+    """
+    part = transaction.begin_part()
     position = _log(transaction, op)
-    reason = _fold(transaction, op)
+    reason = fold_or_say(transaction, op)
+    if reason and not heldops.has_room(transaction.conn, sum(map(len, op.entries))):
+        transaction.undo_part(part)
+        return None
     if reason:
-        transaction.conn.execute(_HOLD, (reason, position))
-        transaction.conn.execute(_COUNT_HELD, {"change": 1})
-    return not reason
+        heldops.hold(transaction.conn, position, reason)
+    transaction.end_part()
+    return reason
 
 
 def _log(transaction: Transaction, op: Op) -> int:
@@ -253,7 +267,7 @@ def _log(transaction: Transaction, op: Op) -> int:
     return position
 
 
-def _fold(transaction: Transaction, op: Op) -> str:
+def fold_or_say(transaction: Transaction, op: Op) -> str:
     """Fold an op, or nothing of it. Returns: why it cannot be folded, or an empty text."""
     part = transaction.begin_part()
     try:

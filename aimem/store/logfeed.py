@@ -23,6 +23,7 @@ class LogFeed:
       closed: streams of which two histories were written, and whose rows were joined since: see `closure.Closed`.
       evidence: what shows others that they are closed, as far as there is some.
       unproven: streams whose ends this node cannot prove, since it has neither their ops nor anything kept of them.
+      full: streams of which no more is taken for now: their next op would be held, and there is no room for it.
       recent: the latest ops, for those who send them on.
     """
 
@@ -32,6 +33,7 @@ class LogFeed:
         self.closed: Mapping[StreamId, frozenset[StreamId]] = MappingProxyType({})
         self.evidence: dict[StreamId, Evidence] = {}
         self.unproven: frozenset[StreamId] = frozenset()
+        self.full: frozenset[StreamId] = frozenset()
         self.recent = RecentOps()
         self.change_count = 0
         self._causes: tuple[int, StreamId, Vector] | None = None
@@ -67,8 +69,9 @@ class LogFeed:
 
     @property
     def fetched(self) -> Vector:
-        """What is not to be had from others, or no more: what is known, and all of closed streams."""
-        return {**self.vector, **dict.fromkeys(self.closed, SEQ_MAX)} if self.closed else self.vector
+        """What is not to be fetched: what is known, and all of the streams of which nothing more is taken."""
+        untaken = self.closed.keys() | self.full
+        return {**self.vector, **dict.fromkeys(untaken, SEQ_MAX)} if untaken else self.vector
 
     def causes_of(self, own: StreamId) -> Vector:
         """What of `shipped` was known when the writer of a stream wrote last here, and all of its own.

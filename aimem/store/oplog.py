@@ -30,7 +30,7 @@ _READ_AFTER = (
 _READ_ENTRIES = "SELECT data FROM op_entries WHERE position = ? ORDER BY ordinal"
 _ENTRIES_OF = "SELECT position, ordinal, data FROM op_entries WHERE kind = ? AND key = ?"
 _REPLACE_ENTRY = "UPDATE op_entries SET data = ? WHERE position = ? AND ordinal = ?"
-_COUNT = "SELECT count(*) FROM ops"
+_COUNT = "SELECT count(*) FROM ops WHERE position > 0"
 _PREVIOUS_OF = "SELECT previous FROM ops WHERE stream = ? AND seq = ?"
 
 

@@ -17,8 +17,9 @@ _OF_STREAM = f"SELECT {_COLUMNS} FROM ops WHERE stream = ? AND seq > ? AND seq <
 _AFTER = f"SELECT {_COLUMNS} FROM ops WHERE position > ? ORDER BY position LIMIT ?"
 _ENTRIES = "SELECT data FROM op_entries WHERE position = ? ORDER BY ordinal"
 _HEADS = "SELECT stream, head_seq, head_hlc, head_hash FROM streams ORDER BY stream"
-_FIRST = "SELECT min(seq) FROM ops WHERE stream = ?"
-_ENDS = "SELECT coalesce(min(position), 0), coalesce(max(position), 0) FROM ops"
+# Positions below 1 are of what is held, and set aside: see `heldops`.
+_FIRST = "SELECT min(seq) FROM ops WHERE stream = ? AND position > 0"
+_ENDS = "SELECT coalesce(min(position), 0), coalesce(max(position), 0) FROM ops WHERE position > 0"
 _HELD = "SELECT stream, seq FROM ops WHERE held IS NOT NULL ORDER BY stream <> ?, stream, seq LIMIT ?"
 _COUNT_HELD = "SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'held_count'"
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from aimem.errors import InvalidRequest
 from aimem.model import Cell, Dot, Entry, FieldValue, ObjectState, Stamp, StreamHead, StreamId, decode_entry
 from aimem.ports import Connection
-from aimem.store import inbound, oplog, outbound, snapshot
+from aimem.store import heldops, inbound, oplog, outbound, snapshot
 from aimem.store.fields import Kind
 from aimem.store.fold import has_dead_end
 from aimem.store.kinds import KINDS, load_object
@@ -48,11 +48,13 @@ class Facts(Struct, frozen=True, kw_only=True):
 
     Attributes:
       closed: streams whose writers signed two histories: nothing more will come of them.
+      held: hash of the dots that are known and not applied: see `heldops.digest`.
     """
 
     objects: tuple[Known, ...]
     heads: Mapping[StreamId, StreamHead]
     closed: frozenset[StreamId] = frozenset()
+    held: str = ""
 
 
 class Theirs(Struct, frozen=True, kw_only=True):
@@ -93,6 +95,7 @@ def facts_of(conn: Connection, names: Sequence[tuple[str, str]], max_bytes: int)
         found.append(known)
     return Facts(
         objects=tuple(found), heads=outbound.heads(conn), closed=frozenset(inbound.closed_streams(conn)),
+        held=heldops.digest(conn),
     )
 
 

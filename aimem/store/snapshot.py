@@ -12,14 +12,14 @@ from typing import cast
 from msgspec import Struct
 
 from aimem.errors import Code, InvalidRequest, Unavailable
-from aimem.model import Create, Entry, HeadProof, ObjectState, Stamp, StreamHead, StreamId, is_beyond, unpack_stamp
+from aimem.model import Create, Dot, Entry, HeadProof, ObjectState, Stamp, StreamHead, StreamId, is_beyond, unpack_stamp
 from aimem.ports import Connection, Row
-from aimem.store import headproofs, oplog, outbound
+from aimem.store import headproofs, heldops, oplog, outbound
 from aimem.store.kinds import KINDS, read_state
 from aimem.store.transaction import Transaction
 from aimem.store.walking import TOMBSTONES, Place, key_width, place_of, walk
 
-_DROP_BELOW = "DELETE FROM ops WHERE stream = ? AND seq <= ?"
+_DROP_BELOW = "DELETE FROM ops WHERE stream = ? AND seq <= ? AND position > 0"
 
 
 class Told(Struct, frozen=True, kw_only=True):
@@ -106,6 +106,7 @@ def adopt_heads(
         oplog.set_head(transaction.conn, head)
         if head.stream in proofs:
             headproofs.keep(transaction.conn, head, proofs[head.stream])
+        heldops.set_aside_of(transaction.conn, Dot(head.stream, head.seq))
         transaction.conn.execute(_DROP_BELOW, (head.stream, head.seq))
         transaction.heads[head.stream] = head
         transaction.pass_clock(head.hlc)

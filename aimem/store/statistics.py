@@ -21,7 +21,7 @@ _BY_NAMESPACE = (
 )
 _COUNT = "SELECT count(*) FROM memory_view v JOIN memories m ON m.id = v.id WHERE {where}"
 _TOMBSTONES = "SELECT count(*) FROM tombstones"
-_OPS = "SELECT count(*) FROM ops"
+_OPS = "SELECT count(*) FROM ops WHERE position > 0"
 _HELD = "SELECT count(*) FROM ops WHERE held IS NOT NULL"
 _CONFLICTS = "SELECT count(*) FROM conflicts"
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from aimem.errors import AimemError, Bug, Corrupt, Unavailable
 from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, Files, Mode, Threads
-from aimem.store import closure, cluster, headproofs, inbound, oplog, outbound, renewal, schema
+from aimem.store import closure, cluster, headproofs, heldops, inbound, oplog, outbound, renewal, schema
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.faults import translate, translated
 from aimem.store.fields import Kind
@@ -85,7 +85,7 @@ class Store:
     Any number may follow `happened`, which beats after each commit that noted events.
 
     Every write is a plain function of a Transaction, every read one of a Connection; both run in one hop. `log` tells
-    how far the op log is known.
+    how far the op log is known, `belonging` what is known of the mesh's id.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Store:
         self._identity: Identity | None = None
         self._minted: Identity | None = None
         self._holds_ops = self._lacks_past = False
-        self._cluster = ""
+        self.belonging = cluster.Belonging()
 
     @property
     def stream(self) -> StreamId:
@@ -137,17 +137,25 @@ class Store:
     @property
     def cluster(self) -> str:
         """Id of the mesh that this database belongs to, 32 hex digits; empty while none is known."""
-        return self._cluster
+        return self.belonging.cluster
 
     async def learn_cluster(self, found: str) -> str:
         """Take a mesh's id, where none is known. Returns: the one in force. Raises: InvalidRequest, Unavailable."""
-        self._cluster = (await self.write(cluster.learn, found)).value
-        return self._cluster
+        self.belonging = (await self.write(cluster.learn, found)).value
+        return self.cluster
+
+    async def propose_cluster(self, found: str | None) -> None:
+        """Take what the mesh's id is to be, None for a fresh one: see `cluster.propose`. Raises: as learn_cluster."""
+        fresh = self._ports.chance.token(cluster.CLUSTER_BYTES).hex() if found is None else found
+        self.belonging = (await self.write(cluster.propose, fresh)).value
+
+    async def settle_cluster(self) -> None:
+        """Have the mesh's id be what is proposed here. Raises: Unavailable."""
+        self.belonging = (await self.write(cluster.settle, self.belonging.proposed)).value
 
     async def forget_cluster(self) -> None:
         """Belong to no mesh, until one is learned. Raises: Unavailable."""
-        await self.write(cluster.forget)
-        self._cluster = ""
+        self.belonging = (await self.write(cluster.forget)).value
 
     async def held(self, limit: int, first: str = "") -> HeldDots:
         """See `outbound.held`; without looking where none was ever held. Raises: Unavailable."""
@@ -273,11 +281,9 @@ class Store:
 
     async def _refold_held(self) -> None:
         """Apply what an earlier version could not; this one may."""
-        position = 0
-        while True:
+        position: int | None = heldops.BEFORE_ALL
+        while position is not None:
             position = (await self.write(inbound.refold_held, position, REFOLD_BATCH)).value
-            if position == 0:
-                return
 
     async def read(self, fn: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `fn(connection, …)` on one consistent snapshot, stopped at the caller's deadline.
@@ -324,7 +330,7 @@ class Store:
                 schema.ensure_schema(conn, ports.files, db, version, self._tell)
                 identity = load_identity(conn, ports.files, ports.chance, db, self.settings.node)
                 tip = Tip(head=identity.head, hlc=max(identity.head.hlc, oplog.last_hlc(conn)))
-                heads, self._cluster = outbound.heads(conn), cluster.load(conn)
+                heads, self.belonging = outbound.heads(conn), cluster.load(conn)
                 self.log.closed, (self.log.evidence, self.log.unproven) = closure.load(conn), headproofs.load(conn)
                 self._holds_ops = outbound.held(conn, 1).count > 0
                 self._lacks_past = bool(identity.opening) or renewal.lacks_past(conn)

@@ -8,19 +8,22 @@ from msgspec import Struct
 
 from aimem.model import Instant, StreamId, Vector, after, hlc_at
 from aimem.ports import Connection
-from aimem.store import headproofs, outbound
+from aimem.store import headproofs, heldops
 from aimem.store.transaction import Transaction
 
 BATCH: Final = 1000
 DAY_S: Final = 86_400.0
 
-_SIZE = "SELECT (SELECT count(*) FROM ops), (SELECT coalesce(sum(length(data)), 0) FROM op_entries)"
+_SIZE = (
+    "SELECT (SELECT count(*) FROM ops WHERE position > 0), "
+    "(SELECT coalesce(sum(length(data)), 0) FROM op_entries WHERE position > 0)"
+)
 _OLDEST = (
     "SELECT position, stream, seq, hlc, "
     "(SELECT coalesce(sum(length(data)), 0) FROM op_entries e WHERE e.position = ops.position) "
-    "FROM ops ORDER BY position LIMIT ?"
+    "FROM ops WHERE position > 0 ORDER BY position LIMIT ?"
 )
-_DROP = "DELETE FROM ops WHERE position <= ?"
+_DROP = "DELETE FROM ops WHERE position > 0 AND position <= ?"
 
 
 class LogBounds(Struct, frozen=True, kw_only=True):
@@ -58,8 +61,8 @@ def log_size(conn: Connection) -> LogSize:
 def trim(transaction: Transaction, floor: Vector, size: LogSize, bounds: LogBounds) -> LogSize:
     """Drop the oldest ops that everybody has, a batch at most, and those beyond the bounds.
 
-    A log is cut at one place, in its order, so that it stays a gapless end of every stream. While ops are held, which
-    their log entries alone know, nothing goes.
+    A log is cut at one place, in its order, so that it stays a gapless end of every stream. What is held is set aside,
+    as nothing else knows what is in it.
 
     Args:
       floor: what all peers have.
@@ -67,8 +70,6 @@ def trim(transaction: Transaction, floor: Vector, size: LogSize, bounds: LogBoun
     Returns: what is left; `size` if nothing went.
     """
     conn = transaction.conn
-    if outbound.held(conn, 1).count:
-        return size
     horizon = bounds.horizon(transaction.now)
     cut, left = 0, size
     for row in conn.execute(_OLDEST, (min(size.count, BATCH),)):
@@ -81,5 +82,6 @@ def trim(transaction: Transaction, floor: Vector, size: LogSize, bounds: LogBoun
         left = LogSize(count=left.count - 1, bytes=max(0, left.bytes - size_bytes))
     if cut:
         headproofs.keep_up_to(conn, cut)
+        heldops.set_aside_up_to(conn, cut)
         conn.execute(_DROP, (cut,))
     return left

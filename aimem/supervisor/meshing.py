@@ -9,7 +9,7 @@ from typing import Final
 
 import trio
 
-from aimem.config import Config
+from aimem.config import Config, MeshConfig
 from aimem.replication import Mesh, MeshSettings, PeerRoad, Trust, run_mesh
 from aimem.store import Store, trimming
 from aimem.supervisor.children import Child, OnFailure
@@ -29,19 +29,25 @@ def host_name(config: Config) -> str:
     return "node" if config.identity.anonymize else os.uname().nodename or "node"
 
 
+def mesh_settings(config: MeshConfig, extent: Extent) -> MeshSettings:
+    """What a mesh is told by a configuration."""
+    return MeshSettings(
+        peers=config.peers, writes=config.writes, timeout_s=config.timeout_s, interval_s=config.interval_s,
+        serves=extent.exchanges, compare_s=config.compare_s,
+        log=trimming.LogBounds(most_bytes=config.op_log_max_bytes, most_days=config.op_log_max_days),
+    )
+
+
 def make_mesh(
     config: Config, ports: Ports, store: Store, extent: Extent, tls: PeerTls, trust: Trust
 ) -> Mesh | None:
-    """The peers, also for a process that does not talk with them: its writes may need them all the same."""
-    if not config.mesh.peers:
+    """The peers, also for a process that does not talk with them: its writes may need them all the same.
+
+    Who would talk with them has a mesh also while there are none: it may be told of some while it runs.
+    """
+    settings = mesh_settings(config.mesh, extent)
+    if not settings.peers and not settings.serves:
         return None
-    settings = MeshSettings(
-        peers=config.mesh.peers, writes=config.mesh.writes, timeout_s=config.mesh.timeout_s,
-        interval_s=config.mesh.interval_s, serves=extent.exchanges, compare_s=config.mesh.compare_s,
-        log=trimming.LogBounds(
-            most_bytes=config.mesh.op_log_max_bytes, most_days=config.mesh.op_log_max_days,
-        ),
-    )
     road = _open_road(config, ports, tls, trust)
     return Mesh(settings, store, clock=ports.clock, rng=ports.chance.rng, road=road)
 

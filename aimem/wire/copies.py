@@ -55,6 +55,7 @@ class SnapshotAnswer(Struct, kw_only=True):
       proofs: that their owners signed the heads in `vector`, of as many as this node can show.
       objects: of named ones the first ones in their order, those too of which nothing is known.
       ended: which of the named are absent because a memory that they hang on is dead: positions in `objects`.
+      held: with named ones: hash of the dots that the node that answers has and cannot apply; empty for none.
     """
 
     protocol: int
@@ -63,6 +64,7 @@ class SnapshotAnswer(Struct, kw_only=True):
     vector: dict[str, HeadOut] = field(default_factory=dict)
     proofs: dict[str, HeadProof] = field(default_factory=dict)
     ended: tuple[int, ...] = ()
+    held: str = ""
 
 
 class TextVectors(Struct, array_like=True, frozen=True):

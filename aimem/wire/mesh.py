@@ -70,6 +70,8 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
       evidence: what shows that they are closed, of those that the peer did not name itself.
       proofs: that their owners signed heads in `vector`: here of the peer's own stream, if the asker knows more of it.
       prove: streams that the asker wrote: the answer proves what it says of them, however little that is.
+      cluster: id of the asker's mesh, empty while it knows none; `proposed` is what it is to be then.
+      full: streams of which the asker takes no more for now, as it could not apply their next op: send none of them.
     """
 
     protocol: int
@@ -86,6 +88,9 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
     evidence: dict[str, Evidence] = {}
     proofs: dict[str, HeadProof] = {}
     prove: tuple[str, ...] = ()
+    cluster: str = ""
+    proposed: str = ""
+    full: tuple[str, ...] = ()
 
 
 class ExchangeAnswer(Struct, kw_only=True, frozen=True):
@@ -100,6 +105,8 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
       stopped: why the rest was not taken (empty if all was), and `stopped_at` which op it was.
       proofs: that their owners signed the heads in `vector` that the asker did not name and no op of `ops` shows.
       evidence: of closed streams that the asker did not name.
+      cluster, proposed: as in a request.
+      full: as in the request, of the node that answers.
     """
 
     protocol: int
@@ -119,6 +126,9 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
     closed: dict[str, tuple[str, ...]] = {}
     evidence: dict[str, Evidence] = {}
     proofs: dict[str, HeadProof] = {}
+    cluster: str = ""
+    proposed: str = ""
+    full: tuple[str, ...] = ()
 
 
 class SinceQuery(Struct, kw_only=True):
@@ -160,7 +170,7 @@ class PeerStatus(Struct, kw_only=True):
 
     Attributes:
       state: `reachable`, `unreachable`, `unasked`, or why it does not count (`self`, `duplicate`, `untrusted`,
-        `forked`, which is one too that goes on in a stream of which it signed two histories).
+        `other_cluster`, `forked`, which is one too that goes on in a stream of which it signed two histories).
       breaker: `closed`, `open` (asked only now and then), `half_open` (just being asked).
       lag_ops: ops of this node's log that the peer lacks, by its latest word: an answer, or what it asked with.
       lag_s: how long it has been behind, in seconds.
@@ -172,6 +182,8 @@ class PeerStatus(Struct, kw_only=True):
       fingerprints: of the certificates that it showed, here and there, the latest first.
       named: fingerprints of the certificates that its stream says that its node shows.
       certificate: which its server showed last; None without TLS.
+      protocol: version of the language between nodes that is spoken with it; 0 before it answered.
+      cluster: id of the mesh that it says to belong to; empty while it says none.
     """
 
     url: str
@@ -195,6 +207,8 @@ class PeerStatus(Struct, kw_only=True):
     fingerprints: tuple[str, ...] = ()
     named: tuple[str, ...] = ()
     certificate: PeerCertificateOut | None = None
+    protocol: int = 0
+    cluster: str = ""
 
 
 class ConflictOut(Struct, kw_only=True):
@@ -256,6 +270,7 @@ class MeshDocument(Struct, kw_only=True):
       mesh_access: what opens the routes between nodes: `mtls`, `keys`, or `open`.
       untrusted: who comes under the name of another node, and waits for `mesh trust`.
       certificates: this node's own.
+      cluster: id of the mesh, the same on all its nodes; empty while none is known.
     """
 
     node: str
@@ -283,6 +298,7 @@ class MeshDocument(Struct, kw_only=True):
     mesh_access: str = ""
     untrusted: tuple[UntrustedOut, ...] = ()
     certificates: tuple[CertificateOut, ...] = ()
+    cluster: str = ""
 
 
 class WriteOutcome(Struct, kw_only=True):

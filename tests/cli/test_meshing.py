@@ -17,15 +17,16 @@ PEER = {
     "in_flight": False, "lag_ops": 0, "lag_s": 0.0, "failures": 0, "clock_offset_ms": 1.5, "last_ok_s": 0.2,
     "last_error": "", "vector": {"a" * 32: 3}, "held": 0, "compared_s": 60.5, "differing": 0,
     "members_hash": "", "key": "", "fingerprints": [], "named": [], "certificate": None,
+    "protocol": 3, "cluster": "c" * 32,
 }
-AWAY = {**PEER, "url": "http://n2:1", "node": "", "state": "unreachable", "lag_ops": 4, "lag_s": 12.25,
+AWAY = {**PEER, "url": "http://n2:1", "node": "", "state": "unreachable", "lag_ops": 4, "lag_s": 12.25, "protocol": 0,
         "clock_offset_ms": None, "last_ok_s": None, "last_error": "timeout"}
 DOCUMENT = {
     "node": "n0", "stream": "b" * 32, "protocol": 1, "members": 3, "writes": 2, "peers": [PEER, AWAY],
     "vector": {"a" * 32: 3, "b" * 32: 4}, "hlc": 7, "held": [], "held_count": 0, "conflict_count": 1,
     "digest": "d" * 32, "digest_vector": {}, "forks": [], "alarms": ["the clock is +0.7 s off its peers'"],
     "op_log_count": 7, "op_log_bytes": 700, "members_hash": "", "agreement": "", "certificates": [],
-    "key": "", "mesh_access": "", "untrusted": [],
+    "key": "", "mesh_access": "", "untrusted": [], "cluster": "c" * 32,
 }
 LOST = {"kind": "memory", "key": "3f2a9c1e-5b0d-4c8e-9f57-0a1b2c3d4e5f", "field": "content", "value": "old text",
         "version_hlc": 5, "stream": "a" * 32, "noted_at": "2026-01-02T00:00:00.000000Z"}
@@ -49,7 +50,10 @@ def test_status_shows_who_is_behind_for_how_long_and_why(machine: Machine) -> No
     assert shown.status == ExitStatus.OK
     assert dict(shown.request.url.params) == {"digest": "true", "verify": "false"}
     [row] = [line for line in shown.out.splitlines() if "http://n2:1" in line]
-    assert row.split() == ["unreachable", "-", "http://n2:1", "4", "12.2", "-", "timeout"]
+    assert row.split() == ["unreachable", "-", "http://n2:1", "-", "4", "12.2", "-", "timeout"]
+    [row] = [line for line in shown.out.splitlines() if "http://n1:1" in line]
+    assert row.split()[:4] == ["reachable", "n1", "http://n1:1", "3"]
+    assert f"mesh:             {'c' * 32}" in shown.out
     assert "writes wait for:  2 nodes" in shown.out
     assert shown.err == "ai-memory: warning: the clock is +0.7 s off its peers'\n"
 

@@ -40,8 +40,26 @@ FULL = Scale(
 )
 
 
+class Ages(Struct, frozen=True, kw_only=True):
+    """How much happens while a node is away, and how long it may take to catch up with it."""
+
+    away_count: int
+    patience_s: float
+
+
 @pytest.fixture
 def scale(request: pytest.FixtureRequest) -> Scale:
-    config = request.config
+    return FULL if is_named(request.config) else BRIEF
+
+
+@pytest.fixture
+def ages(request: pytest.FixtureRequest) -> Ages:
+    return Ages(away_count=100_000, patience_s=300) if is_named(request.config) else Ages(
+        away_count=6_000, patience_s=60
+    )
+
+
+def is_named(config: pytest.Config) -> bool:
+    """Whether this folder, or something in it, was named."""
     named = (Path(config.invocation_params.dir, argument.partition("::")[0]).resolve() for argument in config.args)
-    return FULL if any(path.is_relative_to(HERE) for path in named) else BRIEF
+    return any(path.is_relative_to(HERE) for path in named)

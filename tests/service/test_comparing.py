@@ -236,16 +236,23 @@ async def test_a_peer_that_answers_nonsense_or_nothing_changes_nothing(tmp_path:
         assert await digests_of(world) == before
 
 
-async def test_a_node_that_holds_ops_is_not_compared(tmp_path: Path) -> None:
+async def test_what_only_one_node_can_apply_is_no_loss_and_what_both_hold_hides_none(tmp_path: Path) -> None:
     newer = Author(5)
     newer.write("dream", [Entry(kind="dream", key="d", create=Create(author="x"), fields={"text": "?"})])
     async with open_world(tmp_path, 2, writes=1) as world:
-        n0 = world.nodes["n0"]
+        n0, n1 = world.nodes["n0"], world.nodes["n1"]
+        stored = await put(n0, "t", "text")
+        await wait_settled(world)
+        await behind_the_back(n1, "DELETE FROM memories")
+        world.isolate("n1")
         await n0.store.write(inbound.take, newer.ops, examine)
-        with pytest.raises(AimemError):
-            await verified(n0, "n1")
-        with pytest.raises(AimemError):
-            await verified(world.nodes["n1"], "n0")
+        world.cut.clear()
+        world.mute.clear()
+        assert (await verified(n0, "n1")).pending > 0
+        await wait_settled(world)
+        assert losses(await verified(n0, "n1")) == {stored.id: "there"}
+        assert (await verified(n1, "n0", repair=True)).repaired == 1
+        assert len(await digests_of(world)) == 1
 
 
 async def furnished(world: World, rng: random.Random) -> None:

@@ -45,7 +45,9 @@ async def test_unequal_lists_are_seen_on_both_sides_and_are_an_alarm(tmp_path: P
             mesh = mesh_of(world.nodes[name])
             assert (mesh.agreement, mesh.members_agree) == (Agreement.UNEQUAL, False)
             document = await service.mesh_status(world.nodes[name], OPERATOR, MeshQuery())
-            assert "not told of the same members" in " ".join(document.alarms)
+            other = "n0" if name == "n1" else "n1"
+            said = f"not told of the same members as this one: {other} (http://{other})"
+            assert said in " ".join(document.alarms)
             samples = (await service.status(world.nodes[name], OPERATOR)).samples
             assert [one.value for one in samples if one.name == "ai_memory_mesh_members_agree"] == [0]
         await join(world, "n0", MeshSettings(peers=("http://n1", "http://n2"), interval_s=1))

@@ -19,7 +19,7 @@ from tests.sim.trace import Trace
 
 _CHANGES = "SELECT total_changes()"
 _FIRST = "SELECT coalesce(max(position), 0) FROM ops"
-_FIRST_OF_STREAMS = "SELECT stream, min(seq) FROM ops GROUP BY stream"
+_FIRST_OF_STREAMS = "SELECT stream, min(seq) FROM ops WHERE position > 0 GROUP BY stream"
 _TOMBSTONES = "SELECT kind, key FROM tombstones"
 _SHOWN_DEAD = (
     "SELECT t.key FROM tombstones AS t WHERE t.kind = 'memory' AND "

@@ -100,7 +100,8 @@ ROUTES: Final[tuple[Route, ...]] = (
         other_bodies=(legacy.LegacyPush,), read_as=_spoken, body_limit_bytes=SYNC_BODY_MAX_BYTES, answer=ExchangeAnswer,
         other_answers=(legacy.LegacyPushed,), summary="One exchange between nodes; bodies of v0.6.3 are understood.",
         errors=(
-            Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH, Code.PROOF_REQUIRED, Code.FORGED, Code.GONE,
+            Code.OPERATOR_REQUIRED, Code.PROTOCOL_MISMATCH, Code.PROOF_REQUIRED, Code.FORGED, Code.OTHER_CLUSTER,
+            Code.GONE,
         ), effect=Effect.WRITE,
         access=Access.PEER, is_between_nodes=True,
     ),

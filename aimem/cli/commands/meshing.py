@@ -101,7 +101,8 @@ def status(context: Context) -> int:
         context.screen.json(document)
         return ExitStatus.OK
     lines = {
-        "node": document.node or "-", "stream": document.stream, "members": str(document.members),
+        "node": document.node or "-", "stream": document.stream, "mesh": document.cluster or "-",
+        "members": str(document.members),
         "member lists": document.agreement or "-",
         "writes wait for": counted(document.writes, "node"), "writes known": str(sum(document.vector.values())),
         "key": document.key[:KEY_DIGITS], "open to": ACCESS.get(document.mesh_access, document.mesh_access),
@@ -145,13 +146,13 @@ def peers(context: Context) -> int:
 
 def _table(context: Context, document: MeshDocument) -> None:
     rows: list[tuple[str, ...]] = [
-        (peer.state, peer.node or "-", peer.url, str(peer.lag_ops), f"{peer.lag_s:.1f}",
+        (peer.state, peer.node or "-", peer.url, str(peer.protocol or "-"), str(peer.lag_ops), f"{peer.lag_s:.1f}",
          "-" if peer.clock_offset_ms is None else f"{peer.clock_offset_ms:+.0f}",
          "-" if peer.certificate is None else counted(peer.certificate.days_left, "day"),
          _why(peer.state, peer.last_error))
         for peer in document.peers
     ]
-    titles = ["state", "node", "address", "behind", "for s", "clock ms", "certificate", "last error"]
+    titles = ["state", "node", "address", "protocol", "behind", "for s", "clock ms", "certificate", "last error"]
     if all(peer.certificate is None for peer in document.peers):
         place = titles.index("certificate")
         titles.pop(place)
