@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +34,8 @@ from aimem.service import (
 from aimem.wire import ExchangeRequest, MeshQuery, copies, decode_body, encode, trusting, unzipped
 from tests.nodes import FakeClock, InlineThreads, open_node, principal, seeded_chance
 
+SPEAKER: ContextVar[str] = ContextVar("speaker", default="")
+"""The node whose turn it is."""
 OPERATOR = Principal(agent_id=principal("ops").agent_id, credential=Credential.SOCKET)
 BODY_MAX_BYTES = 4_194_304
 
@@ -116,6 +119,7 @@ class World:
 
     async def serve(self, name: str, request: httpx.Request) -> httpx.Response:
         """Answer as a node's surface does, as far as peers are concerned."""
+        SPEAKER.set(name)
         data = await request.aread()
         if request.headers.get("content-encoding") == "gzip":
             data = unzipped(data, BODY_MAX_BYTES)
@@ -224,6 +228,7 @@ async def join(world: World, name: str, settings: MeshSettings) -> None:
 
 
 async def _run_senders(mesh: Mesh, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
+    SPEAKER.set(mesh.store.node_name)
     with trio.CancelScope() as scope:
         async with trio.open_nursery() as nursery:
             await nursery.start(run_mesh, mesh)
@@ -249,6 +254,7 @@ async def _run_node(
     world: World, name: str, db: Path, seed: int, policy: Policy | None,
     *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
+    SPEAKER.set(name)
     async with open_node(
         db, clock=world.clocks[name], chance=seeded_chance(seed), threads=InlineThreads(), policy=policy, name=name,
     ) as node:

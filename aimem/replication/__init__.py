@@ -4,7 +4,7 @@ Owns the fold, the judge of inbound ops, the state of each peer, the quorum, and
 Must never hold SQL, and never decide what an op means by anything that differs between nodes: clock, policy, settings.
 """
 
-from aimem.replication.catchup import known_to_all
+from aimem.replication.catchup import known_to_all, trim_log
 from aimem.replication.closure import evidence_for, heads_heard, hear_closed, note_received, told
 from aimem.replication.cluster import SHOWN_CHARS, hear_asker, settle
 from aimem.replication.comparison import FOUND_MAX, Compared, Different, Mending, compare_span
@@ -103,6 +103,7 @@ __all__ = [
     "shipped_to",
     "told",
     "told_full",
+    "trim_log",
     "trust_command",
     "wait_known",
     "wished_consistency",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import trio
@@ -16,7 +17,7 @@ from aimem.replication.mesh import Mesh
 from aimem.replication.neighbour import Peer
 from aimem.replication.peer import Standing, Wanted
 from aimem.replication.untaken import with_all_of
-from aimem.store import Transaction, headproofs, snapshot, trimming
+from aimem.store import Store, Transaction, buffers, headproofs, snapshot, trimming
 from aimem.wire import ExchangeAnswer, copies, heads_in
 
 log = logging.getLogger(__name__)
@@ -127,11 +128,25 @@ async def run_trimmer(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.T
         if measured != mesh.store.log.vector:
             measured, mesh.log_size = mesh.store.log.vector, await mesh.store.read(trimming.log_size)
         await trio.sleep(TRIM_INTERVAL_S)
-        while True:
-            size, bounds = mesh.log_size, mesh.settings.log
-            mesh.log_size = (await mesh.store.write(trimming.trim, known_to_all(mesh), size, bounds)).value
-            if size.count - mesh.log_size.count < trimming.BATCH:
-                break
+        mesh.log_size = await trim_log(mesh.store, mesh.log_size, mesh.settings.log, partial(known_to_all, mesh))
+
+
+async def trim_log(
+    store: Store, size: trimming.LogSize, bounds: trimming.LogBounds, floor: Callable[[], Vector]
+) -> trimming.LogSize:
+    """Drop from a log what it need not keep, a batch at a time, between which others write.
+
+    Args:
+      size: of the log, as of a moment ago.
+      floor: tells what nobody lacks.
+    Returns: what is left. Raises: Unavailable, Corrupt.
+    """
+    fitted = bounds.fitted((await store.read(buffers.pages)).used_bytes)
+    while True:
+        before = size
+        size = (await store.write(trimming.trim, floor(), before, fitted)).value
+        if size.count == before.count:
+            return size
 
 
 def known_to_all(mesh: Mesh) -> Vector:

@@ -91,6 +91,11 @@ class Strangers:
             del self._seen[next(iter(self._seen))]
         self._seen[node] = (cluster, trio.current_time())
 
+    def note_home(self, node: str, cluster: str) -> None:
+        """It was not refused: if it names a mesh, that is this one, whatever database it ran on before."""
+        if cluster:
+            self._seen.pop(node, None)
+
     def lately(self) -> dict[str, str]:
         """Name -> id of its mesh, of those that were met within LATELY_S."""
         since = trio.current_time() - LATELY_S
@@ -113,6 +118,7 @@ async def hear_asker(store: Store, mesh: Mesh | None, asker: StreamId, request: 
         mesh.strangers.note(request.node, said.cluster)
         mesh.turn_to(asker, trio.current_time())    # if it is a peer, it is none any more
         raise
+    mesh.strangers.note_home(request.node, said.cluster)
     for peer in mesh.peers:
         if peer.state.stream == asker and peer.state.standing is Standing.PEER:
             peer.tongue.note_asked(request.protocol)
@@ -129,6 +135,7 @@ async def hear_answer(mesh: Mesh, peer: Peer, answer: ExchangeAnswer) -> None:
         peer.tongue.belonging = said
         mesh.strangers.note(answer.node, said.cluster)
         raise
+    mesh.strangers.note_home(answer.node, said.cluster)
 
 
 def _refuse_other(store: Store, said: cluster.Belonging) -> None:

@@ -79,6 +79,7 @@ from aimem.service.thinking import (
     summarise,
 )
 from aimem.service.trust import MeshAccess, admit_claim, refuse_unsigned, refuse_wrong_proof, trust_node
+from aimem.service.upkeep import run_upkeep
 from aimem.service.versions import wait_version, write_outcome
 from aimem.service.words import run_words, settle_words
 
@@ -202,6 +203,7 @@ __all__ = [
     "run_naming",
     "run_refusals",
     "run_touches",
+    "run_upkeep",
     "run_webhooks",
     "run_words",
     "search",

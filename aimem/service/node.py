@@ -22,6 +22,7 @@ from aimem.service.papers import Papers
 from aimem.service.post import Post
 from aimem.service.refusals import Refusals
 from aimem.service.samples import Sample
+from aimem.service.tidiness import Tidiness
 from aimem.store import Store
 
 TOUCHES_QUEUED = 256
@@ -120,6 +121,7 @@ class Node:
       limiter: what each caller has left of what it may ask for.
       refusals: rows for the audit that no write of their own carries.
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
+      upkeep: what the upkeep of the database did so far.
       papers: its certificates, and those that its peers showed.
       warnings: sentences for health and capabilities (why recall is by keyword, what is open).
     """
@@ -150,4 +152,5 @@ class Node:
     post: Post = field(default_factory=Post)
     embedding: EmbeddingWork = field(default_factory=EmbeddingWork)
     papers: Papers = field(default_factory=Papers)
+    upkeep: Tidiness = field(default_factory=Tidiness)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

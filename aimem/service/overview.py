@@ -17,6 +17,7 @@ from aimem.service.node import Node
 from aimem.service.papers import papers_samples, papers_warnings
 from aimem.service.samples import Sample
 from aimem.service.thinking import is_thinking, language_samples, language_warnings
+from aimem.service.tidiness import upkeep_samples
 from aimem.service.trust import OPEN_TEXT, MeshAccess, access_of, trust_alarms
 from aimem.store import deliveries, embeddings, live_at, statistics, subscriptions, visible_to
 from aimem.wire import (
@@ -121,6 +122,7 @@ async def status(node: Node, who: Principal) -> NodeStatus:
         *_counters(node),
         *language_samples(node),
         *mesh_samples(node),
+        *upkeep_samples(node.store, node.upkeep),
         *papers_samples(node.papers, node.clock.now()),
     ]
     return NodeStatus(samples=(*samples, *(sample for source in node.figures for sample in source())))

@@ -21,6 +21,9 @@ _BEGIN = "BEGIN IMMEDIATE"
 _COMMIT = "COMMIT"
 _ROLLBACK = "ROLLBACK"
 _BACKUP = "VACUUM INTO :path"
+# Decided before the first table: the file then gives free pages back in small steps. One that was made without it keeps
+# its free pages, and uses them again.
+_USE_SHRINKING = "PRAGMA auto_vacuum = INCREMENTAL"
 _USE_WAL = "PRAGMA journal_mode = WAL"
 _PRAGMAS_WRITER = (
     "PRAGMA synchronous = FULL",
@@ -39,6 +42,8 @@ _PRAGMAS_READER = (
     "PRAGMA cache_size = -32768",
 )
 _CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
+_PATIENCE = "PRAGMA busy_timeout"
+_SET_PATIENCE = "PRAGMA busy_timeout = {ms:d}"
 
 
 def prepare_writer(conn: Connection, path: Path) -> None:
@@ -46,6 +51,7 @@ def prepare_writer(conn: Connection, path: Path) -> None:
 
     Raises: Unavailable if there can be no write-ahead log; DatabaseError.
     """
+    conn.execute(_USE_SHRINKING).fetchall()
     if conn.execute(_USE_WAL).fetchall() != [("wal",)]:
         # A file system without shared memory. With another journal, readers and the writer would lock each other out.
         raise Unavailable(f"the file system of {path} cannot keep a write-ahead log; put the database on a local disk")
@@ -63,6 +69,16 @@ def prepare_reader(conn: Connection) -> None:
 def checkpoint(conn: Connection) -> None:
     """Move the write-ahead log into the database and empty it; readers of older snapshots may leave a rest."""
     conn.execute(_CHECKPOINT).fetchall()
+
+
+def shorten_wal(conn: Connection) -> None:
+    """The same without waiting for readers: where one of them needs the log, it stays for this time."""
+    row = conn.execute(_PATIENCE).fetchone()
+    conn.execute(_SET_PATIENCE.format(ms=0)).fetchall()
+    try:
+        checkpoint(conn)
+    finally:
+        conn.execute(_SET_PATIENCE.format(ms=row[0] if row and isinstance(row[0], int) else 0)).fetchall()
 
 
 def schema_version(conn: Connection) -> int:

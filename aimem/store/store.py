@@ -108,6 +108,7 @@ class Store:
             publish_events=self.happened.beat_nowait,
         )
         self._readers = Readers(files=ports.files, threads=ports.threads, path=settings.db, count=settings.reader_count)
+        self._conn: Connection | None = None    # the writer's; used by whoever has its limiter
         self._identity: Identity | None = None
         self._minted: Identity | None = None
         self._holds_ops = self._lacks_past = False
@@ -214,8 +215,22 @@ class Store:
 
     def file_bytes(self) -> int:
         """Size of the database with its write-ahead log."""
+        return self._ports.files.size_bytes(self.settings.db) + self.wal_bytes
+
+    @property
+    def wal_bytes(self) -> int:
+        """Size of the write-ahead log."""
         db = self.settings.db
-        return self._ports.files.size_bytes(db) + self._ports.files.size_bytes(db.with_name(db.name + "-wal"))
+        return self._ports.files.size_bytes(db.with_name(db.name + "-wal"))
+
+    async def shorten_wal(self) -> None:
+        """Empty the write-ahead log, between two groups, unless a reader needs it. Raises: Unavailable, Corrupt."""
+        await self._ports.threads.run(self._shorten_wal, limiter=self._writer.limiter)
+
+    def _shorten_wal(self) -> None:
+        if self._conn is not None:
+            with translated(self.settings.db):
+                schema.shorten_wal(self._conn)
 
     def revision(self, kind: Kind) -> int:
         """A number that rises with each commit that touched objects of a kind, before its callers are answered.
@@ -236,7 +251,7 @@ class Store:
         """
         threads, limiter = self._ports.threads, self._writer.limiter
         conn, identity, tip, heads = await threads.run(self._open, limiter=limiter)
-        self._identity, self._writer.stream = identity, identity.head.stream
+        self._conn, self._identity, self._writer.stream = conn, identity, identity.head.stream
         self.log.publish_nowait(heads)
         try:
             async with trio.open_nursery() as nursery:
@@ -305,6 +320,7 @@ class Store:
         run = partial(confirm, self._ports.files, sidecar_path(self.settings.db), identity)
         with contextlib.suppress(OSError):      # where the disk is full, the next start says so in the key's file
             await self._ports.threads.run(run, limiter=self._writer.limiter)
+
     async def lacking(
         self, known: Vector, max_count: int, max_bytes: int, *, until: Vector | None = None
     ) -> LogPage:
@@ -340,6 +356,7 @@ class Store:
             return conn, identity, tip, heads
 
     def _close(self, conn: Connection) -> None:
+        self._conn = None
         try:
             self._readers.close()
             if not conn.in_transaction:

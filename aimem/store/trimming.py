@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final, cast
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from aimem.model import Instant, StreamId, Vector, after, hlc_at
 from aimem.ports import Connection
@@ -12,7 +13,13 @@ from aimem.store import headproofs, heldops
 from aimem.store.transaction import Transaction
 
 BATCH: Final = 1000
+BATCH_BYTES: Final = 2 << 20
+"""What one transaction drops at most: writes that came meanwhile wait for its end."""
+
 DAY_S: Final = 86_400.0
+
+KEPT_SHARE: Final = 0.01
+"""Of the database: entries have as much again around them."""
 
 _SIZE = (
     "SELECT (SELECT count(*) FROM ops WHERE position > 0), "
@@ -30,15 +37,21 @@ class LogBounds(Struct, frozen=True, kw_only=True):
     """How much of the op log is kept.
 
     Attributes:
-      kept_count: the latest ops stay though everybody has them, as somebody may read them by position.
+      kept_count, kept_bytes: the latest ops stay though everybody has them, as somebody may read them by position: so
+        many, and of more than these bytes fewer.
       most_count, most_bytes, most_days: beyond these the oldest go, whoever lacks them: that node is brought up by a
         snapshot. Bytes are those of the ops' entries.
     """
 
     kept_count: int = 10_000
+    kept_bytes: int = 1 << 20
     most_count: int = 1_000_000
     most_bytes: int = 1 << 30
     most_days: float = 30.0
+
+    def fitted(self, database_bytes: int) -> LogBounds:
+        """The same for a database of that size: of a larger one more is kept though everybody has it."""
+        return replace(self, kept_bytes=max(self.kept_bytes, int(KEPT_SHARE * database_bytes)))
 
     def horizon(self, now: Instant) -> int:
         """The clock value of the oldest op that is kept."""
@@ -71,14 +84,15 @@ def trim(transaction: Transaction, floor: Vector, size: LogSize, bounds: LogBoun
     """
     conn = transaction.conn
     horizon = bounds.horizon(transaction.now)
-    cut, left = 0, size
+    cut, left, dropped_bytes = 0, size, 0
     for row in conn.execute(_OLDEST, (min(size.count, BATCH),)):
         position, stream, seq, hlc, size_bytes = cast("tuple[int, str, int, int, int]", row)
-        is_spare = seq <= floor.get(StreamId(stream), 0) and left.count > bounds.kept_count
+        is_over = left.count > bounds.kept_count or left.bytes > bounds.kept_bytes
+        is_spare = is_over and seq <= floor.get(StreamId(stream), 0)
         is_beyond = left.count > bounds.most_count or left.bytes > bounds.most_bytes or hlc < horizon
-        if not (is_spare or is_beyond):
+        if not (is_spare or is_beyond) or dropped_bytes > BATCH_BYTES:
             break
-        cut = position
+        cut, dropped_bytes = position, dropped_bytes + size_bytes
         left = LogSize(count=left.count - 1, bytes=max(0, left.bytes - size_bytes))
     if cut:
         headproofs.keep_up_to(conn, cut)

@@ -32,6 +32,7 @@ from aimem.service import (
     run_naming,
     run_refusals,
     run_touches,
+    run_upkeep,
     run_webhooks,
     run_words,
 )
@@ -95,7 +96,9 @@ async def _furnish(
         mesh=make_mesh(config, ports, store, extent, wallet.peer_tls, trust), papers=wallet.papers,
         trust=trust,
     )
-    children = [*_always(node, control), *mesh_children(config, ports, node.mesh, wallet.peer_tls, trust)]
+    children = [
+        *_always(node, control), *mesh_children(config, ports, node.mesh, wallet.peer_tls, trust),
+    ]
     if wallet.is_used:
         children += _of_the_wallet(node, wallet, control)
     if not reason:
@@ -136,6 +139,7 @@ def _always(node: Node, control: Control) -> list[Child]:
         Child(name="refusals", run=partial(run_refusals, node), on_failure=OnFailure.RESTART),
         Child(name="approvals", run=partial(run_approvals, node), on_failure=OnFailure.RESTART),
         Child(name="touches", run=partial(run_touches, node), on_failure=OnFailure.RESTART),
+        Child(name="upkeep", run=partial(run_upkeep, node), on_failure=OnFailure.RESTART),
         Child(name="words", run=partial(run_words, node), on_failure=OnFailure.RESTART),
         Child(name="events", run=partial(run_events, node, control.stop), on_failure=OnFailure.RESTART),
     ]

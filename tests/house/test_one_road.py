@@ -12,7 +12,7 @@ WITHOUT_OPS = {
     "idempotency.drop_older", "_append_refusals", "snapshot.adopt_heads", "trimming.trim", "_forget_events",
     "_trim_events",
     "deliveries.add", "deliveries.forget", "deliveries.forget_gone", "deliveries.note_failed", "deliveries.note_taken",
-    "deliveries.trim_dead",
+    "deliveries.trim_dead", "buffers.drop", "buffers.shrink",
     "auditcheck.prune", "closure.close", "closure.note_joined", "renewal.note_caught_up",
     "_put_pin", "_forget_pin", "cluster.learn",
     "cluster.propose", "cluster.settle", "cluster.forget",

@@ -39,7 +39,7 @@ class Caller:
 
     def __init__(self, name: str, key: str, mesh: Mesh, ledger: Ledger) -> None:
         self.name, self.rng, self.ledger = name, random.Random(f"of {name}"), ledger
-        self._urls, self._count, self.version = [mesh.url(number) for number in range(len(mesh.ports))], 0, ""
+        self.urls, self._count, self.version = [mesh.url(number) for number in range(len(mesh.ports))], 0, ""
         self.http = mesh.client({"X-API-Key": key}, REQUEST_S)
 
     async def tell(
@@ -57,7 +57,7 @@ class Caller:
             headers["X-Min-Version"] = ",".join(versions)
         is_doubtful = False
         for _ in range(ATTEMPTS_MAX):
-            url = self.rng.choice(self._urls)
+            url = self.rng.choice(self.urls)
             try:
                 answer = await self.http.request(method, url + path, json=body, headers=headers)
             except httpx.TransportError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -14,9 +15,11 @@ from tests.mesh.years import (
     Book,
     assert_equal,
     assert_kept,
+    copied_while_it_runs,
     counted,
     document,
     level,
+    lose_database,
     restart,
     shown_by,
     stop,
@@ -73,23 +76,54 @@ async def test_nodes_away_for_all_writes_get_them_from_the_log_or_as_a_snapshot_
 
 
 async def test_a_node_that_was_away_longer_than_logs_are_kept_loses_nothing_and_revives_nothing(tmp_path: Path) -> None:
-    book = Book()
+    book, lonely, nodes = Book(), Book("lonely"), (0, 1, 2)
     async with years(tmp_path, 3) as mesh:
-        for number in (0, 1, 2):
+        for number in nodes:
             await book.store(mesh, number, 50)
-        await level(mesh, [0, 1, 2])
-        await book.change(mesh, 2, 10)
+        await level(mesh, nodes)
+        # The one that is left alone writes on, for itself and its log.
+        await stop(mesh, 0, 1)
+        await lonely.store(mesh, 2, 20, consistency="local")
         await stop(mesh, 2)
+        await restart(mesh, 0, 1)
         await book.change(mesh, 0, 20)
         await stop(mesh, 0, 1)
-        # To all of them a month passes; nobody writes after it before the logs are short.
+        # To all of them a month passes, after which nobody's log reaches back to what the other side knows.
         mesh.environ[LATER] = str(MONTH_S)
         await restart(mesh, 0, 1)
-        await trimmed(mesh, [0, 1], 10)
-        await book.change(mesh, 1, 5)
+        await trimmed(mesh, (0, 1), 10)
+        await stop(mesh, 0, 1)
         await restart(mesh, 2)
-        await level(mesh, [0, 1, 2])
-        await assert_kept(mesh, book, [0, 1, 2])
-        await book.change(mesh, 2, 5)
-        await level(mesh, [0, 1, 2])
-        await assert_kept(mesh, book, [0, 1, 2])
+        await trimmed(mesh, [2], 10)
+        await restart(mesh, 0, 1)
+        await level(mesh, nodes)
+        await assert_kept(mesh, lonely, nodes)
+        await assert_kept(mesh, book, nodes)
+        for number in nodes:
+            await book.change(mesh, number, 5)
+        await level(mesh, nodes)
+        await assert_kept(mesh, book, nodes)
+        assert not [alarms for number in nodes if (alarms := (await document(mesh, number))["alarms"])]
+
+
+async def test_a_copy_older_than_all_logs_is_put_back_and_loses_nothing_and_revives_nothing(tmp_path: Path) -> None:
+    book, nodes = Book(), (0, 1, 2)
+    async with years(tmp_path, 3, **SMALL) as mesh:
+        for number in nodes:
+            await book.store(mesh, number, 30)
+        await level(mesh, nodes)
+        copied_while_it_runs(mesh.db(0), tmp_path / "copy")
+        await book.change(mesh, 0, 10)
+        await book.store(mesh, 0, 300, pad=8_000)
+        await book.change(mesh, 1, 20)
+        await trimmed(mesh, nodes, 300)
+        await stop(mesh, 0)
+        lose_database(mesh, 0)
+        shutil.copy(tmp_path / "copy", mesh.db(0))
+        await restart(mesh, 0)
+        await level(mesh, nodes)
+        await assert_kept(mesh, book, nodes)
+        for number in nodes:
+            await book.change(mesh, number, 5)
+        await level(mesh, nodes)
+        await assert_kept(mesh, book, nodes)

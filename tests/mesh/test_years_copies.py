@@ -24,6 +24,7 @@ from tests.mesh.years import (
     lose_database,
     met,
     restart,
+    shown_by,
     shows,
     stop,
     years,
@@ -62,6 +63,41 @@ async def test_the_database_of_another_node_makes_nobody_that_node_and_loses_not
         # The one that had it goes on in a stream of its own, as it would with an old copy; the other as before.
         assert [after[number]["stream"] == before[number]["stream"] for number in NODES] == [True, True, False]
         assert not [one["alarms"] for one in after.values() if one["alarms"]]
+
+
+async def test_the_database_of_another_mesh_is_refused_by_both_sides_and_nothing_of_it_is_taken(tmp_path: Path) -> None:
+    here, there = Book("here"), Book("there")
+    for folder in ("ours", "theirs"):
+        (tmp_path / folder).mkdir()
+    async with years(tmp_path / "ours", 2) as ours:
+        # Where names are the same in both, nodes do not get so far as to speak of meshes: their keys are not believed.
+        async with years(tmp_path / "theirs", 2, "other") as theirs:
+            await there.store(theirs, 0, 10)
+            await level(theirs, (0, 1))
+            await shows(theirs, 1, lambda found: found["cluster"] != "")
+            copied_while_it_runs(theirs.db(1), tmp_path / "copy")
+        await here.store(ours, 0, 10)
+        await shows(ours, 0, lambda found: found["cluster"] != "")
+        cluster = (await document(ours, 0))["cluster"]
+        await stop(ours, 1)
+        lose_database(ours, 1)
+        shutil.copy(tmp_path / "copy", ours.db(1))
+        await restart(ours, 1)
+        for number in (0, 1):
+            await alarmed(ours, number, "another mesh")
+        assert set(await shown_by(ours, 0)) == set(here.live)
+        assert set(await shown_by(ours, 1)) == set(there.live)
+        assert (await document(ours, 0))["cluster"] == cluster
+
+        await stop(ours, 1)
+        lose_database(ours, 1)
+        await restart(ours, 1)
+        await level(ours, (0, 1))
+        await here.store(ours, 1, 10)
+        await level(ours, (0, 1))
+        await assert_kept(ours, here, (0, 1))
+        for number in (0, 1):
+            await shows(ours, number, lambda found: found["cluster"] == cluster and not found["alarms"])
 
 
 async def test_a_copy_that_runs_beside_its_original_takes_nothing_from_it_and_becomes_a_node_once_it_has_its_own_key(

@@ -18,39 +18,40 @@ from tests.mesh.hurried import TRIM
 from tests.system.members import Mesh, start_all
 
 TRIM_S: Final = 0.5
-WAITING_S: Final = 120.0
+WAITING_S: Final = 60.0
 BULK: Final = 1000
+BODY_BYTES: Final = 1_000_000
+ROW_BYTES: Final = 300
 LOCAL: Final = {"X-Consistency": "local"}
 _LINE: Final = re.compile(r"^(\w+)(?:\{(.*)\})? (\S+)$", re.MULTILINE)
 
 
 class Years(Mesh):
-    """Daemons with W of 2, each of which may be started as it is wanted.
+    """Daemons with W of 2 to which time passes faster.
 
     Attributes:
-      apart: for a node, variables of its own.
-      members: who knows whom, for nodes that are not to know all the others.
+      named: the beginning of their names.
     """
 
-    def __init__(self, folder: Path, count: int, nursery: trio.Nursery, environ: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, count: int, nursery: trio.Nursery, environ: dict[str, str], named: str = "n"
+    ) -> None:
         """Find ports; nothing is started."""
         super().__init__(folder, count, nursery, {TRIM: str(TRIM_S), **environ})
-        self.apart: dict[int, dict[str, str]] = {}
+        self.named = named
 
     def words(self, number: int) -> list[str]:
         [program, module, name, *rest] = super().words(number)
         assert (module, name) == ("-m", "aimem")
+        rest[rest.index("--node-name") + 1] = f"{self.named}{number}"
         return [program, module, "tests.mesh.hurried", *rest]
-
-    def surroundings(self, number: int) -> dict[str, str]:
-        return {**self.environ, **self.apart.get(number, {})}
 
 
 @contextlib.asynccontextmanager
-async def years(folder: Path, count: int, **environ: str) -> AsyncIterator[Years]:
+async def years(folder: Path, count: int, named: str = "n", **environ: str) -> AsyncIterator[Years]:
     """A mesh of which all nodes serve, and have met; they are killed with the block."""
     async with trio.open_nursery() as nursery:
-        mesh = Years(folder, count, nursery, environ)
+        mesh = Years(folder, count, nursery, environ, named)
         await start_all(mesh)
         await met(mesh, range(count))
         yield mesh
@@ -104,22 +105,25 @@ class Book:
       doubtful: ids of which the last act was not acknowledged, so that nobody knows.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "t") -> None:
+        """Empty; the name is the beginning of its titles, which no two books share."""
+        self._name = name
         self.live: dict[str, str] = {}
         self.gone: set[str] = set()
         self.doubtful: set[str] = set()
         self._serial = 0
 
     async def store(self, mesh: Mesh, number: int, count: int, *, pad: int = 0, consistency: str = "quorum") -> None:
-        """Store memories at a node, by the thousand, each in a write of its own (an import does so), all acknowledged.
+        """Store memories at a node, many at once, each in a write of its own (an import does so), all acknowledged.
 
         Args:
           pad: further characters of each.
           consistency: which nodes have to have them.
         """
+        step = min(BULK, BODY_BYTES // (pad + ROW_BYTES))
         async with mesh.client({"X-Consistency": consistency}) as http:
-            for begin in range(0, count, BULK):
-                rows = [self._row(pad) for _ in range(min(BULK, count - begin))]
+            for begin in range(0, count, step):
+                rows = [self._row(pad) for _ in range(min(step, count - begin))]
                 told = await done(http, "POST", f"{mesh.url(number)}/import", {"memories": rows})
                 assert not told["errors"], told
                 self.live.update((row["id"], row["content"]) for row in rows)
@@ -128,7 +132,7 @@ class Book:
         self._serial += 1
         content = f"word w{self._serial} {'-' * pad}"
         # Of this tier nothing expires, however long it takes.
-        return {"id": str(uuid.uuid4()), "title": f"t{self._serial}", "content": content, "tier": "long"}
+        return {"id": str(uuid.uuid4()), "title": f"{self._name}{self._serial}", "content": content, "tier": "long"}
 
     async def change(self, mesh: Mesh, number: int, count: int) -> None:
         """Change some memories at a node, and delete as many others."""
@@ -201,6 +205,15 @@ async def document(mesh: Mesh, number: int, **params: str) -> dict[str, Any]:
         return found
 
 
+async def ready(mesh: Mesh, number: int) -> None:
+    """Wait until a node is."""
+    with trio.fail_after(WAITING_S):
+        while True:
+            if (await health(mesh, number))["ready"]:
+                return
+            await trio.sleep(0.2)
+
+
 async def health(mesh: Mesh, number: int) -> dict[str, Any]:
     """Whether a node is ready, and its warnings."""
     async with mesh.client() as http:
@@ -244,11 +257,13 @@ async def alarmed(mesh: Mesh, number: int, words: str) -> None:
 
 async def shows(mesh: Mesh, number: int, is_so: Callable[[dict[str, Any]], bool]) -> None:
     """Wait until a node sees the mesh so."""
-    with trio.fail_after(WAITING_S):
+    with trio.move_on_after(WAITING_S):
         while True:
-            if is_so(await document(mesh, number)):
+            found = await document(mesh, number)
+            if is_so(found):
                 return
             await trio.sleep(0.2)
+    raise AssertionError(f"node {number} still shows {found}")
 
 
 def copied_while_it_runs(db: Path, target: Path) -> None:

@@ -76,3 +76,15 @@ async def test_strangers_are_remembered_for_a_while_and_only_so_many(autojump_cl
     strangers.note("late", "2" * 32)
     assert strangers.lately() == {"late": "2" * 32}
     assert strangers.count == NAMES_MAX + 4
+
+
+async def test_a_node_that_got_its_own_database_back_is_no_stranger_any_more(
+    autojump_clock: trio.testing.MockClock
+) -> None:
+    strangers = Strangers()
+    for node in ("n1", "n2"):
+        strangers.note(node, "1" * 32)
+    strangers.note_home("n1", "")       # of the version before, which does not say
+    assert set(strangers.lately()) == {"n1", "n2"}
+    strangers.note_home("n1", "2" * 32)
+    assert set(strangers.lately()) == {"n2"}
