@@ -37,6 +37,7 @@ from aimem.replication.receiving import receive, wait_known
 from aimem.replication.road import NotSecured, PeerRoad
 from aimem.replication.roll import Roll, roll_of
 from aimem.replication.settings import MeshSettings
+from aimem.replication.thin import thin_answer, whole_request
 from aimem.replication.trust import Trust, Trusted, Waiting
 from aimem.replication.untaken import full_in, shipped_to, told_full, with_all_of
 
@@ -101,11 +102,13 @@ __all__ = [
     "settle",
     "shared_names",
     "shipped_to",
+    "thin_answer",
     "told",
     "told_full",
     "trim_log",
     "trust_command",
     "wait_known",
+    "whole_request",
     "wished_consistency",
     "with_all_of",
 ]

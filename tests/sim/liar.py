@@ -154,6 +154,13 @@ class Liar:
         told = read_message(headers, body) if parcel.path in (PUSH, SNAPSHOT) else None
         if told is None or "vector" not in told or self._store is None or self._rng.random() > RATE:
             return None
+        if told.pop("thin", False) and is_answer:       # it lies in whole sentences
+            asked = read_message(parcel.headers, parcel.body) or {}
+            lacks = told.pop("lacks", ())
+            kept = {stream: head for stream, head in asked.get("vector", {}).items() if stream not in lacks}
+            told["vector"] = {**kept, **told["vector"]}
+        elif "assumed" in told:
+            told["assumed"] = {**{stream: head[0] for stream, head in told["vector"].items()}, **told["assumed"]}
         telling = Telling(told=told, hearer=hearer, is_answer=is_answer, node=self.name)
         self._keep(_Old(hearer if is_answer else "", headers, body))
         chosen = [lie for lie in self._lies if lie in (_TRICKS if parcel.path == PUSH else _OF_SNAPSHOTS)]
