@@ -56,7 +56,7 @@ class _Runtime:
         ports, environ = self._ports(), settings.system_environ()
         return supervisor.open_client(config, purpose, ports=ports, environ=environ)
 
-    def run_daemon(self, config: Config) -> int:
+    def run_daemon(self, config: Config, reread: Callable[[], Config]) -> int:
         from functools import partial
 
         import trio
@@ -68,7 +68,7 @@ class _Runtime:
         supervisor.make_room()
         ports, environ = self._ports(), settings.system_environ()
         _collect_as_usual()
-        trio.run(partial(supervisor.run_daemon, config, ports=ports, environ=environ))
+        trio.run(partial(supervisor.run_daemon, config, ports=ports, environ=environ, reread=reread))
         return cli.ExitStatus.OK
 
     def run_mcp(self, config: Config) -> int:

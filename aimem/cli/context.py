@@ -22,9 +22,12 @@ T = TypeVar("T")
 class Context:
     """One command line being carried out."""
 
-    def __init__(self, parsed: Parsed, config: Config, runtime: Runtime, around: Surroundings) -> None:
+    def __init__(
+        self, parsed: Parsed, config: Config, runtime: Runtime, around: Surroundings, reread: Callable[[], Config]
+    ) -> None:
         self.parsed = parsed
         self.config = config
+        self.reread = reread
         self.runtime = runtime
         self.around = around
         self.screen = Screen(around)

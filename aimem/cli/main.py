@@ -6,6 +6,7 @@ import errno
 import importlib
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from aimem.cli.context import Context
 from aimem.cli.doubt import sentence_of
@@ -55,12 +56,12 @@ def _carry_out(argv: Sequence[str], runtime: Runtime, around: Surroundings) -> i
         raise UsageError(f"{path} needs one of {names}; see `ai-memory {path} --help`")
     if parsed.verb.name == "help":
         return _carry_out([*parsed.values["words"], "--help"], runtime, around)
-    if parsed.verb.is_plain:
-        config = load_config({}, {"AI_MEMORY_NO_CONFIG": ""}, cwd=around.cwd, home=around.home)
-    else:
-        config = load_config(parsed.settings, around.environ, cwd=around.cwd, home=around.home)
+    flags, environ = ({}, {"AI_MEMORY_NO_CONFIG": ""}) if parsed.verb.is_plain else (parsed.settings, around.environ)
+    reread = partial(load_config, flags, environ, cwd=around.cwd, home=around.home)
+    config = reread()
+    if not parsed.verb.is_plain:
         _refuse_missing(parsed.verb, config.store)
-    context = Context(parsed, config, runtime, around)
+    context = Context(parsed, config, runtime, around, reread)
     try:
         return command_of(parsed.verb)(context)
     except (ApprovalRequired, BaseExceptionGroup) as error:

@@ -105,8 +105,8 @@ class Runtime(Protocol):
         """Reach the node of the configured database, becoming it if nobody holds the lock. Raises: AimemError."""
         ...
 
-    def run_daemon(self, config: Config) -> int:
-        """Serve until told to stop; the exit status. Raises: AimemError."""
+    def run_daemon(self, config: Config, reread: Callable[[], Config]) -> int:
+        """Serve until told to stop; `reread` is for SIGHUP. Returns: the exit status. Raises: AimemError."""
         ...
 
     def run_mcp(self, config: Config) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aimem.client.calls import Caller, decoded, segment
-from aimem.wire import CatchUpRequest, MeshDocument, MeshQuery, WriteOutcome, copies, trusting
+from aimem.wire import CatchUpRequest, MeshDocument, MeshQuery, WriteOutcome, copies, reloading, trusting
 
 
 class MeshCalls(Caller):
@@ -26,6 +26,17 @@ class MeshCalls(Caller):
     ) -> trusting.TrustAnswer:
         """Have the node believe a key under a name."""
         return decoded(await self.send("POST", "/mesh/trust", body=request, agent_id=agent_id), trusting.TrustAnswer)
+
+    async def reload(self, *, agent_id: str | None = None) -> reloading.ReloadAnswer:
+        """Have the node read its configuration anew."""
+        return decoded(await self.send("POST", "/mesh/reload", agent_id=agent_id), reloading.ReloadAnswer)
+
+    async def rejoin(
+        self, request: reloading.RejoinRequest, *, agent_id: str | None = None
+    ) -> reloading.RejoinAnswer:
+        """Have the node join its mesh anew, or wait a while for that."""
+        sent = await self.send("POST", "/mesh/rejoin", body=request, agent_id=agent_id)
+        return decoded(sent, reloading.RejoinAnswer)
 
     async def write_outcome(self, version: str, *, agent_id: str | None = None) -> WriteOutcome:
         """What became of a write."""

@@ -5,8 +5,9 @@ understand is an error that names the place, because a setting that silently fal
 """
 
 from aimem.config.checks import kind_words
+from aimem.config.editing import peers_written, replace_text, with_entry, with_settings, without_entry
 from aimem.config.loader import load_config, system_environ
-from aimem.config.mesh import NO_PEERS_NOTICE, peers_in
+from aimem.config.mesh import NO_PEERS_NOTICE, is_same_place, peers_in
 from aimem.config.settings import EVERY_VERB, SETTINGS, VARIABLES, Kind, Setting, Variable, setting
 from aimem.config.slices import (
     ApiConfig,
@@ -33,6 +34,8 @@ from aimem.config.slices import (
     TlsConfig,
 )
 from aimem.config.tls import with_peer_files
+from aimem.config.told import Place, Told
+from aimem.config.tomlfile import read_text
 
 __all__ = [
     "EVERY_VERB",
@@ -58,16 +61,25 @@ __all__ = [
     "McpProfile",
     "MeshConfig",
     "NamedFile",
+    "Place",
     "ScoringConfig",
     "SearchConfig",
     "Setting",
     "StoreConfig",
     "TlsConfig",
+    "Told",
     "Variable",
+    "is_same_place",
     "kind_words",
     "load_config",
     "peers_in",
+    "peers_written",
+    "read_text",
+    "replace_text",
     "setting",
     "system_environ",
+    "with_entry",
     "with_peer_files",
+    "with_settings",
+    "without_entry",
 ]

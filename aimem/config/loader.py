@@ -8,7 +8,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from msgspec.structs import replace
+
 from aimem.config.checks import Given, check, did_you_mean, invalid, subject, typed
+from aimem.config.members import listed_in, told_of
 from aimem.config.mesh import mesh_notices, mesh_of
 from aimem.config.models import embed_url_of, embedding_of, language_of, model_notices, tier_of
 from aimem.config.settings import SETTINGS, VARIABLES, Kind
@@ -64,13 +67,28 @@ def load_config(
     Raises: InvalidRequest(config_invalid) naming the place, the key, what was given and what is allowed.
     """
     file = _find_file(flags, environ, cwd=cwd, home=home, etc=etc)
-    layers = ([_file_layer(file)] if file else []) + [_variable_layer(environ), _flag_layer(flags)]
+    of_file = _file_layer(file) if file else {}
     given: Layer = {}
-    for layer in layers:
+    for layer in (of_file, _variable_layer(environ), _flag_layer(flags)):
         _split_address(layer)
         given |= layer
     notices = [*_file_notices(file), *_variable_notices(environ), *_setting_notices(given)]
-    return _slices(given, environ, cwd=cwd, home=home, notices=tuple(notices))
+    named = listed_in(given)
+    told = told_of(
+        given, of_file, _place_of_file(file, environ, home), None if named is None else _path(named, cwd=cwd, home=home)
+    )
+    return replace(_slices(given, environ, cwd=cwd, home=home, notices=tuple(notices), listed=told.listed), told=told)
+
+
+def _place_of_file(file: ConfigFile | None, environ: Mapping[str, str], home: Path) -> Path | None:
+    """The configuration file; without one, where the next start would look first."""
+    if file is not None:
+        return file.path
+    return None if "AI_MEMORY_NO_CONFIG" in environ else _own_file(environ, home)
+
+
+def _own_file(environ: Mapping[str, str], home: Path) -> Path:
+    return _xdg(environ, "XDG_CONFIG_HOME", home / ".config") / "ai-memory" / "config.toml"
 
 
 def _find_file(
@@ -84,8 +102,8 @@ def _find_file(
         return read_config_file(path)
     if "AI_MEMORY_NO_CONFIG" in environ:
         return None
-    folders = (_xdg(environ, "XDG_CONFIG_HOME", home / ".config"), etc)
-    found = next((path for folder in folders if _exists(path := folder / "ai-memory" / "config.toml")), None)
+    places = (_own_file(environ, home), etc / "ai-memory" / "config.toml")
+    found = next((path for path in places if _exists(path)), None)
     return read_config_file(found) if found else None
 
 
@@ -225,18 +243,14 @@ def _agent_id(given: Layer) -> str | None:
         raise InvalidRequest(sentence, code=Code.CONFIG_INVALID, field="agent_id") from None
 
 
-def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, notices: tuple[str, ...]) -> Config:
-    model_dir = _get(given, "model_dir", str, "")
-    api = _api(given)
+def _slices(
+    given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, notices: tuple[str, ...], listed: Path | None
+) -> Config:
+    model_dir, api = _get(given, "model_dir", str, ""), _api(given)
     tls = tls_of(given, {key: _path(str(given[key].value), cwd=cwd, home=home) for key in FILE_KEYS if key in given})
-    mesh = mesh_of(given, api, tls)
+    mesh = mesh_of(given, api, tls, listed)
     return Config(
-        store=StoreConfig(
-            db=_database(given, environ, cwd=cwd, home=home),
-            named_by=given["db"].origin if "db" in given else "",
-            queue_count=_get(given, "store.queue_count", int, 1024),
-            group_count=_get(given, "store.group_count", int, 64),
-            reader_count=_get(given, "store.reader_count", int, 4)),
+        store=_store(given, _database(given, environ, cwd=cwd, home=home)),
         search=SearchConfig(
             tier=tier_of(given), scoring=_scoring(given),
             model_dir=_path(model_dir, cwd=cwd, home=home) if model_dir else None,
@@ -254,7 +268,7 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
         tls=tls,
         consistency=_get(given, "consistency", str, "") or None,
         events=_events(given),
-        audit=AuditConfig(keep_days=_positive(given, "audit.keep_days", AuditConfig().keep_days)),
+        audit=_audit(given),
         limits=_limits(given),
         mcp=McpConfig(profile=McpProfile(_get(given, "mcp_profile", str, McpProfile.CORE))),
         identity=IdentityConfig(
@@ -264,6 +278,15 @@ def _slices(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, 
             level=LogLevel(_get(given, "log_level", str, LogLevel.INFO)),
             format=LogFormat(_get(given, "log_format", str, LogFormat.TEXT))),
         notices=(*notices, *mesh_notices(given, mesh), *tls_notices(tls, mesh)),
+    )
+
+
+def _store(given: Layer, db: Path) -> StoreConfig:
+    return StoreConfig(
+        db=db, named_by=given["db"].origin if "db" in given else "",
+        queue_count=_get(given, "store.queue_count", int, 1024),
+        group_count=_get(given, "store.group_count", int, 64),
+        reader_count=_get(given, "store.reader_count", int, 4),
     )
 
 
@@ -286,6 +309,14 @@ def _scoring(given: Layer) -> ScoringConfig:
         half_life_long_days=_get(given, "scoring.half_life_days_long", float, plain.half_life_long_days),
         decays=not _get(given, "scoring.legacy_scoring", bool, False),
     )
+
+
+def _audit(given: Layer) -> AuditConfig:
+    plain = AuditConfig()
+    keep_days = _positive(given, "audit.keep_days", plain.keep_days)
+    # Who keeps rows for ever did not mean a million of them.
+    keep_count = _positive(given, "audit.keep_count", None if keep_days is None else plain.keep_count)
+    return AuditConfig(keep_days=keep_days, keep_count=keep_count)
 
 
 def _events(given: Layer) -> EventsConfig:

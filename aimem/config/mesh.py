@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from aimem.config.checks import Given, invalid, is_server
+from aimem.config.members import PEERS, read_list
 from aimem.config.slices import ApiConfig, MeshConfig, TlsConfig
 
 PEERS_MAX: Final = 32
@@ -16,9 +18,14 @@ _PORTS: Final = {"http": 80, "https": 443}
 _SELDOM_S: Final = 86_400.0
 
 
-def mesh_of(given: Mapping[str, Given], api: ApiConfig, tls: TlsConfig) -> MeshConfig:
-    """Read and check the mesh. Raises: InvalidRequest(config_invalid)."""
-    peers = _peers(given["mesh.quorum_peers"], api, tls) if "mesh.quorum_peers" in given else ()
+def mesh_of(given: Mapping[str, Given], api: ApiConfig, tls: TlsConfig, listed: Path | None) -> MeshConfig:
+    """Read and check the mesh.
+
+    Args:
+      listed: the file that lists the peers, if the setting names one.
+    Raises: InvalidRequest(config_invalid).
+    """
+    peers = _peers(given[PEERS], api, tls, listed) if PEERS in given else ()
     interval_s = _number(given, "mesh.catchup_interval_secs", 30.0)
     return MeshConfig(
         peers=peers, writes=_writes(given, len(peers)), timeout_s=_number(given, "mesh.quorum_timeout_ms", 2000) / 1000,
@@ -35,9 +42,13 @@ def peers_in(text: str, origin: str) -> tuple[str, ...]:
 
     Raises: InvalidRequest(config_invalid) for what is no address, and for one that is there twice.
     """
-    peers = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
-    if not 0 < len(peers) <= PEERS_MAX:
-        raise invalid(origin, "quorum_peers", f"names {len(peers)} peers; allowed are 1 to {PEERS_MAX}")
+    return _checked(tuple(part.strip() for part in text.split(",") if part.strip()), origin, fewest=1)
+
+
+def _checked(entries: tuple[str, ...], origin: str, *, fewest: int) -> tuple[str, ...]:
+    peers = tuple(entry.rstrip("/") for entry in entries)
+    if not fewest <= len(peers) <= PEERS_MAX:
+        raise invalid(origin, "quorum_peers", f"names {len(peers)} peers; allowed are {fewest} to {PEERS_MAX}")
     seen: set[tuple[str, str, int | None, str]] = set()
     for number, peer in enumerate(peers, 1):
         if not is_server(peer):
@@ -50,14 +61,23 @@ def peers_in(text: str, origin: str) -> tuple[str, ...]:
     return peers
 
 
-def _peers(item: Given, api: ApiConfig, tls: TlsConfig) -> tuple[str, ...]:
-    peers = peers_in(str(item.value), item.origin)
+def _peers(item: Given, api: ApiConfig, tls: TlsConfig, listed: Path | None) -> tuple[str, ...]:
+    if listed is None:
+        peers = peers_in(str(item.value), item.origin)
+    else:
+        # It may be empty: so the last peer is taken out while the node runs.
+        peers = _checked(read_list(listed, item.origin), f"{item.origin}, {listed}", fewest=0)
     own_scheme = "http" if tls.cert is None else "https"
     for peer in peers:
         scheme, host, port, path = _place(peer)
         if (scheme, host, port, path) == (own_scheme, api.host.lower(), api.port, ""):
             raise invalid(item.origin, "quorum_peers", f"names this node itself ({peer}); list the others alone")
     return peers
+
+
+def is_same_place(one: str, other: str) -> bool:
+    """Whether two addresses lead to one place."""
+    return is_server(one) and is_server(other) and _place(one) == _place(other)
 
 
 def _place(url: str) -> tuple[str, str, int | None, str]:

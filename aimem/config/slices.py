@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
+from aimem.config.told import Told
 from aimem.model import DAY_S, Lifetimes, Tier
 
 OLLAMA_URL: Final = "http://localhost:11434"
@@ -159,9 +160,10 @@ class EventsConfig(Struct, frozen=True, kw_only=True):
 
 
 class AuditConfig(Struct, frozen=True, kw_only=True):
-    """The audit: for how many days its rows are kept; None for ever."""
+    """The audit: for how many days its rows are kept, and how many of them; None for no such bound."""
 
     keep_days: int | None = 365
+    keep_count: int | None = 1_000_000
 
 
 class LimitsConfig(Struct, frozen=True, kw_only=True):
@@ -301,7 +303,8 @@ class LogConfig(Struct, frozen=True, kw_only=True):
 class Config(Struct, frozen=True, kw_only=True):
     """All slices; `language` is None for tiers without a language model.
 
-    `consistency` is how many nodes the writes of a command wait for, if not as many as is configured. `notices` are
+    `consistency` is how many nodes the writes of a command wait for, if not as many as is configured. `told` is where
+    the members of the mesh are named. `notices` are
     sentences for the operator: settings that are understood and have no effect, or one to know of.
     """
 
@@ -321,4 +324,5 @@ class Config(Struct, frozen=True, kw_only=True):
     mcp: McpConfig = McpConfig()
     identity: IdentityConfig = IdentityConfig()
     log: LogConfig = LogConfig()
+    told: Told = Told()
     notices: tuple[str, ...] = ()

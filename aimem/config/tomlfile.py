@@ -37,29 +37,34 @@ def read_config_file(path: Path) -> ConfigFile:
 
     Raises: InvalidRequest(config_invalid) naming the file, and the line if it is no TOML.
     """
-    try:
-        with path.open("rb") as stream:
-            data = stream.read(FILE_MAX_BYTES + 1)
-    except OSError as error:
-        raise _invalid(f"{path}: the configuration file cannot be read: {error.strerror}") from error
-    if len(data) > FILE_MAX_BYTES:
-        raise _invalid(f"{path}: the configuration file has more than {FILE_MAX_BYTES} bytes")
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise _invalid(f"{path}, line {line}: the configuration file is not UTF-8") from None
+    text = read_text(path, "the configuration file")
     import tomllib  # most commands run without a file
 
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:   # a plain ValueError is an integer of thousands of digits
         raise _invalid(_broken(path, text, str(error))) from None
-    return ConfigFile(path=path, text=text, values=_flat(document), tables=tuple(
+    return ConfigFile(path=path, text=text, values=flat(document), tables=tuple(
         name for name, value in document.items() if isinstance(value, dict)))
 
 
-def _flat(document: Mapping[str, object]) -> dict[str, object]:
+def read_text(path: Path, what: str) -> str:
+    """A file of ours as text; `what` is what it is called. Raises: InvalidRequest(config_invalid)."""
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(FILE_MAX_BYTES + 1)
+    except OSError as error:
+        raise _invalid(f"{path}: {what} cannot be read: {error.strerror}") from error
+    if len(data) > FILE_MAX_BYTES:
+        raise _invalid(f"{path}: {what} has more than {FILE_MAX_BYTES} bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise _invalid(f"{path}, line {line}: {what} is not UTF-8") from None
+
+
+def flat(document: Mapping[str, object]) -> dict[str, object]:
     """Dotted keys of one level: a configuration has no more; deeper tables stay values, and are refused later."""
     values: dict[str, object] = {}
     for name, value in document.items():

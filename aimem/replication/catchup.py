@@ -77,6 +77,13 @@ def _join_page(transaction: Transaction, page: copies.SnapshotAnswer) -> None:
     snapshot.join_objects(transaction, told)
 
 
+async def join_if_due(mesh: Mesh, peer: Peer, answer: ExchangeAnswer) -> None:
+    """Behind an exchange: join a peer's state for each reason that there is. Raises: Unavailable, Corrupt."""
+    await catch_up_if_trimmed(mesh, peer, answer)
+    await join_if_closed(mesh, peer)
+    await join_if_rejoining(mesh, peer)
+
+
 async def catch_up_if_trimmed(mesh: Mesh, peer: Peer, answer: ExchangeAnswer) -> None:
     """Where the peer's log does not reach back to what this node knows, join its state.
 
@@ -94,6 +101,17 @@ async def join_if_closed(mesh: Mesh, peer: Peer) -> None:
     streams, node = to_join(mesh, peer), peer.state.stream
     if streams and node is not None and await _join(mesh, peer):
         await note_joined(mesh, peer, streams, node)
+
+
+async def join_if_rejoining(mesh: Mesh, peer: Peer) -> None:
+    """Where an operator had this node join its mesh anew, join the whole state of the first peer that hands it over.
+
+    Raises: Unavailable, Corrupt.
+    """
+    if not mesh.renewal.is_rejoining or mesh.is_forked or peer.state.standing is not Standing.PEER:
+        return
+    if await _join(mesh, peer):
+        await mesh.renewal.note_rejoined()
 
 
 async def _join(mesh: Mesh, peer: Peer) -> bool:
@@ -123,11 +141,11 @@ async def _join(mesh: Mesh, peer: Peer) -> bool:
 async def run_trimmer(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
     """Now and then drop from the log what every peer has, and what is beyond its bounds."""
     task_status.started()
-    measured: Vector | None = None
+    measured, mesh.log_size = mesh.store.log.vector, await mesh.store.read(trimming.log_size)
     while True:
+        await trio.sleep(TRIM_INTERVAL_S)
         if measured != mesh.store.log.vector:
             measured, mesh.log_size = mesh.store.log.vector, await mesh.store.read(trimming.log_size)
-        await trio.sleep(TRIM_INTERVAL_S)
         mesh.log_size = await trim_log(mesh.store, mesh.log_size, mesh.settings.log, partial(known_to_all, mesh))
 
 

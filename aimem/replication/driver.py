@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from aimem.errors import AimemError, Code, Corrupt, Gone, InvalidRequest, Unavailable
 from aimem.model import Instant, Op, StopReason, StreamHead, StreamId, parse_dot
-from aimem.replication.catchup import catch_up_if_trimmed, join_if_closed, run_trimmer
+from aimem.replication.catchup import join_if_due, run_trimmer
 from aimem.replication.closure import evidence_for, look_at_histories, note_received, to_prove, told
 from aimem.replication.cluster import hear_answer, settle
 from aimem.replication.comparison import run_comparer
@@ -130,8 +130,7 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
             note_withheld(mesh, peer, request, answer, received)
             reason = ""
         if not reason:
-            await catch_up_if_trimmed(mesh, peer, answer)
-            await join_if_closed(mesh, peer)
+            await join_if_due(mesh, peer, answer)
             await settle(mesh)
     except Corrupt:
         raise

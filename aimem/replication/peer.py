@@ -71,6 +71,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
       fetch_at, fetch_vector: when what of `fetch_vector` is still lacking here is fetched.
       hopes_at: until then it is not taken to have got from their own writers what this node got from them.
       has_more: whether it has more for us.
+      is_refusing: whether the last exchange failed by what the peer answered.
       offset_us: its wall clock less ours, when its last answer came; `wall_us`: what ours was then.
       members: hash of the list that it works with, as it last said; empty while it does not know all names.
       full: streams of which it takes no more, as it could not apply their next op.
@@ -97,6 +98,7 @@ class PeerState(Struct, frozen=True, kw_only=True):
     fetch_vector: Vector = {}
     hopes_at: float = 0.0
     has_more: bool = False
+    is_refusing: bool = False
     failures: int = 0
     rebases: int = 0
     batch_count: int = 512
@@ -226,7 +228,7 @@ def step(state: PeerState, event: Event, rules: PeerRules) -> tuple[PeerState, E
         case Answered():
             return _answered(state, event, rules), None
         case Failed():
-            failed = _failed(state, event.reason, event.now, event.share, rules)
+            failed = _failed(replace(state, is_refusing=False), event.reason, event.now, event.share, rules)
             return replace(failed, standing=event.standing or failed.standing), None
         case Heard():
             return _heard(state, event), None
@@ -329,18 +331,18 @@ def _answered(state: PeerState, event: Answered, rules: PeerRules) -> PeerState:
     known = replace(
         state, node=event.node, stream=event.stream, standing=_standing(event), assumed=vector, assumed_at=event.now,
         acked=vector, named=event.named, held=event.held, asked_at=None, answered_at=event.now, has_more=event.more,
-        fetched_at=event.now if state.fetches else state.fetched_at,
-        offset_us=event.offset_us, wall_us=event.wall_us, members=event.members,
-        full=event.full,
+        fetched_at=event.now if state.fetches else state.fetched_at, is_refusing=False,
+        offset_us=event.offset_us, wall_us=event.wall_us, members=event.members, full=event.full,
     )
     if event.stopped in (StopReason.ASSUMED, StopReason.GAP) and state.rebases < REBASES_MAX:
         # It knows less than was assumed: now we know what.
         return replace(known, rebases=state.rebases + 1, hopes_at=event.now + rules.longest_pause_s)
+    refusing = replace(known, is_refusing=True)
     if event.stopped is not None:
-        return _failed(known, f"refused: {event.stopped}", event.now, event.share, rules)
+        return _failed(refusing, f"refused: {event.stopped}", event.now, event.share, rules)
     if state.owes and vector == state.assumed:
         # It lacks what left this log, or is no peer of this kind: to send the same at once would go on for ever.
-        return _failed(known, "took nothing", event.now, event.share, rules)
+        return _failed(refusing, "took nothing", event.now, event.share, rules)
     due_at = event.now + rules.interval_s * (0.75 + event.share / 4) if state.fetches else state.due_at
     return replace(
         known, failures=0, rebases=0, last_error="", due_at=event.now if state.is_wanted else due_at,
@@ -373,11 +375,16 @@ def _failed(state: PeerState, reason: str, now: float, share: float, rules: Peer
 
 
 def _heard(state: PeerState, event: Heard) -> PeerState:
-    """It is there: a failed attempt is repeated at once, at most every so often."""
+    """It is there: a failed attempt is repeated at once, unless it answered and nothing has changed since.
+
+    Else two nodes would ask each other without a pause: one what the other does not take, and that one, for it was
+    asked, what it can do instead.
+    """
     state = replace(state, members=event.members)
     if state.asked_at is not None:
         return state    # the answer under way is as fresh
-    due_at = min(state.due_at, event.now) if state.failures else state.due_at
+    is_news = not state.is_refusing or event.vector != state.assumed
+    due_at = min(state.due_at, event.now) if state.failures and is_news else state.due_at
     return replace(state, assumed=event.vector, named=event.vector, assumed_at=event.now, due_at=due_at)
 
 

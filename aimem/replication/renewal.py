@@ -15,7 +15,7 @@ import trio
 from aimem.errors import Unavailable
 from aimem.model import Dot, StreamId, Vector, dominates
 from aimem.replication.peer import PeerRules, PeerState, Standing
-from aimem.store import Store, lineage
+from aimem.store import Store, lineage, renewal
 
 log = logging.getLogger(__name__)
 
@@ -34,12 +34,13 @@ class Renewal:
     Attributes:
       reason: why it is due; empty while it is not.
       count: new streams since the start.
+      is_rejoining: whether the whole state of a peer is to be joined before this node has caught up: see `rejoin`.
       former: streams that this node wrote before and has not caught up with: what peers say of them may be about
         other ops than those that are known here, so it acknowledges nothing.
     """
 
     def __init__(self, store: Store) -> None:
-        self.reason, self.count = "", 0
+        self.reason, self.count, self.is_rejoining = "", 0, False
         self.former: frozenset[StreamId] = frozenset()
         self._store = store
         self._goals: dict[str, Vector] = {}
@@ -48,10 +49,27 @@ class Renewal:
 
     async def load(self) -> None:
         """Remember across a restart what is to be caught up with. Raises: Unavailable."""
+        self.is_rejoining = await self._store.read(renewal.is_rejoining)
         if self._store.lacks_past:
             self.former = frozenset(await self._store.read(lineage.line_of, self._store.stream)) - {
                 self._store.stream
             }
+
+    async def rejoin(self) -> None:
+        """Go on in a new stream, and join the whole state of a peer before it is written. Raises: Unavailable."""
+        await self._store.write(renewal.ask_rejoin)
+        self.is_rejoining = True
+        self.call("an operator had this node join its mesh anew")
+
+    async def note_rejoined(self) -> None:
+        """A peer's whole state is joined. Raises: Unavailable."""
+        await self._store.write(renewal.note_rejoined)
+        self.is_rejoining = False
+        self.ring()
+
+    def may_renew(self, now: float) -> bool:
+        """Whether another stream may be begun: so many within the hour, and no more."""
+        return sum(at > now - RENEWALS_WINDOW_S for at in self._times) < RENEWALS_MAX
 
     def call(self, reason: str) -> None:
         """Have a new stream begun."""
@@ -88,6 +106,8 @@ class Renewal:
 
     def has_caught_up(self, peers: Iterable[tuple[str, PeerState, PeerRules]], now: float) -> bool:
         """Whether this node knows what each peer that answers knew when it was first asked."""
+        if self.is_rejoining:
+            return False
         mine, untaken = self._store.log.vector, self._store.log.closed.keys() | self._store.log.full
         for url, state, rules in peers:
             is_hanging = state.asked_at is not None and now - state.asked_at > rules.patience_s

@@ -91,6 +91,13 @@ class PeerRoad:
         """The digest of a range of a peer's keys. Raises: Unavailable."""
         return _decoded((await self._ask("POST", url, DIGESTS, encode(request)))[0], copies.DigestAnswer)
 
+    def forget(self, url: str) -> None:
+        """It is no peer's address any more."""
+        for known in (self._writers, self._names, self._told):
+            known.pop(url, None)
+        for target in [target for target in self._urls if target.startswith(f"{url}/")]:
+            del self._urls[target]
+
     async def aclose(self) -> None:
         """Close connections."""
         await self._network.aclose()

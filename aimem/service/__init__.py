@@ -39,6 +39,7 @@ from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.limits import Limiter, admit_request, admit_write
 from aimem.service.linking import link, unlink
 from aimem.service.lookup import get, links_of, list_memories, search
+from aimem.service.membership import Membership
 from aimem.service.mesh import (
     changes_for,
     changes_since,
@@ -60,6 +61,8 @@ from aimem.service.papers import OwnCertificate, Papers, Which, run_expiry
 from aimem.service.recall import recall
 from aimem.service.refusals import Claim, note_refusal, note_refused_error, run_refusals, write_refusals
 from aimem.service.reindex import reindex
+from aimem.service.rejoining import rejoin
+from aimem.service.reloading import reload
 from aimem.service.remember import remember
 from aimem.service.rollback import roll_back
 from aimem.service.rulemaking import clear_standard, set_standard
@@ -89,6 +92,7 @@ __all__ = [
     "Cycle",
     "Follower",
     "Limiter",
+    "Membership",
     "MeshAccess",
     "Node",
     "NodeStatus",
@@ -183,6 +187,8 @@ __all__ = [
     "register_entity",
     "reindex",
     "reject_pending",
+    "rejoin",
+    "reload",
     "remember",
     "remember_many",
     "remove_agent",

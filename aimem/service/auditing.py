@@ -116,11 +116,19 @@ async def prune_audit(node: Node, who: Principal, query: AuditPruneQuery) -> Aud
 
 
 async def expire_audit(node: Node) -> None:
-    """Let rows go that are older than the configuration keeps them. Damaged ones stay, and the log says so."""
-    if node.policy.audit_keep_days is None:
-        return
-    before = after(node.clock.now(), -DAY_S * node.policy.audit_keep_days)
-    count, finding = await _prune(node, SYSTEM, before=before, before_seq=None)
+    """Let rows go that are older, or more, than the configuration keeps. Damaged ones stay, and the log says so."""
+    days, most = node.policy.audit_keep_days, node.policy.audit_keep_count
+    if days is not None:
+        await _expire(node, before=after(node.clock.now(), -DAY_S * days), before_seq=None)
+    if most is not None:
+        end, cut = await node.store.read(audit.head), await node.store.read(auditcheck.checkpoint)
+        count = end.seq - (0 if cut is None else cut.mark.seq)
+        if count > most + most // 100:      # each cut leaves a row of its own
+            await _expire(node, before=None, before_seq=end.seq - most + 1)
+
+
+async def _expire(node: Node, *, before: Instant | None, before_seq: int | None) -> None:
+    count, finding = await _prune(node, SYSTEM, before=before, before_seq=before_seq)
     if finding is not None:
         log.error("audit.damaged", extra={"row": finding.seq, "damage": finding.damage.value})
     elif count:

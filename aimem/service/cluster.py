@@ -21,8 +21,11 @@ def show_cluster(node: Node, document: MeshDocument) -> None:
         return
     told = {peer.url: peer for peer in node.mesh.peers}
     for out in document.peers:
-        tongue, state = told[out.url].tongue, told[out.url].state
-        out.protocol = 0 if state.answered_at is None else tongue.protocol
+        peer = told.get(out.url)
+        if peer is None:
+            continue    # it was taken out while the document was written
+        tongue = peer.tongue
+        out.protocol = 0 if peer.state.answered_at is None else tongue.protocol
         out.cluster = "" if tongue.belonging is None else tongue.belonging.cluster
 
 

@@ -228,6 +228,7 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
     )
     if mesh is not None:
         document.members_hash, document.agreement = mesh.members_hash, mesh.agreement.value
+    document.told = node.membership.told
     show_papers(document, node.papers, node.clock.now())
     show_cluster(node, document)
     await note_trust(node, document)

@@ -18,6 +18,7 @@ from aimem.service.awaited import EmbeddingWork
 from aimem.service.happenings import Happenings
 from aimem.service.keyring import HeldKeyring
 from aimem.service.limits import Limiter
+from aimem.service.membership import Membership
 from aimem.service.papers import Papers
 from aimem.service.post import Post
 from aimem.service.refusals import Refusals
@@ -43,7 +44,7 @@ class Policy(Struct, frozen=True, kw_only=True):
       events_count: so many events are kept for those who follow them; and none for more than `events_days`.
       webhooks_private: whether webhooks may lead to private addresses.
       pending_expiry_s: how long an action waits for its approval.
-      audit_keep_days: rows of the audit that are older go; None keeps them.
+      audit_keep_days, audit_keep_count: rows of the audit that are older, or more, go; None keeps them.
       embedding_grace_s: how long the vectors of a text are awaited of the node that wrote it; 0 makes all here.
       curator_interval_s: between cycles of the curator in this process; None if it runs none.
     """
@@ -61,6 +62,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     curator_interval_s: float | None = None
     pending_expiry_s: float = 7 * DAY_S
     audit_keep_days: int | None = 365
+    audit_keep_count: int | None = 1_000_000
     events_count: int = 100_000
     events_days: int = 7
     webhooks_private: bool = False
@@ -123,6 +125,7 @@ class Node:
       figures: further sources of figures (connections, restarts), which whoever runs the node adds.
       upkeep: what the upkeep of the database did so far.
       papers: its certificates, and those that its peers showed.
+      membership: where it is told who the members are.
       warnings: sentences for health and capabilities (why recall is by keyword, what is open).
     """
 
@@ -153,4 +156,5 @@ class Node:
     embedding: EmbeddingWork = field(default_factory=EmbeddingWork)
     papers: Papers = field(default_factory=Papers)
     upkeep: Tidiness = field(default_factory=Tidiness)
+    membership: Membership = field(default_factory=Membership)
     index_changed: trio.Condition = field(default_factory=trio.Condition)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -94,6 +95,12 @@ class Papers:
         self._changed.set()
         self._changed = trio.Event()
 
+    def keep_seen(self, urls: Iterable[str]) -> None:
+        """Forget what was shown at other addresses than these, which are those of the peers."""
+        places = frozenset(map(_place, urls))
+        for place in [place for place in self.seen if place not in places]:
+            del self.seen[place]
+
     async def wait_renewed(self) -> None:
         """Wait for the next `renew`."""
         await self._changed.wait()
@@ -108,8 +115,8 @@ def papers_warnings(papers: Papers, now: Instant) -> tuple[str, ...]:
     """Sentences for health: they name no path, as whoever asks for health needs no key."""
     told = _ending(papers, now)
     if papers.failure:
-        told.append("the certificates were not read anew: the last SIGHUP found a fault in the files (the log names "
-                    "it), and those from before are in use")
+        told.append("the configuration was not read anew: the last SIGHUP found a fault in it or in the files of "
+                    "TLS (the log names it), and what held before goes on")
     return tuple(told)
 
 
@@ -133,7 +140,7 @@ def papers_samples(papers: Papers, now: Instant) -> tuple[Sample, ...]:
     if papers.own or papers.reloaded or papers.failed:
         samples += [
             Sample(
-                name="ai_memory_reloads", help="Times that SIGHUP had the files of TLS read anew.", kind="counter",
+                name="ai_memory_reloads", help="Times that members and certificates were read anew.", kind="counter",
                 value=float(count), labels=(("result", result),),
             )
             for result, count in (("ok", papers.reloaded), ("failed", papers.failed))

@@ -15,6 +15,9 @@ from aimem.store.transaction import Transaction
 _NOTE = "INSERT INTO meta (name, value) VALUES ('minted', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
 _FORGET = "DELETE FROM meta WHERE name = 'minted'"
 _NOTED = "SELECT 1 FROM meta WHERE name = 'minted'"
+_ASK = "INSERT OR IGNORE INTO meta (name, value) VALUES ('rejoin', 1)"
+_ASKED = "SELECT 1 FROM meta WHERE name = 'rejoin'"
+_DONE = "DELETE FROM meta WHERE name = 'rejoin'"
 
 
 def open_stream(transaction: Transaction, identity: Identity) -> None:
@@ -46,3 +49,18 @@ def lacks_past(conn: Connection) -> bool:
 def note_caught_up(transaction: Transaction) -> None:
     """It knows what its peers knew then."""
     transaction.conn.execute(_FORGET)
+
+
+def ask_rejoin(transaction: Transaction) -> None:
+    """Remember that the whole state of a peer is to be joined, whatever is known here."""
+    transaction.conn.execute(_ASK)
+
+
+def is_rejoining(conn: Connection) -> bool:
+    """Whether that is still to be done."""
+    return conn.execute(_ASKED).fetchone() is not None
+
+
+def note_rejoined(transaction: Transaction) -> None:
+    """It is done."""
+    transaction.conn.execute(_DONE)

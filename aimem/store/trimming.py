@@ -12,8 +12,8 @@ from aimem.ports import Connection
 from aimem.store import headproofs, heldops
 from aimem.store.transaction import Transaction
 
-BATCH: Final = 1000
-BATCH_BYTES: Final = 2 << 20
+BATCH: Final = 250
+BATCH_BYTES: Final = 256 << 10
 """What one transaction drops at most: writes that came meanwhile wait for its end."""
 
 DAY_S: Final = 86_400.0

@@ -44,8 +44,9 @@ from aimem.supervisor.mcpdoor import PATH, McpDoor
 from aimem.supervisor.meshing import host_name, make_mesh, mesh_children, node_name
 from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Place
+from aimem.supervisor.reloading import Reloader, run_reload
 from aimem.supervisor.tree import Inside, Plan
-from aimem.supervisor.wallet import Wallet, run_reload
+from aimem.supervisor.wallet import Wallet
 from aimem.webhooks import Reach, Sender
 
 log = logging.getLogger(__name__)
@@ -57,12 +58,14 @@ VECTORS_SUFFIX: Final = ".vectors"
 
 
 def plan_node(
-    config: Config, ports: Ports, place: Place, extent: Extent, control: Control, wallet: Wallet | None = None
+    config: Config, ports: Ports, place: Place, extent: Extent, control: Control, wallet: Wallet | None = None,
+    reread: Callable[[], Config] | None = None,
 ) -> Plan:
     """What to start for this configuration; nothing is opened yet.
 
     Args:
       wallet: its certificates; None for a node that neither shows nor asks for any.
+      reread: the configuration as a start would read it now; None where nobody wrote it down. Blocks.
     """
     wallet = wallet or Wallet(TlsConfig(), clock=ports.clock, files=ports.files, threads=ports.threads)
     settings = StoreSettings(
@@ -77,30 +80,31 @@ def plan_node(
         ports.say,
     )
     folder = place.db.with_name(place.db.name + VECTORS_SUFFIX)
-    furnish = partial(_furnish, config, ports, store, folder, extent, control, wallet)
+    furnish = partial(_furnish, config, ports, store, folder, extent, control, wallet, reread)
     return Plan(store=Child(name="store", run=store.run, on_failure=OnFailure.END_NODE), furnish=furnish)
 
 
 async def _furnish(
-    config: Config, ports: Ports, store: Store, vectors: Path, extent: Extent, control: Control, wallet: Wallet
+    config: Config, ports: Ports, store: Store, vectors: Path, extent: Extent, control: Control, wallet: Wallet,
+    reread: Callable[[], Config] | None,
 ) -> Inside:
     reason = _reason_for_keywords(config, extent)
     recaller = Recaller(threads=ports.threads, embedder=None, reason=reason, folder=vectors)
-    trust = Trust(store, ports.chance, ports.clock)
-    trust.listed = lambda: wallet.credentials.allowlist
-    trust.shows = lambda: wallet.papers.spoken
-    trust.holds = lambda: wallet.papers.fingerprints
+    trust = _trust(store, ports, wallet)
+    mesh = make_mesh(config, ports, store, extent, wallet.peer_tls, trust)
+    reloader = Reloader(
+        config, wallet, mesh=mesh, extent=extent, threads=ports.threads, reread=reread,
+        say=ports.say if reread is None else None,
+    )
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
         policy=_policy(config, extent), language=_language(config, ports), limiter=Limiter(config.limits),
-        mesh=make_mesh(config, ports, store, extent, wallet.peer_tls, trust), papers=wallet.papers,
-        trust=trust,
+        mesh=mesh, papers=wallet.papers, trust=trust, membership=reloader.membership,
     )
-    children = [
-        *_always(node, control), *mesh_children(config, ports, node.mesh, wallet.peer_tls, trust),
-    ]
-    if wallet.is_used:
-        children += _of_the_wallet(node, wallet, control)
+    children = [*_always(node, control), *mesh_children(config, ports, node.mesh, wallet.peer_tls, trust)]
+    if wallet.is_used or reread is not None:
+        children.append(Child(name="reload", run=partial(run_reload, reloader, control), on_failure=OnFailure.RESTART))
+    children += _of_the_wallet(node) if wallet.is_used else []
     if not reason:
         run = partial(_run_indexer, node, _makers(config, ports), ports.say)
         children.append(Child(name="indexer", run=run, on_failure=OnFailure.RESTART))
@@ -120,6 +124,15 @@ async def _furnish(
         node.figures.append(partial(_figures, server, control))
 
     return Inside(app=app, children=tuple(children), about=about, watch=watch)
+
+
+def _trust(store: Store, ports: Ports, wallet: Wallet) -> Trust:
+    """Whom this node believes; what it shows of itself is what the wallet holds at the time."""
+    trust = Trust(store, ports.chance, ports.clock)
+    trust.listed = lambda: wallet.credentials.allowlist
+    trust.shows = lambda: wallet.papers.spoken
+    trust.holds = lambda: wallet.papers.fingerprints
+    return trust
 
 
 def _of_the_clock(config: Config, ports: Ports, node: Node) -> list[Child]:
@@ -145,10 +158,9 @@ def _always(node: Node, control: Control) -> list[Child]:
     ]
 
 
-def _of_the_wallet(node: Node, wallet: Wallet, control: Control) -> list[Child]:
+def _of_the_wallet(node: Node) -> list[Child]:
     """What a node with certificates does about them."""
     return [
-        Child(name="reload", run=partial(run_reload, wallet, control), on_failure=OnFailure.RESTART),
         Child(name="naming", run=partial(run_naming, node), on_failure=OnFailure.RESTART),
         Child(name="expiry", run=partial(run_expiry, node.papers, node.clock), on_failure=OnFailure.RESTART),
     ]
@@ -224,6 +236,7 @@ def _policy(config: Config, extent: Extent) -> Policy:
     return Policy(
         lifetimes=config.lifetimes, archive_on_gc=config.curator.archive_on_gc,
         archive_max_days=config.curator.archive_max_days, audit_keep_days=config.audit.keep_days,
+        audit_keep_count=config.audit.keep_count,
         scoring=config.search.scoring,
         events_count=config.events.keep_count, events_days=config.events.keep_days,
         webhooks_private=config.events.private_webhooks,

@@ -107,7 +107,7 @@ class _Local:
 
         try:
             # Only the holder needs them: a session beside a daemon must not fail by the daemon's files.
-            wallet = _open_wallet(self._tls, self._ports, self._ports.say)
+            wallet = _open_wallet(self._tls, self._ports)
         except BaseException:
             lock.release()
             raise
@@ -148,9 +148,13 @@ async def _leaving(local: _Local) -> AsyncIterator[_Local]:
                     await local.leave()
 
 
-async def run_daemon(config: Config, *, ports: Ports, environ: Mapping[str, str]) -> None:
+async def run_daemon(
+    config: Config, *, ports: Ports, environ: Mapping[str, str], reread: Callable[[], Config] | None = None
+) -> None:
     """Be the node of the configured database, on TCP and on the Unix socket, until SIGTERM or SIGINT; then drain.
 
+    Args:
+      reread: the configuration as a start would read it now, for SIGHUP; blocks. Raises: InvalidRequest.
     Raises: Unavailable if another process holds the database or the port; Denied, InvalidRequest, Corrupt.
     """
     from aimem.supervisor.furnish import plan_node
@@ -165,7 +169,7 @@ async def run_daemon(config: Config, *, ports: Ports, environ: Mapping[str, str]
             await nursery.start(run_signals, control)
             lock = await _take_patiently(ports, place)
             extent = Extent(embeds=True, curates=True, exchanges=True)
-            plan = plan_node(config, ports, place, extent, control, wallet)
+            plan = plan_node(config, ports, place, extent, control, wallet, reread)
             running: Running = await nursery.start(partial(
                 run_node, plan, lock=lock, place=place, tcp=config.api, grace_s=grace_s, control=control,
                 rng=ports.chance.rng, gate=None if wallet is None else wallet.gate,
@@ -180,13 +184,13 @@ async def run_daemon(config: Config, *, ports: Ports, environ: Mapping[str, str]
     log.info("node.ended", extra={"restarts": dict(control.tally.restarts)})
 
 
-def _open_wallet(tls: TlsConfig, ports: Ports, say: Callable[[str], None] | None = None) -> Wallet | None:
+def _open_wallet(tls: TlsConfig, ports: Ports) -> Wallet | None:
     """The certificates that are named, checked before anything else begins. Raises: InvalidRequest(config_invalid)."""
     if tls == TlsConfig():
         return None
     from aimem.supervisor.wallet import Wallet
 
-    wallet = Wallet(tls, clock=ports.clock, files=ports.files, threads=ports.threads, say=say)
+    wallet = Wallet(tls, clock=ports.clock, files=ports.files, threads=ports.threads)
     wallet.load()
     return wallet
 

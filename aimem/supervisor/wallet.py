@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -13,7 +12,6 @@ from aimem.config import TlsConfig
 from aimem.errors import Code, InvalidRequest
 from aimem.ports import Clock, Files, ServerMaterial, Threads
 from aimem.service import Papers
-from aimem.supervisor.control import Control
 from aimem.supervisor.credentials import Credentials, load_credentials
 from aimem.supervisor.secured import PeerTls
 from aimem.supervisor.trust import Gate, Replaced
@@ -33,16 +31,9 @@ class Wallet:
       gate: whom TCP is served to; None without TLS.
     """
 
-    def __init__(
-        self, tls: TlsConfig, *, clock: Clock, files: Files, threads: Threads, say: Callable[[str], None] | None = None
-    ) -> None:
-        """Prepare, with nothing in it; see `load`.
-
-        Args:
-          say: tells the operator what came of a reload, where nothing is logged.
-        """
+    def __init__(self, tls: TlsConfig, *, clock: Clock, files: Files, threads: Threads) -> None:
+        """Prepare, with nothing in it; see `load`."""
         self._tls, self._clock, self._files, self._threads = tls, clock, files, threads
-        self._say = say or (lambda _: None)
         self._limiter = trio.CapacityLimiter(1)
         self.credentials = Credentials()
         self.papers = Papers()
@@ -69,7 +60,7 @@ class Wallet:
         self._keep(found)
 
     async def reload(self) -> None:
-        """Read them anew and use them, all or none: a fault is logged, and what was in use stays so."""
+        """Read them anew and use them, all or none. Raises: InvalidRequest; then what was in use stays so."""
         running = frozenset(one.fingerprint for one in self.credentials.own)
         try:
             found = await self._threads.run(partial(self.read, running), limiter=self._limiter)
@@ -77,16 +68,10 @@ class Wallet:
             if self.gate is not None and found.server is not None:
                 replaced = self.gate.replace(found.server, found.allowlist)
             self.peer_tls.replace(found.peers)      # it was tried when the files were read
-        except (InvalidRequest, ValueError) as error:
-            self.papers.failed += 1
-            self.papers.failure = str(error)
-            log.error("reload.failed", extra={"reason": str(error)})    # noqa: TRY400  # the reason is the whole story
-            self._say(f"ai-memory: nothing was read anew: {error}")
-            return
+        except ValueError as error:
+            raise InvalidRequest(str(error), code=Code.CONFIG_INVALID) from error
         self._tell(found, replaced)
         self._keep(found)
-        self.papers.reloaded += 1
-        self.papers.failure = ""
 
     def read(self, running: frozenset[str] = frozenset()) -> Credentials:
         """What the files hold now. For the argument and what is raised see `load_credentials`. Blocks."""
@@ -113,14 +98,3 @@ class Wallet:
                 "removed": ",".join(sorted(one[:NAMED_CHARS] for one in replaced.removed)[:NAMED_MAX]) or "none",
             }
         log.info("reload.done", extra=told)
-        self._say("ai-memory: certificates, keys and lists were read anew")
-
-
-async def run_reload(
-    wallet: Wallet, control: Control, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
-    """Have the files read anew each time that it is asked for."""
-    task_status.started()
-    while True:
-        await control.wait_reload()
-        await wallet.reload()

@@ -3,7 +3,7 @@
 Owns field names and optional fields as v0.6.3 has them (answers only gain fields). Must never decide what is allowed.
 """
 
-from aimem.wire import copies, demo, legacy, meshbench, papers, pki, trusting
+from aimem.wire import copies, demo, legacy, meshbench, papers, pki, reloading, trusting
 from aimem.wire.agentkeys import (
     IssuedKey,
     KeyRequest,
@@ -489,6 +489,7 @@ __all__ = [
     "pki",
     "policy_out",
     "protocol_of",
+    "reloading",
     "stream_in",
     "subscribed",
     "to_builtins",

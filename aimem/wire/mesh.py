@@ -16,6 +16,7 @@ from msgspec import UNSET, Struct, UnsetType, field
 from aimem.errors import Code, InvalidRequest
 from aimem.model import HLC_MAX, Dot, Evidence, HeadProof, Op, Stamp, StreamHead, StreamId
 from aimem.wire.papers import CertificateOut, PeerCertificateOut
+from aimem.wire.reloading import ToldOut
 from aimem.wire.trusting import UntrustedOut
 
 EXCHANGE_MAX_OPS: Final = 512
@@ -277,6 +278,7 @@ class MeshDocument(Struct, kw_only=True):
       mesh_access: what opens the routes between nodes: `mtls`, `keys`, or `open`.
       untrusted: who comes under the name of another node, and waits for `mesh trust`.
       certificates: this node's own.
+      told: where it is told who the members are.
       cluster: id of the mesh, the same on all its nodes; empty while none is known.
     """
 
@@ -305,6 +307,7 @@ class MeshDocument(Struct, kw_only=True):
     mesh_access: str = ""
     untrusted: tuple[UntrustedOut, ...] = ()
     certificates: tuple[CertificateOut, ...] = ()
+    told: ToldOut | UnsetType = UNSET
     cluster: str = ""
 
 

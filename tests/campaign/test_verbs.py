@@ -77,7 +77,7 @@ class NodeRuntime:
                 finally:
                     self.wrote = not before.without_notes.is_left_by((await world.contents()).without_notes)
 
-    def run_daemon(self, config: Config) -> int:
+    def run_daemon(self, config: Config, reread: Callable[[], Config]) -> int:
         del config
         return 0
 

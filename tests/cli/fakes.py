@@ -79,7 +79,7 @@ class FakeRuntime:
             client = Client(http, new_key=lambda: f"key-{len(self.requests)}")
             yield Attached(client=client, holder=self.holder, db=config.store.db, hint="pid 7")
 
-    def run_daemon(self, config: Config) -> int:
+    def run_daemon(self, config: Config, reread: Callable[[], Config]) -> int:
         self.config = config
         return 0
 

@@ -291,3 +291,15 @@ def test_agents_are_limited_only_where_that_is_asked_for(place: Place) -> None:
     assert (limits.writes_per_s, limits.writes_at_once) == (10, 100)
     assert (limits.memories, limits.content_bytes, limits.spares_operators) == (9, None, True)
     assert place.load({"limits.memories": 5}).limits.memories == 5
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("", (365, 1_000_000)), ("[audit]\nkeep_days = 30\n", (30, 1_000_000)), ("[audit]\nkeep_days = 0\n", (None, None)),
+    ("[audit]\nkeep_days = 0\nkeep_count = 5000\n", (None, 5000)), ("[audit]\nkeep_count = 0\n", (365, None)),
+])
+def test_the_audit_is_kept_by_days_and_count_and_for_ever_if_asked(
+    place: Place, text: str, expected: tuple[int | None, int | None]
+) -> None:
+    place.write(text)
+    audit = place.load().audit
+    assert (audit.keep_days, audit.keep_count) == expected

@@ -177,6 +177,8 @@ UNJUDGED: Final[Mapping[str, str]] = {
     "sync_push": "is for nodes and operators: ops were judged at their origin, bodies of v0.6.3 are as any write",
     "catch_up": "asks peers, as the node does by itself",
     "mesh_trust": "is for operators: who a node is concerns this node alone",
+    "mesh_rejoin": "is for operators: what it fetches was judged where it was written",
+    "mesh_reload": "is for operators: it brings what somebody wrote into the node's configuration",
     "mesh_verify": "is for operators: what it mends was judged where it was written",
     "prune_audit": "the audit is an operator's; what goes from it leaves a checkpoint",
 }

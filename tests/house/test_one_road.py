@@ -14,7 +14,8 @@ WITHOUT_OPS = {
     "deliveries.add", "deliveries.forget", "deliveries.forget_gone", "deliveries.note_failed", "deliveries.note_taken",
     "deliveries.trim_dead", "buffers.drop", "buffers.shrink",
     "auditcheck.prune", "closure.close", "closure.note_joined", "renewal.note_caught_up",
-    "_put_pin", "_forget_pin", "cluster.learn",
+    "_put_pin", "_forget_pin", "cluster.learn", "note_reload",
+    "note_rejoin", "renewal.ask_rejoin", "renewal.note_rejoined",
     "cluster.propose", "cluster.settle", "cluster.forget",
 }
 OF_THE_ROAD = {"_governed", "renewal.open_stream", "renewal.name_certificates", "self._begin_stream"}

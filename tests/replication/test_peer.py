@@ -465,3 +465,15 @@ def test_a_peer_that_nobody_met_is_asked_soon_when_a_stranger_asks_and_one_that_
 
     assert due_when_knocked(Script()) == pytest.approx(RULES.first_pause_s)
     assert due_when_knocked(Script().met()) > 1
+
+
+def test_a_peer_that_took_nothing_and_asks_is_asked_after_a_pause_unless_it_knows_more_by_then() -> None:
+    script = Script().met()
+    script.mine[A] = 3
+    script.look()
+    script.answer({A: 1})
+    assert script.state.last_error == "took nothing"
+    script.hear({A: 1})
+    assert isinstance(script.look(), Rest)
+    script.hear({A: 2})
+    assert isinstance(script.look(), Ask)

@@ -184,3 +184,20 @@ async def test_what_is_damaged_does_not_expire_and_the_log_says_so(
     await service.expire_audit(audited)
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == ["audit.damaged"]
     assert len((await page(audited)).rows) == 3
+
+
+async def test_of_more_rows_than_are_kept_the_first_expire(tmp_path: Path, clock: FakeClock) -> None:
+    policy = Policy(audit_keep_count=100, audit_keep_days=None)
+    async with open_node(
+        tmp_path / "n.db", clock=clock, chance=seeded_chance(1), threads=InlineThreads(), policy=policy
+    ) as node:
+        for number in range(101):
+            await service.remember(node, ALICE, CreateMemory(title=f"t{number}", content="c"))
+        await service.expire_audit(node)
+        assert len((await page(node, limit=1000)).rows) == 101      # one in a hundred more does no harm
+        await service.remember(node, ALICE, CreateMemory(title="one more", content="c"))
+        await service.expire_audit(node)
+        found = await page(node, limit=1000)
+        assert (found.rows[-1].seq, found.rows[0].action) == (3, "audit_prune")
+        await service.expire_audit(node)
+        assert (await verified(node)).ok and len((await page(node, limit=1000)).rows) == len(found.rows)

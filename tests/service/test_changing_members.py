@@ -234,3 +234,16 @@ async def test_the_comparison_goes_round_among_those_who_are_peers(tmp_path: Pat
         tell(world.nodes["n0"], "n2", "n1")
         await trio.sleep(100)
         assert [peer.compared_at is not None for peer in mesh.peers] == [True, True]
+
+
+async def test_a_peer_may_be_taken_out_at_any_moment_of_a_look_at_the_mesh(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 2, writes=1) as world:
+        n0 = world.nodes["n0"]
+        await settled(world)
+        for moment in range(12):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(service.mesh_status, n0, OPERATOR, MeshQuery(digest=True))
+                for _ in range(moment):
+                    await trio.lowlevel.checkpoint()
+                tell(n0)
+            tell(n0, "n1")

@@ -14,7 +14,7 @@ from aimem.errors import Code, InvalidRequest
 from aimem.model import parse_dot
 from aimem.replication import Consistency, consistently
 from aimem.service import Node
-from aimem.store import digest
+from aimem.store import digest, trimming
 from aimem.wire import PROTOCOL, PROTOCOL_OLDEST, AgentRequest, InvalidateRequest, LinkRequest, MeshQuery
 from tests.meshes import OPERATOR, SPEAKER, World, open_world, wait_settled
 from tests.older import older_nodes
@@ -113,6 +113,45 @@ async def test_nodes_are_brought_up_to_date_one_after_the_other_while_all_write(
             assert await protocols(node) == [PROTOCOL, PROTOCOL]
         assert len({await node.store.read(digest) for node in world.nodes.values()}) == 1
         assert len({node.store.cluster for node in world.nodes.values()} - {""}) == 1
+
+
+async def test_an_older_node_gets_the_whole_state_in_its_language_and_what_it_does_not_know_later(
+    tmp_path: Path
+) -> None:
+    older = {"n2"}
+    async with open_mixed(tmp_path, older) as world:
+        settings = mesh_of(world.nodes["n2"]).settings
+        await world.stop("n2")
+        first = await put(world.nodes["n0"], "t", "text")
+        await _forget_log(world)
+        await world.start("n2", settings)
+        await trio.sleep(SETTLING_S)
+        assert (await shown(world.nodes["n2"], first.id)).content == "text"
+        await world.stop("n2")
+        n0 = world.nodes["n0"]
+        await service.register_agent(n0, ALICE, AgentRequest(agent_id="alice", agent_type="human"))
+        second = await put(n0, "u", "text")
+        await _forget_log(world)
+        await world.start("n2", settings)
+        await trio.sleep(SETTLING_S)
+        assert not world.nodes["n2"].store.log.covers([parse_dot(str(second.version), field="version")])
+        await put(world.nodes["n0"], "v", "the others go on")
+
+        await upgrade(world, "n2", older)
+        await trio.sleep(SETTLING_S)
+        await wait_settled(world)
+        assert len({await node.store.read(digest) for node in world.nodes.values()}) == 1
+
+
+async def _forget_log(world: World) -> None:
+    """Have the nodes that are there keep nothing of what was written, on disk or at hand."""
+    for name, node in list(world.nodes.items()):
+        await trio.sleep(1)
+        size = await node.store.read(trimming.log_size)
+        await node.store.write(trimming.trim, node.store.log.vector, size, trimming.LogBounds(kept_count=0))
+        settings = mesh_of(node).settings
+        await world.stop(name)
+        await world.start(name, settings)
 
 
 async def test_a_node_of_no_common_version_is_refused_with_what_to_do(

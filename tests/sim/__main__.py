@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from tests.sim.runs import SECONDS, complaint_of, line_of, run_each, run_one
 from tests.sim.seeds import Case
+from tests.sim.swarm import Fault
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -18,7 +19,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error("--trace prints one run after the other; leave --jobs out")
     first, _, beyond = options.seeds.partition(":")
     seeds = range(int(first), int(beyond or int(first) + 1))
-    cases = [Case(seed, options.seconds, options.nodes, options.liar) for seed in seeds]
+    cases = [Case(seed, options.seconds, options.nodes, options.liar, options.faults) for seed in seeds]
     failed, spent_s, storm_s = [], 0.0, 0.0
     made = (run_one(case, print) for case in cases) if options.trace else run_each(cases, options.jobs)
     for case, (report, took_s) in zip(cases, made, strict=True):
@@ -39,10 +40,15 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", required=True, metavar="A:B", help="from A to B, B left out; or one seed")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="how long the storm lasts, in virtual time")
     parser.add_argument("--nodes", type=int, metavar="N", help="so many nodes instead of what the seed says")
+    parser.add_argument("--faults", type=_faults, default=(), metavar="A,B", help="these instead of what the seed says")
     parser.add_argument("--liar", action="store_true", help="one node more, which lies to the others")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="so many processes")
     parser.add_argument("--trace", action="store_true", help="print every event")
     return parser
+
+
+def _faults(text: str) -> tuple[Fault, ...]:
+    return tuple(map(Fault, text.split(",")))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,6 @@ _WORDS = (
 )
 _MARKED = "SELECT id FROM memories WHERE content LIKE ? OR metadata LIKE ?"
 _SHOWN = 3
-JUST_WRITTEN = 5
 _OK = 200
 _MARK = re.compile(rb"m\d+q")
 _MAKING_ONE = frozenset({"store", "notify", "consolidate"})
@@ -104,14 +103,6 @@ def check_session(name: str, version: str, watcher: Watcher) -> None:
     watcher.checks += 1
     if name not in watcher.had(parse_dot(version, field="version")):
         watcher.find("session", f"{name} answered a reader of {version}, which it does not know")
-
-
-def check_bounds(nodes: Nodes, log_most: int | None, watcher: Watcher) -> None:
-    """A log is no longer than it may be, but for what was written since it was looked at last."""
-    for name, conn in sorted(nodes.items()):
-        watcher.checks += 1
-        if log_most is not None and length_of(conn) > log_most + JUST_WRITTEN:
-            watcher.find("bounds", f"the log of {name} has {length_of(conn)} ops; at most {log_most} are to be kept")
 
 
 def check_outcome(name: str, answer: Mapping[str, object], swarm: Swarm, watcher: Watcher) -> None:

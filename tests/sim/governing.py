@@ -61,8 +61,12 @@ class _Action(Struct):
     votes: list[dict[str, object]] = []
 
 
-def check_told(deed: Deed, watcher: Watcher, swarm: Swarm) -> None:
-    """Who is told an outcome is told what more than half of the nodes have, the moment it is told; a liar may count."""
+def check_told(deed: Deed, watcher: Watcher, swarm: Swarm, members: int) -> None:
+    """Who is told an outcome is told what more than half of the nodes have, the moment it is told; a liar may count.
+
+    Args:
+      members: as few as any node is told that there are.
+    """
     told = deed.done
     if deed.kind not in ("approve", "reject") or told is None or "decided_by" not in told.answer:
         return
@@ -70,7 +74,7 @@ def check_told(deed: Deed, watcher: Watcher, swarm: Swarm) -> None:
     decided = [dot for dot, written in watcher.written.items()
                if any(key == deed.subjects[0] for key, _, _ in _outcomes(written.op.entries))]
     having = {name for dot in decided for name in watcher.had(dot)}
-    if len(having) + bool(swarm.member_lies) <= swarm.nodes // 2:
+    if len(having) + bool(swarm.member_lies) <= members // 2:
         said = told.answer.get("status")
         watcher.find("governance", f"deed {deed.number} was told {said}, and only {sorted(having)} know it")
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any  # ASGI messages
 
 import httpx
-import msgspec
 import trio
 
 from aimem.config import (
@@ -32,7 +31,6 @@ from aimem.errors import Bug
 from aimem.model import StreamId
 from aimem.ports import Connection, DatabaseError, Embedder, system_files
 from aimem.store import Store
-from aimem.store.identity import Sidecar
 from aimem.supervisor.children import Child, run_child
 from aimem.supervisor.control import Control
 from aimem.supervisor.furnish import plan_node
@@ -42,6 +40,7 @@ from aimem.supervisor.place import Place
 from tests.disk import Disk
 from tests.sim import hooks
 from tests.sim.badges import SHARED_KEY
+from tests.sim.belongings import Key, copy_files, lay, sidecar_in, take_all, take_key
 from tests.sim.certificates import TLS, Registry, SimWallet
 from tests.sim.ports import SPEAKER, Died, Power, SimClock, SimFiles, SimModel, SimThreads
 from tests.sim.seals import NotedChance, Seals
@@ -125,7 +124,10 @@ class Process:
                 self.machine.registry, self.name, clock=ports.clock, files=ports.files, threads=ports.threads
             )
             self.wallet.load()
-        plan = plan_node(config, ports, place, Extent(embeds=True, curates=True, exchanges=True), control, self.wallet)
+        plan = plan_node(
+            config, ports, place, Extent(embeds=True, curates=True, exchanges=True), control, self.wallet,
+            partial(self.machine.config, self.db),
+        )
         self.store = plan.store.run.__self__  # type: ignore[attr-defined]
         await self._start(plan.store, control)
         inside = await plan.furnish()
@@ -145,7 +147,7 @@ class Process:
         machine = self.machine
         look = partial(machine.look, self)
         return Ports(
-            clock=machine.clock, chance=NotedChance(self._rng.getrandbits(64), self.name, machine.seals),
+            clock=machine.clock, chance=NotedChance(self._rng.getrandbits(64), machine.acts_for, machine.seals),
             files=self.files,
             threads=machine.make_threads(self.power, self._rng, machine.swarm.commit_s, look),
             open_embedder=lambda _: machine.model, open_remote_embedder=_no_model,
@@ -167,6 +169,9 @@ class Machine:
       on_end: told why a process ended by itself.
       on_loss: told when files are gone, or older than they were.
       on_doubt: told the stream that a node goes on with after that: there may be two histories of it.
+      on_copy: told whose key this machine has, from now on.
+      listed: the peers in its configuration, which a process reads when it starts, and when it is asked to.
+      acts_for: the node whose key it has: itself, but for a copy of another one.
     """
 
     def __init__(
@@ -182,7 +187,10 @@ class Machine:
         self.on_end: Callable[[BaseException], None] = lambda _: None
         self.on_loss: Callable[[], None] = lambda: None
         self.on_doubt: Callable[[StreamId], None] = lambda _: None
-        self._backup = folder / "backup"
+        self.on_copy: Callable[[str], None] = lambda _: None
+        self.acts_for = name
+        self.listed = tuple(peer for peer in swarm.names if peer != name)
+        self.backup_count = 0
         self.has_faulty_disk = not {Fault.POWER, Fault.FULL_DISK, Fault.SYNC_ERROR}.isdisjoint(swarm.faults)
         self._trace, self._lives, self._rng = trace, 0, swarm.rng(f"{name}/loss")
         self.process: Process | None = None
@@ -204,7 +212,7 @@ class Machine:
                 tier=FeatureTier.SEMANTIC if self.swarm.has_model else FeatureTier.KEYWORD
             ),
             curator=CuratorConfig(interval_s=30.0), identity=IdentityConfig(anonymize=True), mesh=MeshConfig(
-                peers=tuple(f"http://{peer}" for peer in self.swarm.names if peer != self.name),
+                peers=tuple(f"http://{peer}" for peer in self.listed),
                 writes=self.swarm.quorum, timeout_s=2.0, interval_s=5.0, node_name=self.name,
                 compare_s=self.swarm.compare_s,
             ),
@@ -238,7 +246,7 @@ class Machine:
             return
         self._trace.note("kill", self.name)
         process.power.is_dead = True     # before the copy: nothing moves meanwhile
-        self._copy(process.folder)
+        copy_files(process.folder, self._next_folder())
         await self._bury(process)
 
     async def cut_power(self) -> None:
@@ -255,47 +263,81 @@ class Machine:
         process.disk.survivors(process.folder, after, self._rng)
         await self._bury(process)
 
-    async def lose(self) -> None:
-        """Take all files of the machine; the next process begins as a new node."""
-        process = self.process
-        if process is None or process.ended.is_set():
-            return
-        self._trace.note("lose", self.name)
-        process.power.is_dead = True
-        self._next_folder()
-        await self._bury(process)
-        self.on_loss()
-
-    def back_up(self) -> bool:
-        """Copy the database as it is. Returns: whether there is one."""
-        process = self.process
-        if process is None or process.ended.is_set() or process.writer is None:
-            return False
-        _copy_files(process.folder, self._backup, self._kept)
-        return True
+    @property
+    def is_up(self) -> bool:
+        """Whether there is a process, serving or not."""
+        return self.process is not None and not self.process.ended.is_set()
 
     @property
-    def _kept(self) -> tuple[str, ...]:
-        return (".db", ".db-wal", ".db.node") if self.swarm.keeps_key else (".db", ".db-wal")
+    def is_down(self) -> bool:
+        """Whether there is none: it ended, or there never was one."""
+        return not self.is_up
 
-    async def restore(self) -> None:
-        """End the machine, and put back the database as it was; its node has a new key then, or has to take one."""
-        process = self.process
-        if process is None or process.ended.is_set():
+    @property
+    def is_between(self) -> bool:
+        """Whether its database can be copied: a process runs, and no transaction does."""
+        return self.is_up and self.process is not None and self.process.writer is not None
+
+    async def lose(self) -> None:
+        """Take all files of the machine; the next process begins as a new node."""
+        self._trace.note("lose", self.name)
+        await self._refit(take_all)
+
+    def back_up(self) -> bool:
+        """Copy the database and the key as they are. Returns: whether there is one, of this node."""
+        if self.process is None or not self.is_between or self.acts_for != self.name:
+            return False
+        copy_files(self.process.folder, self._backup(self.backup_count))
+        self.backup_count += 1
+        return True
+
+    async def restore(self, at: int, key: Key) -> None:
+        """End the machine, and put back the database as it was at a backup; without a key its node takes a new one."""
+        self._trace.note("restore", self.name, at, key.value)
+        await self._refit(partial(lay, self._backup(at), key))
+
+    async def become(self, source: Machine, key: Key) -> None:
+        """End the machine, and put a copy of another one's database in the place of its own."""
+        if source.process is None:
             return
-        self._trace.note("restore", self.name)
-        process.power.is_dead = True
-        _copy_files(self._backup, self._next_folder(), self._kept)
-        await self._bury(process)
+        self._trace.note("copy", self.name, source.name, key.value)
+        if key is Key.COPIED:
+            self.acts_for = source.name
+            self.on_copy(source.name)
+        await self._refit(partial(lay, source.process.folder, key))
+
+    async def forget_key(self) -> None:
+        """End the machine, and take away its key and nothing else."""
+        self._trace.note("forget", self.name)
+        await self._refit(take_key)
+
+    async def _refit(self, change: Callable[[Path], None]) -> None:
+        """End the machine, and change what the next process on it finds."""
+        process = self.process
+        if process is None:
+            return
+        if self.is_up:
+            process.power.is_dead = True        # before the copy: nothing moves meanwhile
+            copy_files(process.folder, self._next_folder())
+        else:
+            await self.recover()
+        change(self._next_folder())
+        kept = sidecar_in(self._next_folder())
+        if kept is None:
+            self.acts_for = self.name
+        else:
+            self.on_doubt(kept.stream)
         self.on_loss()
-        for key in self._backup.glob("*.node"):
-            self.on_doubt(msgspec.json.decode(key.read_bytes(), type=Sidecar).stream)
+        await self._bury(process)
+
+    def _backup(self, number: int) -> Path:
+        return self.folder / f"backup{number}"
 
     async def recover(self) -> None:
         """After a process that ended by itself: the files as they are."""
         process = self.process
         if process is not None and process.ended.is_set() and process.folder.exists():
-            self._copy(process.folder)
+            copy_files(process.folder, self._next_folder())
             shutil.rmtree(process.folder)
 
     def _next_folder(self) -> Path:
@@ -303,23 +345,13 @@ class Machine:
         after.mkdir(exist_ok=True)
         return after
 
-    def _copy(self, folder: Path) -> None:
-        _copy_files(folder, self._next_folder(), (".db", ".db-wal", ".db.node"))
-
     async def _bury(self, process: Process) -> None:
         process.power.die()
         if process.nursery is not None:
             process.nursery.cancel_scope.cancel()
         with trio.fail_after(DYING_S):
             await process.ended.wait()
-        shutil.rmtree(process.folder)
-
-
-def _copy_files(source: Path, target: Path, endings: tuple[str, ...]) -> None:
-    target.mkdir(exist_ok=True)
-    for path in sorted(source.iterdir()):
-        if path.name.endswith(endings):
-            shutil.copyfile(path, target / path.name)
+        shutil.rmtree(process.folder, ignore_errors=True)       # somebody else may have buried it, too
 
 
 class _Started:

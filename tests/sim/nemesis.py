@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 
 import apsw
 import trio
 
-from aimem.ports import DatabaseError
+from tests.sim.logs import Logs
+from tests.sim.losses import Losses
 from tests.sim.machine import Machine
 from tests.sim.network import Network, random_cuts
 from tests.sim.papers import Papers
+from tests.sim.roster import Roster
 from tests.sim.swarm import Fault, Swarm
 from tests.sim.trace import Trace
 
 RESTART_S = 0.5
-_ROWS = "SELECT id, born FROM memories"
-_LOSE_ROW = "DELETE FROM memories WHERE id = ?"
+AWAY_S = (20.0, 60.0)
 
 
 class Nemesis:
@@ -25,26 +25,28 @@ class Nemesis:
 
     Attributes:
       papers: who changes certificates and lists.
-      has_rotted: whether rows are gone that nothing but a comparison brings back.
+      losses: what becomes of files.
+      logs: what logs are to keep.
+      roster: who is a member.
     """
 
     def __init__(
-        self, swarm: Swarm, machines: Mapping[str, Machine], network: Network, trace: Trace, papers: Papers
+        self, swarm: Swarm, machines: Mapping[str, Machine], network: Network, trace: Trace, papers: Papers,
+        losses: Losses, logs: Logs, roster: Roster,
     ) -> None:
         self._swarm, self._machines, self._network, self._trace = swarm, machines, network, trace
         self._rng = swarm.rng("nemesis")
         self._names = sorted(machines)
-        self._honest = swarm.honest
-        self.papers = papers
+        self.papers, self.losses, self.logs, self.roster = papers, losses, logs, roster
+        self._away: set[str] = set()
         self._acts: dict[Fault, Callable[[], Awaitable[None]]] = {
             Fault.PARTITION: self.partition, Fault.CLOG: self.clog, Fault.KILL: self.kill, Fault.POWER: self.power,
             Fault.PAUSE: self.pause, Fault.STEP: self.step, Fault.FULL_DISK: self.full_disk,
-            Fault.SLOW_DISK: self.slow_disk, Fault.SYNC_ERROR: self.sync_error, Fault.LOSE: self.lose,
-            Fault.RESTORE: self.restore, Fault.ROT: self.rot, Fault.ROTATE: self.papers.rotate,
-            Fault.DELIST: self.papers.delist,
+            Fault.SLOW_DISK: self.slow_disk, Fault.SYNC_ERROR: self.sync_error, Fault.LOSE: losses.lose,
+            Fault.RESTORE: losses.restore, Fault.ROT: losses.rot, Fault.ROTATE: papers.rotate,
+            Fault.DELIST: papers.delist, Fault.COPY: losses.copy, Fault.TRIM: self.trim, Fault.AWAY: self.away,
+            Fault.JOIN: roster.join, Fault.REMOVE: roster.remove,
         }
-        self._losses_left = swarm.sure_count - 1
-        self.has_rotted = False
 
     async def rage(self, until: float, nursery: trio.Nursery) -> None:
         """Begin faults at random moments; several may last at once."""
@@ -136,39 +138,23 @@ class Nemesis:
             disk.on_sync = fail_once
         await trio.lowlevel.checkpoint()
 
-    async def lose(self) -> None:
-        """Take the files of one machine: of those that surely have a write, all but one may be lost."""
-        # A node that is set up anew has never seen on its list whoever is off it.
-        if self._losses_left > 0 and not self.papers.is_delisting:
-            self._losses_left -= 1
-            await self._machines[self._rng.choice(self._honest)].lose()
-
-    async def restore(self) -> None:
-        """Put the files of a while ago back."""
-        machine = self._machines[self._rng.choice(self._honest)]
-        if self._losses_left > 0 and machine.back_up():
-            self._losses_left -= 1
-            await trio.sleep(self._rng.uniform(2, 25))
-            if not self.papers.is_delisting:
-                await machine.restore()
-
-    async def rot(self) -> None:
-        """Let one machine lose a row that all others have: of W that have a write, it has that one no more."""
+    async def trim(self) -> None:
+        """Give one machine, or each, other bounds of its log."""
         await trio.lowlevel.checkpoint()
-        target = self._machines[self._rng.choice(self._honest)]
-        running = [self._machines[name].running for name in self._honest]
-        writers = [process.writer for process in running if process is not None and process.name != target.name]
-        conn = None if target.running is None else target.running.writer
-        others = [writer for writer in writers if writer is not None]
-        if self._losses_left == 0 or conn is None or len(others) < len(self._honest) - 1:
+        for name in self._rng.sample(self._names, self._rng.choice([1, 1, len(self._names)])):
+            self.logs.bound_anyhow(name)
+
+    async def away(self) -> None:
+        """Stop one machine, and start it when the others keep nothing of what it lacks."""
+        machine, away_s = self._machine(), self._rng.uniform(*AWAY_S)
+        if machine.name in self._away or len(self._away) >= max(1, self._swarm.nodes - self._swarm.quorum):
             return
-        here, *there = ({str(row[0]): row[1] for row in one.execute(_ROWS)} for one in (conn, *others))
-        common = sorted(key for key, born in here.items() if all(rows.get(key) == born for rows in there))
-        if common:
-            self._losses_left -= 1
-            self.has_rotted = True
-            with suppress(DatabaseError):       # its disk is full, or fails, too: then nothing is lost, or may not be
-                conn.execute(_LOSE_ROW, (self._rng.choice(common),))
+        self._away.add(machine.name)
+        await machine.kill()
+        for name in self._names:
+            self.logs.keep_for(name, away_s * 0.3)
+        await trio.sleep(away_s)
+        self._away.discard(machine.name)
 
     async def restart(self, until: float, nursery: trio.Nursery) -> None:
         """What systemd does: start again, after a while, what has ended."""
@@ -177,9 +163,12 @@ class Nemesis:
             await trio.sleep(RESTART_S)
             for name in self._names:
                 machine = self._machines[name]
-                if machine.process is not None and machine.process.ended.is_set() and rng.random() < 0.25:
+                if machine.is_down and self._is_wanted(name) and rng.random() < 0.25:
                     await machine.recover()
                     await machine.start(nursery)
+
+    def _is_wanted(self, name: str) -> bool:
+        return name not in self._away and name not in self.roster.absent
 
     async def heal(self, nursery: trio.Nursery) -> None:
         """Take everything back: all links, all clocks within reason, all disks, all processes up."""
@@ -187,7 +176,10 @@ class Nemesis:
         self._network.is_calm = True
         self._network.cut.clear()
         self._network.clogged.clear()
+        self._away.clear()
+        self.roster.settle()
         self.papers.settle()
+        await self.losses.put_right()
         for name in self._names:
             machine = self._machines[name]
             machine.clock.set_right(self._swarm.clock_offset_s)
@@ -200,7 +192,7 @@ class Nemesis:
                     process.disk.on_sync = lambda _: None
         for name in self._names:
             machine = self._machines[name]
-            if machine.process is not None and machine.process.ended.is_set():
+            if machine.is_down:
                 await machine.recover()
             await machine.start(nursery)
 

@@ -27,6 +27,7 @@ from tests.sim.ports import Died
 from tests.sim.swarm import Swarm
 from tests.sim.trace import Trace
 
+SNAPSHOT = "/api/v1/sync/snapshot"
 PATIENCE_S = 75.0
 """A connection on which nothing comes breaks after this, whatever its user thinks of it."""
 KEPT = 60
@@ -305,6 +306,7 @@ class Network:
         headers, body = self.told(parcel, parcel.headers, self.cut_short(parcel.body))
         parcel = msgspec.structs.replace(parcel, headers=headers, body=body)
         self._trace.note("ask", parcel.source, parcel.target, parcel.method, parcel.path, len(parcel.body), arrives)
+        self._trace.counts["snapshot"] += parcel.path == SNAPSHOT
         try:
             with trio.fail_after(PATIENCE_S):
                 if not arrives:

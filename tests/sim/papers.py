@@ -29,6 +29,7 @@ class Papers:
     Attributes:
       registry: what the files say.
       is_delisting: whether some list lacks somebody, or is about to.
+      held_by: who wants all to stay on the lists just now.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Papers:
         self._rng, self._honest = swarm.rng("papers"), swarm.honest
         self._turning: set[str] = set()
         self.is_delisting = False
+        self.held_by: set[str] = set()
 
     async def rotate(self) -> None:
         """Give a node another certificate."""
@@ -64,7 +66,7 @@ class Papers:
     async def delist(self) -> None:
         """Take a node off the lists of all others for a while."""
         name = self._rng.choice(self._honest)
-        if self.is_delisting:
+        if self.is_delisting or self.held_by:
             return
         self.is_delisting = True
         try:

@@ -24,7 +24,8 @@ OWN_TO_A_NODE: Final = frozenset({
 WRITES_AGAIN_S: Final = 30.0
 """A node alone asks its peers again within five seconds, and each exchange may take ten."""
 EXPIRES_SOON_S: Final = 120.0
-TRIES: Final = 4
+TRIES: Final = 8
+"""Clocks that are four seconds apart show two rows that expire one after the other differently for nearly as often."""
 PAUSE_S: Final = 3.0
 
 

@@ -7,12 +7,16 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 
+import msgspec
+
+from tests.sim.report import Report
 from tests.sim.seeds import Case
 from tests.sim.swarm import roll, with_liar
-from tests.sim.world import Report, simulate
+from tests.sim.world import simulate
 
 SECONDS = 60.0
 TEXT_MAX = 1500
+COSTLY = ("lose", "restore", "copy", "join", "remove")
 SHOWN_MAX = 10
 
 
@@ -38,6 +42,8 @@ def run_one(case: Case, tell: Callable[[str], None] | None = None) -> tuple[Repo
     """Make one run. Returns: its report, and the seconds of processor time that it took."""
     before = time.process_time()
     swarm = roll(case.seed, nodes=case.nodes)
+    if case.faults:
+        swarm = msgspec.structs.replace(swarm, faults=case.faults)
     report = simulate(with_liar(swarm) if case.has_liar else swarm, case.seconds, tell=tell)
     return report, time.process_time() - before
 
@@ -45,11 +51,14 @@ def run_one(case: Case, tell: Callable[[str], None] | None = None) -> tuple[Repo
 def line_of(report: Report, spent_s: float) -> str:
     """One run in one line."""
     swarm, faults = report.swarm, {k[6:]: v for k, v in sorted(report.counts.items()) if k.startswith("fault.")}
-    weather = " ".join(f"{name}={count}" for name, count in faults.items()) or "none"
+    # Of what may cost a write, and so does not always happen: how often it did.
+    done = {name: f"{faults[name]}/{report.counts.get(name, 0)}" for name in COSTLY if name in faults}
+    weather = " ".join(f"{name}={done.get(name, count)}" for name, count in faults.items()) or "none"
     return (
         f"seed {swarm.seed} {'FAILED' if report.violations else 'ok'} trace {report.trace}: {swarm.nodes} nodes, "
         f"{report.deeds} acts ({report.acked} acked, {report.unknown} unknown), {report.ops} ops, "
-        f"{report.counts.get('ask', 0)} messages, {report.counts.get('start', 0)} starts, faults: {weather}; "
+        f"{report.counts.get('ask', 0)} messages ({report.counts.get('snapshot', 0)} for snapshots), "
+        f"{report.counts.get('start', 0)} starts, faults: {weather}; "
         f"{report.checks} checks, converged in {report.converged_s:.1f} s; {report.virtual_s:.0f} s in {spent_s:.1f} s"
     )
 
@@ -58,4 +67,6 @@ def complaint_of(report: Report, case: Case) -> str:
     """What did not hold, and how to see it again."""
     lines = [f"  {found.at:10.3f} {found.check}: {found.text[:TEXT_MAX]}" for found in report.violations[:SHOWN_MAX]]
     again = f"python -m tests.sim --seeds {case.seed} --seconds {case.seconds:g}{' --liar' if case.has_liar else ''}"
-    return "\n".join([*lines, f"  again: {again}{f' --nodes {case.nodes}' if case.nodes else ''} [--trace]"])
+    nodes = f" --nodes {case.nodes}" if case.nodes else ""
+    faults = f" --faults {','.join(case.faults)}" if case.faults else ""
+    return "\n".join([*lines, f"  again: {again}{nodes}{faults} [--trace]"])

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from tests.sim.swarm import Fault
+
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus.txt"
 BRIEF_COUNT, BRIEF_S = 4, 20.0
@@ -16,14 +18,15 @@ LIARS_EVERY = 4
 
 
 class Case(Struct, frozen=True):
-    """One run: the seed, how long its storm lasts, how many honest nodes, if not what the seed says, and whether
-    one more lies to them.
+    """One run: the seed, how long its storm lasts, how many honest nodes, if not what the seed says, whether one more
+    lies to them, and which faults there are, if not those of the seed.
     """
 
     seed: int
     seconds: float
     nodes: int | None = None
     has_liar: bool = False
+    faults: tuple[Fault, ...] = ()
 
     def __str__(self) -> str:
         nodes = f"x{self.nodes}" if self.nodes else ""

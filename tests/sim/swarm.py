@@ -34,10 +34,18 @@ class Fault(StrEnum):
     ROT = "rot"                  # rows are gone that others have, behind the store's back
     ROTATE = "rotate"            # a node shows another certificate, which all lists have by then
     DELIST = "delist"            # a node is taken off the lists of all others
+    COPY = "copy"                # a machine runs from a copy of another one's files
+    TRIM = "trim"                # a log is to keep less, or more, from now on
+    AWAY = "away"                # a machine is down for longer than anything is kept for it
+    JOIN = "join"                # a machine is no member at first, and joins empty
+    REMOVE = "remove"            # a machine is taken off all lists, and later on again
 
 
 OF_CERTIFICATES = (Fault.ROTATE, Fault.DELIST)
 """Faults of a mesh whose nodes have certificates."""
+OF_YEARS = (Fault.COPY, Fault.TRIM, Fault.AWAY, Fault.JOIN, Fault.REMOVE)
+"""What happens to a mesh that runs for long."""
+OF_YEARS_EACH = 0.4
 
 
 class Certificates(StrEnum):
@@ -76,8 +84,9 @@ class Swarm(Struct, frozen=True, kw_only=True):
       governed: whether clients ask for approval, and vote, far more often than else.
       secured: whether agents have keys, and nodes share one.
       certificates: whether nodes and clients have certificates, and lists of those who may connect.
-      log_most: ops that a log keeps at most, whoever lacks them; what is below is fetched as a snapshot. None for many.
-      keeps_key: whether files that are put back include the node's key, so that it goes on as if nothing had been.
+      log_most: ops that a log keeps at most as a rule, whoever lacks them; what is below is fetched as a snapshot. None
+        for many.
+      keeps_key: whether files that are put back may include a key, so that the node goes on as if nothing had been.
       has_model: nodes recall by meaning, too.
       leaves_late: rate of messages that take seconds, and so arrive behind later ones.
       compare_s: mean time between comparisons of all that a node has with one peer; None for never.
@@ -140,8 +149,9 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
     later = random.Random(f"{seed}/later")      # what came to be drawn later changes nothing of the rest
     chosen = [
         fault for fault in Fault
-        if fault not in OF_CERTIFICATES and (later if fault is Fault.ROT else rng).random() < 0.6
+        if fault not in (*OF_CERTIFICATES, *OF_YEARS) and (later if fault is Fault.ROT else rng).random() < 0.6
     ]
+    of_years = [fault for fault in OF_YEARS if random.Random(f"{seed}/{fault.value}").random() < OF_YEARS_EACH]
     certificates, of_certificates = _certificates(random.Random(f"{seed}/certificates"))
     lies = later.choice([0.0, 0.0, 0.02])
     keeps_key = random.Random(f"{seed}/key").random() < 0.25
@@ -166,7 +176,7 @@ def roll(seed: int, *, nodes: int | None = None) -> Swarm:
         clock_offset_s=rng.choice([0.0, 0.2, 2.0]),
         clock_drift=rng.choice([0.0, 1e-4, 1e-2]),
         keeps_key=keeps_key,
-        faults=() if is_calm and rng.random() < 0.5 else (*chosen, *of_certificates),
+        faults=() if is_calm and rng.random() < 0.5 else (*chosen, *of_certificates, *of_years),
         certificates=certificates,
     )
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 import httpx
 import trio
-from msgspec import Struct
 
 from aimem.api import Transport
 from aimem.model import Dot, Hlc, Instant, format_instant, instant_of
 from aimem.ports import Connection
-from aimem.replication import catchup
-from aimem.store import approvals, trimming
+from aimem.store import approvals
 from tests.nodes import START
 from tests.sim import believing, checks, governing, hooks, meanings, reading, telling
 from tests.sim.badges import OPERATOR
@@ -25,18 +22,23 @@ from tests.sim.certificates import Registry
 from tests.sim.history import Deed, Outcome, dots_of, read_answer
 from tests.sim.journal import DIFFERS, is_of_the_world, read_journals
 from tests.sim.liar import Liar, busy_liar
+from tests.sim.logs import Logs, check_logs, short_logs
+from tests.sim.losses import Losses
 from tests.sim.machine import Machine, Process
 from tests.sim.nemesis import Nemesis
 from tests.sim.network import Network
 from tests.sim.papers import Papers
 from tests.sim.replaying import replay
+from tests.sim.report import Report
+from tests.sim.roster import Roster
 from tests.sim.scheduler import run_seeded
 from tests.sim.seals import Seals
+from tests.sim.standing import check_standing
 from tests.sim.swarm import Certificates, Swarm
 from tests.sim.thrift import thrifty
 from tests.sim.trace import Trace
 from tests.sim.trusting import look_after
-from tests.sim.watch import Violation, Watcher
+from tests.sim.watch import Watcher
 from tests.sim.workload import Clients
 
 CONVERGE_S = 90.0
@@ -48,41 +50,24 @@ OUTCOMES_MAX = 8
 FIRST_KEY_TRIES = 5
 HOME_TRIES_AGAIN_S = 35.0
 """A home that could not write an outcome, for its clock was wrong, tries again after half a minute."""
-TRIM_INTERVAL_S = 4.0
 FAST_FOLDER = Path("/dev/shm")
 
 
-class Report(Struct, frozen=True, kw_only=True):
-    """How a run went.
+class World:
+    """Everything of one run.
 
     Attributes:
-      trace: hash over all that happened.
-      acked: deeds that were acknowledged; `unknown` those that nobody can tell.
-      converged_s: from fine weather to equal states.
-      violations: what did not hold; empty is the aim.
+      lost: machines whose files were taken away, or put back, as often as they were.
+      twins: machines whose key another one had, too, as often as one had it.
     """
-
-    swarm: Swarm
-    trace: str
-    counts: dict[str, int]
-    deeds: int
-    acked: int
-    unknown: int
-    ops: int
-    checks: int
-    converged_s: float
-    virtual_s: float
-    violations: tuple[Violation, ...]
-
-
-class World:
-    """Everything of one run."""
 
     def __init__(self, swarm: Swarm, seconds: float, folder: Path, trace: Trace) -> None:
         self.swarm, self.seconds, self.trace = swarm, seconds, trace
         self.seals = Seals()
         self.watcher = Watcher(trace, self.seals, swarm.names[-1] if swarm.member_lies else "")
         self.machines: dict[str, Machine] = {}
+        self.lost: list[str] = []
+        self.twins: list[str] = []
         registry = Registry(swarm)
         self.network = Network(swarm, trace, self.machines, registry)
         self.network.on_stranger = self.watcher.met
@@ -94,19 +79,28 @@ class World:
             self.machines[name].on_end = partial(self._look_at_end, name)
             self.machines[name].on_loss = partial(self._forget, name)
             self.machines[name].on_doubt = self.watcher.doubted.add
+            self.machines[name].on_copy = self.twins.append
         if swarm.member_lies:
             self.network.liar = Liar(swarm, self.machines, self.watcher, trace)
         self.clients = Clients(swarm, self.network, trace, swarm.honest, self)
         papers = Papers(swarm, self.machines, registry, self.watcher, trace)
-        self.nemesis = Nemesis(swarm, self.machines, self.network, trace, papers)
+        self.losses = Losses(swarm, self.machines, papers, trace)
+        self.logs = Logs(swarm, trace)
+        self.roster = Roster(swarm, self.machines, self.losses, papers, trace)
+        self.nemesis = Nemesis(
+            swarm, self.machines, self.network, trace, papers, self.losses, self.logs, self.roster
+        )
         self.receiver = self.network.outside[hooks.ADDRESS] = hooks.Receiver()
-        self.lost: list[str] = []
         self._ended: dict[str, Dot] = {}
         self.converged_s = -1.0
 
     def _forget(self, name: str) -> None:
         self.lost.append(name)
         self.watcher.joined(name)
+
+    def _is_suspect(self, name: str) -> bool:
+        """Whether a node may have another key than others know, for its files were lost, or two had them."""
+        return name in self.lost or name in self.twins
 
     def _open_network(self, process: Process) -> httpx.AsyncBaseTransport:
         return self.network.transport(process.name, process)
@@ -117,7 +111,7 @@ class World:
             for dot in dots_of(deed.done.answer):
                 self._ended[deed.subjects[0]] = dot
         checks.check_quorum(deed, self.watcher, self.swarm.sure_count)
-        governing.check_told(deed, self.watcher, self.swarm)
+        governing.check_told(deed, self.watcher, self.swarm, self.roster.fewest)
 
     def on_read(self, node: str, version: str) -> None:
         """Somebody who had seen these versions was answered by a node."""
@@ -137,7 +131,7 @@ class World:
 
     def is_due(self, said: str, peer: str) -> bool:
         """Whether an error in a node's journal is what it has to say, of a peer perhaps."""
-        is_known = self.nemesis.has_rotted or (peer != "" and peer == self.watcher.liar)
+        is_known = self.losses.has_rotted or (peer != "" and peer == self.watcher.liar)
         return said == DIFFERS and is_known
 
     def _look_at_end(self, name: str, error: BaseException) -> None:
@@ -150,10 +144,10 @@ class World:
             self.network.nursery = self.receiver.nursery = nursery
             nursery.start_soon(self._end_at_violation, nursery.cancel_scope)
             if self.swarm.certificates is Certificates.NONE:    # else the certificate vouches for whoever lost its key
-                nursery.start_soon(look_after, self.lost, self.machines, self.network)
+                nursery.start_soon(look_after, self._is_suspect, self.machines, self.network)
             try:
-                for machine in self.machines.values():
-                    await machine.start(nursery)
+                for name in sorted(self.machines.keys() - self.roster.absent):
+                    await self.machines[name].start(nursery)
                 if self.swarm.secured:
                     await self._make_first_key()
                 await self._storm(nursery)
@@ -225,16 +219,18 @@ class World:
                 await reading.check_answers(http, self.swarm.honest, self._soon(), self.watcher)
             await self._check_meanings()
             async with self._calm_client() as http:
+                await check_standing(http, self.swarm, self.nodes, self.watcher)
+            async with self._calm_client() as http:
                 await reading.check_alarms(http, self.swarm.honest, self.watcher)
             await self._ask_outcomes()
             await self._wait_decided()      # a home that tries again by the clock does so for no message's sake
             await replay(self.network, self.swarm, self.watcher, self.nodes)
             await self._check_governance()
             # Keys end, and with them what their agents are told.
-            lost = self.swarm.names if self.swarm.secured else self.lost
+            lost = self.swarm.names if self.swarm.secured else [*self.lost, *self.twins]
             await telling.check_hooks(self.receiver, self.clients.deeds, self.nodes, lost, self.watcher)
-            await trio.sleep(2 * TRIM_INTERVAL_S)
-            checks.check_bounds(self.nodes(), self.swarm.log_most, self.watcher)
+            clocks = {name: machine.clock for name, machine in self.machines.items()}
+            await check_logs(self.nodes(), clocks, self.logs, self.watcher)
 
     def _calm_client(self) -> httpx.AsyncClient:
         headers = OPERATOR.headers if self.swarm.secured else {"X-Agent-Id": "ann"}
@@ -252,7 +248,7 @@ class World:
                 return False
             await trio.sleep(0.5)
             await self.nemesis.heal(nursery)
-            if self.nemesis.has_rotted and checks.know_the_same(self.nodes()):
+            if self.losses.has_rotted and checks.know_the_same(self.nodes()):
                 async with self._calm_client() as http:
                     await reading.mend(http, self.swarm.honest)
         return True
@@ -298,7 +294,8 @@ class World:
         checks.check_retries(deeds, watcher)
         believing.check_pins(nodes, self.swarm, self.watcher)
         checks.check_forks(deeds, nodes, watcher)
-        checks.check_renewed({name: self.lost.count(name) for name in self.swarm.honest}, watcher)
+        causes = {name: self.lost.count(name) + 2 * self.twins.count(name) for name in self.swarm.honest}
+        checks.check_renewed(causes, watcher)
         for name in self.swarm.honest:
             machine = self.machines[name]
             if machine.running is not None:
@@ -373,27 +370,11 @@ def simulate(
         return run_seeded(swarm.seed, partial(_simulate, swarm, seconds, Path(folder), Trace(tell), prepare))
 
 
-@contextmanager
-def short_logs(most_count: int | None) -> Iterator[None]:
-    """Let nodes keep no more than so many ops in their logs, and look often."""
-    if most_count is None:
-        yield
-        return
-    trim, interval_s = trimming.trim, catchup.TRIM_INTERVAL_S
-    bounds = trimming.LogBounds(kept_count=most_count // 2, most_count=most_count)
-    trimming.trim = lambda transaction, floor, size, _: trim(transaction, floor, size, bounds)
-    catchup.TRIM_INTERVAL_S = TRIM_INTERVAL_S  # type: ignore[misc]
-    try:
-        yield
-    finally:
-        trimming.trim, catchup.TRIM_INTERVAL_S = trim, interval_s  # type: ignore[misc]
-
-
 async def _simulate(
     swarm: Swarm, seconds: float, folder: Path, trace: Trace, prepare: Callable[[World], None]
 ) -> Report:
     world = World(swarm, seconds, folder, trace)
     prepare(world)
-    with read_journals(world.watcher, world.is_due), short_logs(swarm.log_most):
+    with read_journals(world.watcher, world.is_due), short_logs(world.logs):
         await world.run()
     return world.report()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import trio
 from msgspec.structs import replace
 
 from aimem import service
@@ -71,3 +72,19 @@ async def test_a_node_goes_on_writing_over_a_log_that_was_cut(tmp_path: Path) ->
         assert await node.store.read(oplog.count) == 1
     async with open_node(tmp_path / "n.db", threads=InlineThreads()) as node:
         assert node.store.log.heads[node.store.stream].seq == 12       # the opening, ten stores, the change
+
+
+async def test_writes_go_on_while_a_long_log_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trimming, "BATCH", 5)
+    async with open_node(tmp_path / "n.db", threads=InlineThreads()) as node:
+        for number in range(100):
+            await put(node, f"t{number}", TEXT)
+        size = await node.store.read(trimming.log_size)
+        left: list[int] = []
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trim_log, node.store, size, LogBounds(kept_count=0), lambda: node.store.log.vector)
+            for number in range(3):
+                await put(node, f"later {number}", TEXT)
+                left.append(await node.store.read(oplog.count))
+        assert left[0] > 80 and left[0] > left[1] > left[2] > 20     # each waited for a step or two, not for the end
+        assert await node.store.read(oplog.count) == 3

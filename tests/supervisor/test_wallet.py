@@ -10,10 +10,13 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from aimem.config import Config, StoreConfig
 from aimem.ports import ServerMaterial, system_clock, system_files, trio_threads
 from aimem.supervisor.control import Control
+from aimem.supervisor.outside import Extent
+from aimem.supervisor.reloading import Reloader, run_reload
 from aimem.supervisor.trust import Gate, Replaced
-from aimem.supervisor.wallet import Wallet, run_reload
+from aimem.supervisor.wallet import Wallet
 from tests import pki
 from tests.supervisor.test_credentials import CA, NODE, OTHER, Folder
 
@@ -46,13 +49,20 @@ def opened(folder: Folder) -> tuple[Wallet, Watched]:
     return wallet, gate
 
 
+def reloader_of(wallet: Wallet) -> Reloader:
+    """Reads the files of TLS alone."""
+    extent = Extent(embeds=False, curates=False)
+    config = Config(store=StoreConfig(db=Path("m.db")))
+    return Reloader(config, wallet, mesh=None, extent=extent, threads=trio_threads())
+
+
 async def test_new_files_are_used_and_told(folder: Folder, caplog: pytest.LogCaptureFixture) -> None:
     wallet, gate = opened(folder)
     before = wallet.peer_tls.context
     folder.put(cert=OTHER.certificate, key=OTHER.key, client_cert=OTHER.certificate, client_key=OTHER.key,
                allowlist=OTHER.fingerprint.encode())
     with caplog.at_level(logging.INFO):
-        await wallet.reload()
+        await reloader_of(wallet).reload()
     [(material, allowlist)] = gate.told
     assert OTHER.certificate.splitlines()[1] in material.certificate
     assert allowlist == {OTHER.fingerprint}
@@ -76,19 +86,19 @@ async def test_one_fault_changes_nothing_until_a_later_reload_is_sound(
     wallet, gate = opened(folder)
     good, before, context = (folder.path / name).read_bytes(), wallet.credentials, wallet.peer_tls.context
     folder.put(**{"allowlist": OTHER.fingerprint.encode(), name: data})
-    await wallet.reload()
+    await reloader_of(wallet).reload()
     assert (gate.told, wallet.credentials, wallet.peer_tls.context) == ([], before, context)
     assert reason in wallet.papers.failure
     assert [record.message for record in caplog.records if record.levelno == logging.ERROR] == ["reload.failed"]
     folder.put(**{name: good})
-    await wallet.reload()
+    await reloader_of(wallet).reload()
     assert (wallet.papers.failure, len(gate.told), wallet.papers.failed) == ("", 1, 1)
 
 
 async def test_a_file_that_is_gone_changes_nothing(folder: Folder) -> None:
     wallet, gate = opened(folder)
     (folder.path / "cert").unlink()
-    await wallet.reload()
+    await reloader_of(wallet).reload()
     assert "is not there" in wallet.papers.failure and not gate.told
 
 
@@ -97,7 +107,7 @@ async def test_what_the_gate_refuses_is_not_shown_to_peers_either(folder: Folder
     before = wallet.peer_tls.context
     folder.put(client_cert=OTHER.certificate, client_key=OTHER.key)
     gate.failure = ValueError("the key is too short")
-    await wallet.reload()
+    await reloader_of(wallet).reload()
     assert wallet.peer_tls.context is before
     assert wallet.papers.failure == "the key is too short"
 
@@ -108,7 +118,7 @@ async def test_a_list_is_shortened_although_the_own_certificate_has_expired(tmp_
     expired = pki.issue_expired(CA, "node-a")
     for names in (("cert", "key"), ("client_cert", "client_key")):
         folder.put(**{names[0]: expired.certificate, names[1]: expired.key})
-    await wallet.reload()
+    await reloader_of(wallet).reload()
     assert "expired" in wallet.papers.failure and not gate.told      # a new one that has expired helps nobody
 
 
@@ -116,7 +126,7 @@ async def test_a_reload_that_is_asked_for_during_another_is_done_after_it(folder
     wallet, gate = opened(folder)
     control = Control()
     async with trio.open_nursery() as nursery:
-        await nursery.start(run_reload, wallet, control)
+        await nursery.start(run_reload, reloader_of(wallet), control)
         control.ask_reload()
         control.ask_reload()
         await wait_all_tasks_blocked(0.05)

@@ -26,6 +26,7 @@ from aimem.wire import (
     copies,
     legacy,
     protocol_of,
+    reloading,
     trusting,
 )
 
@@ -87,6 +88,16 @@ async def verify(call: Call[None, copies.VerifyRequest]) -> copies.VerifyAnswer:
 async def trust(call: Call[None, trusting.TrustRequest]) -> trusting.TrustAnswer:
     """Say who a node is."""
     return await service.trust_node(call.node, call.who, call.body)
+
+
+async def reload(call: Call[None, None]) -> reloading.ReloadAnswer:
+    """Read the configuration anew."""
+    return await service.reload(call.node, call.who)
+
+
+async def rejoin(call: Call[None, reloading.RejoinRequest | None]) -> reloading.RejoinAnswer:
+    """Join the mesh anew."""
+    return await service.rejoin(call.node, call.who, call.body or reloading.RejoinRequest())
 
 
 async def outcome(call: Call[None, None]) -> WriteOutcome:
@@ -156,6 +167,17 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="POST", path="/api/v1/mesh/trust", name="mesh_trust", handler=trust, body=trusting.TrustRequest,
         answer=trusting.TrustAnswer, summary="Believe that a node whose key is another is the one of its name.",
         errors=(Code.OPERATOR_REQUIRED, Code.NOT_FOUND), effect=Effect.WRITE,
+    ),
+    Route(
+        method="POST", path="/api/v1/mesh/reload", name="mesh_reload", handler=reload, answer=reloading.ReloadAnswer,
+        summary="Read the configuration anew, as SIGHUP does: the members of the mesh, and certificates.",
+        errors=(Code.OPERATOR_REQUIRED, Code.CONFIG_INVALID), effect=Effect.WRITE,
+    ),
+    Route(
+        method="POST", path="/api/v1/mesh/rejoin", name="mesh_rejoin", handler=rejoin, body=reloading.RejoinRequest,
+        body_required=False, answer=reloading.RejoinAnswer,
+        summary="Begin a new stream and join the whole state of a peer; and wait a while for it.",
+        errors=(Code.OPERATOR_REQUIRED, Code.STREAM_FORKED), effect=Effect.WRITE,
     ),
     Route(
         method="GET", path="/api/v1/writes/{version}", name="write_outcome", handler=outcome, answer=WriteOutcome,

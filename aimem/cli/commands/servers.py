@@ -16,7 +16,7 @@ def serve(context: Context) -> int:
     # Until its own handler is there: whoever changes a file says so without looking whether it has started yet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     context.say_notices()
-    return context.runtime.run_daemon(context.config)
+    return context.runtime.run_daemon(context.config, context.reread)
 
 
 def mcp(context: Context) -> int:

@@ -43,8 +43,8 @@ AUDIT: Final = Verb(
         Verb(name="prune", summary="delete old rows behind a signed checkpoint", run="auditing:prune",
              about="Rows go from the beginning only, after they were checked; a checkpoint signed with this node's "
                    "key takes their place, and a new row tells of it. Rows that are damaged stay, and all behind "
-                   "them. The node does so by itself with what is older than audit.keep_days, see "
-                   "ai-memory-config(5).",
+                   "them. The node does so by itself with what is older than audit.keep_days, or more than "
+                   "audit.keep_count, see ai-memory-config(5).",
              options=(Option(flag="--before", help="Rows from before this RFC 3339 time."),
                       Option(flag="--before-row", read=integer, help="Rows with smaller numbers than this.")),
              prints='{"pruned", "checkpoint"?, "problem"?}'),

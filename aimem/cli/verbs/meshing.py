@@ -9,6 +9,11 @@ from aimem.cli.verbs.table import Argument, Option, Verb
 
 _DOCUMENT: Final = "the mesh, as GET /api/v1/mesh"
 
+_WRITES: Final = Option(
+    flag="--quorum-writes", read=integer, help="W from then on: nodes that have a write when it is acknowledged."
+)
+_DRY: Final = Option(flag="--dry-run", read=None, help="Show what would be done, and do nothing.")
+
 SYNC_DAEMON: Final = Verb(
     name="sync-daemon", summary="exchange with other nodes", run="meshing:sync_daemon", begins=True,
     about="Exchanges everything with the peers again and again, until a signal. Where a daemon holds the database it "
@@ -54,6 +59,29 @@ MESH: Final = Verb(
                              help="Get back from the peers what this node lost; what a peer lost it gets back when "
                                   "the same is asked of it."),),
              prints="what was found of each peer: verdict, counts, and the first objects that differ"),
+        Verb(name="add", summary="tell this node of one more member", run="members:add",
+             about="Changes what tells this node of its peers, its configuration file or the list that quorum_peers "
+                   "names with @, and has the running daemon read it anew: see ai-memory-mesh(7), Growing and "
+                   "shrinking a mesh. An address where no member of this mesh answers is taken back. What is to be "
+                   "said on the other nodes is printed.",
+             arguments=(Argument(name="url", help="Its address, like http://10.0.0.5:9077."),),
+             options=(_WRITES, Option(flag="--force", read=None, help="Also where nobody answers yet."), _DRY),
+             prints="the files that were changed, what holds now, and what to say on the other nodes",
+             examples=(("A fifth node", "ai-memory mesh add http://10.0.0.5:9077 --quorum-writes 3"),)),
+        Verb(name="remove", summary="tell this node of one member less", run="members:remove",
+             about="The counterpart of mesh add: the node is asked no more and counts for nothing here. It is not "
+                   "locked out by that; see ai-memory-mesh(7), Growing and shrinking a mesh.",
+             arguments=(Argument(name="node", help="Its name, as mesh status shows it, or its address."),),
+             options=(_WRITES, _DRY),
+             prints="as mesh add",
+             examples=(("A node that is gone for good", "ai-memory mesh remove node-c"),)),
+        Verb(name="rejoin", summary="fetch everything from a peer again", run="members:rejoin",
+             about="For a node whose disk or database is in doubt: it begins a new stream, refuses to write, fetches "
+                   "the whole state of a peer, joins it with what it has, and is ready when it knows what its peers "
+                   "know. Nothing is lost by that. Shows how far it is; Ctrl-C ends that alone.",
+             options=(Option(flag="--forget-cluster", read=None,
+                             help="Also learn the mesh's id anew, from the peers that it is told of."),),
+             prints="the stream that it writes, and how many writes are known"),
         Verb(name="trust", summary="say that a node with another key is the one of its name", run="meshing:trust",
              about="For a node that lost its key and was set up anew: its peers refuse it until this was said on each "
                    "of them. Compare the digits with those that the node itself shows as its key in mesh status. Where "

@@ -10,9 +10,10 @@ SERVE: Final = Verb(
     name="serve", summary="run the daemon", run="servers:serve", begins=True,
     about="Serves the HTTP interface, ai-memory-api(7), until SIGTERM or SIGINT, then lets requests finish. If the "
           "port is taken it ends with exit status 7 and says so: stop what listens there, or choose another port with "
-          "--port, 0 taking a free one. At SIGHUP it reads certificates, keys and the list of those that may connect "
-          "anew, without interrupting anything: all of them, or, if one is at fault, none, and says so. Whoever is no "
-          "longer on the list is cut off at once. With --tls-cert and --tls-key it speaks HTTPS alone on its port; see "
+          "--port, 0 taking a free one. At SIGHUP it reads the members of the mesh, certificates, keys and the list of "
+          "those that may connect anew, without interrupting anything: all of them, or, if one is at fault, none, and "
+          "says so. Whoever is no longer on the list is cut off at once. With --tls-cert and --tls-key it speaks HTTPS "
+          "alone on its port; see "
           "ai-memory-mesh(7), TLS, and who may connect. Each connection is an open file: of those it takes as many as "
           "the machine lets it have (ulimit -Hn), up to 65,536, and logs a warning if they are fewer than 2,048.",
     examples=(

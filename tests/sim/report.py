@@ -1,0 +1,31 @@
+"""What is told of a run when it is over."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from tests.sim.swarm import Swarm
+from tests.sim.watch import Violation
+
+
+class Report(Struct, frozen=True, kw_only=True):
+    """How a run went.
+
+    Attributes:
+      trace: hash over all that happened.
+      acked: deeds that were acknowledged; `unknown` those that nobody can tell.
+      converged_s: from fine weather to equal states.
+      violations: what did not hold; empty is the aim.
+    """
+
+    swarm: Swarm
+    trace: str
+    counts: dict[str, int]
+    deeds: int
+    acked: int
+    unknown: int
+    ops: int
+    checks: int
+    converged_s: float
+    virtual_s: float
+    violations: tuple[Violation, ...]
