@@ -19,7 +19,7 @@ from aimem.replication.members import Agreement, shared_names
 from aimem.replication.merge import merge_entry
 from aimem.replication.mesh import Mesh
 from aimem.replication.neighbour import Peer
-from aimem.replication.peer import PeerRules, PeerState, Standing, breaker, is_reachable, lag
+from aimem.replication.peer import PeerRules, PeerState, Standing
 from aimem.replication.proof import RequestProof, is_sound_request, read_request
 from aimem.replication.quorum import (
     Consistency,
@@ -32,10 +32,12 @@ from aimem.replication.quorum import (
     middle_offset,
     wished_consistency,
 )
-from aimem.replication.receiving import receive
+from aimem.replication.reach import breaker, is_reachable, lag
+from aimem.replication.receiving import receive, wait_known
 from aimem.replication.road import NotSecured, PeerRoad
 from aimem.replication.roll import Roll, roll_of
 from aimem.replication.settings import MeshSettings
+from aimem.replication.thin import thin_answer, whole_request
 from aimem.replication.trust import Trust, Trusted, Waiting
 from aimem.replication.untaken import full_in, shipped_to, told_full, with_all_of
 
@@ -100,10 +102,13 @@ __all__ = [
     "settle",
     "shared_names",
     "shipped_to",
+    "thin_answer",
     "told",
     "told_full",
     "trim_log",
     "trust_command",
+    "wait_known",
+    "whole_request",
     "wished_consistency",
     "with_all_of",
 ]

@@ -9,6 +9,18 @@ from msgspec import Struct, field
 LATENCIES_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the histogram of ack latencies."""
 
+_FAILURE_KINDS: Final = {
+    "timeout": "timeout", "nonsense": "nonsense", "forged": "forged", "untrusted": "untrusted",
+    "tls": "tls", "unreachable": "unreachable", "no address": "unreachable", "the connection broke": "broken",
+    "it answered": "answered", "refused": "refused", "took nothing": "refused",
+    "another mesh": "other_cluster", "another protocol": "protocol",
+}
+
+
+def failure_kind(reason: str) -> str:
+    """What sort of failure a reason tells of: one of a few words, for metrics."""
+    return next((kind for begin, kind in _FAILURE_KINDS.items() if reason.startswith(begin)), "other")
+
 
 class ComparedCounts(Struct):
     """What comparisons with peers found: see ai-memory-mesh(7)."""

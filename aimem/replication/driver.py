@@ -154,7 +154,7 @@ async def _request(mesh: Mesh, peer: Peer, ask: Ask) -> ExchangeRequest:
     if ask.count:
         try:
             known = with_all_of(ask.assumed, untaken_by(store, peer.state))
-            ops = (await store.lacking(known, ask.count, EXCHANGE_MAX_BYTES)).ops
+            ops = (await store.lacking(known, ask.count, EXCHANGE_MAX_BYTES, until=ask.until)).ops
         except Gone:
             is_trimmed = True       # it has to fetch the state as a whole
     proofs = await proofs_of_own(store, peer.state.stream, ask.assumed)
@@ -178,7 +178,8 @@ def _understood(
     held = HeldThere(dots=dots, own=own_head.stream, is_whole=answer.held_count <= len(dots))
     return Answered(
         now=trio.current_time(), node=answer.node[:128], stream=stream_in(answer.stream),
-        heads=heads, held=held, own_head=own_head,
+        heads=heads, named={StreamId(stream): head.seq for stream, head in answer.vector.items()}, held=held,
+        own_head=own_head,
         more=answer.more, stopped=_reason(answer.stopped), members=answer.members[:128],
         full=full_in(answer.full), offset_us=answer.now - (sent_at + wall) // 2, wall_us=wall, share=share,
     )

@@ -6,7 +6,7 @@ here is believed: it harms nobody but itself.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -30,7 +30,7 @@ from aimem.model import (
 from aimem.ports import is_signed
 from aimem.replication.counts import HeadCounts
 from aimem.store import Store, headproofs
-from aimem.wire import OpOut, op_in
+from aimem.wire import ExchangeRequest, OpOut, op_in
 
 PROOFS_MAX: Final = 1024
 """In one exchange. What is unproven for want of room is known as soon as its ops, or a snapshot, come."""
@@ -144,20 +144,29 @@ def counted(
 
 async def proofs_for(
     store: Store, heads: Mapping[StreamId, StreamHead], theirs: Mapping[StreamId, StreamHead], ops: Iterable[OpOut],
-    prove: Sequence[str],
+    request: ExchangeRequest,
 ) -> dict[str, HeadProof]:
     """What an asker has to be shown of a vector: the heads that are news to it, and those that it wants to see.
 
+    To one that fetches nothing, more of its own stream, or another history of any: what else is news to it counts for
+    nothing until its ops are there, and they come with their signatures.
     Raises: Unavailable, Corrupt.
     """
-    brought, named = {(op.stream, op.seq) for op in ops}, frozenset(prove[:PROVE_MAX])
+    brought, named = {(op.stream, op.seq) for op in ops}, frozenset(request.prove[:PROVE_MAX])
+    is_open = request.wants > 0 or bool(named)
     wanted = [
         head for stream, head in heads.items() if stream not in store.log.closed and (
-            (is_news(head, theirs.get(stream)) and not (stream in theirs and (stream, head.seq) in brought))
+            (is_news(head, theirs.get(stream)) and not (stream in theirs and (stream, head.seq) in brought)
+             and (is_open or _is_doubt(head, theirs.get(stream), request.stream)))
             or (stream in named and head.seq < theirs[stream].seq)
         )
     ]
     return await _read(store, wanted)
+
+
+def _is_doubt(head: StreamHead, theirs: StreamHead | None, asker: str) -> bool:
+    """Whether what is news to an asker says that there are two histories of a stream, or more of its own."""
+    return head.stream == asker or (theirs is not None and head.seq == theirs.seq)
 
 
 async def proofs_of_own(store: Store, stream: StreamId | None, assumed: Vector) -> dict[str, HeadProof]:

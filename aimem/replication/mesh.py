@@ -26,15 +26,14 @@ from aimem.replication.peer import (
     Standing,
     Wanted,
     has_other_history,
-    is_reachable,
-    offset_now,
 )
 from aimem.replication.quorum import Consistency, Report, Rule, Tally, count_acks, middle_offset, with_writer
-from aimem.replication.renewal import Moves, Renewal
+from aimem.replication.reach import is_reachable, offset_now
+from aimem.replication.renewal import Moves, Renewal, without
 from aimem.replication.road import PeerRoad
 from aimem.replication.scope import QuorumScope
 from aimem.replication.settings import MeshSettings
-from aimem.replication.untaken import shipped_to
+from aimem.replication.untaken import shipped_to, untaken_by
 from aimem.store import Assent, Store, trimming
 from aimem.wire import EXCHANGE_MAX_OPS
 
@@ -229,8 +228,13 @@ class Mesh:
 
     def look(self, peer: Peer, now: float) -> Ask | Rest:
         """What to do about a peer."""
-        mine = shipped_to(self.store, peer.state)
-        event = Look(now=now, mine=mine, own=self.store.stream, wants=self.wants_of(peer), share=peer.share())
+        store, state = self.store, peer.state
+        mine, untaken = shipped_to(store, state), untaken_by(store, state)
+        event = Look(
+            now=now, mine=mine, own=store.stream, known=store.log.fetched, wants=self.wants_of(peer),
+            causes=without(store.log.causes_of(store.stream), untaken), share=peer.share(),
+            spread=max(1.0, (len(self.peers) - 1) / 2),
+        )
         effect = peer.apply(event)
         peer.note_lag(mine, now)
         return effect or Rest(now)

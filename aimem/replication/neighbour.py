@@ -7,7 +7,7 @@ import random
 import trio
 
 from aimem.model import StreamId, Vector
-from aimem.replication.counts import AckLatencies
+from aimem.replication.counts import AckLatencies, failure_kind
 from aimem.replication.peer import (
     Ask,
     Event,
@@ -15,11 +15,10 @@ from aimem.replication.peer import (
     PeerState,
     Rest,
     Standing,
-    failure_kind,
-    lag,
     step,
 )
 from aimem.replication.quorum import Report
+from aimem.replication.reach import lag
 from aimem.replication.tongue import Tongue
 from aimem.store import closure
 
@@ -89,7 +88,7 @@ class Peer:
         state = self.state
         if state.failures or state.standing is not Standing.PEER:
             return False
-        return state.answered_at is None or state.answered_at < since or state.has_more
+        return state.fetched_at is None or state.fetched_at < since or state.has_more
 
     def report(self) -> Report:
         """What it said, as far as it counts."""

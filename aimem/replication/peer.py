@@ -1,8 +1,10 @@
 """One peer, as a state machine: when to ask it, with what, and what its answers mean. Pure; a driver performs it.
 
 One exchange is in flight at a time; whatever comes meanwhile goes with the next one, in one batch. Ops of this node go
-out at once. Those of others go out late and only if the peer still lacks them when asked, since their own writers send
-them too: else each op would reach each node N-1 times.
+out at once. Those of others go out late and only if the peer still lacks them when asked, and what it has is fetched
+late and only if it is still lacking here, since their own writers send them too: else each op would reach each node
+N-1 times. How late is drawn from a time that grows with the mesh: so about one of all that look after a node does so
+in a moment, however many they are.
 """
 
 from __future__ import annotations
@@ -18,12 +20,6 @@ from aimem.model import StopReason, StreamHead, StreamId, Vector, dominates
 from aimem.replication.quorum import HeldThere
 
 REBASES_MAX: Final = 3
-_FAILURE_KINDS: Final = {
-    "timeout": "timeout", "nonsense": "nonsense", "forged": "forged", "untrusted": "untrusted",
-    "tls": "tls", "unreachable": "unreachable", "no address": "unreachable", "the connection broke": "broken",
-    "it answered": "answered", "refused": "refused", "took nothing": "refused",
-    "another mesh": "other_cluster", "another protocol": "protocol",
-}
 SMALLEST_BATCH: Final = 16
 
 
@@ -32,7 +28,7 @@ class PeerRules(Struct, frozen=True, kw_only=True):
 
     Attributes:
       interval_s: between exchanges where nothing is to be sent.
-      relay_s: how long ops of others wait for their own writers to send them.
+      relay_s: how long ops of others wait for their own writers to send them, where few nodes look after each other.
       patience_s: how long an exchange may take before its peer no longer counts as reachable.
       first_pause_s, longest_pause_s: between attempts after failures; doubling.
       breaker_count: failures after which the breaker is open.
@@ -65,10 +61,15 @@ class PeerState(Struct, frozen=True, kw_only=True):
       node, stream: its name and the stream that it writes, from its last answer.
       assumed: what it is taken to know, for choosing what to send: its latest word, by whatever road.
       acked, held: what it said in its last *answer*: only what was asked for at its own address counts for a quorum.
-      asked_at: when the exchange in flight began; None if none is. `owes` says whether there was something to send.
+      asked_at: when the exchange in flight began; None if none is. `owes` says whether there was something to send,
+        `fetches` whether it asks for what this node lacks.
       is_wanted: whether somebody wants it asked once more behind the exchange in flight.
-      due_at: when to ask next if nothing else is to be done.
+      fetched_at: when the last answer came to one that did.
+      due_at: when to ask, and fetch, next if nothing else is to be done.
       relay_at, relay_vector: when what of `relay_vector` the peer still lacks goes out.
+      named: what it said last that it knows, whether shown or not.
+      fetch_at, fetch_vector: when what of `fetch_vector` is still lacking here is fetched.
+      hopes_at: until then it is not taken to have got from their own writers what this node got from them.
       has_more: whether it has more for us.
       is_refusing: whether the last exchange failed by what the peer answered.
       offset_us: its wall clock less ours, when its last answer came; `wall_us`: what ours was then.
@@ -85,11 +86,17 @@ class PeerState(Struct, frozen=True, kw_only=True):
     held: HeldThere = HeldThere()
     asked_at: float | None = None
     owes: bool = False
+    fetches: bool = False
     is_wanted: bool = False
     answered_at: float | None = None
+    fetched_at: float | None = None
     due_at: float = 0.0
     relay_at: float | None = None
     relay_vector: Vector = {}
+    named: Vector = {}
+    fetch_at: float | None = None
+    fetch_vector: Vector = {}
+    hopes_at: float = 0.0
     has_more: bool = False
     is_refusing: bool = False
     failures: int = 0
@@ -106,15 +113,21 @@ class Look(Struct, frozen=True, kw_only=True):
     """Something may have changed: the log, the time. `share` in [0, 1) is drawn for the jitter.
 
     Attributes:
-      mine, own: what this node knows, and the stream that it writes.
+      mine, own: what this node has for others, and the stream that it writes.
+      known: what it does not lack.
+      causes: what of `mine` it knew when it wrote last, and all that it wrote.
       wants: ops that it would take in an answer; 0 while another peer is being drained.
+      spread: how many times longer than `relay_s` one may wait before looking after a peer; at least 1.
     """
 
     now: float
     mine: Vector
     own: StreamId
+    known: Vector
+    causes: Vector
     wants: int
     share: float
+    spread: float = 1.0
 
 
 class Answered(Struct, frozen=True, kw_only=True):
@@ -122,7 +135,8 @@ class Answered(Struct, frozen=True, kw_only=True):
 
     Attributes:
       own_head: of this node's stream, when the answer came.
-      heads: the peer's vector.
+      heads: the peer's vector, as far as it counts.
+      named: all of it.
       stopped: why it did not take everything; None if it did.
     """
 
@@ -130,6 +144,7 @@ class Answered(Struct, frozen=True, kw_only=True):
     node: str
     stream: StreamId
     heads: dict[StreamId, StreamHead]
+    named: Vector
     held: HeldThere
     own_head: StreamHead
     more: bool
@@ -187,11 +202,12 @@ class Renewed(Struct, frozen=True, kw_only=True):
 
 
 class Ask(Struct, frozen=True, kw_only=True):
-    """Exchange: with the ops that the peer lacks beyond `assumed` (at most `count`, 0 for none)."""
+    """Exchange: with the ops that the peer lacks beyond `assumed`, as far as `until` (at most `count`, 0 for none)."""
 
     assumed: Vector
     count: int
     wants: int
+    until: Vector | None = None
 
 
 class Rest(Struct, frozen=True):
@@ -217,7 +233,7 @@ def step(state: PeerState, event: Event, rules: PeerRules) -> tuple[PeerState, E
         case Heard():
             return _heard(state, event), None
         case Withheld(vector=vector):
-            return replace(state, acked=vector, assumed=vector), None
+            return replace(state, acked=vector, assumed=vector, named=vector), None
         case Wanted(now=now):
             # What is on its way was asked before, and does not say what is wanted now.
             is_wanted = state.asked_at is not None
@@ -245,51 +261,91 @@ def _look(state: PeerState, event: Look, rules: PeerRules) -> tuple[PeerState, E
         return state, Rest(state.due_at)
     if state.assumed_at is None:
         # What it knows comes before what it lacks: a node that starts must not send its whole log to each peer.
-        return _ask(state, event, 0)
-    if event.mine.get(event.own, 0) > state.assumed.get(event.own, 0) or (state.has_more and event.wants):
-        return _ask(state, event, state.batch_count)
+        return _ask(state, event, 0, rules)
+    state = _with_fetch(state, event, rules)
+    if event.mine.get(event.own, 0) > state.assumed.get(event.own, 0):
+        asked, ask = _ask(state, event, state.batch_count, rules)
+        return asked, _hoping(state, event, ask, rules)
+    if state.has_more and event.wants:
+        return _ask(state, event, state.batch_count, rules)
     if dominates(state.assumed, event.mine):
-        if not state.failures and _beyond(state.acked, event.mine) >= rules.batch_count:
+        if not state.failures and beyond(state.acked, event.mine) >= rules.batch_count:
             # It fetched all by itself; no write counts on it until it says so in an answer.
-            return _ask(state, event, 0)
+            return _ask(state, event, 0, rules)
         state = replace(state, relay_at=None)
     elif state.relay_at is None or dominates(state.assumed, state.relay_vector):
-        delay_s = rules.relay_s * (0.5 + event.share / 2)
-        state = replace(state, relay_at=now + delay_s, relay_vector=event.mine)
+        state = replace(state, relay_at=now + _delay_s(event, rules), relay_vector=event.mine)
     relay_at = state.relay_at
     if relay_at is not None and now >= relay_at:
         # An older word may be stale by all that its writers sent it since: ask with nothing, then send what it lacks.
         is_fresh = state.assumed_at is not None and state.assumed_at >= relay_at
-        return _ask(state, event, state.batch_count if is_fresh else 0)
-    if now >= state.due_at:
-        return _ask(state, event, state.batch_count if state.failures else 0)
-    return state, Rest(state.due_at if relay_at is None else min(state.due_at, relay_at))
+        return _ask(state, event, state.batch_count if is_fresh else 0, rules)
+    if now >= state.due_at or _is_fetch_due(state, event):
+        return _ask(state, event, state.batch_count if state.failures else 0, rules)
+    fetch_at = state.fetch_at if event.wants else None
+    return state, Rest(min(at for at in (state.due_at, relay_at, fetch_at) if at is not None))
 
 
-def _ask(state: PeerState, event: Look, count: int) -> tuple[PeerState, Effect]:
+def _with_fetch(state: PeerState, event: Look, rules: PeerRules) -> PeerState:
+    """Let what the peer named and this node lacks wait for its own writers to send it; then it is to be fetched."""
+    if dominates(event.known, state.named):
+        return replace(state, fetch_at=None) if state.fetch_at is not None else state
+    if state.fetch_at is None or dominates(event.known, state.fetch_vector):
+        return replace(state, fetch_at=event.now + _delay_s(event, rules), fetch_vector=state.named)
+    return state
+
+
+def _hoping(state: PeerState, event: Look, ask: Ask, rules: PeerRules) -> Ask:
+    """Have own ops alone go out, as if the peer knew their causes, which others sent to it as they did to this node.
+
+    It waits a moment for what is still on its way to it; if that does not come it takes nothing, and says what it has.
+    """
+    others = {stream: seq for stream, seq in event.causes.items() if stream != event.own}
+    if state.rebases or event.now < state.hopes_at or beyond(state.assumed, others) >= rules.batch_count:
+        return ask
+    hoped = {**others, **{stream: max(seq, others.get(stream, 0)) for stream, seq in state.assumed.items()}}
+    return Ask(assumed=hoped, count=ask.count, wants=ask.wants, until=event.causes)
+
+
+def _is_fetch_due(state: PeerState, event: Look) -> bool:
+    return state.fetch_at is not None and event.wants > 0 and event.now >= state.fetch_at
+
+
+def _delay_s(event: Look, rules: PeerRules) -> float:
+    return rules.relay_s * (0.5 + event.share * (event.spread - 0.5))
+
+
+def _ask(state: PeerState, event: Look, count: int, rules: PeerRules) -> tuple[PeerState, Ask]:
     owes = count > 0 and not dominates(state.assumed, event.mine)
-    asked = replace(state, asked_at=event.now, owes=owes, is_wanted=False)
-    return asked, Ask(assumed=state.assumed, count=count, wants=event.wants)
+    is_due = state.assumed_at is None or state.failures > 0 or event.now >= state.due_at
+    fetches = is_due or state.has_more or _is_fetch_due(state, event)
+    if fetches and state.fetch_at is not None:
+        # What does not come now is not to be had of this peer, or is refused here: it is not asked for all the time.
+        state = replace(state, fetch_at=event.now + rules.longest_pause_s, fetch_vector=state.named)
+    asked = replace(state, asked_at=event.now, owes=owes, fetches=fetches, is_wanted=False)
+    return asked, Ask(assumed=state.assumed, count=count, wants=event.wants if fetches else 0)
 
 
 def _answered(state: PeerState, event: Answered, rules: PeerRules) -> PeerState:
     vector = {stream: head.seq for stream, head in event.heads.items()}
     known = replace(
         state, node=event.node, stream=event.stream, standing=_standing(event), assumed=vector, assumed_at=event.now,
-        acked=vector, held=event.held, asked_at=None, answered_at=event.now, has_more=event.more,
-        offset_us=event.offset_us, wall_us=event.wall_us, members=event.members, full=event.full, is_refusing=False,
+        acked=vector, named=event.named, held=event.held, asked_at=None, answered_at=event.now, has_more=event.more,
+        fetched_at=event.now if state.fetches else state.fetched_at, is_refusing=False,
+        offset_us=event.offset_us, wall_us=event.wall_us, members=event.members, full=event.full,
     )
     if event.stopped in (StopReason.ASSUMED, StopReason.GAP) and state.rebases < REBASES_MAX:
-        return replace(known, rebases=state.rebases + 1)     # it knows less than was assumed: now we know what
+        # It knows less than was assumed: now we know what.
+        return replace(known, rebases=state.rebases + 1, hopes_at=event.now + rules.longest_pause_s)
     refusing = replace(known, is_refusing=True)
     if event.stopped is not None:
         return _failed(refusing, f"refused: {event.stopped}", event.now, event.share, rules)
     if state.owes and vector == state.assumed:
         # It lacks what left this log, or is no peer of this kind: to send the same at once would go on for ever.
         return _failed(refusing, "took nothing", event.now, event.share, rules)
-    pause_s = 0.0 if state.is_wanted else rules.interval_s * (0.75 + event.share / 4)
+    due_at = event.now + rules.interval_s * (0.75 + event.share / 4) if state.fetches else state.due_at
     return replace(
-        known, failures=0, rebases=0, last_error="", due_at=event.now + pause_s,
+        known, failures=0, rebases=0, last_error="", due_at=event.now if state.is_wanted else due_at,
         batch_count=min(rules.batch_count, state.batch_count * 2),
     )
 
@@ -329,51 +385,9 @@ def _heard(state: PeerState, event: Heard) -> PeerState:
         return state    # the answer under way is as fresh
     is_news = not state.is_refusing or event.vector != state.assumed
     due_at = min(state.due_at, event.now) if state.failures and is_news else state.due_at
-    return replace(state, assumed=event.vector, assumed_at=event.now, due_at=due_at)
+    return replace(state, assumed=event.vector, named=event.vector, assumed_at=event.now, due_at=due_at)
 
 
-def is_reachable(state: PeerState, mine: Vector, now: float, rules: PeerRules) -> bool:
-    """Whether a write may count on this peer: its last exchange succeeded, and less than a batch is on its way to it.
-
-    One that was never asked counts: nothing speaks against it.
-    """
-    is_hanging = state.asked_at is not None and now - state.asked_at > rules.patience_s
-    if state.standing is not Standing.PEER or state.failures or is_hanging:
-        return False
-    return state.answered_at is None or _beyond(state.acked, mine) < rules.batch_count
-
-
-def lag(state: PeerState, mine: Vector) -> int:
-    """Ops of this node's log that the peer lacks by its latest word, by whatever road: for people, not for quorums.
-
-    On a quiet mesh the next answer is half a minute away, and what the peer said when it asked is as true until then.
-    """
-    return _beyond(state.assumed, mine)
-
-
-def _beyond(known: Vector, mine: Vector) -> int:
+def beyond(known: Vector, mine: Vector) -> int:
+    """How many ops of `mine` are unknown to whoever knows `known`."""
     return sum(max(0, seq - known.get(stream, 0)) for stream, seq in mine.items())
-
-
-def offset_now(state: PeerState, wall_us: int, now: float) -> int | None:
-    """A peer's wall clock less ours, in microseconds; None if it never said.
-
-    A step of our clock shows at once, as what it is ahead of the time that passed: who waits for the next answer to
-    notice writes with it meanwhile, and nobody takes that stream until the time has come.
-    """
-    if state.offset_us is None or state.answered_at is None:
-        return None
-    stepped_us = wall_us - state.wall_us - round((now - state.answered_at) * 1e6)
-    return state.offset_us - stepped_us
-
-
-def failure_kind(reason: str) -> str:
-    """What sort of failure a reason tells of: one of a few words, for metrics."""
-    return next((kind for begin, kind in _FAILURE_KINDS.items() if reason.startswith(begin)), "other")
-
-
-def breaker(state: PeerState, rules: PeerRules) -> str:
-    """`closed`; after several failures `open` (asked now and then), or `half_open` while it is being asked."""
-    if state.failures < rules.breaker_count:
-        return "closed"
-    return "open" if state.asked_at is None else "half_open"

@@ -9,11 +9,15 @@ from typing import Final
 import msgspec
 import trio
 
-from aimem.model import Op, StreamId, chain_hash
+from aimem.model import Op, StreamId, Vector, chain_hash, dominates
 from aimem.replication.headproof import TURN, was_signed
 from aimem.replication.intake import examine, opening_key
+from aimem.replication.peer import beyond
 from aimem.store import Received, Store, headproofs, inbound
+from aimem.wire import EXCHANGE_MAX_OPS
 
+CAUSES_WAIT_S: Final = 0.05
+"""What came to the asker is on its way to this node as well, from whoever wrote it."""
 FEW: Final = 4
 """Ops whose signatures (146 us each) are verified within the transaction: asking for the keys first takes as long."""
 
@@ -27,6 +31,19 @@ async def receive(store: Store, ops: Sequence[Op], writer: StreamId) -> Received
         await _verify_ahead(store, ops)
     received: Received = (await store.write(inbound.take, ops, partial(examine, writer=writer))).value
     return received
+
+
+async def wait_known(store: Store, wanted: Vector) -> bool:
+    """Wait a moment for what an asker takes this node to know, as it may be on its way.
+
+    Returns: whether it is known.
+    """
+    if beyond(store.log.vector, wanted) > EXCHANGE_MAX_OPS:
+        return False
+    with trio.move_on_after(CAUSES_WAIT_S):
+        while not dominates(store.log.vector, wanted):
+            await store.log.wait_change(store.log.change_count)
+    return dominates(store.log.vector, wanted)
 
 
 async def _verify_ahead(store: Store, ops: Sequence[Op]) -> None:

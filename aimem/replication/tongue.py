@@ -9,6 +9,7 @@ import trio
 from msgspec.structs import replace
 
 from aimem.errors import Unavailable
+from aimem.replication.thin import thin_request, whole_answer
 from aimem.store import cluster
 from aimem.wire import PROTOCOL, PROTOCOL_OLDEST, ExchangeAnswer, ExchangeRequest
 
@@ -57,15 +58,16 @@ class Tongue:
 
 
 async def exchange(mesh: Mesh, peer: Peer, request: ExchangeRequest) -> ExchangeAnswer:
-    """Exchange in the newest version that both know. Raises: as PeerRoad.exchange."""
+    """Exchange in the newest version that both know, without what both know. Raises: as PeerRoad.exchange."""
     tongue = peer.tongue
     try:
-        return await mesh.road.exchange(peer.url, request)
+        return whole_answer(await mesh.road.exchange(peer.url, thin_request(request)), request)
     except Unavailable as error:
         known = error.details.get("protocols")
         if not isinstance(known, tuple) or not tongue.note_refused(known, trio.current_time()):
             raise
-    return await mesh.road.exchange(peer.url, replace(request, protocol=tongue.protocol))
+    request = replace(request, protocol=tongue.protocol)
+    return whole_answer(await mesh.road.exchange(peer.url, thin_request(request)), request)
 
 
 def mismatch(protocols: tuple[int, ...]) -> str:

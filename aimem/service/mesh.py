@@ -38,8 +38,11 @@ from aimem.replication import (
     receive,
     settle,
     shipped_to,
+    thin_answer,
     told,
     told_full,
+    wait_known,
+    whole_request,
     with_all_of,
 )
 from aimem.service.cluster import cluster_alarms, members_alarm, show_cluster
@@ -99,6 +102,7 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest, claim: 
     """
     refuse_stranger(who)
     refuse_protocol(request.protocol)
+    asked, request = request, whole_request(request)
     asker, theirs = stream_in(request.stream), heads_in(request.vector)
     _refuse_other(request, claim)
     await hear_asker(node.store, node.mesh, asker, request)
@@ -121,9 +125,9 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest, claim: 
         page, is_trimmed = LogPage(ops=(), more=False, position=0), True
     held = await node.store.held(HELD_MAX, asker)
     ops, stop = tuple(map(op_out, page.ops)), received.stop
-    proofs = await proofs_for(node.store, heads, theirs, ops, request.prove)
+    proofs = await proofs_for(node.store, heads, theirs, ops, request)
     counts.sent += len(proofs)
-    return ExchangeAnswer(
+    answer = ExchangeAnswer(
         protocol=request.protocol, node=node.store.node_name, stream=node.store.stream, vector=heads_out(heads),
         held=tuple(map(str, held.dots)), held_count=held.count, ops=ops, more=page.more,
         trimmed=is_trimmed, taken=received.taken, stopped="" if stop is None else stop.reason.value,
@@ -132,6 +136,7 @@ async def exchange(node: Node, who: Principal, request: ExchangeRequest, claim: 
         evidence=evidence_for(node.store, closed), proofs=proofs, full=told_full(node.store),
         cluster=node.store.belonging.cluster, proposed=node.store.belonging.proposed,
     )
+    return thin_answer(answer, asked)
 
 
 def _refuse_other(request: ExchangeRequest, claim: NodeClaim | None) -> None:
@@ -144,7 +149,7 @@ def _refuse_other(request: ExchangeRequest, claim: NodeClaim | None) -> None:
 
 async def _receive(node: Node, asker: StreamId, request: ExchangeRequest) -> Received:
     nothing = Received(taken=0, skipped=0, held=(), stop=None)
-    if not dominates(node.store.log.vector, vector_in(request.assumed)):
+    if not await wait_known(node.store, vector_in(request.assumed)):
         received = Received(taken=0, skipped=0, held=(), stop=Stop(StopReason.ASSUMED))
     elif not request.ops:
         return nothing

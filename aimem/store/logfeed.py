@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Final
 
 import trio
 
 from aimem.model import Dot, Evidence, StreamHead, StreamId, Vector
 from aimem.store.outbound import Logged
 from aimem.store.recent import RecentOps
+
+SEQ_MAX: Final = (1 << 63) - 1
 
 
 class LogFeed:
@@ -33,6 +36,7 @@ class LogFeed:
         self.full: frozenset[StreamId] = frozenset()
         self.recent = RecentOps()
         self.change_count = 0
+        self._causes: tuple[int, StreamId, Vector] | None = None
         self._woken = trio.Event()
 
     @property
@@ -62,6 +66,21 @@ class LogFeed:
             return self.vector
         kept_back = self.closed.keys() | self.unproven
         return {stream: seq for stream, seq in self.vector.items() if stream not in kept_back}
+
+    @property
+    def fetched(self) -> Vector:
+        """What is not to be fetched: what is known, and all of the streams of which nothing more is taken."""
+        untaken = self.closed.keys() | self.full
+        return {**self.vector, **dict.fromkeys(untaken, SEQ_MAX)} if untaken else self.vector
+
+    def causes_of(self, own: StreamId) -> Vector:
+        """What of `shipped` was known when the writer of a stream wrote last here, and all of its own.
+
+        Where the latest ops do not reach back to that, it is as much more.
+        """
+        if self._causes is None or self._causes[:2] != (self.change_count, own):
+            self._causes = self.change_count, own, self.recent.before_last(own, self.shipped)
+        return self._causes[2]
 
     def close_nowait(self, closed: Mapping[StreamId, frozenset[StreamId]]) -> None:
         """Note streams that are closed, with whose rows were joined; never waits."""

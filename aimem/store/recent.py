@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from aimem.model import Op, Vector
+from aimem.model import Op, StreamId, Vector
 from aimem.store.outbound import Logged, LogPage
 
 RECENT_COUNT: Final = 512
@@ -47,6 +47,17 @@ class RecentOps:
                 found.append(one)
         # Each op is here once, so that as many as are wanted are all that are wanted.
         return _page(found[::-1], max_count, max_bytes) if len(found) == wanted_count else None
+
+    def before_last(self, own: StreamId, known: Vector) -> Vector:
+        """What is known without the ops of others that are here behind the last one of a stream."""
+        before = dict(known)
+        for one in reversed(self._logged):
+            dot = one.op.dot
+            if dot.stream == own:
+                break
+            if dot.stream in before:
+                before[dot.stream] = min(before[dot.stream], dot.seq - 1)
+        return before
 
 
 def _page(logged: Sequence[Logged], max_count: int, max_bytes: int) -> LogPage:

@@ -334,12 +334,16 @@ class Store:
         with contextlib.suppress(OSError):      # where the disk is full, the next start says so in the key's file
             await self._ports.threads.run(run, limiter=self._writer.limiter)
 
-    async def lacking(self, known: Vector, max_count: int, max_bytes: int) -> LogPage:
+    async def lacking(
+        self, known: Vector, max_count: int, max_bytes: int, *, until: Vector | None = None
+    ) -> LogPage:
         """The ops that somebody with this vector lacks: see `outbound.lacking`. What was just written is at hand.
 
+        Args:
+          until: of what others may lack, what is wanted; all by default.
         Raises: Gone, Unavailable, Corrupt.
         """
-        until = self.log.shipped
+        until = self.log.shipped if until is None else until
         page = self.log.recent.lacking(known, until, max_count, max_bytes)
         if page is not None:
             return page

@@ -74,6 +74,8 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
       prove: streams that the asker wrote: the answer proves what it says of them, however little that is.
       cluster: id of the asker's mesh, empty while it knows none; `proposed` is what it is to be then.
       full: streams of which the asker takes no more for now, as it could not apply their next op: send none of them.
+      thin: whether `assumed` leaves out what `vector` says as well, and the answer is to leave out of its vector what
+        says the same as the asker's.
     """
 
     protocol: int
@@ -93,6 +95,7 @@ class ExchangeRequest(Struct, kw_only=True, frozen=True):
     cluster: str = ""
     proposed: str = ""
     full: tuple[str, ...] = ()
+    thin: bool = False
 
 
 class ExchangeAnswer(Struct, kw_only=True, frozen=True):
@@ -109,6 +112,8 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
       evidence: of closed streams that the asker did not name.
       cluster, proposed: as in a request.
       full: as in the request, of the node that answers.
+      thin: whether heads that say the same as the asker's are left out; `lacks` are those streams of the asker's that
+        the node does not know.
     """
 
     protocol: int
@@ -131,6 +136,8 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
     cluster: str = ""
     proposed: str = ""
     full: tuple[str, ...] = ()
+    thin: bool = False
+    lacks: tuple[str, ...] = ()
 
 
 class SinceQuery(Struct, kw_only=True):

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from aimem.model import Dot, StopReason, StreamHead, StreamId, Vector
 from aimem.replication import HeldThere, PeerRules, PeerState, Standing, breaker, is_reachable, lag
+from aimem.replication.counts import failure_kind
 from aimem.replication.peer import (
     Answered,
     Ask,
@@ -20,10 +21,9 @@ from aimem.replication.peer import (
     Knocked,
     Look,
     Rest,
-    failure_kind,
-    offset_now,
     step,
 )
+from aimem.replication.reach import offset_now
 
 A, B, C = (StreamId(letter * 32) for letter in "abc")
 RULES = PeerRules(interval_s=30, relay_s=0.5, patience_s=2)
@@ -40,10 +40,14 @@ class Script:
     def __init__(self, **mine: int) -> None:
         self.now = 0.0
         self.mine: dict[StreamId, int] = {A: 1, **{StreamId(k * 32): v for k, v in mine.items()}}
+        self.causes: dict[StreamId, int] = {}
         self.state = PeerState()
 
-    def look(self, wants: int = 512) -> Ask | Rest:
-        event = Look(now=self.now, mine=self.mine, own=A, wants=wants, share=HALF)
+    def look(self, wants: int = 512, spread: float = 1.0) -> Ask | Rest:
+        event = Look(
+            now=self.now, mine=self.mine, own=A, known=dict(self.mine), causes=self.causes or dict(self.mine),
+            wants=wants, share=HALF, spread=spread,
+        )
         self.state, effect = step(self.state, event, RULES)
         assert effect is not None
         return effect
@@ -54,8 +58,8 @@ class Script:
     ) -> None:
         heads = {name: head(name, seq, mark) for name, seq in vector.items()}
         event = Answered(
-            now=self.now, node="b", stream=stream, heads=heads, held=HeldThere(), own_head=head(A, self.mine[A]),
-            more=more, stopped=stopped, offset_us=0, wall_us=0, share=HALF,
+            now=self.now, node="b", stream=stream, heads=heads, named=vector, held=HeldThere(),
+            own_head=head(A, self.mine[A]), more=more, stopped=stopped, offset_us=0, wall_us=0, share=HALF,
         )
         self.state, _ = step(self.state, event, RULES)
 
@@ -76,14 +80,14 @@ def test_a_peer_is_first_asked_what_it_knows_and_then_sent_what_it_lacks() -> No
     script = Script()
     assert script.look() == Ask(assumed={}, count=0, wants=512)
     script.answer({B: 1})
-    assert script.look() == Ask(assumed={B: 1}, count=512, wants=512)
+    assert script.look() == Ask(assumed={B: 1}, count=512, wants=0, until={A: 1})
 
 
 def test_what_this_node_writes_goes_out_at_once() -> None:
     script = Script().met()
     assert isinstance(script.look(), Rest)
     script.mine[A] = 2
-    assert script.look() == Ask(assumed={A: 1}, count=512, wants=512)
+    assert script.look() == Ask(assumed={A: 1}, count=512, wants=0, until={A: 2})
 
 
 def test_what_others_write_goes_out_late_and_only_after_the_peer_was_asked() -> None:
@@ -91,9 +95,106 @@ def test_what_others_write_goes_out_late_and_only_after_the_peer_was_asked() -> 
     script.mine[C] = 1
     assert script.look() == Rest(0.375)
     script.now = 0.375
-    assert script.look() == Ask(assumed={A: 1}, count=0, wants=512)
+    assert script.look() == Ask(assumed={A: 1}, count=0, wants=0)
     script.answer({A: 1, B: 1})
-    assert script.look() == Ask(assumed={A: 1, B: 1}, count=512, wants=512)
+    assert script.look() == Ask(assumed={A: 1, B: 1}, count=512, wants=0)
+
+
+def test_the_more_nodes_there_are_the_later_each_looks_after_a_peer() -> None:
+    script = Script().met()
+    script.mine[C] = 1
+    assert script.look(spread=7) == Rest(0.5 * (0.5 + HALF * 6.5))
+
+
+def test_what_the_peer_has_is_fetched_late_and_only_if_its_writer_did_not_send_it_meanwhile() -> None:
+    script = Script().met()
+    script.hear({A: 1, C: 2})
+    assert script.look() == Rest(0.375)
+    script.now = 0.3
+    script.mine[C] = 2
+    script.look()
+    script.now = 0.375
+    assert isinstance(script.look(), Rest)
+    script.hear({A: 1, C: 3})
+    assert script.look() == Rest(0.75)
+    script.now = 0.75
+    assert script.look() == Ask(assumed={A: 1, C: 3}, count=0, wants=512)
+
+
+def test_a_push_carries_own_ops_alone_as_their_causes_came_to_the_peer_from_whoever_wrote_them() -> None:
+    script = Script().met()
+    script.mine, script.causes = {A: 2, B: 1, C: 7}, {A: 2, B: 1, C: 5}
+    assert script.look() == Ask(assumed={A: 1, B: 1, C: 5}, count=512, wants=0, until=script.causes)
+
+
+def test_a_peer_that_did_not_get_the_causes_is_sent_everything_for_a_while() -> None:
+    script = Script().met()
+    script.mine = {A: 2, B: 1, C: 7}
+    script.look()
+    script.answer({A: 1, B: 1, C: 2}, stopped=StopReason.ASSUMED)
+    everything = Ask(assumed={A: 1, B: 1, C: 2}, count=512, wants=0)
+    assert script.look() == everything
+    script.answer(dict(script.mine))
+    script.mine = {A: 3, B: 1, C: 9}
+    script.now = 4.9
+    assert script.look() == Ask(assumed={A: 2, B: 1, C: 7}, count=512, wants=0)
+    script.answer(dict(script.mine))
+    script.now = 5.0
+    script.mine = {A: 4, B: 1, C: 11}
+    assert script.look() == Ask(assumed={A: 3, B: 1, C: 11}, count=512, wants=0, until=script.mine)
+
+
+def test_a_peer_that_is_a_batch_behind_is_not_taken_to_have_the_causes() -> None:
+    script = Script().met()
+    script.mine = {A: 2, C: 512}
+    assert script.look() == Ask(assumed={A: 1}, count=512, wants=0)
+
+
+def test_a_push_fetches_what_is_due_and_nothing_else() -> None:
+    script = Script().met()
+    script.hear({A: 1, C: 2})
+    script.look()
+    script.mine[A] = 2
+    assert script.look() == Ask(assumed={A: 1, C: 2}, count=512, wants=0, until={A: 2})
+    script.answer({A: 2, C: 2})
+    script.now = 0.375
+    script.mine[A] = 3
+    assert script.look() == Ask(assumed={A: 2, C: 2}, count=512, wants=512, until={A: 3})
+
+
+def test_a_peer_that_writes_all_the_time_is_asked_once_in_an_interval_for_what_it_may_know() -> None:
+    script = Script().met()
+    asked = []
+    while script.now < 60:
+        script.mine[A] += 1
+        effect = script.look()
+        assert isinstance(effect, Ask)
+        asked += [script.now] if effect.wants else []
+        script.answer({A: script.mine[A]})
+        script.now += 0.25
+    assert asked == [26.25, 52.5]
+
+
+def test_what_a_peer_names_and_never_hands_over_is_not_asked_for_all_the_time() -> None:
+    script = Script().met()
+    asked = []
+    while script.now < 20:
+        script.hear({A: 1, C: 9 + int(script.now * 100)})
+        effect = script.look()
+        if isinstance(effect, Ask):
+            asked.append(script.now)
+            script.answer({A: 1, C: 9 + int(script.now * 100)})
+        script.now += 0.125
+    assert asked == [0.375, 5.375, 10.375, 15.375]
+
+
+def test_while_another_peer_is_drained_what_is_lacking_waits_for_that() -> None:
+    script = Script().met()
+    script.hear({A: 1, C: 2})
+    script.look()
+    script.now = 0.375
+    assert script.look(wants=0) == Rest(26.25)
+    assert isinstance(script.look(), Ask)
 
 
 def test_what_the_peer_has_by_then_does_not_go_out_at_all() -> None:
@@ -207,7 +308,7 @@ def test_a_peer_that_knows_less_than_was_assumed_is_sent_what_it_lacks() -> None
     script.look()
     script.answer({A: 1, C: 3}, stopped=StopReason.ASSUMED)
     assert script.state.failures == 0
-    assert script.look() == Ask(assumed={A: 1, C: 3}, count=512, wants=512)
+    assert script.look() == Ask(assumed={A: 1, C: 3}, count=512, wants=0)
 
 
 def test_a_peer_that_forgets_at_every_answer_is_not_asked_without_end() -> None:

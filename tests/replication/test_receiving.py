@@ -10,7 +10,7 @@ import trio
 
 from aimem.model import StopReason
 from aimem.ports import is_signed
-from aimem.replication import headproof, intake, receive, receiving
+from aimem.replication import headproof, intake, receive, receiving, wait_known
 from aimem.wire import EXCHANGE_MAX_OPS, PROTOCOL, ExchangeRequest, op_out
 from tests.meshes import open_world
 from tests.nodes import InlineThreads, open_node
@@ -99,3 +99,23 @@ async def test_a_member_that_signs_its_own_stream_badly_does_not_part_those_who_
             (peer,) = node.mesh.peers
             assert (name, peer.state.failures, peer.state.last_error) == (name, 0, "")
             assert node.store.log.vector[liar.stream] == 1
+
+
+async def test_what_is_on_its_way_is_waited_for_a_moment_and_what_is_far_away_is_not(tmp_path: Path) -> None:
+    author = Author(1)
+    author.memory("m")
+    async with open_node(tmp_path / "a.db", threads=InlineThreads()) as node, trio.open_nursery() as nursery:
+        wanted = {author.stream: 2}
+        began = trio.current_time()
+        assert not await wait_known(node.store, wanted)
+        assert trio.current_time() == began + receiving.CAUSES_WAIT_S
+        assert not await wait_known(node.store, {author.stream: EXCHANGE_MAX_OPS + 1})
+        assert trio.current_time() == began + receiving.CAUSES_WAIT_S
+
+        async def arrive() -> None:
+            await trio.sleep(receiving.CAUSES_WAIT_S / 2)
+            await receive(node.store, author.ops, author.stream)
+
+        nursery.start_soon(arrive)
+        assert await wait_known(node.store, wanted)
+        assert trio.current_time() == began + 1.5 * receiving.CAUSES_WAIT_S

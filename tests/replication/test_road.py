@@ -12,7 +12,7 @@ import pytest
 from aimem.errors import Unavailable
 from aimem.model import SERVER_CERTIFICATE, PresentedCertificate
 from aimem.replication import NotSecured, PeerRoad, Trust
-from aimem.replication.peer import failure_kind
+from aimem.replication.counts import failure_kind
 from aimem.store import Identity, Pin
 from aimem.wire import PROTOCOL, SYNC_BODY_MAX_BYTES, ExchangeAnswer, ExchangeRequest, encode, op_out
 from aimem.wire.packing import GZIP_FROM_BYTES

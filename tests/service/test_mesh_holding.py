@@ -96,6 +96,7 @@ async def test_a_consensus_counts_votes_from_several_nodes(tmp_path: Path) -> No
         assert (first.approved, first.votes, first.quorum) == (False, 1, 2)
         assert trio.current_time() - began < 1     # nobody waits for an outcome that is not due
         await settled(world)
+        await trio.sleep(0.01)      # their clocks are some microseconds apart, by which votes are put in order
         second = await service.approve_pending(n2, CAROL, pending_id, NOTHING)
         assert (second.approved, second.votes, second.decided_by) == (True, 2, "carol")
 

@@ -41,7 +41,7 @@ from aimem.model import (
 )
 from aimem.model.op import link_hash
 from aimem.ports import Signer
-from aimem.store import STREAM, Transaction
+from aimem.store import STREAM, Transaction, pins
 from aimem.store.kinds import LIVE
 from aimem.wire import op_out
 from tests.sim.badges import OPERATOR
@@ -154,6 +154,13 @@ class Liar:
         told = read_message(headers, body) if parcel.path in (PUSH, SNAPSHOT) else None
         if told is None or "vector" not in told or self._store is None or self._rng.random() > RATE:
             return None
+        if told.pop("thin", False) and is_answer:       # it lies in whole sentences
+            asked = read_message(parcel.headers, parcel.body) or {}
+            lacks = told.pop("lacks", ())
+            kept = {stream: head for stream, head in asked.get("vector", {}).items() if stream not in lacks}
+            told["vector"] = {**kept, **told["vector"]}
+        elif "assumed" in told:
+            told["assumed"] = {**{stream: head[0] for stream, head in told["vector"].items()}, **told["assumed"]}
         telling = Telling(told=told, hearer=hearer, is_answer=is_answer, node=self.name)
         self._keep(_Old(hearer if is_answer else "", headers, body))
         chosen = [lie for lie in self._lies if lie in (_TRICKS if parcel.path == PUSH else _OF_SNAPSHOTS)]
@@ -242,8 +249,13 @@ class Liar:
         return True
 
     def name_another(self, telling: Telling) -> bool:
-        """Be somebody else, or a stranger; now and then with the stream of the one whose name it takes."""
+        """Be somebody else, or a stranger; now and then with the stream of the one whose name it takes.
+
+        Not to one that never met the owner of a name: who comes first under it has it, as the manual says.
+        """
         other = self._rng.choice([*sorted(self._machines), "stranger"])
+        if other != "stranger" and not self._has_met(telling.hearer, other):
+            return False
         process = None if other == "stranger" else self._machines[other].process
         telling.told["node"] = telling.node = other
         if process is not None and process.store is not None and self._rng.random() < 0.3:
@@ -251,6 +263,10 @@ class Liar:
             key = self._seals.signers[process.store.stream].public_key
             telling.line = (Endorsement(key, self._signer.sign(endorsement_digest(self._signer.public_key))),)
         return True
+
+    def _has_met(self, hearer: str, other: str) -> bool:
+        process = self._machines[hearer].process
+        return process is not None and process.writer is not None and other in pins.load(process.writer)
 
     def replay(self, telling: Telling) -> bool:
         """Say something old instead, as it was said or under its own signature.

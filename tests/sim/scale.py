@@ -53,8 +53,9 @@ _PUSH: Final = "/api/v1/sync/push"
 
 
 class Ill(StrEnum):
-    """What is wrong with a node, for all of a run."""
+    """What is wrong with a node while others write."""
 
+    WELL = "well"            # nothing; nobody writes there either
     DEAD = "dead"            # its connections are refused
     HANGING = "hanging"      # it takes requests and never answers
     CRAWLING = "crawling"    # a byte a second
@@ -88,6 +89,8 @@ class Figures(Struct, frozen=True, kw_only=True):
       twice: ops that a node was handed and knew, for each that it did not.
       processor_ms: of a write at one node, simulation included.
       spent_ms: of each write, in virtual time.
+      bothered: requests to nodes that are ill, by each of the others and in a second.
+      at_once: requests of one node to another that were on their way at once, at most.
     """
 
     load: Load
@@ -100,6 +103,8 @@ class Figures(Struct, frozen=True, kw_only=True):
     processor_ms: float
     spent_ms: tuple[float, ...]
     failed: int
+    bothered: float
+    at_once: int
 
 
 class _EvenThreads(SimThreads):
@@ -123,12 +128,24 @@ class _Line(Network):
     Attributes:
       counted: messages and their bytes.
       ills: as in `Load`.
+      at_once: source and target -> requests on their way at once, at most.
     """
 
     def __init__(self, swarm: Swarm, trace: Trace, machines: dict[str, Any], registry: Registry) -> None:
         super().__init__(swarm, trace, machines, registry)
         self.counted: Counter[str] = Counter()
         self.ills: dict[str, Ill] = {}
+        self.at_once: Counter[tuple[str, str]] = Counter()
+        self._on_way: Counter[tuple[str, str]] = Counter()
+
+    async def ask(self, parcel: Parcel, process: Process | None) -> Any:
+        pair = parcel.source, parcel.target
+        self._on_way[pair] += 1
+        self.at_once[pair] = max(self.at_once[pair], self._on_way[pair])
+        try:
+            return await super().ask(parcel, process)
+        finally:
+            self._on_way[pair] -= 1
 
     async def travel(self, source: str, target: str) -> bool:
         if Ill.CRAWLING in (self.ills.get(source), self.ills.get(target)):
@@ -138,6 +155,7 @@ class _Line(Network):
 
     def said(self, parcel: Parcel) -> Parcel:
         self._count(parcel.path, parcel.headers, parcel.body)
+        self.counted["bothered"] += parcel.target in self.ills
         return parcel
 
     def answered(self, parcel: Parcel, status: int, headers: Headers, body: bytes) -> tuple[Headers, bytes]:
@@ -203,8 +221,10 @@ class Fleet:
         await trio.sleep(load.idle_s)
         idle = line.counted - before
         known, before, began_s = await self._ops_received(), line.counted.copy(), time.process_time()
+        began = trio.current_time()
         spent, failed = await self._write()
         await trio.sleep(TAIL_S)
+        lasted_s = trio.current_time() - began
         took_s, counted = time.process_time() - began_s, line.counted - before
         taken, twice = (now - then for now, then in zip(await self._ops_received(), known, strict=True))
         return Figures(
@@ -212,6 +232,8 @@ class Fleet:
             messages=counted["messages"] / load.writes, bytes=counted["bytes"] / load.writes,
             idle_per_s=idle["messages"] / max(1.0, load.idle_s) / load.nodes, twice=twice / max(1, taken),
             processor_ms=took_s * 1000 / load.writes / load.nodes, spent_ms=tuple(spent), failed=failed,
+            bothered=counted["bothered"] / lasted_s / (load.nodes - 1),
+            at_once=max(count for (source, _), count in line.at_once.items() if not is_client(source)),
         )
 
     def _client(self, number: int) -> httpx.AsyncClient:

@@ -105,3 +105,21 @@ def test_beyond_either_bound_the_oldest_go(count: int, size: int, left: int) -> 
         author.memory(f"m{number}", content="x" * size)
     recent.add_nowait(Logged(at, op) for at, op in enumerate(author.ops, 1))
     assert kept(recent, author.head) == left
+
+
+async def test_what_a_node_knew_when_it_wrote_last_is_all_but_what_came_since(tmp_path: Path) -> None:
+    clock, author = FakeClock(step_us=1_000), Author(5)
+    async with open_node(tmp_path / "a.db", clock=clock, chance=seeded_chance(3), threads=InlineThreads()) as node:
+        store, life = node.store, Life(node, clock, 11)
+        author.memory("cause")
+        await store.write(inbound.take, author.ops, examine)
+        cause = store.log.vector[author.stream]
+        await life.live(12)
+        at_last = dict(store.log.vector)
+        assert at_last[store.stream] > 1
+        for title in ("later", "latest"):
+            author.memory(title)
+            await store.write(inbound.take, author.ops, examine)
+        assert store.log.vector[author.stream] == cause + 2
+        assert dict(store.log.causes_of(store.stream)) == at_last
+        assert store.log.causes_of(author.stream) == store.log.vector
