@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct, field
 
 from aimem.errors import AimemError
-from aimem.replication.peer import failure_kind
+from aimem.replication.counts import failure_kind
 
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 30.0
