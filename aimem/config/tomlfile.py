@@ -57,7 +57,7 @@ def read_text(path: Path, what: str) -> str:
       and would wait for ever, or find it empty and take itself for a node without peers.
     """
     try:
-        with open(path, "rb", opener=_open_at_once) as stream:  # noqa: PTH123  # a Path's own takes no opener
+        with open(path, "rb", opener=_open_at_once) as stream:
             if stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode) or stream.isatty():
                 raise _invalid(f"{path}: {what} has to be a file, which can be read again: it is a pipe or a terminal")
             data = stream.read(FILE_MAX_BYTES + 1)
