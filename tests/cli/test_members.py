@@ -133,6 +133,15 @@ def test_what_a_command_line_fixes_is_refused_with_the_ways_on(
     assert expected in shown.err
 
 
+def test_of_the_last_peer_of_a_command_line_only_the_start_without_it_is_named(
+    machine: Machine, daemon: Daemon
+) -> None:
+    daemon.told |= {"peers": "flag", "peers_by": "--quorum-peers"}
+    shown = machine.run("mesh", "remove", "n1", handler=daemon)
+    assert shown.status == ExitStatus.INVALID
+    assert "start it anew without it, so that" in shown.err
+
+
 @pytest.mark.parametrize("meant", ["n1", "http://n1:1/", "HTTP://N1:1"])
 def test_a_member_is_removed_by_its_name_or_its_address(machine: Machine, daemon: Daemon, meant: str) -> None:
     shown = machine.run("mesh", "remove", meant, "--quorum-writes", "1", handler=daemon)

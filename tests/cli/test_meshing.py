@@ -159,6 +159,27 @@ def test_verify_names_what_differs_and_says_how_much_it_does_not_name(machine: M
     assert "30 objects more differ from http://n1:1" in shown.err
 
 
+@pytest.mark.parametrize(("lost", "options", "said"), [
+    ("here", (), "here: `ai-memory mesh verify --repair` gets back"),
+    ("there", (), "there: say `ai-memory mesh verify --repair` on the node that lost it"),
+    ("unclear", ("--repair",), "unclear: two values stand under one write; update the memory"),
+])
+def test_verify_says_what_to_do_about_what_still_differs(
+    machine: Machine, lost: str, options: tuple[str, ...], said: str
+) -> None:
+    left = {"differing": 1, "left": 1, "objects": [{**LOSS, "lost": lost}]}
+    assert f"note: {said}" in machine.run("mesh", "verify", *options, handler=comparing(left)).err
+    mended = {"differing": 1, "repaired": 1, "objects": [{**LOSS, "lost": lost}]}
+    assert machine.run("mesh", "verify", "--repair", handler=comparing(mended)).err == ""
+
+
+def test_trusting_a_name_under_which_nobody_was_refused_says_that_it_is_forgotten(machine: Machine) -> None:
+    answer = {"node": "n1", "known_key": "a" * 64, "key": None}
+    shown = machine.run("mesh", "trust", "n1", answer=answer)
+    assert (shown.status, "'n1': it is forgotten here" in shown.err) == (ExitStatus.OK, True)
+    assert machine.run("mesh", "trust", "n1", answer={**answer, "key": "b" * 64}).err == ""
+
+
 def test_the_daemon_that_holds_the_database_is_asked(machine: Machine) -> None:
     asked = []
 

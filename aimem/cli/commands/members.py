@@ -230,10 +230,11 @@ def _refuse_fixed(place: str, name: str, values: tuple[str, ...]) -> None:
     if place not in _FIXED:
         return
     joint = " " if place == "flag" else "="
+    changed = f"with {name}{joint}{','.join(values)}, or " if values else ""    # without its last peer it is alone
     raise InvalidRequest(
-        f"{name} fixes this for as long as the daemon runs: start it anew with {name}{joint}{','.join(values)}, or "
-        "without it, so that the configuration file tells it; peers may also be listed in a file that is read while "
-        "it runs: quorum_peers = @FILE", code=Code.CONFIG_INVALID,
+        f"{name} fixes this for as long as the daemon runs: start it anew {changed}without it, so that the "
+        "configuration file tells it; peers may also be listed in a file that is read while it runs: "
+        "quorum_peers = @FILE", code=Code.CONFIG_INVALID,
     )
 
 

@@ -29,6 +29,14 @@ ACCESS: Final = {
 }
 NAMED_MAX: Final = 100
 """Differing objects that are named for each peer."""
+_WAYS_ON: Final = {
+    "here": "`ai-memory mesh verify --repair` gets back what this node lost",
+    "there": "say `ai-memory mesh verify --repair` on the node that lost it",
+    "both": "say `ai-memory mesh verify --repair` on both nodes",
+    "unclear": "two values stand under one write; update the memory, or store it anew, where its value is right, and "
+               "both have that; look at the disk of the node where it is wrong",
+}
+"""What to do about an object, by who lost something of it."""
 
 
 def sync_daemon(context: Context) -> int:
@@ -141,6 +149,9 @@ def trust(context: Context) -> int:
         return ExitStatus.OK
     context.screen.line(f"known key: {answer.known_key[:KEY_DIGITS]}")
     context.screen.line(f"new key:   {'the next that comes' if answer.key is None else answer.key[:KEY_DIGITS]}")
+    if answer.key is None:
+        context.screen.say(f"note: nobody was refused under the name {request.node!r}: it is forgotten here, and whoever "
+                           "comes under it next is believed")
     return ExitStatus.OK
 
 
@@ -234,6 +245,11 @@ def _show_differing(context: Context, found: Sequence[copies.VerifiedOut]) -> No
     if rows:
         context.screen.line()
         context.screen.table(("node", "kind", "object", "lost"), rows)
+    lost = {other.lost for one in found if one.left for other in one.objects}
+    if context.value("repair"):
+        lost -= {"here"}
+    for word in sorted(lost & _WAYS_ON.keys()):
+        context.screen.say(f"note: {word}: {_WAYS_ON[word]}")
     for one in found:
         if one.differing > len(one.objects):
             context.screen.say(f"{counted(one.differing - len(one.objects), 'object')} more differ from {one.url}")
