@@ -31,7 +31,7 @@ from aimem.service import (
     snapshot_of,
     trust_node,
 )
-from aimem.wire import ExchangeRequest, MeshQuery, copies, decode_body, encode, trusting, unzipped
+from aimem.wire import ExchangeRequest, MeshQuery, copies, decode_body, encode, packing, trusting
 from tests.nodes import FakeClock, InlineThreads, open_node, principal, seeded_chance
 
 SPEAKER: ContextVar[str] = ContextVar("speaker", default="")
@@ -122,7 +122,7 @@ class World:
         SPEAKER.set(name)
         data = await request.aread()
         if request.headers.get("content-encoding") == "gzip":
-            data = unzipped(data, BODY_MAX_BYTES)
+            data = packing.unzipped(data, BODY_MAX_BYTES)
         node, proof = self.nodes.get(name), read_request(request.headers.get_list)
         if node is None:
             return httpx.Response(503)      # it ended meanwhile

@@ -15,7 +15,7 @@ from aimem.errors import Code, InvalidRequest
 from aimem.model import rules
 from aimem.replication import Consistency, consistently
 from aimem.service import Node
-from aimem.wire import gzipped, unzipped
+from aimem.wire import packing
 
 MIN_VERSION: Final = "X-Min-Version"
 CONSISTENCY: Final = "X-Consistency"
@@ -58,7 +58,7 @@ def unpacked(incoming: Incoming, data: bytes, *, own_limit_bytes: int | None) ->
     if coding in ("", "identity") or not data:
         return data
     if own_limit_bytes is not None and coding == _GZIP:
-        return unzipped(data, own_limit_bytes)
+        return packing.unzipped(data, own_limit_bytes)
     raise InvalidRequest(
         "compressed bodies are not read; send the JSON as it is", code=Code.UNSUPPORTED_MEDIA_TYPE,
         field="Content-Encoding",
@@ -67,4 +67,4 @@ def unpacked(incoming: Incoming, data: bytes, *, own_limit_bytes: int | None) ->
 
 def packed(incoming: Incoming, content: bytes) -> bytes | None:
     """An answer as gzip, if the caller takes it and it is worth it."""
-    return gzipped(content) if _GZIP in first_of(incoming, "Accept-Encoding") else None
+    return packing.gzipped(content) if _GZIP in first_of(incoming, "Accept-Encoding") else None

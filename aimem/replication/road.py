@@ -24,8 +24,7 @@ from aimem.wire import (
     copies,
     decode_body,
     encode,
-    gzipped,
-    unzipped,
+    packing,
 )
 
 T = TypeVar("T")
@@ -179,7 +178,7 @@ class PeerRoad:
         sent = {**self._headers, **headers}
         if body:
             sent["Content-Type"] = "application/json"
-        packed = gzipped(body) if url.endswith(PUSH) else None
+        packed = packing.gzipped(body) if url.endswith(PUSH) else None
         if packed is not None:
             sent["Content-Encoding"] = "gzip"
         request = httpx.Request(method, self._parsed(url), headers=sent, content=packed or body or None)
@@ -211,7 +210,7 @@ class PeerRoad:
 
 def _plain(data: bytes, coding: str) -> bytes:
     try:
-        return unzipped(data, SYNC_BODY_MAX_BYTES) if coding == "gzip" else data
+        return packing.unzipped(data, SYNC_BODY_MAX_BYTES) if coding == "gzip" else data
     except InvalidRequest as error:
         raise Unavailable(f"nonsense: {error.message}") from None
 

@@ -3,7 +3,7 @@
 Owns field names and optional fields as v0.6.3 has them (answers only gain fields). Never decides what is allowed.
 """
 
-from aimem.wire import copies, demo, legacy, meshbench, papers, pki, reloading, trusting
+from aimem.wire import copies, demo, joining, legacy, meshbench, packing, papers, pki, reloading, trusting
 from aimem.wire.agentkeys import (
     IssuedKey,
     KeyRequest,
@@ -138,7 +138,6 @@ from aimem.wire.namespaces import (
     StandardSet,
     policy_out,
 )
-from aimem.wire.packing import gzipped, unzipped
 from aimem.wire.protocol import PROTOCOL, PROTOCOL_OLDEST, protocol_of
 from aimem.wire.recalled import ArmScore, Explanation, PeriodOut, RankingOut, RecallResult, ScoredMemory
 from aimem.wire.requests import (
@@ -473,10 +472,10 @@ __all__ = [
     "event_id",
     "event_out",
     "events_text",
-    "gzipped",
     "heads_in",
     "heads_out",
     "inbox_message",
+    "joining",
     "key_out",
     "legacy",
     "link_out",
@@ -485,6 +484,7 @@ __all__ = [
     "meshbench",
     "op_in",
     "op_out",
+    "packing",
     "papers",
     "pki",
     "policy_out",
@@ -495,6 +495,5 @@ __all__ = [
     "to_builtins",
     "translated",
     "trusting",
-    "unzipped",
     "vector_in",
 ]

@@ -37,10 +37,9 @@ from aimem.wire import (
     ExchangeRequest,
     decode_body,
     encode,
-    gzipped,
     op_in,
     op_out,
-    unzipped,
+    packing,
 )
 from tests.nodes import InlineThreads, open_node, open_store, principal
 
@@ -104,9 +103,9 @@ async def ship(node: Node, store: Store, meter: Meter, profiled: str) -> None:
             protocol=PROTOCOL, node="origin", stream=node.store.stream, ops=tuple(map(op_out, page.ops))
         ))
     with meter.stage("gzip", count, profiled=profiled):
-        packed = gzipped(body) or body
+        packed = packing.gzipped(body) or body
     with meter.stage("gunzip", count, profiled=profiled):
-        plain = unzipped(packed, SYNC_BODY_MAX_BYTES) if packed is not body else body
+        plain = packing.unzipped(packed, SYNC_BODY_MAX_BYTES) if packed is not body else body
     with meter.stage("decode", count, profiled=profiled):
         ops = tuple(map(op_in, decode_body(ExchangeRequest, plain).ops))
     with meter.stage("take: judge, log, fold, index", count, profiled=profiled):

@@ -29,7 +29,7 @@ from aimem.wire import (
     decode_body,
     encode,
     op_out,
-    unzipped,
+    packing,
 )
 from tests.meshes import BODY_MAX_BYTES, OPERATOR, join, open_world, wait_settled
 from tests.nodes import InlineThreads, open_node, seeded_chance
@@ -60,7 +60,7 @@ class Liar(httpx.AsyncBaseTransport):
             return answered(request, LIAR.signer, "liar", encode(self.page))
         data = await request.aread()
         if request.headers.get("content-encoding") == "gzip":
-            data = unzipped(data, BODY_MAX_BYTES)
+            data = packing.unzipped(data, BODY_MAX_BYTES)
         return answered(
             request, LIAR.signer, "liar", encode(self._exchanged(decode_body(ExchangeRequest, data)))
         )
