@@ -150,8 +150,8 @@ def trust(context: Context) -> int:
     context.screen.line(f"known key: {answer.known_key[:KEY_DIGITS]}")
     context.screen.line(f"new key:   {'the next that comes' if answer.key is None else answer.key[:KEY_DIGITS]}")
     if answer.key is None:
-        context.screen.say(f"note: nobody was refused under the name {request.node!r}: it is forgotten here, and whoever "
-                           "comes under it next is believed")
+        context.screen.say(f"note: nobody was refused under the name {request.node!r}: it is forgotten here, and "
+                           "whoever comes under it next is believed")
     return ExitStatus.OK
 
 
