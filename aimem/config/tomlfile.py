@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -49,9 +51,15 @@ def read_config_file(path: Path) -> ConfigFile:
 
 
 def read_text(path: Path, what: str) -> str:
-    """A file of ours as text; `what` is what it is called. Raises: InvalidRequest(config_invalid)."""
+    """A file of ours as text; `what` is what it is called.
+
+    Raises: InvalidRequest(config_invalid), also for a pipe or a terminal: a node that runs reads it anew at a signal,
+      and would wait for ever, or find it empty and take itself for a node without peers.
+    """
     try:
-        with path.open("rb") as stream:
+        with open(path, "rb", opener=_open_at_once) as stream:
+            if stat.S_ISFIFO(os.fstat(stream.fileno()).st_mode) or stream.isatty():
+                raise _invalid(f"{path}: {what} has to be a file, which can be read again: it is a pipe or a terminal")
             data = stream.read(FILE_MAX_BYTES + 1)
     except OSError as error:
         raise _invalid(f"{path}: {what} cannot be read: {error.strerror}") from error
@@ -62,6 +70,10 @@ def read_text(path: Path, what: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise _invalid(f"{path}, line {line}: {what} is not UTF-8") from None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)     # else a pipe that nobody writes to is never open
 
 
 def flat(document: Mapping[str, object]) -> dict[str, object]:

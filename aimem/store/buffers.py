@@ -67,22 +67,22 @@ class Buffer(Struct, frozen=True, kw_only=True):
 
 BUFFERS: Final = (
     Buffer(
-        table="events", age="no", share=0.02, least_bytes=3 * MIB,
+        table="events", age="no", share=0.01, least_bytes=2 * MIB,
         width="octet_length(key) + octet_length(version) + ifnull(octet_length(namespace), 0) "
               "+ ifnull(octet_length(author), 0) + ifnull(octet_length(agent_id), 0) + ifnull(octet_length(was), 0) "
               "+ ifnull(octet_length(other), 0)",
     ),
     Buffer(
-        table="idempotency", age="noted_at", share=0.02, least_bytes=2 * MIB, keep_s=RETRY_S,
+        table="idempotency", age="noted_at", share=0.01, least_bytes=1 * MIB, keep_s=RETRY_S,
         # Its key stands in two indexes.
         width="octet_length(answer) + 2 * octet_length(key) + 2 * octet_length(scope) + 64",
     ),
     Buffer(
-        table="history", age="noted_at", share=0.01, least_bytes=1 * MIB,
+        table="history", age="noted_at", share=0.005, least_bytes=MIB // 2,
         width="octet_length(content) + octet_length(title) + 120",
     ),
     Buffer(
-        table="conflicts", age="noted_at", share=0.01, least_bytes=1 * MIB,
+        table="conflicts", age="noted_at", share=0.005, least_bytes=MIB // 2,
         width="octet_length(value) + 2 * octet_length(key) + 60",
     ),
 )

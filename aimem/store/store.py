@@ -228,12 +228,10 @@ class Store:
 
     async def shorten_wal(self) -> None:
         """Empty the write-ahead log, between two groups, unless a reader needs it. Raises: Unavailable, Corrupt."""
-        await self._ports.threads.run(self._shorten_wal, limiter=self._writer.limiter)
-
-    def _shorten_wal(self) -> None:
         if self._conn is not None:
+            run = partial(schema.shorten_wal, self._conn)
             with translated(self.settings.db):
-                schema.shorten_wal(self._conn)
+                await self._ports.threads.run(run, limiter=self._writer.limiter)
 
     def revision(self, kind: Kind) -> int:
         """A number that rises with each commit that touched objects of a kind, before its callers are answered.

@@ -18,7 +18,7 @@ BATCH_BYTES: Final = 256 << 10
 
 DAY_S: Final = 86_400.0
 
-KEPT_SHARE: Final = 0.01
+KEPT_SHARE: Final = 0.005
 """Of the database: entries have as much again around them."""
 
 _SIZE = (
@@ -44,7 +44,7 @@ class LogBounds(Struct, frozen=True, kw_only=True):
     """
 
     kept_count: int = 10_000
-    kept_bytes: int = 1 << 20
+    kept_bytes: int = 512 << 10
     most_count: int = 1_000_000
     most_bytes: int = 1 << 30
     most_days: float = 30.0

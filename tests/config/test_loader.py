@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -179,6 +180,14 @@ def test_an_unreadable_or_binary_file_is_an_error(place: Place) -> None:
     path.unlink()
     path.mkdir()
     assert "cannot be read" in place.refusal()
+
+
+def test_a_pipe_is_refused_at_once_as_it_could_not_be_read_again(place: Place, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)     # nobody writes to it: whoever opened it as a file would wait for ever
+    assert "it is a pipe" in place.refusal(flags={"config": str(pipe)})
+    assert "it is a pipe" in place.refusal(flags={"mesh.quorum_peers": f"@{pipe}"})
+    assert place.load({"config": "/dev/null"}).mesh == place.load().mesh
 
 
 def test_an_empty_variable_counts_as_absent(place: Place) -> None:
