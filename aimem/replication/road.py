@@ -34,6 +34,8 @@ MESH: Final = "/api/v1/mesh"
 SNAPSHOT: Final = "/api/v1/sync/snapshot"
 EMBEDDINGS: Final = "/api/v1/sync/embeddings"
 DIGESTS: Final = "/api/v1/sync/digests"
+KNOWN_OTHERWISE: Final = "it knew this node by another key"
+"""In the reason of a peer that refuses this node as another than the one that it knew."""
 _TRIES: Final = 2
 _CODE_CHARS: Final = 64
 
@@ -268,7 +270,7 @@ def _advice(said: _Said) -> str:
     if said.code == Code.UNAUTHENTICATED:
         return "; is api_key the same on both?"
     if said.code == Code.NODE_UNTRUSTED:
-        return ": it knew this node by another key; run `ai-memory mesh trust` with this node's name there"
+        return f": {KNOWN_OTHERWISE}; run `ai-memory mesh trust` with this node's name there"
     if said.code == Code.CERTIFICATE_OF_ANOTHER:
         return ": it takes our certificate for another node's; if so, make one for this node (`ai-memory pki issue`)"
     return ""
