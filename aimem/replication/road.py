@@ -263,7 +263,10 @@ def _refused(said: _Said, claim: NodeClaim | None) -> Unavailable:
     if claim is not None and said.code == Code.OTHER_CLUSTER:
         named = said.refusal.cluster[:SHOWN_CHARS]
         return Unavailable(f"another mesh: it belongs to {named}", code=Code.OTHER_CLUSTER)
-    return Unavailable(f"it answered {said.status}{f' {said.code}' if said.code else ''}{_advice(said)}")
+    sentence = f"it answered {said.status}{f' {said.code}' if said.code else ''}{_advice(said)}"
+    if claim is not None and said.code == Code.NODE_UNTRUSTED:
+        return Unavailable(sentence, is_disbelieved=True)
+    return Unavailable(sentence)
 
 
 def _advice(said: _Said) -> str:
