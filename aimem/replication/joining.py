@@ -113,7 +113,7 @@ def _told(sent: Sequence[copies.ObjectOut], chunk: copies.ChunkOut) -> list[snap
     Raises: InvalidRequest if one is of a kind that is not known here, or they are others here than where they are from;
       ValueError for a state that no row can hold.
     """
-    unknown = sorted({one.kind[:64] for one in sent} - KINDS.keys())
+    unknown = sorted({one.kind[:64] for one in sent if one.kind not in KINDS})
     if unknown:
         raise refused(f"its snapshot has objects of kind {unknown[0]!r}: install the newer version here first", "kind")
     told = [snapshot.Told(kind=one.kind, key=one.key, state=copies.object_in(one)) for one in sent]

@@ -54,6 +54,23 @@ def translated(path: Path) -> Iterator[None]:
         raise _translate_os(error, path) from error
 
 
+@contextlib.contextmanager
+def log_kept(path: Path) -> Iterator[None]:
+    """The same, where the write-ahead log is moved into the database: what cannot be moved is kept in it."""
+    with translated(path):
+        try:
+            yield
+        except DatabaseError as error:
+            if error.fault is not DatabaseFault.IO:
+                raise
+            # Pages that the disk lost would be taken for written by this process; the next one reads them from the
+            # log, where each commit was synced before it was acknowledged.
+            raise Corrupt(
+                f"the write-ahead log of {path} could not be moved into it ({error}); nothing that was acknowledged is "
+                "lost, as the log is kept: look at the disk, and start again"
+            ) from error
+
+
 def _translate_os(error: OSError, path: Path) -> AimemError:
     """The error for a file beside the database (the key, a backup copy) that cannot be read or written."""
     at = error.filename or path

@@ -17,7 +17,7 @@ from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, Files, Mode, Threads
 from aimem.store import closure, cluster, headproofs, heldops, inbound, oplog, outbound, renewal, schema
 from aimem.store.changes import ChangeFeed, Pulse
-from aimem.store.faults import single, translate, translated
+from aimem.store.faults import log_kept, single, translate, translated
 from aimem.store.fields import Kind
 from aimem.store.fold import Merge
 from aimem.store.identity import Identity, confirm, load_identity, mint, sidecar_path
@@ -230,7 +230,7 @@ class Store:
         """Empty the write-ahead log, between two groups, unless a reader needs it. Raises: Unavailable, Corrupt."""
         if self._conn is not None:
             run = partial(schema.shorten_wal, self._conn)
-            with translated(self.settings.db):
+            with log_kept(self.settings.db):
                 await self._ports.threads.run(run, limiter=self._writer.limiter)
 
     def revision(self, kind: Kind) -> int:

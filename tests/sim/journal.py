@@ -14,8 +14,8 @@ from tests.sim.watch import Watcher
 LOGGER = "aimem"
 DIFFERS = "peer.differs"
 """What a node says that lost rows, or whose peer did, when it compares itself with that peer."""
-UNKNOWN_COMMIT = "it is unknown whether"
-"""What a node says that ends after a sync which failed; nothing else may end it."""
+AFTER_FAILED_SYNC = ("it is unknown whether", "the write-ahead log of ")
+"""What a node says that ends after a sync which failed, in a commit or behind it; nothing else may end it."""
 
 
 def is_of_the_world(error: BaseException) -> bool:
@@ -23,7 +23,7 @@ def is_of_the_world(error: BaseException) -> bool:
     if isinstance(error, BaseExceptionGroup):
         return all(is_of_the_world(one) for one in error.exceptions)
     if isinstance(error, Corrupt):
-        return error.message.startswith(UNKNOWN_COMMIT)
+        return error.message.startswith(AFTER_FAILED_SYNC)
     return isinstance(error, Died | Unavailable)
 
 
@@ -47,7 +47,7 @@ class _Journal(logging.Handler):
             self._watcher.find("journal", f"{said} {''.join(traceback.format_exception(error))}"[-4000:])
             return
         name, reason = getattr(record, "error", ""), getattr(record, "reason", "")
-        if name != Died.__name__ and not (name == Corrupt.__name__ and reason.startswith(UNKNOWN_COMMIT)):
+        if name != Died.__name__ and not (name == Corrupt.__name__ and reason.startswith(AFTER_FAILED_SYNC)):
             self._watcher.find("journal", f"{said} {name} {reason} {getattr(record, 'where', '')}"[-4000:])
 
 

@@ -94,7 +94,9 @@ class Losses:
         target, source = (self._machines[name] for name in rng.sample(self._honest, 2))
         # Without a key a machine that is started so is another node from the beginning.
         key = rng.choice([Key.COPIED, Key.COPIED, Key.OWN, Key.NONE])
-        if self.copied is not None or not (target.is_up and source.is_between) or not self.may_lose():
+        # The version before refuses to open the files of this one.
+        is_refused = target.is_older and not source.is_older
+        if is_refused or self.copied is not None or not (target.is_up and source.is_between) or not self.may_lose():
             return
         if key is Key.COPIED:
             self.copied = target

@@ -171,7 +171,7 @@ class Machine:
       on_doubt: told the stream that a node goes on with after that: there may be two histories of it.
       on_copy: told whose key this machine has, from now on.
       listed: the peers in its configuration, which a process reads when it starts, and when it is asked to.
-      compares: whether it compares all that it has with its peers.
+      is_older: whether it runs the version before; then it does not compare all that it has with its peers.
       acts_for: the node whose key it has: itself, but for a copy of another one.
     """
 
@@ -191,7 +191,7 @@ class Machine:
         self.on_copy: Callable[[str], None] = lambda _: None
         self.acts_for = name
         self.listed = tuple(peer for peer in swarm.names if peer != name)
-        self.compares, self.backup_count = True, 0
+        self.is_older, self.backup_count = False, 0
         self.has_faulty_disk = not {Fault.POWER, Fault.FULL_DISK, Fault.SYNC_ERROR}.isdisjoint(swarm.faults)
         self._trace, self._lives, self._rng = trace, 0, swarm.rng(f"{name}/loss")
         self.process: Process | None = None
@@ -215,7 +215,7 @@ class Machine:
             curator=CuratorConfig(interval_s=30.0), identity=IdentityConfig(anonymize=True), mesh=MeshConfig(
                 peers=tuple(f"http://{peer}" for peer in self.listed),
                 writes=self.swarm.quorum, timeout_s=2.0, interval_s=5.0, node_name=self.name,
-                compare_s=self.swarm.compare_s if self.compares else None,
+                compare_s=None if self.is_older else self.swarm.compare_s,
             ),
         )
 

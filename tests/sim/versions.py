@@ -17,8 +17,11 @@ from tests.sim.ports import SPEAKER
 from tests.sim.swarm import Fault, Swarm
 from tests.sim.trace import Trace
 
-LACKING: Final = (f"/api/v1/{UNKNOWN_KIND}s", "/api/v1/kg/invalidate", "/api/v1/import", "/api/v1/sync/push")
-"""Doors that the version before does not have, or that lead to what it does not know."""
+LACKING: Final = (
+    f" /api/v1/{UNKNOWN_KIND}s", " /api/v1/kg/invalidate", " /api/v1/import", " /api/v1/sync/push",
+    "DELETE /api/v1/links",
+)
+"""Doors, by the end of a method and a path, that the version before lacks, or that lead to what it does not know."""
 
 SOON: Final = 0.3
 
@@ -35,11 +38,12 @@ class Versions:
         self.is_mixed = Fault.OLDER in swarm.faults
         self.older = {self._rng.choice(swarm.honest)} if self.is_mixed else set()
         for name in self.older:     # its tables would be walked by what it does not know
-            machines[name].compares = False
+            machines[name].is_older = True
 
     def app_of(self, process: Any, parcel: Parcel) -> Any:
         """What takes a request at a process: a client's may be for a door that the version before does not have."""
-        is_new = is_client(parcel.source) and parcel.path.startswith(LACKING)
+        asked = f"{parcel.method} {parcel.path}"
+        is_new = is_client(parcel.source) and any(door in asked for door in LACKING)
         return _no_door if is_new and parcel.target in self.older else process.app
 
     async def upgrade_perhaps(self) -> None:
@@ -56,7 +60,7 @@ class Versions:
             self._trace.note("upgrade", name, "?" if conn is None else outbound.held(conn, 1).count)
             # Only then, as what still runs is of the version before.
             await self._machines[name].kill()
-            self._machines[name].compares = True
+            self._machines[name].is_older = False
             self.older.discard(name)
 
 

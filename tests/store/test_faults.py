@@ -83,6 +83,27 @@ async def test_a_failed_sync_of_the_database_in_a_checkpoint_loses_nothing(tmp_p
         check_told(told, *look(db))
 
 
+@pytest.mark.parametrize("which", ["x.db", "x.db-wal"])
+async def test_a_failed_sync_while_the_log_is_emptied_loses_nothing_and_says_that_the_log_is_kept(
+    tmp_path: Path, which: str
+) -> None:
+    db, disk, told = tmp_path / "x.db", Disk(), Told(set(), set(), set())
+
+    def fail(name: str) -> None:
+        if name == which:
+            raise failed(apsw.SQLITE_IOERR_FSYNC)
+
+    async with open_store(db, files=disk, threads=InlineThreads()) as store:
+        await store.write(put_pair, "c00")
+        told.stored.add("c00")
+        disk.on_sync = fail
+        with pytest.raises(Corrupt, match=r"the write-ahead log of .*x.db could not be moved .* start again") as ended:
+            await store.shorten_wal()
+        assert "backup" not in ended.value.message
+    async with open_store(db, threads=InlineThreads()):
+        check_told(told, *look(db))
+
+
 @pytest.mark.parametrize("writes", range(0, 40, 3))
 async def test_a_full_disk_refuses_writes_and_the_store_goes_on_when_there_is_room(
     tmp_path: Path, writes: int
