@@ -125,7 +125,8 @@ SETTINGS: Final = (
             help="Seconds that the vectors of a text are awaited of the node that wrote it before this node makes them "
                  "itself; 0 makes all of them here."),
     Setting(key="mesh.node_name", variable="AI_MEMORY_NODE_NAME", kind=Kind.TEXT, default="the host's name",
-            flag="--node-name", flag_of=("serve",), help="What this node is called in the mesh."),
+            flag="--node-name", flag_of=("serve",),
+            help="What this node is called in the mesh; taken when the database is made."),
     Setting(key="mesh.compare_interval_secs", variable="AI_MEMORY_COMPARE_INTERVAL_SECS", kind=Kind.NUMBER, low=0,
             high=604_800, default="3600", flag="--compare-interval-secs", flag_of=("serve",),
             help="Seconds between comparisons of all objects with those of one peer, on average; 0 means never."),

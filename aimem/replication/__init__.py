@@ -34,7 +34,7 @@ from aimem.replication.quorum import (
 )
 from aimem.replication.reach import breaker, is_reachable, lag
 from aimem.replication.receiving import receive, wait_known
-from aimem.replication.road import NotSecured, PeerRoad
+from aimem.replication.road import KNOWN_OTHERWISE, NotSecured, PeerRoad
 from aimem.replication.roll import Roll, roll_of
 from aimem.replication.settings import MeshSettings
 from aimem.replication.thin import thin_answer, whole_request
@@ -45,6 +45,7 @@ __all__ = [
     "CLOCK_BOUND_S",
     "CLOCK_WARN_S",
     "FOUND_MAX",
+    "KNOWN_OTHERWISE",
     "LATENCIES_S",
     "SHOWN_CHARS",
     "Agreement",

@@ -108,7 +108,7 @@ async def _run_sender(mesh: Mesh, peer: Peer) -> None:
 
 async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
     began = trio.current_time()
-    reason, standing = "timeout", None
+    reason, failure = "timeout", None
     try:
         with trio.move_on_after(EXCHANGE_DEADLINE_S):
             request = await _request(mesh, peer, ask)
@@ -137,12 +137,13 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
     except InvalidRequest as error:
         reason = f"{'forged' if error.code is Code.FORGED else 'nonsense'}: {error.message}"
     except AimemError as error:
-        reason = error.message
-        standing = _STANDINGS.get(error.code)
+        reason, failure = error.message, error
+    mesh.renewal.note_ended(peer.url, failure)
     if reason:
         if not peer.state.failures:
             log.warning("peer.lost", extra={"peer": peer.url, "reason": reason})
         peer.tongue.note_lost()
+        standing = None if failure is None else _STANDINGS.get(failure.code)
         peer.apply(Failed(now=trio.current_time(), reason=reason, share=peer.share(), standing=standing))
     mesh.note_reported(peer)
 

@@ -10,7 +10,7 @@ from aimem.errors import AimemError
 from aimem.replication.counts import failure_kind
 
 FIRST_PAUSE_S: Final = 1.0
-LONGEST_PAUSE_S: Final = 30.0
+LONGEST_PAUSE_S: Final = 60.0
 
 
 class JoinCounts(Struct):

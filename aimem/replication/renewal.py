@@ -12,7 +12,7 @@ from typing import Final
 
 import trio
 
-from aimem.errors import Unavailable
+from aimem.errors import AimemError, Unavailable
 from aimem.model import Dot, StreamId, Vector, dominates
 from aimem.replication.peer import PeerRules, PeerState, Standing
 from aimem.store import Store, lineage, renewal
@@ -44,6 +44,7 @@ class Renewal:
         self.former: frozenset[StreamId] = frozenset()
         self._store = store
         self._goals: dict[str, Vector] = {}
+        self._refusing: set[str] = set()
         self._times: list[float] = []
         self._bell = trio.Event()
 
@@ -94,6 +95,13 @@ class Renewal:
             goal = {stream: seq for stream, seq in state.acked.items() if stream != state.stream}
             self._goals.setdefault(url, goal)
 
+    def note_ended(self, url: str, failure: AimemError | None) -> None:
+        """An exchange ended; perhaps as its peer is there, and does not believe that this node is who it says."""
+        if failure is not None and failure.details.get("is_disbelieved"):
+            self._refusing.add(url)
+        else:
+            self._refusing.discard(url)
+
     def note_joined(self) -> None:
         """A snapshot was joined: each peer that answers has to answer once more before this node is ready.
 
@@ -110,10 +118,14 @@ class Renewal:
     def forget(self, url: str) -> None:
         """It is no peer any more: nobody waits for what it knew."""
         self._goals.pop(url, None)
+        self._refusing.discard(url)
 
     def has_caught_up(self, peers: Iterable[tuple[str, PeerState, PeerRules]], now: float) -> bool:
-        """Whether this node knows what each peer that answers knew when it was first asked."""
-        if self.is_rejoining:
+        """Whether this node knows what each peer that answers knew when it was first asked.
+
+        Where none does, and some are there and refuse this node until somebody says who it is, it knows of nothing yet.
+        """
+        if self.is_rejoining or (self._refusing and not self._goals):
             return False
         mine, untaken = self._store.log.vector, self._store.log.closed.keys() | self._store.log.full
         for url, state, rules in peers:

@@ -34,6 +34,8 @@ MESH: Final = "/api/v1/mesh"
 SNAPSHOT: Final = "/api/v1/sync/snapshot"
 EMBEDDINGS: Final = "/api/v1/sync/embeddings"
 DIGESTS: Final = "/api/v1/sync/digests"
+KNOWN_OTHERWISE: Final = "it knew this node by another key"
+"""In the reason of a peer that refuses this node as another than the one that it knew."""
 _TRIES: Final = 2
 _CODE_CHARS: Final = 64
 
@@ -261,14 +263,17 @@ def _refused(said: _Said, claim: NodeClaim | None) -> Unavailable:
     if claim is not None and said.code == Code.OTHER_CLUSTER:
         named = said.refusal.cluster[:SHOWN_CHARS]
         return Unavailable(f"another mesh: it belongs to {named}", code=Code.OTHER_CLUSTER)
-    return Unavailable(f"it answered {said.status}{f' {said.code}' if said.code else ''}{_advice(said)}")
+    sentence = f"it answered {said.status}{f' {said.code}' if said.code else ''}{_advice(said)}"
+    if claim is not None and said.code == Code.NODE_UNTRUSTED:
+        return Unavailable(sentence, is_disbelieved=True)
+    return Unavailable(sentence)
 
 
 def _advice(said: _Said) -> str:
     if said.code == Code.UNAUTHENTICATED:
         return "; is api_key the same on both?"
     if said.code == Code.NODE_UNTRUSTED:
-        return ": it knew this node by another key; run `ai-memory mesh trust` with this node's name there"
+        return f": {KNOWN_OTHERWISE}; run `ai-memory mesh trust` with this node's name there"
     if said.code == Code.CERTIFICATE_OF_ANOTHER:
         return (
             ": it takes our certificate for another node's; if it is this node's alone, run `ai-memory mesh trust` "

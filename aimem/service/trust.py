@@ -10,7 +10,14 @@ import trio
 
 from aimem.errors import Code, Conflict, Denied, InvalidRequest
 from aimem.model import Credential, NodeClaim, Principal, Shown, StreamId, format_instant
-from aimem.replication import RequestProof, ask_untrusted, is_sound_request, shared_names, trust_command
+from aimem.replication import (
+    KNOWN_OTHERWISE,
+    RequestProof,
+    ask_untrusted,
+    is_sound_request,
+    shared_names,
+    trust_command,
+)
 from aimem.service.callers import require_operator
 from aimem.service.keyring import AccessMode, access_mode
 from aimem.service.node import Node
@@ -129,10 +136,23 @@ def trust_alarms(node: Node) -> list[str]:
         f"somebody comes as node {name!r} with another key than the one known here: if it was set up anew, run "
         f"`{trust_command(name)}`" for name, one in sorted(node.trust.waiting.items())
     ]
-    return unbelieved + [
+    return _refused_alarms(node) + unbelieved + [
         f"two nodes run as {name!r}, one of them on a copy of the other's files: stop the copy, take its file DB.node "
         "away, and start it again under a --node-name of its own" for name in shared_names(_answering(node))
     ]
+
+
+def _refused_alarms(node: Node) -> list[str]:
+    """What only this node can show: that others refuse it, as after the loss of its key; it gets nothing meanwhile."""
+    peers = () if node.mesh is None else node.mesh.peers
+    refusing = [peer.url for peer in peers if peer.state.failures and KNOWN_OTHERWISE in peer.state.last_error]
+    if not refusing:
+        return []
+    alarm = (
+        f"this node was known by another key to {', '.join(refusing)}, and gets nothing there: if it was set up anew, "
+        f"run `{trust_command(node.store.node_name)}` there"
+    )
+    return [alarm]
 
 
 def _answering(node: Node) -> dict[StreamId, str]:

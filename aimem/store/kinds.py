@@ -281,6 +281,18 @@ def load_object(conn: Connection, kind: Kind, key: str) -> ObjectState:
     return ObjectState() if row is None else read_state(kind, row)
 
 
+def is_whole(conn: Connection, kind: Kind, key: str, state: ObjectState) -> bool:
+    """Whether what stands in the table is just what the object's state makes there.
+
+    A value without a stamp is not, nor a row beside a tombstone: no state tells of either. Raises: as `row_of`.
+    """
+    keys = kind.split_key(key)
+    row = conn.execute(_SELECT[kind.name], keys).fetchone()
+    if row is None or state.dead is not None:
+        return row is None
+    return (*keys, *row) == row_of(kind, key, state)
+
+
 def read_state(kind: Kind, row: Sequence[SqlValue]) -> ObjectState:
     """A state from a row of `kind.columns`."""
     born = None if row[0] is None else stamp_of(row[0])

@@ -18,7 +18,7 @@ from aimem.ports import Connection
 from aimem.store import heldops, inbound, oplog, outbound, snapshot
 from aimem.store.fields import Kind
 from aimem.store.fold import has_dead_end
-from aimem.store.kinds import KINDS, load_object
+from aimem.store.kinds import KINDS, is_whole, load_object
 from aimem.store.transaction import Transaction
 
 NAMED_MAX: Final = 256
@@ -86,7 +86,7 @@ def facts_of(conn: Connection, names: Sequence[tuple[str, str]], max_bytes: int)
     size_bytes = 0
     for name, key in names[:NAMED_MAX]:
         kind = _kind(name, key)
-        # A row that cannot be read is as good as lost.
+        # A row that cannot be read, or holds what nobody wrote, is as good as lost.
         state = _read(conn, kind, key) or ObjectState()
         known = Known(kind=name, key=key, state=state, has_dead_end=has_dead_end(conn, kind, key))
         size_bytes += snapshot.size_of(snapshot.Told(kind=name, key=key, state=known.state))
@@ -127,8 +127,10 @@ def _kind(name: str, key: str) -> Kind:
 
 
 def _read(conn: Connection, kind: Kind, key: str) -> ObjectState | None:
+    """None for what stands there and is no state."""
     try:
-        return load_object(conn, kind, key)
+        state = load_object(conn, kind, key)
+        return state if is_whole(conn, kind, key, state) else None
     except (ValueError, msgspec.MsgspecError):
         return None
 

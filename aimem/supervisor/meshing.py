@@ -48,6 +48,13 @@ def make_mesh(
     settings = mesh_settings(config.mesh, extent)
     if not settings.peers and not settings.serves:
         return None
+    if settings.serves and config.mesh.node_name not in (None, store.node_name):
+        # Most often the files are a copy of another node's: whoever started it hears that before it has written.
+        ports.say(
+            f"ai-memory: warning: this database is that of node {store.node_name!r}, which goes on under that name: "
+            f"node_name {config.mesh.node_name!r} names new databases only. If it is a copy of another node's, stop "
+            "it, take its file DB.node away, and start it again"
+        )
     road = _open_road(config, ports, tls, trust)
     return Mesh(settings, store, clock=ports.clock, rng=ports.chance.rng, road=road)
 

@@ -281,6 +281,42 @@ async def test_until_it_knows_what_its_peers_knew_a_node_with_a_new_stream_refus
         assert (error.code, error.details["outcome"], error.retryable) == (Code.CATCHING_UP, "not_applied", True)
 
 
+async def test_a_node_that_its_peers_do_not_believe_is_not_ready_until_it_knows_what_one_of_them_knew(
+    tmp_path: Path
+) -> None:
+    async with open_world(tmp_path, 3, writes=1, interval_s=1) as world:
+        await put(world.nodes["n1"], "t", "text")
+        await settled(world)
+        settings = mesh_of(world.nodes["n0"]).settings
+        await world.stop("n0")
+        for path in world.folder.glob("n0.db*"):
+            path.unlink()
+        n0 = await world.start("n0", settings)
+        await trio.sleep(60)        # far beyond what it takes to give up peers that are gone
+        assert not (await service.health(n0)).ready
+        assert (await missing(lambda: put(n0, "u", "text"))).code is Code.CATCHING_UP
+        await world.nodes["n2"].trust.accept("n0", None)
+        await trio.sleep(10)
+        assert (await service.health(n0)).ready
+        assert n0.store.log.vector == world.nodes["n2"].store.log.vector
+
+
+async def test_a_node_that_was_not_believed_is_ready_once_nobody_is_there_any_more(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+        await settled(world)
+        settings = mesh_of(world.nodes["n0"]).settings
+        await world.stop("n0")
+        for path in world.folder.glob("n0.db*"):
+            path.unlink()
+        n0 = await world.start("n0", settings)
+        await trio.sleep(60)
+        assert not (await service.health(n0)).ready
+        await world.stop("n1")
+        await trio.sleep(60)
+        assert (await service.health(n0)).ready
+        await put(n0, "u", "text")
+
+
 async def _put_anew(world: World, settings: MeshSettings) -> None:
     """Start a node with nothing, whose peers are slow, and believed to be there all the same."""
     await world.stop("n0")

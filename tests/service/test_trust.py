@@ -52,6 +52,8 @@ async def test_a_node_that_lost_its_key_counts_for_nothing_until_an_operator_say
         assert document.peers[1].state == "untrusted"
         assert [(one.node, one.key) for one in document.untrusted] == [("n2", key)]
         assert "mesh trust n2" in document.alarms[0]
+        [alarm] = [one for one in (await service.health(n2)).warnings if "mesh trust" in one]
+        assert all(one.url in alarm for one in mesh_of(n2).peers)
         assert "mesh trust n2" in " ".join((await service.health(n0)).warnings)
         assert (await missing(lambda: shown(n2, first.id))).code is Code.NOT_FOUND
         for name in ("n0", "n1"):
@@ -62,6 +64,7 @@ async def test_a_node_that_lost_its_key_counts_for_nothing_until_an_operator_say
         assert len(await digests(world)) == 1
         assert (await service.mesh_status(n0, OPERATOR, MeshQuery())).untrusted == ()
         await trio.sleep(10)
+        assert not any("mesh trust" in one for one in (await service.health(n2)).warnings)
         assert (await put(n0, "after", "text")).quorum_acks >= 2
         assert peer.state.standing is Standing.PEER
 

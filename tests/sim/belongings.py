@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from aimem.store.identity import Sidecar
+from aimem.store.spool import FOLDER_SUFFIX
 
 KEY_FILE: Final = ".db.node"
 DATABASE: Final = (".db", ".db-wal")
@@ -32,9 +33,22 @@ def copy_files(source: Path, target: Path, endings: tuple[str, ...] = FILES) -> 
             shutil.copyfile(path, target / path.name)
 
 
+def copy_snapshots(source: Path, target: Path) -> None:
+    """Copy what a process that was ended leaves of snapshots."""
+    for path in source.glob(f"*{FOLDER_SUFFIX}"):
+        shutil.copytree(path, target / path.name)
+
+
 def take_all(folder: Path) -> None:
     """Leave nothing."""
     for path in folder.iterdir():
+        _take(path)
+
+
+def _take(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
         path.unlink()
 
 
@@ -48,7 +62,7 @@ def lay(source: Path, key: Key, folder: Path) -> None:
     """Put a copy of a database in the place of what is there."""
     for path in folder.iterdir():
         if key is not Key.OWN or not path.name.endswith(KEY_FILE):
-            path.unlink()
+            _take(path)
     copy_files(source, folder, FILES if key is Key.COPIED else DATABASE)
 
 

@@ -14,6 +14,8 @@ from tests.sim.watch import Watcher
 LOGGER = "aimem"
 DIFFERS = "peer.differs"
 """What a node says that lost rows, or whose peer did, when it compares itself with that peer."""
+OTHER_MESH = "cluster.other"
+"""What a node says of one that says it belongs to another mesh."""
 AFTER_FAILED_SYNC = ("it is unknown whether", "the write-ahead log of ")
 """What a node says that ends after a sync which failed, in a commit or behind it; nothing else may end it."""
 
@@ -34,7 +36,8 @@ class _Journal(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         said = record.getMessage()
-        if SPEAKER.get() == self._watcher.liar != "" or self._is_due(said, str(getattr(record, "peer", "")).removeprefix("http://")):
+        of = str(getattr(record, "peer", getattr(record, "node", ""))).removeprefix("http://")
+        if SPEAKER.get() == self._watcher.liar != "" or self._is_due(said, of):
             return
         if said == DIFFERS:
             fields = (str(getattr(record, name, "")) for name in ("peer", "kind", "key", "lost"))

@@ -46,8 +46,9 @@ from aimem.store.kinds import LIVE
 from aimem.wire import op_out
 from tests.sim.badges import OPERATOR
 from tests.sim.lies import Headers, read_message
+from tests.sim.poison import another_mesh, spoil
 from tests.sim.sealing import Sealing
-from tests.sim.swarm import Lie, Swarm
+from tests.sim.swarm import Fault, Lie, Swarm
 from tests.sim.trace import Trace
 from tests.sim.watch import Watcher
 
@@ -92,6 +93,12 @@ class Telling(Struct):
     line: tuple[Endorsement, ...] | None = None
     verbatim: _Old | None = None
 
+    @property
+    def claims(self) -> dict[str, Any]:
+        """Where it says what it knows: a snapshot has a manifest for that."""
+        manifest = self.told.get("manifest")
+        return manifest if isinstance(manifest, dict) else self.told
+
 
 async def busy_liar(liar: Liar, way: httpx.AsyncBaseTransport, until: float) -> None:
     """Have the liar's node write a thing or two of its own, of which nobody is told."""
@@ -115,7 +122,7 @@ class Liar:
 
     def __init__(self, swarm: Swarm, machines: Mapping[str, Machine], watcher: Watcher, trace: Trace) -> None:
         self.name, self.has_stopped = swarm.names[-1], False
-        self._lies, self._rng = swarm.member_lies, swarm.rng("liar")
+        self._lies, self._rng, self._faults = swarm.member_lies, swarm.rng("liar"), swarm.faults
         self._machines, self._seals, self._watcher, self._trace = machines, watcher.seals, watcher, trace
         self._sealing = Sealing(watcher.seals)
         self._old: list[_Old] = []
@@ -316,11 +323,11 @@ class Liar:
         """Claim a head, and perhaps prove it as well as it can."""
         seq, hlc = head.seq + beyond, head.hlc + beyond
         proof, hashed = self._proof(stream, seq, hlc)
-        telling.told["vector"][stream] = [seq, hlc, base64.b64encode(hashed).decode()]
+        telling.claims["vector"][stream] = [seq, hlc, base64.b64encode(hashed).decode()]
         if self._is_own(stream):
             self._watcher.lied.add(stream)      # it signed that, and will sign another op in its place
         if self._rng.random() < 0.6:
-            telling.told["proofs"][stream] = msgspec.to_builtins(proof)
+            telling.claims["proofs"][stream] = msgspec.to_builtins(proof)
 
     def _proof(self, stream: StreamId, seq: int, hlc: int) -> tuple[HeadProof, bytes]:
         """What would show that an op is there, but for the key. Returns: it, and the op's hash."""
@@ -351,6 +358,36 @@ class Liar:
     def trimmed(self, telling: Telling) -> bool:
         """Have the other fetch everything."""
         telling.told["trimmed"] = True
+        return True
+
+    def snapshot(self, telling: Telling) -> bool:
+        """Give a snapshot that is none.
+
+        Who writes in another's name is taken no more ops of: what a snapshot that broke off left of its rows would be
+        where it was joined, and nowhere else. So of such a one it breaks off before the first chunk.
+        """
+        if Lie.USURP in self._lies and not telling.told.get("manifest"):
+            return False
+        return spoil(self._rng, telling.told)
+
+    def full(self, telling: Telling) -> bool:
+        """Take no more of somebody, and so have all of it, for the log of whoever hears that."""
+        stream = self._victim(telling)
+        if stream is not None:
+            telling.told["full"] = [*telling.told.get("full", ()), stream]
+        return stream is not None
+
+    def cluster(self, telling: Telling) -> bool:
+        """Belong to another mesh.
+
+        Not to one that does not know to which it belongs: it takes the first word of any member for that, as the manual
+        says. So not where files are lost, either, for the word may be on its way meanwhile.
+        """
+        process = self._machines[telling.hearer].process
+        store = None if process is None else process.store
+        if store is None or not store.cluster or not _FORGETTING.isdisjoint(self._faults):
+            return False
+        telling.told["cluster"] = another_mesh(self._rng)
         return True
 
     def _can_send(self, telling: Telling) -> bool:
@@ -406,9 +443,11 @@ def _plain(headers: Headers) -> Headers:
     )
 
 
-_OF_SNAPSHOTS: Final = frozenset({Lie.MORE, Lie.OTHER_END})
+_OF_SNAPSHOTS: Final = frozenset({Lie.MORE, Lie.OTHER_END, Lie.SNAPSHOT})
+_FORGETTING: Final = frozenset({Fault.LOSE, Fault.RESTORE, Fault.COPY, Fault.JOIN, Fault.REMOVE, Fault.REJOIN})
 _TRICKS: Final[Mapping[Lie, Callable[[Liar, Telling], bool]]] = {
     Lie.MORE: Liar.more, Lie.OTHER_END: Liar.other_end, Lie.LESS: Liar.less, Lie.CLOSED: Liar.closed,
     Lie.FORKED: Liar.forked, Lie.NAME: Liar.name_another, Lie.REPLAY: Liar.replay, Lie.FORGE: Liar.forge,
-    Lie.EQUIVOCATE: Liar.equivocate, Lie.TRIMMED: Liar.trimmed,
+    Lie.EQUIVOCATE: Liar.equivocate, Lie.TRIMMED: Liar.trimmed, Lie.SNAPSHOT: Liar.snapshot, Lie.FULL: Liar.full,
+    Lie.CLUSTER: Liar.cluster,
 }

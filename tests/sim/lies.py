@@ -13,7 +13,10 @@ from typing import Any, Final
 
 import msgspec
 
+from tests.sim.poison import spoil
+
 PUSH: Final = "/api/v1/sync/push"
+SNAPSHOT: Final = "/api/v1/sync/snapshot"
 NONSENSE: Final = (
     b"", b"null", b"[]", b"{}", b"<html>502 Bad Gateway</html>", b'{"ok":true,"applied":1}',
     b"\x1f\x8b\x08\x00nonsense", b"[" * 5_000, b'{"protocol":1,"node":7,"stream":{},"vector":[]}', b"\xff\xfe{}",
@@ -35,9 +38,11 @@ def lie(
       asked: the request, if the message is an answer to one that can be read.
     """
     plain = tuple((name, value) for name, value in headers if name.lower() not in (_CODING, b"content-length"))
-    told = read_message(headers, body) if path == PUSH and rng.random() < 0.5 else None
-    if told is None:
+    told = read_message(headers, body) if path in (PUSH, SNAPSHOT) and rng.random() < 0.5 else None
+    if told is None or (path == SNAPSHOT and not spoil(rng, told)):
         return plain, rng.choice(NONSENSE)
+    if path == SNAPSHOT:
+        return plain, msgspec.json.encode(told)
     if asked is not None and "vector" in told and rng.random() < 0.5:
         told["vector"] |= asked.get("vector", {})       # all that was sent is acknowledged, and what was not
     else:

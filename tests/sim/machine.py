@@ -40,7 +40,7 @@ from aimem.supervisor.place import Place
 from tests.disk import Disk
 from tests.sim import hooks
 from tests.sim.badges import SHARED_KEY
-from tests.sim.belongings import Key, copy_files, lay, sidecar_in, take_all, take_key
+from tests.sim.belongings import Key, copy_files, copy_snapshots, lay, sidecar_in, take_all, take_key
 from tests.sim.certificates import TLS, Registry, SimWallet
 from tests.sim.ports import SPEAKER, Died, Power, SimClock, SimFiles, SimModel, SimThreads
 from tests.sim.seals import NotedChance, Seals
@@ -248,6 +248,7 @@ class Machine:
         self._trace.note("kill", self.name)
         process.power.is_dead = True     # before the copy: nothing moves meanwhile
         copy_files(process.folder, self._next_folder())
+        copy_snapshots(process.folder, self._next_folder())
         await self._bury(process)
 
     async def cut_power(self) -> None:

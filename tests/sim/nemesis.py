@@ -20,6 +20,8 @@ from tests.sim.versions import Versions
 
 RESTART_S = 0.5
 AWAY_S = (20.0, 60.0)
+MIDWAY_S = 30.0
+MESSAGES = 8
 
 
 class Nemesis:
@@ -49,7 +51,7 @@ class Nemesis:
             Fault.RESTORE: losses.restore, Fault.ROT: losses.rot, Fault.ROTATE: papers.rotate,
             Fault.DELIST: papers.delist, Fault.COPY: losses.copy, Fault.TRIM: self.trim, Fault.AWAY: self.away,
             Fault.JOIN: roster.join, Fault.REMOVE: roster.remove, Fault.OLDER: versions.upgrade_perhaps,
-            Fault.REJOIN: rejoining.rejoin,
+            Fault.REJOIN: rejoining.rejoin, Fault.MIDWAY: self.midway,
         }
 
     async def rage(self, until: float, nursery: trio.Nursery) -> None:
@@ -95,6 +97,14 @@ class Nemesis:
         """Take the power from one machine, or from several at once."""
         for name in self._rng.sample(self._names, self._rng.choice([1, 1, 1, len(self._names)])):
             await self._machines[name].cut_power()
+
+    async def midway(self) -> None:
+        """When a node joins the snapshot of another one next: end one of both, a few messages later."""
+        with trio.move_on_after(MIDWAY_S):
+            name = self._rng.choice(await self._network.next_join())
+            await trio.sleep(self._rng.expovariate(1 / (MESSAGES * self._swarm.delay_s)))
+            self._trace.note("midway", name)
+            await self._machines[name].kill()
 
     async def pause(self) -> None:
         """Stop a process for a while."""

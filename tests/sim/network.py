@@ -102,6 +102,8 @@ class Network:
         self.nursery: trio.Nursery | None = None
         self._swarm, self._trace, self._machines, self._registry = swarm, trace, machines, registry
         self.on_stranger: Callable[[str, str], None] = lambda source, target: None
+        self._chunks = trio.Event()
+        self._joins = ("", "")
         self.app_of: Callable[[Any, Parcel], Any] = lambda process, parcel: process.app
         self.outside: dict[str, Any] = {}
         self._rng = swarm.rng("network")
@@ -112,6 +114,18 @@ class Network:
     ) -> httpx.AsyncBaseTransport:
         """The way into the network for one client, or for one process of a node."""
         return _Transport(self, source, process, door)
+
+    async def next_join(self) -> tuple[str, str]:
+        """Wait until a node asks another one for some of its snapshot. Returns: both."""
+        await self._chunks.wait()
+        return self._joins
+
+    def _note_join(self, parcel: Parcel) -> None:
+        if parcel.path == SNAPSHOT and not is_client(parcel.source):
+            self._trace.counts["snapshot"] += 1
+            self._joins = parcel.source, parcel.target
+            self._chunks.set()
+            self._chunks = trio.Event()
 
     async def travel(self, source: str, target: str) -> bool:
         """Wait as long as a message takes. Returns: whether it arrives."""
@@ -308,7 +322,7 @@ class Network:
         headers, body = self.told(parcel, parcel.headers, self.cut_short(parcel.body))
         parcel = msgspec.structs.replace(parcel, headers=headers, body=body)
         self._trace.note("ask", parcel.source, parcel.target, parcel.method, parcel.path, len(parcel.body), arrives)
-        self._trace.counts["snapshot"] += parcel.path == SNAPSHOT
+        self._note_join(parcel)
         try:
             with trio.fail_after(PATIENCE_S):
                 if not arrives:

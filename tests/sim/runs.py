@@ -16,7 +16,7 @@ from tests.sim.world import simulate
 
 SECONDS = 60.0
 TEXT_MAX = 1500
-COSTLY = ("lose", "restore", "copy", "join", "remove", "rejoin")
+COSTLY = ("lose", "restore", "copy", "join", "remove", "rejoin", "midway")
 SHOWN_MAX = 10
 
 

@@ -41,11 +41,12 @@ class Fault(StrEnum):
     REMOVE = "remove"            # a machine is taken off all lists, and later on again
     REJOIN = "rejoin"            # a node fetches everything anew, in another stream, on an operator's word
     OLDER = "older"              # a machine runs the version before, and is brought up to date
+    MIDWAY = "midway"            # a process ends that gives a snapshot to another one, or joins it
 
 
 OF_CERTIFICATES = (Fault.ROTATE, Fault.DELIST)
 """Faults of a mesh whose nodes have certificates."""
-OF_YEARS = (Fault.COPY, Fault.TRIM, Fault.AWAY, Fault.JOIN, Fault.REMOVE, Fault.REJOIN, Fault.OLDER)
+OF_YEARS = (Fault.COPY, Fault.TRIM, Fault.AWAY, Fault.JOIN, Fault.REMOVE, Fault.REJOIN, Fault.OLDER, Fault.MIDWAY)
 """What happens to a mesh that runs for long."""
 OF_YEARS_EACH = 0.4
 
@@ -72,6 +73,9 @@ class Lie(StrEnum):
     EQUIVOCATE = "equivocate"    # an op of its own for these, and another one for those
     TRIMMED = "trimmed"          # its log does not reach back
     USURP = "usurp"              # by an op of its own, whose stream another one is
+    SNAPSHOT = "snapshot"        # its snapshots have other chunks than it says, or cannot be
+    FULL = "full"                # it can take no more of others
+    CLUSTER = "cluster"          # it belongs to another mesh
 
 
 class Swarm(Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import pytest
 from aimem.replication import catchup, cluster
 from aimem.replication.renewal import Renewal
 from aimem.store import snapshot
+from aimem.store.spool import Spool
 from aimem.store.trimming import DAY_S, LogBounds
 from aimem.supervisor.reloading import Reloader
 from tests.sim.swarm import Fault
@@ -51,11 +52,19 @@ def who_was_put_back_is_never_ready(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Renewal, "has_caught_up", lambda *_: False)
 
 
+def snapshots_are_never_dropped(patch: pytest.MonkeyPatch) -> None:
+    async def keep(self: Any, name: str) -> None:
+        self._kept.pop(name, None)
+
+    patch.setattr(Spool, "_drop", keep)
+
+
 PLANTS: dict[Plant, tuple[set[str], tuple[Fault, ...]]] = {
     snapshots_leave_something_out: ({"convergence", "model", "acked", "governance"}, (Fault.LOSE, Fault.TRIM)),
     nobody_names_the_mesh: ({"standing"}, (Fault.TRIM,)),
     a_list_that_was_read_anew_is_not_used: ({"standing", "convergence", "liveness", "governance"}, (Fault.JOIN,)),
     who_was_put_back_is_never_ready: ({"standing", "liveness"}, (Fault.RESTORE,)),
+    snapshots_are_never_dropped: ({"spool"}, (Fault.AWAY, Fault.TRIM)),
     nobody_fetches_a_snapshot: ({"convergence", "liveness", "acked"}, (Fault.AWAY,)),
 }
 

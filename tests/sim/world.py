@@ -20,7 +20,7 @@ from tests.sim import believing, checks, governing, hooks, meanings, reading, te
 from tests.sim.badges import OPERATOR
 from tests.sim.certificates import Registry
 from tests.sim.history import Deed, Outcome, dots_of, read_answer
-from tests.sim.journal import DIFFERS, is_of_the_world, read_journals
+from tests.sim.journal import DIFFERS, OTHER_MESH, is_of_the_world, read_journals
 from tests.sim.liar import Liar, busy_liar
 from tests.sim.logs import Logs, check_logs, short_logs
 from tests.sim.losses import Losses
@@ -34,8 +34,9 @@ from tests.sim.report import Report
 from tests.sim.roster import Roster
 from tests.sim.scheduler import run_seeded
 from tests.sim.seals import Seals
+from tests.sim.spools import check_few, check_none_left, small_snapshots
 from tests.sim.standing import check_standing
-from tests.sim.swarm import Certificates, Swarm
+from tests.sim.swarm import Certificates, Lie, Swarm
 from tests.sim.thrift import thrifty
 from tests.sim.trace import Trace
 from tests.sim.trusting import look_after
@@ -141,6 +142,8 @@ class World:
     def is_due(self, said: str, peer: str) -> bool:
         """Whether an error in a node's journal is what it has to say, of a peer perhaps."""
         is_known = self.losses.has_rotted or (peer != "" and peer == self.watcher.liar)
+        if said == OTHER_MESH and Lie.CLUSTER in self.swarm.member_lies:
+            return peer == self.watcher.liar
         return said == DIFFERS and is_known
 
     def _look_at_end(self, name: str, error: BaseException) -> None:
@@ -210,6 +213,7 @@ class World:
             for machine in self.machines.values():
                 if machine.running is not None:
                     self.watcher.look_at_dead(machine.running)
+                    check_few(machine.running, self.watcher)
 
     async def _calm(self, nursery: trio.Nursery) -> None:
         """All are up and reach each other: they must agree before long, and stay so whatever is repeated."""
@@ -239,6 +243,11 @@ class World:
             await telling.check_hooks(self.receiver, self.clients.deeds, self.nodes, lost, self.watcher)
             clocks = {name: machine.clock for name, machine in self.machines.items()}
             await check_logs(self.nodes(), clocks, self.logs, self.watcher)
+            await check_none_left(self._honest, self.watcher)
+
+    def _honest(self) -> list[Process]:
+        """What runs on the machines that keep to the rules."""
+        return [run for name in self.swarm.honest if (run := self.machines[name].running) is not None]
 
     def _calm_client(self) -> httpx.AsyncClient:
         headers = OPERATOR.headers if self.swarm.secured else {"X-Agent-Id": "ann"}
@@ -384,6 +393,9 @@ async def _simulate(
 ) -> Report:
     world = World(swarm, seconds, folder, trace)
     prepare(world)
-    with read_journals(world.watcher, world.is_due), short_logs(world.logs), mixed_versions(world.versions):
+    with (
+        read_journals(world.watcher, world.is_due), short_logs(world.logs), mixed_versions(world.versions),
+        small_snapshots(),
+    ):
         await world.run()
     return world.report()

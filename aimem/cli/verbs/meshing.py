@@ -42,7 +42,7 @@ SYNC_DAEMON: Final = Verb(
     ),
 )
 MESH: Final = Verb(
-    name="mesh", summary="look at the mesh",
+    name="mesh", summary="look at the mesh, and change who is in it",
     children=(
         Verb(name="status", summary="show this node's view of the mesh", run="meshing:status", prints=_DOCUMENT),
         Verb(name="peers", summary="list the peers", run="meshing:peers", prints="the peers of that document"),
