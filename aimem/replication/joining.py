@@ -31,9 +31,13 @@ log = logging.getLogger(__name__)
 BEGIN_DEADLINE_S: Final = 300.0
 """Until the manifest is there, however often it was asked for."""
 ANSWER_DEADLINE_S: Final = 10.0
-"""For one answer to that: whoever still makes the snapshot says so before, and is asked again."""
+"""For one answer: whoever still makes the snapshot says so before, and is asked again."""
+SLOWEST_BYTES_S: Final = 32_768
+"""A chunk has its time beyond that, by what the manifest says of its size: a line may be slow, and none is dead for
+longer than an exchange."""
 ASK_AGAIN_S: Final = 1.0
 PAGE_DEADLINE_S: Final = 30.0
+"""Of a page nobody says beforehand how large it is."""
 TOLD_CHUNKS: Final = 100
 """A line in the log every so many chunks."""
 
@@ -99,7 +103,7 @@ async def _join_chunks(mesh: Mesh, peer: Peer, manifest: copies.Manifest, at: ad
         mesh.joins.now = Joining(
             url=peer.url, chunk=number, chunks=len(manifest.chunks), objects=noted.objects, of=manifest.objects
         )
-        with trio.fail_after(PAGE_DEADLINE_S):
+        with trio.fail_after(ANSWER_DEADLINE_S + chunk.bytes / SLOWEST_BYTES_S):
             request = copies.SnapshotRequest(protocol=peer.tongue.protocol, snapshot=manifest.id, chunk=number)
             answer = await mesh.road.snapshot(peer.url, request)
         body = copies.unpack_chunk(answer.chunk, chunk)

@@ -157,8 +157,9 @@ async def test_whoever_makes_a_snapshot_without_end_is_not_waited_for_without_en
         assert failures(mesh_of(world.nodes["n2"])) == {"timeout": 1}
 
 
+@pytest.mark.parametrize("of", ["manifest", "chunk"])
 async def test_whoever_says_nothing_keeps_a_node_from_others_for_no_longer_than_an_exchange(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str
 ) -> None:
     async with open_world(tmp_path, 3, writes=2, interval_s=1) as world:
         await settled(world)
@@ -168,7 +169,7 @@ async def test_whoever_says_nothing_keeps_a_node_from_others_for_no_longer_than_
 
         async def lost(url: str, request: copies.SnapshotRequest) -> copies.SnapshotAnswer:
             asked.append(url)
-            if len(set(asked)) == 1:
+            if len(set(asked)) == 1 and (request.begin is None) == (of == "chunk"):
                 await trio.sleep_forever()
             return await snapshot(url, request)
 
