@@ -65,7 +65,8 @@ def test_a_member_is_added_to_the_file_and_what_to_say_elsewhere_is_printed(mach
         f"changed: {daemon.file}", "in force: 3 nodes, writes wait for 2",
         "to be said on the other nodes, so that all know the same members:",
         "  n1: ai-memory mesh add http://n9:1 --quorum-writes 3",
-        "  http://n9:1: ai-memory mesh add http://n1:1", "  http://n9:1: ai-memory mesh add ADDRESS-OF-n0",
+        "  http://n9:1: ai-memory mesh add http://n1:1 --quorum-writes 2",
+        "  http://n9:1: ai-memory mesh add ADDRESS-OF-n0 --quorum-writes 3",
     ]
     assert "a note" in shown.err
 
@@ -155,6 +156,18 @@ def test_who_is_no_peer_cannot_be_removed_and_who_is_one_cannot_be_added(machine
     shown = machine.run("mesh", "add", "http://N1:1/", handler=daemon)
     assert (shown.status, "a peer already (n1)" in shown.err) == (ExitStatus.CONFLICT, True)
     assert machine.run("mesh", "add", "n1:1", handler=daemon).status == ExitStatus.INVALID
+
+
+@pytest.mark.parametrize("place", ["file", "flag"])
+def test_of_an_address_that_is_a_peer_already_only_w_is_set(machine: Machine, daemon: Daemon, place: str) -> None:
+    daemon.told |= {"peers": place}
+    shown = machine.run("mesh", "add", "http://N1:1/", "--quorum-writes", "1", handler=daemon)
+    assert shown.status == ExitStatus.OK
+    text = daemon.file.read_text()
+    assert text == '# ours\n[mesh]\nquorum_peers = "http://n1:1"  # one\nquorum_writes = 1\n'
+    assert daemon.reloads == [text]
+    assert "http://N1:1 is a peer already (n1), and stays as it is" in shown.err
+    assert "to be said" not in shown.out
 
 
 def test_without_a_daemon_the_file_is_changed_and_checked_for_the_next_start(machine: Machine, daemon: Daemon) -> None:

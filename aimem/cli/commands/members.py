@@ -33,7 +33,7 @@ _FIXED = ("flag", "variable")
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """What is wished: one address more, or one less, and another W or the same."""
+    """What is wished: one address more, or one less, or none of both; and another W or the same."""
 
     added: str | None = None
     removed: str | None = None
@@ -55,10 +55,15 @@ def add(context: Context) -> int:
     async def act(attached: Attached, client: Client) -> reloading.MembersChanged:
         document = await client.mesh()
         known = next((peer for peer in document.peers if is_same_place(peer.url, url)), None)
-        if known is not None:
-            raise Conflict(f"{url} is a peer already ({known.node or 'not met yet'})")
-        change = Change(added=url, writes=context.value("quorum_writes"))
-        return await _carry_out(context, client, document, change, attached)
+        writes = context.value("quorum_writes")
+        if known is None:
+            return await _carry_out(context, client, document, Change(added=url, writes=writes), attached)
+        sentence = f"{url} is a peer already ({known.node or 'not met yet'})"
+        if writes is None:
+            raise Conflict(sentence)
+        changed = await _carry_out(context, client, document, Change(writes=writes), attached)
+        changed.notices = (f"{sentence}, and stays as it is", *changed.notices)
+        return changed
 
     return _show(context, context.visit(act))
 
@@ -199,7 +204,9 @@ def edits_of(told: reloading.ToldOut, peers: tuple[str, ...], change: Change) ->
     """What has to be written, and where. Raises: InvalidRequest where it cannot be, with the ways on."""
     settings: dict[str, str | int | None] = {}
     edits: list[Edit] = []
-    if told.listed is not None:
+    if change.added is None and change.removed is None:
+        pass    # the peers stay as they are told, by whatever place
+    elif told.listed is not None:
         path = Path(told.listed)
         text = read_text(path, "the list of peers")
         kept = text if change.removed is None else without_entry(text, change.removed)
@@ -247,7 +254,9 @@ def _edit_of(told: reloading.ToldOut, settings: Mapping[str, str | int | None]) 
 
 
 def sayings(document: MeshDocument, change: Change) -> tuple[reloading.Saying, ...]:
-    """What is to be said on the other nodes, so that all are told of the same members."""
+    """What is to be said on the other nodes, so that all are told of the same members; nothing if they stay."""
+    if change.added is None and change.removed is None:
+        return ()
     own = document.node or "this node"
     others = [peer for peer in document.peers if peer.url != change.removed]
     writes = "" if change.writes is None else f" --quorum-writes {change.writes}"
@@ -260,8 +269,16 @@ def sayings(document: MeshDocument, change: Change) -> tuple[reloading.Saying, .
         for peer in others
     ]
     addresses = [*(shlex.quote(peer.url) for peer in others), f"ADDRESS-OF-{own}"]
-    to_new = [reloading.Saying(change.added, f"ai-memory mesh add {address}") for address in addresses]
+    to_new = [
+        reloading.Saying(change.added, f"ai-memory mesh add {address}{_writes_among(change, nodes)}")
+        for nodes, address in enumerate(addresses, 2)
+    ]
     return (*to_others, *to_new)
+
+
+def _writes_among(change: Change, nodes: int) -> str:
+    """The flag for a node that knows so many nodes, itself included: a larger W it would refuse."""
+    return "" if change.writes is None else f" --quorum-writes {min(change.writes, nodes)}"
 
 
 def _show(context: Context, changed: reloading.MembersChanged) -> int:
