@@ -28,7 +28,7 @@ from aimem.replication.peer import (
     has_other_history,
 )
 from aimem.replication.quorum import Consistency, Report, Rule, Tally, count_acks, middle_offset, with_writer
-from aimem.replication.reach import is_reachable, offset_now
+from aimem.replication.reach import behind, is_reachable, offset_now
 from aimem.replication.renewal import Moves, Renewal, without
 from aimem.replication.road import PeerRoad
 from aimem.replication.scope import QuorumScope
@@ -141,6 +141,11 @@ class Mesh:
     def members_agree(self) -> bool:
         """Whether nothing speaks against it: all peers that answer and know their lists sent an equal hash."""
         return self.agreement is not Agreement.UNEQUAL
+
+    @property
+    def behind(self) -> int:
+        """Writes that peers know and this node lacks, by their latest words."""
+        return behind((peer.state for peer in self.peers), self.store.log.fetched)
 
     def wants_of(self, peer: Peer) -> int:
         """How many ops to take from a peer: while one is drained, none from the others; they hold the same."""

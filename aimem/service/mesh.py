@@ -246,6 +246,7 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
         document.joining = joining.JoiningOut(**msgspec.structs.asdict(mesh.joins.now))
     if mesh is not None:
         document.members_hash, document.agreement = mesh.members_hash, mesh.agreement.value
+        document.behind = mesh.behind
     document.told = node.membership.told
     show_papers(document, node.papers, node.clock.now())
     show_cluster(node, document)

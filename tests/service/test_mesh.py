@@ -13,6 +13,7 @@ from aimem.errors import AimemError, Code
 from aimem.model import Create, Credential, Dot, Entry, Principal, Role, StopReason, parse_dot
 from aimem.replication import Consistency, Mesh, MeshSettings, consistently
 from aimem.service import Node, Once
+from aimem.service.meshfigures import mesh_samples
 from aimem.store import digest, trimming
 from aimem.wire import (
     PROTOCOL,
@@ -218,6 +219,35 @@ async def test_on_a_quiet_mesh_nobody_is_shown_as_behind(tmp_path: Path) -> None
             assert set(behind.values()) == {(0, 0.0)}, (name, behind)
             outcome = await service.write_outcome(node, stored.version)
             assert "n1" in ",".join(outcome.acked_by), (name, outcome)
+
+
+async def test_a_node_that_fetches_from_logs_tells_how_many_writes_it_is_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aimem.replication.mesh.EXCHANGE_MAX_OPS", 2)     # in many small steps
+    async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+        n0, n1 = world.nodes.values()
+        await settled(world)
+        world.isolate("n1")
+        for number in range(9):
+            await put(n0, f"t{number}", "text")
+        world.heal()
+        world.deaf.add(("n0", "n1"))     # it has to ask
+        seen = [await _behind(n1)]
+        with trio.fail_after(60):
+            while seen[-1] or len(seen) == 1:
+                await n1.store.log.wait_change(n1.store.log.change_count)
+                seen.append(await _behind(n1))
+        assert len(seen) > 3 and sorted(seen[1:], reverse=True) == seen[1:] and 4 < seen[1] < 9
+        assert await _behind(n0) == 0
+
+
+async def _behind(node: Node) -> int:
+    """The same wherever it is asked."""
+    told = (await service.mesh_status(node, OPERATOR, MeshQuery())).behind
+    [figure] = [sample.value for sample in mesh_samples(node) if sample.name == "ai_memory_mesh_behind_ops"]
+    assert (await service.health(node)).behind == told == figure
+    return told
 
 
 async def test_the_document_tells_who_is_behind_and_why(tmp_path: Path) -> None:
