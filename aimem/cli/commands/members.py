@@ -15,7 +15,7 @@ from aimem.cli.runtime import Attached
 from aimem.cli.text import counted
 from aimem.config import (
     is_same_place,
-    peers_in,
+    peer_in,
     peers_written,
     read_text,
     replace_text,
@@ -50,7 +50,7 @@ class Edit(Struct, frozen=True):
 
 def add(context: Context) -> int:
     """Tell this node of one more member."""
-    [url] = peers_in(context.value("url"), "URL")
+    url = peer_in(context.value("url"))
 
     async def act(attached: Attached, client: Client) -> reloading.MembersChanged:
         document = await client.mesh()
@@ -133,10 +133,11 @@ async def _carry_out(
         replace_text(edit.path, edit.after)
     try:
         found = await _put_in_force(context, client, change, attached)
-    except AimemError:
+    except AimemError as error:
         _undo(edits)
         if not attached.holder:
             await _reread_quietly(client)
+        error.message += "; nothing was changed"
         raise
     if found is None:
         return changed
@@ -172,16 +173,14 @@ async def _meet(client: Client, url: str) -> None:
         case "reachable":
             return
         case "self":
-            raise Conflict(f"{url} leads to this node itself; nothing was changed")
+            raise Conflict(f"{url} leads to this node itself: say the address of the other node")
         case "duplicate":
-            raise Conflict(f"{url} leads to node {peer.node!r}, which is a peer already; nothing was changed")
+            raise Conflict(f"{url} leads to node {peer.node!r}, which is a peer already")
         case "unreachable" | "unasked":
             reason = peer.last_error or "no answer"
         case _:
             reason = f"{peer.state}: {peer.last_error}" if peer.last_error else peer.state
-    raise Unavailable(
-        f"{url} does not answer as a member ({reason}); nothing was changed: --force adds it all the same"
-    )
+    raise Unavailable(f"{url} does not answer as a member ({reason}); --force adds it all the same")
 
 
 async def _reread_quietly(client: Client) -> None:
