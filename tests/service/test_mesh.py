@@ -12,6 +12,7 @@ from aimem import service
 from aimem.errors import AimemError, Code
 from aimem.model import Create, Credential, Dot, Entry, Principal, Role, StopReason, parse_dot
 from aimem.replication import Consistency, Mesh, MeshSettings, consistently
+from aimem.replication.absence import TOLD_AFTER_S
 from aimem.service import Node, Once
 from aimem.service.meshfigures import mesh_samples
 from aimem.store import digest, trimming
@@ -270,6 +271,34 @@ async def test_the_document_tells_who_is_behind_and_why(tmp_path: Path) -> None:
         assert {found.url: found.verdict for found in document.verified} == {
             "http://n1": "equal", "http://n2": "unreachable",
         }
+
+
+async def test_the_log_has_a_line_for_a_peer_that_was_really_away_and_none_at_a_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told() -> list[tuple[str, str, str]]:
+        lines = [
+            (record.levelname, record.message, record.__dict__["peer"]) for record in caplog.records
+            if record.message in ("peer.lost", "peer.back")
+        ]
+        caplog.clear()
+        return lines
+
+    with caplog.at_level("INFO"):
+        async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+            settings = mesh_of(world.nodes["n1"]).settings
+            await world.stop("n1")
+            await trio.sleep(TOLD_AFTER_S - 3)       # ten attempts or so
+            assert mesh_of(world.nodes["n0"]).peers[0].state.failures > 3
+            await world.start("n1", settings)
+            await trio.sleep(10)
+            assert told() == []
+            await world.stop("n1")
+            await trio.sleep(60)
+            assert told() == [("WARNING", "peer.lost", "http://n1")]
+            await world.start("n1", settings)
+            await trio.sleep(10)
+            assert told() == [("INFO", "peer.back", "http://n1")]
 
 
 async def test_a_peer_that_is_this_node_or_another_peer_does_not_count(tmp_path: Path) -> None:
