@@ -13,6 +13,7 @@ from aimem.ports import Clock
 from aimem.replication.closure import OTHER_HISTORY, closed_reason
 from aimem.replication.cluster import Strangers
 from aimem.replication.counts import MeshCounts
+from aimem.replication.differences import Differences
 from aimem.replication.joins import Joins
 from aimem.replication.members import Agreement, agreement, members_hash
 from aimem.replication.neighbour import Peer
@@ -55,7 +56,7 @@ class Mesh:
         self.settings, self.store, self.clock, self.road = settings, store, clock, road
         self._rng = rng
         self.peers: tuple[Peer, ...] = ()
-        self.counts = MeshCounts()
+        self.counts, self.differences = MeshCounts(), Differences()
         self.renewal = Renewal(store)
         self.draining: Peer | None = None
         self.joins = Joins()
@@ -96,6 +97,7 @@ class Mesh:
                 self.draining = None
             self.renewal.forget(peer.url)
             self.moves.forget(peer.url)
+            self.differences.forget(peer.url)
         self.renewal.ring()     # perhaps nothing else was awaited
 
     def draw_share(self) -> float:

@@ -107,7 +107,7 @@ def _of_rows(mesh: Mesh) -> Iterator[Sample]:
     compared, size = mesh.counts.compared, mesh.log_size
     yield _counter("ai_memory_mesh_objects_compared", "Objects that were compared with a peer's.", compared.objects)
     yield _counter(
-        "ai_memory_mesh_objects_differing", "Objects that differed although both knew the same writes.",
+        "ai_memory_mesh_objects_differing", "Objects that comparisons found to differ, each time.",
         compared.differing,
     )
     yield _counter(

@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct
 from aimem import COMPATIBLE_WITH, __version__
 from aimem.errors import AimemError
 from aimem.model import SYSTEM, Principal, Tier
+from aimem.service.alarms import lasting_alarms
 from aimem.service.callers import require_operator
 from aimem.service.cluster import cluster_alarms
 from aimem.service.keyring import AccessMode, access_mode
@@ -76,6 +77,8 @@ async def health(node: Node) -> Health:
         status, warnings = "error", (f"the store cannot be read: {error.code}", *warnings)
     warnings = (*warnings, *_fetching(node))
     warnings = (*warnings, *trust_alarms(node), *cluster_alarms(node))
+    if node.mesh is not None:
+        warnings = (*warnings, *lasting_alarms(node.mesh))
     has_peers = node.mesh is not None and bool(node.mesh.peers)
     opened = access_of(node, access) if has_peers else ""
     if opened == MeshAccess.OPEN:
