@@ -49,8 +49,7 @@ def is_far_behind(store: Store, theirs: Vector) -> bool:
     """Whether a node lacks so much of what a peer knows that its state is much less than the ops between."""
     mine = store.log.vector
     missing = sum(max(0, seq - mine.get(stream, 0)) for stream, seq in theirs.items() if stream not in store.log.full)
-    known = sum(seq for stream, seq in mine.items() if stream != store.stream)
-    return missing >= SNAPSHOT_FROM_OPS and missing >= SNAPSHOT_FROM_SHARE * known
+    return missing >= SNAPSHOT_FROM_OPS and missing >= SNAPSHOT_FROM_SHARE * sum(mine.values())
 
 
 async def join_if_closed(mesh: Mesh, peer: Peer) -> None:

@@ -24,6 +24,7 @@ _BACKUP = "VACUUM INTO :path"
 # Decided before the first table: the file then gives free pages back in small steps. One that was made without it keeps
 # its free pages, and uses them again.
 _USE_SHRINKING = "PRAGMA auto_vacuum = INCREMENTAL"
+_PAGES = "PRAGMA page_count"
 _USE_WAL = "PRAGMA journal_mode = WAL"
 _PRAGMAS_WRITER = (
     "PRAGMA synchronous = FULL",
@@ -51,7 +52,8 @@ def prepare_writer(conn: Connection, path: Path) -> None:
 
     Raises: Unavailable if there can be no write-ahead log; DatabaseError.
     """
-    conn.execute(_USE_SHRINKING).fetchall()
+    if conn.execute(_PAGES).fetchall() == [(0,)]:   # a file that is there would be written, and may be read-only
+        conn.execute(_USE_SHRINKING).fetchall()
     if conn.execute(_USE_WAL).fetchall() != [("wal",)]:
         # A file system without shared memory. With another journal, readers and the writer would lock each other out.
         raise Unavailable(f"the file system of {path} cannot keep a write-ahead log; put the database on a local disk")

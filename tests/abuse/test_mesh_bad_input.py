@@ -177,6 +177,7 @@ async def test_ops_that_cannot_be_taken_stop_their_batch_and_are_counted_by_reas
         ("an hour ahead", late, [op_out(op) for op in late.ops], "clock"),
     ]
     async with running(tmp_path, 2) as mesh, looking_at(mesh, 0) as node:
+        await settled(mesh)
         for writer in (author, late, stray):       # both are known by their openings
             (await node.push(writer, exchange(writer, op_out(writer.ops[0])))).raise_for_status()
         for what, writer, sent, reason in cases:
@@ -202,6 +203,7 @@ async def test_ops_that_cannot_be_applied_are_kept_aside_counted_and_passed_on(t
     newer.write("store", [b"no json at all"])
     ops = [op_out(op) for op in newer.ops]
     async with running(tmp_path, 2) as mesh, looking_at(mesh, 0) as node, looking_at(mesh, 1) as other:
+        await settled(mesh)
         (await node.push(newer, exchange(newer, ops[0]))).raise_for_status()
         async with counting(node, "ai_memory_ops_held", by=3):
             answer = (await node.push(newer, exchange(newer, *ops))).raise_for_status().json()

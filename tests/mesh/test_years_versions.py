@@ -43,6 +43,8 @@ async def test_a_mesh_is_brought_up_to_date_node_by_node(tmp_path: Path) -> None
             await _upgrade(mesh, newer)
             for number in NODES:
                 await book.store(mesh, number, 10)
+                # Two nodes have it then; the third changes it as well.
+                await level(mesh, NODES)
                 await book.change(mesh, number, 2)
         # Of a kind that the older one does not know, so that the other newer one alone can acknowledge it.
         await _register(mesh, 1, "alice")
