@@ -4,6 +4,7 @@ Owns the fold, the judge of inbound ops, the state of each peer, the quorum, and
 Must never hold SQL, and never decide what an op means by anything that differs between nodes: clock, policy, settings.
 """
 
+from aimem.replication.absence import ALARM_AFTER_S
 from aimem.replication.catchup import known_to_all, trim_log
 from aimem.replication.closure import evidence_for, heads_heard, hear_closed, note_received, told
 from aimem.replication.cluster import SHOWN_CHARS, hear_asker, settle
@@ -43,6 +44,7 @@ from aimem.replication.trust import Trust, Trusted, Waiting
 from aimem.replication.untaken import full_in, shipped_to, told_full, with_all_of
 
 __all__ = [
+    "ALARM_AFTER_S",
     "CLOCK_BOUND_S",
     "CLOCK_WARN_S",
     "FOUND_MAX",

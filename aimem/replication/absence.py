@@ -11,6 +11,8 @@ from aimem.replication.counts import failure_kind
 
 TOLD_AFTER_S: Final = 10.0
 """A node that is started anew, or a whole mesh that starts, is back before: of that nobody is told."""
+ALARM_AFTER_S: Final = 3600.0
+"""What takes longer than a repair that somebody is at is an alarm: somebody may have forgotten it."""
 _TOLD_AT_ONCE: Final = frozenset({"forged", "nonsense", "untrusted", "other_cluster", "protocol"})
 """Somebody answers there, and is not the peer that is wanted: time does not mend that."""
 

@@ -1,11 +1,13 @@
-"""Sentences about what lasts and a person must look at: objects that differ."""
+"""Sentences about what lasts and a person must look at: objects that differ, and peers that do not answer."""
 
 from __future__ import annotations
 
 from typing import Final
 
+import trio
+
 from aimem.model import Instant, format_instant
-from aimem.replication import Difference, Lost, Mesh
+from aimem.replication import ALARM_AFTER_S, Difference, Lost, Mesh, Standing
 
 NAMED_MAX: Final = 4
 """Objects that one alarm names."""
@@ -13,14 +15,29 @@ NAMED_MAX: Final = 4
 
 def lasting_alarms(mesh: Mesh) -> list[str]:
     """For whoever asks for health, who needs no key: they name no object."""
-    return [*_differing(mesh, ""), *_differed(mesh)]
+    return [*_away(mesh), *_differing(mesh, ""), *_differed(mesh)]
 
 
 def named_alarms(mesh: Mesh) -> list[str]:
     """The same for operators: they name objects."""
     lasting = mesh.differences.lasting
     rest = f" and {len(lasting) - NAMED_MAX} more" if len(lasting) > NAMED_MAX else ""
-    return [*_differing(mesh, f": {', '.join(map(_words, lasting[:NAMED_MAX]))}{rest}"), *_differed(mesh)]
+    return [*_away(mesh), *_differing(mesh, f": {', '.join(map(_words, lasting[:NAMED_MAX]))}{rest}"), *_differed(mesh)]
+
+
+def _away(mesh: Mesh) -> list[str]:
+    """Who has not answered for long; not who answers and is somebody else, of whom there are alarms of their own."""
+    now, told = trio.current_time(), []
+    for peer in mesh.peers:
+        away_s = 0.0 if peer.absence.since is None else now - peer.absence.since
+        if away_s >= ALARM_AFTER_S and peer.state.standing is Standing.PEER:
+            since = Instant(mesh.clock.now() - round(away_s * 1_000_000))
+            named = peer.state.node or peer.url
+            told.append(
+                f"{named} ({peer.url}) has not answered since {_at(since)} ({peer.state.last_error}): start it, or see "
+                f"what is between the two; if it is gone for good, say ai-memory mesh remove {named} on each node"
+            )
+    return told
 
 
 def _differing(mesh: Mesh, named: str) -> list[str]:

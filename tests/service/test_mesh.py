@@ -12,7 +12,7 @@ from aimem import service
 from aimem.errors import AimemError, Code
 from aimem.model import Create, Credential, Dot, Entry, Principal, Role, StopReason, parse_dot
 from aimem.replication import Consistency, Mesh, MeshSettings, consistently
-from aimem.replication.absence import TOLD_AFTER_S
+from aimem.replication.absence import ALARM_AFTER_S, TOLD_AFTER_S
 from aimem.service import Node, Once
 from aimem.service.meshfigures import mesh_samples
 from aimem.store import digest, trimming
@@ -299,6 +299,23 @@ async def test_the_log_has_a_line_for_a_peer_that_was_really_away_and_none_at_a_
             await world.start("n1", settings)
             await trio.sleep(10)
             assert told() == [("INFO", "peer.back", "http://n1")]
+
+
+async def test_a_peer_that_has_not_answered_for_long_is_an_alarm_until_it_does(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 3, writes=2) as world:
+        n0 = world.nodes["n0"]
+        await settled(world)
+        settings = mesh_of(world.nodes["n2"]).settings
+        await world.stop("n2")
+        await trio.sleep(ALARM_AFTER_S - 60)
+        assert not (await service.mesh_status(n0, OPERATOR, MeshQuery())).alarms
+        await trio.sleep(120)
+        [alarm] = (await service.mesh_status(n0, OPERATOR, MeshQuery())).alarms
+        assert alarm.startswith("n2 (http://n2) has not answered since ") and "mesh remove n2" in alarm
+        assert alarm in (await service.health(n0)).warnings
+        await world.start("n2", settings)
+        await trio.sleep(30)
+        assert not (await service.mesh_status(n0, OPERATOR, MeshQuery())).alarms
 
 
 async def test_a_peer_that_is_this_node_or_another_peer_does_not_count(tmp_path: Path) -> None:
