@@ -7,7 +7,7 @@ understand is an error that names the place, because a setting that silently fal
 from aimem.config.checks import kind_words
 from aimem.config.editing import peers_written, replace_text, with_entry, with_settings, without_entry
 from aimem.config.loader import load_config, system_environ
-from aimem.config.mesh import NO_PEERS_NOTICE, is_same_place, peers_in
+from aimem.config.mesh import NO_PEERS_NOTICE, is_same_place, peer_in, peers_in
 from aimem.config.settings import EVERY_VERB, SETTINGS, VARIABLES, Kind, Setting, Variable, setting
 from aimem.config.slices import (
     ApiConfig,
@@ -72,6 +72,7 @@ __all__ = [
     "is_same_place",
     "kind_words",
     "load_config",
+    "peer_in",
     "peers_in",
     "peers_written",
     "read_text",

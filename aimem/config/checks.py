@@ -115,13 +115,27 @@ def _check_text(setting: Setting, text: str, origin: str) -> None:
 
 def is_server(text: str) -> bool:
     """Whether this is the address of an HTTP server, without a name or a password in it."""
+    return not server_fault(text)
+
+
+def server_fault(text: str) -> str:
+    """What keeps a text from being an HTTP server's address; empty if nothing does.
+
+    It does not say the text, which may hold a password.
+    """
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
-        return False
-    is_plain = "@" not in parts.netloc and not parts.query and not parts.fragment and " " not in text
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and is_plain and port != 0
+        return "it has a port that is none, or a bracket too many"
+    if parts.scheme not in ("http", "https") or not text[len(parts.scheme) :].startswith("://"):
+        return "it does not begin with http:// or https://"
+    faults = {
+        "it names no host": not parts.hostname, "it has the port 0": port == 0,
+        "it has a user's name in it": "@" in parts.netloc, "it has a blank in it": " " in text,
+        "it has ? or # in it": bool(parts.query or parts.fragment),
+    }
+    return next((fault for fault, holds in faults.items() if holds), "")
 
 
 def _mismatch(setting: Setting, raw: object, origin: str) -> InvalidRequest:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from msgspec import Struct
+
 from aimem.config.checks import Given, subject
 from aimem.config.told import Place, Told
 from aimem.config.tomlfile import read_text
@@ -58,13 +60,24 @@ def listed_in(given: Mapping[str, Given]) -> str | None:
     return text[1:].strip() if text.startswith(LIST_MARK) else None
 
 
-def read_list(path: Path, origin: str) -> tuple[str, ...]:
+class Entry(Struct, frozen=True, kw_only=True):
+    """One peer as it was written, and where: `place` begins a sentence, `at` tells it from the others there."""
+
+    text: str
+    place: str
+    at: str
+
+
+def read_list(path: Path, origin: str) -> tuple[Entry, ...]:
     """The entries of a list, one a line; what follows # is a comment. Raises: InvalidRequest(config_invalid)."""
     try:
         text = read_text(path, "the list of peers")
     except InvalidRequest as error:
         raise InvalidRequest(f"{origin}: {error.message}", code=Code.CONFIG_INVALID, field=PEERS) from error
-    return tuple(entry for line in text.splitlines() if (entry := entry_of(line)))
+    return tuple(
+        Entry(text=entry, place=f"{path}, line {number}", at=f"line {number}")
+        for number, line in enumerate(text.splitlines(), 1) if (entry := entry_of(line))
+    )
 
 
 def entry_of(line: str) -> str:

@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from aimem.config.checks import Given, invalid, is_server
-from aimem.config.members import PEERS, read_list
+from aimem.config.checks import Given, invalid, is_server, server_fault, subject
+from aimem.config.members import PEERS, Entry, read_list
 from aimem.config.slices import ApiConfig, MeshConfig, TlsConfig
+from aimem.errors import Code, InvalidRequest
 
 PEERS_MAX: Final = 32
 NAME_MAX_CHARS: Final = 128
+WANTED: Final = "an address like http://10.0.0.2:9077"
 NO_PEERS_NOTICE: Final = "quorum_writes has no effect: no peers are named (quorum_peers)"
 _PORTS: Final = {"http": 80, "https": 443}
 _SELDOM_S: Final = 86_400.0
@@ -42,36 +44,63 @@ def peers_in(text: str, origin: str) -> tuple[str, ...]:
 
     Raises: InvalidRequest(config_invalid) for what is no address, and for one that is there twice.
     """
-    return _checked(tuple(part.strip() for part in text.split(",") if part.strip()), origin, fewest=1)
+    return _addresses(_checked(_entries(text, origin), origin, fewest=1))
 
 
-def _checked(entries: tuple[str, ...], origin: str, *, fewest: int) -> tuple[str, ...]:
-    peers = tuple(entry.rstrip("/") for entry in entries)
-    if not fewest <= len(peers) <= PEERS_MAX:
-        raise invalid(origin, "quorum_peers", f"names {len(peers)} peers; allowed are {fewest} to {PEERS_MAX}")
-    seen: set[tuple[str, str, int | None, str]] = set()
-    for number, peer in enumerate(peers, 1):
-        if not is_server(peer):
+def peer_in(text: str) -> str:
+    """The one address that somebody says, as it is compared. Raises: InvalidRequest(config_invalid)."""
+    peer = text.strip().rstrip("/")
+    fault = "it holds a comma: say one address at a time" if "," in peer else server_fault(peer)
+    if fault:
+        raise InvalidRequest(
+            f"that is no address of a node: {fault}; wanted is {WANTED}", code=Code.CONFIG_INVALID, field="url"
+        )
+    return peer
+
+
+def _entries(text: str, origin: str) -> tuple[Entry, ...]:
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    place = subject(origin, "quorum_peers")
+    return tuple(
+        Entry(text=part, place=place, at=f"entry {number} of {len(parts)}") for number, part in enumerate(parts, 1)
+    )
+
+
+def _addresses(entries: tuple[Entry, ...]) -> tuple[str, ...]:
+    return tuple(entry.text.rstrip("/") for entry in entries)
+
+
+def _checked(entries: tuple[Entry, ...], origin: str, *, fewest: int) -> tuple[Entry, ...]:
+    if not fewest <= len(entries) <= PEERS_MAX:
+        raise invalid(origin, "quorum_peers", f"names {len(entries)} peers; allowed are {fewest} to {PEERS_MAX}")
+    seen: dict[tuple[str, str, int | None, str], Entry] = {}
+    for entry, peer in zip(entries, _addresses(entries), strict=True):
+        fault = server_fault(peer)
+        if fault:
             # Not shown, but by its place: what was written may hold a password.
-            raise invalid(origin, "quorum_peers", f"holds something that is no address (entry {number} of "
-                          f"{len(peers)}); wanted is a list like http://10.0.0.2:9077,http://10.0.0.3:9077")
-        if _place(peer) in seen:
-            raise invalid(origin, "quorum_peers", f"names {peer} twice")
-        seen.add(_place(peer))
-    return peers
+            at = "" if entry.place.endswith(entry.at) else f" ({entry.at})"
+            raise _wrong(entry, f"holds something that is no address{at}: {fault}; wanted is {WANTED}")
+        first = seen.setdefault(_place(peer), entry)
+        if first is not entry:
+            raise _wrong(entry, f"names {peer} twice ({first.at} and {entry.at})")
+    return entries
+
+
+def _wrong(entry: Entry, problem: str) -> InvalidRequest:
+    return InvalidRequest(f"{entry.place} {problem}", code=Code.CONFIG_INVALID, field="quorum_peers")
 
 
 def _peers(item: Given, api: ApiConfig, tls: TlsConfig, listed: Path | None) -> tuple[str, ...]:
     if listed is None:
-        peers = peers_in(str(item.value), item.origin)
+        entries = _checked(_entries(str(item.value), item.origin), item.origin, fewest=1)
     else:
         # It may be empty: so the last peer is taken out while the node runs.
-        peers = _checked(read_list(listed, item.origin), f"{item.origin}, {listed}", fewest=0)
-    own_scheme = "http" if tls.cert is None else "https"
-    for peer in peers:
-        scheme, host, port, path = _place(peer)
-        if (scheme, host, port, path) == (own_scheme, api.host.lower(), api.port, ""):
-            raise invalid(item.origin, "quorum_peers", f"names this node itself ({peer}); list the others alone")
+        entries = _checked(read_list(listed, item.origin), f"{item.origin}, {listed}", fewest=0)
+    own = ("http" if tls.cert is None else "https", api.host.lower(), api.port, "")
+    peers = _addresses(entries)
+    for entry, peer in zip(entries, peers, strict=True):
+        if _place(peer) == own:
+            raise _wrong(entry, f"names this node itself ({peer}); list the others alone")
     return peers
 
 

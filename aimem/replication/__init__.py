@@ -4,11 +4,13 @@ Owns the fold, the judge of inbound ops, the state of each peer, the quorum, and
 Must never hold SQL, and never decide what an op means by anything that differs between nodes: clock, policy, settings.
 """
 
+from aimem.replication.absence import ALARM_AFTER_S
 from aimem.replication.catchup import known_to_all, trim_log
 from aimem.replication.closure import evidence_for, heads_heard, hear_closed, note_received, told
 from aimem.replication.cluster import SHOWN_CHARS, hear_asker, settle
-from aimem.replication.comparison import FOUND_MAX, Compared, Different, Mending, compare_span
+from aimem.replication.comparison import FOUND_MAX, Compared, Mending, compare_span
 from aimem.replication.counts import LATENCIES_S, HeadCounts
+from aimem.replication.differences import Difference, Different
 from aimem.replication.divergence import Judged, Lost, judge
 from aimem.replication.driver import ask_untrusted, count_received, run_mesh
 from aimem.replication.following import run_for_peers
@@ -42,6 +44,7 @@ from aimem.replication.trust import Trust, Trusted, Waiting
 from aimem.replication.untaken import full_in, shipped_to, told_full, with_all_of
 
 __all__ = [
+    "ALARM_AFTER_S",
     "CLOCK_BOUND_S",
     "CLOCK_WARN_S",
     "FOUND_MAX",
@@ -51,6 +54,7 @@ __all__ = [
     "Agreement",
     "Compared",
     "Consistency",
+    "Difference",
     "Different",
     "HeadCounts",
     "HeldThere",

@@ -18,6 +18,7 @@ from msgspec import Struct, field
 from aimem.errors import AimemError, Corrupt, InvalidRequest, Unavailable
 from aimem.model import StreamHead, StreamId
 from aimem.replication import closure
+from aimem.replication.differences import Different
 from aimem.replication.divergence import Lost, judge
 from aimem.replication.following import following
 from aimem.replication.mesh import Mesh
@@ -43,14 +44,6 @@ class Mending(StrEnum):
 
     LOOK = "look"
     MEND = "mend"
-
-
-class Different(Struct, frozen=True):
-    """An object in which the two differ."""
-
-    kind: str
-    key: str
-    lost: Lost
 
 
 class Compared(Struct, frozen=True, kw_only=True):
@@ -91,7 +84,9 @@ async def compare_span(mesh: Mesh, peer: Peer, after: walking.Place | None, mend
     try:
         own, there = await _spans(mesh, peer, after)
         looked.compared = len(own.terms)
-        await _look_at(mesh, peer, _suspects(own, there), mending, looked)
+        suspects = _suspects(own, there)
+        _settle(mesh, peer, [*own.terms, *(there or ())], suspects)
+        await _look_at(mesh, peer, suspects, mending, looked)
     except trio.TooSlowError:
         raise Unavailable("timeout") from None
     except InvalidRequest as error:
@@ -157,6 +152,14 @@ def _suspects(own: digests.Span, there: Sequence[digests.Term] | None) -> dict[t
     return found
 
 
+def _settle(
+    mesh: Mesh, peer: Peer, terms: Sequence[digests.Term], suspects: Mapping[tuple[str, str], bool]
+) -> None:
+    """What differed before and whose rows are equal now does not any more."""
+    if mesh.differences.lasting:
+        mesh.differences.settle(peer.url, {digests.object_of(term.place) for term in terms} - suspects.keys())
+
+
 async def _look_at(
     mesh: Mesh, peer: Peer, suspects: Mapping[tuple[str, str], bool], mending: Mending, looked: _Looked
 ) -> None:
@@ -215,6 +218,7 @@ def _count(mesh: Mesh, peer: Peer, looked: _Looked) -> None:
     counts.differing += len(looked.different)
     counts.repaired += looked.repaired
     counts.undecided += looked.undecided
+    mesh.differences.note(peer.url, looked.different, mesh.clock.now())
     for one in looked.different[:1]:
         # One line for a range: whoever lost a table needs no line for each row.
         log.error("peer.differs", extra={

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from aimem.errors import AimemError, Code, Corrupt, Gone, InvalidRequest, Unavailable
 from aimem.model import Instant, Op, StopReason, StreamHead, StreamId, parse_dot
+from aimem.replication.absence import Absence, failed
 from aimem.replication.catchup import join_if_due, run_trimmer
 from aimem.replication.closure import evidence_for, look_at_histories, note_received, to_prove, told
 from aimem.replication.cluster import hear_answer, settle
@@ -140,8 +141,7 @@ async def _exchange(mesh: Mesh, peer: Peer, ask: Ask) -> None:
         reason, failure = error.message, error
     mesh.renewal.note_ended(peer.url, failure)
     if reason:
-        if not peer.state.failures:
-            log.warning("peer.lost", extra={"peer": peer.url, "reason": reason})
+        _note_failed(peer, reason, began)
         peer.tongue.note_lost()
         standing = None if failure is None else _STANDINGS.get(failure.code)
         peer.apply(Failed(now=trio.current_time(), reason=reason, share=peer.share(), standing=standing))
@@ -223,11 +223,24 @@ def count_received(mesh: Mesh, received: Received) -> None:
         counts.stopped[reason] = counts.stopped.get(reason, 0) + 1
 
 
+def _note_failed(peer: Peer, reason: str, began: float) -> None:
+    """One warning for an absence that lasts; what a moment mends is for whoever looks for it."""
+    now = trio.current_time()
+    peer.absence, is_due = failed(peer.absence, reason, began, now)
+    if is_due:
+        away_s = now - (peer.absence.since or now)
+        log.warning("peer.lost", extra={"peer": peer.url, "reason": reason, "away_s": round(away_s, 1)})
+    else:
+        log.debug("peer.not_asked", extra={"peer": peer.url, "reason": reason, "failures": peer.state.failures + 1})
+
+
 def _note(peer: Peer, event: Answered) -> None:
     """Tell a person what a person must see."""
-    state = peer.state
-    if state.failures and event.stopped is None:
-        log.info("peer.back", extra={"peer": peer.url, "node": event.node, "failures": state.failures})
+    state, absence, peer.absence = peer.state, peer.absence, Absence()
+    takes_again = state.last_error.startswith("refused: ") and event.stopped is None
+    if absence.told or takes_again:     # of each there was a warning
+        away_s = 0.0 if absence.since is None else event.now - absence.since
+        log.info("peer.back", extra={"peer": peer.url, "node": event.node, "away_s": round(away_s, 1)})
     if event.stopped is not None and state.last_error != f"refused: {event.stopped}":
         log.warning("peer.refuses", extra={"peer": peer.url, "node": event.node, "reason": event.stopped.value})
     if abs(event.offset_us) > CLOCK_WARN_S * 1e6:

@@ -13,6 +13,7 @@ from aimem.ports import Clock
 from aimem.replication.closure import OTHER_HISTORY, closed_reason
 from aimem.replication.cluster import Strangers
 from aimem.replication.counts import MeshCounts
+from aimem.replication.differences import Differences
 from aimem.replication.joins import Joins
 from aimem.replication.members import Agreement, agreement, members_hash
 from aimem.replication.neighbour import Peer
@@ -28,7 +29,7 @@ from aimem.replication.peer import (
     has_other_history,
 )
 from aimem.replication.quorum import Consistency, Report, Rule, Tally, count_acks, middle_offset, with_writer
-from aimem.replication.reach import is_reachable, offset_now
+from aimem.replication.reach import behind, is_reachable, offset_now
 from aimem.replication.renewal import Moves, Renewal, without
 from aimem.replication.road import PeerRoad
 from aimem.replication.scope import QuorumScope
@@ -55,7 +56,7 @@ class Mesh:
         self.settings, self.store, self.clock, self.road = settings, store, clock, road
         self._rng = rng
         self.peers: tuple[Peer, ...] = ()
-        self.counts = MeshCounts()
+        self.counts, self.differences = MeshCounts(), Differences()
         self.renewal = Renewal(store)
         self.draining: Peer | None = None
         self.joins = Joins()
@@ -96,6 +97,7 @@ class Mesh:
                 self.draining = None
             self.renewal.forget(peer.url)
             self.moves.forget(peer.url)
+            self.differences.forget(peer.url)
         self.renewal.ring()     # perhaps nothing else was awaited
 
     def draw_share(self) -> float:
@@ -141,6 +143,11 @@ class Mesh:
     def members_agree(self) -> bool:
         """Whether nothing speaks against it: all peers that answer and know their lists sent an equal hash."""
         return self.agreement is not Agreement.UNEQUAL
+
+    @property
+    def behind(self) -> int:
+        """Writes that peers know and this node lacks, by their latest words."""
+        return behind((peer.state for peer in self.peers), self.store.log.fetched)
 
     def wants_of(self, peer: Peer) -> int:
         """How many ops to take from a peer: while one is drained, none from the others; they hold the same."""

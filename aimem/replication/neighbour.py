@@ -7,6 +7,7 @@ import random
 import trio
 
 from aimem.model import StreamId, Vector
+from aimem.replication.absence import Absence
 from aimem.replication.counts import AckLatencies, failure_kind
 from aimem.replication.peer import (
     Ask,
@@ -32,6 +33,7 @@ class Peer:
       doubted: streams of this node's of which it named another op and did not show it; until they are closed it counts
         for none of them.
       tongue: what is spoken with it, and to which mesh it belongs.
+      absence: since when no exchange with it has succeeded.
     """
 
     def __init__(self, url: str, rules: PeerRules, rng: random.Random) -> None:
@@ -45,6 +47,7 @@ class Peer:
         self.joined: closure.Closed = {}
         self.doubted: frozenset[StreamId] = frozenset()
         self.tongue = Tongue()
+        self.absence = Absence()
         self._rng = rng
         self._bell = trio.Event()
 

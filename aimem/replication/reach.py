@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from aimem.model import Vector
+from collections.abc import Iterable
+
+from aimem.model import StreamId, Vector
 from aimem.replication.peer import PeerRules, PeerState, Standing, beyond
 
 
@@ -23,6 +25,19 @@ def lag(state: PeerState, mine: Vector) -> int:
     On a quiet mesh the next answer is half a minute away, and what the peer said when it asked is as true until then.
     """
     return beyond(state.assumed, mine)
+
+
+def behind(states: Iterable[PeerState], known: Vector) -> int:
+    """Ops that peers know by their latest words, as far as those are proven, and this node lacks: for people.
+
+    Args:
+      known: what this node need not fetch.
+    """
+    theirs: dict[StreamId, int] = {}
+    for state in states:
+        if state.standing is Standing.PEER:
+            theirs |= {stream: seq for stream, seq in state.assumed.items() if seq > theirs.get(stream, 0)}
+    return beyond(known, theirs)
 
 
 def offset_now(state: PeerState, wall_us: int, now: float) -> int | None:

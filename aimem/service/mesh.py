@@ -45,6 +45,7 @@ from aimem.replication import (
     whole_request,
     with_all_of,
 )
+from aimem.service.alarms import named_alarms
 from aimem.service.cluster import cluster_alarms, members_alarm, show_cluster
 from aimem.service.node import Node
 from aimem.service.papers import show_papers
@@ -246,6 +247,7 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
         document.joining = joining.JoiningOut(**msgspec.structs.asdict(mesh.joins.now))
     if mesh is not None:
         document.members_hash, document.agreement = mesh.members_hash, mesh.agreement.value
+        document.behind = mesh.behind
     document.told = node.membership.told
     show_papers(document, node.papers, node.clock.now())
     show_cluster(node, document)
@@ -316,13 +318,7 @@ def mesh_alarms(node: Node, forks: tuple[StreamId, ...], held_count: int) -> lis
         alarms.append(members_alarm(mesh))
     if abs(mesh.clock_offset_s) > 0.5:
         alarms.append(f"the clock is {mesh.clock_offset_s:+.1f} s off its peers'")
-    counts = mesh.counts.compared
-    if counts.differing:
-        alarms.append(
-            "a disk, or this program, is at fault: objects that differed from a peer's although both knew the same "
-            f"writes: {counts.differing}; got back here what they had lost: {counts.repaired}; nothing tells which "
-            f"value is right: {counts.undecided} (ai-memory mesh verify)"
-        )
+    alarms += named_alarms(mesh)
     strange = [one for one in (_peer_status(mesh, peer) for peer in mesh.peers) if one.state in ("self", "duplicate")]
     return alarms + [f"{one.url} is no other node ({one.state}): it does not count" for one in strange]
 

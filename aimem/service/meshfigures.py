@@ -42,6 +42,7 @@ def _of_members(mesh: Mesh) -> Iterator[Sample]:
     log = mesh.store.log
     yield _gauge("ai_memory_mesh_members_agree", "0 if the nodes were told of different members.", mesh.members_agree)
     yield _gauge("ai_memory_mesh_ready", "0 while the node begins a new stream and catches up.", mesh.is_ready)
+    yield _gauge("ai_memory_mesh_behind_ops", "Ops that peers know, as last heard, and this node lacks.", mesh.behind)
     yield _gauge("ai_memory_mesh_streams", "Streams known.", len(log.vector))
     yield _gauge("ai_memory_mesh_streams_closed", "Streams of which two histories were written.", len(log.closed))
     yield _counter(
@@ -106,7 +107,7 @@ def _of_rows(mesh: Mesh) -> Iterator[Sample]:
     compared, size = mesh.counts.compared, mesh.log_size
     yield _counter("ai_memory_mesh_objects_compared", "Objects that were compared with a peer's.", compared.objects)
     yield _counter(
-        "ai_memory_mesh_objects_differing", "Objects that differed although both knew the same writes.",
+        "ai_memory_mesh_objects_differing", "Objects that comparisons found to differ, each time.",
         compared.differing,
     )
     yield _counter(

@@ -9,6 +9,7 @@ from msgspec import UNSET, Struct
 from aimem import COMPATIBLE_WITH, __version__
 from aimem.errors import AimemError
 from aimem.model import SYSTEM, Principal, Tier
+from aimem.service.alarms import lasting_alarms
 from aimem.service.callers import require_operator
 from aimem.service.cluster import cluster_alarms
 from aimem.service.keyring import AccessMode, access_mode
@@ -74,8 +75,10 @@ async def health(node: Node) -> Health:
     except AimemError as error:
         # By its code alone: who asks for health needs no key, and messages name paths.
         status, warnings = "error", (f"the store cannot be read: {error.code}", *warnings)
-    warnings = (*warnings, *_unready(node))
+    warnings = (*warnings, *_fetching(node))
     warnings = (*warnings, *trust_alarms(node), *cluster_alarms(node))
+    if node.mesh is not None:
+        warnings = (*warnings, *lasting_alarms(node.mesh))
     has_peers = node.mesh is not None and bool(node.mesh.peers)
     opened = access_of(node, access) if has_peers else ""
     if opened == MeshAccess.OPEN:
@@ -98,19 +101,21 @@ async def health(node: Node) -> Health:
         llm_ready=is_thinking(node),
         ready=node.mesh is None or node.mesh.is_ready,
         mesh_access=opened,
+        behind=0 if node.mesh is None else node.mesh.behind,
     )
 
 
-def _unready(node: Node) -> tuple[str, ...]:
-    """Why this node may not write yet."""
+def _fetching(node: Node) -> tuple[str, ...]:
+    """How far this node is with the state of a peer, and why it may not write yet."""
     mesh = node.mesh
-    if mesh is None or mesh.is_ready:
+    now = None if mesh is None else mesh.joins.now
+    if mesh is None or (now is None and mesh.is_ready):
         return ()
-    now = mesh.joins.now
     if now is None:
         return ("this node began a new stream and fetches what its peers know; it refuses to write",)
-    share = f", {now.chunk} of {now.chunks} chunks are done" if now.chunks else ""
-    return (f"this node fetches the state of a peer{share}; it refuses to write until it knows what its peers know",)
+    share = f", {now.objects} of {now.of} objects are done" if now.of else f", {now.objects} objects are done"
+    refusing = "" if mesh.is_ready else "; it refuses to write until it knows what its peers know"
+    return (f"this node fetches the state of a peer{share}{refusing}",)
 
 
 async def status(node: Node, who: Principal) -> NodeStatus:

@@ -275,7 +275,7 @@ class MeshDocument(Struct, kw_only=True):
       alarms: sentences about what a person must look at.
       forks: streams that are closed because their writer signed two histories.
       op_log_bytes: of the entries in the log, when it was last looked at.
-      joining: the snapshot that is being joined; None while none is.
+      joining: the snapshot that is being joined, None while none is; `behind`: writes that peers know and it lacks.
       key: with which this node signs, public, 64 hex digits.
       mesh_access: what opens the routes between nodes: `mtls`, `keys`, or `open`.
       untrusted: who comes under the name of another node, and waits for `mesh trust`.
@@ -304,6 +304,7 @@ class MeshDocument(Struct, kw_only=True):
     op_log_count: int = 0
     op_log_bytes: int = 0
     joining: JoiningOut | None = None
+    behind: int = 0
     members_hash: str = ""
     agreement: str = ""
     key: str = ""

@@ -292,6 +292,7 @@ class Health(Struct, kw_only=True):
       access: `open`, `api_key` (one shared key) or `agent_keys` (each agent proves who it is).
       mesh_access: what opens the routes between nodes: `mtls`, `keys` or `open`; empty for a node without peers.
       ready: whether it may write; not while it begins a new stream, or fetches what its peers knew when it did.
+      behind: writes that its peers know, by their latest words, and it lacks; it fetches them.
       cluster: id of the mesh, the same on all its nodes; empty while none is known.
     """
 
@@ -312,6 +313,7 @@ class Health(Struct, kw_only=True):
     ready: bool = True
     mesh_access: str = ""
     cluster: str = ""
+    behind: int = 0
 
 
 class Capabilities(Struct, kw_only=True):

@@ -65,7 +65,8 @@ def test_a_member_is_added_to_the_file_and_what_to_say_elsewhere_is_printed(mach
         f"changed: {daemon.file}", "in force: 3 nodes, writes wait for 2",
         "to be said on the other nodes, so that all know the same members:",
         "  n1: ai-memory mesh add http://n9:1 --quorum-writes 3",
-        "  http://n9:1: ai-memory mesh add http://n1:1", "  http://n9:1: ai-memory mesh add ADDRESS-OF-n0",
+        "  http://n9:1: ai-memory mesh add http://n1:1 --quorum-writes 2",
+        "  http://n9:1: ai-memory mesh add ADDRESS-OF-n0 --quorum-writes 3",
     ]
     assert "a note" in shown.err
 
@@ -105,7 +106,7 @@ def test_what_the_daemon_refuses_is_taken_back(machine: Machine, daemon: Daemon)
     daemon.fault = (400, "config_invalid", "quorum_writes is 7, and there are 3 nodes")
     shown = add(machine, daemon, "--quorum-writes", "7")
     assert (shown.status, daemon.file.read_text()) == (ExitStatus.INVALID, before)
-    assert "quorum_writes is 7" in shown.err
+    assert "quorum_writes is 7, and there are 3 nodes; nothing was changed" in shown.err
 
 
 def test_a_list_is_changed_wherever_its_name_stands(machine: Machine, daemon: Daemon) -> None:
@@ -154,7 +155,33 @@ def test_who_is_no_peer_cannot_be_removed_and_who_is_one_cannot_be_added(machine
     assert (shown.status, "n1 (http://n1:1)" in shown.err) == (ExitStatus.NOT_FOUND, True)
     shown = machine.run("mesh", "add", "http://N1:1/", handler=daemon)
     assert (shown.status, "a peer already (n1)" in shown.err) == (ExitStatus.CONFLICT, True)
-    assert machine.run("mesh", "add", "n1:1", handler=daemon).status == ExitStatus.INVALID
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("foo", "it does not begin with http:// or https://"), ("n1:1", "it does not begin with http:// or https://"),
+    ("http://a:1,http://b:1", "it holds a comma: say one address at a time"),
+    ("http://me:secret@a:1", "it has a user's name in it"),
+    ("", "it does not begin with"),
+])
+def test_what_is_no_address_is_refused_with_what_is_wrong_and_what_is_wanted(
+    machine: Machine, daemon: Daemon, text: str, expected: str
+) -> None:
+    shown = machine.run("mesh", "add", text, handler=daemon)
+    assert (shown.status, daemon.reloads) == (ExitStatus.INVALID, [])
+    assert f"that is no address of a node: {expected}" in shown.err
+    assert "wanted is an address like http://10.0.0.2:9077" in shown.err and "secret" not in shown.err
+
+
+@pytest.mark.parametrize("place", ["file", "flag"])
+def test_of_an_address_that_is_a_peer_already_only_w_is_set(machine: Machine, daemon: Daemon, place: str) -> None:
+    daemon.told |= {"peers": place}
+    shown = machine.run("mesh", "add", "http://N1:1/", "--quorum-writes", "1", handler=daemon)
+    assert shown.status == ExitStatus.OK
+    text = daemon.file.read_text()
+    assert text == '# ours\n[mesh]\nquorum_peers = "http://n1:1"  # one\nquorum_writes = 1\n'
+    assert daemon.reloads == [text]
+    assert "http://N1:1 is a peer already (n1), and stays as it is" in shown.err
+    assert "to be said" not in shown.out
 
 
 def test_without_a_daemon_the_file_is_changed_and_checked_for_the_next_start(machine: Machine, daemon: Daemon) -> None:

@@ -26,7 +26,7 @@ DOCUMENT = {
     "vector": {"a" * 32: 3, "b" * 32: 4}, "hlc": 7, "held": [], "held_count": 0, "conflict_count": 1,
     "digest": "d" * 32, "digest_vector": {}, "forks": [], "alarms": ["the clock is +0.7 s off its peers'"],
     "op_log_count": 7, "op_log_bytes": 700, "joining": None, "members_hash": "", "agreement": "", "certificates": [],
-    "key": "", "mesh_access": "", "untrusted": [], "cluster": "c" * 32,
+    "key": "", "mesh_access": "", "untrusted": [], "cluster": "c" * 32, "behind": 4321,
 }
 LOST = {"kind": "memory", "key": "3f2a9c1e-5b0d-4c8e-9f57-0a1b2c3d4e5f", "field": "content", "value": "old text",
         "version_hlc": 5, "stream": "a" * 32, "noted_at": "2026-01-02T00:00:00.000000Z"}
@@ -55,6 +55,7 @@ def test_status_shows_who_is_behind_for_how_long_and_why(machine: Machine) -> No
     assert row.split()[:4] == ["reachable", "n1", "http://n1:1", "3"]
     assert f"mesh:             {'c' * 32}" in shown.out
     assert "writes wait for:  2 nodes" in shown.out
+    assert "behind:           4321 writes" in shown.out.splitlines()
     assert shown.err == "ai-memory: warning: the clock is +0.7 s off its peers'\n"
 
 

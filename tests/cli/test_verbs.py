@@ -252,12 +252,12 @@ def test_stats_are_the_counts(machine: Machine) -> None:
     assert machine.run("stats", "--json", answer=STATS).json == STATS
 
 
-def status_node(status: str, mesh_access: str = "") -> Callable[[httpx.Request], httpx.Response]:
+def status_node(status: str, mesh_access: str = "", behind: int = 0) -> Callable[[httpx.Request], httpx.Response]:
     health = {
         "status": status, "service": "ai-memory", "version": "0.1.0", "embedder_ready": True,
         "federation_enabled": False, "compatible_with": "0.6.3", "mode": "hybrid", "embedding_backlog": 6,
         "open_access": False, "access": "agent_keys", "stream": "abc", "warnings": ["little room"],
-        "mesh_access": mesh_access,
+        "mesh_access": mesh_access, "behind": behind,
     }
     index = {"mode": "hybrid", "model": "minilm", "embedding_backlog": 6, "embedded": 9, "reason": ""}
     answers = {"/api/v1/health": health, "/api/v1/index": index, "/api/v1/stats": STATS}
@@ -297,6 +297,8 @@ def test_status_of_a_member_tells_what_opens_the_mesh(machine: Machine, access: 
     assert isinstance(report, dict)
     assert report["mesh_access"] == access
     assert "mesh:" not in machine.run("status", handler=status_node("ok")).out
+    late = machine.run("status", handler=status_node("ok", mesh_access=access, behind=7))
+    assert f"{told.rstrip()}, 7 writes behind\n" in late.out
 
 
 def test_status_without_a_daemon_does_not_load_the_model_to_say_so(machine: Machine) -> None:

@@ -36,12 +36,16 @@ def test_so_many_nodes_have_a_write_as_are_asked_for(asked: int, writes: int) ->
 
 @pytest.mark.parametrize(("given", "expected"), [
     ({"quorum_peers": "http://a,http://b", "quorum_writes": 4}, "is 4, and there are 3 nodes"),
-    ({"quorum_peers": "http://a:80,HTTP://A/"}, "names HTTP://A twice"),
+    ({"quorum_peers": "http://a:80,HTTP://A/"}, "names HTTP://A twice (entry 1 of 2 and entry 2 of 2)"),
     ({"quorum_peers": "http://127.0.0.1:9077"}, "names this node itself"),
     ({"quorum_peers": "http://localhost:1", "host": "localhost", "port": 1}, "names this node itself"),
-    ({"quorum_peers": "a:1"}, "no address"),
+    ({"quorum_peers": "a:1"}, "no address (entry 1 of 1): it does not begin with http:// or https://; wanted is"),
+    ({"quorum_peers": "http:a"}, "it does not begin with http://"), ({"quorum_peers": "http://"}, "begin with http://"),
     ({"quorum_peers": "http://a:1,b:2,http://c:3"}, "no address (entry 2 of 3)"),
-    ({"quorum_peers": "http://user:secret@a"}, "no address"),
+    ({"quorum_peers": "http://user:secret@a"}, "no address (entry 1 of 1): it has a user's name in it"),
+    ({"quorum_peers": "http://a:66000"}, "a port that is none"), ({"quorum_peers": "http://a:0"}, "has the port 0"),
+    ({"quorum_peers": "http://a?b"}, "has ? or # in it"), ({"quorum_peers": "http://a b"}, "has a blank in it"),
+    ({"quorum_peers": "http://:1"}, "names no host"),
     ({"quorum_peers": ","}, "names 0 peers"),
     ({"quorum_peers": ",".join(f"http://h{n}" for n in range(33))}, "names 33 peers"),
     ({"quorum_timeout_ms": 10}, "50 to 60000"),
@@ -55,6 +59,19 @@ def test_what_cannot_be_a_mesh_is_refused_at_the_start(given: dict[str, object],
     assert caught.value.code is Code.CONFIG_INVALID
     assert expected in caught.value.message
     assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("# ours\nhttp://a:1\nb:1  # new\n", "line 3 holds something that is no address: it does not begin with"),
+    ("http://a:1\n\nhttp://A:1/\n", "line 3 names http://A:1 twice (line 1 and line 3)"),
+    ("http://a:1\nhttp://127.0.0.1:9077\n", "line 2 names this node itself (http://127.0.0.1:9077)"),
+], ids=["no address", "twice", "itself"])
+def test_what_is_wrong_in_a_list_is_told_with_its_line(tmp_path: Path, text: str, expected: str) -> None:
+    listed = tmp_path / "peers.txt"
+    listed.write_text(text)
+    with pytest.raises(InvalidRequest) as caught:
+        loaded(quorum_peers=f"@{listed}")
+    assert caught.value.message.startswith(f"{listed}, {expected}")
 
 
 def test_fewer_than_a_majority_is_allowed_and_told() -> None:

@@ -10,7 +10,7 @@ import trio
 
 from aimem import service
 from aimem.errors import AimemError, Code
-from aimem.model import Create, Entry
+from aimem.model import Create, Entry, format_instant
 from aimem.ports import Mode, Row, system_files
 from aimem.replication import examine
 from aimem.service import Node
@@ -150,7 +150,8 @@ async def test_a_value_that_rotted_after_its_op_left_the_log_is_for_a_person(tmp
         await behind_the_back(n1, "UPDATE memories SET content = 'rotten'")
         answer = await verified(n1, "n0", repair=True)
         assert (answer.repaired, answer.undecided, answer.left) == (0, 1, 1)
-        assert "value is right: 1" in (await service.mesh_status(n1, OPERATOR, MeshQuery())).alarms[0]
+        [alarm] = (await service.mesh_status(n1, OPERATOR, MeshQuery())).alarms
+        assert f"memory {stored.id} (two values under one write)" in alarm
         await service.update(n1, ALICE, stored.id, UpdateMemory(content="written anew"))
         await wait_settled(world)
         assert len(await digests_of(world)) == 1
@@ -210,12 +211,38 @@ async def test_now_and_then_a_node_compares_with_a_peer_mends_itself_and_raises_
         assert len(await digests_of(world)) == 1
         assert await titles(n0) == {"t"}
         document = await service.mesh_status(n0, OPERATOR, MeshQuery())
-        assert "same writes: 1;" in document.alarms[0]
+        [alarm] = document.alarms
+        assert alarm.startswith("1 object differed from a peer's at ") and "that is mended" in alarm
+        assert alarm in (await service.health(n0)).warnings
         assert all(peer.compared_s is not None for peer in document.peers)
         figures = {sample.name: sample.value for sample in mesh_samples(n0)}
         assert figures["ai_memory_mesh_objects_repaired"] == 1
         assert figures["ai_memory_mesh_log_bytes"] > 0
         assert stored.id in (await shown(n0, stored.id)).memory.id
+
+
+async def test_an_alarm_names_what_differs_since_when_and_until_it_is_mended(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 3, writes=3) as world:
+        n0 = world.nodes["n0"]
+        stored = await put(n0, "t", "text")
+        await wait_settled(world)
+        await behind_the_back(n0, "DELETE FROM memories")
+        since = format_instant(n0.clock.now())[:16]
+        for peer in ("n1", "n2", "n1"):
+            await verified(n0, peer)
+            await trio.sleep(90)
+        [alarm] = (await service.mesh_status(n0, OPERATOR, MeshQuery())).alarms
+        assert alarm.startswith("1 object differs from a peer's although both nodes know the same writes, since ")
+        assert f"since {since}Z: memory {stored.id} (lost here); a disk" in alarm and "mesh verify" in alarm
+        [warning] = [text for text in (await service.health(n0)).warnings if "differs from a peer's" in text]
+        assert stored.id not in warning
+        await verified(n0, "n1", repair=True)
+        await verified(n0, "n1")
+        [alarm] = (await service.mesh_status(n0, OPERATOR, MeshQuery())).alarms
+        assert "object differs" in alarm     # from n2's, as far as anybody has seen
+        await verified(n0, "n2")
+        [alarm] = (await service.mesh_status(n0, OPERATOR, MeshQuery())).alarms
+        assert alarm.startswith(f"1 object differed from a peer's from {since}Z to ")
 
 
 async def test_a_peer_that_answers_nonsense_or_nothing_changes_nothing(tmp_path: Path) -> None:

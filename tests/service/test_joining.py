@@ -410,6 +410,28 @@ async def test_an_empty_node_far_behind_takes_the_state_and_not_the_log(
         assert (mesh.joins.counts.joined, mesh.counts.taken < COUNT) == (1, True)
 
 
+async def test_a_new_node_tells_how_far_it_is_with_the_state_of_a_peer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, tuple[str, ...]]] = []
+    async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+        n1 = world.nodes["n1"]
+
+        async def look(given: Chunk, name: str, number: int) -> bytes:
+            health = await service.health(n1)
+            assert health.ready
+            told.append((health.behind, health.warnings))
+            return await given(name, number)
+
+        spoil_chunks(world.nodes["n0"], monkeypatch, look)
+        await fall_behind(world, "n1")
+        assert await equal(world)
+        health = await service.health(n1)
+        assert (health.behind, [text for text in health.warnings if "fetches" in text]) == (0, [])
+    assert {behind for behind, _ in told} == {COUNT + 2}
+    assert f"this node fetches the state of a peer, 4 of {COUNT + 3} objects are done" in told[1][1]
+
+
 def two_histories() -> tuple[Author, Author]:
     """A node that signed two ops of one number; the first of both goes on by one op."""
     one, other = Author(7), Author(7)

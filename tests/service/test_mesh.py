@@ -12,7 +12,9 @@ from aimem import service
 from aimem.errors import AimemError, Code
 from aimem.model import Create, Credential, Dot, Entry, Principal, Role, StopReason, parse_dot
 from aimem.replication import Consistency, Mesh, MeshSettings, consistently
+from aimem.replication.absence import ALARM_AFTER_S, TOLD_AFTER_S
 from aimem.service import Node, Once
+from aimem.service.meshfigures import mesh_samples
 from aimem.store import digest, trimming
 from aimem.wire import (
     PROTOCOL,
@@ -220,6 +222,35 @@ async def test_on_a_quiet_mesh_nobody_is_shown_as_behind(tmp_path: Path) -> None
             assert "n1" in ",".join(outcome.acked_by), (name, outcome)
 
 
+async def test_a_node_that_fetches_from_logs_tells_how_many_writes_it_is_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("aimem.replication.mesh.EXCHANGE_MAX_OPS", 2)     # in many small steps
+    async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+        n0, n1 = world.nodes.values()
+        await settled(world)
+        world.isolate("n1")
+        for number in range(9):
+            await put(n0, f"t{number}", "text")
+        world.heal()
+        world.deaf.add(("n0", "n1"))     # it has to ask
+        seen = [await _behind(n1)]
+        with trio.fail_after(60):
+            while seen[-1] or len(seen) == 1:
+                await n1.store.log.wait_change(n1.store.log.change_count)
+                seen.append(await _behind(n1))
+        assert len(seen) > 3 and sorted(seen[1:], reverse=True) == seen[1:] and 4 < seen[1] < 9
+        assert await _behind(n0) == 0
+
+
+async def _behind(node: Node) -> int:
+    """The same wherever it is asked."""
+    told = (await service.mesh_status(node, OPERATOR, MeshQuery())).behind
+    [figure] = [sample.value for sample in mesh_samples(node) if sample.name == "ai_memory_mesh_behind_ops"]
+    assert (await service.health(node)).behind == told == figure
+    return told
+
+
 async def test_the_document_tells_who_is_behind_and_why(tmp_path: Path) -> None:
     async with open_world(tmp_path, 3, writes=1, interval_s=1) as world:
         n0 = world.nodes["n0"]
@@ -240,6 +271,51 @@ async def test_the_document_tells_who_is_behind_and_why(tmp_path: Path) -> None:
         assert {found.url: found.verdict for found in document.verified} == {
             "http://n1": "equal", "http://n2": "unreachable",
         }
+
+
+async def test_the_log_has_a_line_for_a_peer_that_was_really_away_and_none_at_a_start(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def told() -> list[tuple[str, str, str]]:
+        lines = [
+            (record.levelname, record.message, record.__dict__["peer"]) for record in caplog.records
+            if record.message in ("peer.lost", "peer.back")
+        ]
+        caplog.clear()
+        return lines
+
+    with caplog.at_level("INFO"):
+        async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+            settings = mesh_of(world.nodes["n1"]).settings
+            await world.stop("n1")
+            await trio.sleep(TOLD_AFTER_S - 3)       # ten attempts or so
+            assert mesh_of(world.nodes["n0"]).peers[0].state.failures > 3
+            await world.start("n1", settings)
+            await trio.sleep(10)
+            assert told() == []
+            await world.stop("n1")
+            await trio.sleep(60)
+            assert told() == [("WARNING", "peer.lost", "http://n1")]
+            await world.start("n1", settings)
+            await trio.sleep(10)
+            assert told() == [("INFO", "peer.back", "http://n1")]
+
+
+async def test_a_peer_that_has_not_answered_for_long_is_an_alarm_until_it_does(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 3, writes=2) as world:
+        n0 = world.nodes["n0"]
+        await settled(world)
+        settings = mesh_of(world.nodes["n2"]).settings
+        await world.stop("n2")
+        await trio.sleep(ALARM_AFTER_S - 60)
+        assert not (await service.mesh_status(n0, OPERATOR, MeshQuery())).alarms
+        await trio.sleep(120)
+        [alarm] = (await service.mesh_status(n0, OPERATOR, MeshQuery())).alarms
+        assert alarm.startswith("n2 (http://n2) has not answered since ") and "mesh remove n2" in alarm
+        assert alarm in (await service.health(n0)).warnings
+        await world.start("n2", settings)
+        await trio.sleep(30)
+        assert not (await service.mesh_status(n0, OPERATOR, MeshQuery())).alarms
 
 
 async def test_a_peer_that_is_this_node_or_another_peer_does_not_count(tmp_path: Path) -> None:

@@ -159,7 +159,7 @@ async def test_a_list_that_a_flag_names_is_read_anew_and_may_become_empty(told: 
         listed.write_text("# nobody\n")
         assert (await service.reload(node, OPERATOR)).members == 1
         listed.write_text("b:1")
-        with pytest.raises(InvalidRequest, match=r"--quorum-peers, .*peers holds something that is no address"):
+        with pytest.raises(InvalidRequest, match=r"peers, line 1 holds something that is no address"):
             await service.reload(node, OPERATOR)
 
 

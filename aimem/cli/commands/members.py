@@ -15,7 +15,7 @@ from aimem.cli.runtime import Attached
 from aimem.cli.text import counted
 from aimem.config import (
     is_same_place,
-    peers_in,
+    peer_in,
     peers_written,
     read_text,
     replace_text,
@@ -33,7 +33,7 @@ _FIXED = ("flag", "variable")
 
 
 class Change(Struct, frozen=True, kw_only=True):
-    """What is wished: one address more, or one less, and another W or the same."""
+    """What is wished: one address more, or one less, or none of both; and another W or the same."""
 
     added: str | None = None
     removed: str | None = None
@@ -50,15 +50,20 @@ class Edit(Struct, frozen=True):
 
 def add(context: Context) -> int:
     """Tell this node of one more member."""
-    [url] = peers_in(context.value("url"), "URL")
+    url = peer_in(context.value("url"))
 
     async def act(attached: Attached, client: Client) -> reloading.MembersChanged:
         document = await client.mesh()
         known = next((peer for peer in document.peers if is_same_place(peer.url, url)), None)
-        if known is not None:
-            raise Conflict(f"{url} is a peer already ({known.node or 'not met yet'})")
-        change = Change(added=url, writes=context.value("quorum_writes"))
-        return await _carry_out(context, client, document, change, attached)
+        writes = context.value("quorum_writes")
+        if known is None:
+            return await _carry_out(context, client, document, Change(added=url, writes=writes), attached)
+        sentence = f"{url} is a peer already ({known.node or 'not met yet'})"
+        if writes is None:
+            raise Conflict(sentence)
+        changed = await _carry_out(context, client, document, Change(writes=writes), attached)
+        changed.notices = (f"{sentence}, and stays as it is", *changed.notices)
+        return changed
 
     return _show(context, context.visit(act))
 
@@ -128,10 +133,11 @@ async def _carry_out(
         replace_text(edit.path, edit.after)
     try:
         found = await _put_in_force(context, client, change, attached)
-    except AimemError:
+    except AimemError as error:
         _undo(edits)
         if not attached.holder:
             await _reread_quietly(client)
+        error.message += "; nothing was changed"
         raise
     if found is None:
         return changed
@@ -167,16 +173,14 @@ async def _meet(client: Client, url: str) -> None:
         case "reachable":
             return
         case "self":
-            raise Conflict(f"{url} leads to this node itself; nothing was changed")
+            raise Conflict(f"{url} leads to this node itself: say the address of the other node")
         case "duplicate":
-            raise Conflict(f"{url} leads to node {peer.node!r}, which is a peer already; nothing was changed")
+            raise Conflict(f"{url} leads to node {peer.node!r}, which is a peer already")
         case "unreachable" | "unasked":
             reason = peer.last_error or "no answer"
         case _:
             reason = f"{peer.state}: {peer.last_error}" if peer.last_error else peer.state
-    raise Unavailable(
-        f"{url} does not answer as a member ({reason}); nothing was changed: --force adds it all the same"
-    )
+    raise Unavailable(f"{url} does not answer as a member ({reason}); --force adds it all the same")
 
 
 async def _reread_quietly(client: Client) -> None:
@@ -199,7 +203,9 @@ def edits_of(told: reloading.ToldOut, peers: tuple[str, ...], change: Change) ->
     """What has to be written, and where. Raises: InvalidRequest where it cannot be, with the ways on."""
     settings: dict[str, str | int | None] = {}
     edits: list[Edit] = []
-    if told.listed is not None:
+    if change.added is None and change.removed is None:
+        pass    # the peers stay as they are told, by whatever place
+    elif told.listed is not None:
         path = Path(told.listed)
         text = read_text(path, "the list of peers")
         kept = text if change.removed is None else without_entry(text, change.removed)
@@ -247,7 +253,9 @@ def _edit_of(told: reloading.ToldOut, settings: Mapping[str, str | int | None]) 
 
 
 def sayings(document: MeshDocument, change: Change) -> tuple[reloading.Saying, ...]:
-    """What is to be said on the other nodes, so that all are told of the same members."""
+    """What is to be said on the other nodes, so that all are told of the same members; nothing if they stay."""
+    if change.added is None and change.removed is None:
+        return ()
     own = document.node or "this node"
     others = [peer for peer in document.peers if peer.url != change.removed]
     writes = "" if change.writes is None else f" --quorum-writes {change.writes}"
@@ -260,8 +268,16 @@ def sayings(document: MeshDocument, change: Change) -> tuple[reloading.Saying, .
         for peer in others
     ]
     addresses = [*(shlex.quote(peer.url) for peer in others), f"ADDRESS-OF-{own}"]
-    to_new = [reloading.Saying(change.added, f"ai-memory mesh add {address}") for address in addresses]
+    to_new = [
+        reloading.Saying(change.added, f"ai-memory mesh add {address}{_writes_among(change, nodes)}")
+        for nodes, address in enumerate(addresses, 2)
+    ]
     return (*to_others, *to_new)
+
+
+def _writes_among(change: Change, nodes: int) -> str:
+    """The flag for a node that knows so many nodes, itself included: a larger W it would refuse."""
+    return "" if change.writes is None else f" --quorum-writes {min(change.writes, nodes)}"
 
 
 def _show(context: Context, changed: reloading.MembersChanged) -> int:

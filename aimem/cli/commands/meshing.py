@@ -121,6 +121,7 @@ def status(context: Context) -> int:
         "members": str(document.members),
         "member lists": document.agreement or "-",
         "writes wait for": counted(document.writes, "node"), "writes known": str(sum(document.vector.values())),
+        "behind": counted(document.behind, "write"),
         "key": document.key[:KEY_DIGITS], "open to": ACCESS.get(document.mesh_access, document.mesh_access),
         "held": str(document.held_count), "conflicts": str(document.conflict_count), "digest": str(document.digest),
     }

@@ -48,6 +48,7 @@ class StatusReport(Struct, frozen=True, kw_only=True):
     llm_ready: bool
     access: str
     mesh_access: str
+    behind: int
 
 
 _ACCESS_WORDS: Final = {
@@ -142,7 +143,7 @@ async def _report(attached: Attached, client: Client) -> StatusReport:
         indexed=index.indexed, index_backlog=index.index_backlog,
         stream=health.stream, memories=counts.total, archived=counts.archived, db_size_bytes=counts.db_size_bytes,
         open_access=health.open_access, warnings=health.warnings, llm=health.llm, llm_ready=health.llm_ready,
-        access=health.access, mesh_access=health.mesh_access)
+        access=health.access, mesh_access=health.mesh_access, behind=health.behind)
 
 
 def _show(context: Context, report: StatusReport) -> None:
@@ -166,7 +167,8 @@ def _show(context: Context, report: StatusReport) -> None:
         "access": _ACCESS_WORDS.get(report.access, report.access),
     }
     if report.mesh_access:
-        lines["mesh"] = f"open to {ACCESS.get(report.mesh_access, report.mesh_access)}"
+        behind = f", {counted(report.behind, 'write')} behind" if report.behind else ""
+        lines["mesh"] = f"open to {ACCESS.get(report.mesh_access, report.mesh_access)}{behind}"
     for name, value in lines.items():
         context.screen.line(f"{name + ':':<12}{value}")
     for warning in report.warnings:
