@@ -22,8 +22,9 @@ def spoil(rng: random.Random, told: dict[str, Any]) -> bool:
     if told.get("manifest"):
         rng.choice(_OF_MANIFESTS)(rng, told["manifest"])
         return True
-    if told.get("chunk"):
-        told["chunk"] = base64.b64encode(rng.choice(_OF_CHUNKS)(rng, base64.b64decode(told["chunk"]))).decode()
+    chunk = told.get("chunk")
+    if chunk and isinstance(chunk, str):        # who asks for one says its number
+        told["chunk"] = base64.b64encode(rng.choice(_OF_CHUNKS)(rng, base64.b64decode(chunk))).decode()
         return True
     return False
 
