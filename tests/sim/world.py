@@ -243,6 +243,8 @@ class World:
             await telling.check_hooks(self.receiver, self.clients.deeds, self.nodes, lost, self.watcher)
             clocks = {name: machine.clock for name, machine in self.machines.items()}
             await check_logs(self.nodes(), clocks, self.logs, self.watcher)
+            if self.watcher.liar:
+                await self.machines[self.watcher.liar].kill()   # it reads of them as long as it lives
             await check_none_left(self._honest, self.watcher)
 
     def _honest(self) -> list[Process]:
