@@ -28,8 +28,11 @@ from aimem.wire import copies, heads_in, op_in
 
 log = logging.getLogger(__name__)
 
-BEGIN_DEADLINE_S: Final = 60.0
-"""Until the manifest is there; what is being made meanwhile is there when it is asked for again."""
+BEGIN_DEADLINE_S: Final = 300.0
+"""Until the manifest is there, however often it was asked for."""
+ANSWER_DEADLINE_S: Final = 10.0
+"""For one answer to that: whoever still makes the snapshot says so before, and is asked again."""
+ASK_AGAIN_S: Final = 1.0
 PAGE_DEADLINE_S: Final = 30.0
 TOLD_CHUNKS: Final = 100
 """A line in the log every so many chunks."""
@@ -58,7 +61,7 @@ async def join_snapshot(mesh: Mesh, peer: Peer, freshness: Freshness) -> bool:
     log.info("peer.snapshot_begins", extra={"peer": peer.url})
     mesh.joins.now = Joining(url=peer.url)
     with trio.fail_after(BEGIN_DEADLINE_S):
-        answer = await mesh.road.snapshot(peer.url, request)
+        answer = await _begun(mesh, peer, request)
     if answer.manifest is None:
         return await _join_pages(mesh, peer, answer)
     manifest = answer.manifest
@@ -73,6 +76,19 @@ async def join_snapshot(mesh: Mesh, peer: Peer, freshness: Freshness) -> bool:
         log.info("peer.snapshot_resumes", extra={"peer": peer.url, "chunk": noted.chunk})
     held = await _join_chunks(mesh, peer, manifest, noted)
     return await _finish(mesh, {stream: said[stream] for stream in shown}, shown, held)
+
+
+async def _begun(mesh: Mesh, peer: Peer, request: copies.SnapshotRequest) -> copies.SnapshotAnswer:
+    """The manifest, once the peer has made what it is of. Raises: Unavailable, InvalidRequest; trio.TooSlowError."""
+    while True:
+        began = trio.current_time()
+        with trio.fail_after(ANSWER_DEADLINE_S):
+            answer = await mesh.road.snapshot(peer.url, request)
+        if answer.manifest is not None or not answer.making:
+            return answer
+        request = replace(request, snapshot=answer.making[:copies.ID_CHARS])
+        # Whoever says so at once would be asked without a pause.
+        await trio.sleep_until(began + ASK_AGAIN_S)
 
 
 async def _join_chunks(mesh: Mesh, peer: Peer, manifest: copies.Manifest, at: adoption.Progress) -> list[Op]:

@@ -48,10 +48,13 @@ class Accepted(Struct, frozen=True, kw_only=True):
     Attributes:
       pin: what is to be remembered of the name from now on; None if that is remembered already.
       change: what is new about it, for the log; empty if nothing is.
+      cleared: what is to be remembered of others, by name: they showed this one's certificate, and are not known by it
+        any more.
     """
 
     pin: Pin | None = None
     change: str = ""
+    cleared: Mapping[str, Pin] = {}
 
 
 class Refused(Struct, frozen=True, kw_only=True):
@@ -59,11 +62,13 @@ class Refused(Struct, frozen=True, kw_only=True):
 
     Attributes:
       waits: whether a person here can accept it under the name that it claims.
+      holder: the node by whose certificate it came, if that is why; else empty.
     """
 
     code: Code
     sentence: str
     waits: bool = False
+    holder: str = ""
 
 
 def judge_claim(claim: NodeClaim, shown: Shown, known: Acquaintance) -> Accepted | Refused:
@@ -86,14 +91,35 @@ def judge_claim(claim: NodeClaim, shown: Shown, known: Acquaintance) -> Accepted
             "so give one of the two another (`ai-memory pki issue`)"
         ))
     holder = _holder(shown, claim.node, known.pins)
-    if holder is not None:
-        return Refused(code=Code.CERTIFICATE_OF_ANOTHER, sentence=(
-            f"node {claim.node!r} shows the certificate of node {holder!r}: each node needs one of its own; if it was "
-            f"only renamed, run `{trust_command(holder)}` here"
+    # Who ran on a copy of another's files showed its own certificate under that one's name. An authority says whose it
+    # is; a list does not, and then only a person can.
+    if holder is not None and (claim.node not in shown.names or holder in shown.names):
+        return Refused(code=Code.CERTIFICATE_OF_ANOTHER, waits=True, holder=holder, sentence=(
+            f"node {claim.node!r} shows the certificate by which node {holder!r} is known here: each node needs one of "
+            f"its own; if it is that of {claim.node!r}, which was renamed or ran on a copy of the other's files, run "
+            f"`{trust_command(claim.node)}` here"
         ))
     pin = known.pins.get(claim.node)
     verdict = _judge_first(claim, shown, known) if pin is None else _judge_known(claim, shown, pin)
-    return _judge_listed(claim.node, verdict, pin, known.listed)
+    verdict = _judge_listed(claim.node, verdict, pin, known.listed)
+    if holder is None or isinstance(verdict, Refused):
+        return verdict
+    return replace(verdict, cleared=cleared(known.pins, claim.node, shown))
+
+
+def cleared(known: Mapping[str, Pin], node: str, shown: Shown) -> dict[str, Pin]:
+    """What is left of others, by name, that are known by a certificate which is this node's.
+
+    Whoever is left with none has not been seen on the list: or it would count as taken off, and nobody spoke to it.
+    """
+    left = {
+        name: (pin, tuple(one for one in pin.certificates if one != shown.fingerprint))
+        for name, pin in known.items() if name != node and shown.fingerprint in pin.certificates
+    }
+    return {
+        name: replace(pin, certificates=kept, is_listed=pin.is_listed and bool(kept))
+        for name, (pin, kept) in left.items()
+    }
 
 
 def trust_command(node: str) -> str:

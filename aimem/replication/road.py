@@ -287,7 +287,10 @@ def _advice(said: _Said) -> str:
     if said.code == Code.NODE_UNTRUSTED:
         return f": {KNOWN_OTHERWISE}; run `ai-memory mesh trust` with this node's name there"
     if said.code == Code.CERTIFICATE_OF_ANOTHER:
-        return ": it takes our certificate for another node's; if so, make one for this node (`ai-memory pki issue`)"
+        return (
+            ": it takes our certificate for another node's; if it is this node's alone, run `ai-memory mesh trust` "
+            "with this node's name there, else make one for this node (`ai-memory pki issue`)"
+        )
     return ""
 
 

@@ -6,7 +6,7 @@ Names and keys are kept in the database and in memory; what is judged without an
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import trio
@@ -20,6 +20,7 @@ from aimem.replication.judging import (
     Accepted,
     Acquaintance,
     Refused,
+    cleared,
     delisted,
     is_delisted,
     judge_claim,
@@ -48,7 +49,8 @@ class Waiting(Struct, frozen=True, kw_only=True):
 
     Attributes:
       key: public, 64 hex digits.
-      known_key: the one that the name is known by.
+      known_key: the one that the name is known by; empty if it is not known.
+      holder: the node by whose certificate it came, if that is why; else empty.
       at: when it was refused last.
     """
 
@@ -56,11 +58,15 @@ class Waiting(Struct, frozen=True, kw_only=True):
     key: str
     known_key: str
     shown: Shown
+    holder: str
     at: Instant
 
 
 class Trusted(Struct, frozen=True, kw_only=True):
-    """What an operator's word came to: `key` is believed from now on, None if the next one that comes will be."""
+    """What an operator's word came to: `key` is believed from now on, None if the next one that comes will be.
+
+    `known_key` is empty if the name was not known.
+    """
 
     node: str
     known_key: str
@@ -156,11 +162,11 @@ class Trust:
                 # Another claim may have been pinned while this one waited.
                 verdict = judge_claim(claim, shown, await self._acquaintance(claim))
                 if isinstance(verdict, Accepted) and verdict.pin is not None:
-                    await self._pin(claim.node, verdict.pin, verdict.change)
+                    await self._pin(claim.node, verdict.pin, verdict.change, verdict.cleared)
         if isinstance(verdict, Refused):
             self.counts.note_refused(verdict.code)
             if verdict.waits:
-                self._keep_waiting(claim, shown)
+                self._keep_waiting(claim, shown, verdict.holder)
             raise Denied(verdict.sentence, code=verdict.code, field="node")
         waits = self.waiting.get(claim.node)
         if waits is not None and waits.key == claim.key.hex():
@@ -178,11 +184,11 @@ class Trust:
             known, waits = (await self._loaded()).get(node), self.waiting.get(node)
             if waits is not None and key is not None and not waits.key.startswith(key):
                 waits = None
-            if known is None or (waits is None and key is not None):
+            if waits is None and (known is None or key is not None):
                 raise NotFound(
                     f"no {'such key of a ' if key else ''}node {node[:128]!r} waits to be accepted here", field="node"
                 )
-            before = known.keys[0]
+            before = "" if known is None else known.keys[0]
             if waits is None:
                 await self._store.write(_forget_pin, node, witness)
                 del (await self._loaded())[node]
@@ -190,7 +196,7 @@ class Trust:
             shown = waits.shown.fingerprint
             await self._pin(node, Pin(
                 keys=(waits.key,), certificates=() if shown is None else (shown,), since=self._clock.now()
-            ), "accepted by an operator", witness)
+            ), "accepted by an operator", cleared(await self._loaded(), node, waits.shown), witness)
             del self.waiting[node]
             return Trusted(node=node, known_key=before, key=waits.key)
 
@@ -221,19 +227,27 @@ class Trust:
             self._names[stream] = name
         return name
 
-    async def _pin(self, node: str, pin: Pin, change: str, witness: Witness = _nobody) -> None:
-        await self._store.write(_put_pin, node, pin, witness)
-        (await self._loaded())[node] = pin
+    async def _pin(
+        self, node: str, pin: Pin, change: str, others: Mapping[str, Pin], witness: Witness = _nobody
+    ) -> None:
+        fresh = {node: pin, **others}
+        await self._store.write(_put_pins, fresh, witness)
+        (await self._loaded()).update(fresh)
         self.counts.pinned += 1
         log.info("node.pinned", extra={"node": node, "key": pin.keys[0][:SHOWN_DIGITS], "change": change})
 
-    def _keep_waiting(self, claim: NodeClaim, shown: Shown) -> None:
-        known = self.pin_of(claim.node)
+    def _keep_waiting(self, claim: NodeClaim, shown: Shown, holder: str) -> None:
+        known, before = self.pin_of(claim.node), self.waiting.get(claim.node)
+        if holder and before is not None and not before.holder:
+            return      # whoever borrows a name does not take the place of who waits under it
         fresh = Waiting(
             node=claim.node, key=claim.key.hex(), known_key="" if known is None else known.keys[0], shown=shown,
-            at=self._clock.now(),
+            holder=holder, at=self._clock.now(),
         )
-        before = self.waiting.pop(claim.node, None)
+        # Whoever shows one certificate is one node, however many names it gives itself: the latest waits.
+        for name, one in list(self.waiting.items()):
+            if name == claim.node or (holder and one.holder and one.shown.fingerprint == shown.fingerprint):
+                del self.waiting[name]
         if before is None or before.key != fresh.key:
             log.warning("node.untrusted", extra={"node": claim.node, "key": fresh.key[:SHOWN_DIGITS]})
         while len(self.waiting) >= WAITING_MAX:
@@ -241,8 +255,9 @@ class Trust:
         self.waiting[claim.node] = fresh
 
 
-def _put_pin(transaction: Transaction, node: str, pin: Pin, witness: Witness) -> None:
-    pins.put(transaction, node, pin)
+def _put_pins(transaction: Transaction, fresh: Mapping[str, Pin], witness: Witness) -> None:
+    for node, pin in fresh.items():
+        pins.put(transaction, node, pin)
     witness(transaction)
 
 

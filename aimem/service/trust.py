@@ -130,8 +130,11 @@ async def note_trust(node: Node, document: MeshDocument) -> None:
 def trust_alarms(node: Node) -> list[str]:
     """What a person must look at: who comes under the name of another node, believed or not."""
     unbelieved = [
+        f"node {name!r} comes with the certificate by which node {one.holder!r} is known here: if its key begins with "
+        f"{one.key[:KEY_MIN_CHARS]} and the certificate is its own, run `{trust_command(name)}`; else give one of the "
+        "two another (`ai-memory pki issue`)" if one.holder else
         f"somebody comes as node {name!r} with another key than the one known here: if it was set up anew, run "
-        f"`{trust_command(name)}`" for name in sorted(node.trust.waiting)
+        f"`{trust_command(name)}`" for name, one in sorted(node.trust.waiting.items())
     ]
     return _refused_alarms(node) + unbelieved + [
         f"two nodes run as {name!r}, one of them on a copy of the other's files: stop the copy, take its file DB.node "

@@ -79,13 +79,26 @@ class _Kept(Struct):
     read_at: float
 
 
-class _Round:
-    """One making, for which any number may wait."""
+class Making:
+    """One snapshot that is made, or was, and for which any number may wait.
 
-    def __init__(self) -> None:
+    Attributes:
+      name: the id that it has, or will have.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
         self.done = trio.Event()
         self.manifest: copies.Manifest | None = None
         self.error: AimemError | None = None
+
+    async def made(self) -> copies.Manifest:
+        """Wait until it is there. Raises: Unavailable, storage_full too, if it cannot be made."""
+        await self.done.wait()
+        if self.manifest is None:
+            error = self.error or Unavailable("no snapshot could be made")
+            raise Unavailable(error.message, code=error.code)
+        return self.manifest
 
 
 class Spool:
@@ -97,8 +110,8 @@ class Spool:
         self._limiter = trio.CapacityLimiter(2)
         self._kept: dict[str, _Kept] = {}
         self._wanted = trio.Event()
-        self._next: _Round | None = None
-        self._current: _Round | None = None
+        self._next: Making | None = None
+        self._current: Making | None = None
         self._ends = False
 
     def clear(self) -> None:
@@ -130,20 +143,24 @@ class Spool:
         finally:
             self._ends = True
 
-    async def begin(self, covering: Vector, preferred: str) -> copies.Manifest:
-        """The manifest of a snapshot: the preferred one if it is there, else one that covers a vector, or is fresh.
+    def begin(self, covering: Vector, preferred: str) -> Making:
+        """A snapshot: the preferred one if it is there or under way, else one that covers a vector, or is fresh."""
+        known = self._named(preferred)
+        if known is not None:
+            return known
+        kept = self._fitting(covering)
+        return self._current or self._asked() if kept is None else _given(kept)
 
-        Raises: Unavailable, storage_full too, if none can be made.
-        """
-        kept = self._kept.get(preferred) or self._fitting(covering)
-        if kept is not None:
-            kept.read_at = trio.current_time()
-            return kept.manifest
-        return await self._made(self._current or self._asked())
+    def begin_anew(self, preferred: str) -> Making:
+        """A snapshot that is not begun yet, or the preferred one: whoever asks for that was told that it is made."""
+        return self._named(preferred) or self._asked()
 
-    async def begin_anew(self) -> copies.Manifest:
-        """The manifest of a snapshot that is not begun yet. Raises: as `begin`."""
-        return await self._made(self._asked())
+    def _named(self, name: str) -> Making | None:
+        for turn in (self._current, self._next):
+            if turn is not None and turn.name == name:
+                return turn
+        kept = self._kept.get(name)
+        return None if kept is None else _given(kept)
 
     def _fitting(self, covering: Vector) -> _Kept | None:
         now = trio.current_time()
@@ -152,17 +169,10 @@ class Spool:
                 return kept
         return None
 
-    def _asked(self) -> _Round:
-        self._next = self._next or _Round()
+    def _asked(self) -> Making:
+        self._next = self._next or Making(self._chance.token(ID_BYTES).hex())
         self._wanted.set()
         return self._next
-
-    async def _made(self, turn: _Round) -> copies.Manifest:
-        await turn.done.wait()
-        if turn.manifest is None:
-            error = turn.error or Unavailable("no snapshot could be made")
-            raise Unavailable(error.message, code=error.code)
-        return turn.manifest
 
     async def chunk(self, name: str, number: int) -> bytes:
         """One chunk as it is fetched. Raises: Gone if that snapshot is; InvalidRequest; Unavailable."""
@@ -187,11 +197,11 @@ class Spool:
         self.counts.given += 1
         return data
 
-    async def _make(self, turn: _Round, read: Read, given: Given) -> None:
+    async def _make(self, turn: Making, read: Read, given: Given) -> None:
         try:
             while len(self._kept) >= KEPT_MAX:
                 await self._drop(min(self._kept, key=lambda name: self._kept[name].read_at))
-            name = self._chance.token(ID_BYTES).hex()
+            name = turn.name
             folder = self.folder / name
             with trio.fail_after(MAKE_S):
                 manifest = await read(partial(self._write, name, folder, given))
@@ -246,6 +256,15 @@ class Spool:
             if not self._kept and self._current is None:
                 with contextlib.suppress(OSError):
                     await self._threads.run(partial(self._files.drop_folder, self.folder), limiter=self._limiter)
+
+
+def _given(kept: _Kept) -> Making:
+    """One that is there, for somebody who asks."""
+    kept.read_at = trio.current_time()
+    turn = Making(kept.manifest.id)
+    turn.manifest = kept.manifest
+    turn.done.set()
+    return turn
 
 
 class _Chunks(Struct):

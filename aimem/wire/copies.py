@@ -56,8 +56,9 @@ class SnapshotRequest(Struct, kw_only=True):
     Attributes:
       named: ask for these objects (kind, key) instead, 256 at most.
       begin: ask for the manifest of a snapshot instead, which covers this vector if the node knows as much.
-      snapshot: ask for chunk `chunk` of this one instead; with `begin` the one to go on with, if it is still there.
-      anew: with `begin`: no snapshot that was made before this request.
+      snapshot: ask for chunk `chunk` of this one instead; with `begin` the one to go on with, if it is still there or
+        under way.
+      anew: with `begin`: no snapshot that was made before this request, but for that one.
     """
 
     protocol: int
@@ -165,7 +166,7 @@ class SnapshotAnswer(Struct, kw_only=True):
       objects: of named ones the first ones in their order, those too of which nothing is known.
       ended: which of the named are absent because a memory that they hang on is dead: positions in `objects`.
       held: with named ones: hash of the dots that the node that answers has and cannot apply; empty for none.
-      manifest: where a snapshot was to begin.
+      manifest: where a snapshot was to begin; making: which one is to be asked for again, as it is not there yet.
       chunk: one chunk: a ChunkBody as JSON, gzip.
     """
 
@@ -177,6 +178,7 @@ class SnapshotAnswer(Struct, kw_only=True):
     ended: tuple[int, ...] = ()
     held: str = ""
     manifest: Manifest | None = None
+    making: str = ""
     chunk: bytes = b""
 
 

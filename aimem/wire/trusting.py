@@ -21,7 +21,7 @@ class TrustAnswer(Struct, kw_only=True):
     """What it came to.
 
     Attributes:
-      known_key: by which the name was known, 64 hex digits.
+      known_key: by which the name was known, 64 hex digits; empty if it was not.
       key: which is believed from now on; None if none was refused: then the next that comes will be.
     """
 
@@ -31,10 +31,10 @@ class TrustAnswer(Struct, kw_only=True):
 
 
 class UntrustedOut(Struct, kw_only=True):
-    """Somebody who comes under a name that is known by another key.
+    """Somebody who comes under a name that is known by another key, or by the certificate of another node.
 
     Attributes:
-      key, known_key: 64 hex digits each.
+      key, known_key: 64 hex digits each; `known_key` is empty if the name is not known.
       certificate: the fingerprint of the one that it showed; None without one.
       refused_at: when it came last.
     """

@@ -14,7 +14,7 @@ WITHOUT_OPS = {
     "deliveries.add", "deliveries.forget", "deliveries.forget_gone", "deliveries.note_failed", "deliveries.note_taken",
     "deliveries.trim_dead", "buffers.drop", "buffers.shrink",
     "auditcheck.prune", "closure.close", "closure.note_joined", "renewal.note_caught_up",
-    "_put_pin", "_forget_pin", "cluster.learn", "note_reload",
+    "_put_pins", "_forget_pin", "cluster.learn", "note_reload",
     "note_rejoin", "renewal.ask_rejoin", "renewal.note_rejoined",
     "cluster.propose", "cluster.settle", "cluster.forget",
 }

@@ -11,7 +11,15 @@ from msgspec.structs import replace
 from aimem.errors import Code, Denied
 from aimem.model import Endorsement, NodeClaim, Shown, endorsement_digest
 from aimem.ports import Signer
-from aimem.replication.judging import Accepted, Acquaintance, Refused, judge_claim, own_shown, trust_command
+from aimem.replication.judging import (
+    Accepted,
+    Acquaintance,
+    Refused,
+    is_delisted,
+    judge_claim,
+    own_shown,
+    trust_command,
+)
 from aimem.store import Pin, pins
 from tests.nodes import START, seeded_chance
 
@@ -99,7 +107,48 @@ def test_who_is_not_who_it_says_is_refused(
 ) -> None:
     verdict = judge_claim(said, shown, before)
     assert isinstance(verdict, Refused)
-    assert (verdict.code.value, verdict.waits) == (code, code == "node_untrusted")
+    assert verdict.code.value == code
+    assert verdict.waits == (code == "node_untrusted" or bool(verdict.holder))
+    assert bool(verdict.holder) == (code == "certificate_of_another" and shown.fingerprint != OURS)
+
+
+def test_a_certificate_that_an_authority_names_for_a_node_is_taken_from_who_showed_it_before() -> None:
+    before = known(pins={"b": Pin(keys=hexed(OLD), since=START), "c": HELD["c"]})
+    shown = Shown(fingerprint=THEIRS, names=("b",))
+    verdict = judge_claim(claim(OLD), shown, before)
+    assert isinstance(verdict, Accepted)
+    assert verdict.pin == Pin(keys=hexed(OLD), certificates=(THEIRS,), since=START)
+    assert verdict.cleared == {"c": replace(HELD["c"], certificates=())}
+    again = judge_claim(claim(OLD), shown, replace(before, pins={"b": verdict.pin, **verdict.cleared}))
+    assert again == Accepted()
+
+
+@pytest.mark.parametrize(("said", "names"), [
+    (claim(OLD), ()), (claim(OLD), ("c",)), (claim(OLD), ("d",)), (claim(OLD), ("b", "c")), (claim(NEW), ()),
+    (claim(NEW, node="d"), ("b",)), (claim(OTHER), ()),
+], ids=["no authority", "the other's", "somebody's", "both", "another key", "first contact", "the other's key"])
+def test_no_certificate_is_taken_from_a_node_without_the_word_of_an_authority(
+    said: NodeClaim, names: tuple[str, ...]
+) -> None:
+    verdict = judge_claim(said, Shown(fingerprint=THEIRS, names=names), known(pins=HELD))
+    assert isinstance(verdict, Refused)
+    assert (verdict.code, verdict.holder) == (Code.CERTIFICATE_OF_ANOTHER, "c")
+    assert f"`{trust_command(said.node)}`" in verdict.sentence
+
+
+def test_who_is_left_without_a_certificate_does_not_count_as_taken_off_the_list() -> None:
+    both = {"b": Pin(keys=hexed(OLD), since=START), "c": replace(HELD["c"], is_listed=True)}
+    before = known(pins=both, listed=frozenset({THEIRS}))
+    verdict = judge_claim(claim(OLD), Shown(fingerprint=THEIRS, names=("b",)), before)
+    assert isinstance(verdict, Accepted)
+    assert not is_delisted(verdict.cleared["c"], before.listed)
+
+
+def test_who_is_refused_takes_no_certificate_from_anybody() -> None:
+    shown = Shown(fingerprint=THEIRS, names=("b",))
+    off_the_list = replace(HELD["b"], is_listed=True)
+    before = known(pins={"b": off_the_list, "c": HELD["c"]}, listed=frozenset({OURS}))
+    assert isinstance(judge_claim(claim(OLD), shown, before), Refused)
 
 
 LIST = frozenset({MINE, THEIRS})

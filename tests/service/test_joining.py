@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any  # what a private function is handed
 
 import msgspec
 import pytest
@@ -11,14 +12,18 @@ import trio
 
 from aimem import service
 from aimem.errors import Gone, InvalidRequest
+from aimem.model import StreamId
 from aimem.replication import Mesh, catchup
+from aimem.replication.joining import ANSWER_DEADLINE_S, BEGIN_DEADLINE_S
 from aimem.replication.joins import LONGEST_PAUSE_S, Joins
 from aimem.replication.manifest import check_manifest
 from aimem.service import Node
 from aimem.service.meshfigures import mesh_samples
+from aimem.service.snapshots import ANSWER_S
 from aimem.store import SCHEMA_VERSION, adoption, digest, trimming
 from aimem.store.recent import RecentOps
-from aimem.wire import MeshQuery, copies
+from aimem.store.spool import Making
+from aimem.wire import MeshQuery, copies, reloading
 from tests.meshes import OPERATOR, World, open_world, set_up_anew
 from tests.service.steps import ALICE, put
 from tests.service.test_mesh import digests, mesh_of, settled
@@ -84,8 +89,15 @@ def spoil_manifest(
     """Have a node say something else of its snapshots."""
     begin = node.store.spool.begin
 
-    async def spoiled(covering: dict[str, int], preferred: str) -> copies.Manifest:
-        return harm(await begin(covering, preferred))
+    def spoiled(covering: dict[StreamId, int], preferred: str) -> Making:
+        making = begin(covering, preferred)
+        made = making.made
+
+        async def spoiled_made() -> copies.Manifest:
+            return harm(await made())
+
+        monkeypatch.setattr(making, "made", spoiled_made)
+        return making
 
     monkeypatch.setattr(node.store.spool, "begin", spoiled)
 
@@ -106,6 +118,66 @@ async def test_a_node_that_is_far_behind_joins_one_snapshot_and_is_equal(tmp_pat
         assert names["ai_memory_mesh_joining"] == 1.0
         assert await world.nodes["n2"].store.read(adoption.load) == adoption.Progress()
         assert not (await service.mesh_status(world.nodes["n2"], OPERATOR, MeshQuery())).alarms
+
+
+def make_slowly(node: Node, monkeypatch: pytest.MonkeyPatch, pause_s: float) -> None:
+    """Have a node take its time for a snapshot."""
+    make = node.store.spool._make
+
+    async def slowly(*told: Any) -> None:
+        await trio.sleep(pause_s)
+        await make(*told)
+
+    monkeypatch.setattr(node.store.spool, "_make", slowly)
+
+
+async def test_a_snapshot_that_takes_long_is_waited_for_as_its_giver_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+        await settled(world)
+        n0, n1 = world.nodes["n0"], world.nodes["n1"]
+        make_slowly(n0, monkeypatch, 5 * ANSWER_DEADLINE_S)
+        assert not (await service.rejoin(n1, OPERATOR, reloading.RejoinRequest())).ready
+        await trio.sleep(5 * ANSWER_DEADLINE_S + ANSWER_S)
+        assert await equal(world)
+        joins = mesh_of(n1).joins
+        assert (joins.counts.joined, joins.counts.failed, n0.store.spool.counts.made) == (1, {}, 1)
+
+
+async def test_whoever_makes_a_snapshot_without_end_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(tmp_path, 3, writes=2, interval_s=1) as world:
+        make_slowly(world.nodes["n0"], monkeypatch, 3 * BEGIN_DEADLINE_S)
+        monkeypatch.setattr(Joins, "is_due", _first_of("http://n0"))
+        await fall_behind(world, "n2")
+        await trio.sleep(BEGIN_DEADLINE_S)
+        assert await equal(world)
+        assert failures(mesh_of(world.nodes["n2"])) == {"timeout": 1}
+
+
+async def test_whoever_says_nothing_keeps_a_node_from_others_for_no_longer_than_an_exchange(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(tmp_path, 3, writes=2, interval_s=1) as world:
+        await settled(world)
+        node = world.nodes["n2"]
+        road, asked = mesh_of(node).road, list[str]()
+        snapshot = road.snapshot
+
+        async def lost(url: str, request: copies.SnapshotRequest) -> copies.SnapshotAnswer:
+            asked.append(url)
+            if len(set(asked)) == 1:
+                await trio.sleep_forever()
+            return await snapshot(url, request)
+
+        monkeypatch.setattr(road, "snapshot", lost)
+        await service.rejoin(node, OPERATOR, reloading.RejoinRequest())
+        await trio.sleep(ANSWER_DEADLINE_S + 2)
+        assert (await service.rejoin(node, OPERATOR, reloading.RejoinRequest(look=True))).ready
+        assert failures(mesh_of(node)) == {"timeout": 1}
+        assert len(set(asked)) == 2
 
 
 async def test_what_was_written_while_it_was_cut_off_survives_the_join(tmp_path: Path) -> None:
@@ -201,7 +273,7 @@ BAD_MANIFESTS = {
 async def test_a_manifest_that_cannot_be_is_refused_with_a_word(tmp_path: Path, name: str) -> None:
     harm, reason = BAD_MANIFESTS[name]
     async with open_world(tmp_path, 1, writes=1) as world:
-        sound = await world.nodes["n0"].store.spool.begin({}, "")
+        sound = await world.nodes["n0"].store.spool.begin({}, "").made()
     sound = msgspec.structs.replace(sound, cluster="a" * 32)
     check_manifest(sound, "a" * 32)
     check_manifest(sound, "")

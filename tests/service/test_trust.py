@@ -15,6 +15,7 @@ from aimem.model import Shown
 from aimem.replication import Standing
 from aimem.service import Node
 from aimem.store import digest
+from aimem.store.pins import load as stored_pins
 from aimem.wire import PROTOCOL, ExchangeRequest, MeshQuery, op_out, trusting
 from tests.meshes import OPERATOR, World, open_world
 from tests.nodes import InlineThreads, open_node
@@ -136,6 +137,52 @@ async def test_a_member_that_hands_on_what_another_says_is_not_taken_for_it(tmp_
         pin = node.trust.pin_of("bob")
         assert pin is not None
         assert pin.certificates == (bobs,)
+
+
+async def test_a_node_that_showed_its_certificate_under_the_name_of_another_is_taken_again_on_an_operators_word(
+    tmp_path: Path,
+) -> None:
+    async with open_node(tmp_path / "a.db", threads=InlineThreads()) as node:
+        bobs, cyds = "11" * 32, "22" * 32
+        bob, cyd = Author(5, "bob"), Author(6, "cyd")
+        bob_said = replace(claim_of(bob), certificates=(bobs, cyds))
+        cyd_said = replace(claim_of(cyd), certificates=(cyds,))
+        await node.trust.admit(bob_said, Shown(fingerprint=bobs))
+        await node.trust.admit(bob_said, Shown(fingerprint=cyds))      # cyd's host runs on a copy of bob's files
+        error = await missing(lambda: node.trust.admit(cyd_said, Shown(fingerprint=cyds)))
+        assert error.code is Code.CERTIFICATE_OF_ANOTHER
+        assert "mesh trust cyd" in error.message
+        (alarm,) = service.trust.trust_alarms(node)
+        assert "'bob' is known" in alarm
+        assert "mesh trust cyd" in alarm
+        answer = await service.trust_node(node, OPERATOR, trusting.TrustRequest(node="cyd"))
+        assert (answer.known_key, answer.key) == ("", cyd.signer.public_key.hex())
+        await node.trust.admit(cyd_said, Shown(fingerprint=cyds))
+        await node.trust.admit(bob_said, Shown(fingerprint=bobs))
+        assert not service.trust.trust_alarms(node)
+        pins = {name: node.trust.pin_of(name) for name in ("bob", "cyd")}
+        assert {name: pin.certificates for name, pin in pins.items() if pin} == {"bob": (bobs,), "cyd": (cyds,)}
+        assert await node.store.read(stored_pins) == pins
+
+
+async def test_a_member_that_shows_its_certificate_under_many_names_fills_nothing_and_displaces_nobody(
+    tmp_path: Path,
+) -> None:
+    async with open_node(tmp_path / "a.db", threads=InlineThreads()) as node:
+        liars, bob, anew = "22" * 32, Author(5, "bob"), Author(6, "bob")
+        liar = replace(claim_of(Author(7, "liar")), certificates=(liars,))
+        await node.trust.admit(liar, Shown(fingerprint=liars))
+        await node.trust.admit(claim_of(bob), Shown())
+        await missing(lambda: node.trust.admit(claim_of(anew), Shown()))
+        for name in ("bob", *(f"n{number}" for number in range(100))):
+            said = replace(claim_of(Author(8, name)), certificates=(liars,))
+            error = await missing(lambda said=said: node.trust.admit(said, Shown(fingerprint=liars)))
+            assert error.code is Code.CERTIFICATE_OF_ANOTHER
+        assert {name: one.holder for name, one in node.trust.waiting.items()} == {"bob": "", "n99": "liar"}
+        assert node.trust.waiting["bob"].key == anew.signer.public_key.hex()
+        pin = node.trust.pin_of("liar")
+        assert pin is not None
+        assert pin.certificates == (liars,)
 
 
 async def test_an_operators_word_is_bounded_to_what_is_known(tmp_path: Path) -> None:

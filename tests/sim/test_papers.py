@@ -50,9 +50,9 @@ def tell(folder: Path, story: Story, swarm: Swarm = PAIR) -> None:
     run_seeded(swarm.seed, main)
 
 
-async def store(http: httpx.AsyncClient, name: str, title: str) -> int:
+async def store(http: httpx.AsyncClient, name: str, title: str, consistency: str = "quorum") -> int:
     body = msgspec.json.encode({"title": title, "content": f"about {title}"})
-    headers = {"Content-Type": "application/json"}
+    headers = {"Content-Type": "application/json", "X-Consistency": consistency}
     with trio.move_on_after(30):
         return (await http.post(f"http://{name}/api/v1/memories", content=body, headers=headers)).status_code
     return 0
@@ -175,11 +175,20 @@ def test_nothing_passes_between_the_mesh_and_whoever_is_off_its_lists(tmp_path: 
         async with outside(world, "n1"):
             assert await store(http, "n0", "two") == 503
             assert await store(http, "n1", "three") == 503
+            # Those two may not have been applied at all. These are, and each node would send what it has.
+            assert await store(http, "n0", "here", "local") == 201
+            assert await store(http, "n1", "there", "local") == 201
+            await trio.sleep(SETTLED_S)
+            assert (await has(http, "n0", "here"), await has(http, "n1", "here")) == (True, False)
+            assert (await has(http, "n0", "there"), await has(http, "n1", "there")) == (False, True)
             assert not await has(http, "n1", "two")
             assert not await has(http, "n0", "three")
-        await trio.sleep(60)
-        assert await has(http, "n1", "two")
-        assert await has(http, "n0", "three") is await has(http, "n1", "three")
+        await trio.sleep(SETTLED_S)
+        for title in ("here", "there"):
+            assert await has(http, "n0", title)
+            assert await has(http, "n1", title)
+        for title in ("two", "three"):
+            assert await has(http, "n0", title) is await has(http, "n1", title)
         assert await store(http, "n0", "four") == 201
 
     tell(tmp_path, story)

@@ -1,4 +1,4 @@
-"""What operators do where a machine lost its key: they say on the others that it is the node of its name."""
+"""What operators do where a machine lost its key, or ran as another one: they say on the others that it is itself."""
 
 from __future__ import annotations
 

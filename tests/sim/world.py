@@ -107,7 +107,10 @@ class World:
 
     def _is_suspect(self, name: str) -> bool:
         """Whether a node may have another key than others know, for its files were lost, or two had them."""
-        return name in self.lost or name in self.twins
+        if self.swarm.certificates is Certificates.NONE:
+            return name in self.lost or name in self.twins
+        # Its certificate vouches for whoever lost its key, but not if it was shown under the name of another one.
+        return bool(self.twins) and self.losses.copied is None and name in self.lost
 
     def _open_network(self, process: Process) -> httpx.AsyncBaseTransport:
         return self.network.transport(process.name, process)
@@ -152,8 +155,7 @@ class World:
         async with trio.open_nursery() as nursery:
             self.network.nursery = self.receiver.nursery = nursery
             nursery.start_soon(self._end_at_violation, nursery.cancel_scope)
-            if self.swarm.certificates is Certificates.NONE:    # else the certificate vouches for whoever lost its key
-                nursery.start_soon(look_after, self._is_suspect, self.machines, self.network)
+            nursery.start_soon(look_after, self._is_suspect, self.machines, self.network)
             try:
                 for name in sorted(self.machines.keys() - self.roster.absent):
                     await self.machines[name].start(nursery)

@@ -46,7 +46,7 @@ async def test_a_snapshot_has_every_object_and_says_what_they_add_up_to(tmp_path
     ):
         life = Life(a, clock, seed)
         await life.live(120)
-        manifest = await a.store.spool.begin({}, "")
+        manifest = await a.store.spool.begin({}, "").made()
         assert manifest.digest == await a.store.read(digest)
         assert {stream: head.seq for stream, head in manifest.vector.items()} == a.store.log.vector
         total = 0
@@ -67,13 +67,13 @@ async def test_large_states_come_in_many_chunks_none_of_them_large(
     async with open_node(tmp_path / "a.db", threads=InlineThreads()) as a:
         for number in range(20):
             await put(a, f"t{number}", "x" * 500)
-        manifest = await a.store.spool.begin({}, "")
+        manifest = await a.store.spool.begin({}, "").made()
         assert len(manifest.chunks) > 5
         assert all(chunk.plain_bytes < 4_000 for chunk in manifest.chunks)
         assert sum(len(body.objects) for body in await bodies_of(a.store, manifest)) == manifest.objects
         monkeypatch.setattr(copies, "CHUNKS_MAX", 3)
         with pytest.raises(Unavailable, match="too large") as caught:
-            await a.store.spool.begin_anew()
+            await a.store.spool.begin_anew("").made()
         assert caught.value.code == Code.STORAGE_FULL
 
 
@@ -82,7 +82,7 @@ async def test_what_is_held_comes_behind_all_objects(tmp_path: Path) -> None:
     newer.write("dream", [Entry(kind="dream", key="d", create=Create(author="x"), fields={"text": "?"})])
     async with open_node(tmp_path / "a.db", threads=InlineThreads()) as a:
         await a.store.write(inbound.take, newer.ops, examine)
-        manifest = await a.store.spool.begin({}, "")
+        manifest = await a.store.spool.begin({}, "").made()
         last = (await bodies_of(a.store, manifest))[-1]
         assert ([(op.stream, op.seq) for op in last.held], manifest.held) == ([(newer.stream, 2)], 1)
 
@@ -91,7 +91,7 @@ async def test_what_is_held_comes_behind_all_objects(tmp_path: Path) -> None:
 async def test_whoever_takes_one_chunk_and_never_comes_back_keeps_nobody_waiting(tmp_path: Path) -> None:
     async with open_node(tmp_path / "a.db", threads=InlineThreads()) as a:
         await furnished(a)
-        manifest = await a.store.spool.begin({}, "")
+        manifest = await a.store.spool.begin({}, "").made()
         await a.store.spool.chunk(manifest.id, 0)
         await put(a, "later", "text")
         # No reader holds the log: all of it goes into the database, and the log is emptied.
@@ -126,7 +126,7 @@ async def test_a_snapshot_serves_all_who_ask_while_it_is_fresh_or_has_what_they_
         found: list[str] = []
 
         async def ask() -> None:
-            found.append((await a.store.spool.begin({}, "")).id)
+            found.append((await a.store.spool.begin({}, "").made()).id)
 
         async with trio.open_nursery() as nursery:
             for _ in range(5):
@@ -135,23 +135,37 @@ async def test_a_snapshot_serves_all_who_ask_while_it_is_fresh_or_has_what_they_
         early = dict(a.store.log.vector)
         await put(a, "t", "text")
         late = dict(a.store.log.vector)
-        assert (await a.store.spool.begin(late, "")).id == found[0]      # fresh: the rest is in the log
+        assert (await a.store.spool.begin(late, "").made()).id == found[0]      # fresh: the rest is in the log
         await trio.sleep(spool.FRESH_S + 1)
-        assert (await a.store.spool.begin(early, "")).id == found[0]
-        second = await a.store.spool.begin(late, "")
+        assert (await a.store.spool.begin(early, "").made()).id == found[0]
+        second = await a.store.spool.begin(late, "").made()
         assert second.id != found[0]
         await trio.sleep(1)
-        assert (await a.store.spool.begin(late, found[0])).id == found[0]    # for whoever goes on with it
-        third = await a.store.spool.begin_anew()
+        assert (await a.store.spool.begin(late, found[0]).made()).id == found[0]    # for whoever goes on with it
+        third = await a.store.spool.begin_anew("").made()
         assert third.id not in (found[0], second.id)
         # Two are kept, and the other one of these was read last.
-        assert (await a.store.spool.begin(late, second.id)).id != second.id
+        assert (await a.store.spool.begin(late, second.id).made()).id != second.id
         assert a.store.spool.counts.made == 3
+
+
+async def test_whoever_was_told_what_is_made_is_given_that(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "a.db", threads=InlineThreads()) as a:
+        first = a.store.spool.begin_anew("")
+        assert a.store.spool.begin_anew(first.name) is first
+        assert a.store.spool.begin({}, first.name) is first
+        assert (await first.made()).id == first.name
+        again = a.store.spool.begin_anew(first.name)        # it is there by now, and was not when it was asked for
+        assert (again.name, (await again.made()).id) == (first.name, first.name)
+        other = a.store.spool.begin_anew("a" * 16)
+        assert other.name not in (first.name, "a" * 16)     # the giver names what it makes
+        assert (await other.made()).id == other.name
+        assert a.store.spool.counts.made == 2
 
 
 async def test_a_start_and_an_end_leave_no_snapshot(tmp_path: Path) -> None:
     async with open_store(tmp_path / "a.db", threads=InlineThreads()) as store:
-        await store.spool.begin({}, "")
+        await store.spool.begin({}, "").made()
         folder = store.spool.folder
         assert (folder.exists(), folder.stat().st_mode & 0o777) == (True, 0o700)
     assert not folder.exists()
@@ -167,12 +181,12 @@ async def test_without_room_there_is_no_snapshot_and_all_else_goes_on(tmp_path: 
         await furnished(a)
         disk.writes_until_full = 0
         with pytest.raises(Unavailable) as caught:
-            await a.store.spool.begin({}, "")
+            await a.store.spool.begin({}, "").made()
         assert caught.value.code == Code.STORAGE_FULL
         assert (files_in(a.store), a.store.spool.counts.failed) == ([], 1)
         disk.writes_until_full = None
         await put(a, "t", "text")
-        await a.store.spool.begin({}, "")
+        await a.store.spool.begin({}, "").made()
 
 
 def _cut(path: Path) -> None:
@@ -187,11 +201,11 @@ def _flip(path: Path) -> None:
 @pytest.mark.parametrize("harm", [Path.unlink, _cut, _flip], ids=["gone", "cut", "flipped"])
 async def test_a_chunk_that_rots_on_this_disk_is_not_given(tmp_path: Path, harm: Callable[[Path], None]) -> None:
     async with open_store(tmp_path / "a.db", threads=InlineThreads()) as store:
-        manifest = await store.spool.begin({}, "")
+        manifest = await store.spool.begin({}, "").made()
         harm(store.spool.folder / manifest.id / "0")
         with pytest.raises(Gone):
             await store.spool.chunk(manifest.id, 0)
-        again = await store.spool.begin({}, manifest.id)
+        again = await store.spool.begin({}, manifest.id).made()
         assert again.id != manifest.id
         assert await bodies_of(store, again)
 
@@ -199,7 +213,7 @@ async def test_a_chunk_that_rots_on_this_disk_is_not_given(tmp_path: Path, harm:
 @pytest.mark.parametrize("number", [-1, 1, 1 << 40])
 async def test_a_number_that_leads_nowhere_is_refused(tmp_path: Path, number: int) -> None:
     async with open_store(tmp_path / "a.db", threads=InlineThreads()) as store:
-        manifest = await store.spool.begin({}, "")
+        manifest = await store.spool.begin({}, "").made()
         with pytest.raises(InvalidRequest, match="chunks 0 to 0"):
             await store.spool.chunk(manifest.id, number)
         with pytest.raises(Gone):
@@ -211,5 +225,5 @@ async def test_a_row_that_cannot_be_read_is_said_to_whoever_asks(tmp_path: Path)
         await put(a, "t", "text")
         await a.store.write(lambda t: t.conn.execute("UPDATE memories SET born = x'00'"))
         with pytest.raises(AimemError, match="mesh verify"):
-            await a.store.spool.begin({}, "")
+            await a.store.spool.begin({}, "").made()
         await put(a, "u", "text")

@@ -148,7 +148,7 @@ def trust(context: Context) -> int:
     if context.wants_json:
         context.screen.json(answer)
         return ExitStatus.OK
-    context.screen.line(f"known key: {answer.known_key[:KEY_DIGITS]}")
+    context.screen.line(f"known key: {answer.known_key[:KEY_DIGITS] or 'none'}")
     context.screen.line(f"new key:   {'the next that comes' if answer.key is None else answer.key[:KEY_DIGITS]}")
     if answer.key is None:
         context.screen.say(f"note: nobody was refused under the name {request.node!r}: it is forgotten here, and "
