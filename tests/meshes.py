@@ -25,6 +25,7 @@ from aimem.service import (
     digest_of,
     embeddings_for,
     exchange,
+    health,
     mesh_status,
     refuse_wrong_proof,
     run_indexer,
@@ -123,6 +124,8 @@ class World:
         data = await request.aread()
         if request.headers.get("content-encoding") == "gzip":
             data = packing.unzipped(data, BODY_MAX_BYTES)
+        if name in self.nodes and request.url.path.endswith("/health"):
+            return httpx.Response(200, content=encode(await health(self.nodes[name])))     # anybody may ask
         node, proof = self.nodes.get(name), read_request(request.headers.get_list)
         if node is None:
             return httpx.Response(503)      # it ended meanwhile

@@ -31,6 +31,12 @@ class MeshCalls(Caller):
         """Have the node read its configuration anew."""
         return decoded(await self.send("POST", "/mesh/reload", agent_id=agent_id), reloading.ReloadAnswer)
 
+    async def look_at(
+        self, request: reloading.LookRequest, *, agent_id: str | None = None
+    ) -> reloading.LookedAt:
+        """Have the node look who answers at an address."""
+        return decoded(await self.send("POST", "/mesh/look", body=request, agent_id=agent_id), reloading.LookedAt)
+
     async def rejoin(
         self, request: reloading.RejoinRequest, *, agent_id: str | None = None
     ) -> reloading.RejoinAnswer:

@@ -20,6 +20,7 @@ from aimem.wire import (
     SYNC_BODY_MAX_BYTES,
     ExchangeAnswer,
     ExchangeRequest,
+    Health,
     MeshDocument,
     copies,
     decode_body,
@@ -31,6 +32,7 @@ T = TypeVar("T")
 
 PUSH: Final = "/api/v1/sync/push"
 MESH: Final = "/api/v1/mesh"
+HEALTH: Final = "/api/v1/health"
 SNAPSHOT: Final = "/api/v1/sync/snapshot"
 EMBEDDINGS: Final = "/api/v1/sync/embeddings"
 DIGESTS: Final = "/api/v1/sync/digests"
@@ -83,6 +85,16 @@ class PeerRoad:
     async def embeddings(self, url: str, request: copies.EmbeddingsRequest) -> copies.EmbeddingsAnswer:
         """Vectors that a peer has. Raises: Unavailable."""
         return _decoded((await self._ask("POST", url, EMBEDDINGS, encode(request)))[0], copies.EmbeddingsAnswer)
+
+    async def health(self, url: str) -> Health:
+        """What whoever answers at an address says of itself; unsigned, so that nobody is remembered by it.
+
+        Raises: Unavailable.
+        """
+        said = await self._carry("GET", url + HEALTH, b"", {})
+        if said.status not in (httpx.codes.OK, httpx.codes.SERVICE_UNAVAILABLE):
+            raise _refused(said, None)
+        return _decoded(said.plain, Health)
 
     async def mesh(self, url: str) -> MeshDocument:
         """The mesh as a peer sees it, with its digest. Raises: Unavailable."""

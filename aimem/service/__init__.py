@@ -38,6 +38,7 @@ from aimem.service.lending import embeddings_for
 from aimem.service.lifetimes import collect, run_touches, tidy
 from aimem.service.limits import Limiter, admit_request, admit_write
 from aimem.service.linking import link, unlink
+from aimem.service.looking import look_at
 from aimem.service.lookup import get, links_of, list_memories, search
 from aimem.service.membership import Membership
 from aimem.service.mesh import (
@@ -164,6 +165,7 @@ __all__ = [
     "list_memories",
     "list_pending",
     "list_subscriptions",
+    "look_at",
     "look_for_language",
     "mark_read",
     "mesh_alarms",

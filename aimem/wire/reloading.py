@@ -77,6 +77,30 @@ class RejoinAnswer(Struct, kw_only=True):
     failing: tuple[str, ...] = ()
 
 
+class LookRequest(Struct, kw_only=True, forbid_unknown_fields=True):
+    """Look who answers at an address, and exchange nothing."""
+
+    url: str
+
+
+class LookedAt(Struct, kw_only=True):
+    """Who answers at an address, by its own unsigned words: nobody is remembered by them.
+
+    Attributes:
+      verdict: `none` (nobody does, or no node: `reason`), `self`, `peer` (which is one already: `node`), `member` (of
+        the same mesh, and no peer), `other_cluster`, or `new` (the two are not known to be of meshes).
+      version, stream, cluster: of the node that answers.
+    """
+
+    url: str
+    verdict: str
+    reason: str = ""
+    node: str = ""
+    version: str = ""
+    stream: str = ""
+    cluster: str = ""
+
+
 class Saying(Struct, frozen=True):
     """What is to be said on another node: its name or address, and a command line."""
 
@@ -94,6 +118,7 @@ class MembersChanged(Struct, kw_only=True):
       peers, members, writes: addresses, N and W that hold now.
       say: so that all nodes are told of the same members.
       notices: sentences for the operator.
+      found: who answers at the address, where nothing was done and a daemon could look; else None.
     """
 
     files: tuple[str, ...]
@@ -104,6 +129,7 @@ class MembersChanged(Struct, kw_only=True):
     writes: int
     say: tuple[Saying, ...] = ()
     notices: tuple[str, ...] = ()
+    found: LookedAt | None = None
 
 
 def told_out(told: Told) -> ToldOut:

@@ -22,7 +22,7 @@ UNSOUND = {
     "roll_back": "nothing was curated", "rotate_key": "nobody has a key", "revoke_key": "nobody has a key",
     "revoke_keys": "nobody has a key", "ask_again": "nothing has expired", "catch_up": "the node is alone",
     "mesh_verify": "as catch_up", "mesh_trust": "as catch_up",
-    "mesh_rejoin": "as catch_up",
+    "mesh_rejoin": "as catch_up", "mesh_look": "as catch_up",
     "mesh_reload": "the node was not started from a configuration",
 }
 ITEMS_ALONE = {"remember_many"}

@@ -28,6 +28,8 @@ class Daemon:
         self.state, self.last_error = "reachable", ""
         self.fault: tuple[int, str, str] | None = None
         self.reloads: list[str] = []
+        self.looked: list[str] = []
+        self.found: dict[str, str] = {"verdict": "new", "version": "0.1.0", "stream": "e" * 32}
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         document = {**DOCUMENT, "peers": [PEER], "told": self.told}
@@ -40,6 +42,9 @@ class Daemon:
                 "node": "n0", "peers": ["http://n1:1", NEW], "members": 3, "writes": 2, "added": [NEW], "removed": [],
                 "told": self.told, "notices": [], "restart": [],
             })
+        if request.url.path.endswith("/look"):
+            self.looked.append(json.loads(request.content)["url"])
+            return httpx.Response(200, json={"url": NEW, **self.found})
         if request.method == "POST":
             new = {**PEER, "url": NEW, "node": "n9", "state": self.state, "last_error": self.last_error}
             return httpx.Response(200, json={**document, "peers": [PEER, new]})
@@ -69,6 +74,25 @@ def test_a_member_is_added_to_the_file_and_what_to_say_elsewhere_is_printed(mach
         "  http://n9:1: ai-memory mesh add ADDRESS-OF-n0 --quorum-writes 3",
     ]
     assert "a note" in shown.err
+
+
+@pytest.mark.parametrize(("found", "expected"), [
+    ({}, "a node of no mesh yet, stream eeeeeeee, version 0.1.0, answers"),
+    ({"verdict": "none", "reason": "unreachable: refused"}, "nobody answers as a node (unreachable: refused)"),
+    ({"verdict": "self", "node": "n0"}, "this node itself answers"),
+    ({"verdict": "peer", "node": "n1"}, "node n1 answers, which is a peer already"),
+    ({"verdict": "other_cluster", "cluster": "d" * 32}, "a node of mesh dddddddd, stream eeeeeeee, version"),
+    ({"verdict": "member", "cluster": "c" * 32}, "a node of mesh cccccccc, stream eeeeeeee, version"),
+], ids=["new", "none", "self", "peer", "other", "member"])
+def test_a_dry_run_says_who_answers(
+    machine: Machine, daemon: Daemon, found: dict[str, str], expected: str
+) -> None:
+    daemon.found |= found
+    shown = add(machine, daemon, "--dry-run")
+    assert (shown.status, daemon.looked, daemon.reloads) == (ExitStatus.OK, [NEW], [])
+    assert f"{NEW}: {expected}" in shown.out
+    assert ("another mesh" in shown.out) == (found.get("verdict") == "other_cluster")
+    assert ("would be taken back" in shown.out) == (found.get("verdict", "new") not in ("new", "member"))
 
 
 def test_a_dry_run_does_nothing(machine: Machine, daemon: Daemon) -> None:

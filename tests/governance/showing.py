@@ -170,6 +170,7 @@ PLAIN: Final[Mapping[str, str]] = {
     "list_keys": "an operator's", "list_audit": "an operator's, and of an agent what it did itself",
     "list_subscriptions": "its maker's own, see tests/service/test_subscriptions.py",
     "list_deliveries": "as list_subscriptions; what is delivered, see tests/service/test_delivering.py",
+    "mesh_look": "what another node says of itself",
     **dict.fromkeys(("mesh", "sync_since", "sync_since_vector", "sync_snapshot", "sync_digests"),
                     "for nodes and operators: all of it"),
     "sync_embeddings": "for nodes and operators: vectors",

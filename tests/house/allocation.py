@@ -123,6 +123,7 @@ OUR_ROUTES: Final = {
     ("POST", "/api/v1/mesh/verify"): "the verb mesh verify",
     ("POST", "/api/v1/mesh/trust"): "the verb mesh trust",
     ("POST", "/api/v1/mesh/rejoin"): "the verb mesh rejoin",
+    ("POST", "/api/v1/mesh/look"): "the verb mesh add --dry-run",
     ("POST", "/api/v1/mesh/reload"): "the verbs mesh add and mesh remove; else SIGHUP",
     ("GET", "/api/v1/writes/{version}"): "what became of a write that was not acknowledged",
     ("GET", "/api/v1/agents/keys"): "the verb agents key list: nothing proved who an agent is",

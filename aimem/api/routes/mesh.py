@@ -95,6 +95,11 @@ async def reload(call: Call[None, None]) -> reloading.ReloadAnswer:
     return await service.reload(call.node, call.who)
 
 
+async def look(call: Call[None, reloading.LookRequest]) -> reloading.LookedAt:
+    """Look who answers at an address."""
+    return await service.look_at(call.node, call.who, call.body)
+
+
 async def rejoin(call: Call[None, reloading.RejoinRequest | None]) -> reloading.RejoinAnswer:
     """Join the mesh anew."""
     return await service.rejoin(call.node, call.who, call.body or reloading.RejoinRequest())
@@ -173,6 +178,11 @@ ROUTES: Final[tuple[Route, ...]] = (
         method="POST", path="/api/v1/mesh/reload", name="mesh_reload", handler=reload, answer=reloading.ReloadAnswer,
         summary="Read the configuration anew, as SIGHUP does: the members of the mesh, and certificates.",
         errors=(Code.OPERATOR_REQUIRED, Code.CONFIG_INVALID), effect=Effect.WRITE,
+    ),
+    Route(
+        method="POST", path="/api/v1/mesh/look", name="mesh_look", handler=look, body=reloading.LookRequest,
+        answer=reloading.LookedAt, summary="Who answers at an address, before it is made a peer's.",
+        errors=(Code.OPERATOR_REQUIRED, Code.CONFIG_INVALID),
     ),
     Route(
         method="POST", path="/api/v1/mesh/rejoin", name="mesh_rejoin", handler=rejoin, body=reloading.RejoinRequest,

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from aimem.client import Client
 
 _FIXED = ("flag", "variable")
+SHOWN_DIGITS = 8
+"""Of an id, for people."""
 
 
 class Change(Struct, frozen=True, kw_only=True):
@@ -128,6 +130,8 @@ async def _carry_out(
         say=sayings(document, change),
     )
     if changed.is_dry:
+        if change.added is not None and not attached.holder:
+            changed.found = await client.look_at(reloading.LookRequest(url=change.added))
         return changed
     for edit in edits:
         replace_text(edit.path, edit.after)
@@ -280,12 +284,27 @@ def _writes_among(change: Change, nodes: int) -> str:
     return "" if change.writes is None else f" --quorum-writes {min(change.writes, nodes)}"
 
 
+def _found(found: reloading.LookedAt) -> str:
+    """Who answers, in words."""
+    is_of = f"of mesh {found.cluster[:SHOWN_DIGITS]}" if found.cluster else "of no mesh yet"
+    node = f"a node {is_of}, stream {found.stream[:SHOWN_DIGITS]}, version {found.version}"
+    return {
+        "none": f"nobody answers as a node ({found.reason}): without --force it would be taken back",
+        "self": "this node itself answers: it would be taken back",
+        "peer": f"node {found.node} answers, which is a peer already: it would be taken back",
+        "other_cluster": f"{node}, answers; that is another mesh than this one: it would be taken back",
+        "member": f"{node}, answers; that is the mesh of this one",
+    }.get(found.verdict, f"{node}, answers")
+
+
 def _show(context: Context, changed: reloading.MembersChanged) -> int:
     if context.wants_json:
         context.screen.json(changed)
         return ExitStatus.OK
     word = "would change" if changed.is_dry else "changed"
     context.screen.line(f"{word}: {', '.join(changed.files)}")
+    if changed.found is not None:
+        context.screen.line(f"{changed.found.url}: {_found(changed.found)}")
     if changed.in_force:
         context.screen.line(f"in force: {counted(changed.members, 'node')}, writes wait for {changed.writes}")
     elif not changed.is_dry:

@@ -64,7 +64,7 @@ MESH: Final = Verb(
                    "names with @, and has the running daemon read it anew: see ai-memory-mesh(7), Growing and "
                    "shrinking a mesh. An address where no member of this mesh answers is taken back; of one that is "
                    "a peer already only W is set, and without --quorum-writes it exits with 6. What is to be said on "
-                   "the other nodes is printed.",
+                   "the other nodes is printed. With --dry-run the daemon looks who answers there, and says it.",
              arguments=(Argument(name="url", help="Its address, like http://10.0.0.5:9077."),),
              options=(_WRITES, Option(flag="--force", read=None, help="Also where nobody answers yet."), _DRY),
              prints="the files that were changed, what holds now, and what to say on the other nodes",
