@@ -23,7 +23,7 @@ from aimem.wire import ExchangeAnswer
 
 log = logging.getLogger(__name__)
 
-SNAPSHOT_FROM_OPS: Final = 50_000
+SNAPSHOT_FROM_OPS: Final = 10_000
 SNAPSHOT_FROM_SHARE: Final = 10
 """So many ops behind, and so many times as many as it knows, a node takes the state and not the log."""
 TRIM_INTERVAL_S: Final = 60.0
