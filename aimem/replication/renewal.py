@@ -15,7 +15,7 @@ import trio
 from aimem.errors import AimemError, Unavailable
 from aimem.model import Dot, StreamId, Vector, dominates
 from aimem.replication.peer import PeerRules, PeerState, Standing
-from aimem.store import Store, lineage, renewal
+from aimem.store import Store, adoption, lineage, renewal
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +44,7 @@ class Renewal:
         self.former: frozenset[StreamId] = frozenset()
         self._store = store
         self._goals: dict[str, Vector] = {}
+        self._is_half_joined = False
         self._refusing: set[str] = set()
         self._times: list[float] = []
         self._bell = trio.Event()
@@ -52,6 +53,7 @@ class Renewal:
         """Remember across a restart what is to be caught up with. Raises: Unavailable."""
         self.is_rejoining = await self._store.read(renewal.is_rejoining)
         if self._store.lacks_past:
+            self._is_half_joined = bool((await self._store.read(adoption.load)).id)
             self.former = frozenset(await self._store.read(lineage.line_of, self._store.stream)) - {
                 self._store.stream
             }
@@ -108,6 +110,7 @@ class Renewal:
         What it says then is compared with what the snapshot said.
         """
         self._goals.clear()
+        self._is_half_joined = False
 
     def note_withheld(self, url: str, known: Vector) -> None:
         """A peer named more than it has to send: nobody waits for that."""
@@ -124,18 +127,22 @@ class Renewal:
         """Whether this node knows what each peer that answers knew when it was first asked.
 
         Where none does, and some are there and refuse this node until somebody says who it is, it knows of nothing yet.
+        Where none does any more, and this node has a part of what they knew, it waits for them.
         """
         if self.is_rejoining or (self._refusing and not self._goals):
             return False
         mine, untaken = self._store.log.vector, self._store.log.closed.keys() | self._store.log.full
+        answers = False
         for url, state, rules in peers:
             is_hanging = state.asked_at is not None and now - state.asked_at > rules.patience_s
             if state.failures >= rules.breaker_count or is_hanging or state.standing is Standing.SELF:
                 continue
-            goal = self._goals.get(url)
+            answers, goal = True, self._goals.get(url)
             if goal is None or not dominates(mine, without(goal, untaken)):
                 return False
-        return True
+        return answers or not (
+            self._is_half_joined or any(not dominates(mine, without(goal, untaken)) for goal in self._goals.values())
+        )
 
     def doubts(self, dots: Iterable[Dot]) -> bool:
         """Whether nobody can say who has these ops, as they are of a stream that this node wrote before."""

@@ -10,12 +10,12 @@ import trio
 from msgspec.structs import replace
 
 from aimem import service
-from aimem.errors import Code
+from aimem.errors import Code, Unavailable
 from aimem.model import Dot
 from aimem.replication import MeshSettings, Standing
 from aimem.replication.renewal import RENEWALS_MAX
 from aimem.service import Once
-from aimem.store import Store, inbound, trimming
+from aimem.store import Store, adoption, inbound, trimming
 from aimem.wire import PROTOCOL, CreateMemory, ExchangeRequest, MeshQuery, UpdateMemory, heads_out
 from tests.heads import head_of, key_of, signed_head
 from tests.meshes import OPERATOR, World, join, open_world
@@ -315,6 +315,40 @@ async def test_a_node_that_was_not_believed_is_ready_once_nobody_is_there_any_mo
         await trio.sleep(60)
         assert (await service.health(n0)).ready
         await put(n0, "u", "text")
+
+
+def _take_nothing(*_: object) -> inbound.Received:
+    raise Unavailable("the disk is full")
+
+
+@pytest.mark.parametrize("is_started_again", [False, True])
+async def test_a_node_that_got_a_part_of_what_its_peers_knew_is_not_ready_while_none_of_them_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_started_again: bool
+) -> None:
+    async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+        await put(world.nodes["n1"], "t", "text")
+        await settled(world)
+        settings = mesh_of(world.nodes["n0"]).settings
+        await world.stop("n0")
+        await forgotten(world, "n0")
+        for path in world.folder.glob("n0.db*"):
+            path.unlink()
+        with monkeypatch.context() as patch:
+            patch.setattr(inbound, "take", _take_nothing)
+            n0 = await world.start("n0", settings)
+            await trio.sleep(3)
+            assert not (await service.health(n0)).ready
+            await world.stop("n1")
+            if is_started_again:
+                await n0.store.write(adoption.join_chunk, [], adoption.Progress(stream="s", id="i", chunk=1))
+                await world.stop("n0")
+                n0 = await world.start("n0", settings)
+            await trio.sleep(60)
+            assert not (await service.health(n0)).ready
+        await world.start("n1", replace(settings, peers=("http://n0",)))
+        await trio.sleep(10)
+        assert (await service.health(n0)).ready
+        assert n0.store.log.vector == world.nodes["n1"].store.log.vector
 
 
 async def _put_anew(world: World, settings: MeshSettings) -> None:
