@@ -10,7 +10,8 @@ from msgspec import Struct
 
 HERE = Path(__file__).parent
 LONG: Final = frozenset({
-    "test_years_away.py", "test_years_disks.py", "test_years_members.py", "test_years_snapshots.py",
+    "test_years_away.py", "test_years_copies.py", "test_years_disks.py", "test_years_members.py",
+    "test_years_snapshots.py", "test_years_versions.py",
 })
 
 

@@ -141,10 +141,14 @@ class Book:
         async with mesh.client() as http:
             for memory_id in ids[: 2 * count * step : 2 * step]:
                 content = f"{self.live[memory_id]} anew"
-                await done(http, "PUT", f"{mesh.url(number)}/memories/{memory_id}", {"content": content})
+                url = f"{mesh.url(number)}/memories/{memory_id}"
+                await arrived(http, url)
+                await done(http, "PUT", url, {"content": content})
                 self.live[memory_id] = content
             for memory_id in ids[step : 2 * count * step : 2 * step]:
-                await done(http, "DELETE", f"{mesh.url(number)}/memories/{memory_id}")
+                url = f"{mesh.url(number)}/memories/{memory_id}"
+                await arrived(http, url)
+                await done(http, "DELETE", url)
                 del self.live[memory_id]
                 self.gone.add(memory_id)
 
@@ -160,15 +164,28 @@ class Book:
 
 async def done(http: httpx.AsyncClient, method: str, url: str, body: object = None) -> dict[str, Any]:
     """Do something until it is acknowledged: after a restart a node has to meet the others first, and a busy one may be
-    late. What is done twice is done once."""
+    late. What is done twice is done once; of what was deleted before the answer came, there is nothing left."""
+    is_again = False
     with trio.fail_after(WAITING_S):
         while True:
             answer = await http.request(method, url, json=body)
+            if is_again and method == "DELETE" and answer.status_code == httpx.codes.NOT_FOUND:
+                return {}
             if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
                 answer.raise_for_status()
                 told: dict[str, Any] = answer.json()
                 return told
+            is_again = True
             await trio.sleep(0.2)
+
+
+async def arrived(http: httpx.AsyncClient, url: str) -> None:
+    """Wait until a node has what others acknowledged."""
+    with trio.fail_after(WAITING_S):
+        while True:
+            if (await http.get(url)).status_code == httpx.codes.OK:
+                return
+            await trio.sleep(0.1)
 
 
 async def shown_by(mesh: Mesh, number: int) -> dict[str, str]:
