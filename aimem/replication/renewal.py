@@ -158,8 +158,8 @@ class Renewal:
         if len(self._times) >= RENEWALS_MAX:
             return False
         old = self._store.stream
-        self._times.append(now)
         fresh = await self._store.renew()
+        self._times.append(now)     # only now: what a full disk kept from beginning is no stream
         reason = self.reason or "a peer knows more of it, or another end"
         log.warning("stream.renewed", extra={"reason": reason, "stream": fresh, "replaces": old})
         self.former |= {old}

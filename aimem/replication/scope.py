@@ -47,9 +47,12 @@ class QuorumScope:
     def _find_refusal(self) -> Unavailable | None:
         mesh = self._mesh
         if mesh.is_forked:
-            return Unavailable(
+            why = mesh.renewal.reason or (
                 "peers know more of this node's writes than its database, or others, as where it was put back from a "
-                "copy; nothing was stored, and it begins a new stream: retry", code=Code.STREAM_FORKED,
+                "copy"
+            )
+            return Unavailable(
+                f"{why}; nothing was stored, and it begins a new stream: retry", code=Code.STREAM_FORKED,
                 outcome="not_applied",
             )
         if mesh.is_catching_up:

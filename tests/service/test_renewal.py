@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from aimem import service
 from aimem.errors import Code, Unavailable
-from aimem.model import Dot
+from aimem.model import Dot, StreamId
 from aimem.replication import MeshSettings, Standing
 from aimem.replication.renewal import RENEWALS_MAX
 from aimem.service import Once
@@ -249,6 +249,31 @@ async def test_only_what_its_own_key_signed_makes_a_node_begin_a_new_stream_and_
         error = await missing(lambda: put(n0, "t", "text"))
         assert (error.code, error.details["outcome"], error.retryable) == (Code.STREAM_FORKED, "not_applied", True)
         await trio.sleep(3600)
+        await put(n0, "t", "text")
+
+
+async def test_a_stream_that_a_full_disk_kept_from_beginning_is_not_counted_among_those_of_an_hour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+        n0, tries = world.nodes["n0"], 0
+
+        async def fail(_: Store) -> StreamId:
+            nonlocal tries
+            tries += 1
+            raise Unavailable("the disk is full", code=Code.STORAGE_FULL)
+
+        await settled(world)
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "renew", fail)
+            mesh_of(n0).renewal.call("its disk is in doubt")
+            await trio.sleep(60)
+            error = await missing(lambda: put(n0, "t", "text"))
+        assert (error.code, error.details["outcome"]) == (Code.STREAM_FORKED, "not_applied")
+        assert error.message.startswith("its disk is in doubt; ")
+        assert tries > RENEWALS_MAX
+        await trio.sleep(30)
+        assert mesh_of(n0).renewal.count == 1
         await put(n0, "t", "text")
 
 
