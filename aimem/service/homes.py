@@ -94,5 +94,6 @@ def mandate_of(conn: Connection, node: Node) -> Mandate:
     judged = {stream: judge_home(place, stream, approvals.node_of(conn, stream)) for stream in earlier}
     return Mandate(
         streams=(own, *(stream for stream, home in judged.items() if home is Home.HERE)),
-        is_partial=Home.LATER in judged.values(),
+        # Also where a member seems to have this name: it did, perhaps, and has not said yet that it has another.
+        is_partial=any(home is not Home.HERE for home in judged.values()),
     )

@@ -9,11 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 import trio
+from msgspec.structs import replace
 
 from aimem import service
 from aimem.errors import Code
 from aimem.model import Entry, decode_entry, parse_dot
-from aimem.replication import MeshSettings
+from aimem.replication import Mesh, MeshSettings, Roll, roll_of
 from aimem.service import Node, Once, homes
 from aimem.service.verdicts import CAME_LATE, WAITS_FOR_HOME, WAITS_FOR_MAJORITY
 from aimem.store import PENDING as PENDING_KIND
@@ -191,6 +192,30 @@ async def test_a_home_that_was_set_up_anew_does_not_decide_again_what_it_had_dec
         await settled(world)
         assert await statuses(world, pending_id) == {"approved"}
         assert await decisions(home, pending_id) == 1
+
+
+async def test_a_home_decides_for_its_earlier_stream_once_its_namesake_has_another_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with governed_world(tmp_path, 2) as world:
+        home = world.nodes["n0"]
+        pending_id = await asked(world)
+        await home.store.renew()
+        await trio.sleep(LATER_S)       # until all have heard of the stream that it goes on in
+        await settled(world)
+
+        def with_namesake(mesh: Mesh) -> Roll:
+            known = roll_of(mesh)
+            return replace(known, names=known.names | {"n0"}) if mesh is home.mesh else known
+
+        with monkeypatch.context() as patch:
+            patch.setattr(homes, "roll_of", with_namesake)
+            await service.approve_pending(world.nodes["n1"], ALICE, pending_id, NOTHING)
+            await trio.sleep(LATER_S)
+            assert await decisions(home, pending_id) == 0
+        await trio.sleep(LATER_S)
+        await settled(world)
+        assert await statuses(world, pending_id) == {"approved"}
 
 
 async def test_who_says_that_another_nodes_stream_was_its_own_decides_on_none_of_its_actions(tmp_path: Path) -> None:
