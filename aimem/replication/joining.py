@@ -172,11 +172,12 @@ async def _close_overtaken(mesh: Mesh, heads: Mapping[StreamId, StreamHead]) -> 
     """Where the ops between are gone, nobody can say whether this node's end of a stream that it wrote is known there.
 
     What it wrote after it was put back from a copy would then be lost to all others; so its rows are to be joined.
+    Where it lost its database it has none of its own: what it knows of that stream it has from a snapshot before.
     """
-    known = mesh.store.log.vector
+    known, written = mesh.store.log.vector, mesh.renewal.written
     overtaken = {
         stream: await mesh.store.read(headproofs.word_of, stream) for stream in mesh.renewal.former
-        if stream in heads and 0 < known.get(stream, 0) < heads[stream].seq
+        if stream in heads and written.get(stream, 0) and known.get(stream, 0) < heads[stream].seq
     }
     await close_streams(mesh.store, overtaken, "a peer's log does not reach back to what is known here")
 

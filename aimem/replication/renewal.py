@@ -37,11 +37,13 @@ class Renewal:
       is_rejoining: whether the whole state of a peer is to be joined before this node has caught up: see `rejoin`.
       former: streams that this node wrote before and has not caught up with: what peers say of them may be about
         other ops than those that are known here, so it acknowledges nothing.
+      written: how much of each of those this node itself knew before it asked anybody.
     """
 
     def __init__(self, store: Store) -> None:
         self.reason, self.count, self.is_rejoining = "", 0, False
         self.former: frozenset[StreamId] = frozenset()
+        self.written: Vector = {}
         self._store = store
         self._goals: dict[str, Vector] = {}
         self._is_half_joined = False
@@ -57,6 +59,7 @@ class Renewal:
             self.former = frozenset(await self._store.read(lineage.line_of, self._store.stream)) - {
                 self._store.stream
             }
+            self.written = self._store.log.vector
 
     async def rejoin(self) -> None:
         """Go on in a new stream, and join the whole state of a peer before it is written. Raises: Unavailable."""
@@ -163,6 +166,7 @@ class Renewal:
         reason = self.reason or "a peer knows more of it, or another end"
         log.warning("stream.renewed", extra={"reason": reason, "stream": fresh, "replaces": old})
         self.former |= {old}
+        self.written = {old: self._store.log.vector.get(old, 0), **self.written}
         self.reason, self.count = "", self.count + 1
         self._goals.clear()
         return True
@@ -171,7 +175,7 @@ class Renewal:
         """From now on this node is as any other. Raises: Unavailable; Corrupt."""
         await self._store.note_caught_up()
         log.info("stream.caught_up", extra={"stream": self._store.stream})
-        self.former = frozenset()
+        self.former, self.written = frozenset(), {}
         self._goals.clear()
 
     @property
