@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import re
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 
 from aimem.model import Blank, Dot, Entry, Vector, covers, decode_entry, parse_dot
 from aimem.ports import Connection
@@ -191,13 +191,18 @@ def check_refused(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher, doubled
                 watcher.find("refused", f"deed {deed.number} was refused, and stands on {name}")
 
 
-def check_forks(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher) -> None:
-    """Nobody put a key back here: no node may take another for a liar, or be told that it lost its writes."""
+def check_forks(deeds: Sequence[Deed], nodes: Nodes, watcher: Watcher, rejoining: Collection[str]) -> None:
+    """Nobody put a key back here: no node may take another for a liar, or be told that it lost its writes.
+
+    Args:
+      rejoining: nodes whose operators had them begin a new stream, before which they take no writes.
+    """
     if watcher.doubted:
         return
     for deed in deeds:
         watcher.checks += 1
-        if any(attempt.answer.get("code") == "stream_forked" for attempt in deed.attempts):
+        told = [attempt.node for attempt in deed.attempts if attempt.answer.get("code") == "stream_forked"]
+        if not set(told) <= set(rejoining):
             watcher.find("fork", f"deed {deed.number} was refused by a node that takes itself for forked")
     for name, conn in sorted(nodes.items()):
         for stream in closed_streams(conn):

@@ -36,6 +36,7 @@ class Roster:
         self._swarm, self._machines, self._losses, self._papers, self._trace = swarm, machines, losses, papers, trace
         self._rng = swarm.rng("roster")
         self.absent: set[str] = set()
+        self._leaving: set[str] = set()     # of those of whom some others are not told yet
         if Fault.JOIN in swarm.faults and self._can_spare():
             self._leave_out(swarm.honest[-1])
 
@@ -60,8 +61,8 @@ class Roster:
     async def join(self) -> None:
         """Take a machine in that is none of the members: its operator, and each of the others, at their own time."""
         await trio.lowlevel.checkpoint()
-        if self.absent:
-            await self._take_in(self._rng.choice(sorted(self.absent)))
+        if self.absent - self._leaving:
+            await self._take_in(self._rng.choice(sorted(self.absent - self._leaving)))
 
     async def remove(self) -> None:
         """Take a machine off all lists and stop it; after a while it is taken in again, empty or as it was."""
@@ -72,6 +73,7 @@ class Roster:
         is_scrapped = rng.random() < 0.5 and self._losses.may_lose()
         self._papers.held_by.add(HOLD)
         self.absent.add(name)
+        self._leaving.add(name)
         self._trace.note("remove", name, is_scrapped)
         # Stopped before the others hear of it, while they do, or when all have.
         others = [other for other in sorted(self._machines) if other != name]
@@ -82,6 +84,7 @@ class Roster:
             if other:
                 await trio.sleep(rng.uniform(0, RELOAD_S / len(others)))
                 self._tell(other, tuple(peer for peer in self._machines[other].listed if peer != name))
+        self._leaving.discard(name)
         await trio.sleep(rng.uniform(*OUT_S))
         await self._take_in(name)
 

@@ -312,7 +312,7 @@ class World:
         checks.check_refused(deeds, nodes, watcher, self.network.doubled)
         checks.check_retries(deeds, watcher)
         believing.check_pins(nodes, self.swarm, self.watcher)
-        checks.check_forks(deeds, nodes, watcher)
+        checks.check_forks(deeds, nodes, watcher, self.rejoining.asked)
         once = [*self.lost, *self.rejoining.asked]
         causes = {name: once.count(name) + 2 * self.twins.count(name) for name in self.swarm.honest}
         checks.check_renewed(causes, watcher)
