@@ -113,6 +113,8 @@ async def document(process: trio.Process) -> demo.DemoReport:
         text += data
         if text.endswith(b"\n}\n"):
             break
+    else:
+        raise AssertionError(b"".join([data async for data in process.stderr]).decode())
     return decode_body(demo.DemoReport, json.dumps(json.loads(text)).encode())
 
 
