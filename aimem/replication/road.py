@@ -120,12 +120,16 @@ class PeerRoad:
 
         Returns: the answer's body, and who signed it.
         """
-        if self._trust.is_delisted(self._names.get(url, "")):
-            # It may show another certificate by now, of which neither would hear if both waited for the other to ask.
-            # This question tells nothing.
-            await self._ask_as_known("GET", url, MESH, b"")
-            self._refuse_delisted(url)
-        said, claim = await self._ask_as_known(method, url, target, body)
+        if self._is_delisted(url):
+            await self._meet_again(url)
+        try:
+            said, claim = await self._ask_as_known(method, url, target, body)
+        except Unavailable:
+            if not self._is_delisted(url):
+                raise
+            # The list was changed while it answered, on a connection of before.
+            await self._meet_again(url)
+            said, claim = await self._ask_as_known(method, url, target, body)
         if said.status == httpx.codes.CONFLICT and said.code == Code.WRONG_NODE and claim is not None:
             self._writers[url] = claim.stream
             said, claim = await self._ask_as_known(method, url, target, body)
@@ -136,6 +140,17 @@ class PeerRoad:
             raise Unavailable("forged: its answer is not signed; it needs the version of this node")
         self._writers[url], self._names[url] = claim.stream, claim.node
         return said.plain, claim
+
+    def _is_delisted(self, url: str) -> bool:
+        return self._trust.is_delisted(self._names.get(url, ""))
+
+    async def _meet_again(self, url: str) -> None:
+        """See whether who was taken off the list shows another certificate by now.
+
+        Neither would hear of it if both waited for the other to ask. This question tells nothing. Raises: Unavailable.
+        """
+        await self._ask_as_known("GET", url, MESH, b"")
+        self._refuse_delisted(url)
 
     def _refuse_delisted(self, url: str) -> None:
         try:

@@ -6,7 +6,6 @@ acknowledged only after two of them. It is the network port of exchanges, with T
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -36,7 +35,7 @@ class Links(httpx.AsyncBaseTransport):
     """See the module. Deadlines are the caller's."""
 
     def __init__(self, tls: PeerTls) -> None:
-        """Prepare; nothing is connected yet. When `tls` is replaced what is kept is closed at once."""
+        """Prepare; nothing is connected yet. When `tls` is renewed what is kept is closed at once."""
         self._tls = tls
         self._idle: dict[_Host, list[_Link]] = {}
         tls.watch(self._drop_all)
@@ -93,8 +92,8 @@ class Links(httpx.AsyncBaseTransport):
 
     async def _secured(self, stream: trio.SocketStream, name: str, port: int) -> _Link:
         try:
-            context = self._tls.context
-            secured, certificate = await secure(stream, context, name)
+            edition = self._tls.edition
+            secured, certificate = await secure(stream, self._tls.context, name)
             self._tls.seen[f"{name}:{port}".lower()] = certificate
         except ValueError as error:
             stream.socket.close()
@@ -102,7 +101,7 @@ class Links(httpx.AsyncBaseTransport):
         except BaseException:
             stream.socket.close()
             raise
-        return _Link(stream, _Security(stream=secured, context=context, certificate=certificate, name=name))
+        return _Link(stream, _Security(stream=secured, edition=edition, certificate=certificate, name=name))
 
     def _drop_all(self) -> None:
         for host in list(self._idle):
@@ -117,7 +116,7 @@ class _Security(Struct, frozen=True, kw_only=True):
     """What a connection has from its TLS handshake; `name` is the host's."""
 
     stream: trio.SSLStream[trio.SocketStream]
-    context: ssl.SSLContext
+    edition: int
     certificate: PresentedCertificate
     name: str
 
@@ -138,7 +137,7 @@ class _Link:
 
     def is_of(self, tls: PeerTls) -> bool:
         """Whether it would be made today as it was."""
-        return self._security is None or self._security.context is tls.context
+        return self._security is None or self._security.edition == tls.edition
 
     async def ask(self, request: httpx.Request) -> h11.Response:
         """Send a request and wait for the head of its answer."""

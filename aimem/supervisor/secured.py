@@ -38,11 +38,13 @@ class PeerTls:
 
     Attributes:
       seen: the last certificate that each server showed, by `host:port` in lower case.
+      edition: rises when connections made before are to be made anew.
     """
 
     def __init__(self, seen: dict[str, PresentedCertificate] | None = None) -> None:
         """Prepare, with nothing to show and trusting whom the machine trusts; nothing is loaded yet."""
         self.seen: dict[str, PresentedCertificate] = {} if seen is None else seen
+        self.edition = 0
         self._material = PeerMaterial()
         self._context: ssl.SSLContext | None = None
         self._watchers: set[Callable[[], None]] = set()
@@ -59,6 +61,11 @@ class PeerTls:
         if material == self._material:
             return
         self._context, self._material = client_context(material), material
+        self.renew()
+
+    def renew(self) -> None:
+        """Make all connections anew: what servers showed on those there are may not be what they show now."""
+        self.edition += 1
         for tell in self._watchers:
             tell()
 

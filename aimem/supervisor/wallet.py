@@ -68,6 +68,9 @@ class Wallet:
             if self.gate is not None and found.server is not None:
                 replaced = self.gate.replace(found.server, found.allowlist)
             self.peer_tls.replace(found.peers)      # it was tried when the files were read
+            if found.allowlist != self.credentials.allowlist:
+                # A peer whose certificate was taken off the list may have another, and shows it on new connections.
+                self.peer_tls.renew()
         except ValueError as error:
             raise InvalidRequest(str(error), code=Code.CONFIG_INVALID) from error
         self._tell(found, replaced)

@@ -168,3 +168,23 @@ async def test_who_showed_what_is_off_the_list_is_asked_what_it_shows_now_and_to
     assert await road.exchange("https://y", ASK) == ANSWER
     assert [request.method for request in peer.asked] == ["POST", "GET", "GET", "POST"]
     assert not any(request.content for request in peer.asked if request.method == "GET")
+
+
+async def test_an_answer_by_what_was_taken_off_the_list_meanwhile_is_asked_for_again() -> None:
+    old, new, trust = "a" * 64, "b" * 64, speaks()
+    before = showing(old)
+
+    def late(request: httpx.Request) -> httpx.Response:
+        trust.listed = lambda: frozenset({new})
+        return before(request)
+
+    peer = Peer(before, late, showing(new), showing(new), showing(new))
+    road = PeerRoad(peer, trust)
+    trust.listed = lambda: frozenset({old, new})
+    assert await road.exchange("https://y", ASK) == ANSWER
+    assert await road.exchange("https://y", ASK) == ANSWER
+    assert [request.method for request in peer.asked] == ["POST", "POST", "GET", "POST"]
+    trust.listed = lambda: frozenset({"c" * 64})
+    with pytest.raises(Unavailable, match="taken off the list"):
+        await road.exchange("https://y", ASK)
+    assert peer.asked[-1].method == "GET"

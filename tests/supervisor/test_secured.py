@@ -238,3 +238,17 @@ async def test_new_material_closes_what_is_kept_and_holds_for_what_comes(tmp_pat
         await ask(ways, server.port)
         assert len(server.shown) == 3
     await ways.aclose()
+
+
+async def test_when_all_is_renewed_what_is_kept_is_closed_and_what_is_under_way_not_kept(tmp_path: Path) -> None:
+    ways, tls = links()
+    async with served(context(tmp_path)) as server:
+        await ask(ways, server.port)
+        tls.renew()
+        under_way = await ways.handle_async_request(httpx.Request("GET", f"https://localhost:{server.port}/"))
+        assert len(server.shown) == 2
+        tls.renew()
+        assert await under_way.aread() == b"ok"
+        await under_way.aclose()
+        await ask(ways, server.port)
+        assert len(server.shown) == 3

@@ -75,6 +75,16 @@ async def test_new_files_are_used_and_told(folder: Folder, caplog: pytest.LogCap
     assert record.__dict__["new_certificates"] == "server,client"
 
 
+async def test_another_list_has_peers_met_anew_and_the_same_does_not(folder: Folder) -> None:
+    wallet, _ = opened(folder)
+    before = wallet.peer_tls.edition
+    await reloader_of(wallet).reload()
+    assert wallet.peer_tls.edition == before
+    folder.put(allowlist=f"{NODE.fingerprint}\n{OTHER.fingerprint}\n".encode())
+    await reloader_of(wallet).reload()
+    assert wallet.peer_tls.edition == before + 1
+
+
 @pytest.mark.parametrize(("name", "data", "reason"), [
     ("allowlist", b"nonsense", "line 1"), ("allowlist", b"", "list is empty"), ("key", NODE.key[:40], "breaks off"),
     ("cert", OTHER.certificate, "is not the key of"), ("client_key", OTHER.key, "is not the key of"),
