@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import httpx
 import pytest
+import trio
 import trustme
 
 from aimem.wire import PROTOCOL, ExchangeRequest, encode
@@ -20,6 +21,8 @@ from tests.streams import Author
 pytestmark = pytest.mark.slow
 
 FORBIDDEN: Final = 403
+AT_START: Final = 2
+"""Ops."""
 JSON: Final = {"Content-Type": "application/json"}
 
 
@@ -63,12 +66,22 @@ async def document(node: Node) -> Any:
     return (await node.owner.get("/mesh", params={"digest": "true"})).raise_for_status().json()
 
 
+async def named(node: Node) -> Any:
+    """The document of a node that has written what it writes at its start: its stream, and its certificates in it."""
+    with trio.fail_after(START_S):
+        while True:
+            found = await document(node)
+            if found["vector"].get(found["stream"], 0) >= AT_START:
+                return found
+            await trio.sleep(0.05)
+
+
 async def test_a_certificate_is_good_for_its_own_nodes_claims_alone(tmp_path: Path) -> None:
     ca = make_ca()
     certificates = {name: issue(ca, name) for name in ("node-b", "node-c")}
     b, c, newcomer = Author(1, "node-b"), Author(2, "node-c"), Author(3, "node-b")
     async with node_of(tmp_path, ca, list(certificates.values())) as node:
-        digest = (await document(node))["digest"]
+        digest = (await named(node))["digest"]
         async with (
             speaking(node, ca, certificates["node-b"], tmp_path) as as_b,
             speaking(node, ca, certificates["node-c"], tmp_path) as as_c,
