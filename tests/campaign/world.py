@@ -125,13 +125,13 @@ class World:
         self.node, self.app = node, app
         self._known: Contents | None = None
 
-    async def ask(self, asked: Asked) -> Answer:
+    async def ask(self, asked: Asked, speaker: Author = ASKER) -> Answer:
         """Carry one request to the surface, as the connection layer does, and collect its answer.
 
         What one node says to another is signed by one that is known here, whatever it says.
         """
         if (asked.method, asked.path) == ("POST", PUSH.encode()):
-            proof = signed(ASKER, asked.body, self.node.store.stream).items()
+            proof = signed(speaker, asked.body, self.node.store.stream).items()
             asked = replace(asked, headers=(*asked.headers, *((name.encode(), said.encode()) for name, said in proof)))
         exchange = _Exchange(asked.body)
         await self.app(_scope(asked), exchange.receive, exchange.send)
@@ -143,7 +143,8 @@ class World:
         return await self.node.store.read(_contents)
 
     async def try_it(
-        self, asked: Asked, is_refused: Callable[[Answer], bool] = lambda answer: answer.status >= 400
+        self, asked: Asked, is_refused: Callable[[Answer], bool] = lambda answer: answer.status >= 400,
+        speaker: Author = ASKER,
     ) -> Answer:
         """Ask, and check what every answer owes: see `check`. A refused request has changed nothing.
 
@@ -151,7 +152,7 @@ class World:
         """
         before, self._known = self._known or await self.contents(), None
         try:
-            answer = await self.ask(asked)
+            answer = await self.ask(asked, speaker)
             check(answer)
             if is_refused(answer):
                 self._known = await self.contents()
