@@ -98,6 +98,9 @@ class Swarm(Struct, frozen=True, kw_only=True):
       compare_s: mean time between comparisons of all that a node has with one peer; None for never.
       member_lies: what the last of the nodes lies about, which is a member all the same; empty if all are honest. An
         ack of a liar cannot be told from a true one, so of W nodes that are to have a write, W - 1 have it.
+      without: kinds of faults that are thought of, and left out.
+      only_faults, only_acts: the faults, and the acts of clients, that are not left out; None if none is. They are what
+        they are with the others, but that a client who has less to do comes to its acts the earlier.
     """
 
     seed: int
@@ -124,6 +127,9 @@ class Swarm(Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...]
     compare_s: float | None = 15.0
     member_lies: tuple[Lie, ...] = ()
+    without: tuple[Fault, ...] = ()
+    only_faults: tuple[int, ...] | None = None
+    only_acts: tuple[str, ...] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -139,6 +145,18 @@ class Swarm(Struct, frozen=True, kw_only=True):
     def sure_count(self) -> int:
         """Nodes that have what was acknowledged, whoever lied."""
         return self.quorum - bool(self.member_lies)
+
+    def has(self, fault: Fault) -> bool:
+        """Whether there are faults of a kind."""
+        return fault in self.faults and fault not in self.without
+
+    def strikes(self, number: int, fault: Fault) -> bool:
+        """Whether the n-th fault, of this kind, is not left out."""
+        return self.has(fault) and (self.only_faults is None or number in self.only_faults)
+
+    def asks(self, act: str) -> bool:
+        """Whether an act of a client is not left out."""
+        return self.only_acts is None or act in self.only_acts
 
     def rng(self, purpose: str) -> random.Random:
         """A generator of its own for each purpose: one more draw here changes nothing there."""

@@ -19,7 +19,7 @@ from tests.nodes import START
 from tests.sim import believing, checks, governing, hooks, meanings, reading, telling
 from tests.sim.badges import OPERATOR
 from tests.sim.certificates import Registry
-from tests.sim.history import Deed, Outcome, dots_of, read_answer
+from tests.sim.history import Deed, Outcome, acts_of, dots_of, read_answer
 from tests.sim.journal import DIFFERS, OTHER_MESH, is_of_the_world, read_journals
 from tests.sim.liar import Liar, busy_liar
 from tests.sim.logs import Logs, check_logs, short_logs
@@ -371,6 +371,7 @@ class World:
             swarm=self.swarm, trace=self.trace.digest, counts=dict(self.trace.counts), deeds=len(deeds),
             acked=sum(deed.done is not None for deed in deeds),
             unknown=sum(all(at.outcome is Outcome.UNKNOWN for at in deed.attempts) for deed in tried),
+            strikes=tuple(self.nemesis.strikes), acts=acts_of(deeds),
             ops=len(self.watcher.written), checks=self.watcher.checks, converged_s=self.converged_s,
             virtual_s=trio.current_time(), violations=tuple(self.watcher.found),
         )
