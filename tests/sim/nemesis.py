@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 
 import apsw
 import trio
@@ -202,18 +202,33 @@ class Nemesis:
     def _is_wanted(self, name: str) -> bool:
         return name not in self._away and name not in self.roster.absent
 
+    async def leave_alone(self, names: Collection[str]) -> None:
+        """Let nothing but these reach each other: each of the others is down, or cut off."""
+        rng, others = self._swarm.rng("left alone"), [name for name in self._names if name not in names]
+        self._network.cut.clear()
+        self._network.cut |= {(a, b) for a in self._names for b in self._names if a in others or b in others}
+        for name in others:
+            if rng.random() < 0.5:
+                self._away.add(name)
+                await self._machines[name].kill()
+        self._trace.note("alone", *names, "down", *sorted(self._away))
+
     async def heal(self, nursery: trio.Nursery) -> None:
         """Take everything back: all links, all clocks within reason, all disks, all processes up."""
         self._trace.note("heal")
-        self._network.is_calm = True
         self._network.cut.clear()
-        self._network.clogged.clear()
         self._away.clear()
+        await self.heal_some(self._names, nursery)
+
+    async def heal_some(self, names: Collection[str], nursery: trio.Nursery) -> None:
+        """Take back what was done to some of the machines, but for links that are cut."""
+        self._network.is_calm = True
+        self._network.clogged.clear()
         self.roster.settle()
         self.papers.settle()
         await self.losses.put_right(self._rng)
         await self.versions.upgrade()
-        for name in self._names:
+        for name in names:
             machine = self._machines[name]
             machine.clock.set_right(self._swarm.clock_offset_s)
             process = machine.running
@@ -223,7 +238,7 @@ class Nemesis:
                 if process.disk is not None:
                     process.disk.writes_until_full = None
                     process.disk.on_sync = lambda _: None
-        for name in self._names:
+        for name in names:
             machine = self._machines[name]
             if machine.is_down:
                 await machine.recover()

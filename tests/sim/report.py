@@ -17,6 +17,7 @@ class Report(Struct, frozen=True, kw_only=True):
       acked: deeds that were acknowledged; `unknown` those that nobody can tell.
       strikes: the faults that were begun.
       acts: what clients did, by their acts, in the order in which it was begun: as `only_acts` of the swarm has them.
+      progress_s: until those that were healed first took writes again; -1 where all were healed at once.
       converged_s: from fine weather to equal states.
       violations: what did not hold; empty is the aim.
     """
@@ -31,6 +32,7 @@ class Report(Struct, frozen=True, kw_only=True):
     checks: int
     strikes: tuple[Strike, ...]
     acts: dict[str, str]
+    progress_s: float
     converged_s: float
     virtual_s: float
     violations: tuple[Violation, ...]

@@ -11,7 +11,7 @@ import msgspec
 
 from tests.sim.report import Report
 from tests.sim.seeds import Case
-from tests.sim.swarm import Swarm, roll, with_liar
+from tests.sim.swarm import Swarm, roll, with_liar, with_quorum
 from tests.sim.world import simulate
 
 SECONDS = 60.0
@@ -50,7 +50,7 @@ def swarm_of(case: Case) -> Swarm:
     swarm = roll(case.seed, nodes=case.nodes)
     if case.faults:
         swarm = msgspec.structs.replace(swarm, faults=case.faults)
-    return with_liar(swarm) if case.has_liar else swarm
+    return with_quorum(with_liar(swarm) if case.has_liar else swarm)
 
 
 def line_of(report: Report, spent_s: float) -> str:
@@ -59,12 +59,14 @@ def line_of(report: Report, spent_s: float) -> str:
     # Of what may cost a write, and so does not always happen: how often it did.
     done = {name: f"{faults[name]}/{report.counts.get(name, 0)}" for name in COSTLY if name in faults}
     weather = " ".join(f"{name}={done.get(name, count)}" for name, count in faults.items()) or "none"
+    alone = f"{swarm.healed_first} alone take writes in {report.progress_s:.1f} s, " if swarm.healed_first else ""
     return (
         f"seed {swarm.seed} {'FAILED' if report.violations else 'ok'} trace {report.trace}: {swarm.nodes} nodes, "
         f"{report.deeds} acts ({report.acked} acked, {report.unknown} unknown), {report.ops} ops, "
         f"{report.counts.get('ask', 0)} messages ({report.counts.get('snapshot', 0)} for snapshots), "
         f"{report.counts.get('start', 0)} starts, faults: {weather}; "
-        f"{report.checks} checks, converged in {report.converged_s:.1f} s; {report.virtual_s:.0f} s in {spent_s:.1f} s"
+        f"{report.checks} checks, {alone}converged in {report.converged_s:.1f} s; "
+        f"{report.virtual_s:.0f} s in {spent_s:.1f} s"
     )
 
 

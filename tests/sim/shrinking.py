@@ -24,7 +24,7 @@ PARTS: Final = (0.125, 0.25, 0.5, 0.75)
 CALM: Final[Mapping[str, Any]] = {
     "loss": 0.0, "duplicates": 0.0, "breaks": 0.0, "lies": 0.0, "leaves_late": 0.0, "clock_offset_s": 0.0,
     "clock_drift": 0.0, "governed": False, "secured": False, "has_model": False, "certificates": Certificates.NONE,
-    "keeps_key": False, "log_most": None, "compare_s": None,
+    "healed_first": 0, "keeps_key": False, "log_most": None, "compare_s": None,
 }
 """Conditions as they are where they make nothing worse."""
 

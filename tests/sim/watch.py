@@ -35,7 +35,7 @@ class Violation(Struct, frozen=True):
     Attributes:
       check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness,
         fork, session, outcome, governance, answers, hooks, access, bounds, meaning,
-        journal, forged, renewed, alarm, delisted, believed, standing, cluster.
+        journal, forged, renewed, alarm, delisted, believed, standing, cluster, progress.
     """
 
     check: str

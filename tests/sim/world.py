@@ -25,7 +25,7 @@ from tests.sim.liar import Liar, busy_liar
 from tests.sim.logs import Logs, check_logs, short_logs
 from tests.sim.losses import Losses
 from tests.sim.machine import Machine, Process
-from tests.sim.nemesis import Nemesis
+from tests.sim.nemesis import RESTART_S, Nemesis
 from tests.sim.network import Network
 from tests.sim.papers import Papers
 from tests.sim.rejoining import Rejoining
@@ -99,7 +99,7 @@ class World:
         )
         self.receiver = self.network.outside[hooks.ADDRESS] = hooks.Receiver()
         self._ended: dict[str, Dot] = {}
-        self.converged_s = -1.0
+        self.progress_s = self.converged_s = -1.0
 
     def _forget(self, name: str) -> None:
         self.lost.append(name)
@@ -205,7 +205,34 @@ class World:
                 faults.cancel_scope.cancel()
             if self.network.liar is not None:
                 self.network.liar.has_stopped = True
+            if self.swarm.healed_first:
+                await self._progress(nursery)
             await self.nemesis.heal(nursery)
+
+    async def _progress(self, nursery: trio.Nursery) -> None:
+        """As many nodes as a write takes are up and reach each other, and no other: they must take writes again."""
+        honest, began = self.swarm.honest, trio.current_time()
+        names = sorted(self.swarm.rng("first").sample(honest, min(self.swarm.healed_first, len(honest))))
+        await self.nemesis.leave_alone(names)
+
+        written = trio.Event()
+
+        async def keep_up() -> None:
+            while not written.is_set():
+                await self.nemesis.heal_some(names, nursery)
+                await trio.sleep(RESTART_S)
+
+        async with trio.open_nursery() as healers, self._calm_client() as http:
+            healers.start_soon(keep_up)
+            for deed in await reading.check_writes(
+                http, names, self.clients.deeds, self.watcher, check="progress",
+                within_s=CONVERGE_S + self._ahead_s(began),
+            ):
+                if deed.done is not None:
+                    self.on_ack(deed)
+            written.set()
+        self.progress_s = trio.current_time() - began
+        self.trace.note("progress")
 
     async def _look_at_dead(self, until: float) -> None:
         while trio.current_time() < until:
@@ -372,7 +399,8 @@ class World:
             acked=sum(deed.done is not None for deed in deeds),
             unknown=sum(all(at.outcome is Outcome.UNKNOWN for at in deed.attempts) for deed in tried),
             strikes=tuple(self.nemesis.strikes), acts=acts_of(deeds),
-            ops=len(self.watcher.written), checks=self.watcher.checks, converged_s=self.converged_s,
+            ops=len(self.watcher.written), checks=self.watcher.checks, progress_s=self.progress_s,
+            converged_s=self.converged_s,
             virtual_s=trio.current_time(), violations=tuple(self.watcher.found),
         )
 
