@@ -11,7 +11,7 @@ from tests.sim import seeds
 HERE = Path(__file__).parent
 PLANTING = frozenset({
     "test_checks.py", "test_planted_lies.py", "test_planted_trust.py", "test_planted_years.py", "test_progress.py",
-    "test_shrinking.py",
+    "test_showing.py", "test_shrinking.py",
 })
 
 

@@ -15,6 +15,7 @@ from tests.sim.losses import Losses
 from tests.sim.machine import Machine
 from tests.sim.network import Network, random_cuts
 from tests.sim.papers import Papers
+from tests.sim.processes import Unsynced
 from tests.sim.rejoining import Rejoining
 from tests.sim.roster import Roster
 from tests.sim.swarm import Fault, Swarm
@@ -25,6 +26,7 @@ RESTART_S = 0.5
 AWAY_S = (20.0, 60.0)
 MIDWAY_S = 30.0
 MESSAGES = 8
+SWIZZLE_S = 4.0
 
 
 class Strike(Struct, frozen=True):
@@ -42,6 +44,7 @@ class Nemesis:
 
     Attributes:
       strikes: what was begun.
+      unsynced: the processes of which a sync failed.
       papers: who changes certificates and lists.
       losses: what becomes of files.
       logs: what logs are to keep.
@@ -58,6 +61,7 @@ class Nemesis:
         self._names = sorted(machines)
         self.papers, self.losses, self.logs, self.roster, self.versions = papers, losses, logs, roster, versions
         self.strikes: list[Strike] = []
+        self.unsynced: list[Unsynced] = []
         self._away: set[str] = set()
         self._acts: dict[Fault, Callable[[random.Random], Awaitable[None]]] = {
             Fault.PARTITION: self.partition, Fault.CLOG: self.clog, Fault.KILL: self.kill, Fault.POWER: self.power,
@@ -100,12 +104,18 @@ class Nemesis:
                 await trio.sleep(rng.uniform(0, 1))
 
     async def clog(self, rng: random.Random) -> None:
-        """Hold what travels on some links."""
+        """Hold what travels on some links: on all at once, or on one after the other, to be let go in another order."""
         pairs = [(a, b) for a in self._names for b in self._names if a != b]
-        until = trio.current_time() + rng.uniform(0.2, 5)
-        for pair in rng.sample(pairs, rng.randint(1, len(pairs))):
-            self._network.clogged[pair] = until
-        await trio.lowlevel.checkpoint()
+        chosen, until = rng.sample(pairs, rng.randint(1, len(pairs))), trio.current_time() + rng.uniform(0.2, 5)
+        if rng.random() < 0.5:
+            for pair in chosen:
+                self._network.clogged[pair] = until
+            await trio.lowlevel.checkpoint()
+            return
+        ends = rng.sample([until + rng.uniform(0, SWIZZLE_S) for _ in chosen], len(chosen))
+        for pair, end in zip(chosen, ends, strict=True):
+            self._network.clogged[pair] = end
+            await trio.sleep(rng.expovariate(len(chosen) / SWIZZLE_S))
 
     async def kill(self, rng: random.Random) -> None:
         """End a process, and start the next one."""
@@ -165,6 +175,7 @@ class Nemesis:
 
             def fail_once(_: str) -> None:
                 disk.on_sync = lambda _: None
+                self.unsynced.append(Unsynced(process, trio.current_time()))
                 raise apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
 
             disk.on_sync = fail_once

@@ -35,7 +35,8 @@ class Violation(Struct, frozen=True):
     Attributes:
       check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness,
         fork, session, outcome, governance, answers, hooks, access, bounds, meaning,
-        journal, forged, renewed, alarm, delisted, believed, standing, cluster, progress.
+        journal, forged, renewed, alarm, delisted, believed, standing, cluster, progress, index, shown,
+        sync, spool, divergence.
     """
 
     check: str

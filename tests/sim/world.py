@@ -16,7 +16,7 @@ from aimem.model import Dot, Hlc, Instant, format_instant, instant_of
 from aimem.ports import Connection
 from aimem.store import approvals
 from tests.nodes import START
-from tests.sim import believing, checks, governing, hooks, meanings, reading, telling
+from tests.sim import believing, checks, governing, hooks, meanings, processes, reading, showing, telling
 from tests.sim.badges import OPERATOR
 from tests.sim.certificates import Registry
 from tests.sim.history import Deed, Outcome, acts_of, dots_of, read_answer
@@ -237,6 +237,7 @@ class World:
     async def _look_at_dead(self, until: float) -> None:
         while trio.current_time() < until:
             await trio.sleep(LOOK_S)
+            processes.check_ended(self.nemesis.unsynced, self.watcher)
             for machine in self.machines.values():
                 if machine.running is not None:
                     self.watcher.look_at_dead(machine.running)
@@ -248,6 +249,7 @@ class World:
         if not await self._converge(nursery):
             return
         self.converged_s = trio.current_time() - began
+        processes.check_ended(self.nemesis.unsynced, self.watcher)
         self.trace.note("converged")
         await self._wait_quiet()
         async with self._calm_client() as http:
@@ -257,6 +259,9 @@ class World:
             async with self._calm_client() as http:
                 await reading.check_answers(http, self.swarm.honest, self._soon(), self.watcher)
             await self._check_meanings()
+            showing.check_words(self.nodes(), self.watcher, has_rotted=self.losses.has_rotted)
+            async with self._calm_client() as http:
+                await showing.check_shown(http, self.nodes, self.watcher, is_secured=self.swarm.secured)
             async with self._calm_client() as http:
                 await check_standing(http, self.swarm, self.nodes, self.watcher)
             async with self._calm_client() as http:
@@ -273,6 +278,7 @@ class World:
             if self.watcher.liar:
                 await self.machines[self.watcher.liar].kill()   # it reads of them as long as it lives
             await check_none_left(self._honest, self.watcher)
+            processes.check_tasks(self._honest(), self.swarm.nodes - 1, self.watcher)
 
     def _honest(self) -> list[Process]:
         """What runs on the machines that keep to the rules."""
