@@ -11,8 +11,8 @@ import pytest
 import trio
 
 from aimem.ports import DatabaseError, DatabaseFault
-from aimem.service import taxonomy
-from aimem.store import filters, textindex
+from aimem.service import lookup, taxonomy
+from aimem.store import filters, memories, textindex
 from aimem.store.filters import ALL
 from aimem.store.writer import Writer
 from tests.sim import processes
@@ -63,9 +63,13 @@ def the_tree_counts_what_is_hidden(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(taxonomy, "visible_to", lambda _: ALL)
 
 
+def what_is_known_is_not_found(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lookup, "memories", SimpleNamespace(**{**vars(memories), "find": lambda *_: None}))
+
+
 PLANTS: dict[Plant, str] = {
     last_words_are_not_indexed: "index", what_is_dropped_stays_in_the_index: "index", everybody_sees_all: "shown",
-    the_tree_counts_what_is_hidden: "shown",
+    the_tree_counts_what_is_hidden: "shown", what_is_known_is_not_found: "session",
 }
 
 

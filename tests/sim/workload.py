@@ -37,6 +37,10 @@ class Ears(Protocol):
         """A node answered a reader who had seen these versions, divided by commas."""
         ...
 
+    def on_missing(self, node: str, memory_id: str) -> None:
+        """A node did not find what whoever asks had stored, which it was to know."""
+        ...
+
     def is_ended(self, node: str, key_id: str) -> bool:
         """Whether a node knows that a key was revoked, and somebody was told so."""
         ...
@@ -119,7 +123,7 @@ class Clients:
             if attempt.outcome is Outcome.DONE:
                 self.known.learn(deed, attempt.answer)
                 self._ears.on_ack(deed)
-                await self._read_own(http, rng, attempt.answer, badge)
+                await self._read_own(http, rng, deed, attempt.answer, badge)
                 break
             if 400 <= attempt.status < 500:
                 break
@@ -129,22 +133,27 @@ class Clients:
         return at
 
     async def _read_own(
-        self, http: httpx.AsyncClient, rng: random.Random, answer: Mapping[str, object], badge: Badge
+        self, http: httpx.AsyncClient, rng: random.Random, deed: Deed, answer: Mapping[str, object], badge: Badge
     ) -> None:
-        """Now and then, ask any node for something that is as new as what this client did and was told of."""
+        """Now and then, ask any node for something that is as new as what this client did and was told of.
+
+        What it stored it asks for by its id, else for any memory.
+        """
         version, at = answer.get("version"), rng.choice(self._names)
         if not isinstance(version, str) or rng.random() > READ_OWN:
             return
         self._versions.append(version)
         version = ",".join(sorted({version, *rng.sample(self._versions, min(TOLD_OF, len(self._versions)))}))
+        own = f"/{answer['id']}" if deed.kind == "store" and "id" in answer else "?limit=1"
         try:
             with trio.move_on_after(8):
                 response = await http.get(
-                    f"http://{at}/api/v1/memories", params={"limit": "1"},
-                    headers={**badge.headers, "X-Min-Version": version},
+                    f"http://{at}/api/v1/memories{own}", headers={**badge.headers, "X-Min-Version": version}
                 )
                 self._trace.note("read", at, response.status_code)
-                if response.status_code == httpx.codes.OK:
+                if response.status_code == httpx.codes.NOT_FOUND:
+                    self._ears.on_missing(at, str(answer["id"]))
+                if response.status_code in (httpx.codes.OK, httpx.codes.NOT_FOUND):
                     self._ears.on_read(at, version)
         except httpx.TransportError:
             return

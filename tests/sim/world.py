@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import trio
 
 from aimem.api import Transport
 from aimem.model import Dot, Hlc, Instant, format_instant, instant_of
-from aimem.ports import Connection
+from aimem.ports import Connection, DatabaseError
 from aimem.store import approvals
 from tests.nodes import START
 from tests.sim import believing, checks, governing, hooks, meanings, processes, reading, showing, telling
@@ -127,6 +128,14 @@ class World:
         """Somebody who had seen these versions was answered by a node."""
         for one in version.split(","):
             checks.check_session(node, one, self.watcher)
+
+    def on_missing(self, node: str, memory_id: str) -> None:
+        """A node did not find what whoever asks had stored, which it was to know."""
+        process = self.machines[node].running
+        conn = None if process is None else process.writer
+        with suppress(DatabaseError):       # a disk that fails
+            if conn is not None:
+                checks.check_missing(node, memory_id, conn, self.watcher)
 
     def is_ended(self, node: str, key_id: str) -> bool:
         """Whether a node knows that a key was revoked, and somebody was told so."""
