@@ -51,7 +51,8 @@ PEERS_KNOW_S = 17.0
 """After so long without a write or a fault each node has heard from each peer what it knows (an exchange that began
 in bad weather ends after ten seconds, and the next one is due after five)."""
 OUTCOMES_MAX = 8
-FIRST_KEY_TRIES = 5
+FIRST_KEY_S, FIRST_KEY_PAUSE_S = 10.0, 1.0
+"""In bad weather it takes longer until so many nodes have met each other that they take a write."""
 HOME_TRIES_AGAIN_S = 35.0
 """A home that could not write an outcome, for its clock was wrong, tries again after half a minute."""
 FAST_FOLDER = Path("/dev/shm")
@@ -100,6 +101,7 @@ class World:
         )
         self.receiver = self.network.outside[hooks.ADDRESS] = hooks.Receiver()
         self._ended: dict[str, Dot] = {}
+        self._has_keys = False
         self.progress_s = self.converged_s = -1.0
 
     def _forget(self, name: str) -> None:
@@ -169,24 +171,25 @@ class World:
                 for name in sorted(self.machines.keys() - self.roster.absent):
                     await self.machines[name].start(nursery)
                 if self.swarm.secured:
-                    await self._make_first_key()
+                    await self._make_first_key(trio.current_time() + FIRST_KEY_S)
                 await self._storm(nursery)
                 await self._calm(nursery)
             finally:
                 self._end_all()
                 nursery.cancel_scope.cancel()
 
-    async def _make_first_key(self) -> None:
+    async def _make_first_key(self, until: float) -> None:
         """What the owner of one machine does, at its socket: from then on nobody gets in without a key."""
-        way = self.network.transport("c owner", door=Transport.UNIX)
-        name = min(self.machines)
+        way, rng = self.network.transport("c owner", door=Transport.UNIX), self.swarm.rng("owner")
         async with httpx.AsyncClient(transport=way, timeout=None) as http:
-            for _ in range(FIRST_KEY_TRIES):
-                with trio.move_on_after(LOOK_S):
+            while not self._has_keys and trio.current_time() < until:
+                # The version before has no door for it.
+                name = rng.choice(sorted(set(self.swarm.honest) - self.versions.older - self.roster.absent))
+                with trio.move_on_after(LOOK_S), suppress(httpx.TransportError):
                     body = {"agent_id": "owner", "role": "operator"}
                     answer = await http.post(f"http://{name}/api/v1/agents/keys", json=body)
-                    if answer.status_code == httpx.codes.CREATED:
-                        return
+                    self._has_keys = answer.status_code == httpx.codes.CREATED
+                await trio.sleep(FIRST_KEY_PAUSE_S)
 
     async def _end_at_violation(self, scope: trio.CancelScope) -> None:
         await self.watcher.failed.wait()
@@ -204,6 +207,8 @@ class World:
         async with trio.open_nursery() as weather:
             weather.start_soon(self.nemesis.restart, until, nursery)
             weather.start_soon(self._look_at_dead, until)
+            if self.swarm.secured:
+                weather.start_soon(self._make_first_key, until)
             if self.network.liar is not None:
                 weather.start_soon(busy_liar, self.network.liar, self.network.transport("c liar"), until)
             async with trio.open_nursery() as faults:
