@@ -11,6 +11,7 @@ from aimem.ports import Connection
 from aimem.store import digest, oplog
 from aimem.store.inbound import closed_streams
 from aimem.store.kinds import KINDS, load_object
+from tests.nodes import START
 from tests.sim.history import Deed, dots_of
 from tests.sim.oracle import Model, lines_of
 from tests.sim.swarm import Swarm
@@ -24,6 +25,12 @@ _WORDS = (
     "WHERE memory_fts MATCH 'word' ORDER BY v.id"
 )
 _MARKED = "SELECT id FROM memories WHERE content LIKE ? OR metadata LIKE ?"
+_STANDS = (
+    "SELECT 1 FROM memory_view WHERE id = :id AND state = 'live' AND title LIKE 'about %' "
+    "AND (expires_at IS NULL OR expires_at > :soon)"
+)
+"""Live, of a name that no other memory has, and not about to expire by any clock."""
+FAR_US = 3_600_000_000
 _SHOWN = 3
 _OK = 200
 _MARK = re.compile(rb"m\d+q")
@@ -103,6 +110,16 @@ def check_session(name: str, version: str, watcher: Watcher) -> None:
     watcher.checks += 1
     if name not in watcher.had(parse_dot(version, field="version")):
         watcher.find("session", f"{name} answered a reader of {version}, which it does not know")
+
+
+def check_missing(name: str, key: str, conn: Connection, watcher: Watcher) -> None:
+    """A node that knows a memory shows it to whoever stored it, if nobody has touched it, or its name, since."""
+    watcher.checks += 1
+    if conn.execute(_STANDS, {"id": key, "soon": START + FAR_US}).fetchone() is None:
+        return
+    entries = (decode_entry(data) for written in watcher.written.values() for data in written.op.entries)
+    if sum(entry.key == key for entry in entries) == 1:
+        watcher.find("session", f"{name} does not show {key} to its author, and has it")
 
 
 def check_outcome(name: str, answer: Mapping[str, object], swarm: Swarm, watcher: Watcher) -> None:

@@ -82,6 +82,8 @@ def check_told(deed: Deed, watcher: Watcher, swarm: Swarm, members: int) -> None
 def check_outcomes(watcher: Watcher, rng: random.Random) -> None:
     """Each outcome is the one that what its home knew then calls for; judged from the manual and not from the code."""
     for dot, written in watcher.written.items():
+        if not written.is_exact:
+            continue
         for pending_id, status, _ in _outcomes(written.op.entries):
             known = _before(watcher, dot)
             action, registered = _action_of(pending_id, known), _registered(known, rng)
@@ -154,7 +156,7 @@ def check_effects(watcher: Watcher, rng: random.Random) -> None:
             policy = str(entry.fields.get("policy_namespace"))
             queued.setdefault(str(entry.fields.get("memory_id")), []).append((dot, policy))
     for dot, entry in _entries(watcher, MEMORY.name):
-        if entry.create is None or dot in freed:
+        if entry.create is None or dot in freed or not watcher.written[dot].is_exact:
             continue
         watcher.checks += 1
         context = {**watcher.written[dot].context, dot.stream: dot.seq - 1}

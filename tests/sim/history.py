@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
 
 import msgspec
@@ -43,6 +44,7 @@ class Deed(Struct):
     Attributes:
       mark: a word that stands in the text of this deed and nowhere else, or empty.
       subjects: the ids that it is about.
+      act: which of whose acts it is, as `only_acts` of the swarm names it; empty for none of a client's.
     """
 
     number: int
@@ -51,6 +53,7 @@ class Deed(Struct):
     mark: str
     subjects: tuple[str, ...]
     attempts: list[Attempt] = []
+    act: str = ""
 
     @property
     def done(self) -> Attempt | None:
@@ -61,6 +64,16 @@ class Deed(Struct):
     def is_refused(self) -> bool:
         """Whether nothing of it may ever be seen."""
         return bool(self.attempts) and all(attempt.outcome is Outcome.REFUSED for attempt in self.attempts)
+
+
+def acts_of(deeds: Iterable[Deed]) -> dict[str, str]:
+    """Each act of a client, and what it was told; a quarrel is one act of two deeds."""
+    found: dict[str, str] = {}
+    for deed in deeds:
+        told = ", ".join(f"{attempt.node} {attempt.status or 'silent'}" for attempt in deed.attempts) or "not begun"
+        if deed.act:
+            found[deed.act] = " | ".join(filter(None, (found.get(deed.act), f"{deed.kind}: {told}")))
+    return found
 
 
 def dots_of(answer: dict[str, object]) -> list[Dot]:

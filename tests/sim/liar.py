@@ -122,7 +122,7 @@ class Liar:
 
     def __init__(self, swarm: Swarm, machines: Mapping[str, Machine], watcher: Watcher, trace: Trace) -> None:
         self.name, self.has_stopped = swarm.names[-1], False
-        self._lies, self._rng, self._faults = swarm.member_lies, swarm.rng("liar"), swarm.faults
+        self._lies, self._rng, self._forgets = swarm.member_lies, swarm.rng("liar"), any(map(swarm.has, _FORGETTING))
         self._machines, self._seals, self._watcher, self._trace = machines, watcher.seals, watcher, trace
         self._sealing = Sealing(watcher.seals)
         self._old: list[_Old] = []
@@ -385,7 +385,7 @@ class Liar:
         """
         process = self._machines[telling.hearer].process
         store = None if process is None else process.store
-        if store is None or not store.cluster or not _FORGETTING.isdisjoint(self._faults):
+        if store is None or not store.cluster or self._forgets:
             return False
         telling.told["cluster"] = another_mesh(self._rng)
         return True

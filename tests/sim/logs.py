@@ -35,8 +35,8 @@ class Logs:
         most = swarm.log_most
         self._usual = MANY if most is None else LogBounds(kept_count=most // 2, most_count=most)
         self._bounds: dict[str, LogBounds] = {}
-        self._rng, self._trace = swarm.rng("logs"), trace
-        self.are_short = most is not None or not {Fault.TRIM, Fault.AWAY}.isdisjoint(swarm.faults)
+        self._trace = trace
+        self.are_short = most is not None or swarm.has(Fault.TRIM) or swarm.has(Fault.AWAY)
 
     def of(self, name: str) -> LogBounds:
         """The bounds of a machine."""
@@ -47,9 +47,9 @@ class Logs:
         self._trace.note("bounds", name, bounds.kept_count, bounds.most_count, f"{bounds.most_days * DAY_S:g}")
         self._bounds[name] = bounds
 
-    def bound_anyhow(self, name: str) -> None:
+    def bound_anyhow(self, name: str, rng: random.Random) -> None:
         """Give a machine some other bounds."""
-        self.bound(name, _drawn(self._rng))
+        self.bound(name, _drawn(rng))
 
     def keep_for(self, name: str, seconds: float) -> None:
         """Let a machine keep nothing that is older than this, and what it has beyond that as it was."""

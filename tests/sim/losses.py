@@ -6,6 +6,7 @@ as many may again: in the long run each machine loses its files several times.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
@@ -40,7 +41,7 @@ class Losses:
         self, swarm: Swarm, machines: Mapping[str, Machine], papers: Papers, trace: Trace
     ) -> None:
         self._swarm, self._machines, self._papers, self._trace = swarm, machines, papers, trace
-        self._rng, self._honest = swarm.rng("losses"), swarm.honest
+        self._honest = swarm.honest
         self._left = swarm.sure_count - 1
         self.has_rotted = False
         self.copied: Machine | None = None
@@ -66,18 +67,18 @@ class Losses:
         except DatabaseError:
             return False        # a disk that fails
 
-    def _any(self) -> Machine:
-        return self._machines[self._rng.choice(self._honest)]
+    def _any(self, rng: random.Random) -> Machine:
+        return self._machines[rng.choice(self._honest)]
 
-    async def lose(self) -> None:
+    async def lose(self, rng: random.Random) -> None:
         """Take the files of one machine."""
-        machine = self._any()
+        machine = self._any(rng)
         if machine is not self.copied and machine.is_up and self.may_lose():
             await machine.lose()
 
-    async def restore(self) -> None:
+    async def restore(self, rng: random.Random) -> None:
         """Put the files of a while ago back, or much older ones; the key as the copy has it, as it was, or none."""
-        machine, rng = self._any(), self._rng
+        machine = self._any(rng)
         if machine is self.copied or not machine.back_up():
             return
         await trio.sleep(rng.uniform(*AGE_S))
@@ -85,12 +86,11 @@ class Losses:
             at = rng.randrange(machine.backup_count) if rng.random() < OLD else machine.backup_count - 1
             await machine.restore(at, rng.choice(list(Key)) if self._swarm.keeps_key else Key.NONE)
 
-    async def copy(self) -> None:
+    async def copy(self, rng: random.Random) -> None:
         """Start a machine from a copy of another one's files, as a person does who means well.
 
         With that one's key two nodes are one then, until somebody sees it and gives the machine a key of its own.
         """
-        rng = self._rng
         target, source = (self._machines[name] for name in rng.sample(self._honest, 2))
         # Without a key a machine that is started so is another node from the beginning.
         key = rng.choice([Key.COPIED, Key.COPIED, Key.OWN, Key.NONE])
@@ -105,24 +105,24 @@ class Losses:
         if key is Key.COPIED:
             await trio.sleep(rng.uniform(*COPIED_S))
             if self.copied is target:
-                await self.put_right()
+                await self.put_right(rng)
 
-    async def put_right(self) -> None:
+    async def put_right(self, rng: random.Random) -> None:
         """Give the machine that runs with the key of another one an identity, with the rows that it has or without."""
         target, self.copied = self.copied, None
         self._papers.held_by.discard(HOLD)
         if target is None:
             return
-        if self._left > 0 and self._rng.random() < 0.5:
+        if self._left > 0 and rng.random() < 0.5:
             self._left -= 1
             await target.lose()
         else:
             await target.forget_key()
 
-    async def rot(self) -> None:
+    async def rot(self, rng: random.Random) -> None:
         """Let one machine lose a row that all others have: of W that have a write, it has that one no more."""
         await trio.lowlevel.checkpoint()
-        target = self._any()
+        target = self._any(rng)
         running = [self._machines[name].running for name in self._honest]
         writers = [process.writer for process in running if process is not None and process.name != target.name]
         conn = None if target.running is None else target.running.writer
@@ -134,4 +134,4 @@ class Losses:
         if common and self.may_lose():
             self.has_rotted = True
             with suppress(DatabaseError):       # its disk is full, or fails, too: then nothing is lost, or may not be
-                conn.execute(_LOSE_ROW, (self._rng.choice(common),))
+                conn.execute(_LOSE_ROW, (rng.choice(common),))

@@ -192,7 +192,7 @@ class Machine:
         self.acts_for = name
         self.listed = tuple(peer for peer in swarm.names if peer != name)
         self.is_older, self.backup_count = False, 0
-        self.has_faulty_disk = not {Fault.POWER, Fault.FULL_DISK, Fault.SYNC_ERROR}.isdisjoint(swarm.faults)
+        self.has_faulty_disk = any(map(swarm.has, (Fault.POWER, Fault.FULL_DISK, Fault.SYNC_ERROR)))
         self._trace, self._lives, self._rng = trace, 0, swarm.rng(f"{name}/loss")
         self.process: Process | None = None
         self.model = SimModel()

@@ -20,6 +20,7 @@ VECTORS_S: Final = 75.0
 LOOK_S: Final = 0.5
 MOST_READS: Final = 1.5
 """Of each text, on average: two nodes may write the same one, or one while it changes."""
+_VECTORS: Final = "SELECT text_hash, chunk, vector FROM embeddings"
 _WITHOUT: Final = (
     "SELECT count(*) FROM memory_view v WHERE v.state = 'live' AND NOT EXISTS "
     "(SELECT 1 FROM embeddings e WHERE e.text_hash = v.text_hash)"
@@ -37,6 +38,19 @@ async def check_vectors(nodes: Callable[[], Mapping[str, Connection]], watcher: 
         row = conn.execute(_WITHOUT).fetchone()
         if row != (0,):
             watcher.find("meaning", f"{name} lacks the vectors of {row} memories, {VECTORS_S:g} s after the storm")
+    _check_same(nodes(), watcher)
+
+
+def _check_same(nodes: Mapping[str, Connection], watcher: Watcher) -> None:
+    """Whoever made a vector, all that have it have the same one."""
+    known: dict[tuple[object, object], tuple[str, object]] = {}
+    for name, conn in sorted(nodes.items()):
+        for text_hash, chunk, vector in conn.execute(_VECTORS):
+            other, expected = known.setdefault((text_hash, chunk), (name, vector))
+            watcher.checks += 1
+            if vector != expected:
+                watcher.find("meaning", f"{other} and {name} have different vectors of one text")
+                return
 
 
 def check_paid_once(swarm: Swarm, models: Iterable[SimModel], watcher: Watcher) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from typing import Final
 
@@ -36,57 +37,57 @@ class Papers:
         self, swarm: Swarm, machines: Mapping[str, Machine], registry: Registry, watcher: Watcher, trace: Trace
     ) -> None:
         self._machines, self.registry, self._watcher, self._trace = machines, registry, watcher, trace
-        self._rng, self._honest = swarm.rng("papers"), swarm.honest
+        self._honest = swarm.honest
         self._turning: set[str] = set()
         self.is_delisting = False
         self.held_by: set[str] = set()
 
-    async def rotate(self) -> None:
+    async def rotate(self, rng: random.Random) -> None:
         """Give a node another certificate."""
-        await self.rotate_one(self._rng.choice(sorted(self._machines)))
+        await self.rotate_one(rng.choice(sorted(self._machines)), rng)
 
-    async def rotate_one(self, name: str) -> None:
+    async def rotate_one(self, name: str, rng: random.Random) -> None:
         """The new one is on all lists first, then shown, and the old one leaves them last."""
         if name in self._turning:
             return
         self._turning.add(name)
         try:
             fresh = self.registry.issue(name)
-            await self._have_read(sorted(self._machines))
-            await trio.sleep(self._rng.uniform(*STEP_S))
+            await self._have_read(sorted(self._machines), rng)
+            await trio.sleep(rng.uniform(*STEP_S))
             self.registry.shown[name] = fresh
-            await self._have_read([name])
-            await trio.sleep(self._rng.uniform(*STEP_S))
+            await self._have_read([name], rng)
+            await trio.sleep(rng.uniform(*STEP_S))
             self.registry.retire(name)
-            await self._have_read(sorted(self._machines))
+            await self._have_read(sorted(self._machines), rng)
             self._trace.note("rotated", name)
         finally:
             self._turning.discard(name)
 
-    async def delist(self) -> None:
+    async def delist(self, rng: random.Random) -> None:
         """Take a node off the lists of all others for a while."""
-        name = self._rng.choice(self._honest)
+        name = rng.choice(self._honest)
         if self.is_delisting or self.held_by:
             return
         self.is_delisting = True
         try:
             if all(self._knows(machine, name) for other, machine in self._machines.items() if other != name):
-                await self._exclude(name)
+                await self._exclude(name, rng)
         finally:
             self._watcher.shunned = None
             self.registry.outside = ""
             self.is_delisting = False
-        await self._have_read(sorted(self._machines))
+        await self._have_read(sorted(self._machines), rng)
 
-    async def _exclude(self, name: str) -> None:
+    async def _exclude(self, name: str, rng: random.Random) -> None:
         self.registry.outside = name
         others = [other for other in sorted(self._machines) if other != name]
-        await self._have_read(others)
+        await self._have_read(others, rng)
         for _ in range(LOOKS):
             if all(self._has_read(other) for other in others):
                 self._watcher.shun(name)
                 self._trace.note("delisted", name)
-                await trio.sleep(self._rng.uniform(*OUTSIDE_S))
+                await trio.sleep(rng.uniform(*OUTSIDE_S))
                 break
             await trio.sleep(LOOK_S)
 
@@ -103,10 +104,10 @@ class Papers:
             if not self._has_read(name):
                 self._ask(name)
 
-    async def _have_read(self, names: list[str]) -> None:
+    async def _have_read(self, names: list[str], rng: random.Random) -> None:
         """Ask machines to read their files, each when its operator comes to it."""
-        for name in self._rng.sample(names, len(names)):
-            await trio.sleep(self._rng.uniform(0, RELOAD_S / len(names)))
+        for name in rng.sample(names, len(names)):
+            await trio.sleep(rng.uniform(0, RELOAD_S / len(names)))
             self._ask(name)
 
     def _ask(self, name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 import httpx
@@ -10,7 +11,7 @@ import msgspec
 import trio
 
 from aimem.errors import Bug
-from tests.sim.history import Attempt, Deed, Outcome, read_answer
+from tests.sim.history import Attempt, Deed, read_answer
 from tests.sim.watch import Watcher
 
 PATHS: Final = (
@@ -23,38 +24,51 @@ OWN_TO_A_NODE: Final = frozenset({
 """Fields that may differ from node to node, or with the moment."""
 WRITES_AGAIN_S: Final = 30.0
 """A node alone asks its peers again within five seconds, and each exchange may take ten."""
+ANSWERS_S: Final = 10.0
 EXPIRES_SOON_S: Final = 120.0
 TRIES: Final = 8
 """Clocks that are four seconds apart show two rows that expire one after the other differently for nearly as often."""
 PAUSE_S: Final = 3.0
 
 
-async def check_writes(http: httpx.AsyncClient, names: Sequence[str], deeds: list[Deed], watcher: Watcher) -> None:
-    """Every node takes a write and has it acknowledged, before long."""
+async def check_writes(
+    http: httpx.AsyncClient, names: Sequence[str], deeds: list[Deed], watcher: Watcher, *, check: str = "liveness",
+    within_s: float = WRITES_AGAIN_S,
+) -> list[Deed]:
+    """Every node takes a write and has it acknowledged, before long. Returns: these writes."""
 
     async def write(name: str, deed: Deed) -> None:
-        body = {"title": f"calm {deed.mark}", "content": f"word {deed.mark}", "namespace": "a"}
-        with trio.move_on_after(WRITES_AGAIN_S):
+        with trio.move_on_after(within_s):
             while deed.done is None:
-                began = trio.current_time()
-                answer = await http.post(
-                    f"http://{name}/api/v1/memories", content=msgspec.json.encode(body),
-                    headers={"Content-Type": "application/json", "Idempotency-Key": deed.key},
-                )
-                told = read_answer(answer.content)
-                deed.attempts.append(Attempt(name, began, trio.current_time(), answer.status_code, told))
-                if deed.attempts[-1].outcome is not Outcome.DONE:
+                deed.attempts.append(await _write(http, name, deed))
+                if deed.done is None:
                     await trio.sleep(1.0)
         watcher.checks += 1
         if deed.done is None:
             last = deed.attempts[-1].answer if deed.attempts else "nothing"
-            watcher.find("liveness", f"{name} takes no write {WRITES_AGAIN_S:g} s after the storm: {last}")
+            watcher.find(check, f"{name} takes no write {within_s:g} s after the storm: {last}")
 
+    written = []
     async with trio.open_nursery() as nursery:
         for name in names:
             number = len(deeds)
-            deeds.append(Deed(number=number, kind="store", key=f"calm-{name}", mark=f"m{number}q", subjects=()))
+            deeds.append(Deed(number=number, kind="store", key=f"{check}-{name}", mark=f"m{number}q", subjects=()))
+            written.append(deeds[-1])
             nursery.start_soon(write, name, deeds[-1])
+    return written
+
+
+async def _write(http: httpx.AsyncClient, name: str, deed: Deed) -> Attempt:
+    """Try once; whoever does not answer is asked again under the same key."""
+    began, status, told = trio.current_time(), 0, {}
+    body = {"title": f"calm {deed.mark}", "content": f"word {deed.mark}", "namespace": "a"}
+    with trio.move_on_after(ANSWERS_S), suppress(httpx.TransportError):
+        answer = await http.post(
+            f"http://{name}/api/v1/memories", content=msgspec.json.encode(body),
+            headers={"Content-Type": "application/json", "Idempotency-Key": deed.key},
+        )
+        status, told = answer.status_code, read_answer(answer.content)
+    return Attempt(name, began, trio.current_time(), status, told)
 
 
 async def check_answers(http: httpx.AsyncClient, names: Sequence[str], now: str, watcher: Watcher) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from typing import Final
 
@@ -26,13 +27,13 @@ class Rejoining:
 
     def __init__(self, swarm: Swarm, machines: Mapping[str, Machine], network: Network, trace: Trace) -> None:
         self._machines, self._network, self._trace = machines, network, trace
-        self._rng, self._honest = swarm.rng("rejoining"), swarm.honest
+        self._honest = swarm.honest
         self.asked: list[str] = []
 
-    async def rejoin(self) -> None:
+    async def rejoin(self, rng: random.Random) -> None:
         """Ask one of them, at its socket."""
-        name = self._rng.choice(self._honest)
-        body = {"forget_cluster": self._rng.random() < 0.5}
+        name = rng.choice(self._honest)
+        body = {"forget_cluster": rng.random() < 0.5}
         if self._machines[name].running is None:
             await trio.lowlevel.checkpoint()
             return

@@ -6,6 +6,7 @@ the end all machines of a run are members.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from typing import Final
 
@@ -34,10 +35,9 @@ class Roster:
         self, swarm: Swarm, machines: Mapping[str, Machine], losses: Losses, papers: Papers, trace: Trace
     ) -> None:
         self._swarm, self._machines, self._losses, self._papers, self._trace = swarm, machines, losses, papers, trace
-        self._rng = swarm.rng("roster")
         self.absent: set[str] = set()
         self._leaving: set[str] = set()     # of those of whom some others are not told yet
-        if Fault.JOIN in swarm.faults and self._can_spare():
+        if swarm.has(Fault.JOIN) and self._can_spare():
             self._leave_out(swarm.honest[-1])
 
     @property
@@ -58,15 +58,15 @@ class Roster:
             if other != name:
                 machine.listed = tuple(peer for peer in machine.listed if peer != name)
 
-    async def join(self) -> None:
+    async def join(self, rng: random.Random) -> None:
         """Take a machine in that is none of the members: its operator, and each of the others, at their own time."""
         await trio.lowlevel.checkpoint()
         if self.absent - self._leaving:
-            await self._take_in(self._rng.choice(sorted(self.absent - self._leaving)))
+            await self._take_in(rng.choice(sorted(self.absent - self._leaving)), rng)
 
-    async def remove(self) -> None:
+    async def remove(self, rng: random.Random) -> None:
         """Take a machine off all lists and stop it; after a while it is taken in again, empty or as it was."""
-        rng, name = self._rng, self._rng.choice(self._swarm.honest)
+        name = rng.choice(self._swarm.honest)
         machine = self._machines[name]
         if name in self.absent or not self._can_spare() or self._papers.is_delisting or self._papers.held_by:
             return
@@ -86,10 +86,10 @@ class Roster:
                 self._tell(other, tuple(peer for peer in self._machines[other].listed if peer != name))
         self._leaving.discard(name)
         await trio.sleep(rng.uniform(*OUT_S))
-        await self._take_in(name)
+        await self._take_in(name, rng)
 
-    async def _take_in(self, name: str) -> None:
-        rng, others = self._rng, [other for other in sorted(self._machines) if other not in self.absent]
+    async def _take_in(self, name: str, rng: random.Random) -> None:
+        others = [other for other in sorted(self._machines) if other not in self.absent]
         if name not in self.absent:
             return
         self._trace.note("join", name)

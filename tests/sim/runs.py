@@ -11,7 +11,7 @@ import msgspec
 
 from tests.sim.report import Report
 from tests.sim.seeds import Case
-from tests.sim.swarm import roll, with_liar
+from tests.sim.swarm import Swarm, roll, with_liar, with_quorum
 from tests.sim.world import simulate
 
 SECONDS = 60.0
@@ -41,11 +41,16 @@ def _run_apart(case: Case) -> tuple[Report, float]:
 def run_one(case: Case, tell: Callable[[str], None] | None = None) -> tuple[Report, float]:
     """Make one run. Returns: its report, and the seconds of processor time that it took."""
     before = time.process_time()
+    report = simulate(swarm_of(case), case.seconds, tell=tell)
+    return report, time.process_time() - before
+
+
+def swarm_of(case: Case) -> Swarm:
+    """The conditions of a run."""
     swarm = roll(case.seed, nodes=case.nodes)
     if case.faults:
         swarm = msgspec.structs.replace(swarm, faults=case.faults)
-    report = simulate(with_liar(swarm) if case.has_liar else swarm, case.seconds, tell=tell)
-    return report, time.process_time() - before
+    return with_quorum(with_liar(swarm) if case.has_liar else swarm)
 
 
 def line_of(report: Report, spent_s: float) -> str:
@@ -54,19 +59,27 @@ def line_of(report: Report, spent_s: float) -> str:
     # Of what may cost a write, and so does not always happen: how often it did.
     done = {name: f"{faults[name]}/{report.counts.get(name, 0)}" for name in COSTLY if name in faults}
     weather = " ".join(f"{name}={done.get(name, count)}" for name, count in faults.items()) or "none"
+    alone = f"{swarm.healed_first} alone take writes in {report.progress_s:.1f} s, " if swarm.healed_first else ""
     return (
         f"seed {swarm.seed} {'FAILED' if report.violations else 'ok'} trace {report.trace}: {swarm.nodes} nodes, "
         f"{report.deeds} acts ({report.acked} acked, {report.unknown} unknown), {report.ops} ops, "
         f"{report.counts.get('ask', 0)} messages ({report.counts.get('snapshot', 0)} for snapshots), "
         f"{report.counts.get('start', 0)} starts, faults: {weather}; "
-        f"{report.checks} checks, converged in {report.converged_s:.1f} s; {report.virtual_s:.0f} s in {spent_s:.1f} s"
+        f"{report.checks} checks, {alone}converged in {report.converged_s:.1f} s; "
+        f"{report.virtual_s:.0f} s in {spent_s:.1f} s"
+    )
+
+
+def findings_of(report: Report) -> str:
+    """What did not hold."""
+    return "\n".join(
+        f"  {found.at:10.3f} {found.check}: {found.text[:TEXT_MAX]}" for found in report.violations[:SHOWN_MAX]
     )
 
 
 def complaint_of(report: Report, case: Case) -> str:
     """What did not hold, and how to see it again."""
-    lines = [f"  {found.at:10.3f} {found.check}: {found.text[:TEXT_MAX]}" for found in report.violations[:SHOWN_MAX]]
     again = f"python -m tests.sim --seeds {case.seed} --seconds {case.seconds:g}{' --liar' if case.has_liar else ''}"
     nodes = f" --nodes {case.nodes}" if case.nodes else ""
     faults = f" --faults {','.join(case.faults)}" if case.faults else ""
-    return "\n".join([*lines, f"  again: {again}{nodes}{faults} [--trace]"])
+    return f"{findings_of(report)}\n  again: {again}{nodes}{faults} [--trace|--shrink]"

@@ -15,6 +15,7 @@ from msgspec import Struct
 CERTIFIED = 1 / 3
 """Of the seeds: so many are of a mesh whose nodes have certificates."""
 CERTIFIED_FAULT = 0.7
+QUORUM_FIRST = 0.5
 
 
 class Fault(StrEnum):
@@ -98,6 +99,11 @@ class Swarm(Struct, frozen=True, kw_only=True):
       compare_s: mean time between comparisons of all that a node has with one peer; None for never.
       member_lies: what the last of the nodes lies about, which is a member all the same; empty if all are honest. An
         ack of a liar cannot be told from a true one, so of W nodes that are to have a write, W - 1 have it.
+      healed_first: after the storm so many honest nodes are healed before the others are, and have to make progress
+        alone; 0 for all at once.
+      without: kinds of faults that are thought of, and left out.
+      only_faults, only_acts: the faults, and the acts of clients, that are not left out; None if none is. They are what
+        they are with the others, but that a client who has less to do comes to its acts the earlier.
     """
 
     seed: int
@@ -124,6 +130,10 @@ class Swarm(Struct, frozen=True, kw_only=True):
     faults: tuple[Fault, ...]
     compare_s: float | None = 15.0
     member_lies: tuple[Lie, ...] = ()
+    healed_first: int = 0
+    without: tuple[Fault, ...] = ()
+    only_faults: tuple[int, ...] | None = None
+    only_acts: tuple[str, ...] | None = None
 
     @property
     def names(self) -> list[str]:
@@ -139,6 +149,18 @@ class Swarm(Struct, frozen=True, kw_only=True):
     def sure_count(self) -> int:
         """Nodes that have what was acknowledged, whoever lied."""
         return self.quorum - bool(self.member_lies)
+
+    def has(self, fault: Fault) -> bool:
+        """Whether there are faults of a kind."""
+        return fault in self.faults and fault not in self.without
+
+    def strikes(self, number: int, fault: Fault) -> bool:
+        """Whether the n-th fault, of this kind, is not left out."""
+        return self.has(fault) and (self.only_faults is None or number in self.only_faults)
+
+    def asks(self, act: str) -> bool:
+        """Whether an act of a client is not left out."""
+        return self.only_acts is None or act in self.only_acts
 
     def rng(self, purpose: str) -> random.Random:
         """A generator of its own for each purpose: one more draw here changes nothing there."""
@@ -202,3 +224,12 @@ def with_liar(swarm: Swarm) -> Swarm:
     return msgspec.structs.replace(
         swarm, nodes=swarm.nodes + 1, quorum=min(max(2, swarm.quorum), swarm.nodes), member_lies=chosen or tuple(Lie),
     )
+
+
+def with_quorum(swarm: Swarm) -> Swarm:
+    """The same, where of some seeds only as many nodes as a write takes, or a few more, are healed at first."""
+    rng = swarm.rng("quorum")
+    most = len(swarm.honest) - (not swarm.member_lies)
+    if rng.random() >= QUORUM_FIRST or most < swarm.quorum:
+        return swarm
+    return msgspec.structs.replace(swarm, healed_first=rng.choice([swarm.quorum, rng.randint(swarm.quorum, most)]))

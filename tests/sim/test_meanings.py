@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import msgspec
 import pytest
 
 from aimem.service import embedding, lending
+from aimem.store import embeddings
+from tests.sim.ports import SPEAKER
 from tests.sim.swarm import Fault, Swarm, roll
 from tests.sim.world import simulate
 
@@ -45,4 +50,16 @@ def test_vectors_that_nobody_makes_are_missed(monkeypatch: pytest.MonkeyPatch) -
 def test_vectors_that_everybody_makes_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedding, "lenders", lambda _: {})
     monkeypatch.setattr(lending, "lenders", lambda _: {})
+    assert found_in(fine(1)) == {"meaning"}
+
+
+def test_vectors_that_are_changed_on_their_way_are_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    put = embeddings.put
+
+    def put_changed(transaction: Any, model: str, vectors: Sequence[tuple[bytes, Sequence[bytes]]]) -> tuple[int, ...]:
+        if SPEAKER.get() == "n1":
+            vectors = [(text_hash, [vector[2:] + vector[:2] for vector in chunks]) for text_hash, chunks in vectors]
+        return put(transaction, model, vectors)
+
+    monkeypatch.setattr(embeddings, "put", put_changed)
     assert found_in(fine(1)) == {"meaning"}

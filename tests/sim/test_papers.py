@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -66,7 +67,7 @@ async def mesh_of(http: httpx.AsyncClient, name: str) -> dict[str, object]:
 async def rotated(papers: Papers, names: list[str]) -> None:
     async with trio.open_nursery() as nursery:
         for name in names:
-            nursery.start_soon(papers.rotate_one, name)
+            nursery.start_soon(papers.rotate_one, name, random.Random(name))
 
 
 async def has(http: httpx.AsyncClient, name: str, title: str) -> bool:
@@ -151,7 +152,7 @@ def test_without_certificates_a_node_that_lost_its_key_needs_an_operator(tmp_pat
 def test_certificates_may_change_one_after_the_other(tmp_path: Path) -> None:
     async def story(world: World, http: httpx.AsyncClient, nursery: trio.Nursery) -> None:
         for name in ("n0", "n1"):
-            await world.nemesis.papers.rotate_one(name)
+            await world.nemesis.papers.rotate_one(name, random.Random(name))
             assert await store(http, "n0", f"after {name}") == 201
 
     tell(tmp_path, story)

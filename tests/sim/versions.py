@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final  # ASGI apps and messages
@@ -34,9 +35,9 @@ class Versions:
     """
 
     def __init__(self, swarm: Swarm, machines: Mapping[str, Machine], trace: Trace) -> None:
-        self._machines, self._trace, self._rng = machines, trace, swarm.rng("versions")
-        self.is_mixed = Fault.OLDER in swarm.faults
-        self.older = {self._rng.choice(swarm.honest)} if self.is_mixed else set()
+        self._machines, self._trace = machines, trace
+        self.is_mixed = swarm.has(Fault.OLDER)
+        self.older = {swarm.rng("versions").choice(swarm.honest)} if self.is_mixed else set()
         for name in self.older:     # its tables would be walked by what it does not know
             machines[name].is_older = True
 
@@ -46,10 +47,10 @@ class Versions:
         is_new = is_client(parcel.source) and any(door in asked for door in LACKING)
         return _no_door if is_new and parcel.target in self.older else process.app
 
-    async def upgrade_perhaps(self) -> None:
+    async def upgrade_perhaps(self, rng: random.Random) -> None:
         """Bring them up to date, or not yet."""
         await trio.lowlevel.checkpoint()
-        if self._rng.random() < SOON:
+        if rng.random() < SOON:
             await self.upgrade()
 
     async def upgrade(self) -> None:

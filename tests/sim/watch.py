@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+import msgspec
 import trio
 from msgspec import Struct
 
@@ -35,7 +36,8 @@ class Violation(Struct, frozen=True):
     Attributes:
       check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness,
         fork, session, outcome, governance, answers, hooks, access, bounds, meaning,
-        journal, forged, renewed, alarm, delisted, believed, standing, cluster.
+        journal, forged, renewed, alarm, delisted, believed, standing, cluster, progress, index, shown,
+        sync, spool, divergence.
     """
 
     check: str
@@ -44,11 +46,17 @@ class Violation(Struct, frozen=True):
 
 
 class Written(Struct, frozen=True):
-    """An op as its origin committed it, and what the origin knew then."""
+    """An op as its origin committed it, and what the origin knew then.
+
+    Attributes:
+      context: at least; a state that was joined in the same group of commits, and so without its ops, came before or
+        after this one. `is_exact` if nothing was.
+    """
 
     op: Op
     node: str
     context: Vector
+    is_exact: bool = True
 
 
 class _Seen(Struct):
@@ -128,9 +136,13 @@ class Watcher:
         if seen is not None and not self._rises(process, seen, vector):
             return
         known = dict(seen.vector) if seen is not None else _before_log(conn, vector)
+        count = len(self.written)
         for at, op in oplog.read_after(conn, position, BATCH):
             self._take(process, op, known, vector)
             position = at
+        if known != vector:
+            for dot, written in [*islice(self.written.items(), count, None)]:
+                self.written[dot] = msgspec.structs.replace(written, is_exact=False)
         self._check_shunned(process, vector)
         self.checks += 1
         self._seen[process.name] = _Seen(process.life, changes, max(position, _int(conn, _FIRST)), vector)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from typing import Final, Protocol
 
 import httpx
@@ -35,6 +37,10 @@ class Ears(Protocol):
         """A node answered a reader who had seen these versions, divided by commas."""
         ...
 
+    def on_missing(self, node: str, memory_id: str) -> None:
+        """A node did not find what whoever asks had stored, which it was to know."""
+        ...
+
     def is_ended(self, node: str, key_id: str) -> bool:
         """Whether a node knows that a key was revoked, and somebody was told so."""
         ...
@@ -62,44 +68,49 @@ class Clients:
 
     async def work(self, number: int, until: float) -> None:
         """Be one client until a moment, and finish what is begun."""
-        rng = self._swarm.rng(f"client {number}")
+        rng, counts = self._swarm.rng(f"client {number}"), itertools.count()
         often = (GOVERNING if self._swarm.governed else frozenset()) | (OF_KEYS if self._swarm.secured else frozenset())
-        acts = Acts(rng, self.known, often=often, never=OF_KEYS - often)
         at = rng.choice(self._names)
         http = httpx.AsyncClient(transport=self._network.transport(f"c{number}"), timeout=None)
         while trio.current_time() < until:
             await trio.sleep(rng.expovariate(1 / self._swarm.think_s))
             if rng.random() < 0.1:
                 at = rng.choice(self._names)
-            kind, ask = acts.next(f"m{len(self.deeds)}q")
-            deed = self._deed(rng, kind, ask)
-            if kind in VOTES and rng.random() < QUARREL:
-                await self._quarrel(http, rng, kind, ask, deed)
-            else:
-                at = await self.perform(http, rng, deed, ask, at, self._badge(rng, kind, rng.choice(AGENTS)))
+            act = f"{number}.{next(counts):04d}"
+            if self._swarm.asks(act):
+                at = await self._act(http, act, at, often)
+
+    async def _act(self, http: httpx.AsyncClient, act: str, at: str, often: AbstractSet[str]) -> str:
+        """Do one thing, drawn from a generator of its own. Returns: whom it asked last."""
+        rng = self._swarm.rng(f"act {act}")
+        acts = Acts(rng, self.known, often=often, never=OF_KEYS - often)
+        kind, ask = acts.next(f"m{act.replace('.', '')}q")
+        deed = self._deed(rng, act, kind, ask)
+        if kind in VOTES and rng.random() < QUARREL:
+            await self._quarrel(http, rng, deed, ask)
+            return at
+        return await self.perform(http, rng, deed, ask, at, self._badge(rng, kind, rng.choice(AGENTS)))
 
     def _badge(self, rng: random.Random, kind: str, agent: str) -> Badge:
         """Under whose name a deed is done, all attempts at it."""
         return choose(rng, agent, self.known.keys if self._swarm.secured else None, as_operator=kind in OF_KEYS)
 
-    def _deed(self, rng: random.Random, kind: str, ask: Ask) -> Deed:
-        number = len(self.deeds)
-        key = f"key-{number}-{rng.getrandbits(48):012x}"
-        deed = Deed(number=number, kind=kind, key=key, mark=ask.mark, subjects=ask.subjects)
+    def _deed(self, rng: random.Random, act: str, kind: str, ask: Ask) -> Deed:
+        key = f"key-{act}-{rng.getrandbits(48):012x}"
+        deed = Deed(number=len(self.deeds), act=act, kind=kind, key=key, mark=ask.mark, subjects=ask.subjects)
         self.deeds.append(deed)
         return deed
 
-    async def _quarrel(
-        self, http: httpx.AsyncClient, rng: random.Random, kind: str, ask: Ask, deed: Deed
-    ) -> None:
+    async def _quarrel(self, http: httpx.AsyncClient, rng: random.Random, deed: Deed, ask: Ask) -> None:
         """Two agents vote on one action at once, at two nodes."""
-        other = rng.choice(VOTES)
+        kind, other = deed.kind, rng.choice(VOTES)
         against = msgspec.structs.replace(ask, path=ask.path.replace(kind, other))
         one, two = (self._badge(rng, kind, agent) for agent in rng.sample(AGENTS, 2))
         nodes = rng.sample(self._names, min(2, len(self._names)))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self.perform, http, rng, deed, ask, nodes[0], one)
-            nursery.start_soon(self.perform, http, rng, self._deed(rng, other, against), against, nodes[-1], two)
+            opposed = self._deed(rng, deed.act, other, against)
+            nursery.start_soon(self.perform, http, rng, opposed, against, nodes[-1], two)
 
     async def perform(
         self, http: httpx.AsyncClient, rng: random.Random, deed: Deed, ask: Ask, at: str, badge: Badge
@@ -112,7 +123,7 @@ class Clients:
             if attempt.outcome is Outcome.DONE:
                 self.known.learn(deed, attempt.answer)
                 self._ears.on_ack(deed)
-                await self._read_own(http, rng, attempt.answer, badge)
+                await self._read_own(http, rng, deed, attempt.answer, badge)
                 break
             if 400 <= attempt.status < 500:
                 break
@@ -122,22 +133,27 @@ class Clients:
         return at
 
     async def _read_own(
-        self, http: httpx.AsyncClient, rng: random.Random, answer: Mapping[str, object], badge: Badge
+        self, http: httpx.AsyncClient, rng: random.Random, deed: Deed, answer: Mapping[str, object], badge: Badge
     ) -> None:
-        """Now and then, ask any node for something that is as new as what this client did and was told of."""
+        """Now and then, ask any node for something that is as new as what this client did and was told of.
+
+        What it stored it asks for by its id, else for any memory.
+        """
         version, at = answer.get("version"), rng.choice(self._names)
         if not isinstance(version, str) or rng.random() > READ_OWN:
             return
         self._versions.append(version)
         version = ",".join(sorted({version, *rng.sample(self._versions, min(TOLD_OF, len(self._versions)))}))
+        own = f"/{answer['id']}" if deed.kind == "store" and "id" in answer else "?limit=1"
         try:
             with trio.move_on_after(8):
                 response = await http.get(
-                    f"http://{at}/api/v1/memories", params={"limit": "1"},
-                    headers={**badge.headers, "X-Min-Version": version},
+                    f"http://{at}/api/v1/memories{own}", headers={**badge.headers, "X-Min-Version": version}
                 )
                 self._trace.note("read", at, response.status_code)
-                if response.status_code == httpx.codes.OK:
+                if response.status_code == httpx.codes.NOT_FOUND:
+                    self._ears.on_missing(at, str(answer["id"]))
+                if response.status_code in (httpx.codes.OK, httpx.codes.NOT_FOUND):
                     self._ears.on_read(at, version)
         except httpx.TransportError:
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -13,19 +14,19 @@ import trio
 
 from aimem.api import Transport
 from aimem.model import Dot, Hlc, Instant, format_instant, instant_of
-from aimem.ports import Connection
+from aimem.ports import Connection, DatabaseError
 from aimem.store import approvals
 from tests.nodes import START
-from tests.sim import believing, checks, governing, hooks, meanings, reading, telling
+from tests.sim import believing, checks, governing, hooks, meanings, processes, reading, showing, telling
 from tests.sim.badges import OPERATOR
 from tests.sim.certificates import Registry
-from tests.sim.history import Deed, Outcome, dots_of, read_answer
+from tests.sim.history import Deed, Outcome, acts_of, dots_of, read_answer
 from tests.sim.journal import DIFFERS, OTHER_MESH, is_of_the_world, read_journals
 from tests.sim.liar import Liar, busy_liar
 from tests.sim.logs import Logs, check_logs, short_logs
 from tests.sim.losses import Losses
 from tests.sim.machine import Machine, Process
-from tests.sim.nemesis import Nemesis
+from tests.sim.nemesis import RESTART_S, Nemesis
 from tests.sim.network import Network
 from tests.sim.papers import Papers
 from tests.sim.rejoining import Rejoining
@@ -50,7 +51,8 @@ PEERS_KNOW_S = 17.0
 """After so long without a write or a fault each node has heard from each peer what it knows (an exchange that began
 in bad weather ends after ten seconds, and the next one is due after five)."""
 OUTCOMES_MAX = 8
-FIRST_KEY_TRIES = 5
+FIRST_KEY_S, FIRST_KEY_PAUSE_S = 10.0, 1.0
+"""In bad weather it takes longer until so many nodes have met each other that they take a write."""
 HOME_TRIES_AGAIN_S = 35.0
 """A home that could not write an outcome, for its clock was wrong, tries again after half a minute."""
 FAST_FOLDER = Path("/dev/shm")
@@ -99,7 +101,8 @@ class World:
         )
         self.receiver = self.network.outside[hooks.ADDRESS] = hooks.Receiver()
         self._ended: dict[str, Dot] = {}
-        self.converged_s = -1.0
+        self._has_keys = False
+        self.progress_s = self.converged_s = -1.0
 
     def _forget(self, name: str) -> None:
         self.lost.append(name)
@@ -127,6 +130,14 @@ class World:
         """Somebody who had seen these versions was answered by a node."""
         for one in version.split(","):
             checks.check_session(node, one, self.watcher)
+
+    def on_missing(self, node: str, memory_id: str) -> None:
+        """A node did not find what whoever asks had stored, which it was to know."""
+        process = self.machines[node].running
+        conn = None if process is None else process.writer
+        with suppress(DatabaseError):       # a disk that fails
+            if conn is not None:
+                checks.check_missing(node, memory_id, conn, self.watcher)
 
     def is_ended(self, node: str, key_id: str) -> bool:
         """Whether a node knows that a key was revoked, and somebody was told so."""
@@ -160,24 +171,25 @@ class World:
                 for name in sorted(self.machines.keys() - self.roster.absent):
                     await self.machines[name].start(nursery)
                 if self.swarm.secured:
-                    await self._make_first_key()
+                    await self._make_first_key(trio.current_time() + FIRST_KEY_S)
                 await self._storm(nursery)
                 await self._calm(nursery)
             finally:
                 self._end_all()
                 nursery.cancel_scope.cancel()
 
-    async def _make_first_key(self) -> None:
+    async def _make_first_key(self, until: float) -> None:
         """What the owner of one machine does, at its socket: from then on nobody gets in without a key."""
-        way = self.network.transport("c owner", door=Transport.UNIX)
-        name = min(self.machines)
+        way, rng = self.network.transport("c owner", door=Transport.UNIX), self.swarm.rng("owner")
         async with httpx.AsyncClient(transport=way, timeout=None) as http:
-            for _ in range(FIRST_KEY_TRIES):
-                with trio.move_on_after(LOOK_S):
+            while not self._has_keys and trio.current_time() < until:
+                # The version before has no door for it.
+                name = rng.choice(sorted(set(self.swarm.honest) - self.versions.older - self.roster.absent))
+                with trio.move_on_after(LOOK_S), suppress(httpx.TransportError):
                     body = {"agent_id": "owner", "role": "operator"}
                     answer = await http.post(f"http://{name}/api/v1/agents/keys", json=body)
-                    if answer.status_code == httpx.codes.CREATED:
-                        return
+                    self._has_keys = answer.status_code == httpx.codes.CREATED
+                await trio.sleep(FIRST_KEY_PAUSE_S)
 
     async def _end_at_violation(self, scope: trio.CancelScope) -> None:
         await self.watcher.failed.wait()
@@ -195,6 +207,8 @@ class World:
         async with trio.open_nursery() as weather:
             weather.start_soon(self.nemesis.restart, until, nursery)
             weather.start_soon(self._look_at_dead, until)
+            if self.swarm.secured:
+                weather.start_soon(self._make_first_key, until)
             if self.network.liar is not None:
                 weather.start_soon(busy_liar, self.network.liar, self.network.transport("c liar"), until)
             async with trio.open_nursery() as faults:
@@ -205,11 +219,39 @@ class World:
                 faults.cancel_scope.cancel()
             if self.network.liar is not None:
                 self.network.liar.has_stopped = True
+            if self.swarm.healed_first:
+                await self._progress(nursery)
             await self.nemesis.heal(nursery)
+
+    async def _progress(self, nursery: trio.Nursery) -> None:
+        """As many nodes as a write takes are up and reach each other, and no other: they must take writes again."""
+        honest, began = self.swarm.honest, trio.current_time()
+        names = sorted(self.swarm.rng("first").sample(honest, min(self.swarm.healed_first, len(honest))))
+        await self.nemesis.leave_alone(names)
+
+        written = trio.Event()
+
+        async def keep_up() -> None:
+            while not written.is_set():
+                await self.nemesis.heal_some(names, nursery)
+                await trio.sleep(RESTART_S)
+
+        async with trio.open_nursery() as healers, self._calm_client() as http:
+            healers.start_soon(keep_up)
+            for deed in await reading.check_writes(
+                http, names, self.clients.deeds, self.watcher, check="progress",
+                within_s=CONVERGE_S + self._ahead_s(began),
+            ):
+                if deed.done is not None:
+                    self.on_ack(deed)
+            written.set()
+        self.progress_s = trio.current_time() - began
+        self.trace.note("progress")
 
     async def _look_at_dead(self, until: float) -> None:
         while trio.current_time() < until:
             await trio.sleep(LOOK_S)
+            processes.check_ended(self.nemesis.unsynced, self.watcher)
             for machine in self.machines.values():
                 if machine.running is not None:
                     self.watcher.look_at_dead(machine.running)
@@ -221,6 +263,7 @@ class World:
         if not await self._converge(nursery):
             return
         self.converged_s = trio.current_time() - began
+        processes.check_ended(self.nemesis.unsynced, self.watcher)
         self.trace.note("converged")
         await self._wait_quiet()
         async with self._calm_client() as http:
@@ -230,6 +273,9 @@ class World:
             async with self._calm_client() as http:
                 await reading.check_answers(http, self.swarm.honest, self._soon(), self.watcher)
             await self._check_meanings()
+            showing.check_words(self.nodes(), self.watcher, has_rotted=self.losses.has_rotted)
+            async with self._calm_client() as http:
+                await showing.check_shown(http, self.nodes, self.watcher, is_secured=self.swarm.secured)
             async with self._calm_client() as http:
                 await check_standing(http, self.swarm, self.nodes, self.watcher)
             async with self._calm_client() as http:
@@ -246,6 +292,7 @@ class World:
             if self.watcher.liar:
                 await self.machines[self.watcher.liar].kill()   # it reads of them as long as it lives
             await check_none_left(self._honest, self.watcher)
+            processes.check_tasks(self._honest(), self.swarm.nodes - 1, self.watcher)
 
     def _honest(self) -> list[Process]:
         """What runs on the machines that keep to the rules."""
@@ -371,7 +418,9 @@ class World:
             swarm=self.swarm, trace=self.trace.digest, counts=dict(self.trace.counts), deeds=len(deeds),
             acked=sum(deed.done is not None for deed in deeds),
             unknown=sum(all(at.outcome is Outcome.UNKNOWN for at in deed.attempts) for deed in tried),
-            ops=len(self.watcher.written), checks=self.watcher.checks, converged_s=self.converged_s,
+            strikes=tuple(self.nemesis.strikes), acts=acts_of(deeds),
+            ops=len(self.watcher.written), checks=self.watcher.checks, progress_s=self.progress_s,
+            converged_s=self.converged_s,
             virtual_s=trio.current_time(), violations=tuple(self.watcher.found),
         )
 
