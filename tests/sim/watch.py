@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from aimem.model import Dot, Op, StreamId, Vector, chain_hash, covers, decode_entry, dominates
 from aimem.ports import Connection, DatabaseError
-from aimem.store import STREAM, oplog
+from aimem.store import STREAM, oplog, outbound
 from tests.sim.machine import Process
 from tests.sim.seals import Seals
 from tests.sim.trace import Trace
@@ -35,7 +35,7 @@ class Violation(Struct, frozen=True):
     Attributes:
       check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness,
         fork, session, outcome, governance, answers, hooks, access, bounds, meaning,
-        journal, forged, renewed, alarm, delisted, believed, standing, cluster.
+        journal, forged, renewed, alarm, delisted, believed, standing, cluster, clock, report.
     """
 
     check: str
@@ -58,6 +58,7 @@ class _Seen(Struct):
     changes: int
     position: int
     vector: Vector
+    held: frozenset[Dot]
 
 
 class _Shunned(Struct, frozen=True):
@@ -133,7 +134,7 @@ class Watcher:
             position = at
         self._check_shunned(process, vector)
         self.checks += 1
-        self._seen[process.name] = _Seen(process.life, changes, max(position, _int(conn, _FIRST)), vector)
+        self._seen[process.name] = _Seen(process.life, changes, max(position, _int(conn, _FIRST)), vector, _held(conn))
 
     def met(self, source: str, target: str) -> None:
         """A node let somebody in that is on no list of its own."""
@@ -169,7 +170,7 @@ class Watcher:
         self._trace.note("op", process.name, dot.stream[:6], dot.seq, op.kind, op.stamp.hlc, chained.hex()[:12])
         if not self.seals.is_signed(dot.stream, chained) and process.name != self.liar:
             self.find("forged", f"{process.name} took {_name(dot)}, which its stream's key never signed")
-        if self.liar and self.seals.owners.get(dot.stream) == self.liar:
+        if self._is_of_liar(dot.stream):
             entries = map(decode_entry, op.entries)
             self.touched |= {
                 entry.key for entry in entries
@@ -182,6 +183,7 @@ class Watcher:
             # The first to have it is whoever wrote it: nobody else can know it before its commit.
             self.written[dot] = Written(op, process.name, {k: v for k, v in known.items() if k != dot.stream})
             self._chain[dot] = chained
+            self.check_stamp(self.written[dot])
         else:
             if dot.stream in self.doubted and self._chain[dot] != chained:
                 self.others.setdefault(dot, {})[chained] = Written(op, process.name, written.context)
@@ -192,6 +194,19 @@ class Watcher:
             self.find("vector", f"{process.name} logged {_name(dot)} and its head is {vector.get(dot.stream, 0)}")
         known[dot.stream] = max(before, dot.seq)
         self.checks += 3
+
+    def _is_of_liar(self, stream: StreamId) -> bool:
+        return self.liar != "" and self.seals.owners.get(stream) == self.liar
+
+    def check_stamp(self, written: Written) -> None:
+        """The clock moves past all that is known: whoever changes what it has seen must not lose to that."""
+        self.checks += 1
+        seen = [Dot(stream, seq) for stream, seq in written.context.items()
+                if stream not in self.doubted and not self._is_of_liar(stream)]
+        before = max((self.written[dot].op.stamp.hlc for dot in seen if dot in self.written), default=0)
+        op = written.op
+        if op.stamp.hlc <= before and not self._is_of_liar(op.dot.stream):
+            self.find("clock", f"{written.node} stamped {_name(op.dot)} {op.stamp.hlc}, and knew of {before}")
 
     def _check_copy(self, process: Process, written: Written, chained: bytes, known: Vector) -> None:
         dot = written.op.dot
@@ -230,6 +245,16 @@ class Watcher:
         """The machines whose database has an op, or had it when its files were taken away."""
         return sorted({*self.holders(dot), *(name for name, vector in self._lost if covers(vector, dot))})
 
+    def holds(self, name: str, dot: Dot) -> bool:
+        """Whether a machine has an op in its log that it has not applied."""
+        seen = self._seen.get(name)
+        return seen is not None and dot in seen.held
+
+    def vector_of(self, name: str) -> Vector | None:
+        """What a machine's database held when it was last looked at; None before the first time, or without files."""
+        seen = self._seen.get(name)
+        return None if seen is None else seen.vector
+
     def holders(self, dot: Dot) -> list[str]:
         """The honest machines whose database has an op, by what was last seen of it, running or not."""
         return sorted(
@@ -241,6 +266,10 @@ def _before_log(conn: Connection, vector: Vector) -> dict[StreamId, int]:
     """What a database knows beside its log, which need not reach back to the beginning."""
     first = {StreamId(str(stream)): int(str(seq)) for stream, seq in conn.execute(_FIRST_OF_STREAMS)}
     return {stream: first.get(stream, head + 1) - 1 for stream, head in vector.items()}
+
+
+def _held(conn: Connection) -> frozenset[Dot]:
+    return frozenset(outbound.held(conn, BATCH).dots)
 
 
 def _int(conn: Connection, sql: str) -> int:

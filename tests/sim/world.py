@@ -31,6 +31,7 @@ from tests.sim.papers import Papers
 from tests.sim.rejoining import Rejoining
 from tests.sim.replaying import replay
 from tests.sim.report import Report
+from tests.sim.reports import check_reports
 from tests.sim.roster import Roster
 from tests.sim.scheduler import run_seeded
 from tests.sim.seals import Seals
@@ -77,7 +78,7 @@ class World:
         names = swarm.names
         for name in names:
             self.machines[name] = Machine(
-                name, swarm, folder / name, trace, self.watcher.look, self._open_network, registry, self.seals
+                name, swarm, folder / name, trace, self._look, self._open_network, registry, self.seals
             )
             self.machines[name].on_end = partial(self._look_at_end, name)
             self.machines[name].on_loss = partial(self._forget, name)
@@ -100,6 +101,10 @@ class World:
         self.receiver = self.network.outside[hooks.ADDRESS] = hooks.Receiver()
         self._ended: dict[str, Dot] = {}
         self.converged_s = -1.0
+
+    def _look(self, process: Process) -> None:
+        self.watcher.look(process)
+        check_reports(self.lost, self.machines, self.watcher)
 
     def _forget(self, name: str) -> None:
         self.lost.append(name)
@@ -210,6 +215,7 @@ class World:
     async def _look_at_dead(self, until: float) -> None:
         while trio.current_time() < until:
             await trio.sleep(LOOK_S)
+            believing.check_pins(self.nodes(), self.swarm, self.watcher)
             for machine in self.machines.values():
                 if machine.running is not None:
                     self.watcher.look_at_dead(machine.running)
