@@ -15,7 +15,7 @@ from tests.sim.watch import Violation
 from tests.sim.world import World, simulate
 
 SEEDS_MAX = 8
-SECONDS = 20.0
+SECONDS = 12.0
 _NO_WEATHER: dict[str, Any] = {
     "quorum": 2, "loss": 0.02, "duplicates": 0.1, "leaves_late": 0.0, "breaks": 0.0, "lies": 0.0, "delay_s": 0.005,
     "secured": False, "governed": False, "clients": 4, "think_s": 0.3, "commit_s": 0.002, "compare_s": None,
@@ -85,6 +85,11 @@ def beside(*lies: Lie, **changes: Any) -> Weather:
     """The weather beside a member that lies about this and nothing else."""
     honest = storm(**{"calm_s": 8.0, **changes})
     return lambda seed: msgspec.structs.replace(with_liar(honest(seed)), member_lies=lies)
+
+
+APART = storm(Fault.PARTITION, quorum=1, calm_s=2.0)
+"""Everybody writes on each side of every cut."""
+APART_S = 20.0
 
 
 def hunt(row: Planted) -> Hunt:

@@ -46,6 +46,8 @@ from tests.sim.watch import Watcher
 from tests.sim.workload import Clients
 
 CONVERGE_S = 90.0
+EQUAL_S = 20.0
+"""Within so long nodes that know the same ops are in the same state: what was held is applied by then."""
 LOOK_S = 2.0
 PEERS_KNOW_S = 17.0
 """After so long without a write or a fault each node has heard from each peer what it knows (an exchange that began
@@ -266,9 +268,12 @@ class World:
 
     async def _converge(self, nursery: trio.Nursery) -> bool:
         await self.nemesis.heal(nursery)
-        began = trio.current_time()
+        began = same_since = trio.current_time()
         while not checks.have_converged(self.nodes()) or len(self.nodes()) < len(self.swarm.honest):
-            if trio.current_time() > began + CONVERGE_S + self._ahead_s(began):
+            if not self._must_be_equal():
+                same_since = trio.current_time()
+            until = min(began + CONVERGE_S + self._ahead_s(began), same_since + EQUAL_S)
+            if trio.current_time() > until:
                 self._say_why_not()
                 return False
             await trio.sleep(0.5)
@@ -277,6 +282,13 @@ class World:
                 async with self._calm_client() as http:
                     await reading.mend(http, self.swarm.honest)
         return True
+
+    def _must_be_equal(self) -> bool:
+        """Whether all know the same ops, and of no stream there may be two histories: nothing more is to come."""
+        nodes, watcher = self.nodes(), self.watcher
+        if watcher.doubted or watcher.lied or len(nodes) < len(self.swarm.honest):
+            return False
+        return checks.know_the_same(nodes)
 
     async def _wait_quiet(self) -> None:
         """Wait for what clients asked for and nobody waits for any more: it may still be done."""

@@ -118,19 +118,22 @@ ROWS = (
     Planted(
         name="message-not-verified", seeds=range(2, 10), plant=message_signature_not_checked,
         weather=calm(lies=0.3, quorum=3, clients=10, think_s=0.15), checks=frozenset({"acked"}),
+        seconds=20.0,
         broken="What nodes say to each other is believed though somebody changed it on its way.",
     ),
     Planted(
-        name="name-believed", plant=name_believed, weather=beside(Lie.NAME, faults=(), calm_s=3.0),
+        name="name-believed", seeds=range(3, 11), plant=name_believed, weather=beside(Lie.NAME, faults=(), calm_s=3.0),
         checks=frozenset({"believed"}),
         broken="A node is who it says.",
     ),
     Planted(
         name="asker-ignores-list", plant=asker_ignores_list, weather=with_lists, checks=frozenset({"delisted"}),
+        seconds=20.0,
         broken="Whoever asks a node does not look whether it is still on its list.",
     ),
     Planted(
         name="asked-ignores-list", plant=asked_ignores_list, weather=with_lists, checks=frozenset({"access"}),
+        seconds=20.0,
         broken="Whoever is asked lets nodes in that are not on its list.",
     ),
 )

@@ -17,7 +17,7 @@ from aimem.store.fold import Fold
 from aimem.store.transaction import Transaction
 from aimem.supervisor import furnish
 from tests.sim.machine import Process
-from tests.sim.planting import Planted, storm
+from tests.sim.planting import APART, APART_S, Planted, storm
 from tests.sim.ports import SPEAKER
 from tests.sim.swarm import Fault
 from tests.sim.watch import Watcher
@@ -171,7 +171,7 @@ def disk_loses_a_row(patch: pytest.MonkeyPatch) -> None:
 ROWS = (
     Planted(
         name="whole-row-merged", plant=whole_row_merged,
-        weather=storm(Fault.PARTITION, quorum=1, calm_s=2.0),
+        weather=APART, seconds=APART_S,
         checks=frozenset({"convergence", "model", "acked"}),
         broken="The newest write wins a row as a whole: an older one of another field, met later, is dropped.",
     ),
@@ -187,11 +187,11 @@ ROWS = (
     ),
     Planted(
         name="local-clock-in-fold", plant=local_clock_in_fold,
-        weather=storm(Fault.PARTITION, quorum=1, calm_s=2.0), checks=frozenset({"convergence", "model", "acked"}),
+        weather=APART, seconds=APART_S, checks=frozenset({"convergence", "model", "acked"}),
         broken="What has expired by a node's own clock is not folded there.",
     ),
     Planted(
-        name="names-stored", plant=names_stored, weather=storm(), checks=frozenset({"convergence"}),
+        name="names-stored", plant=names_stored, weather=APART, seconds=APART_S, checks=frozenset({"convergence"}),
         broken="Whichever memory is met first under a name keeps that name, instead of the one that was born first.",
     ),
     Planted(
@@ -206,13 +206,13 @@ ROWS = (
     ),
     Planted(
         name="death-forgotten", plant=death_forgotten,
-        weather=storm(Fault.PARTITION, quorum=1, calm_s=2.0),
+        weather=APART, seconds=APART_S,
         checks=frozenset({"resurrection", "model", "convergence", "acked"}),
         broken="A write of a deleted memory that is met after its delete makes the memory anew.",
     ),
     Planted(
         name="deleted-comes-back-by-a-link", plant=deleted_comes_back_by_a_link,
-        weather=storm(Fault.PARTITION, quorum=1, calm_s=2.0),
+        weather=APART, seconds=APART_S,
         checks=frozenset({"resurrection", "model", "convergence"}),
         broken="A link that is met after the delete of one of its ends is stored.",
     ),
@@ -222,7 +222,7 @@ ROWS = (
         broken="Every seventh op of another node is logged and not folded.",
     ),
     Planted(
-        name="held-ops-stay-held", plant=held_ops_stay_held, weather=storm(Fault.OLDER, governed=True),
+        name="held-ops-stay-held", plant=held_ops_stay_held, weather=storm(Fault.OLDER, quorum=3, governed=True),
         checks=frozenset({"standing", "convergence", "model"}),
         broken="A new version does not apply the ops that the one before could not.",
     ),

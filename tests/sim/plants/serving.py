@@ -105,7 +105,7 @@ def deliveries_forgotten(patch: pytest.MonkeyPatch) -> None:
 
 ROWS = (
     Planted(
-        name="idempotency-key-ignored", plant=idempotency_key_ignored, weather=calm(**RETRIERS),
+        name="idempotency-key-ignored", seeds=range(2, 10), plant=idempotency_key_ignored, weather=calm(**RETRIERS),
         checks=frozenset({"idempotence"}),
         broken="A request that comes again under its Idempotency-Key is done again.",
     ),
