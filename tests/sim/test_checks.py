@@ -45,6 +45,14 @@ async def test_a_stamp_says_nothing_about_a_stream_of_two_histories() -> None:
     assert not watcher.found
 
 
+async def test_a_stamp_need_not_be_beyond_what_its_writer_holds() -> None:
+    watcher = watching()
+    watcher.written[Dot(ONE, 1)] = written(Dot(ONE, 1), 9, {})
+    watcher.held["n1"] = frozenset({Dot(ONE, 1)})
+    watcher.check_stamp(written(Dot(OTHER, 1), 4, {ONE: 1}))
+    assert not watcher.found
+
+
 @pytest.mark.parametrize(("counted", "found"), [
     (None, []), ({}, []), ({ONE: 2}, []), ({ONE: 3}, ["report"]), ({ONE: 1, OTHER: 1}, ["report"]),
 ])
@@ -57,8 +65,9 @@ async def test_a_node_counts_no_more_for_a_peer_than_that_one_has(counted: Vecto
 @pytest.mark.parametrize(("held", "found"), [([], []), ([Dot(ONE, 2)], []), ([Dot(ONE, 1)], ["acked"])])
 async def test_what_a_machine_holds_it_does_not_have(held: list[Dot], found: list[str]) -> None:
     watcher = watching()
-    watcher._seen["n0"] = _Seen(1, 0, 0, {ONE: 2}, frozenset())
-    watcher._seen["n1"] = _Seen(1, 0, 0, {ONE: 2}, frozenset(held))
+    watcher._seen["n0"] = _Seen(1, 0, 0, {ONE: 2})
+    watcher._seen["n1"] = _Seen(1, 0, 0, {ONE: 2})
+    watcher.held["n1"] = frozenset(held)
     told = Attempt("n0", 0.0, 1.0, 201, {"version": str(Dot(ONE, 1))})
     check_quorum(Deed(number=1, kind="store", key="k", mark="", subjects=(), attempts=[told]), watcher, 2)
     assert names_of(watcher) == found

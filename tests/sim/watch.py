@@ -58,7 +58,6 @@ class _Seen(Struct):
     changes: int
     position: int
     vector: Vector
-    held: frozenset[Dot]
 
 
 class _Shunned(Struct, frozen=True):
@@ -82,6 +81,7 @@ class Watcher:
       liar: a machine of which nothing is expected.
       seals: what was signed by whom.
       shunned: who is off the lists of all others just now; None for nobody.
+      held: what each machine has in its log and has not applied.
       two_faced: streams of a liar of which two honest nodes took different ops for one dot.
     """
 
@@ -103,6 +103,7 @@ class Watcher:
         self._lost: list[tuple[str, Vector]] = []
         self._chain: dict[Dot, bytes] = {}
         self._dead: dict[str, frozenset[tuple[str, str]]] = {}
+        self.held: dict[str, frozenset[Dot]] = {}
 
     def find(self, check: str, text: str) -> None:
         """Note that a promise does not hold."""
@@ -129,12 +130,13 @@ class Watcher:
         if seen is not None and not self._rises(process, seen, vector):
             return
         known = dict(seen.vector) if seen is not None else _before_log(conn, vector)
+        self.held[process.name] = frozenset(outbound.held(conn, BATCH).dots)
         for at, op in oplog.read_after(conn, position, BATCH):
             self._take(process, op, known, vector)
             position = at
         self._check_shunned(process, vector)
         self.checks += 1
-        self._seen[process.name] = _Seen(process.life, changes, max(position, _int(conn, _FIRST)), vector, _held(conn))
+        self._seen[process.name] = _Seen(process.life, changes, max(position, _int(conn, _FIRST)), vector)
 
     def met(self, source: str, target: str) -> None:
         """A node let somebody in that is on no list of its own."""
@@ -199,11 +201,13 @@ class Watcher:
         return self.liar != "" and self.seals.owners.get(stream) == self.liar
 
     def check_stamp(self, written: Written) -> None:
-        """The clock moves past all that is known: whoever changes what it has seen must not lose to that."""
+        """The clock moves past all that was applied: whoever changes what it has seen must not lose to that."""
         self.checks += 1
         seen = [Dot(stream, seq) for stream, seq in written.context.items()
                 if stream not in self.doubted and not self._is_of_liar(stream)]
-        before = max((self.written[dot].op.stamp.hlc for dot in seen if dot in self.written), default=0)
+        stamps = (self.written[dot].op.stamp for dot in seen
+                  if dot in self.written and not self.holds(written.node, dot))
+        before = max((stamp.hlc for stamp in stamps), default=0)
         op = written.op
         if op.stamp.hlc <= before and not self._is_of_liar(op.dot.stream):
             self.find("clock", f"{written.node} stamped {_name(op.dot)} {op.stamp.hlc}, and knew of {before}")
@@ -226,6 +230,7 @@ class Watcher:
         if seen is not None:
             self._lost.append((name, seen.vector))
         self._dead.pop(name, None)
+        self.held.pop(name, None)
 
     def look_at_dead(self, process: Process) -> None:
         """Nothing that is dead shows, and nothing that was dead is not."""
@@ -247,8 +252,7 @@ class Watcher:
 
     def holds(self, name: str, dot: Dot) -> bool:
         """Whether a machine has an op in its log that it has not applied."""
-        seen = self._seen.get(name)
-        return seen is not None and dot in seen.held
+        return dot in self.held.get(name, ())
 
     def vector_of(self, name: str) -> Vector | None:
         """What a machine's database held when it was last looked at; None before the first time, or without files."""
@@ -266,10 +270,6 @@ def _before_log(conn: Connection, vector: Vector) -> dict[StreamId, int]:
     """What a database knows beside its log, which need not reach back to the beginning."""
     first = {StreamId(str(stream)): int(str(seq)) for stream, seq in conn.execute(_FIRST_OF_STREAMS)}
     return {stream: first.get(stream, head + 1) - 1 for stream, head in vector.items()}
-
-
-def _held(conn: Connection) -> frozenset[Dot]:
-    return frozenset(outbound.held(conn, BATCH).dots)
 
 
 def _int(conn: Connection, sql: str) -> int:
