@@ -22,7 +22,7 @@ from aimem.store.spool import Spool
 from aimem.store.transaction import Transaction
 from aimem.store.trimming import DAY_S, LogBounds
 from aimem.supervisor.reloading import Reloader
-from tests.sim.planting import APART, APART_S, SECONDS, Planted, beside, storm
+from tests.sim.planting import SECONDS, Planted, beside, storm
 from tests.sim.swarm import Fault, Lie
 from tests.sim.world import World
 
@@ -223,7 +223,7 @@ ROWS = (
         broken="The hybrid clock does not move past the stamps of what was applied.",
     ),
     Planted(
-        name="streams-sent-one-by-one", plant=streams_sent_one_by_one, weather=APART, seconds=APART_S,
+        name="streams-sent-one-by-one", plant=streams_sent_one_by_one, weather=storm(nodes=5, clients=10), seconds=20.0,
         checks=frozenset({"causality"}),
         broken="Ops are sent stream by stream, and not in the order of the log.",
     ),
@@ -264,8 +264,9 @@ ROWS = (
         broken="Every ninth object of a snapshot is not joined.",
     ),
     Planted(
-        name="snapshots-not-fetched", plant=snapshots_not_fetched, weather=storm(Fault.AWAY, Fault.TRIM, **YEARS),
-        checks=frozenset({"convergence", "liveness", "acked"}), seconds=YEARS_S,
+        name="snapshots-not-fetched", seeds=range(3, 11), plant=snapshots_not_fetched,
+        weather=storm(Fault.AWAY, Fault.TRIM, **YEARS), seconds=YEARS_S,
+        checks=frozenset({"convergence", "liveness", "acked"}),
         broken="A node that is too far behind the logs of others fetches no snapshot.",
     ),
     Planted(
