@@ -94,13 +94,14 @@ def check_model(nodes: Nodes, watcher: Watcher, rng: random.Random) -> None:
 
 
 def check_quorum(deed: Deed, watcher: Watcher, needed: int) -> None:
-    """What is acknowledged is on as many disks as were to have it, the moment somebody is told."""
+    """What is acknowledged is on as many disks as were to have it, and applied, the moment somebody is told."""
     version = deed.done.answer.get("version") if deed.done is not None else None
     if not isinstance(version, str):
         return
     watcher.checks += 1
     # A disk may be lost between the commit on it and the moment in which the client hears of that.
-    holders = watcher.had(parse_dot(version, field="version"))
+    dot = parse_dot(version, field="version")
+    holders = [name for name in watcher.had(dot) if not watcher.holds(name, dot)]
     if len(holders) < needed:
         watcher.find("acked", f"deed {deed.number} ({deed.kind}) got {version} for {needed}; only {holders} have it")
 

@@ -30,6 +30,7 @@ from aimem.config import (
 from aimem.errors import Bug
 from aimem.model import StreamId
 from aimem.ports import Connection, DatabaseError, Embedder, system_files
+from aimem.replication import Mesh
 from aimem.store import Store
 from aimem.supervisor.children import Child, run_child
 from aimem.supervisor.control import Control
@@ -74,6 +75,7 @@ class Process:
         self.control = Control()
         self.wallet: SimWallet | None = None
         self.store: Store | None = None
+        self.mesh: Mesh | None = None
         self.nursery: trio.Nursery | None = None
         self.ended = trio.Event()
         self.failure: BaseException | None = None
@@ -131,6 +133,7 @@ class Process:
         self.store = plan.store.run.__self__  # type: ignore[attr-defined]
         await self._start(plan.store, control)
         inside = await plan.furnish()
+        self.mesh = next((child.run.args[0] for child in inside.children if child.name == "mesh"), None)  # type: ignore[attr-defined]
         for child in inside.children:
             await self._start(child, control)
         async with open_lifespan(inside.app):

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from aimem.model import Dot, Op, StreamId, Vector, chain_hash, covers, decode_entry, dominates
 from aimem.ports import Connection, DatabaseError
-from aimem.store import STREAM, oplog
+from aimem.store import STREAM, oplog, outbound
 from tests.sim.machine import Process
 from tests.sim.seals import Seals
 from tests.sim.trace import Trace
@@ -36,7 +36,7 @@ class Violation(Struct, frozen=True):
     Attributes:
       check: which: acked, convergence, causality, resurrection, idempotence, vector, model, refused, liveness,
         fork, session, outcome, governance, answers, hooks, access, bounds, meaning,
-        journal, forged, renewed, alarm, delisted, believed, standing, cluster, progress, index, shown,
+        journal, forged, renewed, alarm, delisted, believed, standing, cluster, clock, report, progress, index, shown,
         sync, spool, divergence.
     """
 
@@ -89,6 +89,7 @@ class Watcher:
       liar: a machine of which nothing is expected.
       seals: what was signed by whom.
       shunned: who is off the lists of all others just now; None for nobody.
+      held: what each machine has in its log and has not applied.
       two_faced: streams of a liar of which two honest nodes took different ops for one dot.
     """
 
@@ -110,6 +111,7 @@ class Watcher:
         self._lost: list[tuple[str, Vector]] = []
         self._chain: dict[Dot, bytes] = {}
         self._dead: dict[str, frozenset[tuple[str, str]]] = {}
+        self.held: dict[str, frozenset[Dot]] = {}
 
     def find(self, check: str, text: str) -> None:
         """Note that a promise does not hold."""
@@ -137,6 +139,7 @@ class Watcher:
             return
         known = dict(seen.vector) if seen is not None else _before_log(conn, vector)
         count = len(self.written)
+        self.held[process.name] = frozenset(outbound.held(conn, BATCH).dots)
         for at, op in oplog.read_after(conn, position, BATCH):
             self._take(process, op, known, vector)
             position = at
@@ -181,7 +184,7 @@ class Watcher:
         self._trace.note("op", process.name, dot.stream[:6], dot.seq, op.kind, op.stamp.hlc, chained.hex()[:12])
         if not self.seals.is_signed(dot.stream, chained) and process.name != self.liar:
             self.find("forged", f"{process.name} took {_name(dot)}, which its stream's key never signed")
-        if self.liar and self.seals.owners.get(dot.stream) == self.liar:
+        if self._is_of_liar(dot.stream):
             entries = map(decode_entry, op.entries)
             self.touched |= {
                 entry.key for entry in entries
@@ -194,6 +197,7 @@ class Watcher:
             # The first to have it is whoever wrote it: nobody else can know it before its commit.
             self.written[dot] = Written(op, process.name, {k: v for k, v in known.items() if k != dot.stream})
             self._chain[dot] = chained
+            self.check_stamp(self.written[dot])
         else:
             if dot.stream in self.doubted and self._chain[dot] != chained:
                 self.others.setdefault(dot, {})[chained] = Written(op, process.name, written.context)
@@ -204,6 +208,21 @@ class Watcher:
             self.find("vector", f"{process.name} logged {_name(dot)} and its head is {vector.get(dot.stream, 0)}")
         known[dot.stream] = max(before, dot.seq)
         self.checks += 3
+
+    def _is_of_liar(self, stream: StreamId) -> bool:
+        return self.liar != "" and self.seals.owners.get(stream) == self.liar
+
+    def check_stamp(self, written: Written) -> None:
+        """The clock moves past all that was applied: whoever changes what it has seen must not lose to that."""
+        self.checks += 1
+        seen = [Dot(stream, seq) for stream, seq in written.context.items()
+                if stream not in self.doubted and not self._is_of_liar(stream)]
+        stamps = (self.written[dot].op.stamp for dot in seen
+                  if dot in self.written and not self.holds(written.node, dot))
+        before = max((stamp.hlc for stamp in stamps), default=0)
+        op = written.op
+        if op.stamp.hlc <= before and not self._is_of_liar(op.dot.stream):
+            self.find("clock", f"{written.node} stamped {_name(op.dot)} {op.stamp.hlc}, and knew of {before}")
 
     def _check_copy(self, process: Process, written: Written, chained: bytes, known: Vector) -> None:
         dot = written.op.dot
@@ -223,6 +242,7 @@ class Watcher:
         if seen is not None:
             self._lost.append((name, seen.vector))
         self._dead.pop(name, None)
+        self.held.pop(name, None)
 
     def look_at_dead(self, process: Process) -> None:
         """Nothing that is dead shows, and nothing that was dead is not."""
@@ -241,6 +261,15 @@ class Watcher:
     def had(self, dot: Dot) -> list[str]:
         """The machines whose database has an op, or had it when its files were taken away."""
         return sorted({*self.holders(dot), *(name for name, vector in self._lost if covers(vector, dot))})
+
+    def holds(self, name: str, dot: Dot) -> bool:
+        """Whether a machine has an op in its log that it has not applied."""
+        return dot in self.held.get(name, ())
+
+    def vector_of(self, name: str) -> Vector | None:
+        """What a machine's database held when it was last looked at; None before the first time, or without files."""
+        seen = self._seen.get(name)
+        return None if seen is None else seen.vector
 
     def holders(self, dot: Dot) -> list[str]:
         """The honest machines whose database has an op, by what was last seen of it, running or not."""

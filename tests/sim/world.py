@@ -32,6 +32,7 @@ from tests.sim.papers import Papers
 from tests.sim.rejoining import Rejoining
 from tests.sim.replaying import replay
 from tests.sim.report import Report
+from tests.sim.reports import check_reports
 from tests.sim.roster import Roster
 from tests.sim.scheduler import run_seeded
 from tests.sim.seals import Seals
@@ -46,6 +47,8 @@ from tests.sim.watch import Watcher
 from tests.sim.workload import Clients
 
 CONVERGE_S = 90.0
+EQUAL_S = 20.0
+"""Within so long nodes that know the same ops are in the same state: what was held is applied by then."""
 LOOK_S = 2.0
 PEERS_KNOW_S = 17.0
 """After so long without a write or a fault each node has heard from each peer what it knows (an exchange that began
@@ -79,7 +82,7 @@ class World:
         names = swarm.names
         for name in names:
             self.machines[name] = Machine(
-                name, swarm, folder / name, trace, self.watcher.look, self._open_network, registry, self.seals
+                name, swarm, folder / name, trace, self._look, self._open_network, registry, self.seals
             )
             self.machines[name].on_end = partial(self._look_at_end, name)
             self.machines[name].on_loss = partial(self._forget, name)
@@ -103,6 +106,10 @@ class World:
         self._ended: dict[str, Dot] = {}
         self._has_keys = False
         self.progress_s = self.converged_s = -1.0
+
+    def _look(self, process: Process) -> None:
+        self.watcher.look(process)
+        check_reports(self.lost, self.machines, self.watcher)
 
     def _forget(self, name: str) -> None:
         self.lost.append(name)
@@ -252,6 +259,7 @@ class World:
         while trio.current_time() < until:
             await trio.sleep(LOOK_S)
             processes.check_ended(self.nemesis.unsynced, self.watcher)
+            believing.check_pins(self.nodes(), self.swarm, self.watcher)
             for machine in self.machines.values():
                 if machine.running is not None:
                     self.watcher.look_at_dead(machine.running)
@@ -307,9 +315,12 @@ class World:
 
     async def _converge(self, nursery: trio.Nursery) -> bool:
         await self.nemesis.heal(nursery)
-        began = trio.current_time()
+        began = same_since = trio.current_time()
         while not checks.have_converged(self.nodes()) or len(self.nodes()) < len(self.swarm.honest):
-            if trio.current_time() > began + CONVERGE_S + self._ahead_s(began):
+            if not self._must_be_equal():
+                same_since = trio.current_time()
+            until = min(began + CONVERGE_S + self._ahead_s(began), same_since + EQUAL_S)
+            if trio.current_time() > until:
                 self._say_why_not()
                 return False
             await trio.sleep(0.5)
@@ -318,6 +329,13 @@ class World:
                 async with self._calm_client() as http:
                     await reading.mend(http, self.swarm.honest)
         return True
+
+    def _must_be_equal(self) -> bool:
+        """Whether all know the same ops, and of no stream there may be two histories: nothing more is to come."""
+        nodes, watcher = self.nodes(), self.watcher
+        if watcher.doubted or watcher.lied or len(nodes) < len(self.swarm.honest):
+            return False
+        return checks.know_the_same(nodes)
 
     async def _wait_quiet(self) -> None:
         """Wait for what clients asked for and nobody waits for any more: it may still be done."""
