@@ -53,6 +53,8 @@ LOOK_S = 2.0
 PEERS_KNOW_S = 17.0
 """After so long without a write or a fault each node has heard from each peer what it knows (an exchange that began
 in bad weather ends after ten seconds, and the next one is due after five)."""
+UNMASK_S = 30.0
+"""And after so long, that whoever ran as another node for a while is not that one: both were asked twice since."""
 OUTCOMES_MAX = 8
 FIRST_KEY_S, FIRST_KEY_PAUSE_S = 10.0, 1.0
 """In bad weather it takes longer until so many nodes have met each other that they take a write."""
@@ -421,7 +423,7 @@ class World:
         open_dots = [dot for deed in self.clients.deeds for at in deed.attempts if at.status == 503
                      for dot in dots_of(at.answer) if self.watcher.holders(dot)]
         if open_dots:
-            await trio.sleep(PEERS_KNOW_S)
+            await trio.sleep(UNMASK_S if self.twins else PEERS_KNOW_S)
         async with self._calm_client() as http:
             for dot in rng.sample(open_dots, min(len(open_dots), OUTCOMES_MAX)):
                 name = rng.choice(self.swarm.honest)

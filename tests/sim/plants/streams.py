@@ -238,7 +238,8 @@ ROWS = (
         broken="A node takes its own stream to end one op earlier than it does.",
     ),
     Planted(
-        name="sender-gives-up", plant=sender_gives_up, weather=storm(), checks=frozenset({"convergence", "acked"}),
+        name="sender-gives-up", plant=sender_gives_up, weather=storm(),
+        checks=frozenset({"convergence", "acked", "liveness"}),
         broken="After one failure a peer is never asked again.",
     ),
     Planted(
