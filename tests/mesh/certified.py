@@ -62,7 +62,7 @@ class CertifiedMesh(Mesh):
         self.members = {number: issue(self._authority, name, days=DAYS) for number, name in enumerate(NAMES)}
         """What each node shows as a client now."""
         for number, name in enumerate(NAMES):
-            self.home(number).mkdir(mode=0o700)
+            self.home(number).mkdir(mode=0o700, exist_ok=True)
             (self.home(number) / "sitecustomize.py").write_text(_MACHINE.format(name=name, hosts=HOSTS))
             write_ca(self._authority, self.home(number))
             self._install(number)
