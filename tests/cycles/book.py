@@ -37,6 +37,7 @@ class Book:
       refused: texts of stores and changes that were answered as not applied: none of them is anywhere.
       surprises: answers that no fault explains.
       acked, refusals, unknown: how many acts ended so.
+      answers: how often each answer came, by status or code; an act may have several.
     """
 
     rows: dict[str, Row] = field(default_factory=dict)
@@ -46,6 +47,7 @@ class Book:
     acked: int = 0
     refusals: int = 0
     unknown: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
 
     def faults(self, shown: Mapping[str, str]) -> Iterator[str]:
         """Where the memories that a node shows, texts by ids, are not what was promised."""

@@ -77,10 +77,10 @@ class Client:
         try:
             answer = await http.request(method, url, json=body, headers=headers)
             told = answer.json()
-        except httpx.ConnectError:
-            return Outcome.REFUSED
-        except (httpx.TransportError, ValueError):
-            return Outcome.UNKNOWN
+        except (httpx.TransportError, ValueError) as error:
+            self._book.answers[type(error).__name__] += 1
+            return Outcome.REFUSED if isinstance(error, httpx.ConnectError) else Outcome.UNKNOWN
+        self._book.answers[str(answer.status_code) if answer.is_success else told["code"]] += 1
         if answer.is_success:
             self._told = told
             self._version = told.get("version") or self._version

@@ -31,6 +31,7 @@ class Cycle(Struct, frozen=True, kw_only=True):
     Attributes:
       node: which the fault befell.
       acked, refused, unknown: how the acts of its callers ended.
+      answers: how often each answer came, by status or code.
       violations: what was not as promised.
     """
 
@@ -41,6 +42,7 @@ class Cycle(Struct, frozen=True, kw_only=True):
     acked: int
     refused: int
     unknown: int
+    answers: dict[str, int]
     violations: tuple[str, ...] = ()
 
     def line(self) -> str:
@@ -111,6 +113,7 @@ async def _cycle(
     rng: random.Random,
 ) -> Cycle:
     began, before = trio.current_time(), (book.acked, book.refusals, book.unknown)
+    answers = book.answers.copy()
     victim, violations = rng.randrange(COUNT), list[str]()
     try:
         is_over = trio.Event()
@@ -132,7 +135,7 @@ async def _cycle(
         violations.append("nothing was acknowledged")
     return Cycle(
         number=number, fault=name, node=NAMES[victim], seconds=trio.current_time() - began, acked=acked,
-        refused=refused, unknown=unknown, violations=tuple(violations),
+        refused=refused, unknown=unknown, answers=dict(book.answers - answers), violations=tuple(violations),
     )
 
 

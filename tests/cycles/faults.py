@@ -27,6 +27,7 @@ COMMIT_MS: Final = 2.0
 CHECKPOINT_MS: Final = 6.0
 
 FULL_S: Final = 4.0
+FILLED_S: Final = 0.02
 SKEWED_S: Final = 4.0
 SKEW_MAX_S: Final = 12.0
 """Twice the bound of what nodes take from each other; what was written that far ahead is taken so much later."""
@@ -113,9 +114,12 @@ async def spoil_links(manner: Manner, nodes: Nodes, rng: random.Random, number: 
 
 
 async def fill_disk(nodes: Nodes, rng: random.Random, _: int) -> int:
-    """There is no room left on a node's disk for a while."""
-    filler = fill(nodes.home(SMALL_DISK))
-    await trio.sleep(FULL_S + rng.uniform(0, DOWN_S))
+    """There is no room left on a node's disk for a while, whatever it gives back."""
+    filler = nodes.home(SMALL_DISK) / "filler"
+    with trio.move_on_after(FULL_S + rng.uniform(0, DOWN_S)):
+        while True:
+            fill(filler)
+            await trio.sleep(FILLED_S)
     filler.unlink()
     return SMALL_DISK
 

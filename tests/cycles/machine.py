@@ -72,14 +72,11 @@ def small_disk(folder: Path) -> Iterator[None]:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
-def fill(folder: Path) -> Path:
-    """Leave no room on a folder's disk. Returns: the file that has all of it."""
-    filler = folder / "filler"
-    with filler.open("wb") as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-            file.flush()
-    return filler
+def fill(filler: Path) -> None:
+    """Have a file take all the room that its disk has now."""
+    with filler.open("ab", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
 
 
 def clock_environment(file: Path) -> dict[str, str]:
@@ -102,8 +99,7 @@ def enter_network(arguments: Sequence[str]) -> None:
 def filter_packets(rules: Iterable[str]) -> None:
     """Let these rules of nft decide on every packet that is sent."""
     clear_filter()
-    body = "\n".join(rules)
-    text = f"{_TABLE} {{ chain sent {{ type filter hook output priority 0;\n{body}\n}} }}"
+    text = "\n".join((f"{_TABLE} {{", "chain sent {", "type filter hook output priority 0", *rules, "}", "}", ""))
     subprocess.run(["nft", "-f", "-"], input=text.encode(), check=True)
 
 

@@ -112,8 +112,9 @@ class Nodes(CertifiedMesh):
                 await self._said(process, log, task_status)
             status = await process.wait()
         finally:
-            if process.returncode is None:
-                process.kill()
+            process.kill()      # nothing, if it has ended
+            with trio.CancelScope(shield=True):
+                await process.wait()
         self._ended[number].set()
         if number not in self.expected:
             self.died[number] = status
