@@ -85,12 +85,11 @@ class Client:
             self._told = told
             self._version = told.get("version") or self._version
             return Outcome.ACKED
-        if answer.status_code in {412, 429} or told.get("outcome") == "not_applied":
-            return Outcome.REFUSED
         # After an attempt of which nobody knows there may be any answer: what was to be deleted may be gone.
-        if answer.status_code not in {503, 507} and not is_again:
+        if answer.status_code not in {412, 429, 503, 507} and not is_again:
             self._book.surprises.append(f"{self._name} {method} {url}: {answer.status_code} {told}, as {headers}")
-        return Outcome.UNKNOWN
+        is_applied = told.get("outcome", "not_applied") != "not_applied"
+        return Outcome.UNKNOWN if is_applied or is_again else Outcome.REFUSED
 
     def _text(self) -> str:
         return f"{self._name} wrote {self._serial} {'-' * self._rng.randrange(PAD_CHARS)}"
