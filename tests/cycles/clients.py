@@ -14,7 +14,7 @@ from tests.cycles.nodes import COUNT, Nodes
 
 CLIENTS: Final = 5
 REQUEST_S: Final = 6.0
-PAUSE_S: Final = 0.02
+PAUSE_S: Final = 0.05
 ROWS_MAX: Final = 40
 """Of a caller: with more it deletes rather than stores."""
 ATTEMPTS: Final = 3

@@ -19,17 +19,17 @@ from tests.cycles.proxy import Manner
 
 POINT_S: Final = 60.0
 """Within which a node comes to a point where it is to end."""
-DOWN_S: Final = 1.0
-STOPPED_S: Final = 4.0
+DOWN_S: Final = 0.5
+STOPPED_S: Final = 3.0
 """Longer than a node waits for its peers (2 s) until one that hangs counts no more."""
-BAD_LINKS_S: Final = 4.0
+BAD_LINKS_S: Final = 3.0
 COMMIT_MS: Final = 2.0
 CHECKPOINT_MS: Final = 6.0
 
-FULL_S: Final = 4.0
+FULL_S: Final = 3.0
 FILLED_S: Final = 0.02
-SKEWED_S: Final = 4.0
-SKEW_MAX_S: Final = 12.0
+SKEWED_S: Final = 3.0
+SKEW_MAX_S: Final = 10.0
 """Twice the bound of what nodes take from each other; what was written that far ahead is taken so much later."""
 LOST_SHARE: Final = 25
 NARROW: Final = "20 kbytes/second burst 10 kbytes"

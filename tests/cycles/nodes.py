@@ -67,7 +67,9 @@ class Nodes(CertifiedMesh):
 
     def surroundings(self, number: int) -> dict[str, str]:
         clock = clock_environment(self._clock(number)) if Need.CLOCK in self._needs else {}
-        return {**super().surroundings(number), **clock, ARMED: str(self.armed(number))}
+        # Whoever runs this may have settings of their own.
+        own = {"AI_MEMORY_NO_CONFIG": "1", ARMED: str(self.armed(number))}
+        return {**super().surroundings(number), **clock, **own}
 
     def _clock(self, number: int) -> Path:
         return self.folder / f"{NAMES[number]}.clock"
@@ -188,21 +190,28 @@ class Nodes(CertifiedMesh):
             found: dict[str, Any] = (await http.get("/mesh", params=params)).raise_for_status().json()
             return found
 
-    async def level(self) -> None:
-        """Wait until all nodes are ready and know the same writes. Raises: Violated."""
-        documents: list[dict[str, Any]] = []
+    async def level(self) -> list[dict[str, Any]]:
+        """Wait until all nodes are ready and know the same writes.
+
+        Returns: the mesh as each sees it then, with its digest. Raises: Violated.
+        """
+        found: list[dict[str, Any]] = []
         with trio.move_on_after(LEVEL_S):
             while True:
-                documents = []
-                for number in range(COUNT):
-                    async with self.owner(number) as http:
-                        (await http.post("/mesh")).raise_for_status()
-                        health = (await http.get("/health")).json()
-                    documents.append({**await self.document(number), "ready": health["ready"]})
-                if all(one["ready"] and one["vector"] == documents[0]["vector"] for one in documents):
-                    return
+                are_ready = [await self._is_ready(number) for number in range(COUNT)]
+                found = [await self.document(number, digest="true") for number in range(COUNT)]
+                # A node may write something by itself while others are asked: then all of them are asked again.
+                again = [await self.document(number) for number in range(COUNT)]
+                if all(are_ready) and all(one["vector"] == found[0]["vector"] for one in (*found, *again)):
+                    return found
                 await trio.sleep(0.1)
-        raise Violated(f"the nodes did not come level within {LEVEL_S:g} s: {documents}")
+        raise Violated(f"the nodes did not come level within {LEVEL_S:g} s: {found}")
+
+    async def _is_ready(self, number: int) -> bool:
+        """Whether a node is, once it has asked all others."""
+        async with self.owner(number) as http:
+            (await http.post("/mesh")).raise_for_status()
+            return bool((await http.get("/health")).json()["ready"])
 
     async def shown(self, number: int) -> dict[str, str]:
         """All memories that a node shows: texts by ids."""
