@@ -15,7 +15,7 @@ import trio.testing
 
 IN_CI = bool(os.environ.get("CI"))
 TESTS = Path(__file__).resolve().parent
-STAGES_APART = frozenset({"abuse", "bench", "load", "quality"})
+STAGES_APART = frozenset({"abuse", "bench", "cycles", "load", "quality"})
 """Folders that `.ci/run` runs as stages of their own."""
 STAGES_DEEPER = frozenset({"campaign", "mesh", "sim"})
 """Folders that a plain run takes in brief and `.ci/run`, which names them, as a whole (each by its conftest.py)."""
