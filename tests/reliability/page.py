@@ -36,8 +36,8 @@ def _of_seeds(seeds: Seeds) -> str:
     return (
         f"{seeds.count} seeds from {seeds.first} on, {seeds.liars} of them with a member that lies, "
         f"{seeds.storm_s:g} s of faults each: {seeds.virtual_s / HOUR_S:.1f} hours of mesh in {seeds.spent_s:,.0f} s "
-        f"of processor time, {seeds.acts:,} acts of clients, {seeds.acked:,} acknowledged and {seeds.unknown:,} with an "
-        f"end that nobody knows, {seeds.ops:,} ops, {seeds.messages:,} messages, {seeds.checks:,} checks."
+        f"of processor time, {seeds.acts:,} acts of clients, {seeds.acked:,} acknowledged and {seeds.unknown:,} with "
+        f"an end that nobody knows, {seeds.ops:,} ops, {seeds.messages:,} messages, {seeds.checks:,} checks."
     )
 
 

@@ -28,6 +28,7 @@ class Seen:
     def __init__(self) -> None:
         self.vector: dict[StreamId, int] = {}
         self.log: list[Op] = []
+        self.joining = ""
 
     def execute(self, _: str) -> Any:
         """Whatever is counted: how long the log is."""
@@ -42,16 +43,20 @@ async def test_what_was_known_is_exact_but_where_a_state_was_joined(monkeypatch:
         read_after=lambda conn, position, _: list(enumerate(conn.log[position:], position + 1)),
     )
     monkeypatch.setattr(watch, "oplog", log)
+    monkeypatch.setattr(watch, "outbound", SimpleNamespace(held=lambda conn, _: SimpleNamespace(dots=())))
+    monkeypatch.setattr(watch, "adoption", SimpleNamespace(load=lambda conn: SimpleNamespace(id=conn.joining)))
     monkeypatch.setattr(watch, "_int", lambda conn, sql: conn.execute(sql).fetchone()[0] if "changes" in sql else 0)
     monkeypatch.setattr(watch, "_before_log", lambda conn, vector: {})
     seen.vector, seen.log = {OWN: 1}, [op(OWN, 1)]
     watcher.look(process)
     assert watcher.written[Dot(OWN, 1)].is_exact
-    seen.vector, seen.log = {OWN: 2, OTHER: 3}, [*seen.log, op(OWN, 2)]     # the other stream came as a state
+    seen.joining, seen.vector, seen.log = "a snapshot", {OWN: 2}, [*seen.log, op(OWN, 2)]
     watcher.look(process)
-    assert not watcher.written[Dot(OWN, 2)].is_exact
-    assert watcher.written[Dot(OWN, 1)].is_exact
-    seen.vector, seen.log = {OWN: 3, OTHER: 3}, [*seen.log, op(OWN, 3)]
+    seen.joining, seen.vector, seen.log = "", {OWN: 3}, [*seen.log, op(OWN, 3)]     # it begins anew, and has a part
     watcher.look(process)
-    assert watcher.written[Dot(OWN, 3)].is_exact
-    assert watcher.written[Dot(OWN, 3)].context == {OTHER: 3}
+    seen.vector, seen.log = {OWN: 4, OTHER: 3}, [*seen.log, op(OWN, 4)]     # all of the other stream is there
+    watcher.look(process)
+    seen.vector, seen.log = {OWN: 5, OTHER: 3}, [*seen.log, op(OWN, 5)]
+    watcher.look(process)
+    assert [watcher.written[Dot(OWN, seq)].is_exact for seq in range(1, 6)] == [True, False, False, False, True]
+    assert watcher.written[Dot(OWN, 5)].context == {OTHER: 3}
