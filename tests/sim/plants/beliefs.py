@@ -15,7 +15,9 @@ from aimem.supervisor.trust import Gate
 from tests.sim.planting import Planted, beside, calm
 from tests.sim.swarm import Certificates, Fault, Lie
 
-MORE = frozenset({"renewed", "fork", "liveness", "causality", "vector", "convergence", "acked", "stream.not_renewed"})
+MORE = frozenset({
+    "renewed", "fork", "liveness", "causality", "vector", "convergence", "acked", "stream.not_renewed",
+})
 
 
 def heads_need_no_proof(patch: pytest.MonkeyPatch) -> None:
