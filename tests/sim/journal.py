@@ -30,14 +30,14 @@ def is_of_the_world(error: BaseException) -> bool:
 
 
 class _Journal(logging.Handler):
-    def __init__(self, watcher: Watcher, is_due: Callable[[str, str], bool]) -> None:
+    def __init__(self, watcher: Watcher, is_due: Callable[[str, str, str], bool]) -> None:
         super().__init__(logging.ERROR)
         self._watcher, self._is_due = watcher, is_due
 
     def emit(self, record: logging.LogRecord) -> None:
         said = record.getMessage()
         of = str(getattr(record, "peer", getattr(record, "node", ""))).removeprefix("http://")
-        if SPEAKER.get() == self._watcher.liar != "" or self._is_due(said, of):
+        if SPEAKER.get() == self._watcher.liar != "" or self._is_due(said, of, str(getattr(record, "key", ""))):
             return
         if said == DIFFERS:
             fields = (str(getattr(record, name, "")) for name in ("peer", "kind", "key", "lost"))
@@ -55,11 +55,12 @@ class _Journal(logging.Handler):
 
 
 @contextmanager
-def read_journals(watcher: Watcher, is_due: Callable[[str, str], bool]) -> Iterator[None]:
+def read_journals(watcher: Watcher, is_due: Callable[[str, str, str], bool]) -> Iterator[None]:
     """Read what nodes log as errors, inside the block; warnings and less go nowhere.
 
     Args:
-      is_due: whether an error is what a node has to say, by its name, and the peer that it is about.
+      is_due: whether an error is what a node has to say, by its name, and the peer and the key of the object that
+        it is about.
     """
     logger, handler = logging.getLogger(LOGGER), _Journal(watcher, is_due)
     was_spreading = logger.propagate

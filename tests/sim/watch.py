@@ -155,6 +155,13 @@ class Watcher:
         self.checks += 1
         self._seen[process.name] = _Seen(process.life, changes, max(position, _int(conn, _FIRST)), vector)
 
+    def writers_of(self, key: str) -> set[str]:
+        """The nodes that wrote anything about the objects under a key."""
+        return {
+            written.node for written in self.written.values()
+            if any(decode_entry(entry).key == key for entry in written.op.entries)
+        }
+
     def met(self, source: str, target: str) -> None:
         """A node let somebody in that is on no list of its own."""
         self.find("access", f"{target} let {source} in, whose certificate is not on its list")

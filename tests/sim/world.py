@@ -159,11 +159,14 @@ class World:
         if 200 <= status < 300:
             self.watcher.find("access", f"{node} let the key {key_id} in, of which it knew that it is revoked")
 
-    def is_due(self, said: str, peer: str) -> bool:
-        """Whether an error in a node's journal is what it has to say, of a peer perhaps."""
+    def is_due(self, said: str, peer: str, key: str) -> bool:
+        """Whether an error in a node's journal is what it has to say, of a peer perhaps, or of an object."""
         is_known = self.losses.has_rotted or (peer != "" and peer == self.watcher.liar)
         if said == OTHER_MESH and Lie.CLUSTER in self.swarm.member_lies:
             return peer == self.watcher.liar
+        if Lie.MORE in self.swarm.member_lies and self.watcher.writers_of(key) == {self.watcher.liar}:
+            # It signed that it wrote more than it had: whoever believed that never heard of what it did write then.
+            is_known = True
         return said == DIFFERS and is_known
 
     def _look_at_end(self, name: str, error: BaseException) -> None:
