@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         parser.error(f"{reason}; plain for all faults that need nothing")
     if Need.NETWORK in needs:
         enter_network(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)      # so that no daemon outlives this
     folder = Path(tempfile.mkdtemp(prefix="cycles.", dir=options.folder))
     report = trio.run(partial(
         run_cycles, folder, options.fault, options.cycles, options.seed, partial(print, flush=True),
