@@ -375,6 +375,7 @@ class Liar:
         stream = self._victim(telling)
         if stream is not None:
             telling.told["full"] = [*telling.told.get("full", ()), stream]
+            self._watcher.kept_back.add(stream)
         return stream is not None
 
     def cluster(self, telling: Telling) -> bool:

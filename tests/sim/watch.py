@@ -90,6 +90,7 @@ class Watcher:
       seals: what was signed by whom.
       shunned: who is off the lists of all others just now; None for nobody.
       held: what each machine has in its log and has not applied.
+      kept_back: streams of which a liar said that it takes no more: it hands on what was written by whoever knew more.
       two_faced: streams of a liar of which two honest nodes took different ops for one dot.
     """
 
@@ -98,6 +99,7 @@ class Watcher:
         self.lied: set[StreamId] = set()
         self.touched: set[str] = set()
         self.two_faced: set[StreamId] = set()
+        self.kept_back: set[StreamId] = set()
         self.shunned: _Shunned | None = None
         self._faces: dict[Dot, bytes] = {}
         self.written: dict[Dot, Written] = {}
@@ -243,7 +245,7 @@ class Watcher:
             return
         if self._chain[dot] != chained:
             self.find("vector", f"{process.name} has another {_name(dot)} than its origin")
-        passed_over = self.doubted | self.lied
+        passed_over = self.doubted | self.lied | self.kept_back
         context = {stream: seq for stream, seq in written.context.items() if stream not in passed_over}
         if not dominates(known, context):
             self.find("causality", f"{process.name} took {_name(dot)} before what its writer had seen")
