@@ -21,7 +21,8 @@ def section(found: Campaign) -> str:
     ]
     if found.cycles.left_out:
         told.append(f"Some faults were left out: {found.cycles.left_out}.")
-    return "".join(f"{line}\n" for sentence in told for line in textwrap.wrap(sentence, COLUMNS))
+    wrap = textwrap.TextWrapper(width=COLUMNS, break_on_hyphens=False).wrap
+    return "".join(f"{line}\n" for sentence in told for line in wrap(sentence))
 
 
 def _where(found: Campaign) -> str:
