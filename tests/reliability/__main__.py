@@ -1,12 +1,10 @@
-"""`python -m tests.reliability --minutes N`: break meshes for a time, and write down what came of it."""
+"""`python -m tests.reliability --minutes N`: break meshes, simulated and real ones, and write down what came of it."""
 
 from __future__ import annotations
 
 import argparse
 import datetime as dt
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,30 +12,30 @@ from typing import Final
 
 import msgspec
 
-from tests.cycles.cycles import Report as Cycles
-from tests.cycles.faults import FAULTS
-from tests.cycles.machine import lacks
-from tests.reliability.figures import LAST, Broken, Campaign, Seeds, cycles_of, seeds_of, this_commit, this_machine
+from tests.reliability.figures import LAST, Campaign, Seeds, seeds_of, this_commit, this_machine
 from tests.reliability.page import section, summary
+from tests.reliability.passes import PASSES, run_pass
 from tests.sim.report import Report
 from tests.sim.runs import complaint_of, run_each
 from tests.sim.seeds import LIARS_EVERY, Case
 
 STORM_S: Final = 120.0
-SEEDS_SHARE: Final = 0.7
-"""Of the time; the rest is for cycles of real processes."""
 BATCH: Final = 20
 """Runs a process, between two looks at the time."""
-CYCLES_MAX: Final = 100_000
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run it, print what came of it, and keep the figures. Returns: 1 if a promise did not hold."""
     parser = argparse.ArgumentParser(prog="python -m tests.reliability", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=90.0, help="for all of it; what is under way is ended")
+    parser.add_argument("--minutes", type=float, default=90.0, help="of seeds; what is under way is ended")
+    parser.add_argument("--kill-cycles", type=int, default=100, metavar="N", help="of all ways to die together")
+    parser.add_argument("--fault-cycles", type=int, default=10, metavar="N", help="of each other fault")
     parser.add_argument("--seed", type=int, metavar="N", help="the first one; else one that the day gives")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="so many simulated runs at once")
-    parser.add_argument("--json", type=Path, metavar="FILE", help=f"where the figures go; {LAST.name} is the manual's")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="where the figures go; what is left out by 0 is kept there, if it "
+        f"is of the same commit; {LAST.name} is the manual's",
+    )
     parser.add_argument("--page", action="store_true", help="print what manual and README say of the last, and end")
     options = parser.parse_args(arguments)
     if options.page:
@@ -45,18 +43,33 @@ def main(arguments: Sequence[str]) -> int:
         print(f"{section(last)}\n{summary(last)}")
         return 0
     today = dt.datetime.now(tz=dt.UTC).date()
-    first, total_s = options.seed or today.toordinal() * 1_000, 60.0 * options.minutes
+    first, commit = options.seed or today.toordinal() * 1_000, this_commit()
+    kept = kept_of(options.json, commit)
+    seeds = run_seeds(first, 60.0 * options.minutes, options.jobs) if options.minutes else kept.seeds
+    passes = {broken.name: broken for broken in kept.cycles}
+    for name in PASSES:
+        if (broken := run_pass(name, options.kill_cycles, options.fault_cycles, first)) is not None:
+            passes[name] = broken
     found = Campaign(
-        commit=this_commit(), day=today.isoformat(), machine=this_machine(),
-        seeds=run_seeds(first, SEEDS_SHARE * total_s, options.jobs),
-        cycles=run_cycles(first, (1.0 - SEEDS_SHARE) * total_s),
+        commit=commit, day=today.isoformat(), machine=this_machine(), seeds=seeds,
+        cycles=tuple(passes[name] for name in PASSES if name in passes),
     )
     print(section(found), end="")
-    for text in (*found.seeds.failed, *found.cycles.failed):
+    for text in found.failed:
         print(text)
     if options.json is not None:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
-    return 0 if found.is_clean else 1
+    return 1 if found.failed else 0
+
+
+def kept_of(file: Path | None, commit: str) -> Campaign:
+    """What a file has of this commit; anything else in it is dropped, which is said."""
+    if file is not None and file.exists():
+        last = msgspec.json.decode(file.read_bytes(), type=Campaign)
+        if last.commit == commit and commit and not commit.endswith("+"):
+            return last
+        say(f"what {file} has is of {last.commit}, and this is {commit}: it is not kept")
+    return Campaign(commit=commit, day="", machine=this_machine(), seeds=None, cycles=())
 
 
 def run_seeds(first: int, within_s: float, jobs: int) -> Seeds:
@@ -73,19 +86,6 @@ def run_seeds(first: int, within_s: float, jobs: int) -> Seeds:
         failed = sum(bool(report.violations) for report, _ in runs)
         say(f"{len(cases)} seeds, {failed} failed, {time.monotonic() - began:.0f} of {within_s:.0f} s")
     return seeds_of(cases, runs)
-
-
-def run_cycles(seed: int, within_s: float) -> Broken:
-    """Break real processes, by all faults that this machine can do, in a process of their own."""
-    left_out = lacks({need for fault in FAULTS.values() for need in fault.needs})
-    with tempfile.TemporaryDirectory() as folder:
-        told = Path(folder) / "cycles.json"
-        subprocess.run(
-            [sys.executable, "-m", "tests.cycles", "--fault", "plain" if left_out else "all", "--cycles",
-             str(CYCLES_MAX), "--seconds", str(within_s), "--seed", str(seed), "--json", str(told)],
-            check=False, stdout=sys.stderr,
-        )
-        return cycles_of(msgspec.json.decode(told.read_bytes(), type=Cycles), left_out)
 
 
 def say(text: str) -> None:

@@ -59,14 +59,16 @@ class Seeds(Struct, frozen=True, kw_only=True):
 
 
 class Broken(Struct, frozen=True, kw_only=True):
-    """Cycles of real processes.
+    """Cycles of real processes, of one pass.
 
     Attributes:
+      name: what its faults are called together.
       left_out: why some faults were not tried; empty if all were.
       faults: how many cycles of each.
       failed: what was found in cycles that were not as promised.
     """
 
+    name: str
     seed: int
     seconds: float
     left_out: str
@@ -78,18 +80,24 @@ class Broken(Struct, frozen=True, kw_only=True):
 
 
 class Campaign(Struct, frozen=True, kw_only=True):
-    """All of it. `commit` is empty where that is not known, and ends in `+` where files were changed beside it."""
+    """All of it. `commit` is empty where that is not known, and ends in `+` where files were changed beside it.
+
+    Attributes:
+      seeds: None if they were left out.
+      cycles: of each pass that was not left out.
+    """
 
     commit: str
     day: str
     machine: Machine
-    seeds: Seeds
-    cycles: Broken
+    seeds: Seeds | None
+    cycles: tuple[Broken, ...]
 
     @property
-    def is_clean(self) -> bool:
-        """Whether nothing was found."""
-        return not self.seeds.failed and not self.cycles.failed
+    def failed(self) -> tuple[str, ...]:
+        """What was found."""
+        of_seeds = () if self.seeds is None else self.seeds.failed
+        return (*of_seeds, *(text for broken in self.cycles for text in broken.failed))
 
 
 def seeds_of(cases: Sequence[Case], runs: Sequence[tuple[Report, float]]) -> Seeds:
@@ -113,10 +121,10 @@ def seeds_of(cases: Sequence[Case], runs: Sequence[tuple[Report, float]]) -> See
     )
 
 
-def cycles_of(report: Cycles, left_out: str) -> Broken:
-    """The figures of cycles."""
+def cycles_of(name: str, report: Cycles, left_out: str) -> Broken:
+    """The figures of a pass."""
     return Broken(
-        seed=report.seed, seconds=round(report.seconds), left_out=left_out,
+        name=name, seed=report.seed, seconds=round(report.seconds), left_out=left_out,
         acked=sum(one.acked for one in report.cycles), refused=sum(one.refused for one in report.cycles),
         unknown=sum(one.unknown for one in report.cycles),
         faults=dict(sorted(Counter(one.fault for one in report.cycles).items())),
@@ -133,8 +141,11 @@ def this_machine() -> Machine:
 
 
 def this_commit() -> str:
-    """As git names it in short."""
-    said = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+"], cwd=HERE, capture_output=True, text=True, check=False
-    )
-    return said.stdout.strip()
+    """As git names it in short; the figures themselves may have changed beside it."""
+    name = _git("describe", "--always").stdout.strip()
+    is_same = not _git("diff", "--quiet", "HEAD", "--", ":/", f":(exclude){LAST.name}").returncode
+    return name if is_same or not name else f"{name}+"
+
+
+def _git(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *words], cwd=HERE, capture_output=True, text=True, check=False)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from tests.cycles.faults import KILLS
 from tests.reliability.figures import Broken, Campaign, Seeds
 
 COLUMNS: Final = 120
@@ -13,16 +15,28 @@ HOUR_S: Final = 3600.0
 
 def section(found: Campaign) -> str:
     """The lines of ai-memory-reliability(7)."""
-    told = [
-        _where(found), _of_seeds(found.seeds), f"Faults: {_listed(found.seeds.faults)}.",
-        _verdict(len(found.seeds.failed), "run"),
-        _of_cycles(found.cycles), f"Faults: {_listed(found.cycles.faults)}.",
-        _verdict(len(found.cycles.failed), "cycle"),
-    ]
-    if found.cycles.left_out:
-        told.append(f"Some faults were left out: {found.cycles.left_out}.")
+    told = [_where(found), *_told_of_seeds(found.seeds), *_told_of_cycles(found.cycles)]
     wrap = textwrap.TextWrapper(width=COLUMNS, break_on_hyphens=False).wrap
     return "".join(f"{line}\n" for sentence in told for line in wrap(sentence))
+
+
+def _told_of_seeds(seeds: Seeds | None) -> Iterator[str]:
+    if seeds is None:
+        yield "No seed was simulated."
+        return
+    yield from (_of_seeds(seeds), f"Faults: {_listed(seeds.faults)}.", _verdict(len(seeds.failed), "run"))
+
+
+def _told_of_cycles(cycles: Sequence[Broken]) -> Iterator[str]:
+    if not cycles:
+        yield "No real process was broken."
+        return
+    yield "Four real processes with certificates:"
+    for broken in cycles:
+        yield _of_cycles(broken)
+        if broken.left_out:
+            yield f"Some faults were left out: {broken.left_out}."
+    yield _verdict(sum(len(broken.failed) for broken in cycles), "cycle")
 
 
 def _where(found: Campaign) -> str:
@@ -44,20 +58,31 @@ def _of_seeds(seeds: Seeds) -> str:
 
 def _of_cycles(cycles: Broken) -> str:
     return (
-        f"{sum(cycles.faults.values())} cycles of four real processes with certificates in {cycles.seconds:,.0f} s: "
-        f"{cycles.acked:,} acts acknowledged, {cycles.refused:,} refused, {cycles.unknown:,} with an end that nobody "
-        "knows."
+        f"{sum(cycles.faults.values())} cycles of {cycles.name} in {cycles.seconds:,.0f} s, {cycles.acked:,} acts "
+        f"acknowledged, {cycles.refused:,} refused, {cycles.unknown:,} with an end that nobody knows: "
+        f"{_listed(cycles.faults) or 'none'}."
     )
 
 
 def summary(found: Campaign) -> str:
     """One sentence for README."""
-    seeds, cycles = found.seeds, found.cycles
-    lost = "no acknowledged write lost" if found.is_clean else "with failures that ai-memory-reliability(7) tells of"
-    return (
-        f"Last campaign ({found.day}, {found.commit}): {seeds.count} seeds, {seeds.virtual_s / HOUR_S:.1f} simulated "
-        f"hours of mesh, and {sum(cycles.faults.values())} cycles of killed, stopped and cut-off processes, {lost}."
-    )
+    lost = "with failures that ai-memory-reliability(7) tells of" if found.failed else "no acknowledged write lost"
+    tried = []
+    if found.seeds is not None:
+        hours = found.seeds.virtual_s / HOUR_S
+        tried.append(f"{found.seeds.count} seeds, {hours:.1f} simulated hours of mesh")
+    tried += _counted(found.cycles)
+    return f"Last campaign ({found.day}, {found.commit}): {'; '.join(tried)}; {lost}."
+
+
+def _counted(cycles: Sequence[Broken]) -> Iterator[str]:
+    counts = {name: count for broken in cycles for name, count in broken.faults.items()}
+    if killed := sum(count for name, count in counts.items() if name in KILLS):
+        yield f"{killed} kills of real processes"
+    others = {count for name, count in counts.items() if name not in KILLS}
+    if others:
+        number = sum(name not in KILLS for name in counts)
+        yield f"{'at least ' if len(others) > 1 else ''}{min(others)} of each of {number} other faults"
 
 
 def _listed(counts: dict[str, int]) -> str:
