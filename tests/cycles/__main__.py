@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import signal
 import sys
@@ -16,7 +17,8 @@ import trio
 
 from tests.cycles.cycles import run_cycles
 from tests.cycles.faults import FAULTS, KILLS
-from tests.cycles.machine import Need, enter_network, lacks
+from tests.cycles.machine import enter_namespaces, lacks
+from tests.cycles.tether import follow
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -26,9 +28,10 @@ def main(arguments: Sequence[str]) -> int:
     needs = {need for name in options.fault for need in FAULTS[name].needs}
     if reason := lacks(needs):
         parser.error(f"{reason}; plain for all faults that need nothing")
-    if Need.NETWORK in needs:
-        enter_network(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)      # so that no daemon outlives this
+    enter_namespaces(needs, arguments)
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))    # whose handler is Trio's
+    if options.tethered:
+        follow(lambda: os.kill(os.getpid(), signal.SIGINT))
     folder = Path(tempfile.mkdtemp(prefix="cycles.", dir=options.folder))
     report = trio.run(partial(
         run_cycles, folder, options.fault, options.cycles, options.seed, partial(print, flush=True),
@@ -54,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, metavar="FILE", help="what came of each cycle")
+    parser.add_argument("--tethered", action="store_true", help="end when stdin does")
     parser.add_argument("--folder", type=Path, help="where the nodes have their folders for the time being")
     return parser
 

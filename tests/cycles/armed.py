@@ -4,6 +4,8 @@ The variable TEST_ARMED names a file. Once `NAME COUNT DELAY_MS` stands in it, t
 that point for the COUNT-th time, or so many milliseconds after; the file goes before that, so that its next life is
 not armed. Besides, minutes are shorter, logs and chunks smaller, so that a few seconds have all that there is to be
 interrupted.
+
+It ends with whoever started it: see tests/cycles/tether.py.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from aimem.store import adoption, buffers, inbound, renewal, schema, spool, stor
 from aimem.store.transaction import Transaction
 from aimem.supervisor import secured, trust
 from aimem.wire import copies
+from tests.cycles.tether import follow
 
 ARMED: Final = "TEST_ARMED"
 SHORT_S: Final = 0.5
@@ -189,6 +192,7 @@ def hurry() -> None:
 
 
 if __name__ == "__main__":
+    follow(kill_self)
     hurry()
     arm(Trigger(Path(os.environ[ARMED]), kill_self))
     carry_out(sys.argv[1:])

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 DISK_MB: Final = 48
-NAMESPACE: Final = "TEST_NAMESPACE"
-"""A variable that says that this process has a network of its own."""
+NAMESPACES: Final = "TEST_NAMESPACES"
+"""A variable that says that this process has what it needs of them."""
 _TABLE: Final = "table inet cycles"
 
 
@@ -24,6 +24,9 @@ class Need(StrEnum):
     DISK = "disk"
     CLOCK = "clock"
     NETWORK = "network"
+
+
+_NAMESPACES: Final = {Need.DISK: "--mount", Need.NETWORK: "--net"}
 
 
 def lacks(needs: Iterable[Need]) -> str:
@@ -87,13 +90,17 @@ def clock_environment(file: Path) -> dict[str, str]:
     }
 
 
-def enter_network(arguments: Sequence[str]) -> None:
-    """Begin this program anew in a network of its own, unless it is in one; its loopback is up then."""
-    if NAMESPACE in os.environ:
+def enter_namespaces(needs: Iterable[Need], arguments: Sequence[str]) -> None:
+    """Begin this program anew with disks and a network of its own, as far as it needs them, unless it has them.
+
+    They go with the last process that has them, however it ends.
+    """
+    words = [_NAMESPACES[need] for need in sorted(set(needs)) if need in _NAMESPACES]
+    if words and NAMESPACES not in os.environ:
+        os.environ[NAMESPACES] = "1"
+        os.execvp("unshare", ["unshare", *words, sys.executable, "-m", "tests.cycles", *arguments])
+    if _NAMESPACES[Need.NETWORK] in words:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        return
-    os.environ[NAMESPACE] = "1"
-    os.execvp("unshare", ["unshare", "--net", sys.executable, "-m", "tests.cycles", *arguments])
 
 
 def filter_packets(rules: Iterable[str]) -> None:

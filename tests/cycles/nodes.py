@@ -15,6 +15,7 @@ from aimem.ports import sqlite
 from tests.cycles.armed import ARMED, Point
 from tests.cycles.machine import Need, clock_environment, small_disk
 from tests.cycles.proxy import Link, Manner
+from tests.cycles.tether import tether
 from tests.mesh.certified import _MACHINE, DAYS, HOSTS, NAMES, CertifiedMesh
 from tests.pki import issue
 from tests.system.members import start_all
@@ -43,9 +44,14 @@ class Nodes(CertifiedMesh):
       died: nodes that ended though nobody expected it, and their exit status.
     """
 
-    def __init__(self, folder: Path, nursery: trio.Nursery, needs: frozenset[Need]) -> None:
+    def __init__(self, folder: Path, nursery: trio.Nursery, needs: frozenset[Need], tied: int) -> None:
+        """Prepare.
+
+        Args:
+          tied: what the nodes have as their stdin.
+        """
         super().__init__(folder, nursery)
-        self._needs = needs
+        self._needs, self._tied = needs, tied
         port = self.ports[0]
         self.links = {
             (one, other): Link((f"127.0.8.{10 * one + other + 1}", port), (HOSTS[NAMES[other]], port))
@@ -105,7 +111,7 @@ class Nodes(CertifiedMesh):
         """Run a node to its end; what it says goes into a file beside its folder."""
         self._ended[number] = trio.Event()
         process = await trio.lowlevel.open_process(
-            self.words(number), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+            self.words(number), stdin=self._tied, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
             env={**environment(), **self.surroundings(number)},
         )
         self.processes[number] = Process(process)
@@ -245,11 +251,12 @@ async def nodes(folder: Path, needs: Iterable[Need] = ()) -> AsyncIterator[Nodes
       needs: what faults need; the machine has it.
     """
     wanted = frozenset(needs)
-    with contextlib.ExitStack() as disks:
+    with contextlib.ExitStack() as stack:
         if Need.DISK in wanted:
-            disks.enter_context(small_disk(folder / NAMES[SMALL_DISK]))
+            stack.enter_context(small_disk(folder / NAMES[SMALL_DISK]))
+        tied = stack.enter_context(tether())
         async with trio.open_nursery() as nursery:
-            mesh = Nodes(folder, nursery, wanted)
+            mesh = Nodes(folder, nursery, wanted, tied)
             await mesh.run_links()
             await start_all(mesh)
             await mesh.level()

@@ -19,6 +19,7 @@ from tests.cycles.cycles import Report, violations_of
 from tests.cycles.faults import FAULTS
 from tests.cycles.machine import lacks
 from tests.cycles.nodes import nodes
+from tests.cycles.tether import tether
 
 pytestmark = pytest.mark.slow
 
@@ -48,9 +49,10 @@ async def assert_kept(folder: Path, names: list[str], within_s: float, capsys: p
     file, seed = folder / "report.json", random.SystemRandom().randrange(1_000_000)
     command = [
         sys.executable, "-m", "tests.cycles", "--cycles", str(len(names)), "--fault", ",".join(names), "--json",
-        str(file), "--folder", str(folder), "--seconds", str(within_s), "--seed", str(seed),
+        str(file), "--folder", str(folder), "--seconds", str(within_s), "--seed", str(seed), "--tethered",
     ]
-    done = await trio.run_process(command, capture_stdout=True, check=False)
+    with tether() as tied:
+        done = await trio.run_process(command, stdin=tied, capture_stdout=True, check=False)
     with capsys.disabled():
         print(f"\n{done.stdout.decode()}")
     assert done.returncode == 0, done.stdout.decode()

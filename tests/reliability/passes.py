@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from tests.cycles.cycles import Report
 from tests.cycles.faults import FAULTS, KILLS
 from tests.cycles.machine import Need, lacks
+from tests.cycles.tether import tether
 from tests.reliability.figures import Broken, cycles_of
 
 KILLED: Final = "kills"
@@ -51,12 +52,12 @@ def run_pass(name: str, kill_count: int, fault_count: int, seed: int) -> Broken 
     nothing = cycles_of(name, Report(seed=seed, seconds=0.0, cycles=()), left_out)
     if not names:
         return nothing
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, tether() as tied:
         told = Path(folder) / "cycles.json"
         done = subprocess.run(
             [sys.executable, "-m", "tests.cycles", "--fault", ",".join(names), "--cycles", str(count),
-             "--seed", str(seed), "--json", str(told)],
-            check=False, stdout=sys.stderr,
+             "--seed", str(seed), "--json", str(told), "--tethered"],
+            check=False, stdin=tied, stdout=sys.stderr,
         )
         if told.exists():
             return cycles_of(name, msgspec.json.decode(told.read_bytes(), type=Report), left_out)
