@@ -9,7 +9,7 @@ import pytest
 from tests.sim import seeds
 
 HERE = Path(__file__).parent
-PLANTING = frozenset({"test_planted.py", "test_progress.py", "test_showing.py", "test_shrinking.py"})
+PLANTING = frozenset({"test_planted.py", "test_progress.py", "test_shrinking.py"})
 
 
 def is_named(config: pytest.Config) -> bool:

@@ -9,9 +9,9 @@ import time
 from collections.abc import Sequence
 
 from tests.sim.planting import Hunt, Planted, findings, hunt
-from tests.sim.plants import acks, beliefs, joins, serving, streams
+from tests.sim.plants import acks, beliefs, joins, looking, serving, streams
 
-TABLE: tuple[Planted, ...] = (*acks.ROWS, *streams.ROWS, *joins.ROWS, *serving.ROWS, *beliefs.ROWS)
+TABLE: tuple[Planted, ...] = (*acks.ROWS, *streams.ROWS, *joins.ROWS, *serving.ROWS, *looking.ROWS, *beliefs.ROWS)
 PAGE_COLUMNS = 120
 BY_NAME = {row.name: row for row in TABLE}
 
