@@ -1,0 +1,47 @@
+"""`python -m tests.soak --minutes 60`: four daemons under a steady load, and whether they stay as they are."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import trio
+
+from tests.soak.figures import soaked_of
+from tests.soak.soak import Plan, soak
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run it, and print what came of it. Returns: 1 if anything grew or was not as promised, or it was too short."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak", description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rate", type=float, default=4.0, help="acts of callers a second")
+    parser.add_argument("--every-seconds", type=float, default=15.0, help="between two looks at each node")
+    parser.add_argument("--rest-seconds", type=float, default=10.0, help="before a node is looked at at rest")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="every sample, and the verdict")
+    parser.add_argument("--folder", type=Path, help="where the nodes have their folders for the time being")
+    options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)      # so that no daemon outlives this
+    plan = Plan(
+        minutes=options.minutes, seed=options.seed, rate=options.rate, every_s=options.every_seconds,
+        rest_s=options.rest_seconds,
+    )
+    with tempfile.TemporaryDirectory(prefix="soak.", dir=options.folder) as folder:
+        report = trio.run(soak, Path(folder), plan, partial(print, file=sys.stderr, flush=True))
+    if options.json is not None:
+        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
+    print(soaked_of(report).text())
+    for text in (*report.violations, *report.grown, *filter(None, [report.undecided])):
+        print(text)
+    return 0 if report.is_flat else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
