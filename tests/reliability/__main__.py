@@ -13,15 +13,29 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import trio
+from msgspec.structs import replace
 
 from tests.cycles.cycles import Report as Cycles
 from tests.cycles.faults import FAULTS
 from tests.cycles.machine import lacks
-from tests.reliability.figures import LAST, Broken, Campaign, Seeds, cycles_of, seeds_of, this_commit, this_machine
+from tests.reliability.figures import (
+    LAST,
+    Broken,
+    Campaign,
+    Seeds,
+    Soak,
+    cycles_of,
+    seeds_of,
+    this_commit,
+    this_machine,
+)
 from tests.reliability.page import section, summary
 from tests.sim.report import Report
 from tests.sim.runs import complaint_of, run_each
 from tests.sim.seeds import LIARS_EVERY, Case
+from tests.soak.figures import soaked_of
+from tests.soak.soak import Plan, soak
 
 STORM_S: Final = 120.0
 SEEDS_SHARE: Final = 0.7
@@ -37,6 +51,8 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--minutes", type=float, default=90.0, help="for all of it; what is under way is ended")
     parser.add_argument("--seed", type=int, metavar="N", help="the first one; else one that the day gives")
     parser.add_argument("--jobs", type=int, default=2, metavar="N", help="so many simulated runs at once")
+    parser.add_argument("--soak-minutes", type=float, default=0.0, metavar="N", help="a soak, besides; else the one "
+                        "that FILE has stays there, as all else does with --minutes 0")
     parser.add_argument("--json", type=Path, metavar="FILE", help=f"where the figures go; {LAST.name} is the manual's")
     parser.add_argument("--page", action="store_true", help="print what manual and README say of the last, and end")
     options = parser.parse_args(arguments)
@@ -44,19 +60,48 @@ def main(arguments: Sequence[str]) -> int:
         last = msgspec.json.decode(LAST.read_bytes(), type=Campaign)
         print(f"{section(last)}\n{summary(last)}")
         return 0
+    found = _kept(options.json)
     today = dt.datetime.now(tz=dt.UTC).date()
-    first, total_s = options.seed or today.toordinal() * 1_000, 60.0 * options.minutes
-    found = Campaign(
-        commit=this_commit(), day=today.isoformat(), machine=this_machine(),
-        seeds=run_seeds(first, SEEDS_SHARE * total_s, options.jobs),
-        cycles=run_cycles(first, (1.0 - SEEDS_SHARE) * total_s),
-    )
+    first = options.seed or today.toordinal() * 1_000
+    if options.minutes:
+        soaked = found and found.soak
+        found = replace(run_campaign(first, 60.0 * options.minutes, options.jobs, today), soak=soaked)
+        _keep(options.json, found)
+    elif found is None:
+        parser.error("--minutes 0 is for a FILE that has a campaign")
+    if options.soak_minutes:
+        found = replace(found, soak=run_soak(first, options.soak_minutes, today))
+        _keep(options.json, found)
     print(section(found), end="")
     for text in (*found.seeds.failed, *found.cycles.failed):
         print(text)
-    if options.json is not None:
-        options.json.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
     return 0 if found.is_clean else 1
+
+
+def _kept(file: Path | None) -> Campaign | None:
+    """What a file has of the campaign before; None for nothing."""
+    return msgspec.json.decode(file.read_bytes(), type=Campaign) if file is not None and file.exists() else None
+
+
+def _keep(file: Path | None, found: Campaign) -> None:
+    if file is not None:
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
+
+
+def run_campaign(first: int, total_s: float, jobs: int, today: dt.date) -> Campaign:
+    """Seeds for most of the time, and then cycles."""
+    return Campaign(
+        commit=this_commit(), day=today.isoformat(), machine=this_machine(),
+        seeds=run_seeds(first, SEEDS_SHARE * total_s, jobs),
+        cycles=run_cycles(first, (1.0 - SEEDS_SHARE) * total_s),
+    )
+
+
+def run_soak(seed: int, minutes: float, today: dt.date) -> Soak:
+    """Soak daemons."""
+    with tempfile.TemporaryDirectory() as folder:
+        report = trio.run(soak, Path(folder), Plan(minutes=minutes, seed=seed), say)
+    return Soak(commit=this_commit(), day=today.isoformat(), found=soaked_of(report))
 
 
 def run_seeds(first: int, within_s: float, jobs: int) -> Seeds:

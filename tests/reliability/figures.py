@@ -15,6 +15,7 @@ from tests.cycles.cycles import Report as Cycles
 from tests.sim.report import Report
 from tests.sim.runs import complaint_of
 from tests.sim.seeds import Case
+from tests.soak.figures import Soaked
 
 HERE = Path(__file__).parent
 LAST = HERE / "last.json"
@@ -77,6 +78,14 @@ class Broken(Struct, frozen=True, kw_only=True):
     failed: tuple[str, ...]
 
 
+class Soak(Struct, frozen=True, kw_only=True):
+    """A soak, which may be of another commit and day than the rest."""
+
+    commit: str
+    day: str
+    found: Soaked
+
+
 class Campaign(Struct, frozen=True, kw_only=True):
     """All of it. `commit` is empty where that is not known, and ends in `+` where files were changed beside it."""
 
@@ -85,11 +94,12 @@ class Campaign(Struct, frozen=True, kw_only=True):
     machine: Machine
     seeds: Seeds
     cycles: Broken
+    soak: Soak | None = None
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing was found."""
-        return not self.seeds.failed and not self.cycles.failed
+        return not (self.seeds.failed or self.cycles.failed or (self.soak and self.soak.found.failed))
 
 
 def seeds_of(cases: Sequence[Case], runs: Sequence[tuple[Report, float]]) -> Seeds:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import Final
 
-from tests.reliability.figures import Broken, Campaign, Seeds
+from tests.reliability.figures import Broken, Campaign, Seeds, Soak
 
 COLUMNS: Final = 120
 HOUR_S: Final = 3600.0
@@ -21,6 +21,7 @@ def section(found: Campaign) -> str:
     ]
     if found.cycles.left_out:
         told.append(f"Some faults were left out: {found.cycles.left_out}.")
+    told += _of_soak(found.soak)
     wrap = textwrap.TextWrapper(width=COLUMNS, break_on_hyphens=False).wrap
     return "".join(f"{line}\n" for sentence in told for line in wrap(sentence))
 
@@ -50,13 +51,32 @@ def _of_cycles(cycles: Broken) -> str:
     )
 
 
+def _of_soak(soak: Soak | None) -> tuple[str, ...]:
+    if soak is None:
+        return ("No soak is recorded yet.",)
+    return (f"Soak, on {soak.day}, commit {soak.commit}:", *soak.found.sentences())
+
+
 def summary(found: Campaign) -> str:
-    """One sentence for README."""
+    """A few sentences for README."""
     seeds, cycles = found.seeds, found.cycles
-    lost = "no acknowledged write lost" if found.is_clean else "with failures that ai-memory-reliability(7) tells of"
+    is_kept = not seeds.failed and not cycles.failed
+    lost = "no acknowledged write lost" if is_kept else "with failures that ai-memory-reliability(7) tells of"
     return (
         f"Last campaign ({found.day}, {found.commit}): {seeds.count} seeds, {seeds.virtual_s / HOUR_S:.1f} simulated "
-        f"hours of mesh, and {sum(cycles.faults.values())} cycles of killed, stopped and cut-off processes, {lost}."
+        f"hours of mesh, and {sum(cycles.faults.values())} cycles of killed, stopped and cut-off processes, {lost}. "
+        f"{_summary_of(found.soak)}"
+    )
+
+
+def _summary_of(soak: Soak | None) -> str:
+    if soak is None:
+        return "No soak is recorded yet."
+    found = soak.found
+    flat = "something failed, which ai-memory-reliability(7) tells" if found.failed else "nothing grew"
+    return (
+        f"Last soak ({soak.day}, {soak.commit}): {found.minutes:g} minutes of four daemons, {found.acked:,} acts, "
+        f"{flat}."
     )
 
 

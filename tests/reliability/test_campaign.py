@@ -12,11 +12,12 @@ from msgspec.structs import replace
 from tests.cycles.cycles import Cycle
 from tests.cycles.cycles import Report as Cycles
 from tests.reliability.__main__ import main, run_seeds
-from tests.reliability.figures import LAST, Campaign, cycles_of, seeds_of, this_commit, this_machine
+from tests.reliability.figures import LAST, Campaign, Soak, cycles_of, seeds_of, this_commit, this_machine
 from tests.reliability.page import section, summary
 from tests.sim.runs import run_one
 from tests.sim.seeds import Case
 from tests.sim.watch import Violation
+from tests.soak.figures import Node, Soaked
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "man" / "ai-memory-reliability.7"
@@ -63,6 +64,48 @@ def test_the_manual_and_readme_tell_of_the_last_one_as_it_was(capsys: pytest.Cap
     assert summary(last) in " ".join((ROOT / "README.md").read_text().split())
     assert main(["--page"]) == 0
     assert capsys.readouterr().out == f"{section(last)}\n{summary(last)}\n"
+
+
+SOAKED = Soaked(minutes=60.0, seed=1, rate=4.0, acked=14_000, refused=1, unknown=0, visits=9_000, failed=(), nodes=(
+    Node(name="node-a", first_mib=88.1, last_mib=88.4, handles=(26, 27), threads=(2, 3), tasks=(57, 58), cpu_s=200.0,
+         log_ops=900, tombstones=3_000, db_mib=6.5),
+))
+
+
+def test_a_soak_is_told_with_its_own_day_and_where_there_is_none_that_is_said() -> None:
+    last = replace(msgspec.json.decode(LAST.read_bytes(), type=Campaign), soak=None)
+    assert "No soak is recorded yet." in section(last)
+    assert "No soak is recorded yet." in summary(last)
+    soaked = replace(last, soak=Soak(commit="abc", day="2026-12-01", found=SOAKED))
+    told = " ".join(section(soaked).split())
+    assert "Soak, on 2026-12-01, commit abc: 60 minutes of four daemons" in told
+    assert "node-a: 88.1 MiB of memory in the second quarter of the time and 88.4 in the last" in told
+    assert "26 and 27 handles, 2 and 3 threads, 57 and 58 tasks" in told
+    assert "nothing grew" in summary(soaked)
+    assert soaked.is_clean
+    bad = replace(soaked, soak=Soak(commit="abc", day="2026-12-01", found=replace(SOAKED, failed=("it grew",))))
+    assert "Not as it is to be: it grew." in section(bad)
+    assert "no acknowledged write lost" in summary(bad)
+    assert "nothing grew" not in summary(bad)
+    assert not bad.is_clean
+
+
+def test_a_soak_takes_its_place_in_a_kept_campaign_and_stays_while_that_is_run_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    last = replace(msgspec.json.decode(LAST.read_bytes(), type=Campaign), soak=None)
+    soak = Soak(commit="abc", day="2026-12-01", found=SOAKED)
+    monkeypatch.setattr("tests.reliability.__main__.run_soak", lambda *_: soak)
+    monkeypatch.setattr("tests.reliability.__main__.run_campaign", lambda *_: replace(last, commit="anew"))
+    file = tmp_path / "last.json"
+    with pytest.raises(SystemExit, match="2"):
+        main(["--minutes", "0", "--soak-minutes", "60", "--json", str(file)])
+    file.write_bytes(msgspec.json.encode(last))
+    assert main(["--minutes", "0", "--soak-minutes", "60", "--json", str(file)]) == 0
+    assert msgspec.json.decode(file.read_bytes(), type=Campaign) == replace(last, soak=soak)
+    assert main(["--minutes", "1", "--json", str(file)]) == 0
+    assert msgspec.json.decode(file.read_bytes(), type=Campaign) == replace(last, soak=soak, commit="anew")
+    assert "Soak, on 2026-12-01" in capsys.readouterr().out
 
 
 def test_failures_are_said_where_there_were_any() -> None:

@@ -37,9 +37,7 @@ def main(arguments: Sequence[str]) -> int:
         report = trio.run(soak, Path(folder), plan, partial(print, file=sys.stderr, flush=True))
     if options.json is not None:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
-    print(soaked_of(report).text())
-    for text in (*report.violations, *report.grown, *filter(None, [report.undecided])):
-        print(text)
+    print("\n".join(soaked_of(report).sentences()))
     return 0 if report.is_flat else 1
 
 

@@ -35,10 +35,13 @@ class Node(Struct, frozen=True, kw_only=True):
 
 
 class Soaked(Struct, frozen=True, kw_only=True):
-    """The figures of a soak. `commit` and `day` as of a campaign; whoever keeps them fills them in."""
+    """The figures of a soak.
 
-    commit: str = ""
-    day: str = ""
+    Attributes:
+      minutes: of the load; visits: of others than callers.
+      failed: what grew, or was not as promised, or why it was too short to tell.
+    """
+
     minutes: float
     seed: int
     rate: float
@@ -49,25 +52,30 @@ class Soaked(Struct, frozen=True, kw_only=True):
     nodes: tuple[Node, ...]
     failed: tuple[str, ...]
 
-    def text(self) -> str:
-        """All of it in a few sentences."""
-        told = [(
+    def sentences(self) -> tuple[str, ...]:
+        """All of it."""
+        return (self._of_all(), *map(_of_node, self.nodes), self._verdict())
+
+    def _of_all(self) -> str:
+        return (
             f"{self.minutes:g} minutes of four daemons with certificates at {self.rate:g} acts a second: "
             f"{self.acked:,} acts acknowledged, {self.refused:,} refused, {self.unknown:,} with an end that nobody "
             f"knows, {self.visits:,} visits of readers, agents, strangers and an operator."
-        )]
-        told += [
-            f"{node.name}: memory {node.first_mib:.1f} MiB in the second quarter of the time and {node.last_mib:.1f} "
-            f"in the last; at rest before and after {_pair(node.handles)} handles, {_pair(node.threads)} threads, "
-            f"{_pair(node.tasks)} tasks; {node.cpu_s:,.0f} s of processor time; in the end {node.log_ops:,} ops in "
-            f"the log, {node.tombstones:,} tombstones, {node.db_mib:.1f} MiB of database."
-            for node in self.nodes
-        ]
-        told.append(
-            "Something grew or was not as promised: see CHANGELOG.md." if self.failed else
-            "Nothing grew, and everything was as promised."
         )
-        return "\n".join(told)
+
+    def _verdict(self) -> str:
+        if self.failed:
+            return f"Not as it is to be: {'; '.join(self.failed)}."
+        return "No node's memory, handles, threads, tasks or queues grew, and no promise was broken."
+
+
+def _of_node(node: Node) -> str:
+    return (
+        f"{node.name}: {node.first_mib:.1f} MiB of memory in the second quarter of the time and {node.last_mib:.1f} in "
+        f"the last; at rest, before and after, {_pair(node.handles)} handles, {_pair(node.threads)} threads, "
+        f"{_pair(node.tasks)} tasks; in the end {node.log_ops:,} ops in its log, {node.tombstones:,} tombstones, "
+        f"{node.db_mib:.1f} MiB of database; {node.cpu_s:,.0f} s of processor time."
+    )
 
 
 def soaked_of(report: Report) -> Soaked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 from collections import Counter
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import httpx
@@ -76,19 +77,17 @@ class Guests:
         kinds = (self._read, self._ask_tool, self._err, self._leave, self._hang_up, self._show_nothing)
         while not until.is_set():
             act = self._rng.choices(kinds, (8, 2, 2, 1, 1, 1))[0]
-            self.visits[act.__name__.removeprefix("_")] += 1
-            await act(http)
+            async with self._noted(act.__name__.removeprefix("_")):
+                await act(http)
             await wait(until, self._rng.expovariate(1 / pause_s))
 
     async def follow(self, http: httpx.AsyncClient, until: trio.Event) -> None:
         """Read what happens at some node for a while, and then at another one."""
         while not until.is_set():
-            self.visits["follow"] += 1
             with trio.move_on_after(self._rng.uniform(0.1, 1.0) * FOLLOWED_S):
-                async with http.stream("GET", f"{self._url()}/events") as answer, trio.open_nursery() as nursery:
+                async with self._noted("follow"), trio.open_nursery() as nursery:
                     nursery.start_soon(_cancel_once, until, nursery.cancel_scope)
-                    async for _ in answer.aiter_raw():
-                        pass
+                    await self._follow(http)
                     nursery.cancel_scope.cancel()
 
     async def operate(self, round_s: float, until: trio.Event) -> None:
@@ -96,12 +95,26 @@ class Guests:
         while not until.is_set():
             await wait(until, round_s)
             one, other = self._rng.sample(range(COUNT), 2)
-            self.visits["operate"] += 1
-            await self._nodes.rotate(one)
-            async with self._nodes.owner(one) as owner:
+            async with self._noted("operate"), self._nodes.owner(one) as owner:
+                await self._nodes.rotate(one)
                 await self._verify(owner, f"https://{NAMES[other]}:{self._nodes.ports[other]}")
                 await self._snapshot(owner)
-            await self._nodes.shown(other)
+                await self._nodes.shown(other)
+
+    @contextlib.asynccontextmanager
+    async def _noted(self, kind: str) -> AsyncIterator[None]:
+        """A visit; who gets no answer in time goes, as callers do."""
+        self.visits[kind] += 1
+        try:
+            yield
+        except* httpx.TransportError as group:
+            for error in group.exceptions:
+                self._book.answers[f"{kind}: {type(error).__name__}"] += 1
+
+    async def _follow(self, http: httpx.AsyncClient) -> None:
+        async with http.stream("GET", f"{self._url()}/events", timeout=FOLLOWED_S) as answer:
+            async for _ in answer.aiter_raw():
+                pass
 
     async def _verify(self, owner: httpx.AsyncClient, peer: str) -> None:
         after: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -52,6 +52,7 @@ class Report(Struct, frozen=True, kw_only=True):
     Attributes:
       seconds: of the load.
       acked, refused, unknown: how the acts of callers ended; visits: of others, by kind.
+      answers: how often each answer came to callers, and how often none did to others.
       before, after: each node at rest; samples: under load, of all nodes as they were taken.
       undecided: why the samples do not show whether anything grew; empty if they do.
       grown: what did.
@@ -64,6 +65,7 @@ class Report(Struct, frozen=True, kw_only=True):
     refused: int
     unknown: int
     visits: dict[str, int]
+    answers: dict[str, int]
     before: tuple[Sample, ...]
     samples: tuple[Sample, ...]
     after: tuple[Sample, ...]
@@ -111,9 +113,17 @@ async def soak(folder: Path, plan: Plan, say: Callable[[str], None]) -> Report:
             violations = [one async for one in violations_of(mesh, book)]
         except* (Violated, httpx.HTTPError, trio.TooSlowError, OSError) as group:
             seconds = trio.current_time() - began
-            violations = [f"{type(error).__name__}: {error}" for error in group.exceptions]
+            violations = [f"{type(error).__name__}: {error}" for error in _leaves(group)]
         after = await _at_rest(mesh, plan)
     return judged(plan, seconds, book, guests, (before, samples, after), violations)
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
 
 
 def judged(
@@ -128,8 +138,9 @@ def judged(
         more += [one for name in NAMES for one in grown(samples[name])]
     return Report(
         plan=plan, seconds=seconds, acked=book.acked, refused=book.refusals, unknown=book.unknown,
-        visits=dict(sorted(guests.visits.items())), before=tuple(looks[0]), samples=tuple(looks[1]),
-        after=tuple(looks[2]), undecided=reason, grown=tuple(more), violations=tuple(violations),
+        visits=dict(sorted(guests.visits.items())), answers=dict(sorted(book.answers.items())),
+        before=tuple(looks[0]), samples=tuple(looks[1]), after=tuple(looks[2]), undecided=reason, grown=tuple(more),
+        violations=tuple(violations),
     )
 
 
