@@ -20,7 +20,7 @@ REST_S: Final = 3.0
 RATE: Final = 10.0
 
 
-async def test_nodes_keep_their_promises_under_a_steady_load_and_are_at_rest_after_it_as_before(
+async def test_nodes_keep_their_promises_under_a_steady_load_of_all_sorts_and_are_looked_at_before_under_and_after_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "soak.json"
@@ -33,7 +33,8 @@ async def test_nodes_keep_their_promises_under_a_steady_load_and_are_at_rest_aft
         print(f"\n{done.stdout.decode()}")
     report = msgspec.json.decode(file.read_bytes(), type=Report)
     assert (report.violations, report.grown) == ((), ())
-    assert "too few" in report.undecided
+    assert "samples are too few" in report.undecided
+    assert f"a rest of {REST_S:g} s is too short" in report.undecided
     assert done.returncode == 1
     assert report.acked > RATE
     assert {"read", "follow", "operate"} <= report.visits.keys()

@@ -15,6 +15,7 @@ import trio
 
 from tests.soak.figures import soaked_of
 from tests.soak.soak import Plan, soak
+from tests.soak.verdict import REST_S
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rate", type=float, default=4.0, help="acts of callers a second")
     parser.add_argument("--every-seconds", type=float, default=15.0, help="between two looks at each node")
-    parser.add_argument("--rest-seconds", type=float, default=10.0, help="before a node is looked at at rest")
+    parser.add_argument("--rest-seconds", type=float, default=REST_S, help="before a node is looked at at rest")
     parser.add_argument("--json", type=Path, metavar="FILE", help="every sample, and the verdict")
     parser.add_argument("--folder", type=Path, help="where the nodes have their folders for the time being")
     options = parser.parse_args(arguments)

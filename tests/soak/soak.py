@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +19,7 @@ from tests.cycles.nodes import COUNT, Nodes, Violated
 from tests.mesh.certified import NAMES, CertifiedMesh
 from tests.soak.guests import Caller, Guests
 from tests.soak.samples import Sample, sample_of
-from tests.soak.verdict import grown, kept, undecided
+from tests.soak.verdict import REST_S, grown, kept, undecided
 
 ROUND_S: Final = 180.0
 """Between two rounds of the operator; shorter where the whole is."""
@@ -43,7 +43,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     seed: int = 1
     rate: float = 4.0
     every_s: float = 15.0
-    rest_s: float = 10.0
+    rest_s: float = REST_S
 
 
 class Report(Struct, frozen=True, kw_only=True):
@@ -54,7 +54,7 @@ class Report(Struct, frozen=True, kw_only=True):
       acked, refused, unknown: how the acts of callers ended; visits: of others, by kind.
       answers: how often each answer came to callers, and how often none did to others.
       before, after: each node at rest; samples: under load, of all nodes as they were taken.
-      undecided: why the samples do not show whether anything grew; empty if they do.
+      undecided: why the samples do not show whether anything grew or was kept; empty if they do.
       grown: what did.
       violations: what was not as promised.
     """
@@ -115,7 +115,7 @@ async def soak(folder: Path, plan: Plan, say: Callable[[str], None]) -> Report:
             seconds = trio.current_time() - began
             violations = [f"{type(error).__name__}: {error}" for error in _leaves(group)]
         after = await _at_rest(mesh, plan)
-    return judged(plan, seconds, book, guests, (before, samples, after), violations)
+    return judged(plan, seconds, book, guests.visits, (before, samples, after), violations)
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
@@ -127,20 +127,23 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
 
 
 def judged(
-    plan: Plan, seconds: float, book: Book, guests: Guests,
+    plan: Plan, seconds: float, book: Book, visits: Mapping[str, int],
     looks: tuple[Sequence[Sample], Sequence[Sample], Sequence[Sample]], violations: Sequence[str],
 ) -> Report:
     """What is to be said of it all. `looks` are samples before, under and after the load."""
     before, samples, after = ({name: [one for one in look if one.node == name] for name in NAMES} for look in looks)
-    reason = next((found for name in NAMES if (found := undecided(samples[name]))), "")
-    more = [one for name in NAMES for one in kept(before[name], after[name])]
-    if not reason:
+    more, reasons = list[str](), {reason for name in NAMES if (reason := undecided(samples[name]))}
+    if not reasons:
         more += [one for name in NAMES for one in grown(samples[name])]
+    if plan.rest_s >= REST_S:
+        more += [one for name in NAMES for one in kept(before[name], after[name])]
+    else:
+        reasons.add(f"a rest of {plan.rest_s:g} s is too short: {REST_S:g} s are the least")
     return Report(
         plan=plan, seconds=seconds, acked=book.acked, refused=book.refusals, unknown=book.unknown,
-        visits=dict(sorted(guests.visits.items())), answers=dict(sorted(book.answers.items())),
-        before=tuple(looks[0]), samples=tuple(looks[1]), after=tuple(looks[2]), undecided=reason, grown=tuple(more),
-        violations=tuple(violations),
+        visits=dict(sorted(visits.items())), answers=dict(sorted(book.answers.items())),
+        before=tuple(looks[0]), samples=tuple(looks[1]), after=tuple(looks[2]),
+        undecided="; ".join(sorted(reasons)), grown=tuple(more), violations=tuple(violations),
     )
 
 

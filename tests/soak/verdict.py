@@ -11,7 +11,8 @@ six in the half hour that an hour's quarters are apart. Of queues sixteen more. 
 bytes for each act at four acts a second, or 2 MiB where that is more: allocators take and return it by the MiB.
 
 At rest nothing comes and goes: an idle node after the load has to be as it was before it, but for three more of each.
-Its memory is not compared there, as it was cold before.
+That holds once connections between nodes that were needed for a while are closed again, for which they wait 75 s. Its
+memory is not compared there, as it was cold before.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ FEWEST: Final = 24
 """Samples of a node: six in a quarter."""
 SHORTEST_S: Final = 240.0
 """A process that has just begun loads and fills what it needs."""
+REST_S: Final = 90.0
+"""From the end of the load until a node is at rest."""
 MORE: Final = {"handles": 3, "threads": 3, "tasks": 6, "queued": 16}
 MORE_AT_REST: Final = {"handles": 3, "threads": 3, "tasks": 3, "queued": 3}
 MEMORY_KIB_AN_HOUR: Final = 6 * 1024
