@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,6 +14,7 @@ import trio
 
 from tests.mesh.certified import NAMES
 from tests.soak.soak import Report
+from tests.system.processes import END_S, START_S
 
 pytestmark = pytest.mark.slow
 
@@ -41,3 +44,31 @@ async def test_nodes_keep_their_promises_under_a_steady_load_of_all_sorts_and_ar
     for look in (report.before, report.samples, report.after):
         assert {one.node for one in look} == {*NAMES}
     assert [one.name for one in tmp_path.iterdir()] == ["soak.json"]
+
+
+async def test_no_daemon_outlives_a_soak_that_is_told_to_end(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "tests.soak", "--folder", str(tmp_path)]
+    async with trio.open_nursery() as nursery:
+        soak: trio.Process = await nursery.start(partial(trio.run_process, command, check=False))
+        with trio.fail_after(START_S):
+            while True:
+                daemons = pids_in(tmp_path)
+                if len(daemons) == len(NAMES):
+                    break
+                await trio.sleep(0.1)
+        soak.terminate()
+        with trio.fail_after(END_S):
+            assert await soak.wait() == 1
+    assert not pids_in(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def pids_in(folder: Path) -> list[int]:
+    """Daemons whose databases are in a folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if b"serve" in words and any(word.startswith(bytes(folder)) for word in words):
+                found.append(int(process.name))
+    return found

@@ -35,7 +35,7 @@ from tests.sim.report import Report
 from tests.sim.runs import complaint_of, run_each
 from tests.sim.seeds import LIARS_EVERY, Case
 from tests.soak.figures import soaked_of
-from tests.soak.soak import Plan, soak
+from tests.soak.soak import Plan, soak_until_told
 
 STORM_S: Final = 120.0
 SEEDS_SHARE: Final = 0.7
@@ -100,7 +100,9 @@ def run_campaign(first: int, total_s: float, jobs: int, today: dt.date) -> Campa
 def run_soak(seed: int, minutes: float, today: dt.date) -> Soak:
     """Soak daemons."""
     with tempfile.TemporaryDirectory() as folder:
-        report = trio.run(soak, Path(folder), Plan(minutes=minutes, seed=seed), say)
+        report = trio.run(soak_until_told, Path(folder), Plan(minutes=minutes, seed=seed), say)
+    if report is None:
+        raise SystemExit("told to end")
     return Soak(commit=this_commit(), day=today.isoformat(), found=soaked_of(report))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ import msgspec
 import trio
 
 from tests.soak.figures import soaked_of
-from tests.soak.soak import Plan, soak
+from tests.soak.soak import Plan, soak_until_told
 from tests.soak.verdict import REST_S
 
 
@@ -29,13 +28,14 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="every sample, and the verdict")
     parser.add_argument("--folder", type=Path, help="where the nodes have their folders for the time being")
     options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)      # so that no daemon outlives this
     plan = Plan(
         minutes=options.minutes, seed=options.seed, rate=options.rate, every_s=options.every_seconds,
         rest_s=options.rest_seconds,
     )
     with tempfile.TemporaryDirectory(prefix="soak.", dir=options.folder) as folder:
-        report = trio.run(soak, Path(folder), plan, partial(print, file=sys.stderr, flush=True))
+        report = trio.run(soak_until_told, Path(folder), plan, partial(print, file=sys.stderr, flush=True))
+    if report is None:
+        return 1
     if options.json is not None:
         options.json.write_bytes(msgspec.json.format(msgspec.json.encode(report)))
     print("\n".join(soaked_of(report).sentences()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import signal
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -124,6 +125,22 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]
             yield from _leaves(error)
         else:
             yield error
+
+
+async def soak_until_told(folder: Path, plan: Plan, say: Callable[[str], None]) -> Report | None:
+    """The same. Returns: None if SIGTERM or SIGINT came, once the daemons have ended."""
+    report = None
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as told:
+        async with trio.open_nursery() as nursery:
+
+            async def end() -> None:
+                await anext(told)
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(end)
+            report = await soak(folder, plan, say)
+            nursery.cancel_scope.cancel()
+    return report
 
 
 def judged(

@@ -16,6 +16,7 @@ from tests.soak.made import (
     more_tasks,
     more_threads,
 )
+from tests.soak.samples import Sample
 from tests.soak.verdict import FEWEST, MEMORY_KIB_AN_HOUR, grown, kept, undecided
 
 AT_REST = 5
@@ -39,6 +40,17 @@ def test_a_slow_leak_is_found_under_its_name(leak: str, seed: int) -> None:
     change, name, an_hour = LEAKS[leak]
     [found] = grown(changed(flat(seed=seed), change, lambda share: an_hour * share))
     assert found.startswith(f"node-a: {name} grew from ")
+
+
+def test_memory_may_hold_what_a_growing_file_has_once_for_each_connection_and_no_more() -> None:
+    def file_grows(samples: list[Sample], mib: float) -> list[Sample]:
+        whole_s = samples[-1].at_s
+        return [replace(one, db_bytes=int(one.wal_bytes + mib * 2**20 * one.at_s / whole_s)) for one in samples]
+
+    pages = changed(flat(), more_memory, lambda share: 5 * 2_048 * share)
+    assert not [*grown(file_grows(pages, 2.0))]
+    assert [*grown(pages)]
+    assert [*grown(file_grows(changed(pages, more_memory, lambda share: 1.5 * MEMORY_KIB_AN_HOUR * share), 2.0))]
 
 
 @pytest.mark.parametrize("leak", LEAKS)
