@@ -67,8 +67,8 @@ def test_the_manual_and_readme_tell_of_the_last_one_as_it_was(capsys: pytest.Cap
 
 
 SOAKED = Soaked(minutes=60.0, seed=1, rate=4.0, acked=14_000, refused=1, unknown=0, visits=9_000, failed=(), nodes=(
-    Node(name="node-a", first_mib=88.1, last_mib=88.4, handles=(26, 27), threads=(2, 3), tasks=(57, 58), cpu_s=200.0,
-         log_ops=900, tombstones=3_000, db_mib=6.5),
+    Node(name="node-a", first_mib=88.1, last_mib=88.4, handles=(16, 17), db_handles=(7, 9), threads=(2, 3),
+         tasks=(57, 58), cpu_s=200.0, log_ops=900, tombstones=3_000, db_mib=6.5),
 ))
 
 
@@ -80,7 +80,7 @@ def test_a_soak_is_told_with_its_own_day_and_where_there_is_none_that_is_said() 
     told = " ".join(section(soaked).split())
     assert "Soak, on 2026-12-01, commit abc: 60 minutes of four daemons" in told
     assert "node-a: 88.1 MiB of memory in the second quarter of the time and 88.4 in the last" in told
-    assert "26 and 27 handles, 2 and 3 threads, 57 and 58 tasks" in told
+    assert "16 and 17 handles, 7 and 9 of its database, 2 and 3 threads, 57 and 58 tasks" in told
     assert "nothing grew" in summary(soaked)
     assert soaked.is_clean
     bad = replace(soaked, soak=Soak(commit="abc", day="2026-12-01", found=replace(SOAKED, failed=("it grew",))))

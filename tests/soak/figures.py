@@ -18,7 +18,7 @@ class Node(Struct, frozen=True, kw_only=True):
     Attributes:
       first_mib, last_mib: memory of its own, in the second and in the last quarter of the time (the first is for
         warming up).
-      handles, threads, tasks: at rest, before and after.
+      handles, db_handles, threads, tasks: at rest, before and after.
       cpu_s: processor time under load.
     """
 
@@ -26,6 +26,7 @@ class Node(Struct, frozen=True, kw_only=True):
     first_mib: float
     last_mib: float
     handles: tuple[int, int]
+    db_handles: tuple[int, int]
     threads: tuple[int, int]
     tasks: tuple[int, int]
     cpu_s: float
@@ -72,9 +73,10 @@ class Soaked(Struct, frozen=True, kw_only=True):
 def _of_node(node: Node) -> str:
     return (
         f"{node.name}: {node.first_mib:.1f} MiB of memory in the second quarter of the time and {node.last_mib:.1f} in "
-        f"the last; at rest, before and after, {_pair(node.handles)} handles, {_pair(node.threads)} threads, "
-        f"{_pair(node.tasks)} tasks; in the end {node.log_ops:,} ops in its log, {node.tombstones:,} tombstones, "
-        f"{node.db_mib:.1f} MiB of database; {node.cpu_s:,.0f} s of processor time."
+        f"the last; at rest, before and after, {_pair(node.handles)} handles, {_pair(node.db_handles)} of its "
+        f"database, {_pair(node.threads)} threads, {_pair(node.tasks)} tasks; in the end {node.log_ops:,} ops in its "
+        f"log, {node.tombstones:,} tombstones, {node.db_mib:.1f} MiB of database; {node.cpu_s:,.0f} s of processor "
+        "time."
     )
 
 
@@ -100,7 +102,7 @@ def _node_of(name: str, report: Report) -> Node:
     last = samples[-1]
     return Node(
         name=name, first_mib=_mib(samples[quarter : 2 * quarter]), last_mib=_mib(samples[-quarter:]),
-        handles=pair("handles"), threads=pair("threads"), tasks=pair("tasks"),
+        handles=pair("handles"), db_handles=pair("database handles"), threads=pair("threads"), tasks=pair("tasks"),
         cpu_s=round(last.process.cpu_s - rest[0][-1].process.cpu_s), log_ops=last.log_ops, tombstones=last.tombstones,
         db_mib=round(last.db_bytes / (1 << 20), 1),
     )

@@ -22,6 +22,7 @@ def flat(count: int = HOUR_COUNT, every_s: float = EVERY_S, seed: int = 1) -> li
         process = Process(
             rss_kib=110_000, own_kib=90_000 + rng.randrange(1024), cpu_s=1.0, threads=5 + rng.randrange(3),
             sockets=30 + guests, files=20,
+            database=7,
         )
         found.append(Sample(
             at_s=number * every_s, node="node-a", process=process, tasks=70 + 3 * guests, queued=rng.randrange(3),
@@ -46,6 +47,10 @@ def more_sockets(sample: Sample, count: float) -> Sample:
 
 def more_files(sample: Sample, count: float) -> Sample:
     return replace(sample, process=replace(sample.process, files=sample.process.files + int(count)))
+
+
+def more_database(sample: Sample, count: float) -> Sample:
+    return replace(sample, process=replace(sample.process, database=sample.process.database + int(count)))
 
 
 def more_threads(sample: Sample, count: float) -> Sample:

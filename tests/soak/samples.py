@@ -13,6 +13,7 @@ import httpx
 from msgspec import Struct
 
 PROC: Final = Path("/proc")
+DATABASE: Final = (".db", ".db-wal", ".db-shm")
 _KIB: Final = re.compile(r"^(\w+):\s+(\d+)(?: kB)?$", re.MULTILINE)
 _SAMPLE: Final = re.compile(r"^(\w+)(?:\{.*\})? (\S+)$", re.MULTILINE)
 
@@ -23,7 +24,8 @@ class Process(Struct, frozen=True, kw_only=True):
     Attributes:
       rss_kib, own_kib: memory that it uses, and what of it is its alone; where nobody may look, that is all of it.
       cpu_s: processor time since it began.
-      sockets, files: open file descriptors, by what they are; what is no socket is a file.
+      sockets, files, database: open file descriptors, by what they are; what is neither a socket nor a file of a
+        database is a file.
     """
 
     rss_kib: int
@@ -32,6 +34,7 @@ class Process(Struct, frozen=True, kw_only=True):
     threads: int
     sockets: int
     files: int
+    database: int
 
 
 class Sample(Struct, frozen=True, kw_only=True):
@@ -57,13 +60,14 @@ class Sample(Struct, frozen=True, kw_only=True):
 
     @property
     def handles(self) -> int:
-        """Open file descriptors of all kinds."""
+        """Open file descriptors, but for those of the database."""
         return self.process.sockets + self.process.files
 
 
 MEASURES: Final[dict[str, Callable[[Sample], int]]] = {
     "memory": lambda sample: sample.process.own_kib,
     "handles": lambda sample: sample.handles,
+    "database handles": lambda sample: sample.process.database,
     "threads": lambda sample: sample.process.threads,
     "tasks": lambda sample: sample.tasks,
     "queued": lambda sample: sample.queued,
@@ -81,10 +85,12 @@ def look_at(pid: int) -> Process:
         own_kib = int(told["Private_Clean"]) + int(told["Private_Dirty"])
     handles = [_target(handle) for handle in (folder / "fd").iterdir()]
     sockets = sum(target.startswith("socket:") for target in handles)
+    database = sum(target.endswith(DATABASE) for target in handles)
     user, system = (folder / "stat").read_text().rpartition(")")[2].split()[11:13]
     return Process(
         rss_kib=rss_kib, own_kib=own_kib or rss_kib, threads=int(status["Threads"]), sockets=sockets,
-        files=len(handles) - sockets, cpu_s=(int(user) + int(system)) / os.sysconf("SC_CLK_TCK"),
+        files=len(handles) - sockets - database, database=database,
+        cpu_s=(int(user) + int(system)) / os.sysconf("SC_CLK_TCK"),
     )
 
 

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -19,7 +20,8 @@ import socket, sys, threading
 kept = []
 for line in sys.stdin:
     kept.append({
-        "file": lambda: open("/dev/null"), "socket": socket.socket, "memory": lambda: b"x" * (1 << 20),
+        "file": lambda: open("/dev/null"), "database": lambda: open(sys.argv[1]),
+        "socket": socket.socket, "memory": lambda: b"x" * (1 << 20),
         "thread": lambda: threading.Thread(target=threading.Event().wait, daemon=True).start(), "nothing": int,
     }[line.strip()]())
     print(flush=True)
@@ -42,8 +44,9 @@ ai_memory_wal_bytes 1.0e+06
 
 
 @pytest.fixture
-def leaky() -> Iterator[subprocess.Popen[str]]:
-    words = [sys.executable, "-c", LEAKY]
+def leaky(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    (tmp_path / "memory.db-wal").touch()
+    words = [sys.executable, "-c", LEAKY, str(tmp_path / "memory.db-wal")]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
         process.kill()
@@ -67,11 +70,15 @@ def test_handles_threads_and_memory_are_counted_each_as_what_they_are(leaky: sub
     for word, sockets, files, threads in (("file", 0, 4, 1), ("socket", 1, 4, 1), ("thread", 1, 4, 2)):
         found = told(leaky, word)
         assert (found.sockets, found.files, found.threads) == (sockets, files, threads)
+    found = told(leaky, "database")
+    assert (found.sockets, found.files, found.database) == (1, 4, 1)
     assert told(leaky, "memory").own_kib >= first.own_kib + 1024
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("word", "name"), [("file", "handles"), ("socket", "handles"), ("thread", "threads")])
+@pytest.mark.parametrize(("word", "name"), [
+    ("file", "handles"), ("database", "database handles"), ("socket", "handles"), ("thread", "threads"),
+])
 def test_a_process_that_keeps_what_it_opens_is_found(leaky: subprocess.Popen[str], word: str, name: str) -> None:
     """One of something every second look; the looks stand for an hour's quarter."""
     first = Sample(

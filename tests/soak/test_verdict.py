@@ -9,6 +9,7 @@ from tests.soak.made import (
     Change,
     changed,
     flat,
+    more_database,
     more_files,
     more_memory,
     more_queued,
@@ -22,7 +23,8 @@ from tests.soak.verdict import FEWEST, MEMORY_KIB_AN_HOUR, grown, kept, undecide
 AT_REST = 5
 LEAKS: dict[str, tuple[Change, str, float]] = {
     "memory": (more_memory, "memory", 1.5 * MEMORY_KIB_AN_HOUR), "sockets": (more_sockets, "handles", 12),
-    "files": (more_files, "handles", 12), "threads": (more_threads, "threads", 12), "tasks": (more_tasks, "tasks", 20),
+    "files": (more_files, "handles", 12), "database": (more_database, "database handles", 12),
+    "threads": (more_threads, "threads", 12), "tasks": (more_tasks, "tasks", 20),
     "queued": (more_queued, "queued", 60),
 }
 """What leaks, under which name it has to be found, and how much of it in an hour is found whatever else moves."""
