@@ -167,7 +167,7 @@ def _of_the_wallet(node: Node) -> list[Child]:
 
 
 def _figures(server: HttpServer, control: Control) -> tuple[Sample, ...]:
-    """What only the supervisor knows: connections, and how often each task was started again."""
+    """What only the supervisor knows: connections, tasks, and how often each was started again."""
     counts = server.counts
     table: tuple[tuple[str, str, Literal["counter", "gauge"], int], ...] = (
         ("ai_memory_http_connections", "Open connections.", "gauge", counts.open),
@@ -175,6 +175,7 @@ def _figures(server: HttpServer, control: Control) -> tuple[Sample, ...]:
         ("ai_memory_http_connections_refused", "Connections closed: too many were open.", "counter", counts.refused),
         ("ai_memory_http_connections_failed", "Connections that ended in an error of ours.", "counter", counts.failed),
         ("ai_memory_tls_handshakes_open", "TLS handshakes under way.", "gauge", counts.shaking),
+        ("ai_memory_tasks", "Tasks of the process.", "gauge", trio.lowlevel.current_statistics().tasks_living),
     )
     samples = [Sample(name=name, help=text, kind=kind, value=value) for name, text, kind, value in table]
     samples += [

@@ -71,6 +71,9 @@ class Links(httpx.AsyncBaseTransport):
     def give_back(self, host: _Host, link: _Link) -> None:
         """Keep a connection whose answer was read to its end."""
         kept = self._idle.setdefault(host, [])
+        # The last one that came back is taken first, so that what is not needed any more stays in front, and grows old.
+        while kept and not kept[0].is_fresh():
+            kept.pop(0).close()
         if len(kept) < LINKS_KEPT and link.is_of(self._tls) and link.recycle():
             kept.append(link)
         else:
@@ -80,7 +83,7 @@ class Links(httpx.AsyncBaseTransport):
         kept = self._idle.get(host)
         while kept:
             link = kept.pop()
-            if trio.current_time() - link.used_at < KEPT_S:
+            if link.is_fresh():
                 return link
             link.close()
         scheme, name, port = host
@@ -134,6 +137,10 @@ class _Link:
     def certificate(self) -> PresentedCertificate | None:
         """Whose it is; None without TLS."""
         return None if self._security is None else self._security.certificate
+
+    def is_fresh(self) -> bool:
+        """Whether it was used a short while ago."""
+        return trio.current_time() - self.used_at < KEPT_S
 
     def is_of(self, tls: PeerTls) -> bool:
         """Whether it would be made today as it was."""

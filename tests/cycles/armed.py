@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-import signal
 import sys
 import threading
 from collections.abc import Callable
@@ -32,7 +31,7 @@ from aimem.store import adoption, buffers, inbound, renewal, schema, spool, stor
 from aimem.store.transaction import Transaction
 from aimem.supervisor import secured, trust
 from aimem.wire import copies
-from tests.cycles.tether import follow
+from tests.cycles.tether import follow, kill_self
 
 ARMED: Final = "TEST_ARMED"
 SHORT_S: Final = 0.5
@@ -88,11 +87,6 @@ class Trigger:
             threading.Timer(float(delay_ms) / 1000, self._end).start()
         else:
             self._end()
-
-
-def kill_self() -> None:
-    """End at once, as a machine does that loses its power, but for what the kernel still writes."""
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def before(owner: Any, name: str, reach: Callable[[], None]) -> None:

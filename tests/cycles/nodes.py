@@ -7,7 +7,7 @@ import signal
 import subprocess
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 import trio
 
@@ -39,10 +39,13 @@ class Nodes(CertifiedMesh):
     """See above.
 
     Attributes:
+      PROGRAM: the module that is run.
       links: by the numbers of who asks and who is asked.
       expected: nodes that may end now.
       died: nodes that ended though nobody expected it, and their exit status.
     """
+
+    PROGRAM: ClassVar = "tests.cycles.armed"
 
     def __init__(self, folder: Path, nursery: trio.Nursery, needs: frozenset[Need], tied: int) -> None:
         """Prepare.
@@ -67,9 +70,8 @@ class Nodes(CertifiedMesh):
             self.set_clock(number, 0)
 
     def words(self, number: int) -> list[str]:
-        """See tests/cycles/armed.py."""
         [program, module, _, *rest] = super().words(number)
-        return [program, module, "tests.cycles.armed", *rest]
+        return [program, module, self.PROGRAM, *rest]
 
     def surroundings(self, number: int) -> dict[str, str]:
         clock = clock_environment(self._clock(number)) if Need.CLOCK in self._needs else {}

@@ -15,6 +15,7 @@ from tests.cycles.cycles import Report as Cycles
 from tests.sim.report import Report
 from tests.sim.runs import complaint_of
 from tests.sim.seeds import Case
+from tests.soak.figures import Soaked
 
 HERE = Path(__file__).parent
 LAST = HERE / "last.json"
@@ -85,6 +86,7 @@ class Campaign(Struct, frozen=True, kw_only=True):
     Attributes:
       seeds: None if they were left out.
       cycles: of each pass that was not left out.
+      soak: None if it was left out.
     """
 
     commit: str
@@ -92,12 +94,13 @@ class Campaign(Struct, frozen=True, kw_only=True):
     machine: Machine
     seeds: Seeds | None
     cycles: tuple[Broken, ...]
+    soak: Soaked | None = None
 
     @property
     def failed(self) -> tuple[str, ...]:
         """What was found."""
-        of_seeds = () if self.seeds is None else self.seeds.failed
-        return (*of_seeds, *(text for broken in self.cycles for text in broken.failed))
+        parts = (self.seeds, *self.cycles, self.soak)
+        return tuple(text for part in parts if part is not None for text in part.failed)
 
 
 def seeds_of(cases: Sequence[Case], runs: Sequence[tuple[Report, float]]) -> Seeds:

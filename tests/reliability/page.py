@@ -8,28 +8,34 @@ from typing import Final
 
 from tests.cycles.faults import KILLS
 from tests.reliability.figures import Broken, Campaign, Seeds
+from tests.soak.figures import Soaked
 
 COLUMNS: Final = 120
 HOUR_S: Final = 3600.0
+NO_SEEDS: Final = "No seeds are recorded."
+NO_CYCLES: Final = "No cycles of real processes are recorded."
+NO_SOAK: Final = "No soak is recorded."
 
 
 def section(found: Campaign) -> str:
     """The lines of ai-memory-reliability(7)."""
-    told = [_where(found), *_told_of_seeds(found.seeds), *_told_of_cycles(found.cycles)]
+    told = [
+        _where(found), *_told_of_seeds(found.seeds), *_told_of_cycles(found.cycles), *_told_of_soak(found.soak),
+    ]
     wrap = textwrap.TextWrapper(width=COLUMNS, break_on_hyphens=False).wrap
     return "".join(f"{line}\n" for sentence in told for line in wrap(sentence))
 
 
 def _told_of_seeds(seeds: Seeds | None) -> Iterator[str]:
     if seeds is None:
-        yield "No seed was simulated."
+        yield NO_SEEDS
         return
     yield from (_of_seeds(seeds), f"Faults: {_listed(seeds.faults)}.", _verdict(len(seeds.failed), "run"))
 
 
 def _told_of_cycles(cycles: Sequence[Broken]) -> Iterator[str]:
     if not cycles:
-        yield "No real process was broken."
+        yield NO_CYCLES
         return
     yield "Four real processes with certificates:"
     for broken in cycles:
@@ -37,6 +43,10 @@ def _told_of_cycles(cycles: Sequence[Broken]) -> Iterator[str]:
         if broken.left_out:
             yield f"Some faults were left out: {broken.left_out}."
     yield _verdict(sum(len(broken.failed) for broken in cycles), "cycle")
+
+
+def _told_of_soak(soak: Soaked | None) -> tuple[str, ...]:
+    return (NO_SOAK,) if soak is None else ("Soak:", *soak.sentences())
 
 
 def _where(found: Campaign) -> str:
@@ -65,14 +75,23 @@ def _of_cycles(cycles: Broken) -> str:
 
 
 def summary(found: Campaign) -> str:
-    """One sentence for README."""
+    """A few sentences for README."""
     lost = "with failures that ai-memory-reliability(7) tells of" if found.failed else "no acknowledged write lost"
-    tried = []
+    tried, missing = list[str](), list[str]()
     if found.seeds is not None:
         hours = found.seeds.virtual_s / HOUR_S
         tried.append(f"{found.seeds.count} seeds, {hours:.1f} simulated hours of mesh")
+    else:
+        missing.append(NO_SEEDS)
     tried += _counted(found.cycles)
-    return f"Last campaign ({found.day}, {found.commit}): {'; '.join(tried)}; {lost}."
+    if not found.cycles:
+        missing.append(NO_CYCLES)
+    if found.soak is not None:
+        flat = "" if found.soak.failed else ", in which nothing grew"
+        tried.append(f"{found.soak.minutes:g} minutes of four daemons under a steady load{flat}")
+    else:
+        missing.append(NO_SOAK)
+    return " ".join((f"Last campaign ({found.day}, {found.commit}): {'; '.join(tried)}; {lost}.", *missing))
 
 
 def _counted(cycles: Sequence[Broken]) -> Iterator[str]:

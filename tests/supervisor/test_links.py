@@ -23,6 +23,7 @@ class Host:
     def __init__(self, script: Script) -> None:
         self.script, self.asked, self.accepted = script, list[bytes](), 0
         self.url = ""
+        self.left = trio.Event()
 
     async def serve(self, stream: trio.SocketStream) -> None:
         answers = self.script[self.accepted]
@@ -33,6 +34,7 @@ class Host:
                 while not data.endswith((b"\r\n\r\n", b"!")):
                     piece = await stream.receive_some()
                     if not piece:
+                        self.left.set()
                         return
                     data += piece
                 self.asked.append(data)
@@ -131,6 +133,21 @@ async def test_no_more_than_so_many_are_kept(monkeypatch: pytest.MonkeyPatch) ->
                 nursery.start_soon(ask, ways, host.url)
                 nursery.start_soon(ask, ways, host.url)
         assert host.accepted == 3
+
+
+async def test_one_that_was_unused_for_long_is_closed_though_another_is_used_all_the_time() -> None:
+    async with hosted([OK, OK, OK], [OK, OK, OK]) as (host, ways):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask, ways, host.url)
+            nursery.start_soon(ask, ways, host.url)
+        [[unused, _]] = ways._idle.values()
+        assert await ask(ways, host.url) == b"ok"
+        assert not host.left.is_set()
+        unused.used_at -= links.KEPT_S
+        assert await ask(ways, host.url) == b"ok"
+        with trio.fail_after(30):
+            await host.left.wait()
+        assert host.accepted == 2
 
 
 @pytest.mark.parametrize("answer", [

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import trio
 
 from aimem.supervisor.listeners import open_tcp
 from tests.system.processes import ask, ask_json, command, daemon, session, started
@@ -139,3 +140,23 @@ async def test_help_loads_neither_trio_nor_a_database(db: Path) -> None:
         assert await process.wait() == 0
     for name in ("trio", "sqlite3", "pysqlite3", "httpx", "quart", "numpy"):
         assert f"| {name}\n" not in loaded.replace("  ", "")
+
+
+async def test_a_connection_has_tasks_of_its_own_which_end_with_it(db: Path) -> None:
+    async with daemon(db) as (_, url), httpx.AsyncClient(base_url=url) as http:
+        before = await tasks_of(http)
+        parts = httpx.URL(url)
+        async with await trio.open_tcp_stream(parts.host, parts.port or 0) as guest:
+            await guest.send_all(b"GET /api/v1/health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert await guest.receive_some()
+            assert await tasks_of(http) > before
+        with trio.fail_after(30):
+            while await tasks_of(http) > before:
+                pass
+
+
+async def tasks_of(http: httpx.AsyncClient) -> float:
+    """The number of its tasks, as a daemon tells it."""
+    page = (await http.get("/metrics")).raise_for_status().text
+    [told] = [line for line in page.splitlines() if line.startswith("ai_memory_tasks ")]
+    return float(told.split()[1])
