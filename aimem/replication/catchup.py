@@ -90,7 +90,7 @@ async def _join(mesh: Mesh, peer: Peer, freshness: Freshness) -> bool:
     except Corrupt:
         raise
     except (AimemError, ValueError) as error:
-        if isinstance(error, InvalidRequest):
+        if isinstance(error, (InvalidRequest, ValueError)):
             await mesh.store.write(adoption.forget)      # the rest of it is no better
         sentence = error.message if isinstance(error, AimemError) else type(error).__name__
         _note_failed(mesh, peer, reason_of(error), sentence)
@@ -101,6 +101,8 @@ async def _join(mesh: Mesh, peer: Peer, freshness: Freshness) -> bool:
             mesh.ask_all(trio.current_time())
         if covers_more:     # else it would go on so without end
             peer.apply(Wanted(now=trio.current_time()))     # for what was written meanwhile
+        joins.now = None
+        await mesh.store.inbox.end()
         return True
     finally:
         mesh.draining = joins.now = None

@@ -1,21 +1,25 @@
 """A peer's whole state, fetched and joined: chunk by chunk from a snapshot of one moment, or by pages from older nodes.
 
-Nothing of a chunk is joined before all of it is what the manifest says. A join that breaks off goes on where it stood
-as long as the peer keeps that snapshot; what was joined stays in any case.
+No chunk is kept that is not what the manifest says, and none is joined before all of them are there. Fetching that
+breaks off goes on where it stood as long as the peer keeps that snapshot.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
+from functools import partial
 from typing import Final
 
+import outcome
 import trio
+from msgspec import Struct
 from msgspec.structs import replace
 
-from aimem.errors import Code, InvalidRequest
+from aimem.errors import Code, InvalidRequest, Unavailable
 from aimem.model import HeadProof, Op, StreamHead, StreamId, dominates
+from aimem.ports import Connection
 from aimem.replication.closure import close_passed_over, close_streams
 from aimem.replication.headproof import forged, proven
 from aimem.replication.joins import Joining
@@ -23,7 +27,7 @@ from aimem.replication.manifest import check_manifest, refused
 from aimem.replication.mesh import Mesh
 from aimem.replication.neighbour import Peer
 from aimem.replication.receiving import is_signed_op
-from aimem.store import KINDS, Transaction, adoption, digests, headproofs, snapshot
+from aimem.store import KINDS, Inbox, Store, adoption, digests, headproofs, snapshot
 from aimem.wire import copies, heads_in, op_in
 
 log = logging.getLogger(__name__)
@@ -50,7 +54,7 @@ class Freshness(Enum):
 
 
 async def join_snapshot(mesh: Mesh, peer: Peer, freshness: Freshness) -> bool:
-    """Fetch a peer's state and join it; only then know what its vector covers.
+    """Fetch a peer's state, then join it, and know what its vector covers.
 
     Whatever ends it early does no harm.
     Returns: whether it covers anything that was not known here.
@@ -78,8 +82,8 @@ async def join_snapshot(mesh: Mesh, peer: Peer, freshness: Freshness) -> bool:
     elif noted.chunk:
         mesh.joins.counts.resumed += 1
         log.info("peer.snapshot_resumes", extra={"peer": peer.url, "chunk": noted.chunk})
-    held = await _join_chunks(mesh, peer, manifest, noted)
-    return await _finish(mesh, {stream: said[stream] for stream in shown}, shown, held)
+    held = await _fetch_chunks(mesh, peer, manifest, noted)
+    return await _adopt(mesh, manifest.chunks, {stream: said[stream] for stream in shown}, shown, held)
 
 
 async def _begun(mesh: Mesh, peer: Peer, request: copies.SnapshotRequest) -> copies.SnapshotAnswer:
@@ -95,10 +99,12 @@ async def _begun(mesh: Mesh, peer: Peer, request: copies.SnapshotRequest) -> cop
         await trio.sleep_until(began + ASK_AGAIN_S)
 
 
-async def _join_chunks(mesh: Mesh, peer: Peer, manifest: copies.Manifest, at: adoption.Progress) -> list[Op]:
-    """Fetch and join what is left. Returns: the ops that the peer holds."""
+async def _fetch_chunks(mesh: Mesh, peer: Peer, manifest: copies.Manifest, at: adoption.Progress) -> list[Op]:
+    """Fetch and keep what is left. Returns: the ops that the peer holds."""
     held: list[Op] = []
     noted = at
+    if not noted.chunk:
+        await mesh.store.inbox.begin()
     for number, chunk in list(enumerate(manifest.chunks))[at.chunk:]:
         mesh.joins.now = Joining(
             url=peer.url, chunk=number, chunks=len(manifest.chunks), objects=noted.objects, of=manifest.objects
@@ -109,12 +115,12 @@ async def _join_chunks(mesh: Mesh, peer: Peer, manifest: copies.Manifest, at: ad
         body = copies.unpack_chunk(answer.chunk, chunk)
         held += map(op_in, body.held)
         if body.objects:
-            # Of what is held nothing is noted: it is known with all that the snapshot covers, or not at all.
-            told = _told(body.objects, chunk)
-            noted = replace(noted, chunk=number + 1, objects=noted.objects + len(told))
-            await mesh.store.write(adoption.join_chunk, told, noted)
+            # What is held is fetched again after a restart: it comes last, and is known with all else or not at all.
+            _check(body.objects, chunk)
+            await mesh.store.inbox.keep(number, answer.chunk)
+            noted = replace(noted, chunk=number + 1, objects=noted.objects + len(body.objects))
+            await mesh.store.write(adoption.note, noted)
         _count(mesh, number)
-    await _verify_held(mesh, held)
     return held
 
 
@@ -127,8 +133,8 @@ def _count(mesh: Mesh, number: int) -> None:
         })
 
 
-def _told(sent: Sequence[copies.ObjectOut], chunk: copies.ChunkOut) -> list[snapshot.Told]:
-    """Objects from their wire form.
+def _check(sent: Sequence[copies.ObjectOut], chunk: copies.ChunkOut) -> None:
+    """See that objects are what a manifest says.
 
     Raises: InvalidRequest if one is of a kind that is not known here, or they are others here than where they are from;
       ValueError for a state that no row can hold.
@@ -136,36 +142,79 @@ def _told(sent: Sequence[copies.ObjectOut], chunk: copies.ChunkOut) -> list[snap
     unknown = sorted({one.kind[:64] for one in sent if one.kind not in KINDS})
     if unknown:
         raise refused(f"its snapshot has objects of kind {unknown[0]!r}: install the newer version here first", "kind")
-    told = [snapshot.Told(kind=one.kind, key=one.key, state=copies.object_in(one)) for one in sent]
-    total = sum(digests.hash_of_state(KINDS[one.kind], one.key, one.state) for one in told)
+    total = sum(digests.hash_of_state(KINDS[one.kind], one.key, copies.object_in(one)) for one in sent)
     if digests.text_of(total) != chunk.digest:
         raise refused("a chunk of its snapshot holds other objects here than there", "digest")
-    return told
 
 
-async def _verify_held(mesh: Mesh, held: Sequence[Op]) -> None:
-    """Raises: InvalidRequest(forged) for an op that its owner did not sign."""
-    keys = await mesh.store.read(headproofs.public_keys, {op.dot.stream for op in held}) if held else {}
+def _verify_held(held: Sequence[Op], conn: Connection) -> None:
+    """See that their owners signed ops, by what is known of the owners once the state is joined.
+
+    Raises: InvalidRequest(forged).
+    """
+    keys = headproofs.public_keys(conn, {op.dot.stream for op in held}) if held else {}
     for op in held:
         key = keys.get(op.dot.stream)
         if key is None or not is_signed_op(op, key):
             raise forged(f"{op.dot}, which it holds, is not what its owner signed")
-        await trio.lowlevel.checkpoint()
 
 
-async def _finish(
-    mesh: Mesh, heads: Mapping[StreamId, StreamHead], shown: Mapping[StreamId, HeadProof], held: Sequence[Op]
+class _Waiting(Struct):
+    """Whether somebody still waits for what the writer's thread does, which hears of no cancellation."""
+
+    is_over: bool = False
+
+    async def watch(self) -> None:
+        """Note when it is over."""
+        try:
+            await trio.sleep_forever()
+        finally:
+            self.is_over = True
+
+
+async def _adopt(
+    mesh: Mesh, chunks: Sequence[copies.ChunkOut], heads: Mapping[StreamId, StreamHead],
+    shown: Mapping[StreamId, HeadProof], held: Sequence[Op],
 ) -> bool:
+    """Join what was kept, all of it by one transaction, unless this is cancelled before."""
     store = mesh.store
     covers_more = not dominates(store.log.vector, {stream: head.seq for stream, head in heads.items()})
     await close_passed_over(store, heads, shown)
     await _close_overtaken(mesh, heads)
-    done: adoption.Finished = (await store.write(adoption.finish, heads, shown, store.stream, held)).value
+    async with trio.open_nursery() as nursery:
+        waiting = _Waiting()
+        nursery.start_soon(waiting.watch)
+        kept = _kept(store.inbox, chunks, waiting)
+        joined = await outcome.acapture(_join, store, kept, heads, shown, held)
+        nursery.cancel_scope.cancel()
+    done = joined.unwrap()
     if done.held:
         store.note_held_nowait()
     store.log.full |= done.full
     log.info("peer.snapshot_joined", extra={"streams": len(heads), "held": done.held})
     return covers_more
+
+
+async def _join(
+    store: Store, kept: Iterator[list[snapshot.Told]], heads: Mapping[StreamId, StreamHead],
+    shown: Mapping[StreamId, HeadProof], held: Sequence[Op],
+) -> adoption.Finished:
+    written = await store.write(adoption.adopt, kept, heads, shown, store.stream, held, partial(_verify_held, held))
+    done: adoption.Finished = written.value
+    return done
+
+
+def _kept(inbox: Inbox, chunks: Sequence[copies.ChunkOut], waiting: _Waiting) -> Iterator[list[snapshot.Told]]:
+    """The objects of each chunk that was kept, for the writer's thread.
+
+    Raises: InvalidRequest for a chunk that a crash took or cut; Unavailable, also once nobody waits any more.
+    """
+    for number, chunk in enumerate(chunks):
+        if waiting.is_over:
+            raise Unavailable("the node is stopping", code=Code.SHUTTING_DOWN)
+        if chunk.objects:
+            body = copies.unpack_chunk(inbox.read(number, copies.CHUNK_MAX_BYTES), chunk)
+            yield [snapshot.Told(kind=one.kind, key=one.key, state=copies.object_in(one)) for one in body.objects]
 
 
 async def _close_overtaken(mesh: Mesh, heads: Mapping[StreamId, StreamHead]) -> None:
@@ -187,19 +236,21 @@ async def _join_pages(mesh: Mesh, peer: Peer, first: copies.SnapshotAnswer) -> b
     said = heads_in(first.vector)
     shown = await proven(mesh.store, mesh.counts.heads, said, first.proofs)
     page, count = first, 0
+    chunks: list[copies.ChunkOut] = []
+    await mesh.store.write(adoption.forget)
+    await mesh.store.inbox.begin()
     while True:
-        await mesh.store.write(_join_page, page)
+        data, chunk = copies.pack_chunk(copies.ChunkBody(objects=page.objects), "")
+        if len(data) > copies.CHUNK_MAX_BYTES or len(chunks) == copies.CHUNKS_MAX:
+            raise refused("its state is too large to be joined by pages", "size")
+        await mesh.store.inbox.keep(len(chunks), data)
+        chunks.append(chunk)
         count, after = count + len(page.objects), page.after
         mesh.joins.now = Joining(url=peer.url, objects=count)
         if after is None:
-            return await _finish(mesh, {stream: said[stream] for stream in shown}, shown, ())
+            return await _adopt(mesh, chunks, {stream: said[stream] for stream in shown}, shown, ())
         with trio.fail_after(PAGE_DEADLINE_S):
             request = copies.SnapshotRequest(protocol=peer.tongue.protocol, after=after)
             page = await mesh.road.snapshot(peer.url, request)
         if page.after == after or not page.objects:
             raise InvalidRequest("its pages lead nowhere", code=Code.SCHEMA_MISMATCH, reason="nonsense")
-
-
-def _join_page(transaction: Transaction, page: copies.SnapshotAnswer) -> None:
-    told = [snapshot.Told(kind=sent.kind, key=sent.key, state=copies.object_in(sent)) for sent in page.objects]
-    snapshot.join_objects(transaction, told)

@@ -17,9 +17,10 @@ class JoinCounts(Struct):
     """For metrics.
 
     Attributes:
-      joined, resumed: joins that ended, and that went on where one before them broke off.
-      chunks: that were joined.
-      failed: joins that broke off, by reason.
+      joined: snapshots.
+      resumed: those whose fetching went on where it broke off before.
+      chunks: that were fetched.
+      failed: snapshots of which nothing was joined, by the reason why it broke off.
     """
 
     joined: int = 0
@@ -29,7 +30,7 @@ class JoinCounts(Struct):
 
 
 class Joining(Struct, frozen=True, kw_only=True):
-    """How far the join goes that is under way: of which peer, and how many chunks and objects of how many.
+    """How far a snapshot is fetched: of which peer, and how many chunks and objects of how many; then it is joined.
 
     From a node one version older the objects come by pages, and nobody knows how many there are: then `chunks` is 0.
     """

@@ -60,6 +60,7 @@ from aimem.store.filters import NO_STANDARD, Clause, Filters, live_at, matching,
 from aimem.store.fold import Merge, UnknownKind
 from aimem.store.identity import Identity
 from aimem.store.inbound import Examine, LogBook, Received
+from aimem.store.inbox import Inbox
 from aimem.store.kinds import (
     AGENT,
     ALIAS,
@@ -116,6 +117,7 @@ __all__ = [
     "Filters",
     "HeldDots",
     "Identity",
+    "Inbox",
     "Kind",
     "LogBook",
     "LogFeed",

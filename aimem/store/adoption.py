@@ -1,8 +1,12 @@
-"""How far this node has joined the snapshot of another one, across restarts; and the end of such a join."""
+"""How much of another node's snapshot this node has fetched, across restarts; and the join of all of it at once.
+
+A part of a snapshot shows effects without their causes, and comes without its ops; so nothing of it is joined before
+all of it is there, and then by one transaction: no reader sees a part, and nothing is written on one.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
@@ -18,12 +22,12 @@ _FORGET = "DELETE FROM meta WHERE name = 'joining'"
 
 
 class Progress(Struct, frozen=True, kw_only=True):
-    """Where a join stands.
+    """How far a snapshot is fetched.
 
     Attributes:
       stream, id: of the node whose snapshot it is, and of that snapshot; empty where none is under way.
       chunk: the next one.
-      objects: that were joined so far.
+      objects: in those before it.
     """
 
     stream: str = ""
@@ -40,7 +44,7 @@ class Finished(Struct, frozen=True, kw_only=True):
 
 
 def load(conn: Connection) -> Progress:
-    """Where the last join stands that did not end."""
+    """How far the last snapshot is fetched that was not joined."""
     row = conn.execute(_LOAD).fetchone()
     try:
         return Progress() if row is None else msgspec.json.decode(str(row[0]), type=Progress)
@@ -48,28 +52,31 @@ def load(conn: Connection) -> Progress:
         return Progress()
 
 
-def join_chunk(transaction: Transaction, objects: Sequence[snapshot.Told], progress: Progress) -> None:
-    """Join the objects of a chunk, and note that they are. Raises: as snapshot.join_objects."""
-    snapshot.join_objects(transaction, objects)
+def note(transaction: Transaction, progress: Progress) -> None:
+    """A chunk more is kept."""
     transaction.conn.execute(_NOTE, (msgspec.json.encode(progress).decode(),))
 
 
 def forget(transaction: Transaction) -> None:
-    """The next join begins anew."""
+    """The next one is fetched from its beginning."""
     transaction.conn.execute(_FORGET)
 
 
-def finish(
-    transaction: Transaction, heads: Mapping[StreamId, StreamHead], proofs: Mapping[StreamId, HeadProof],
-    own: StreamId, held: Sequence[Op],
+def adopt(
+    transaction: Transaction, chunks: Iterable[Sequence[snapshot.Told]], heads: Mapping[StreamId, StreamHead],
+    proofs: Mapping[StreamId, HeadProof], own: StreamId, held: Sequence[Op], verify: Callable[[Connection], None],
 ) -> Finished:
-    """Once every chunk is joined: know all that the snapshot covers, and apply or hold what its node could not apply.
+    """Join every chunk, know all that the snapshot covers, and apply or hold what its node could not apply.
 
     Args:
-      held: those ops; their signatures are verified. Of a stream for which there is no room nothing is known beyond
-        what was.
-    Raises: InvalidRequest for a clock value that is none.
+      chunks: the objects of each, read one after the other.
+      held: those ops. Of a stream for which there is no room nothing is known beyond what was.
+      verify: raises if one of them is not signed, by the keys that came with the state.
+    Raises: InvalidRequest for a clock value that is none; what `chunks` and `verify` raise; as snapshot.join_objects.
     """
+    for objects in chunks:
+        snapshot.join_objects(transaction, objects)
+    verify(transaction.conn)
     by_stream: dict[StreamId, dict[int, Op]] = {}
     for op in held:
         by_stream.setdefault(op.dot.stream, {})[op.dot.seq] = op

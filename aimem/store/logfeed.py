@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from aimem.model import Dot, Evidence, StreamHead, StreamId, Vector
+from aimem.model import Dot, Evidence, StreamHead, StreamId, Vector, dominates
 from aimem.store.outbound import Logged
 from aimem.store.recent import RecentOps
 
@@ -98,6 +98,11 @@ class LogFeed:
         while self.change_count == seen_count:
             await self._woken.wait()
         return self.change_count
+
+    async def wait_known(self, vector: Vector) -> None:
+        """Wait until so much is known."""
+        while not dominates(self.vector, vector):
+            await self._woken.wait()
 
     async def wait_covered(self, dots: Iterable[Dot]) -> None:
         """Wait until all of these are known."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -19,9 +19,9 @@ import trio
 from msgspec import Struct, field
 
 from aimem.errors import AimemError, Code, Gone, InvalidRequest, Unavailable
-from aimem.model import StreamHead, StreamId, Vector, dominates
+from aimem.model import StreamId, Vector, dominates
 from aimem.ports import Chance, Connection, Files, Threads
-from aimem.store import headproofs, heldops, schema
+from aimem.store import headproofs, heldops, outbound, schema
 from aimem.store.digests import DIGEST_FORMAT, hash_of_state, text_of
 from aimem.store.kinds import KINDS
 from aimem.store.snapshot import Told, size_of, told_all
@@ -45,12 +45,11 @@ _HELD_BATCH: Final = 100
 
 
 class Given(Struct, frozen=True, kw_only=True):
-    """Who makes snapshots, and what they cover, as of before they are read."""
+    """Who makes snapshots."""
 
     node: str
     stream: StreamId
     cluster: str
-    heads: Mapping[StreamId, StreamHead]
     most_bytes: int
 
 
@@ -120,8 +119,15 @@ class Spool:
         with contextlib.suppress(OSError):      # what cannot be taken away cannot be used either
             self._files.drop_folder(self.folder)
 
-    async def run(self, read: Read, given: Callable[[], Given]) -> None:
-        """Make what is asked for, and drop what nobody reads, until cancelled."""
+    async def run(
+        self, read: Read, given: Callable[[], Given], published: Callable[[Vector], Awaitable[None]]
+    ) -> None:
+        """Make what is asked for, and drop what nobody reads, until cancelled.
+
+        Args:
+          published: waits until this node was told of all that it wrote: of what a snapshot covers it could not be
+            before, and a peer that knew more of it would take it for one that lost its writes.
+        """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._note_end)
             while True:
@@ -130,7 +136,7 @@ class Spool:
                     await self._wanted.wait()
                 if self._next is not None:
                     self._current, self._next, self._wanted = self._next, None, trio.Event()
-                    await self._make(self._current, read, given())
+                    await self._make(self._current, read, given(), published)
                     self._current = None
                 now = trio.current_time()
                 for name in [name for name, kept in self._kept.items() if kept.read_at + KEPT_S <= now]:
@@ -197,16 +203,18 @@ class Spool:
         self.counts.given += 1
         return data
 
-    async def _make(self, turn: Making, read: Read, given: Given) -> None:
+    async def _make(
+        self, turn: Making, read: Read, given: Given, published: Callable[[Vector], Awaitable[None]]
+    ) -> None:
         try:
             while len(self._kept) >= KEPT_MAX:
                 await self._drop(min(self._kept, key=lambda name: self._kept[name].read_at))
             name = turn.name
             folder = self.folder / name
             with trio.fail_after(MAKE_S):
-                manifest = await read(partial(self._write, name, folder, given))
+                manifest, vector = await read(partial(self._write, name, folder, given))
+                await published(vector)
             now = trio.current_time()
-            vector = {stream: head.seq for stream, head in given.heads.items()}
             self._kept[name] = _Kept(manifest, vector, folder, now, now)
             turn.manifest = manifest
             self.counts.made += 1
@@ -224,12 +232,15 @@ class Spool:
                 log.warning("snapshot.not_made", extra={"reason": turn.error.code.value if turn.error else "stopped"})
             turn.done.set()
 
-    def _write(self, name: str, folder: Path, given: Given, conn: Connection) -> copies.Manifest:
-        """Write all chunks; of a snapshot that fails nothing stays."""
+    def _write(
+        self, name: str, folder: Path, given: Given, conn: Connection
+    ) -> tuple[copies.Manifest, Vector]:
+        """Write all chunks; of a snapshot that fails nothing stays. Returns: also what it covers."""
         if not self._kept:
             self._files.clear_folder(self.folder)
         self._files.clear_folder(folder)
         writer = _Chunks(self._files, folder, given.most_bytes, lambda: self._ends)
+        heads = outbound.heads(conn)
         try:
             for told in told_all(conn):
                 writer.add(told)
@@ -238,14 +249,15 @@ class Spool:
             with contextlib.suppress(OSError):
                 self._files.drop_folder(folder)
             raise
-        proofs = headproofs.proofs_of(conn, given.heads.values())
-        return copies.Manifest(
+        proofs = headproofs.proofs_of(conn, heads.values())
+        manifest = copies.Manifest(
             format=copies.SNAPSHOT_FORMAT, protocol=PROTOCOL, schema=schema.SCHEMA_VERSION,
             digest_format=DIGEST_FORMAT, cluster=given.cluster, node=given.node, stream=given.stream, id=name,
-            vector=heads_out(given.heads), proofs={str(stream): proof for stream, proof in proofs.items()},
+            vector=heads_out(heads), proofs={str(stream): proof for stream, proof in proofs.items()},
             objects=sum(chunk.objects for chunk in writer.chunks), held=sum(chunk.held for chunk in writer.chunks),
             digest=text_of(writer.total), chunks=tuple(writer.chunks),
         )
+        return manifest, {stream: head.seq for stream, head in heads.items()}
 
     async def _drop(self, name: str) -> None:
         kept = self._kept.pop(name, None)

@@ -15,12 +15,13 @@ from msgspec import Struct
 from aimem.errors import AimemError, Bug, Unavailable
 from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, Files, Mode, Threads
-from aimem.store import closure, cluster, headproofs, heldops, inbound, oplog, outbound, renewal, schema
+from aimem.store import adoption, closure, cluster, headproofs, heldops, inbound, oplog, outbound, renewal, schema
 from aimem.store.changes import ChangeFeed, Pulse
 from aimem.store.faults import log_kept, single, translate, translated
 from aimem.store.fields import Kind
 from aimem.store.fold import Merge
 from aimem.store.identity import Identity, confirm, load_identity, mint, sidecar_path
+from aimem.store.inbox import Inbox
 from aimem.store.logfeed import LogFeed
 from aimem.store.outbound import HeldDots, LogPage
 from aimem.store.readers import Readers
@@ -86,7 +87,7 @@ class Store:
     Any number may follow `happened`, which beats after each commit that noted events.
 
     Every write is a plain function of a Transaction, every read one of a Connection; both run in one hop. `log` tells
-    how far the op log is known, `belonging` what is known of the mesh's id.
+    how far the op log is known, `belonging` what is known of the mesh's id. `spool` is for snapshots, `inbox` for others'.
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Store:
         self._readers = Readers(files=ports.files, threads=ports.threads, path=settings.db, count=settings.reader_count)
         folder = settings.db.with_name(settings.db.name + FOLDER_SUFFIX)
         self.spool = Spool(folder, ports.files, ports.threads, ports.chance)
+        self.inbox = Inbox(settings.db, ports.files, ports.threads)
         self._conn: Connection | None = None    # the writer's; used by whoever has its limiter
         self._identity: Identity | None = None
         self._minted: Identity | None = None
@@ -258,7 +260,7 @@ class Store:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._writer.run, conn, identity.signer, tip)
                 nursery.start_soon(self._readers.wait_corrupt)
-                nursery.start_soon(self.spool.run, self.read, self._given)
+                nursery.start_soon(self.spool.run, self.read, self._given, self.log.wait_known)
                 if identity.opening:
                     await self.write(renewal.open_stream, identity)
                     await self._confirm(identity)
@@ -310,12 +312,8 @@ class Store:
         return await self._readers.read(lambda conn: fn(conn, *args, **kwargs))
 
     def _given(self) -> Given:
-        # What this node was told of by itself: a peer that knew more of it would take it for one that lost its writes.
-        # The state that is read after this has all of it; what it has beyond comes once more as ops, and joins to the
-        # same.
         return Given(
-            node=self.node_name, stream=self.stream, cluster=self.cluster, heads=dict(self.log.heads),
-            most_bytes=self.file_bytes() + ROOM_BYTES,
+            node=self.node_name, stream=self.stream, cluster=self.cluster, most_bytes=self.file_bytes() + ROOM_BYTES
         )
 
     def _begin_stream(self, transaction: Transaction) -> Identity:
@@ -361,6 +359,8 @@ class Store:
                 heads, self.belonging = outbound.heads(conn), cluster.load(conn)
                 self.log.closed, (self.log.evidence, self.log.unproven) = closure.load(conn), headproofs.load(conn)
                 self._holds_ops = outbound.held(conn, 1).count > 0
+                if not adoption.load(conn).id:
+                    self.inbox.drop()
                 self._lacks_past = bool(identity.opening) or renewal.lacks_past(conn)
             except BaseException:
                 conn.close()

@@ -27,7 +27,7 @@ from aimem.ports import sqlite
 from aimem.replication import catchup
 from aimem.replication import renewal as renewals
 from aimem.service import upkeep
-from aimem.store import adoption, buffers, inbound, renewal, schema, spool, store, trimming
+from aimem.store import adoption, buffers, inbound, renewal, schema, snapshot, spool, store, trimming
 from aimem.store.transaction import Transaction
 from aimem.supervisor import secured, trust
 from aimem.wire import copies
@@ -56,7 +56,8 @@ class Point(StrEnum):
     CHECKPOINT = "checkpoint"                       # while the write-ahead log moves into the database
     SNAPSHOT_MADE = "snapshot-made"                 # while a snapshot is written for a peer
     SNAPSHOT_GIVEN = "snapshot-given"               # a chunk of it was read, and not sent
-    SNAPSHOT_JOINED = "snapshot-joined"             # the objects of a chunk are in the transaction
+    SNAPSHOT_KEPT = "snapshot-kept"                 # a chunk was fetched, and that is in the transaction
+    SNAPSHOT_JOINED = "snapshot-joined"             # the objects of a chunk are in the transaction, not those of all
     SNAPSHOT_ENDED = "snapshot-ended"               # so is what the snapshot covers
     RENEWAL = "renewal"                             # a new stream's key is on the disk, its first op is not committed
     RENEWED = "renewed"                             # that is committed, and the key not confirmed
@@ -139,8 +140,9 @@ def arm(trigger: Trigger) -> None:
     before(schema, "checkpoint", at(Point.CHECKPOINT))
     after(spool._Chunks, "add", at(Point.SNAPSHOT_MADE))
     after(spool.Spool, "chunk", at(Point.SNAPSHOT_GIVEN))
-    after(adoption, "join_chunk", at(Point.SNAPSHOT_JOINED))
-    after(adoption, "finish", at(Point.SNAPSHOT_ENDED))
+    after(adoption, "note", at(Point.SNAPSHOT_KEPT))
+    after(snapshot, "join_objects", at(Point.SNAPSHOT_JOINED))
+    after(adoption, "adopt", at(Point.SNAPSHOT_ENDED))
     after(renewal, "open_stream", at(Point.RENEWAL))
     before(store.Store, "_confirm", at(Point.RENEWED))
     before(trust.Gate, "replace", at(Point.RELOAD))

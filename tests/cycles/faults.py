@@ -180,7 +180,8 @@ KILLS: Final[dict[str, Fault]] = {
         (Point.SNAPSHOT_MADE, 100), (Point.SNAPSHOT_GIVEN, 3),
     )},
     **{f"kill-{point}": Fault(partial(kill_joiner_at, point, most)) for point, most in (
-        (Point.SNAPSHOT_JOINED, 3), (Point.SNAPSHOT_ENDED, 1), (Point.RENEWAL, 1), (Point.RENEWED, 1),
+        (Point.SNAPSHOT_KEPT, 2), (Point.SNAPSHOT_JOINED, 3), (Point.SNAPSHOT_ENDED, 1),
+        (Point.RENEWAL, 1), (Point.RENEWED, 1),
     )},
     **{f"kill-{point}": Fault(partial(kill_reloading_at, point)) for point in (Point.RELOAD, Point.RELOADED)},
 }

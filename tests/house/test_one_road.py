@@ -9,7 +9,7 @@ SERVICE = Path(__file__).parents[2] / "aimem"
 WITHOUT_OPS = {
     "embeddings.use_model", "embeddings.put", "embeddings.drop_unused", "embeddings.forget",
     "embeddings.forget_between", "fulltext.clear", "fulltext.rebuild", "fulltext.index_grams", "fulltext.keep_terms",
-    "idempotency.drop_older", "_append_refusals", "adoption.forget", "trimming.trim", "_forget_events",
+    "idempotency.drop_older", "_append_refusals", "adoption.forget", "adoption.note", "trimming.trim", "_forget_events",
     "_trim_events",
     "deliveries.add", "deliveries.forget", "deliveries.forget_gone", "deliveries.note_failed", "deliveries.note_taken",
     "deliveries.trim_dead", "buffers.drop", "buffers.shrink",
@@ -20,7 +20,7 @@ WITHOUT_OPS = {
 }
 OF_THE_ROAD = {"_governed", "renewal.open_stream", "renewal.name_certificates", "self._begin_stream"}
 OF_OTHERS = {
-    "inbound.take", "inbound.refold_held", "_join_page", "adoption.join_chunk", "adoption.finish", "repair.mend",
+    "inbound.take", "inbound.refold_held", "adoption.adopt", "repair.mend",
 }
 """Ops that other nodes wrote: judged there."""
 

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any  # what a private function is handed
 
 import msgspec
 import pytest
 import trio
+import trio.testing
 
 from aimem import service
-from aimem.errors import Gone, InvalidRequest
+from aimem.errors import Code, Gone, InvalidRequest, Unavailable
 from aimem.model import StreamId
-from aimem.replication import Mesh, catchup
+from aimem.ports import Mode, system_files
+from aimem.replication import Mesh, catchup, joining
 from aimem.replication.joining import ANSWER_DEADLINE_S, BEGIN_DEADLINE_S
 from aimem.replication.joins import LONGEST_PAUSE_S, Joins
 from aimem.replication.manifest import check_manifest
 from aimem.service import Node
 from aimem.service.meshfigures import mesh_samples
 from aimem.service.snapshots import ANSWER_S
-from aimem.store import SCHEMA_VERSION, adoption, digest, trimming
+from aimem.store import SCHEMA_VERSION, Transaction, adoption, digest, snapshot, trimming
 from aimem.store.recent import RecentOps
 from aimem.store.spool import Making
 from aimem.wire import MeshQuery, copies, reloading
@@ -65,6 +68,7 @@ async def fall_behind(world: World, name: str) -> None:
 
 async def equal(world: World) -> bool:
     await settled(world)
+    await trio.testing.wait_all_tasks_blocked()     # whoever joined a state was told of it
     return len(await digests(world)) == 1
 
 
@@ -459,3 +463,87 @@ async def test_a_node_is_not_ready_before_each_member_was_compared_with_the_snap
         assert one.stream in n2.store.log.closed
         assert n2.store.log.evidence[one.stream]
         assert any(one.stream in alarm for alarm in (await service.mesh_status(n2, OPERATOR, MeshQuery())).alarms)
+
+
+async def test_no_reader_sees_a_part_of_a_state_and_nothing_is_written_on_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    join, parts = snapshot.join_objects, list[int]()
+    async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+        await fall_behind(world, "n1")
+        n1 = world.nodes["n1"]
+        before = await n1.store.read(digest)
+
+        def joined(transaction: Transaction, told: Sequence[snapshot.Told]) -> None:
+            join(transaction, told)
+            with contextlib.closing(system_files().connect(n1.store.settings.db, Mode.READ_ONLY)) as conn:
+                assert digest(conn) == before
+            parts.append(len(told))
+
+        monkeypatch.setattr(snapshot, "join_objects", joined)
+        assert await equal(world)
+        assert len(parts) > COUNT / 4
+        assert await n1.store.read(digest) != before
+
+
+async def test_a_join_ends_between_two_chunks_once_nobody_waits_for_it(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 1, writes=1) as world:
+        node = world.nodes["n0"]
+        for number in range(5):
+            await put(node, f"t{number}", "text")
+        manifest = await node.store.spool.begin({}, "").made()
+        await node.store.inbox.begin()
+        for number in range(len(manifest.chunks)):
+            await node.store.inbox.keep(number, await node.store.spool.chunk(manifest.id, number))
+        waiting = joining._Waiting()
+        kept = joining._kept(node.store.inbox, manifest.chunks, waiting)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(waiting.watch)
+            await trio.testing.wait_all_tasks_blocked()
+            assert len(next(kept)) == 4
+            nursery.cancel_scope.cancel()
+        with pytest.raises(Unavailable) as caught:
+            next(kept)
+        assert caught.value.code is Code.SHUTTING_DOWN
+
+
+async def test_a_chunk_that_a_crash_cut_is_fetched_anew_with_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+        mesh = mesh_of(world.nodes["n1"])
+        read, cut = mesh.store.inbox.read, list[int]()
+
+        def torn(number: int, limit_bytes: int) -> bytes:
+            data = read(number, limit_bytes)
+            if number != 3 or cut:
+                return data
+            cut.append(number)
+            return data[:-1]
+
+        monkeypatch.setattr(mesh.store.inbox, "read", torn)
+        await fall_behind(world, "n1")
+        assert await equal(world)
+        assert (failures(mesh), mesh.joins.counts.joined, cut) == ({"truncated": 1}, 1, [3])
+        assert not mesh.store.inbox.folder.exists()
+
+
+async def test_a_disk_without_room_for_what_is_fetched_leaves_all_as_it_was_until_there_is_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
+        n1 = world.nodes["n1"]
+        with monkeypatch.context() as patch:
+            patch.setattr(n1.store.inbox, "keep", _no_room)
+            await fall_behind(world, "n1")
+            before = await n1.store.read(digest)
+            await trio.sleep(20)
+            assert await n1.store.read(digest) == before
+            assert mesh_of(n1).joins.counts.joined == 0
+            assert failures(mesh_of(n1))
+        await trio.sleep(LONGEST_PAUSE_S)
+        assert await equal(world)
+
+
+async def _no_room(*_: object) -> None:
+    raise Unavailable("the disk is full", code=Code.STORAGE_FULL)

@@ -365,7 +365,7 @@ async def test_a_node_that_got_a_part_of_what_its_peers_knew_is_not_ready_while_
             assert not (await service.health(n0)).ready
             await world.stop("n1")
             if is_started_again:
-                await n0.store.write(adoption.join_chunk, [], adoption.Progress(stream="s", id="i", chunk=1))
+                await n0.store.write(adoption.note, adoption.Progress(stream="s", id="i", chunk=1))
                 await world.stop("n0")
                 n0 = await world.start("n0", settings)
             await trio.sleep(60)

@@ -28,7 +28,6 @@ class Seen:
     def __init__(self) -> None:
         self.vector: dict[StreamId, int] = {}
         self.log: list[Op] = []
-        self.joining = ""
 
     def execute(self, _: str) -> Any:
         """Whatever is counted: how long the log is."""
@@ -44,19 +43,14 @@ async def test_what_was_known_is_exact_but_where_a_state_was_joined(monkeypatch:
     )
     monkeypatch.setattr(watch, "oplog", log)
     monkeypatch.setattr(watch, "outbound", SimpleNamespace(held=lambda conn, _: SimpleNamespace(dots=())))
-    monkeypatch.setattr(watch, "adoption", SimpleNamespace(load=lambda conn: SimpleNamespace(id=conn.joining)))
     monkeypatch.setattr(watch, "_int", lambda conn, sql: conn.execute(sql).fetchone()[0] if "changes" in sql else 0)
     monkeypatch.setattr(watch, "_before_log", lambda conn, vector: {})
     seen.vector, seen.log = {OWN: 1}, [op(OWN, 1)]
     watcher.look(process)
     assert watcher.written[Dot(OWN, 1)].is_exact
-    seen.joining, seen.vector, seen.log = "a snapshot", {OWN: 2}, [*seen.log, op(OWN, 2)]
+    seen.vector, seen.log = {OWN: 2, OTHER: 3}, [*seen.log, op(OWN, 2)]     # all of the other stream is there
     watcher.look(process)
-    seen.joining, seen.vector, seen.log = "", {OWN: 3}, [*seen.log, op(OWN, 3)]     # it begins anew, and has a part
+    seen.vector, seen.log = {OWN: 3, OTHER: 3}, [*seen.log, op(OWN, 3)]
     watcher.look(process)
-    seen.vector, seen.log = {OWN: 4, OTHER: 3}, [*seen.log, op(OWN, 4)]     # all of the other stream is there
-    watcher.look(process)
-    seen.vector, seen.log = {OWN: 5, OTHER: 3}, [*seen.log, op(OWN, 5)]
-    watcher.look(process)
-    assert [watcher.written[Dot(OWN, seq)].is_exact for seq in range(1, 6)] == [True, False, False, False, True]
-    assert watcher.written[Dot(OWN, 5)].context == {OTHER: 3}
+    assert [watcher.written[Dot(OWN, seq)].is_exact for seq in range(1, 4)] == [True, False, True]
+    assert watcher.written[Dot(OWN, 3)].context == {OTHER: 3}

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from aimem.model import Dot, Op, StreamId, Vector, chain_hash, covers, decode_entry, dominates
 from aimem.ports import Connection, DatabaseError
-from aimem.store import STREAM, adoption, oplog, outbound
+from aimem.store import STREAM, oplog, outbound
 from tests.sim.machine import Process
 from tests.sim.seals import Seals
 from tests.sim.trace import Trace
@@ -49,8 +49,8 @@ class Written(Struct, frozen=True):
     """An op as its origin committed it, and what the origin knew then.
 
     Attributes:
-      context: at least. It `is_exact` but where the origin had joined a part of another one's state: that comes without
-        ops, and counts as known only when all of it is there.
+      context: at least. It `is_exact` but where the origin joined another one's state since it was looked at before:
+        that comes without ops.
     """
 
     op: Op
@@ -111,7 +111,6 @@ class Watcher:
         self._trace = trace
         self._seen: dict[str, _Seen] = {}
         self._lost: list[tuple[str, Vector]] = []
-        self._partial: set[str] = set()
         self._chain: dict[Dot, bytes] = {}
         self._dead: dict[str, frozenset[tuple[str, str]]] = {}
         self.held: dict[str, frozenset[Dot]] = {}
@@ -146,13 +145,9 @@ class Watcher:
         for at, op in oplog.read_after(conn, position, BATCH):
             self._take(process, op, known, vector)
             position = at
-        if adoption.load(conn).id:
-            self._partial.add(process.name)
-        if known != vector or process.name in self._partial:
+        if known != vector:
             for dot, written in [*islice(self.written.items(), count, None)]:
                 self.written[dot] = msgspec.structs.replace(written, is_exact=False)
-        if known != vector:
-            self._partial.discard(process.name)
         self._check_shunned(process, vector)
         self.checks += 1
         self._seen[process.name] = _Seen(process.life, changes, max(position, _int(conn, _FIRST)), vector)
@@ -257,7 +252,6 @@ class Watcher:
             self._lost.append((name, seen.vector))
         self._dead.pop(name, None)
         self.held.pop(name, None)
-        self._partial.discard(name)
 
     def look_at_dead(self, process: Process) -> None:
         """Nothing that is dead shows, and nothing that was dead is not."""

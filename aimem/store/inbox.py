@@ -1,0 +1,54 @@
+"""The chunks of a peer's snapshot, kept beside the database until all of them are there and can be joined at once."""
+
+from __future__ import annotations
+
+import contextlib
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from aimem.ports import Files, Threads
+from aimem.store.faults import translated
+
+FOLDER_SUFFIX: Final = ".joining"
+
+
+class Inbox:
+    """Of one snapshot at a time. What is kept outlives a restart, and need not outlive a crash."""
+
+    def __init__(self, db: Path, files: Files, threads: Threads) -> None:
+        self.folder = db.with_name(db.name + FOLDER_SUFFIX)
+        self._files, self._threads = files, threads
+        self._limiter = trio.CapacityLimiter(1)
+
+    async def begin(self) -> None:
+        """Have an empty folder. Raises: Unavailable, storage_full too."""
+        await self._threads.run(partial(self._clear), limiter=self._limiter)
+
+    async def keep(self, number: int, data: bytes) -> None:
+        """Keep a chunk as it was fetched. Raises: Unavailable, storage_full too."""
+        await self._threads.run(partial(self._write, number, data), limiter=self._limiter)
+
+    def read(self, number: int, limit_bytes: int) -> bytes:
+        """A chunk that was kept, empty if it is not there any more; blocks. Raises: Unavailable."""
+        with translated(self.folder):
+            return self._files.read_up_to(self.folder / str(number), limit_bytes) or b""
+
+    async def end(self) -> None:
+        """Leave nothing."""
+        await self._threads.run(self.drop, limiter=self._limiter)
+
+    def drop(self) -> None:
+        """The same; blocks."""
+        with contextlib.suppress(OSError):      # what cannot be taken away is not used either
+            self._files.drop_folder(self.folder)
+
+    def _clear(self) -> None:
+        with translated(self.folder):
+            self._files.clear_folder(self.folder)
+
+    def _write(self, number: int, data: bytes) -> None:
+        with translated(self.folder):
+            self._files.write_new(self.folder / str(number), data)
