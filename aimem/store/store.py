@@ -87,7 +87,7 @@ class Store:
     Any number may follow `happened`, which beats after each commit that noted events.
 
     Every write is a plain function of a Transaction, every read one of a Connection; both run in one hop. `log` tells
-    how far the op log is known, `belonging` what is known of the mesh's id. `spool` is for snapshots, `inbox` for others'.
+    how far the op log is known, `belonging` what is known of the mesh's id; `inbox` is for snapshots of others.
     """
 
     def __init__(
