@@ -28,6 +28,8 @@ _PAGES = "PRAGMA page_count"
 _USE_WAL = "PRAGMA journal_mode = WAL"
 _PRAGMAS_WRITER = (
     "PRAGMA synchronous = FULL",
+    # SQLite passes over a sync that fails while it moves the log by itself, and tries again.
+    "PRAGMA wal_autocheckpoint = 0",
     "PRAGMA temp_store = MEMORY",
     "PRAGMA cache_size = -16384",
     "PRAGMA journal_size_limit = 67108864",
@@ -43,6 +45,9 @@ _PRAGMAS_READER = (
     "PRAGMA cache_size = -32768",
 )
 _CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
+_CHECKPOINT_AT_ONCE = "PRAGMA wal_checkpoint(PASSIVE)"
+# An older SQLite than 3.51 takes this for the one above, and so moves the log after each commit.
+_LOG_PAGES = "PRAGMA wal_checkpoint(NOOP)"
 _PATIENCE = "PRAGMA busy_timeout"
 _SET_PATIENCE = "PRAGMA busy_timeout = {ms:d}"
 
@@ -81,6 +86,13 @@ def shorten_wal(conn: Connection) -> None:
         checkpoint(conn)
     finally:
         conn.execute(_SET_PATIENCE.format(ms=row[0] if row and isinstance(row[0], int) else 0)).fetchall()
+
+
+def checkpoint_long_log(conn: Connection, pages: int) -> None:
+    """Move a write-ahead log of at least so many pages into the database, but for what a reader keeps it from."""
+    row = conn.execute(_LOG_PAGES).fetchone()
+    if row is not None and isinstance(row[1], int) and row[1] >= pages:
+        conn.execute(_CHECKPOINT_AT_ONCE).fetchall()
 
 
 def schema_version(conn: Connection) -> int:

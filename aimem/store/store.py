@@ -104,7 +104,7 @@ class Store:
             merge=ports.merge,
             queue_count=settings.queue_count,
             group_count=settings.group_count,
-            translate=partial(translate, path=settings.db),
+            translate=partial(translate, path=settings.db), log_kept=partial(log_kept, settings.db),
             publish=self._publish_nowait,
             publish_heads=self.log.publish_nowait,
             publish_events=self.happened.beat_nowait,

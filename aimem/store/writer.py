@@ -9,8 +9,9 @@ caller that has left.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any  # a job's result has its caller's type; the queue holds jobs of all types
+from typing import Any, Final  # a job's result has its caller's type; the queue holds jobs of all types
 
 import outcome
 import trio
@@ -19,7 +20,7 @@ from msgspec import Struct
 from aimem.errors import AimemError, Bug, Code, Corrupt, Unavailable
 from aimem.model import Dot, StreamHead, StreamId
 from aimem.ports import Clock, Connection, DatabaseError, DatabaseFault, Signer, Threads
-from aimem.store import oplog
+from aimem.store import oplog, schema
 from aimem.store.fold import Merge
 from aimem.store.outbound import Logged
 from aimem.store.pace import Pace
@@ -32,6 +33,9 @@ _COMMIT = "COMMIT"
 _ROLLBACK = "ROLLBACK"
 _SAVEPOINT = "SAVEPOINT job"
 _RELEASE = "RELEASE job"
+
+LOG_PAGES: Final = 1_000
+"""A write-ahead log of so many pages is moved into the database: as many as SQLite waits for by itself."""
 
 _WHOLE_GROUP = frozenset(
     {
@@ -110,6 +114,7 @@ class Writer:
         queue_count: int,
         group_count: int,
         translate: Callable[[DatabaseError], AimemError],
+        log_kept: Callable[[], AbstractContextManager[None]],
         publish_heads: Callable[[Mapping[StreamId, StreamHead], Sequence[Logged]], None],
         publish: Callable[[set[int], set[str]], None],
         publish_events: Callable[[], None],
@@ -120,7 +125,7 @@ class Writer:
         self.stream: StreamId | None = None
         self._clock, self._threads, self._merge = clock, threads, merge
         self._group_count = group_count
-        self._translate, self._publish = translate, publish
+        self._translate, self._log_kept, self._publish = translate, log_kept, publish
         self._publish_heads, self._publish_events = publish_heads, publish_events
         self._queue_in, self._queue_out = trio.open_memory_channel[_Job](queue_count)
         self._waiting: dict[_Job, None] = {}
@@ -246,7 +251,19 @@ class Writer:
         self.counts.groups += 1
         self.counts.jobs += len(runs)
         self.counts.largest_group = max(self.counts.largest_group, len(runs))
+        group.fatal = self._shorten_log(conn)
         return group
+
+    def _shorten_log(self, conn: Connection) -> AimemError | None:
+        """What was committed is in the log, whatever comes of this. Returns: why the process must end, if it must."""
+        try:
+            with self._log_kept():
+                schema.checkpoint_long_log(conn, LOG_PAGES)
+        except Unavailable:
+            return None     # a full disk: the log is moved after a later commit
+        except AimemError as error:
+            return error
+        return None
 
     def _run_job(self, conn: Connection, group: _Group, run: Callable[[Transaction], Any]) -> None:
         transaction = Transaction(conn, self._merge, group.signer, group.tip, self._clock.now())

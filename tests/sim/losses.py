@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext
 from typing import Final
 
 import trio
@@ -124,14 +124,16 @@ class Losses:
         await trio.lowlevel.checkpoint()
         target = self._any(rng)
         running = [self._machines[name].running for name in self._honest]
-        writers = [process.writer for process in running if process is not None and process.name != target.name]
-        conn = None if target.running is None else target.running.writer
+        writers = [other.writer for other in running if other is not None and other.name != target.name]
+        process = target.running
+        conn = None if process is None else process.writer
         others = [writer for writer in writers if writer is not None]
-        if conn is None or len(others) < len(self._honest) - 1:
+        if process is None or conn is None or len(others) < len(self._honest) - 1:
             return
         here, *there = ({str(row[0]): row[1] for row in one.execute(_ROWS)} for one in (conn, *others))
         common = sorted(key for key, born in here.items() if all(rows.get(key) == born for rows in there))
         if common and self.may_lose():
             self.has_rotted = True
-            with suppress(DatabaseError):       # its disk is full, or fails, too: then nothing is lost, or may not be
+            # A sync that failed here would be gone, and the store would never hear of it.
+            with nullcontext() if process.disk is None else process.disk.spared():
                 conn.execute(_LOSE_ROW, (rng.choice(common),))

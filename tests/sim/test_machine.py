@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -9,8 +10,10 @@ from pathlib import Path
 import apsw
 import httpx
 import msgspec
+import pytest
 import trio
 
+from tests.sim.losses import Losses
 from tests.sim.scheduler import run_seeded
 from tests.sim.swarm import Fault, Swarm, roll
 from tests.sim.trace import Trace
@@ -111,6 +114,31 @@ def test_a_sync_that_fails_ends_the_process_and_costs_nothing(tmp_path: Path) ->
         await machine.recover()
         await machine.start(nursery)
         assert "one" in await titles(http)
+
+    tell(tmp_path, story)
+
+
+def test_a_row_that_is_lost_behind_the_store_spends_no_fault_of_its_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Losses, "may_lose", lambda _: True)
+
+    async def story(world: World, http: httpx.AsyncClient, nursery: trio.Nursery) -> None:
+        process, rng = world.machines["n0"].process, random.Random(1)
+        assert await store(http, "one") == 201
+        assert process is not None
+        assert process.disk is not None
+        process.disk.writes_until_full = 0
+        await world.nemesis.sync_error(rng)
+        await world.losses.rot(rng)
+        assert await titles(http) == set()
+        assert process.disk.writes_until_full == 0
+        assert not world.nemesis.unsynced
+        process.disk.writes_until_full = None
+        with trio.move_on_after(5):
+            assert await store(http, "two") != 201
+        await process.ended.wait()
+        assert [one.process for one in world.nemesis.unsynced] == [process]
 
     tell(tmp_path, story)
 

@@ -17,7 +17,7 @@ from aimem.errors import AimemError, Corrupt
 from aimem.model import AgentId, Lifetimes, chain_hash
 from aimem.ports import Connection, Mode, system_files
 from aimem.service.drafts import creation_fields, draft_of
-from aimem.store import MEMORY, STREAM, Store, Transaction, oplog
+from aimem.store import MEMORY, STREAM, Store, Transaction, oplog, writer
 from aimem.store.kinds import all_objects
 from aimem.store.view import judge_names, name_of
 from aimem.wire import CreateMemory
@@ -25,7 +25,7 @@ from tests.disk import Disk
 from tests.nodes import FakeClock, InlineThreads, open_store, principal, seeded_chance
 
 CALLERS, WRITES = 4, 6
-CHECKPOINT_PAGES = 60
+LOG_PAGES = 60
 SHOWN = (
     "SELECT id, state, holder, namespace, title, owner, expires_at, text_hash, dialogue, created_at "
     "FROM memory_view ORDER BY id"
@@ -180,9 +180,17 @@ async def check_afterwards(db: Path, told: Told) -> None:
 
 
 @pytest.fixture(scope="module")
-def steps_of_a_life(tmp_path_factory: pytest.TempPathFactory) -> int:
+def short_log() -> Iterator[None]:
+    """The log moves into the database early, so that short tests see it happen."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(writer, "LOG_PAGES", LOG_PAGES)
+        yield
+
+
+@pytest.fixture(scope="module")
+def steps_of_a_life(short_log: None, tmp_path_factory: pytest.TempPathFactory) -> int:
     """How many writes and syncs an undisturbed run asks of the disk."""
-    disk = Disk(CHECKPOINT_PAGES)
+    disk = Disk()
     disk.steps_until_cut = 1_000_000
     told = trio.run(live, tmp_path_factory.mktemp("whole") / "x.db", disk, 0)
     assert len(told.stored) == CALLERS * (2 * WRITES - 1)
@@ -194,7 +202,7 @@ async def test_the_power_goes_at_any_moment(tmp_path: Path, steps_of_a_life: int
     cuts, acknowledged = 11, 0
     for cut in range(cuts):
         seed = part * cuts + cut
-        rng, disk = random.Random(seed), Disk(CHECKPOINT_PAGES)
+        rng, disk = random.Random(seed), Disk()
         disk.steps_until_cut = rng.randrange(steps_of_a_life)
         before, after = tmp_path / f"{seed}-before", tmp_path / f"{seed}-after"
         before.mkdir()

@@ -11,6 +11,7 @@ import trio
 
 from aimem.errors import AimemError, Code, Corrupt, Unavailable
 from aimem.ports import Mode
+from aimem.store import Transaction, writer
 from tests.disk import Disk, failed
 from tests.nodes import InlineThreads, open_store
 from tests.store.test_crash import Told, check_all, check_told, look, put_pair
@@ -66,21 +67,63 @@ async def test_a_failed_sync_of_the_log_ends_the_store_and_its_group_knows_nothi
         check_told(told, *look(db))
 
 
-async def test_a_failed_sync_of_the_database_in_a_checkpoint_loses_nothing(tmp_path: Path) -> None:
-    db, disk, told = tmp_path / "x.db", Disk(checkpoint_pages=20), Told(set(), set(), set())
-    keys = [f"c0{number:02}" for number in range(12)]
+async def test_a_failed_sync_of_the_database_ends_the_store_and_all_that_it_committed_is_acknowledged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    db, disk, told, files = tmp_path / "x.db", Disk(), Told(set(), set(), set()), list[str]()
+    monkeypatch.setattr(writer, "LOG_PAGES", 20)
 
-    def fail(name: str) -> None:
-        if name == "x.db" and told.stored:
+    def fail_once(name: str) -> None:
+        if name == db.name and told.stored and db.name not in files:
+            files.append(name)
             raise failed(apsw.SQLITE_IOERR_FSYNC)
 
-    disk.on_sync = fail
-    try:
-        await write_until_it_ends(db, disk, told, keys)
-    except* Corrupt:
-        pass
+    disk.on_sync = fail_once
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(Corrupt, match="the log is kept"), flatten_subgroups=True, allow_unwrapped=True
+    ):
+        await write_until_it_ends(db, disk, told, [f"c0{number:02}" for number in range(12)])
+    assert told.stored
+    assert told.refused
+    assert not told.unknown
     async with open_store(db, threads=InlineThreads()):
         check_told(told, *look(db))
+
+
+async def test_a_write_is_acknowledged_where_a_full_disk_keeps_the_log_from_being_moved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, synced = Disk(), list[str]()
+
+    def fill(_: str) -> None:
+        disk.writes_until_full = 0
+
+    async with open_store(tmp_path / "x.db", files=disk, threads=InlineThreads()) as store:
+        await store.write(put_pair, "c00")
+        monkeypatch.setattr(writer, "LOG_PAGES", 1)
+        disk.on_sync = fill     # after the commit's frames
+        await store.write(put_pair, "c01")
+        disk.on_sync, disk.writes_until_full = synced.append, None
+        await store.write(put_pair, "c02")
+        assert "x.db" in synced
+
+
+async def test_sqlite_never_moves_the_log_by_itself_as_it_tells_nobody_of_a_failed_sync(tmp_path: Path) -> None:
+    def pages(transaction: Transaction) -> object:
+        return transaction.conn.execute("PRAGMA wal_autocheckpoint").fetchall()
+
+    async with open_store(tmp_path / "x.db") as store:
+        assert (await store.write(pages)).value == [(0,)]
+
+
+async def test_a_log_is_moved_once_it_is_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk, synced = Disk(), list[str]()
+    monkeypatch.setattr(writer, "LOG_PAGES", 60)
+    async with open_store(tmp_path / "x.db", files=disk, threads=InlineThreads()) as store:
+        disk.on_sync = synced.append
+        for number in range(40):
+            await store.write(put_pair, f"c0{number:02}")
+    assert 2 <= synced.count("x.db") <= 20 < synced.count("x.db-wal")
 
 
 @pytest.mark.parametrize("which", ["x.db", "x.db-wal"])
