@@ -196,13 +196,14 @@ def _judge_known(claim: NodeClaim, shown: Shown, pin: Pin) -> Accepted | Refused
 def _judge_listed(
     node: str, verdict: Accepted | Refused, pin: Pin | None, listed: frozenset[str] | None
 ) -> Accepted | Refused:
-    """Refuse whoever was on the list and is no longer, whichever of its certificates it shows."""
+    """Refuse whoever was on the list and is no longer, whichever of its certificates it shows, and by whatever key."""
     if isinstance(verdict, Refused) or listed is None:
         return verdict
     kept = verdict.pin or pin
     if kept is None:
         return verdict
-    if is_delisted(kept, listed):
+    was_taken_off = pin is not None and is_delisted(pin, listed) and listed.isdisjoint(kept.certificates)
+    if was_taken_off or is_delisted(kept, listed):
         return delisted(node)
     if kept.is_listed or listed.isdisjoint(kept.certificates):
         return verdict

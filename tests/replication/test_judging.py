@@ -187,6 +187,18 @@ def test_whom_the_authority_vouches_for_gets_rid_of_the_certificate_of_who_took_
     assert again.code is Code.NODE_UNTRUSTED
 
 
+def test_who_was_taken_off_the_list_does_not_come_back_by_another_key_that_its_authority_vouches_for() -> None:
+    pinned = {"b": Pin(keys=hexed(OLD), certificates=(MINE,), since=START, is_listed=True)}
+    before = known(pins=pinned, listed=frozenset({OURS}))
+    for fingerprint in (MINE, THEIRS):
+        verdict = judge_claim(claim(NEW), Shown(fingerprint=fingerprint, names=("b",)), before)
+        assert isinstance(verdict, Refused)
+        assert verdict.code is Code.NODE_UNTRUSTED
+    back = judge_claim(claim(NEW), Shown(fingerprint=OURS, names=("b",)), before)
+    assert isinstance(back, Accepted)
+    assert back.pin == Pin(keys=hexed(NEW), certificates=(OURS,), since=START, is_listed=True)
+
+
 @pytest.mark.parametrize("name", ["node-b", "$(reboot)", "a`id`; ls", "a b", "it's", "-rf", "--key=00"])
 def test_a_command_that_is_advised_runs_nothing_but_itself(name: str) -> None:
     words = shlex.split(trust_command(name))
