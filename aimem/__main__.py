@@ -6,6 +6,7 @@ Nothing is loaded before a verb needs it, so that `ai-memory --help` is instant.
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import gc
 import os
 import sys
@@ -68,6 +69,7 @@ class _Runtime:
         supervisor.make_room()
         ports, environ = self._ports(), settings.system_environ()
         _collect_as_usual()
+        faulthandler.enable()       # the SIGABRT of a watchdog then tells where each thread hangs
         trio.run(partial(supervisor.run_daemon, config, ports=ports, environ=environ, reread=reread))
         return cli.ExitStatus.OK
 

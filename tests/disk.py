@@ -317,9 +317,9 @@ class ApswConnection:
         for statement in split_script(sql):
             self.execute(statement)
 
-    def stop_when(self, is_due: Callable[[], bool] | None) -> None:
+    def stop_when(self, is_due: Callable[[], bool] | None, *, every_steps: int = PROGRESS_STEPS) -> None:
         with _translated():
-            self._db.set_progress_handler(is_due, PROGRESS_STEPS)
+            self._db.set_progress_handler(is_due, every_steps)
 
     def close(self) -> None:
         with contextlib.suppress(apsw.Error):  # what its files say on the way out: it is closed in any case

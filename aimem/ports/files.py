@@ -99,8 +99,11 @@ class Connection(Protocol):
         """Run several statements; a failing one stops the rest. Does not commit by itself."""
         ...
 
-    def stop_when(self, is_due: Callable[[], bool] | None) -> None:
-        """Ask `is_due` every few thousand steps of a statement; True ends it with INTERRUPTED. None removes it."""
+    def stop_when(self, is_due: Callable[[], bool] | None, *, every_steps: int = PROGRESS_STEPS) -> None:
+        """Ask `is_due` every so many steps of a statement; True ends it with INTERRUPTED. None removes it.
+
+        The steps of a prepared statement add up from one run of it to the next.
+        """
         ...
 
     def close(self) -> None:

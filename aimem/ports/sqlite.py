@@ -126,9 +126,9 @@ class _Connection:
         for statement in split_script(sql):
             self.execute(statement)
 
-    def stop_when(self, is_due: Callable[[], bool] | None) -> None:
+    def stop_when(self, is_due: Callable[[], bool] | None, *, every_steps: int = PROGRESS_STEPS) -> None:
         try:
-            self._db.set_progress_handler(is_due, PROGRESS_STEPS if is_due else 0)
+            self._db.set_progress_handler(is_due, every_steps if is_due else 0)
         except _ERRORS as error:
             raise _translated(error) from error
 

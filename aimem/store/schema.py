@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from aimem.errors import Code, Corrupt, Unavailable
-from aimem.ports import Connection, Files
+from aimem.ports import Connection, DatabaseError, DatabaseFault, Files
 from aimem.store import scratch
 
 SCHEMA_VERSION = 3
@@ -106,11 +106,19 @@ def recognise(conn: Connection, path: Path) -> int:
 
     Returns: the version of its schema; 0 for an empty file.
     Raises: Corrupt(newer_schema) for a file of a later version of ours, Corrupt(not_a_database) for one of another
-      program; DatabaseError.
+      program; Unavailable, DatabaseError.
     """
-    version = schema_version(conn)
-    application = conn.execute(_READ_APPLICATION).fetchone()
-    tables = conn.execute(_COUNT_TABLES).fetchone()
+    try:
+        version = schema_version(conn)
+        application = conn.execute(_READ_APPLICATION).fetchone()
+        tables = conn.execute(_COUNT_TABLES).fetchone()
+    except DatabaseError as error:
+        if error.fault is not DatabaseFault.IO:
+            raise
+        # No reason to distrust the file: a disk without room for the log's index gives the same error.
+        raise Unavailable(
+            f"{path} cannot be opened ({error}); check that its disk has room and is sound, and start again"
+        ) from error
     is_empty = tables is not None and tables[0] == 0
     is_ours = application is not None and application[0] == APPLICATION_ID
     if not is_empty and (not is_ours or version < 1):

@@ -12,7 +12,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar  # Any: see St
 import trio
 from msgspec import Struct
 
-from aimem.errors import AimemError, Bug, Unavailable
+from aimem.errors import AimemError, Bug
 from aimem.model import Dot, StreamHead, StreamId, Vector
 from aimem.ports import Chance, Clock, Connection, DatabaseError, DatabaseFault, Files, Mode, Threads
 from aimem.store import adoption, closure, cluster, headproofs, heldops, inbound, oplog, outbound, renewal, schema
@@ -218,6 +218,11 @@ class Store:
         """Seconds that one more write would wait for the writer, as an estimate."""
         return self._writer.wait_s
 
+    @property
+    def writer_still_s(self) -> float:
+        """Seconds since the writer, at work, last gave a sign of life; 0 while it rests."""
+        return self._writer.still_s
+
     def file_bytes(self) -> int:
         """Size of the database with its write-ahead log."""
         return self._ports.files.size_bytes(self.settings.db) + self.wal_bytes
@@ -351,7 +356,7 @@ class Store:
         with translated(db):
             conn = ports.files.connect(db, Mode.READ_WRITE_CREATE)
             try:
-                version = _recognised(conn, db)
+                version = schema.recognise(conn, db)
                 schema.prepare_writer(conn, db)
                 schema.ensure_schema(conn, ports.files, db, version, self._tell)
                 identity = load_identity(conn, ports.files, ports.chance, db, self.settings.node)
@@ -381,19 +386,6 @@ class Store:
         finally:
             with contextlib.suppress(DatabaseError):  # the same fault once more; closed it is in any case
                 conn.close()
-
-
-def _recognised(conn: Connection, db: Path) -> int:
-    """The version of the file's schema, found without writing to it."""
-    try:
-        return schema.recognise(conn, db)
-    except DatabaseError as error:
-        if error.fault is not DatabaseFault.IO:
-            raise
-        # No reason to distrust the file: a disk without room for the log's index gives the same error.
-        raise Unavailable(
-            f"{db} cannot be opened ({error}); check that its disk has room and is sound, and start again"
-        ) from error
 
 
 def _wrote(written: Written, acks: int | None) -> Wrote:

@@ -37,6 +37,9 @@ _RELEASE = "RELEASE job"
 LOG_PAGES: Final = 1_000
 """A write-ahead log of so many pages is moved into the database: as many as SQLite waits for by itself."""
 
+SIGN_STEPS: Final = 20_000
+"""Steps of SQLite, a few milliseconds' worth, after which a writer at work gives a sign of life."""
+
 _WHOLE_GROUP = frozenset(
     {
         DatabaseFault.FULL,
@@ -130,6 +133,7 @@ class Writer:
         self._queue_in, self._queue_out = trio.open_memory_channel[_Job](queue_count)
         self._waiting: dict[_Job, None] = {}
         self._busy_since: float | None = None
+        self._seen_at = 0.0
 
     @property
     def queued_count(self) -> int:
@@ -149,6 +153,15 @@ class Writer:
             return expected_s
         # A group that hangs says more than those before it did: of what has lasted, expect as much again.
         return max(expected_s, trio.current_time() - self._busy_since)
+
+    @property
+    def still_s(self) -> float:
+        """Seconds since the writer, at work, last gave a sign of life; 0 while it rests.
+
+        A group may take minutes, as the state of a whole node does; SQLite then goes from step to step. What is still
+        waits for the disk or for a lock, or hangs.
+        """
+        return 0.0 if self._busy_since is None else trio.current_time() - max(self._busy_since, self._seen_at)
 
     async def write(self, run: Callable[[Transaction], Any]) -> Written:
         """Queue a job and wait for its commit.
@@ -178,6 +191,13 @@ class Writer:
 
         Raises: Corrupt when the result of a commit is unknown or the file cannot be trusted: the process must end.
         """
+        clock = trio.lowlevel.current_clock()
+
+        def see() -> bool:
+            self._seen_at = clock.current_time()    # in the writer's thread
+            return False
+
+        conn.stop_when(see, every_steps=SIGN_STEPS)
         try:
             with self._queue_out:
                 async for first in self._queue_out:

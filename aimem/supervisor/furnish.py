@@ -42,6 +42,7 @@ from aimem.supervisor.control import Control
 from aimem.supervisor.http import HttpServer
 from aimem.supervisor.mcpdoor import PATH, McpDoor
 from aimem.supervisor.meshing import host_name, make_mesh, mesh_children, node_name
+from aimem.supervisor.notify import Notifier
 from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Place
 from aimem.supervisor.reloading import Reloader, run_reload
@@ -59,13 +60,14 @@ VECTORS_SUFFIX: Final = ".vectors"
 
 def plan_node(
     config: Config, ports: Ports, place: Place, extent: Extent, control: Control, wallet: Wallet | None = None,
-    reread: Callable[[], Config] | None = None,
+    reread: Callable[[], Config] | None = None, notifier: Notifier | None = None,
 ) -> Plan:
     """What to start for this configuration; nothing is opened yet.
 
     Args:
       wallet: its certificates; None for a node that neither shows nor asks for any.
       reread: the configuration as a start would read it now; None where nobody wrote it down. Blocks.
+      notifier: hears when the configuration is read anew.
     """
     wallet = wallet or Wallet(TlsConfig(), clock=ports.clock, files=ports.files, threads=ports.threads)
     settings = StoreSettings(
@@ -80,13 +82,16 @@ def plan_node(
         ports.say,
     )
     folder = place.db.with_name(place.db.name + VECTORS_SUFFIX)
-    furnish = partial(_furnish, config, ports, store, folder, extent, control, wallet, reread)
-    return Plan(store=Child(name="store", run=store.run, on_failure=OnFailure.END_NODE), furnish=furnish)
+    furnish = partial(_furnish, config, ports, store, folder, extent, control, wallet, reread, notifier)
+    return Plan(
+        store=Child(name="store", run=store.run, on_failure=OnFailure.END_NODE),
+        still_s=lambda: store.writer_still_s, furnish=furnish,
+    )
 
 
 async def _furnish(
     config: Config, ports: Ports, store: Store, vectors: Path, extent: Extent, control: Control, wallet: Wallet,
-    reread: Callable[[], Config] | None,
+    reread: Callable[[], Config] | None, notifier: Notifier | None,
 ) -> Inside:
     reason = _reason_for_keywords(config, extent)
     recaller = Recaller(threads=ports.threads, embedder=None, reason=reason, folder=vectors)
@@ -94,7 +99,7 @@ async def _furnish(
     mesh = make_mesh(config, ports, store, extent, wallet.peer_tls, trust)
     reloader = Reloader(
         config, wallet, mesh=mesh, extent=extent, threads=ports.threads, reread=reread,
-        say=ports.say if reread is None else None,
+        say=ports.say if reread is None else None, notifier=notifier,
     )
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,

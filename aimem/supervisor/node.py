@@ -167,16 +167,17 @@ async def run_daemon(
     with unwrapped():
         async with trio.open_nursery() as nursery:
             await nursery.start(run_signals, control)
+            notifier.starting(f"opening {place.db}")
             lock = await _take_patiently(ports, place)
             extent = Extent(embeds=True, curates=True, exchanges=True)
-            plan = plan_node(config, ports, place, extent, control, wallet, reread)
+            plan = plan_node(config, ports, place, extent, control, wallet, reread, notifier)
             running: Running = await nursery.start(partial(
                 run_node, plan, lock=lock, place=place, tcp=config.api, grace_s=grace_s, control=control,
                 rng=ports.chance.rng, gate=None if wallet is None else wallet.gate,
             ))
             ports.say(_readiness(running, place.db))
             notifier.ready(f"serving on {', '.join(running.urls)}")
-            nursery.start_soon(notifier.run_watchdog)
+            nursery.start_soon(notifier.run_watchdog, plan.still_s)
             await control.stop.wait()
             notifier.stopping(grace_s=grace_s)
             await running.ended.wait()

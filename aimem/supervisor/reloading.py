@@ -19,6 +19,7 @@ from aimem.replication import Mesh
 from aimem.service import Membership
 from aimem.supervisor.control import Control
 from aimem.supervisor.meshing import mesh_settings
+from aimem.supervisor.notify import Notifier
 from aimem.supervisor.outside import Extent
 from aimem.supervisor.wallet import Wallet
 from aimem.wire import reloading
@@ -41,6 +42,7 @@ class Reloader:
     def __init__(
         self, config: Config, wallet: Wallet, *, mesh: Mesh | None, extent: Extent, threads: Threads,
         reread: Callable[[], Config] | None = None, say: Callable[[str], None] | None = None,
+        notifier: Notifier | None = None,
     ) -> None:
         """Prepare.
 
@@ -48,9 +50,11 @@ class Reloader:
           reread: the configuration as a start would read it now; it blocks. Raises: InvalidRequest. None where the
             caller made it up: then certificates alone are read anew.
           say: tells the operator what came of it, where nothing is logged.
+          notifier: hears when it begins, and what came of it.
         """
         self._started, self._wallet, self._mesh, self._extent = config, wallet, mesh, extent
         self._threads, self._reread, self._say = threads, reread, say or (lambda _: None)
+        self._notifier = notifier or Notifier({})
         self._turn, self._limiter = trio.Lock(), trio.CapacityLimiter(1)
         self.membership = Membership(told=reloading.told_out(config.told))
         if reread is not None:
@@ -65,22 +69,26 @@ class Reloader:
 
     async def read_anew(self) -> None:
         """Read everything anew and use it. Raises: InvalidRequest(config_invalid); then all is as before."""
-        papers = self._wallet.papers
         async with self._turn:
-            try:
-                found = None if self._reread is None else await self._threads.run(self._reread, limiter=self._limiter)
-                if self._wallet.is_used:
-                    await self._wallet.reload()
-            except InvalidRequest as error:
-                papers.failed += 1
-                papers.failure = error.message
-                log.error("reload.failed", extra={"reason": error.message})  # noqa: TRY400  # that is the whole story
-                raise
-            papers.reloaded += 1
-            papers.failure = ""
-            if found is not None:
-                self._use(found)
+            with self._notifier.reloading():
+                await self._read_and_use()
         self._say("ai-memory: certificates, keys and lists were read anew")
+
+    async def _read_and_use(self) -> None:
+        papers = self._wallet.papers
+        try:
+            found = None if self._reread is None else await self._threads.run(self._reread, limiter=self._limiter)
+            if self._wallet.is_used:
+                await self._wallet.reload()
+        except InvalidRequest as error:
+            papers.failed += 1
+            papers.failure = error.message
+            log.error("reload.failed", extra={"reason": error.message})  # noqa: TRY400  # that is the whole story
+            raise
+        papers.reloaded += 1
+        papers.failure = ""
+        if found is not None:
+            self._use(found)
 
     def _use(self, found: Config) -> None:
         known, mesh = self.membership, self._mesh

@@ -43,9 +43,14 @@ class Inside(Struct, frozen=True, kw_only=True):
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """A node, before it runs: its store, and how to make the rest once the store is open."""
+    """A node, before it runs: its store, and how to make the rest once the store is open.
+
+    Attributes:
+      still_s: how long the store's writer, at work, has given no sign of life.
+    """
 
     store: Child
+    still_s: Callable[[], float]
     furnish: Callable[[], Awaitable[Inside]]
 
 

@@ -162,6 +162,15 @@ def test_a_query_is_stopped_when_it_is_due_and_the_connection_stays_usable(conn:
     assert conn.execute(NUMBERS, {"upto": 100_000}).fetchone() == (100_000,)
 
 
+def test_short_runs_of_one_statement_add_up_until_it_is_asked(conn: Connection) -> None:
+    asked = []
+    conn.stop_when(lambda: bool(asked.append(1)), every_steps=2_000)
+    for number in range(1_000):
+        conn.execute("INSERT INTO t VALUES (?, ?)", (number, "x"))
+    assert 1 < len(asked) < 100
+    conn.stop_when(None)
+
+
 def test_a_stop_reaches_rows_that_are_still_to_be_fetched(conn: Connection) -> None:
     conn.executemany("INSERT INTO t VALUES (?, ?)", [(i, "x") for i in range(200)])
     cursor = conn.execute("SELECT count(*) FROM t AS a, t AS b, t AS c WHERE a.a + b.a + c.a < a.a GROUP BY a.b")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import random
+import threading
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,13 @@ import trio
 
 from aimem.errors import Corrupt, Unavailable
 from aimem.model import AgentId, Lifetimes, chain_hash
-from aimem.ports import DatabaseError, DatabaseFault, delayed_threads
+from aimem.ports import DatabaseError, DatabaseFault, delayed_threads, trio_threads
 from aimem.service.drafts import creation_fields, draft_of
 from aimem.store import KEY, MEMORY, Store, Transaction, oplog
 from aimem.wire import CreateMemory
 from tests.nodes import InlineThreads, open_store, principal
+
+MANY_STEPS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100000) SELECT count(*) FROM n"
 
 
 def put(transaction: Transaction, key: str) -> str:
@@ -229,3 +232,30 @@ async def test_sixty_four_callers_gain_eight_times_over_one_when_each_sync_takes
         if gains[-1] >= 8:
             return
     raise AssertionError(f"64 callers gained only {', '.join(f'{gain:.1f}' for gain in gains)} times over one")
+
+
+async def test_a_writer_that_waits_is_still_and_one_that_gets_on_is_not_however_long_its_group_lasts(
+    tmp_path: Path,
+) -> None:
+    begun, go_on, got_on, end = (threading.Event() for _ in range(4))
+
+    def long(transaction: Transaction) -> None:
+        begun.set()
+        assert go_on.wait(30)
+        transaction.conn.execute(MANY_STEPS).fetchone()
+        got_on.set()
+        assert end.wait(30)
+
+    async with open_store(tmp_path / "x.db", threads=trio_threads()) as store:
+        assert store.writer_still_s == 0.0
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.write, long)
+            assert await trio.to_thread.run_sync(begun.wait, 30)
+            assert not await trio.to_thread.run_sync(got_on.wait, 0.2)
+            assert store.writer_still_s >= 0.2
+            before = trio.current_time()
+            go_on.set()
+            assert await trio.to_thread.run_sync(got_on.wait, 30)
+            assert store.writer_still_s < trio.current_time() - before
+            end.set()
+        assert store.writer_still_s == 0.0

@@ -77,7 +77,7 @@ class LittleNode:
 
     def plan(self) -> Plan:
         """The tree of it."""
-        return Plan(store=self._child("store", OnFailure.END_NODE), furnish=self._furnish)
+        return Plan(store=self._child("store", OnFailure.END_NODE), still_s=lambda: 0.0, furnish=self._furnish)
 
     async def _furnish(self) -> Inside:
         children = (self._child("touches", OnFailure.RESTART), self._child("curator", OnFailure.RESTART))

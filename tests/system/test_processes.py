@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from pathlib import Path
 
 import httpx
@@ -112,17 +111,6 @@ async def test_taken_port_public_address_and_bad_paths_are_sentences(db: Path, t
     assert text.returncode == 1
     for done in (refused, public, folder, missing, text):
         assert done.stderr.startswith(b"ai-memory: error: ") and b"Traceback" not in done.stderr
-
-
-async def test_service_manager_hears_when_the_daemon_is_ready(db: Path, tmp_path: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(tmp_path / "notify"))
-        manager.setblocking(False)
-        async with daemon(db, NOTIFY_SOCKET=str(tmp_path / "notify")) as (process, url):
-            assert await process.stop() == 0
-        first, second = manager.recv(4096).decode(), manager.recv(4096).decode()
-    assert first.startswith("READY=1") and url in first
-    assert second.startswith("STOPPING=1")
 
 
 async def test_log_lines_are_json_if_asked_for(db: Path) -> None:
