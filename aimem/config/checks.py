@@ -6,6 +6,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from msgspec import Struct
@@ -165,3 +166,11 @@ def range_words(setting: Setting) -> str:
     if low is not None:
         return f"at least {low:.15g}"
     return f"at most {high:.15g}" if high is not None else ""
+
+
+def is_public(path: Path) -> bool:
+    """Whether everybody may read it; what cannot be looked at is told when it is read."""
+    try:
+        return bool(path.stat().st_mode & 0o004)
+    except OSError:
+        return False

@@ -11,6 +11,7 @@ from typing import TypeVar
 from msgspec.structs import replace
 
 from aimem.config.checks import Given, check, did_you_mean, invalid, subject, typed
+from aimem.config.keyfile import KEY, KEY_FILE, credential_in, key_file_notices, override_key, read_key
 from aimem.config.members import listed_in, told_of
 from aimem.config.mesh import mesh_notices, mesh_of
 from aimem.config.models import embed_url_of, embedding_of, language_of, model_notices, tier_of
@@ -71,8 +72,13 @@ def load_config(
     given: Layer = {}
     for layer in (of_file, _variable_layer(environ), _flag_layer(flags)):
         _split_address(layer)
+        override_key(given, layer)
         given |= layer
     notices = [*_file_notices(file), *_variable_notices(environ), *_setting_notices(given)]
+    if KEY_FILE in given:
+        key_file = _path(credential_in(str(given[KEY_FILE].value), environ), cwd=cwd, home=home)
+        given[KEY] = read_key(given[KEY_FILE], key_file)
+        notices += key_file_notices(key_file)
     named = listed_in(given)
     told = told_of(
         given, of_file, _place_of_file(file, environ, home), None if named is None else _path(named, cwd=cwd, home=home)
@@ -141,7 +147,7 @@ def _file_layer(file: ConfigFile) -> Layer:
 def _variable_layer(environ: Mapping[str, str]) -> Layer:
     return {
         setting.key: check(setting, environ[setting.variable], setting.variable) for setting in SETTINGS
-        if environ.get(setting.variable) or (setting.kind is Kind.SECRET and setting.variable in environ)
+        if environ.get(setting.variable) or (setting.key in (KEY, KEY_FILE) and setting.variable in environ)
     }
 
 
@@ -247,7 +253,8 @@ def _slices(
     given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path, notices: tuple[str, ...], listed: Path | None
 ) -> Config:
     model_dir, api = _get(given, "model_dir", str, ""), _api(given)
-    tls = tls_of(given, {key: _path(str(given[key].value), cwd=cwd, home=home) for key in FILE_KEYS if key in given})
+    named = {key: credential_in(str(given[key].value), environ) for key in FILE_KEYS if key in given}
+    tls = tls_of(given, {key: _path(text, cwd=cwd, home=home) for key, text in named.items()})
     mesh = mesh_of(given, api, tls, listed)
     return Config(
         store=_store(given, _database(given, environ, cwd=cwd, home=home)),

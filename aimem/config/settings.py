@@ -103,6 +103,9 @@ SETTINGS: Final = (
     Setting(key="api_key", variable="AI_MEMORY_API_KEY", kind=Kind.SECRET,
             help="The shared key that callers over TCP must send in the header X-API-Key; or, for a command and an MCP "
                  "session, the key of an agent (aim_...), to act as that agent."),
+    Setting(key="api_key_file", variable="AI_MEMORY_API_KEY_FILE", kind=Kind.PATH, default="none",
+            help="A file that holds api_key, and nothing else; excludes it. A leading $CREDENTIALS_DIRECTORY/ is the "
+                 "folder of the service manager, here and in the paths of certificates and keys."),
     Setting(key="request_deadline_secs", variable="AI_MEMORY_REQUEST_DEADLINE_SECS", kind=Kind.NUMBER, low=0.1,
             high=3600, default="30", help="Seconds that one request may take."),
     Setting(key="body_max_bytes", variable="AI_MEMORY_BODY_MAX_BYTES", kind=Kind.INTEGER, low=1024,

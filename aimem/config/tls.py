@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from aimem.config.checks import Given, invalid
+from aimem.config.checks import Given, invalid, is_public
 from aimem.config.slices import MeshConfig, NamedFile, TlsConfig
 
 _PAIRS: Final = (("tls.cert", "tls.key"), ("mesh.quorum_client_cert", "mesh.quorum_client_key"))
@@ -82,7 +82,7 @@ def with_peer_files(tls: TlsConfig, named: Mapping[str, Path]) -> TlsConfig:
 def tls_notices(tls: TlsConfig, mesh: MeshConfig) -> Iterator[str]:
     """What an operator should know."""
     for key in (tls.key, tls.client_key):
-        if key is not None and _is_public(key.path):
+        if key is not None and is_public(key.path):
             yield f"{key.path} holds a key and is readable by everybody; run: chmod 600 {key.path}"
     plain = [peer for peer in mesh.peers if peer.startswith("http://")]
     if plain and (tls.client_cert is not None or tls.peers_ca is not None):
@@ -90,11 +90,3 @@ def tls_notices(tls: TlsConfig, mesh: MeshConfig) -> Iterator[str]:
             f"the peer {plain[0]} is asked without TLS: neither is its certificate verified nor ours shown; write "
             "https:// if it speaks TLS"
         )
-
-
-def _is_public(path: Path) -> bool:
-    """Whether everybody may read it; what cannot be looked at is told when it is read."""
-    try:
-        return bool(path.stat().st_mode & 0o004)
-    except OSError:
-        return False

@@ -1,4 +1,4 @@
-"""mesh add and mesh remove: which file they change, what they have the daemon do, and what they leave as it was."""
+"""mesh add, remove and reload: which file they change, what they have the daemon do, and what they leave as it was."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ class Daemon:
         self.state, self.last_error = "reachable", ""
         self.fault: tuple[int, str, str] | None = None
         self.reloads: list[str] = []
+        self.restart: list[str] = []
         self.looked: list[str] = []
         self.found: dict[str, str] = {"verdict": "new", "version": "0.1.0", "stream": "e" * 32}
 
@@ -40,7 +41,7 @@ class Daemon:
                 return httpx.Response(status, json={"error": sentence, "code": code})
             return httpx.Response(200, json={
                 "node": "n0", "peers": ["http://n1:1", NEW], "members": 3, "writes": 2, "added": [NEW], "removed": [],
-                "told": self.told, "notices": [], "restart": [],
+                "told": self.told, "notices": [], "restart": self.restart,
             })
         if request.url.path.endswith("/look"):
             self.looked.append(json.loads(request.content)["url"])
@@ -234,3 +235,20 @@ def test_rejoin_waits_until_the_node_is_ready_and_tells_who_cannot_be_asked(mach
     assert shown.err.count("http://n1:1: timeout") == 1
     assert [one["look"] for one in asked] == [False, True, True]
     assert asked[0]["forget_cluster"] is True
+
+
+def test_reload_says_what_holds_now_and_what_comes_later(machine: Machine, daemon: Daemon) -> None:
+    shown = machine.run("mesh", "reload", handler=daemon)
+    assert (shown.status, len(daemon.reloads)) == (ExitStatus.OK, 1)
+    assert shown.out == f"read anew: 3 members, writes wait for 2 nodes\nadded:   {NEW}\n"
+    assert shown.err == "ai-memory: note: a note\n"
+    daemon.restart = ["store", "api"]
+    assert "note: store, api was changed too" in machine.run("mesh", "reload", handler=daemon).err
+    assert json.loads(machine.run("mesh", "reload", "--json", handler=daemon).out)["members"] == 3
+
+
+def test_reload_fails_with_what_is_wrong(machine: Machine, daemon: Daemon) -> None:
+    daemon.fault = (400, "config_invalid", "config.toml, line 3: no such key")
+    shown = machine.run("mesh", "reload", handler=daemon)
+    assert (shown.status, shown.out) == (ExitStatus.INVALID, "")
+    assert "config.toml, line 3: no such key" in shown.err

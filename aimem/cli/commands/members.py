@@ -82,6 +82,24 @@ def remove(context: Context) -> int:
     return _show(context, context.visit(act))
 
 
+def reload(context: Context) -> int:
+    """Have the running daemon read its configuration anew."""
+    answer = context.ask(lambda client: client.reload())
+    if context.wants_json:
+        context.screen.json(answer)
+        return ExitStatus.OK
+    context.screen.line(f"read anew: {counted(answer.members, 'member')}, writes wait for "
+                        f"{counted(answer.writes, 'node')}")
+    for name in ("added", "removed"):
+        for url in getattr(answer, name):
+            context.screen.line(f"{name + ':':<9}{url}")
+    if answer.restart:
+        context.screen.say(f"note: {', '.join(answer.restart)} was changed too, which holds from the next start on")
+    for notice in (*answer.notices, *answer.told.overruled):
+        context.screen.say(f"note: {notice}")
+    return ExitStatus.OK
+
+
 def rejoin(context: Context) -> int:
     """Have this node join its mesh anew, and wait until it is ready."""
     asked = reloading.RejoinRequest(forget_cluster=context.value("forget_cluster"))

@@ -76,6 +76,11 @@ MESH: Final = Verb(
              options=(_WRITES, _DRY),
              prints="as mesh add",
              examples=(("A node that is gone for good", "ai-memory mesh remove node-c"),)),
+        Verb(name="reload", summary="have the running daemon read its configuration anew", run="members:reload",
+             about="As SIGHUP does, and waits for it: the members of the mesh, certificates, keys and the list of "
+                   "those that may connect; all of them, or, if one is at fault, none, and then it exits with 2 and "
+                   "says what is wrong.",
+             prints="what holds now, as POST /api/v1/mesh/reload"),
         Verb(name="rejoin", summary="fetch everything from a peer again", run="members:rejoin",
              about="For a node whose disk or database is in doubt: it begins a new stream, refuses to write, fetches "
                    "the whole state of a peer, joins it with what it has, and is ready when it knows what its peers "
