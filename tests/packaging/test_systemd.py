@@ -69,5 +69,5 @@ def test_the_user_and_the_folders_can_be_made(tmp_path: Path) -> None:
     rules.parent.mkdir(parents=True)
     rules.write_text((FOLDER / "ai-memory.tmpfiles").read_text())
     said_by(program("systemd-tmpfiles"), f"--root={tmp_path}", "--create", rules)
-    made = (tmp_path / "var/lib/ai-memory/backups").stat()
+    made = (tmp_path / "var/lib/ai-memory").stat()
     assert (made.st_uid, made.st_mode & 0o777) == (int(user[2]), 0o700)

@@ -129,6 +129,5 @@ def test_what_is_private_lies_in_folders_of_the_services_alone() -> None:
         fields[1]: tuple(fields[2:5]) for line in (FOLDER / "ai-memory.tmpfiles").read_text().splitlines()
         if line and not line.startswith("#") for fields in [line.split()]
     }
-    own = ("0700", "ai-memory", "ai-memory")
-    assert folders["/var/lib/ai-memory"] == folders["/var/lib/ai-memory/backups"] == own
+    assert folders["/var/lib/ai-memory"] == ("0700", "ai-memory", "ai-memory")
     assert folders["/etc/credstore"] == ("0700", "root", "root")
