@@ -9,7 +9,7 @@ from typing import Final
 
 import trio
 
-from aimem.errors import AimemError, Corrupt, InvalidRequest
+from aimem.errors import AimemError, Corrupt, InvalidRequest, Unavailable
 from aimem.model import Vector
 from aimem.replication.closure import note_joined, to_join
 from aimem.replication.joining import Freshness, join_snapshot
@@ -125,9 +125,12 @@ async def run_trimmer(mesh: Mesh, *, task_status: trio.TaskStatus[None] = trio.T
     measured, mesh.log_size = mesh.store.log.vector, await mesh.store.read(trimming.log_size)
     while True:
         await trio.sleep(TRIM_INTERVAL_S)
-        if measured != mesh.store.log.vector:
-            measured, mesh.log_size = mesh.store.log.vector, await mesh.store.read(trimming.log_size)
-        mesh.log_size = await trim_log(mesh.store, mesh.log_size, mesh.settings.log, partial(known_to_all, mesh))
+        try:
+            if measured != mesh.store.log.vector:
+                measured, mesh.log_size = mesh.store.log.vector, await mesh.store.read(trimming.log_size)
+            mesh.log_size = await trim_log(mesh.store, mesh.log_size, mesh.settings.log, partial(known_to_all, mesh))
+        except Unavailable as error:    # a full disk, as a rule: what is too much stays until there is room
+            log.warning("log.not_trimmed", extra={"reason": error.code.value})
 
 
 async def trim_log(

@@ -87,6 +87,7 @@ class Campaign(Struct, frozen=True, kw_only=True):
       seeds: None if they were left out.
       cycles: of each pass that was not left out.
       soak: None if it was left out.
+      soak_commit: of which it was, where that was another one.
     """
 
     commit: str
@@ -95,6 +96,7 @@ class Campaign(Struct, frozen=True, kw_only=True):
     seeds: Seeds | None
     cycles: tuple[Broken, ...]
     soak: Soaked | None = None
+    soak_commit: str = ""
 
     @property
     def failed(self) -> tuple[str, ...]:

@@ -8,7 +8,6 @@ from typing import Final
 
 from tests.cycles.faults import KILLS
 from tests.reliability.figures import Broken, Campaign, Seeds
-from tests.soak.figures import Soaked
 
 COLUMNS: Final = 120
 HOUR_S: Final = 3600.0
@@ -20,7 +19,7 @@ NO_SOAK: Final = "No soak is recorded."
 def section(found: Campaign) -> str:
     """The lines of ai-memory-reliability(7)."""
     told = [
-        _where(found), *_told_of_seeds(found.seeds), *_told_of_cycles(found.cycles), *_told_of_soak(found.soak),
+        _where(found), *_told_of_seeds(found.seeds), *_told_of_cycles(found.cycles), *_told_of_soak(found),
     ]
     wrap = textwrap.TextWrapper(width=COLUMNS, break_on_hyphens=False).wrap
     return "".join(f"{line}\n" for sentence in told for line in wrap(sentence))
@@ -45,8 +44,10 @@ def _told_of_cycles(cycles: Sequence[Broken]) -> Iterator[str]:
     yield _verdict(sum(len(broken.failed) for broken in cycles), "cycle")
 
 
-def _told_of_soak(soak: Soaked | None) -> tuple[str, ...]:
-    return (NO_SOAK,) if soak is None else ("Soak:", *soak.sentences())
+def _told_of_soak(found: Campaign) -> tuple[str, ...]:
+    if found.soak is None:
+        return (NO_SOAK,)
+    return (f"Soak, on commit {found.soak_commit}:" if found.soak_commit else "Soak:", *found.soak.sentences())
 
 
 def _where(found: Campaign) -> str:
@@ -88,7 +89,8 @@ def summary(found: Campaign) -> str:
         missing.append(NO_CYCLES)
     if found.soak is not None:
         flat = "" if found.soak.failed else ", in which nothing grew"
-        tried.append(f"{found.soak.minutes:g} minutes of four daemons under a steady load{flat}")
+        of = f" (on {found.soak_commit})" if found.soak_commit else ""
+        tried.append(f"{found.soak.minutes:g} minutes of four daemons under a steady load{of}{flat}")
     else:
         missing.append(NO_SOAK)
     return " ".join((f"Last campaign ({found.day}, {found.commit}): {'; '.join(tried)}; {lost}.", *missing))

@@ -133,6 +133,9 @@ def test_a_soak_is_told_and_one_that_failed_is_no_clean_campaign() -> None:
     assert "16 and 17 handles, 7 and 9 of its database, 2 and 3 threads, 57 and 58 tasks" in told
     assert "60 minutes of four daemons under a steady load, in which nothing grew; no ack" in summary(last)
     assert last.failed == ()
+    of_another = replace(last, soak_commit="0123abc")
+    assert "Soak, on commit 0123abc: 60 minutes" in " ".join(section(of_another).split())
+    assert "under a steady load (on 0123abc), in which nothing grew" in summary(of_another)
     bad = replace(last, soak=replace(SOAKED, failed=("it grew",)))
     assert "Not as it is to be: it grew." in section(bad)
     assert "nothing grew" not in summary(bad)

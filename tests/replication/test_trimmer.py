@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 
+from aimem.errors import Code, Unavailable
 from aimem.replication import MeshSettings
 from aimem.replication.catchup import TRIM_INTERVAL_S
 from aimem.service import Node
@@ -29,6 +30,28 @@ async def test_the_log_of_a_node_without_peers_is_cut(tmp_path: Path) -> None:
         node = await world.start("n0", MeshSettings(peers=(), log=LogBounds(kept_count=5)))
         await fill(node, 20)
         assert await node.store.read(oplog.count) == 21
+        await trio.sleep(TRIM_INTERVAL_S + 1)
+        assert await node.store.read(oplog.count) == 5
+        nursery.cancel_scope.cancel()
+
+
+async def test_a_disk_without_room_ends_nobody_and_the_log_is_cut_once_there_is_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = list[object]()
+
+    def no_room(*told: object) -> trimming.LogSize:
+        tried.append(told)
+        raise Unavailable("the disk is full", code=Code.STORAGE_FULL)
+
+    async with trio.open_nursery() as nursery:
+        world = World(nursery, tmp_path)
+        node = await world.start("n0", MeshSettings(peers=(), log=LogBounds(kept_count=5)))
+        await fill(node, 20)
+        with monkeypatch.context() as patch:
+            patch.setattr(trimming, "trim", no_room)
+            await trio.sleep(20 * TRIM_INTERVAL_S)
+        assert len(tried) > 10
         await trio.sleep(TRIM_INTERVAL_S + 1)
         assert await node.store.read(oplog.count) == 5
         nursery.cancel_scope.cancel()

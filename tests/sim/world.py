@@ -164,8 +164,10 @@ class World:
         is_known = self.losses.has_rotted or (peer != "" and peer == self.watcher.liar)
         if said == OTHER_MESH and Lie.CLUSTER in self.swarm.member_lies:
             return peer == self.watcher.liar
-        if Lie.MORE in self.swarm.member_lies and self.watcher.writers_of(key) == {self.watcher.liar}:
-            # It signed that it wrote more than it had: whoever believed that never heard of what it did write then.
+        is_its_own = key in self.watcher.touched and self.watcher.writers_of(key) <= {self.watcher.liar}
+        if is_its_own and {Lie.MORE, Lie.EQUIVOCATE} & set(self.swarm.member_lies):
+            # It signed that it wrote more than it had: whoever believed that never heard of what it did write then. Or
+            # it signed two ops for one dot: whoever had the later ones from a snapshot has only what that had of both.
             is_known = True
         return said == DIFFERS and is_known
 

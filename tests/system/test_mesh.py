@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.system.members import running
+from tests.system.members import running, settled
 from tests.system.processes import ask, command, started
 
 pytestmark = pytest.mark.slow
@@ -22,6 +22,7 @@ async def test_a_node_that_comes_new_fetches_everything_and_a_command_without_a_
     async with (
         running(tmp_path, 2, AI_MEMORY_API_KEY="shared") as mesh, httpx.AsyncClient(timeout=30, headers=key) as http,
     ):
+        await settled(mesh, key)     # each has met the other
         for count in range(40):
             body = {"title": f"t{count}", "content": "text"}
             answer = await http.post(f"{mesh.url(count % 2)}/memories", json=body)
