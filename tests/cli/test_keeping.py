@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from aimem.cli import ExitStatus
+from aimem.ports import system_files
+from aimem.store import NodeLock, replacing
 from tests.cli.real import RealMachine
 
 
@@ -50,3 +52,13 @@ def test_what_is_not_sound_has_status_1_and_says_why(machine: RealMachine) -> No
     refused = machine.run("restore", "--from", "backups")
     assert (refused.status, refused.out) == (ExitStatus.NOT_FOUND, "")
     assert "has no backup that is whole" in refused.err
+
+
+def test_a_database_that_a_killed_restore_left_on_its_way_is_not_said_to_be_missing(machine: RealMachine) -> None:
+    db = machine.cwd / "memory.db"
+    db.rename(replacing.copy_path(db))
+    replacing.commit(db)
+    refused = machine.run("verify")
+    assert (refused.status, "was cut off before its end" in refused.err) == (ExitStatus.UNAVAILABLE, True)
+    NodeLock.take(system_files(), db, "the next one").release()
+    assert machine.run("verify").status == ExitStatus.OK
