@@ -669,8 +669,7 @@ MENDED: Final = {
         "A database restored into a mesh": (
             "tests/operations/test_restoring.py::test_the_node_goes_on_under_a_new_key_that_the_old_one_signed",
             "tests/operations/test_restored_nodes.py::test_a_restored_node_loses_nothing_and_brings_nothing_back",
-            "tests/operations/test_restored_nodes.py::"
-            "test_a_restored_node_that_writes_before_it_meets_anybody_forks_nothing",
+            "tests/operations/test_restored_nodes.py::test_a_restored_node_that_writes_alone_forks_nothing",
         ),
         "A filter by several tags": (
             "tests/cli/test_compatibility.py::test_what_is_refused_has_its_status_and_changes_nothing",

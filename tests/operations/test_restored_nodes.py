@@ -56,7 +56,7 @@ async def test_a_restored_node_loses_nothing_and_brings_nothing_back(tmp_path: P
             assert await node.store.read(inbound.closed_streams) == ()
 
 
-async def test_a_restored_node_that_writes_before_it_meets_anybody_forks_nothing(tmp_path: Path) -> None:
+async def test_a_restored_node_that_writes_alone_forks_nothing(tmp_path: Path) -> None:
     async with open_world(tmp_path, 3, writes=1, interval_s=1) as world:
         await put(world.nodes["n0"], "first", "text")
         keeper_of(world, "n0").back_up(tmp_path / "backups", 1)
