@@ -125,7 +125,7 @@ class Keeper:
             made = read_manifest(self._files, snapshot)
         except NotFound as error:
             raise NotFound(f"{error.message}; --skip-verify takes it if it is a sound database") from error
-        with translated(f"cannot copy {snapshot} to {copy}"):
+        with translated(f"nothing was restored: cannot copy {snapshot} to {copy}"):
             facts = durable.copy_durably(snapshot, copy)
         if (made.sha256, made.bytes) != facts:
             wrong = why_not_whole(snapshot, made) or f"{snapshot} changes while it is read"
