@@ -145,6 +145,11 @@ class _Runtime:
 
         return operations.Pki(folder, ports.system_files(), ports.system_clock())
 
+    def open_keeper(self, config: Config) -> cli.Keeper:
+        from aimem import operations, ports
+
+        return operations.Keeper(config.store.db, ports.system_files(), ports.system_clock(), ports.system_chance())
+
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
         import trio
 

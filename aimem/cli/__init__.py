@@ -6,10 +6,10 @@ client like any other. Importing this room loads neither Trio nor SQLite nor htt
 
 from aimem.cli.exits import ExitStatus
 from aimem.cli.main import main
-from aimem.cli.runtime import Attached, Pki, Progress, Purpose, Runtime, Stage
+from aimem.cli.runtime import Attached, Keeper, Pki, Progress, Purpose, Runtime, Stage
 from aimem.cli.surroundings import Surroundings, system_surroundings
 
 __all__ = [
-    "Attached", "ExitStatus", "Pki", "Progress", "Purpose", "Runtime", "Stage", "Surroundings", "main",
+    "Attached", "ExitStatus", "Keeper", "Pki", "Progress", "Purpose", "Runtime", "Stage", "Surroundings", "main",
     "system_surroundings",
 ]

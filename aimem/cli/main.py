@@ -7,6 +7,7 @@ import importlib
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from aimem.cli.context import Context
 from aimem.cli.doubt import sentence_of
@@ -79,12 +80,19 @@ def _refuse_missing(verb: Verb, store: StoreConfig) -> None:
     if not store.named_by or verb.begins:
         return
     try:
-        is_missing = store.db.parent.is_dir() and not store.db.exists()
+        is_missing = store.db.parent.is_dir() and not store.db.exists() and not _is_coming(store.db)
     except OSError as error:    # a name that is too long, a folder that this user may not look into
         reason = error.strerror or str(error)
         raise Unavailable(f"cannot look for {store.db} (named by {store.named_by}): {reason}") from error
     if is_missing:
         raise NotFound(f"no database at {store.db} (named by {store.named_by}); `store` or `serve` would create it")
+
+
+def _is_coming(db: Path) -> bool:
+    """Whether a restore was cut off between the old database and the new one."""
+    from aimem.store import replacing
+
+    return replacing.is_pending(db)
 
 
 def command_of(verb: Verb) -> Command:

@@ -36,7 +36,7 @@ ai-memory-VERB(1), ai-memory-config(5), ai-memory-api(7),
 ai-memory-governance(7), ai-memory-mesh(7), ai-memory-reliability(7),
 ai-memory-service(7), ai-memory-compat(7) and ai-memory-glossary(7)."""
 
-_NOT_THERE_YET = frozenset(("backup", "restore", "migrate", "--db-passphrase-file"))
+_NOT_THERE_YET = frozenset(("migrate", "--db-passphrase-file"))
 """Verbs and options of v0.6.3 that this version has not: who comes from there is told so, not that it is a typo."""
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aimem.cli.surroundings import Surroundings
     from aimem.client import Client
-    from aimem.wire import BenchReport, BenchRequest, demo, meshbench, pki
+    from aimem.wire import BenchReport, BenchRequest, demo, keeping, meshbench, pki
 
 T = TypeVar("T")
 
@@ -98,6 +98,22 @@ class Pki(Protocol):
         ...
 
 
+class Keeper(Protocol):
+    """Keeps a database safe. Its functions raise AimemError."""
+
+    def back_up(self, folder: Path, keep_count: int) -> keeping.BackupOut:
+        """Make a backup, and let older ones go; 0 keeps all."""
+        ...
+
+    def restore(self, source: Path, trust: keeping.Trust) -> keeping.RestoreOut:
+        """Put a backup, or a folder's newest whole one, in the place of the database."""
+        ...
+
+    def verify(self, paths: Sequence[Path]) -> keeping.VerifyOut:
+        """Look whether the database is sound, or files and folders of backups are."""
+        ...
+
+
 class Runtime(Protocol):
     """The effects of the command line. The real one is made in `__main__`."""
 
@@ -135,6 +151,10 @@ class Runtime(Protocol):
 
     def open_pki(self, folder: Path) -> Pki:
         """The certificates of a folder, which need not be there yet."""
+        ...
+
+    def open_keeper(self, config: Config) -> Keeper:
+        """Who keeps the configured database safe."""
         ...
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:

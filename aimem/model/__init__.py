@@ -65,7 +65,7 @@ from aimem.model.ids import (
     new_memory_id,
     stream_id,
 )
-from aimem.model.instant import DAY_S, SECOND_US, Instant, after, format_instant, parse_instant
+from aimem.model.instant import DAY_S, SECOND_US, Instant, after, file_stamp, format_instant, parse_instant
 from aimem.model.intake import Intake, Stop, StopReason, Take
 from aimem.model.memory import (
     ArchivedMemory,
@@ -221,6 +221,7 @@ __all__ = [
     "endorsement_digest",
     "entry_hash",
     "event_for",
+    "file_stamp",
     "fingerprints",
     "format_instant",
     "generated_title",

@@ -27,6 +27,11 @@ def format_instant(instant: Instant) -> str:
     return moment.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
+def file_stamp(instant: Instant) -> str:
+    """Write as `2026-01-02T030405Z`, for names of files."""
+    return format_instant(instant)[:19].replace(":", "") + "Z"
+
+
 def parse_instant(text: str, *, field: str) -> Instant:
     """Read any RFC 3339 time with a zone; digits below a microsecond are cut off.
 

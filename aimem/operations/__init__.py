@@ -1,7 +1,7 @@
-"""What an operator does with nodes as a whole: measuring them, making their certificates, showing a mesh at work.
+"""What an operator does with nodes as a whole: measuring them, backing them up, making certificates, showing a mesh.
 
-Owns the benches (made-up memories, the operations that are timed, percentiles and budgets), the authority's folder, and
-the daemons that a demonstration starts.
+Owns the benches (made-up memories, the operations that are timed, percentiles and budgets), the folders of backups and
+of an authority, and the daemons that a demonstration starts.
 Must never be needed by a node that serves, nor print: whoever asks for something shows its report.
 """
 
@@ -13,7 +13,9 @@ from aimem.operations.meshbench import run_mesh_bench
 from aimem.operations.meshscale import run_scale_bench
 from aimem.operations.pki import Pki
 from aimem.operations.processes import Program
+from aimem.operations.restoring import Keeper
 
 __all__ = [
-    "BenchPorts", "Corpus", "DemoPorts", "Pki", "Program", "run_bench", "run_demo", "run_mesh_bench", "run_scale_bench",
+    "BenchPorts", "Corpus", "DemoPorts", "Keeper", "Pki", "Program", "run_bench", "run_demo", "run_mesh_bench",
+    "run_scale_bench",
 ]

@@ -17,7 +17,7 @@ from aimem.ports import Chance, Clock, Embedder, Files, Threads
 from aimem.replication import Trust, merge_entry
 from aimem.search import Recaller
 from aimem.service import Node, Policy, import_memories, index_status, run_indexer, run_touches, run_words
-from aimem.store import Store, StorePorts, StoreSettings
+from aimem.store import Store, StorePorts, StoreSettings, replacing
 from aimem.wire import ImportMemory, ImportRequest
 
 WHO: Final = Principal(agent_id=AgentId("bench"), credential=Credential.OPEN)
@@ -55,7 +55,7 @@ async def open_bench_node(db: Path, ports: BenchPorts, embedder: Embedder | None
     )
     recaller = Recaller(
         threads=ports.threads, embedder=None, reason="" if embedder else "this bench has no model",
-        folder=db.with_name(db.name + ".vectors"),
+        folder=db.with_name(db.name + replacing.VECTORS_SUFFIX),
     )
     node = Node(
         store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller, policy=Policy(),

@@ -8,6 +8,7 @@ The modules `certificates` and `issuing` are slow to load and therefore imported
 
 from typing import TYPE_CHECKING
 
+from aimem.ports import durable
 from aimem.ports.asking import client_context
 from aimem.ports.chance import Chance, Signer, is_signed, system_chance
 from aimem.ports.clock import Clock, system_clock
@@ -62,6 +63,7 @@ __all__ = [
     "certificates",
     "client_context",
     "delayed_threads",
+    "durable",
     "is_signed",
     "issuing",
     "open_server_side",

@@ -43,7 +43,9 @@ from aimem.store import (
     pins,
     renewal,
     repair,
+    replacing,
     snapshot,
+    soundness,
     statistics,
     subscriptions,
     taxonomy,
@@ -58,7 +60,7 @@ from aimem.store.digests import DigestAt, digest, digest_at
 from aimem.store.fields import Kind
 from aimem.store.filters import NO_STANDARD, Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind
-from aimem.store.identity import Identity
+from aimem.store.identity import Identity, replace_key
 from aimem.store.inbound import Examine, LogBook, Received
 from aimem.store.inbox import Inbox
 from aimem.store.kinds import (
@@ -182,7 +184,10 @@ __all__ = [
     "pins",
     "renewal",
     "repair",
+    "replace_key",
+    "replacing",
     "snapshot",
+    "soundness",
     "standing",
     "statistics",
     "subscriptions",

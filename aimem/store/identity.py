@@ -81,12 +81,30 @@ def load_identity(conn: Connection, files: Files, chance: Chance, db: Path, node
     line = _line_of(sidecar, path)
     head = oplog.head(conn, sidecar.stream)
     if head is None:
-        before = Identity(node=sidecar.node, signer=signer, head=oplog.nothing(sidecar.stream), line=line)
-        return mint(files, chance, path, sidecar.node, sidecar.replaces or sidecar.stream, before)
+        return _mint_next(files, chance, path, sidecar, signer)
     identity = Identity(node=sidecar.node, signer=signer, head=head, line=line)
     if sidecar.replaces is not None:
         confirm(files, path, identity)
     return identity
+
+
+def replace_key(files: Files, chance: Chance, db: Path) -> None:
+    """Have the node of a database write a new stream from its next start on: an older one takes its place.
+
+    That start mints once more, as it knows no stream of this key. Without a key there is nothing to do.
+    Raises: Corrupt if the sidecar cannot be read; OSError.
+    """
+    path = sidecar_path(db)
+    data = files.read(path)
+    if data is not None:
+        _mint_next(files, chance, path, *_read_sidecar(data, path, chance))
+
+
+def _mint_next(files: Files, chance: Chance, path: Path, sidecar: Sidecar, signer: Signer) -> Identity:
+    before = Identity(
+        node=sidecar.node, signer=signer, head=oplog.nothing(sidecar.stream), line=_line_of(sidecar, path)
+    )
+    return mint(files, chance, path, sidecar.node, sidecar.replaces or sidecar.stream, before)
 
 
 def mint(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from aimem.errors import InvalidRequest, Unavailable
+from aimem.errors import AimemError, InvalidRequest, Unavailable
 from aimem.ports import DatabaseError, DatabaseFault, FileLock, Files
-from aimem.store.faults import translate
+from aimem.store import replacing
+from aimem.store.faults import translate, translated
 
 LOCK_SUFFIX: Final = ".lock"
 MAGIC: Final = b"SQLite format 3\0"
@@ -24,7 +25,7 @@ class NodeLock:
 
     @classmethod
     def take(cls, files: Files, db: Path, hint: str) -> NodeLock:
-        """Take it, or raise at once.
+        """Take it, or raise at once; and finish what a `restore` began that was cut off.
 
         Raises: ports.LockHeld if another process has it; InvalidRequest or Unavailable if the path cannot be used;
           Corrupt(not_a_database) for a file of another kind, beside which nothing is left.
@@ -42,7 +43,7 @@ class NodeLock:
                 )
             if _is_foreign(db):
                 raise translate(DatabaseError("its first bytes are others", DatabaseFault.NOT_A_DATABASE), db)
-            return cls(files.lock(db.with_name(db.name + LOCK_SUFFIX), hint))
+            lock = cls(files.lock(db.with_name(db.name + LOCK_SUFFIX), hint))
         except FileNotFoundError as error:
             raise InvalidRequest(
                 f"the folder {db.parent} does not exist; create it, or name another file with --db", field="db"
@@ -51,6 +52,14 @@ class NodeLock:
             raise Unavailable(
                 f"cannot lock {error.filename or db}: {error.strerror or error}; check it, and its folder's permissions"
             ) from error
+
+        try:
+            with translated(db):
+                replacing.finish(db)
+        except AimemError:
+            lock.release()
+            raise
+        return lock
 
     def release(self) -> None:
         """Give it back; twice does no harm."""

@@ -36,7 +36,7 @@ from aimem.service import (
     run_webhooks,
     run_words,
 )
-from aimem.store import Store, StorePorts, StoreSettings
+from aimem.store import Store, StorePorts, StoreSettings, replacing
 from aimem.supervisor.children import Child, OnFailure
 from aimem.supervisor.control import Control
 from aimem.supervisor.http import HttpServer
@@ -53,9 +53,6 @@ from aimem.webhooks import Reach, Sender
 log = logging.getLogger(__name__)
 
 LANGUAGE_TIMEOUT_S: Final = 60.0    # the model's client bounds each call as a whole; this catches one that hangs
-
-VECTORS_SUFFIX: Final = ".vectors"
-"""The folder of the vector index beside the database; it may be removed at any time and is made anew."""
 
 
 def plan_node(
@@ -81,7 +78,7 @@ def plan_node(
         ),
         ports.say,
     )
-    folder = place.db.with_name(place.db.name + VECTORS_SUFFIX)
+    folder = place.db.with_name(place.db.name + replacing.VECTORS_SUFFIX)
     furnish = partial(_furnish, config, ports, store, folder, extent, control, wallet, reread, notifier)
     return Plan(
         store=Child(name="store", run=store.run, on_failure=OnFailure.END_NODE),

@@ -3,7 +3,7 @@
 Owns field names and optional fields as v0.6.3 has them (answers only gain fields). Never decides what is allowed.
 """
 
-from aimem.wire import copies, demo, joining, legacy, meshbench, packing, papers, pki, reloading, trusting
+from aimem.wire import copies, demo, joining, keeping, legacy, meshbench, packing, papers, pki, reloading, trusting
 from aimem.wire.agentkeys import (
     IssuedKey,
     KeyRequest,
@@ -476,6 +476,7 @@ __all__ = [
     "heads_out",
     "inbox_message",
     "joining",
+    "keeping",
     "key_out",
     "legacy",
     "link_out",

@@ -27,8 +27,8 @@ from aimem.cli.verbs import VERBS, Option, Verb
 from aimem.client import Client
 from aimem.config import Config, Kind
 from aimem.errors import Code, Unavailable
-from aimem.operations import Pki
-from aimem.ports import system_clock, system_files
+from aimem.operations import Keeper, Pki
+from aimem.ports import system_chance, system_clock, system_files
 from aimem.supervisor.inprocess import InProcessTransport
 from tests.campaign.places import GOOD
 from tests.campaign.plan import examples
@@ -93,6 +93,9 @@ class NodeRuntime:
 
     def open_pki(self, folder: Path) -> Pki:
         return Pki(folder, system_files(), system_clock())
+
+    def open_keeper(self, config: Config) -> Keeper:
+        return Keeper(config.store.db, system_files(), system_clock(), system_chance())
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
         return trio.run(async_fn, *args, clock=trio.testing.MockClock(autojump_threshold=0))

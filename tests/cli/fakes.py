@@ -15,12 +15,12 @@ import trio
 from trio.testing import MockClock
 
 from aimem import operations
-from aimem.cli import Attached, Pki, Progress, Purpose, Stage, Surroundings, main
+from aimem.cli import Attached, Keeper, Pki, Progress, Purpose, Stage, Surroundings, main
 from aimem.client import Client
 from aimem.config import Config
 from aimem.errors import AimemError
 from aimem.model import SECOND_US, Instant
-from aimem.ports import Clock, system_files
+from aimem.ports import Clock, system_chance, system_files
 from aimem.wire import BenchReport, BenchRequest, demo, meshbench
 from tests.nodes import FakeClock
 
@@ -120,6 +120,9 @@ class FakeRuntime:
 
     def open_pki(self, folder: Path) -> Pki:
         return operations.Pki(folder, system_files(), self.wall_clock)
+
+    def open_keeper(self, config: Config) -> Keeper:
+        return operations.Keeper(config.store.db, system_files(), self.wall_clock, system_chance())
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
         return trio.run(async_fn, *args, clock=self.clock)

@@ -130,7 +130,7 @@ def test_output_that_cannot_be_written_is_said_once(machine: Machine, argv: list
     ("get", "required: id"),
     ("agents register a --agent-type ai:x", "quotes keep words together; see `ai-memory agents register --help`"),
     ("get a b", "'b' is one argument too many; quotes keep words together; see `ai-memory get --help`"),
-    ("restore --from x", "error: restore of v0.6.3 is not there yet; see ai-memory-compat(7)"),
+    ("migrate --from x", "error: migrate of v0.6.3 is not there yet; see ai-memory-compat(7)"),
     ("serve --tls-cert=c.pem", "error: --tls-cert is given without --tls-key"),
     ("--db-passphrase-file x list", "error: --db-passphrase-file of v0.6.3 is not there yet"),
     ("archive", "archive needs one of add, list, restore, purge, stats"),

@@ -36,6 +36,8 @@ LINES: Final = {
     "stats": ("stats",),
     "namespaces": ("namespaces",),
     "export": ("export",),
+    "backup": ("backup",),
+    "restore": ("backup", "restore --from backups"),
     "import": ("import",),
     "archive list": ("archive add {id}", "archive list"),
     "archive restore": ("archive add {id}", "archive restore {id}"),

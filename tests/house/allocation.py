@@ -90,7 +90,8 @@ VERBS: Final = {
     "approvals": "pending",
     "mesh": "sync-daemon",
     "trust": "pki demo",
-    "service": "backup restore verify doctor",
+    "safety": "backup restore verify",
+    "service": "doctor",
     "console": "console",
 }
 

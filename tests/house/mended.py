@@ -651,6 +651,26 @@ MENDED: Final = {
         "curator --interval-secs out of range": (
             "tests/cli/test_curation_verbs.py::test_a_curator_without_one_mode_or_within_no_range_is_a_usage_error",
         ),
+        "backup": (
+            "tests/store/test_soundness.py::test_a_copy_of_a_database_that_is_written_to_is_one_moment_of_it",
+            "tests/operations/test_backups.py::test_a_damaged_backup_does_not_count_is_said_and_saves_an_older_one",
+            "tests/operations/test_backups.py::test_backups_of_another_database_in_the_folder_are_left_alone",
+            "tests/operations/test_backups.py::test_a_damaged_database_is_not_backed_up_and_no_backup_goes",
+        ),
+        "restore": (
+            "tests/operations/test_restoring.py::test_a_database_that_another_process_holds_is_not_touched",
+            "tests/operations/test_restoring.py::test_a_log_of_the_old_database_is_never_played_into_the_new_one",
+            "tests/operations/test_restoring.py::test_of_a_folder_a_damaged_backup_is_passed_over_and_said",
+            "tests/abuse/test_killed_keeping.py::test_a_killed_restore_leaves_the_old_database_or_the_new_one",
+        ),
+        "restore --skip-verify": (
+            "tests/operations/test_restoring.py::test_without_its_manifest_a_file_still_has_to_be_a_sound_database",
+        ),
+        "A database restored into a mesh": (
+            "tests/operations/test_restoring.py::test_the_node_goes_on_under_a_new_key_that_the_old_one_signed",
+            "tests/operations/test_restored_nodes.py::test_a_restored_node_loses_nothing_and_brings_nothing_back",
+            "tests/operations/test_restored_nodes.py::test_a_restored_node_that_writes_alone_forks_nothing",
+        ),
         "A filter by several tags": (
             "tests/cli/test_compatibility.py::test_what_is_refused_has_its_status_and_changes_nothing",
         ),

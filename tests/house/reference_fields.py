@@ -248,6 +248,8 @@ VERBS: Final = {
     "stats": Fields("", STATS),
     "namespaces": Fields("", each("namespaces", NAMED)),
     "export": Fields("", f"{MEMORIES} {each('links', LINK)} exported_at"),
+    "backup": Fields("--to --keep", "snapshot sha256 bytes source_db version created_at"),
+    "restore": Fields("--from --skip-verify", "status from to"),
     "import": Fields("--trust-source", "imported restamped trusted_source errors"),
     "archive list": Fields("--namespace -n --limit --offset", ARCHIVED),
     "archive restore": Fields("<id>", "restored id"),

@@ -1,0 +1,65 @@
+"""Whole files that have to outlive a crash: copied, hashed, synced and moved. All of it blocks and raises OSError."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+_BLOCK_BYTES: Final = 1 << 20
+
+
+class FileFacts(NamedTuple):
+    """What tells one file's contents from another's: SHA-256 (hex), and the size in bytes."""
+
+    sha256: str
+    size_bytes: int
+
+
+def facts_of(path: Path) -> FileFacts:
+    """Read a file to its end."""
+    hashed, size_bytes = hashlib.sha256(), 0
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            hashed.update(block)
+            size_bytes += len(block)
+    return FileFacts(hashed.hexdigest(), size_bytes)
+
+
+def copy_durably(source: Path, target: Path) -> FileFacts:
+    """Copy a file (0600), one of the target's name goes, and sync it. Returns: what was copied."""
+    hashed, size_bytes = hashlib.sha256(), 0
+    target.unlink(missing_ok=True)
+    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "wb") as out, source.open("rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            hashed.update(block)
+            size_bytes += out.write(block)
+        out.flush()
+        os.fsync(out.fileno())
+    return FileFacts(hashed.hexdigest(), size_bytes)
+
+
+def sync_file(path: Path) -> None:
+    """Have what was written of a file on the disk."""
+    _sync(path, os.O_RDONLY)
+
+
+def sync_folder(path: Path) -> None:
+    """Have the names in a folder on the disk."""
+    _sync(path, os.O_RDONLY | os.O_DIRECTORY)
+
+
+def move_durably(source: Path, target: Path) -> None:
+    """Give a file, which is synced, another name in its folder; a file of that name goes."""
+    source.replace(target)
+    sync_folder(target.parent)
+
+
+def _sync(path: Path, flags: int) -> None:
+    fd = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
