@@ -150,8 +150,10 @@ class Disk:
     def survivors(self, folder: Path, into: Path, rng: random.Random) -> None:
         """Write to `into` what a machine would find in `folder` after the power cut."""
         self.is_dead = True
+        known = self._images.keys() | self._removed.keys()
         for path in folder.iterdir():
-            if path.suffix == ".node":
+            # What was not opened since the start lies there as it was found then.
+            if path.is_file() and (path.suffix == ".node" or str(path) not in known):
                 (into / path.name).write_bytes(path.read_bytes())
         returned = {name: image for name, image in self._removed.items() if rng.random() < 0.5}
         for name, image in {**returned, **self._images}.items():

@@ -18,8 +18,9 @@ OBJECTS: Final = 5
 KEPT_S: Final = 10.0
 """A joiner that was away, or asks slowly, finds its snapshot gone, as after ten minutes in earnest."""
 FRESH_S: Final = 4.0
-LOOKS: Final = 8
+LOOKS: Final = 14
 LOOK_S: Final = 3.0
+"""Whoever asked last may do so once more, by a message that comes twice, up to twenty seconds later."""
 BEING_DROPPED: Final = 1
 
 
