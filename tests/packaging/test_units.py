@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aimem.cli.parser import _NOT_THERE_YET, parse
+from aimem.cli.parser import parse
 from aimem.config import SETTINGS, load_config
 from tests.packaging.units import FOLDER, SERVICES, UNITS, lines_of, values_of
 
@@ -57,8 +57,7 @@ def test_a_service_calls_commands_with_options_that_there_are(unit: Path) -> Non
     for call in calls:
         program, *words = shlex.split(call)
         assert program == "/usr/bin/ai-memory"
-        if words[0] not in _NOT_THERE_YET:
-            assert parse(words, io.StringIO()).verb is not None
+        assert parse(words, io.StringIO()).verb is not None
 
 
 @pytest.mark.parametrize("unit", SERVICES, ids=named)
@@ -79,8 +78,7 @@ def test_all_services_have_their_database_settings_and_keys_from_the_same_places
 def test_a_unit_points_to_pages_that_there_are(unit: Path) -> None:
     [pages] = values_of(unit, "Documentation")
     for page, section in re.findall(r"man:([a-z-]+)\((\d)\)", pages):
-        if page.removeprefix("ai-memory-") not in _NOT_THERE_YET:
-            assert (FOLDER.parents[1] / "man" / f"{page}.{section}").exists(), page
+        assert (FOLDER.parents[1] / "man" / f"{page}.{section}").exists(), page
 
 
 def test_the_instances_differ_from_the_one_daemon_by_their_names_alone() -> None:
