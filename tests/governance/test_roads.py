@@ -35,6 +35,7 @@ LOCAL_VERBS: Final[Mapping[str, str]] = {
     "bench": "makes a node of its own", "bench mesh": "makes nodes of its own",
     "demo": "makes nodes of its own", "pki init": "writes files", "pki issue": "writes files",
     "pki remove": "writes a file", "pki fingerprint": "reads files", "pki show": "reads files",
+    "backup": "copies files", "restore": "replaces files", "verify": "reads files",
 }
 OF_THE_CALLER: Final = frozenset({"read", "write", "send"})
 CALLS: Final = tuple(sorted(

@@ -32,7 +32,8 @@ MAN: Final = Verb(
     about="Prints the source of a manual page, in mdoc, as man and mandoc read it. The pages are part of the program, "
           "so this works where they are not installed.",
     arguments=(Argument(name="page", count="?",
-                        help="A verb, or one of config, api, governance, mesh.7, reliability, compat and glossary; "
+                        help="A verb, or one of config, api, governance, mesh.7, reliability, service, compat and "
+                             "glossary; "
                              "ai-memory(1) if left out."),),
     examples=(("Read the page of recall", "ai-memory man recall | man -l -"),),
 )
