@@ -41,8 +41,7 @@ async def wait_known(store: Store, wanted: Vector) -> bool:
     if beyond(store.log.vector, wanted) > EXCHANGE_MAX_OPS:
         return False
     with trio.move_on_after(CAUSES_WAIT_S):
-        while not dominates(store.log.vector, wanted):
-            await store.log.wait_change(store.log.change_count)
+        await store.log.wait_known(wanted)
     return dominates(store.log.vector, wanted)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
@@ -213,7 +213,8 @@ class Spool:
             folder = self.folder / name
             with trio.fail_after(MAKE_S):
                 manifest, vector = await read(partial(self._write, name, folder, given))
-                await published(vector)
+                with self._dropped_on_failure(folder):
+                    await published(vector)
             now = trio.current_time()
             self._kept[name] = _Kept(manifest, vector, folder, now, now)
             turn.manifest = manifest
@@ -241,14 +242,10 @@ class Spool:
         self._files.clear_folder(folder)
         writer = _Chunks(self._files, folder, given.most_bytes, lambda: self._ends)
         heads = outbound.heads(conn)
-        try:
+        with self._dropped_on_failure(folder):
             for told in told_all(conn):
                 writer.add(told)
             writer.add_held(conn)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                self._files.drop_folder(folder)
-            raise
         proofs = headproofs.proofs_of(conn, heads.values())
         manifest = copies.Manifest(
             format=copies.SNAPSHOT_FORMAT, protocol=PROTOCOL, schema=schema.SCHEMA_VERSION,
@@ -258,6 +255,15 @@ class Spool:
             digest=text_of(writer.total), chunks=tuple(writer.chunks),
         )
         return manifest, {stream: head.seq for stream, head in heads.items()}
+
+    @contextlib.contextmanager
+    def _dropped_on_failure(self, folder: Path) -> Iterator[None]:
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(OSError):
+                self._files.drop_folder(folder)
+            raise
 
     async def _drop(self, name: str) -> None:
         kept = self._kept.pop(name, None)

@@ -227,3 +227,36 @@ async def test_a_row_that_cannot_be_read_is_said_to_whoever_asks(tmp_path: Path)
         with pytest.raises(AimemError, match="mesh verify"):
             await a.store.spool.begin({}, "").made()
         await put(a, "u", "text")
+
+
+async def test_a_snapshot_covers_all_that_its_state_shows_also_what_was_written_as_it_began(tmp_path: Path) -> None:
+    async with open_node(tmp_path / "a.db", threads=InlineThreads()) as a:
+        read = a.store.read
+
+        async def read_later(fn: Callable[..., object]) -> object:
+            await put(a, "late", "text")
+            return await read(fn)
+
+        before = a.store.log.vector[a.store.stream]
+        turn = spool.Making("of-this-test")
+        await a.store.spool._make(turn, read_later, a.store._given(), a.store.log.wait_known)
+        assert turn.manifest is not None
+        assert turn.manifest.vector[a.store.stream].seq == before + 1
+        titles = [one.state.fields["name"].value for body in await bodies_of(a.store, turn.manifest)
+                  for one in told(body) if one.kind == "memory"]
+        assert ("global", "late") in titles
+
+
+async def test_what_a_node_was_not_told_of_in_time_is_no_snapshot_and_leaves_nothing(
+    tmp_path: Path, autojump_clock: object
+) -> None:
+    async with open_node(tmp_path / "a.db", threads=InlineThreads()) as a:
+        turn = spool.Making("of-this-test")
+
+        async def never(_: object) -> None:
+            await trio.sleep_forever()
+
+        await a.store.spool._make(turn, a.store.read, a.store._given(), never)
+        with pytest.raises(Unavailable):
+            await turn.made()
+        assert files_in(a.store) == []
