@@ -29,6 +29,13 @@ def copy_path(db: Path) -> Path:
     return db.with_name(db.name + COPY_SUFFIX)
 
 
+def drop_copy(db: Path) -> None:
+    """Leave nothing of a copy, nor of SQLite's journal of one, which would undo the next. Raises: OSError."""
+    copy = copy_path(db)
+    for path in (copy, *(copy.with_name(copy.name + suffix) for suffix in _LOGS)):
+        path.unlink(missing_ok=True)
+
+
 def is_pending(db: Path) -> bool:
     """Whether a database is to be put in the place of this one, and was not yet."""
     return _restored(db).exists()
