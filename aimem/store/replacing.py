@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from aimem.config import RESTORED_SUFFIX
 from aimem.model import SECOND_US, Instant, file_stamp
 from aimem.ports import Files, durable
 from aimem.store import inbox, spool
@@ -20,7 +21,6 @@ VECTORS_SUFFIX: Final = ".vectors"
 """The folder of the vector index beside the database; it may be removed at any time and is made anew."""
 
 COPY_SUFFIX: Final = ".restoring"
-RESTORED_SUFFIX: Final = ".restored"
 _LOGS: Final = ("-wal", "-journal")
 
 
