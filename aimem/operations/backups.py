@@ -53,6 +53,7 @@ class Backups:
     def _make(self, folder: Path) -> keeping.BackupManifest:
         now = self._clock.now()
         snapshot, part = folder / f"ai-memory-{file_stamp(now)}.db", folder / _PART
+        part_manifest = folder / f"{_PART}{MANIFEST_SUFFIX}"
         with translated(f"cannot write in {folder}"):
             if snapshot.exists() or manifest_path(snapshot).exists():
                 raise Conflict(f"{snapshot} is there: there is one backup a second; try again", field="to")
@@ -68,17 +69,18 @@ class Backups:
             with translated(f"cannot write in {folder}"):
                 durable.sync_file(part)
                 facts = durable.facts_of(part)
+                made = keeping.BackupManifest(
+                    snapshot=snapshot.name, sha256=facts.sha256, bytes=facts.size_bytes, source_db=str(self._db),
+                    version=aimem.__version__, created_at=format_instant(now), schema=examined.version,
+                    memories=examined.memories, digest=examined.digest,
+                )
+                self._files.write_durably(part_manifest, msgspec.json.encode(made))
+                # First: whatever ends this leaves no snapshot that no manifest is of, and that nobody would take away.
+                durable.move_durably(part_manifest, manifest_path(snapshot))
                 durable.move_durably(part, snapshot)
         finally:
             with contextlib.suppress(OSError):
                 _drop_parts(folder)
-        made = keeping.BackupManifest(
-            snapshot=snapshot.name, sha256=facts.sha256, bytes=facts.size_bytes, source_db=str(self._db),
-            version=aimem.__version__, created_at=format_instant(now), schema=examined.version,
-            memories=examined.memories, digest=examined.digest,
-        )
-        with translated(f"cannot write in {folder}"):
-            self._files.write_durably(manifest_path(snapshot), msgspec.json.encode(made))
         return made
 
     def _rotate(self, folder: Path, keep_count: int, newest: str) -> tuple[tuple[str, ...], tuple[str, ...]]:

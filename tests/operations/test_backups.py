@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import ENOSPC
 from pathlib import Path
 
 import msgspec
@@ -145,6 +146,26 @@ def test_what_a_killed_backup_left_goes_with_the_next(vault: Vault) -> None:
     (vault.folder / ".ai-memory-backup.part").write_bytes(b"half")
     (vault.folder / ".ai-memory-backup.part-journal").write_bytes(b"half")
     vault.back_up()
+    assert not list(vault.folder.glob(".*part*"))
+
+
+def test_a_backup_whose_manifest_has_no_room_leaves_nothing(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (vault.back_up(), vault.names())[1]
+    files = system_files()
+    write_durably = files.write_durably
+
+    def write(path: Path, data: bytes) -> None:
+        if data:
+            raise OSError(ENOSPC, "No space left on device", str(path))
+        write_durably(path, data)
+
+    monkeypatch.setattr(files, "write_durably", write)
+    vault.clock.advance(3600)
+    with pytest.raises(Unavailable, match="No space left"):
+        Keeper(vault.db, files, vault.clock, system_chance()).back_up(vault.folder, 1)
+    assert vault.names() == before
     assert not list(vault.folder.glob(".*part*"))
 
 
