@@ -182,6 +182,15 @@ def test_a_backup_of_an_older_schema_is_restored_and_migrated(vault: Vault) -> N
     assert vault.keeper.verify([]).sound
 
 
+def test_a_backup_only_reads_so_that_one_before_an_upgrade_is_of_the_older_schema(vault: Vault) -> None:
+    old = vault.db.with_name("old.db")
+    shutil.copy(FIXTURES / "schema_0001.db", old)
+    before = old.read_bytes()
+    vault.clock.advance(3600)
+    made = vault.keeper_of(old).back_up(vault.folder, 0)
+    assert (made.schema, old.read_bytes()) == (1, before)
+
+
 def test_a_second_restore_never_overwrites_what_the_first_kept(vault: Vault) -> None:
     kept = {vault.keeper.restore(vault.folder, Trust.MANIFEST).kept for _ in range(3)}
     assert len(kept) == 3
