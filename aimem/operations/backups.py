@@ -127,10 +127,12 @@ def manifest_path(snapshot: Path) -> Path:
 
 
 def read_manifest(files: Files, snapshot: Path) -> keeping.BackupManifest:
-    """What stands beside a backup. Raises: NotFound without one; Corrupt if it cannot be understood; Unavailable."""
+    """What stands beside a backup. Raises: NotFound without one; Corrupt if it cannot be read or understood."""
     path = manifest_path(snapshot)
-    with translated(f"cannot read {path}"):
+    try:
         data = files.read(path)
+    except OSError as error:
+        raise Corrupt(_unreadable(path, error)) from error
     if data is None:
         raise NotFound(f"{snapshot} has no manifest ({path.name}), so nothing tells whether it is whole")
     try:
@@ -140,15 +142,16 @@ def read_manifest(files: Files, snapshot: Path) -> keeping.BackupManifest:
 
 
 def why_not_whole(snapshot: Path, made: keeping.BackupManifest) -> str | None:
-    """What tells a backup from the file that its manifest is of; None if nothing does. Raises: Unavailable."""
-    with translated(f"cannot read {snapshot}"):
-        try:
-            found_bytes = snapshot.stat().st_size
-            if found_bytes != made.bytes:
-                return f"{snapshot} has {found_bytes} bytes, and {made.bytes} by its manifest"
-            found = durable.facts_of(snapshot)
-        except FileNotFoundError:
-            return f"{snapshot} is not there, and its manifest is"
+    """What tells a backup from the file that its manifest is of; None if nothing does."""
+    try:
+        found_bytes = snapshot.stat().st_size
+        if found_bytes != made.bytes:
+            return f"{snapshot} has {found_bytes} bytes, and {made.bytes} by its manifest"
+        found = durable.facts_of(snapshot)
+    except FileNotFoundError:
+        return f"{snapshot} is not there, and its manifest is"
+    except OSError as error:    # a disk that lost a part of it: that is no reason to stop at it
+        return _unreadable(snapshot, error)
     return None if found.sha256 == made.sha256 else f"{snapshot} was changed: its SHA-256 is not that of its manifest"
 
 
@@ -175,6 +178,10 @@ def wants_database(db: Path) -> None:
         )
     if not db.is_file():
         raise NotFound(f"there is no database {db}; name it with --db")
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"{path} cannot be read: {error.strerror or error}"
 
 
 def _wants_folder(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from errno import ENOSPC
+from errno import EIO, ENOSPC
 from pathlib import Path
 
 import msgspec
@@ -10,7 +10,7 @@ import pytest
 
 from aimem.errors import Conflict, Corrupt, InvalidRequest, NotFound, Unavailable
 from aimem.operations import Keeper
-from aimem.ports import Mode, system_chance, system_files
+from aimem.ports import Mode, durable, system_chance, system_files
 from aimem.store import NodeLock, replacing
 from aimem.wire import keeping
 from tests.cli.real import RealMachine
@@ -103,6 +103,25 @@ def test_a_damaged_backup_does_not_count_is_said_and_saves_an_older_one(vault: V
     assert made.removed == ()
     assert [bad.path in warning for warning in made.warnings] == [True]
     assert Path(old.path).exists()
+    assert vault.back_up(keep_count=2).removed == (bad.snapshot, old.snapshot)
+
+
+def test_a_backup_that_the_disk_lost_stops_neither_a_restore_nor_those_after_it(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, bad = vault.back_up(), vault.back_up()
+    facts_of = durable.facts_of
+
+    def read(path: Path) -> durable.FileFacts:
+        if path == Path(bad.path):
+            raise OSError(EIO, "Input/output error", str(path))
+        return facts_of(path)
+
+    monkeypatch.setattr(durable, "facts_of", read)
+    done = vault.keeper.restore(vault.folder, keeping.Trust.MANIFEST)
+    assert (done.source, [bad.path in warning for warning in done.warnings]) == (old.path, [True])
+    made = vault.back_up(keep_count=2)
+    assert (made.removed, [bad.path in warning for warning in made.warnings]) == ((), [True])
     assert vault.back_up(keep_count=2).removed == (bad.snapshot, old.snapshot)
 
 
