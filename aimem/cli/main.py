@@ -92,7 +92,7 @@ def _is_coming(db: Path) -> bool:
     """Whether a restore was cut off between the old database and the new one."""
     from aimem.store import replacing
 
-    return replacing.is_pending(db)
+    return replacing.is_pending(db.resolve())
 
 
 def command_of(verb: Verb) -> Command:

@@ -18,6 +18,8 @@ from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from aimem.ports import durable
+
 SqlValue: TypeAlias = str | int | float | bytes | None
 Parameters: TypeAlias = Sequence[SqlValue] | Mapping[str, SqlValue]
 Row: TypeAlias = tuple[SqlValue, ...]
@@ -239,12 +241,7 @@ class _SystemFiles:
         with _created(temporary) as fd:
             _write_all(fd, data)
             os.fsync(fd)
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        durable.move_durably(temporary, path)
 
     def size_bytes(self, path: Path) -> int:
         try:

@@ -207,7 +207,7 @@ async def _join(
 def _kept(inbox: Inbox, chunks: Sequence[copies.ChunkOut], waiting: _Waiting) -> Iterator[list[snapshot.Told]]:
     """The objects of each chunk that was kept, for the writer's thread.
 
-    Raises: InvalidRequest for a chunk that a crash took or cut; Unavailable, also once nobody waits any more.
+    Raises: InvalidRequest for a chunk that a crash or the disk took or cut; Unavailable once nobody waits any more.
     """
     for number, chunk in enumerate(chunks):
         if waiting.is_over:

@@ -507,25 +507,35 @@ async def test_a_join_ends_between_two_chunks_once_nobody_waits_for_it(tmp_path:
         assert caught.value.code is Code.SHUTTING_DOWN
 
 
-async def test_a_chunk_that_a_crash_cut_is_fetched_anew_with_all_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _make_unreadable(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("harm", [_cut, _make_unreadable])
+async def test_a_chunk_that_a_crash_cut_or_a_disk_lost_is_fetched_anew_with_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], None]
 ) -> None:
     async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
         mesh = mesh_of(world.nodes["n1"])
-        read, cut = mesh.store.inbox.read, list[int]()
+        inbox, harmed = mesh.store.inbox, list[int]()
+        read = inbox.read
 
-        def torn(number: int, limit_bytes: int) -> bytes:
-            data = read(number, limit_bytes)
-            if number != 3 or cut:
-                return data
-            cut.append(number)
-            return data[:-1]
+        def read_harmed(number: int, limit_bytes: int) -> bytes:
+            if number == 3 and not harmed:
+                harm(inbox.folder / str(number))
+                harmed.append(number)
+            return read(number, limit_bytes)
 
-        monkeypatch.setattr(mesh.store.inbox, "read", torn)
+        monkeypatch.setattr(inbox, "read", read_harmed)
         await fall_behind(world, "n1")
         assert await equal(world)
-        assert (failures(mesh), mesh.joins.counts.joined, cut) == ({"truncated": 1}, 1, [3])
-        assert not mesh.store.inbox.folder.exists()
+        assert (failures(mesh), mesh.joins.counts.joined, harmed) == ({"truncated": 1}, 1, [3])
+        assert not inbox.folder.exists()
 
 
 async def test_a_disk_without_room_for_what_is_fetched_leaves_all_as_it_was_until_there_is_some(
