@@ -11,12 +11,12 @@ from aimem.wire import keeping
 BACKUP: Final = Verb(
     name="backup", summary="back up the database, also while its node serves", run="keeping:back_up",
     about="Writes the database as it is at one moment to ai-memory-TIME.db in a folder, opens and checks the copy as "
-          "ai-memory verify does, has it synced to the disk, and then puts ai-memory-TIME.manifest.json with its "
-          "SHA-256 beside it: without that it counts for nothing. The node goes on serving; only its write-ahead log "
-          "grows meanwhile. Then backups of this database are removed, from the oldest, that are older than as many "
-          "whole ones as are to be kept. Those are read again, so one that was damaged since does not count, and is "
-          "said. A database that is damaged is not backed up, and nothing is removed then. The node's key (DB.node) is "
-          "in no backup.",
+          "ai-memory verify does, and has it synced to the disk; it has that name once ai-memory-TIME.manifest.json "
+          "with its SHA-256 is there, without which it counts for nothing. The node goes on serving; only its "
+          "write-ahead log grows meanwhile. Then backups of this database are removed, from the oldest, that are older "
+          "than as many whole ones as are to be kept. Those are read again, so one that was damaged since does not "
+          "count, and is said. A database that is damaged is not backed up, and nothing is removed then. The node's "
+          "key (DB.node) is in no backup.",
     options=(
         Option(flag="--to", default="./backups", placeholder="folder",
                help="The folder, which is made if only its last part is not there."),
