@@ -33,8 +33,9 @@ RESTORE: Final = Verb(
           "database, compared with its manifest, opened, checked and synced before anything is changed. Then the old "
           "database with its write-ahead log moves to STEM.pre-restore-TIME.db, and the new one takes its place. If "
           "that is cut off, the next command or daemon that takes the database ends it: there is the old one or the "
-          "new one, never a mixture. The node takes a new key at its next start, and fetches from its peers what it "
-          "wrote since the backup: see ai-memory-mesh(7), Copies and restores.",
+          "new one, never a mixture. Database and key stay their owner's, also where root restores. The node takes a "
+          "new key at its next start, and fetches from its peers what it wrote since the backup: see "
+          "ai-memory-mesh(7), Copies and restores.",
     options=(
         Option(flag="--from", dest="source", required=True, is_file=True, placeholder="path",
                help="A backup, or a folder of which the newest whole one is taken."),
