@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import asdict
 
 import aimem
 from aimem.errors import Conflict, Corrupt, InvalidRequest, NotFound, Unavailable
@@ -46,8 +47,7 @@ class Backups:
             made = self._make(folder)
             removed, damaged = self._rotate(folder, keep_count, made.snapshot)
         return keeping.BackupOut(
-            **{name: getattr(made, name) for name in made.__struct_fields__}, path=str(folder / made.snapshot),
-            removed=removed, warnings=damaged,
+            **asdict(made), path=str(folder / made.snapshot), removed=removed, warnings=damaged
         )
 
     def _make(self, folder: Path) -> keeping.BackupManifest:

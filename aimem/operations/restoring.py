@@ -111,14 +111,12 @@ class Keeper:
         return newest, passed_over
 
     def _copy(self, snapshot: Path, trust: keeping.Trust) -> soundness.Examined:
-        """Have a copy beside the database that is checked and synced; what was copied is what was checked."""
+        """Have a copy beside the database that is checked; what was copied is what was checked."""
         copy = replacing.copy_path(self._db)
         if trust is keeping.Trust.MANIFEST:
             self._copy_whole(snapshot, copy)
         else:
             soundness.copy_into(self._files, snapshot, copy)    # it may have a write-ahead log
-            with translated(f"cannot write {copy}"):
-                durable.sync_file(copy)
         examined = soundness.examine(self._files, copy)
         if examined.findings:
             raise Corrupt(f"{snapshot} is damaged ({examined.findings[0]}); nothing was restored: take another backup")

@@ -159,7 +159,10 @@ class Files(Protocol):
         ...
 
     def write_durably(self, path: Path, data: bytes) -> None:
-        """Replace the file as a whole (0600): temporary file, sync, rename, sync of the folder. Raises: OSError."""
+        """Replace the file as a whole (0600, its owner's): temporary file, sync, rename, sync of the folder.
+
+        Raises: OSError.
+        """
         ...
 
     def size_bytes(self, path: Path) -> int:
@@ -240,6 +243,7 @@ class _SystemFiles:
         temporary = path.with_name(path.name + ".new")
         with _created(temporary) as fd:
             _write_all(fd, data)
+            durable.give_as(temporary, path)    # root may do this for others
             os.fsync(fd)
         durable.move_durably(temporary, path)
 

@@ -47,7 +47,6 @@ def place_for_old(db: Path) -> Path:
     while (kept := _kept_path(db, copy)).exists():
         moved_ns = copy.stat().st_mtime_ns + SECOND_US * 1000
         os.utime(copy, ns=(moved_ns, moved_ns))
-        durable.sync_file(copy)
     return kept
 
 
@@ -65,7 +64,10 @@ def drop_derived(files: Files, db: Path) -> None:
 
 def commit(db: Path) -> None:
     """Have the copy count, for whoever holds the lock. Raises: OSError."""
-    durable.move_durably(copy_path(db), _restored(db))
+    copy = copy_path(db)
+    durable.give_as(copy, db)
+    durable.sync_file(copy)
+    durable.move_durably(copy, _restored(db))
 
 
 def finish(db: Path) -> None:

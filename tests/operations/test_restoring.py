@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import struct
 from pathlib import Path
@@ -189,6 +190,15 @@ def test_a_backup_only_reads_so_that_one_before_an_upgrade_is_of_the_older_schem
     vault.clock.advance(3600)
     made = vault.keeper_of(old).back_up(vault.folder, 0)
     assert (made.schema, old.read_bytes()) == (1, before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may write for others")
+def test_what_root_restores_belongs_to_whom_it_belonged(vault: Vault) -> None:
+    files = [vault.db, vault.db.with_name("memory.db.node")]
+    for path in files:
+        os.chown(path, 12_345, 12_346)
+    vault.keeper.restore(vault.folder, Trust.MANIFEST)
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in files} == {(12_345, 12_346)}
 
 
 def test_a_second_restore_never_overwrites_what_the_first_kept(vault: Vault) -> None:
