@@ -148,3 +148,27 @@ def headers() -> set[str]:
     values = (node.value for node in constants)
     words = (value.decode("latin-1") if isinstance(value, bytes) else value for value in values)
     return {word.lower() for word in words if isinstance(word, str) and HEADER.fullmatch(word)}
+
+
+def assigned(path: Path, name: str) -> set[str]:
+    """The texts that one module gives to a variable, an attribute or an argument of this name."""
+    found = set[str]()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.keyword) and node.arg == name:
+            found |= _texts(node.value)
+        elif isinstance(node, ast.Assign):
+            pairs = [pair for target in node.targets for pair in _pairs(target, node.value)]
+            found |= {text for target, value in pairs for text in _texts(value)
+                      if ast.unparse(target).rpartition(".")[2] == name}
+    return found
+
+
+def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
+        return list(zip(target.elts, value.elts, strict=True))
+    return [(target, value)]
+
+
+def _texts(value: ast.expr) -> set[str]:
+    choices = [value.body, value.orelse] if isinstance(value, ast.IfExp) else [value]
+    return {one.value for one in choices if isinstance(one, ast.Constant) and isinstance(one.value, str)}

@@ -19,16 +19,18 @@ import pytest
 from aimem.cli.parser import GLOBAL_HELP, UsageError, parse
 from aimem.cli.verbs import VERBS, within
 from aimem.config import SETTINGS, VARIABLES
+from aimem.replication import Standing
 from tests.house import spoken
 from tests.house.sources import MANUAL, manual_pages
 
 API = (MANUAL / "ai-memory-api.7").read_text()
 MESH = (MANUAL / "ai-memory-mesh.7").read_text()
 RUNBOOK = MESH[MESH.index(".Sh ALARMS") : MESH.index(".Sh SEE ALSO")]
-# The page on v0.6.3 names what that had, too, and the one on reliability the options of our own tests.
-PAGES = "\n".join(
-    page.read_text() for page in manual_pages() if page.stem not in ("ai-memory-compat", "ai-memory-reliability")
-)
+# The page on v0.6.3 names what that had, too, beside what is now; the one on reliability the options of our own tests.
+PAGES = "\n".join((
+    *(page.read_text() for page in manual_pages() if page.stem not in ("ai-memory-compat", "ai-memory-reliability")),
+    *re.findall(r"\.Em Now :\n(.*?)(?=\n\.It |\n\.El)", (MANUAL / "ai-memory-compat.7").read_text(), re.DOTALL),
+))
 
 ALARMS = spoken.alarms()
 EVENTS = spoken.events()
@@ -124,6 +126,17 @@ def alarms_at_odds(runbook: str) -> set[str]:
     }
 
 
+def words_at_odds(page: str) -> set[str]:
+    """States of peers, and verdicts of a comparison, that the page lacks or invents."""
+    lists = page[page.index(".Ss Looking at it") :].split(".Bl -tag")[1:3]
+    named = [{word for head in re.findall(r"^\.It Li (.+)$", one.partition(".El")[0], re.MULTILINE)
+              for word in head.split(" , ")} for one in lists]
+    states = {standing.value for standing in Standing if standing is not Standing.PEER}
+    states |= spoken.assigned(spoken.PACKAGE / "service" / "mesh.py", "word")
+    verdicts = spoken.assigned(spoken.PACKAGE / "cli" / "commands" / "meshing.py", "verdict")
+    return (named[0] ^ states) | (named[1] ^ verdicts)
+
+
 def events_without_entry(runbook: str) -> set[str]:
     """What exchanging logs as a warning or an error, and the runbook lacks."""
     heads = set(re.findall(r"^\.It Li (\S+)$", runbook, re.MULTILINE))
@@ -143,6 +156,7 @@ CHECKS: tuple[tuple[Callable[[str], set[str]], str, str, str], ...] = (
     (unknown_events, PAGES, ".It Li peer.lost", ".It Li peer.gone"),
     (alarms_at_odds, RUNBOOK, ".It Dq has not answered since", ".It Dq has not been seen since"),
     (alarms_at_odds, RUNBOOK, ".It Dq is no other node\n", ""),
+    (words_at_odds, MESH, ".It Li forked\n", ".It Li split\n"),
     (events_without_entry, RUNBOOK, ".It Li stream.full\n", ""),
 )
 
