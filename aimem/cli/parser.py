@@ -18,6 +18,8 @@ from aimem.errors import InvalidRequest
 _SETTING = "setting."
 _CHOICE = re.compile(r"argument (\S+): invalid choice: '([^']*)' \(choose from (.*)\)")
 
+_NO_VALUE = re.compile(r"argument ([^:]+): expected one argument")
+
 _VERBS_NAMED_MAX = 8
 
 GLOBAL_HELP = {
@@ -82,6 +84,8 @@ class _Parser(argparse.ArgumentParser):
                 f" of {self.prog.removeprefix('ai-memory ')}; allowed are {', '.join(allowed)}")
             message = f"{given[:64]!r} is no verb{named}{near}" if where == "VERB" else (
                 f"{where}: {given[:64]!r} is unknown; allowed are {', '.join(allowed)}{near}")
+        elif bare := _NO_VALUE.fullmatch(message):
+            message = f"{bare[1]} needs a value (one that begins with a dash: behind an equals sign)"
         raise UsageError(f"{message}; see `{self.prog} --help`")
 
     def _print_message(self, message: str, file: object = None) -> None:
@@ -103,13 +107,25 @@ def parse(argv: Sequence[str], out: TextIO) -> Parsed:
     where: str = values.pop("called", "ai-memory")
     if rest:
         unknown = rest[0].partition("=")[0]
-        known = [option.flag for option in verb.options] if verb else []
-        known += [setting.flag for setting in SETTINGS if setting.flag] + list(GLOBAL_HELP)
         if not unknown.startswith("-"):
             raise UsageError(
                 f"{rest[0][:64]!r} is one argument too many; quotes keep words together; see `{where} --help`")
-        raise UsageError(f"unknown argument {unknown}{_did_you_mean(unknown, known)}; see `{where} --help`")
+        raise UsageError(f"unknown argument {unknown}{_whose(unknown) or _did_you_mean(unknown, _flags_of(verb))}; "
+                         f"see `{where} --help`")
     return Parsed(verb, values)
+
+
+def _flags_of(verb: Verb | None) -> list[str]:
+    """The long options that can follow a verb, or stand alone."""
+    settings = [*global_settings(), *(server_settings(verb) if verb else ())]
+    own = [option.flag for option in verb.options] if verb else []
+    return [*own, *(setting.flag for setting in settings if setting.flag), *GLOBAL_HELP]
+
+
+def _whose(flag: str) -> str:
+    """Which verbs take a setting's option that this one does not take."""
+    verbs = next((setting.flag_of for setting in SETTINGS if setting.flag == flag), ())
+    return f": it is an option of {', '.join(verbs)}" if verbs else ""
 
 
 def _not_there_yet(word: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from aimem.errors import Code, Corrupt, Unavailable
 from aimem.ports import Connection, DatabaseError, DatabaseFault, Files
-from aimem.store import scratch
+from aimem.store import forms, scratch
 
 SCHEMA_VERSION = 3
 APPLICATION_ID = 0x61694D6D  # "aiMm": tells our files from other SQLite databases
@@ -146,19 +146,24 @@ def ensure_schema(conn: Connection, files: Files, path: Path, version: int, tell
     """
     if version == 0:
         _in_one_transaction(conn, [_sql("schema", f"{SCHEMA_VERSION:04}.sql")])
-    elif version < SCHEMA_VERSION:
-        _migrate(conn, files, path, version, tell)
+    elif (early := forms.scripts_for(conn, version)) or version < SCHEMA_VERSION:
+        _migrate(conn, files, path, version, tell, early)
     # Not before: when a migration drops the old form of a table, the rows that refer to it would go with it.
     conn.execute(_FOREIGN_KEYS)
 
 
-def _migrate(conn: Connection, files: Files, path: Path, version: int, tell: Callable[[str], None]) -> None:
+def _migrate(
+    conn: Connection, files: Files, path: Path, version: int, tell: Callable[[str], None], early: Sequence[str]
+) -> None:
     copy = path.with_name(f"{path.name}.schema-{version}.backup")
-    tell(f"migrating {path} from schema {version} to {SCHEMA_VERSION}; the old file is kept as {copy}")
+    form = "an early form of " if early else ""
+    tell(f"migrating {path} from {form}schema {version} to {SCHEMA_VERSION}; the old file is kept as {copy}")
     # SQLite fills an empty file as readily as a new one, and a new one would be everybody's to read.
     files.write_durably(copy, b"")
     conn.execute(_BACKUP, {"path": str(copy)})
-    _in_one_transaction(conn, [_sql("migrations", name) for number, name in migrations() if number > version])
+    later = [_sql("migrations", name) for number, name in migrations() if number > version]
+    finish = forms.show_dialogues if forms.FIRST in early else None
+    _in_one_transaction(conn, [*(_sql("forms", name) for name in early), *later], finish)
 
 
 def migrations() -> list[tuple[int, str]]:
@@ -171,12 +176,16 @@ def _sql(folder: str, name: str) -> str:
     return resources.files("aimem.store").joinpath("sql", folder, name).read_text("utf-8")
 
 
-def _in_one_transaction(conn: Connection, scripts: Sequence[str]) -> None:
-    """Run scripts that lead to the newest schema, all of them or none."""
+def _in_one_transaction(
+    conn: Connection, scripts: Sequence[str], finish: Callable[[Connection], None] | None = None
+) -> None:
+    """Run scripts that lead to the newest schema, and what only functions can do behind them: all of it or nothing."""
     conn.execute(_BEGIN)
     try:
         for script in scripts:
             conn.executescript(script)
+        if finish is not None:
+            finish(conn)
         conn.execute(f"PRAGMA user_version = {SCHEMA_VERSION:d}")
         conn.execute(f"PRAGMA application_id = {APPLICATION_ID:d}")
         conn.execute(_COMMIT)

@@ -142,7 +142,8 @@ def _wants_schema(conn: Connection, db: Path) -> int:
 def _examine(conn: Connection, version: int) -> Examined:
     structure = _run("structure", conn, _COUNT_ROWS, _structure)
     if version < schema.SCHEMA_VERSION:
-        return Examined(version=version, checks=(structure,))
+        count = 0 if structure.findings else _number(conn, _COUNT_LIVE)
+        return Examined(version=version, checks=(structure,), memories=count)
     checks = (
         structure,
         _run("names", conn, _COUNT_LIVE, lambda conn: _named(conn, _UNSEEN, "memory {} is in no view of names")),

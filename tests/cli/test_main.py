@@ -140,10 +140,13 @@ def test_output_that_cannot_be_written_is_said_once(machine: Machine, argv: list
     ("serve --bind 127.0.0.1:1 --port 2", "--bind and --port: bind excludes port"),
     ("serve --bind 127.0.0.1:1 --host h", "--bind and --host: bind excludes host"),
     ("serve --port 70000", "error: --port is 70000; allowed is 0 to 65535"),
-    ("list --port 1", "unknown argument --port"),
+    ("list --port 1", "unknown argument --port: it is an option of serve; see `ai-memory list --help`"),
+    ("pki issue --name a --host", "--host: it is an option of serve; see `ai-memory pki issue --help`"),
+    ("pki issue --name a --hots", "unknown argument --hots; see `ai-memory pki issue --help`"),
+    ("pki issue --name a --dns", "error: --dns needs a value (one that begins with a dash: behind an equals sign)"),
     ("--agent-id a$b list", "--agent-id: 'a$b' is an invalid agent id"),
     ("--config missing.toml list", "no such configuration file"),
-    ("--db", "argument --db: expected one argument"),
+    ("--db", "error: --db needs a value"),
 ])
 def test_wrong_usage_is_one_sentence_and_status_2(machine: Machine, line: str, reason: str) -> None:
     refused = machine.run(*line.split())

@@ -14,6 +14,8 @@ from packaging.utils import canonicalize_name
 from tests.house.sources import MANUAL, ROOT
 
 README = (ROOT / "README.md").read_text()
+SECURITY = (ROOT / "SECURITY.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
@@ -99,3 +101,25 @@ def test_the_licence_and_the_origin_of_the_model_are_stated() -> None:
     notice = (ROOT / "NOTICE").read_text()
     assert "sentence-transformers/all-MiniLM-L6-v2" in notice
     assert "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6" in notice
+
+
+@pytest.mark.parametrize("paper", [SECURITY, CONTRIBUTING], ids=["security", "contributing"])
+def test_tests_files_and_modules_that_a_paper_names_exist(paper: str) -> None:
+    paths = {path for path in re.findall(r"`((?:tests|man|aimem)/[\w./-]*)`", paper) if not (ROOT / path).exists()}
+    modules = {
+        module for module in re.findall(r"python -m ((?:tests|aimem)[\w.]*)", paper)
+        if not any((ROOT / f"{module.replace('.', '/')}{end}").exists() for end in (".py", "/__main__.py"))
+    }
+    assert (paths, modules) == (set(), set())
+
+
+def unproven(paper: str) -> list[str]:
+    """Items that say what is defended, and name no test."""
+    items = re.findall(r"^- (.*(?:\n  .*)*)", paper, re.MULTILINE)
+    return [item for item in items if not item.startswith("*Not defended:*") and "`tests/" not in item]
+
+
+def test_what_is_said_to_be_defended_names_its_test() -> None:
+    assert unproven(SECURITY) == []
+    paper = "- Nobody can\n  do that.\n- *Not defended:* this.\n- That (`tests/x.py`).\n"
+    assert unproven(paper) == ["Nobody can\n  do that."]

@@ -103,10 +103,11 @@ def test_what_is_none_of_our_databases_is_refused(tmp_path: Path, data: bytes, r
         soundness.examine(system_files(), tmp_path / "x.db")
 
 
-def test_of_an_older_schema_only_the_structure_is_looked_at(tmp_path: Path) -> None:
+def test_of_an_older_schema_only_the_structure_is_looked_at_and_memories_are_counted(tmp_path: Path) -> None:
     shutil.copy(FIXTURES / "schema_0001.db", tmp_path / "old.db")
     examined = soundness.examine(system_files(), tmp_path / "old.db")
     assert (examined.version, [check.name for check in examined.checks], examined.findings) == (1, ["structure"], ())
+    assert examined.memories == 9
 
 
 async def test_a_copy_of_a_database_that_is_written_to_is_one_moment_of_it(tmp_path: Path) -> None:
