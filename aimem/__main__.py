@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aimem.mcp import DefaultAgent
     from aimem.operations import BenchPorts
     from aimem.supervisor import Ports
-    from aimem.wire import BenchReport, BenchRequest, demo, meshbench
+    from aimem.wire import BenchReport, BenchRequest, demo, doctor, meshbench
 
 T = TypeVar("T")
 
@@ -149,6 +149,18 @@ class _Runtime:
         from aimem import operations, ports
 
         return operations.Keeper(config.store.db, ports.system_files(), ports.system_clock(), ports.system_chance())
+
+    def run_doctor(
+        self, reread: Callable[[], Config], agent_of: Callable[[Config], str | None]
+    ) -> doctor.DoctorOut:
+        import trio
+
+        from aimem import config as settings
+        from aimem import operations
+        from aimem.supervisor import examining
+
+        ports = examining.doctor_ports(self._ports(), settings.system_environ(), agent_of)
+        return trio.run(operations.run_doctor, ports, reread)
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
         import trio

@@ -59,7 +59,10 @@ def _carry_out(argv: Sequence[str], runtime: Runtime, around: Surroundings) -> i
         return _carry_out([*parsed.values["words"], "--help"], runtime, around)
     flags, environ = ({}, {"AI_MEMORY_NO_CONFIG": ""}) if parsed.verb.is_plain else (parsed.settings, around.environ)
     reread = partial(load_config, flags, environ, cwd=around.cwd, home=around.home)
-    config = reread()
+    if parsed.verb.judges_settings:
+        config = load_config({}, {"AI_MEMORY_NO_CONFIG": ""}, cwd=around.cwd, home=around.home)
+    else:
+        config = reread()
     if not parsed.verb.is_plain:
         _refuse_missing(parsed.verb, config.store)
     context = Context(parsed, config, runtime, around, reread)
