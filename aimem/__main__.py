@@ -53,8 +53,8 @@ class _Runtime:
         from aimem import config as settings
         from aimem import supervisor
 
-        supervisor.set_up_logging_of_command(config.log)
         ports, environ = self._ports(), settings.system_environ()
+        supervisor.set_up_logging_of_command(config.log, environ)
         return supervisor.open_client(config, purpose, ports=ports, environ=environ)
 
     def run_daemon(self, config: Config, reread: Callable[[], Config]) -> int:
@@ -65,9 +65,9 @@ class _Runtime:
         from aimem import config as settings
         from aimem import supervisor
 
-        supervisor.set_up_logging(config.log)
-        supervisor.make_room()
         ports, environ = self._ports(), settings.system_environ()
+        supervisor.set_up_logging(config.log, environ)
+        supervisor.make_room()
         _collect_as_usual()
         faulthandler.enable()       # the SIGABRT of a watchdog then tells where each thread hangs
         trio.run(partial(supervisor.run_daemon, config, ports=ports, environ=environ, reread=reread))
