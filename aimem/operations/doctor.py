@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 import trio
@@ -104,12 +106,18 @@ async def _bounded(look: Callable[[], Awaitable[T]], limit_s: float) -> T | Unse
 
 
 async def _settings(ports: DoctorPorts, reread: Callable[[], Config]) -> Settings:
-    config = await ports.run(reread)
+    config = await ports.run(partial(_read_settings, reread))
     seen = Settings(config=config, readable_keys=await ports.run(partial(readable_keys, config.store.db)))
     try:
         return replace(seen, is_exposed=await ports.is_exposed(config))
     except AimemError as error:
         return replace(seen, host_fault=error.message)
+
+
+def _read_settings(reread: Callable[[], Config]) -> Config:
+    """As a start would read them, and the database by its real name: lock, log and key lie beside that."""
+    config = reread()
+    return replace(config, store=replace(config.store, db=Path(os.path.realpath(config.store.db))))
 
 
 async def _daemon(ports: DoctorPorts, config: Config) -> Daemon:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -23,8 +24,10 @@ _OF_OTHERS: Final = 0o077
 
 def look_at_disk(db: Path, *, is_held: bool) -> Disk:
     """The folder of a database; what a process at work has there is none of the leftovers. Raises: Unavailable."""
-    folder = db.parent
-    with translated(f"cannot look at {folder}"):
+    with translated(f"cannot look at {db.parent}"):
+        if not db.parent.is_dir():      # where it is to come
+            db = next(parent / db.name for parent in db.parents if parent.is_dir())
+        folder = db.parent
         free_bytes = durable.free_bytes(folder)
         leftovers = glance.kept_copies(db) + (() if is_held else glance.unfinished(db))
         database_bytes = _bytes_of(db) + _bytes_of(glance.log_path(db))
@@ -80,7 +83,7 @@ def _backup_at(files: Files, db: Path) -> Instant | None:
         for snapshot in reversed(snapshots(db.with_name("backups"))):
             with contextlib.suppress(NotFound, Corrupt, InvalidRequest):
                 made = read_manifest(files, snapshot)
-                if made.source_db == str(db):
+                if os.path.realpath(made.source_db) == str(db):
                     return parse_instant(made.created_at, field="created_at")
     return None
 

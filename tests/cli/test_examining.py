@@ -124,6 +124,8 @@ BROKEN: dict[str, tuple[Break, Section, Kind, ExitStatus]] = {
     "blank page": (blank_page, Section.DATABASE, Kind.DATABASE_DAMAGED, ExitStatus.INVALID),
     "overwritten": (overwrite, Section.DATABASE, Kind.DATABASE_UNREADABLE, ExitStatus.INVALID),
     "missing": (lambda machine: ("--db", "other.db"), Section.DATABASE, Kind.DATABASE_MISSING, ExitStatus.INVALID),
+    "no folder": (lambda machine: ("--db", "none/other.db"), Section.DATABASE, Kind.DATABASE_MISSING,
+                  ExitStatus.INVALID),
     "half restored": (cut_off_restore, Section.DATABASE, Kind.RESTORE_CUT_OFF, ExitStatus.OTHER),
     "old backup": (age_backup, Section.DATABASE, Kind.OLD_BACKUP, ExitStatus.OTHER),
     "clock": (turn_clock_back, Section.CLOCK, Kind.CLOCK_BEHIND, ExitStatus.OTHER),
@@ -153,6 +155,15 @@ def test_what_is_broken_is_found_with_its_status(name: str, machine: RealMachine
     assert result == status
     told = {one.section: one for one in found.sections}
     assert kind in [one.kind for one in told[section].findings]
+
+
+def test_a_database_by_another_name_is_looked_at_where_it_lies(machine: RealMachine) -> None:
+    link = machine.cwd / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(machine.cwd / "memory.db")
+    status, found = look(machine, "--db", str(link))
+    assert (status, found.db) == (ExitStatus.OK, str(machine.cwd / "memory.db"))
+    assert [one.kind for section in found.sections for one in section.findings] == [Kind.NO_DAEMON]
 
 
 def test_a_disk_that_is_nearly_full_is_found(machine: RealMachine, monkeypatch: pytest.MonkeyPatch) -> None:
