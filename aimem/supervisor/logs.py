@@ -20,6 +20,8 @@ from msgspec import json
 from aimem.config import LogConfig, LogFormat, LogLevel
 from aimem.errors import Corrupt, Unavailable
 
+log = logging.getLogger(__name__)
+
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _OURS: Final = ("aimem", "py.warnings")
 """Whose words are written: ours name no memory, and a warning of Python is a constant of the code."""
@@ -41,6 +43,7 @@ def set_up_logging(config: LogConfig, environ: Mapping[str, str]) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     logging.getLogger("aimem").setLevel(config.level.value.upper())
     logging.captureWarnings(capture=True)
+    sys.unraisablehook = _log_unraisable
 
 
 def set_up_logging_of_command(config: LogConfig, environ: Mapping[str, str]) -> None:
@@ -49,6 +52,10 @@ def set_up_logging_of_command(config: LogConfig, environ: Mapping[str, str]) -> 
         set_up_logging(config, environ)
     else:
         logging.basicConfig(handlers=[logging.NullHandler()], level=logging.CRITICAL, force=True)
+
+
+def _log_unraisable(found: sys.UnraisableHookArgs) -> None:
+    log.error("python.unraisable", exc_info=found.exc_value)
 
 
 def _is_journal(environ: Mapping[str, str]) -> bool:

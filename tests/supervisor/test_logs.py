@@ -25,8 +25,9 @@ SECRET = "the-name-of-the-cat"
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
     root, ours = logging.getLogger(), logging.getLogger("aimem")
-    before = root.handlers[:], root.level, ours.level
+    before, hook = (root.handlers[:], root.level, ours.level), sys.unraisablehook
     yield
+    sys.unraisablehook = hook
     root.handlers[:], level, our_level = before
     root.setLevel(level)
     ours.setLevel(our_level)
@@ -102,6 +103,18 @@ def test_what_the_machine_did_is_written(capsys: pytest.CaptureFixture[str]) -> 
     said = capsys.readouterr().err
     assert "\nOSError: No space left on device\nwhich led to:\n" in said
     assert said.endswith("\nUnavailable: the disk of /m.db is full\n")
+
+
+def test_an_error_in_a_destructor_is_a_line_without_its_words(capsys: pytest.CaptureFixture[str]) -> None:
+    class Failing:
+        def __del__(self) -> None:
+            raise ValueError(SECRET)
+
+    set_up_logging(LogConfig(), {})
+    Failing()
+    said = capsys.readouterr().err
+    assert "error python.unraisable\n" in said
+    assert said.endswith("\nValueError\n") and SECRET not in said
 
 
 def test_a_library_is_named_and_not_quoted(capsys: pytest.CaptureFixture[str]) -> None:
