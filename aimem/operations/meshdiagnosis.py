@@ -66,11 +66,12 @@ def peer_findings(answers: Answers) -> Findings:
 
 def _peer(peer: PeerStatus) -> Findings:
     named = f"{peer.node} ({peer.url})" if peer.node else peer.url
+    why = peer.last_error.removeprefix(f"{peer.state}: ")
     if peer.state in _EXCLUDED:
-        yield critical(Kind.PEER_EXCLUDED, f"{named} does not count: {peer.last_error or peer.state}",
+        yield critical(Kind.PEER_EXCLUDED, f"{named} does not count: {why or peer.state}",
                        f"see {_MESH_PAGE}, Who is who, and ai-memory mesh status")
     elif peer.state == "unreachable":
-        yield warning(Kind.PEER_UNREACHABLE, f"{named} does not answer: {peer.last_error or 'it was never reached'}",
+        yield warning(Kind.PEER_UNREACHABLE, f"{named} does not answer: {why or 'it was never reached'}",
                       "start it, and look at what is between the two: address, firewall, certificates")
     if peer.lag_s > BEHIND_LONG_S:
         yield warning(Kind.PEER_BEHIND, f"{named} lacks {peer.lag_ops} writes, for {peer.lag_s:.0f} s",

@@ -204,6 +204,13 @@ def test_every_kind_can_be_found_and_is_explained() -> None:
     assert {kind for _, kind, _, _ in CASES} == set(Kind) == set(MEANING)
 
 
+def test_a_reason_does_not_repeat_the_state_that_it_explains() -> None:
+    seen = with_mesh(writes=1, peers=(peer(state="unreachable", last_error="unreachable: it refuses the connection"),))
+    assert [one.seen for _, one in findings(examined(seen))] == [
+        "b (https://b:9077) does not answer: it refuses the connection"
+    ]
+
+
 def test_what_the_daemon_warns_of_and_the_mesh_raises_an_alarm_for_is_told_once() -> None:
     alarm = "b has not answered since noon"
     seen = replace(WELL, daemon=replace(WELL.daemon, answers=replace(
