@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aimem.mcp import DefaultAgent
     from aimem.operations import BenchPorts
     from aimem.supervisor import Ports
-    from aimem.wire import BenchReport, BenchRequest, demo, meshbench
+    from aimem.wire import BenchReport, BenchRequest, demo, doctor, meshbench
 
 T = TypeVar("T")
 
@@ -53,8 +53,8 @@ class _Runtime:
         from aimem import config as settings
         from aimem import supervisor
 
-        supervisor.set_up_logging_of_command(config.log)
         ports, environ = self._ports(), settings.system_environ()
+        supervisor.set_up_logging_of_command(config.log, environ)
         return supervisor.open_client(config, purpose, ports=ports, environ=environ)
 
     def run_daemon(self, config: Config, reread: Callable[[], Config]) -> int:
@@ -65,9 +65,9 @@ class _Runtime:
         from aimem import config as settings
         from aimem import supervisor
 
-        supervisor.set_up_logging(config.log)
-        supervisor.make_room()
         ports, environ = self._ports(), settings.system_environ()
+        supervisor.set_up_logging(config.log, environ)
+        supervisor.make_room()
         _collect_as_usual()
         faulthandler.enable()       # the SIGABRT of a watchdog then tells where each thread hangs
         trio.run(partial(supervisor.run_daemon, config, ports=ports, environ=environ, reread=reread))
@@ -151,6 +151,18 @@ class _Runtime:
 
         place = supervisor.locate(config.store.db, settings.system_environ())
         return operations.Keeper(place.db, ports.system_files(), ports.system_clock(), ports.system_chance())
+
+    def run_doctor(
+        self, reread: Callable[[], Config], agent_of: Callable[[Config], str | None]
+    ) -> doctor.DoctorOut:
+        import trio
+
+        from aimem import config as settings
+        from aimem import operations
+        from aimem.supervisor import examining
+
+        ports = examining.doctor_ports(self._ports(), settings.system_environ(), agent_of)
+        return trio.run(operations.run_doctor, ports, reread)
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
         import trio

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import apsw
 
@@ -295,10 +296,13 @@ class ApswConnection:
     def __init__(self, path: Path, mode: Mode, vfs: str) -> None:
         if mode is Mode.READ_WRITE_CREATE:
             create_private(path)
-        flags = apsw.SQLITE_OPEN_READONLY if mode is Mode.READ_ONLY else apsw.SQLITE_OPEN_READWRITE
+        flags = apsw.SQLITE_OPEN_READWRITE if mode is Mode.READ_WRITE_CREATE else apsw.SQLITE_OPEN_READONLY
+        # apsw passes no symbolic link on to a file system in Python.
+        name = os.path.realpath(path)
+        if mode is Mode.UNTOUCHED:
+            name, flags = f"file:{quote(name)}?immutable=1", flags | apsw.SQLITE_OPEN_URI
         with _translated():
-            # apsw passes no symbolic link on to a file system in Python.
-            self._db = apsw.Connection(os.path.realpath(path), flags=flags, vfs=vfs)
+            self._db = apsw.Connection(name, flags=flags, vfs=vfs)
             self._db.set_busy_timeout(5_000)
 
     @property

@@ -21,7 +21,7 @@ from aimem.api.guard import (
     encoded_path,
     encoded_query,
 )
-from aimem.api.metrics import UNMATCHED, Metrics
+from aimem.api.metrics import UNMATCHED, Metrics, known_method
 from aimem.api.refusals import Reply, refusal
 from aimem.errors import AimemError, Bug, Code, Unavailable
 
@@ -78,7 +78,7 @@ def rimmed(app: AsgiApp, *, metrics: Metrics, rng: random.Random, is_stopping: C
             log_failure(error, route=exchange.route)
             await send_reply(reply_to, refusal(Bug("internal error")))
         finally:
-            _close(exchange, metrics, scope["method"], trio.current_time() - began)
+            _close(exchange, metrics, known_method(scope["method"]), trio.current_time() - began)
             REQUEST_ID.reset(token)
 
     return rim

@@ -43,7 +43,11 @@ class Context:
 
     def agent_id(self) -> str | None:
         """The configured agent, or a new generated one; None where a key alone says who this is."""
-        around, identity = self.around, self.config.identity
+        return self.agent_of(self.config)
+
+    def agent_of(self, config: Config) -> str | None:
+        """The same by other settings."""
+        around, identity = self.around, config.identity
         if identity.agent_key is not None and identity.agent_id is None:
             return None
         return writer_id(identity, host=around.host, pid=around.pid, rng=around.rng())

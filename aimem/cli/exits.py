@@ -37,6 +37,15 @@ MEANING = {
 }
 """The manual's line for each status."""
 
+EXAMINED = {
+    ExitStatus.OK: "Nothing was found that is worse than info.",
+    ExitStatus.OTHER: "The worst that was found is a warning; or this is a bug.",
+    ExitStatus.INVALID: "Something is critical; or wrong usage.",
+    ExitStatus.INTERRUPTED: MEANING[ExitStatus.INTERRUPTED],
+    ExitStatus.BROKEN_PIPE: MEANING[ExitStatus.BROKEN_PIPE],
+}
+"""The same for the doctor, whose answer is how bad it is."""
+
 _OF_FAMILY = {
     Code.INVALID_REQUEST: ExitStatus.INVALID, Code.UNAUTHENTICATED: ExitStatus.DENIED, Code.DENIED: ExitStatus.DENIED,
     Code.NOT_FOUND: ExitStatus.NOT_FOUND, Code.GONE: ExitStatus.NOT_FOUND, Code.CONFLICT: ExitStatus.CONFLICT,

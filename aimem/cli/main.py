@@ -59,7 +59,10 @@ def _carry_out(argv: Sequence[str], runtime: Runtime, around: Surroundings) -> i
         return _carry_out([*parsed.values["words"], "--help"], runtime, around)
     flags, environ = ({}, {"AI_MEMORY_NO_CONFIG": ""}) if parsed.verb.is_plain else (parsed.settings, around.environ)
     reread = partial(load_config, flags, environ, cwd=around.cwd, home=around.home)
-    config = reread()
+    if parsed.verb.judges_settings:
+        config = load_config({}, {"AI_MEMORY_NO_CONFIG": ""}, cwd=around.cwd, home=around.home)
+    else:
+        config = reread()
     if not parsed.verb.is_plain:
         _refuse_missing(parsed.verb, config.store)
     context = Context(parsed, config, runtime, around, reread)
@@ -160,13 +163,21 @@ def _tell(line: str, around: Surroundings) -> None:
         abandon(around.stderr)
 
 
+def _kind_and_place(error: BaseException) -> str:
+    """What failed, without its words: they may quote a memory, and a daemon's stderr is the journal."""
+    place = error.__traceback__
+    while place is not None and place.tb_next is not None:
+        place = place.tb_next
+    named = "" if place is None else f" in {Path(place.tb_frame.f_code.co_filename).name}, line {place.tb_lineno}"
+    return type(error).__name__ + named
+
+
 def _report_bug(first: BaseException, error: BaseException, around: Surroundings) -> int:
     if around.environ.get("AI_MEMORY_DEBUG") == "1":
         import traceback
 
         around.stderr.write("".join(traceback.format_exception(error)))
-    what = one_line(f"{type(first).__name__}: {first}", width=200)
     _tell(
-        f"ai-memory: error: this is a bug in ai-memory ({what}); please report it with what AI_MEMORY_DEBUG=1 prints\n",
-        around)
+        f"ai-memory: error: this is a bug in ai-memory ({_kind_and_place(first)}); please report it with what "
+        "AI_MEMORY_DEBUG=1 prints\n", around)
     return ExitStatus.OTHER

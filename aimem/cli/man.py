@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aimem.cli.exits import MEANING, ExitStatus
@@ -71,7 +71,7 @@ def verb_page(verb: Verb) -> str:
         ".Sh OPTIONS", *_options(verb),
         ".Sh ENVIRONMENT", *_environment(verb),
         ".Sh FILES", "The database and the configuration file; see", ".Xr ai-memory 1 .",
-        ".Sh EXIT STATUS", *_statuses(_statuses_of(verb)),
+        ".Sh EXIT STATUS", *_statuses(verb),
         ".Sh EXAMPLES", *_examples(verb),
         ".Sh SEE ALSO", *_see_also(verb),
     )) + "\n"
@@ -114,6 +114,12 @@ def _synopsis(verb: Verb) -> Iterator[str]:
 
 def _description(verb: Verb) -> Iterator[str]:
     yield from _sentences(verb.about or f"{verb.summary[0].upper()}{verb.summary[1:]}.")
+    if verb.terms:
+        yield ".Bl -tag -width Ds"
+        for term, meaning in verb.terms:
+            yield f".It Li {term}"
+            yield from _sentences(meaning)
+        yield ".El"
     if verb.prints:
         yield ".Pp"
         yield from _sentences(_prints(verb).strip())
@@ -192,11 +198,11 @@ def _statuses_of(verb: Verb) -> Sequence[ExitStatus]:
     return _SERVER_STATUSES if verb.name in ("serve", "mcp") else tuple(ExitStatus)
 
 
-def _statuses(statuses: Iterable[ExitStatus]) -> Iterator[str]:
+def _statuses(verb: Verb) -> Iterator[str]:
     yield ".Bl -tag -width Ds"
-    for status in statuses:
-        yield f".It {status.value}"
-        yield from _sentences(MEANING[status])
+    for status, meaning in verb.statuses or [(one.value, MEANING[one]) for one in _statuses_of(verb)]:
+        yield f".It {status}"
+        yield from _sentences(meaning)
     yield ".El"
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aimem.cli.surroundings import Surroundings
     from aimem.client import Client
-    from aimem.wire import BenchReport, BenchRequest, demo, keeping, meshbench, pki
+    from aimem.wire import BenchReport, BenchRequest, demo, doctor, keeping, meshbench, pki
 
 T = TypeVar("T")
 
@@ -155,6 +155,12 @@ class Runtime(Protocol):
 
     def open_keeper(self, config: Config) -> Keeper:
         """Who keeps the configured database safe."""
+        ...
+
+    def run_doctor(
+        self, reread: Callable[[], Config], agent_of: Callable[[Config], str | None]
+    ) -> doctor.DoctorOut:
+        """Look at the node and its machine, in a bounded time. What `reread` raises is a finding."""
         ...
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:

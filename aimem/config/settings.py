@@ -264,7 +264,8 @@ SETTINGS: Final = (
 VARIABLES: Final = (
     Variable(name="AI_MEMORY_CONFIG", help="The configuration file to read, as --config."),
     Variable(name="AI_MEMORY_NO_CONFIG", help="If set, even to nothing, no configuration file is read."),
-    Variable(name="AI_MEMORY_DEBUG", help="If 1, an unexpected failure also prints its traceback."),
+    Variable(name="AI_MEMORY_DEBUG", help="If 1, an unexpected failure also prints its traceback; the log then has the "
+                                        "words of exceptions and libraries, which may quote memories."),
 )
 
 _BY_KEY: Final = {setting.key: setting for setting in SETTINGS}

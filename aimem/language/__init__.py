@@ -8,7 +8,7 @@ anybody's wish.
 from aimem.language.answers import read_summary, read_tags, read_terms, read_verdict
 from aimem.language.embedding import OllamaEmbedder, open_ollama_embedder
 from aimem.language.model import LanguageModel, ModelState, needs_llm
-from aimem.language.ollama import OllamaModel
+from aimem.language.ollama import OllamaModel, missing_model
 from aimem.language.prompts import (
     TEXTS_MAX_CHARS,
     Passage,
@@ -29,6 +29,7 @@ __all__ = [
     "Prompt",
     "contradiction_prompt",
     "expansion_prompt",
+    "missing_model",
     "needs_llm",
     "open_ollama_embedder",
     "read_summary",

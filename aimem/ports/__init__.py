@@ -26,12 +26,13 @@ from aimem.ports.files import (
     Parameters,
     Row,
     SqlValue,
+    lock_hint,
     system_files,
 )
 from aimem.ports.material import ClientCertificate, HandshakeFailure, PeerMaterial, ServerMaterial
 from aimem.ports.network import Resolver, system_resolver
 from aimem.ports.secured import Secured, ServerSide, open_server_side
-from aimem.ports.threads import Threads, delayed_threads, trio_threads
+from aimem.ports.threads import Threads, delayed_threads, run_or_abandon, trio_threads
 
 if TYPE_CHECKING:
     from aimem.ports import certificates, issuing
@@ -66,8 +67,10 @@ __all__ = [
     "durable",
     "is_signed",
     "issuing",
+    "lock_hint",
     "open_server_side",
     "raise_open_max",
+    "run_or_abandon",
     "system_chance",
     "system_clock",
     "system_files",

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import tempfile
+import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
 _BLOCK_BYTES: Final = 1 << 20
+_PROBE_BYTES: Final = 4096
 
 
 class FileFacts(NamedTuple):
@@ -71,3 +74,21 @@ def _sync(path: Path, flags: int) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def free_bytes(folder: Path) -> int:
+    """How much this user may still write there."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+def synced_writes_ms(folder: Path, count: int) -> tuple[float, ...]:
+    """How long each of a few small writes takes, synced, into a file that nobody else sees and that never stays."""
+    took = []
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as probe:
+        for _ in range(count):
+            begun = time.monotonic()
+            probe.write(bytes(_PROBE_BYTES))
+            os.fsync(probe.fileno())
+            took.append((time.monotonic() - begun) * 1000)
+    return tuple(took)

@@ -27,6 +27,7 @@ Row: TypeAlias = tuple[SqlValue, ...]
 MIN_SQLITE = (3, 44, 0)
 PROGRESS_STEPS = 2_000
 SMALL_FILE_MAX_BYTES = 1024 * 1024
+_HINT_BYTES = 200
 
 
 class DatabaseFault(StrEnum):
@@ -57,6 +58,7 @@ class Mode(Enum):
 
     READ_WRITE_CREATE = "rwc"
     READ_ONLY = "ro"
+    UNTOUCHED = "untouched"    # read-only, and no file is made beside it: for one that nobody writes meanwhile
 
 
 class Cursor(Protocol):
@@ -185,7 +187,7 @@ class _Flock:
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            held = os.read(self._fd, 200).decode(errors="replace").strip()
+            held = os.read(self._fd, _HINT_BYTES).decode(errors="replace").strip()
             self.close()
             raise LockHeld(held) from None
         except OSError:
@@ -199,6 +201,24 @@ class _Flock:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+
+def lock_hint(path: Path) -> str | None:
+    """What the holder of a lock wrote there; None if nobody holds it, or there is no such file. Raises: OSError.
+
+    It is taken for a moment to find out, shared, so that two who look do not see each other.
+    """
+    try:
+        fd = _open_regular(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.read(fd, _HINT_BYTES).decode(errors="replace").strip()
+    finally:
+        os.close(fd)
+    return None
 
 
 class _SystemFiles:

@@ -33,6 +33,7 @@ _FAULTS = {
     14: DatabaseFault.CANNOT_OPEN, 15: DatabaseFault.BUSY, 19: DatabaseFault.CONSTRAINT,
     20: DatabaseFault.CONSTRAINT, 26: DatabaseFault.NOT_A_DATABASE,
 }
+_MODES = {Mode.READ_WRITE_CREATE: "rw", Mode.READ_ONLY: "ro", Mode.UNTOUCHED: "ro&immutable=1"}
 _OS_FAULTS = {
     errno.ENOSPC: DatabaseFault.FULL, errno.EDQUOT: DatabaseFault.FULL, errno.EROFS: DatabaseFault.READ_ONLY,
     errno.EIO: DatabaseFault.IO,
@@ -93,7 +94,7 @@ class _Connection:
     def __init__(self, path: Path, mode: Mode) -> None:
         if mode is Mode.READ_WRITE_CREATE:
             create_private(path)
-        uri = f"file:{quote(str(path.absolute()))}?mode={'ro' if mode is Mode.READ_ONLY else 'rw'}"
+        uri = f"file:{quote(str(path.absolute()))}?mode={_MODES[mode]}"
         try:
             self._db: Any = sqlite.connect(
                 uri, uri=True, isolation_level=None, check_same_thread=False, timeout=5.0,

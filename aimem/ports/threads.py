@@ -53,6 +53,14 @@ class _DelayedThreads(_TrioThreads):
         return await super().run(slowly if limiter.total_tokens == 1 else fn, limiter=limiter)
 
 
+async def run_or_abandon(fn: Callable[[], T]) -> T:
+    """Run a blocking function in a thread that is left behind if the caller is cancelled.
+
+    For a command that ends soon and must not hang with what it looks at; whatever `fn` does then is nobody's.
+    """
+    return await trio.to_thread.run_sync(fn, abandon_on_cancel=True)
+
+
 def trio_threads() -> Threads:
     """Trio's worker threads."""
     return _TrioThreads()

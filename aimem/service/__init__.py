@@ -58,7 +58,7 @@ from aimem.service.overview import (
     stats,
     status,
 )
-from aimem.service.papers import OwnCertificate, Papers, Which, run_expiry
+from aimem.service.papers import WARN_DAYS, OwnCertificate, Papers, Which, days_left, run_expiry
 from aimem.service.recall import recall
 from aimem.service.refusals import Claim, note_refusal, note_refused_error, run_refusals, write_refusals
 from aimem.service.reindex import reindex
@@ -88,6 +88,7 @@ from aimem.service.versions import wait_version, write_outcome
 from aimem.service.words import run_words, settle_words
 
 __all__ = [
+    "WARN_DAYS",
     "AccessMode",
     "Claim",
     "Cycle",
@@ -128,6 +129,7 @@ __all__ = [
     "contradictions",
     "curate",
     "curation_reports",
+    "days_left",
     "delete",
     "delete_message",
     "detect_contradiction",

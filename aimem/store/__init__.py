@@ -25,6 +25,7 @@ from aimem.store import (
     events,
     forgetting,
     fulltext,
+    glance,
     graph,
     headproofs,
     heldops,
@@ -60,7 +61,7 @@ from aimem.store.digests import DigestAt, digest, digest_at
 from aimem.store.fields import Kind
 from aimem.store.filters import NO_STANDARD, Clause, Filters, live_at, matching, visible_to
 from aimem.store.fold import Merge, UnknownKind
-from aimem.store.identity import Identity, replace_key
+from aimem.store.identity import Identity, replace_key, sidecar_path
 from aimem.store.inbound import Examine, LogBook, Received
 from aimem.store.inbox import Inbox
 from aimem.store.kinds import (
@@ -160,6 +161,7 @@ __all__ = [
     "expiry_judged",
     "forgetting",
     "fulltext",
+    "glance",
     "graph",
     "headproofs",
     "heldops",
@@ -186,6 +188,7 @@ __all__ = [
     "repair",
     "replace_key",
     "replacing",
+    "sidecar_path",
     "snapshot",
     "soundness",
     "standing",

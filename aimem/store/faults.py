@@ -40,7 +40,8 @@ def translate(error: DatabaseError, path: Path) -> AimemError:
         case DatabaseFault.CORRUPT | DatabaseFault.IO:
             return Corrupt(f"{path} cannot be trusted ({error}); stop, keep a copy, and restore from a backup")
         case _:
-            return Bug(f"the database refused a statement of ours: {error}")
+            # Without the library's words, which quote what was searched for.
+            return Bug(f"the database refused a statement of ours ({error.fault.value})")
 
 
 @contextlib.contextmanager

@@ -59,14 +59,18 @@ class HeldOp(Struct, frozen=True, kw_only=True):
     reason: str
 
 
+def count(conn: Connection) -> int:
+    """How many ops are held."""
+    return _number(conn, _COUNT) or 0
+
+
 def has_room(conn: Connection, size_bytes: int) -> bool:
     """Whether one more op, with so many bytes of entries, may be held."""
-    count = _number(conn, _COUNT) or 0
     held_bytes = _number(conn, _BYTES)
     if held_bytes is None:      # held by a version that did not count them
         held_bytes = _number(conn, _MEASURE) or 0
         conn.execute(_ADD, {"name": "held_bytes", "change": held_bytes})
-    return count < HELD_MAX_COUNT and held_bytes + size_bytes <= HELD_MAX_BYTES
+    return count(conn) < HELD_MAX_COUNT and held_bytes + size_bytes <= HELD_MAX_BYTES
 
 
 def hold(conn: Connection, position: int, reason: str) -> None:
@@ -88,7 +92,7 @@ def read(conn: Connection, after_position: int, limit: int) -> list[HeldOp]:
 
 def digest(conn: Connection) -> str:
     """32 hex digits over the dots of all that is held; empty where nothing is."""
-    if not _number(conn, _COUNT):
+    if not count(conn):
         return ""
     found = hashlib.sha256()
     for dot in conn.execute(_DOTS):

@@ -1,7 +1,8 @@
 """The processes: how a node starts, is watched, is reached by others, and ends.
 
 Owns the task tree, signals, readiness, listeners, HTTP connections and the lock's holder. Must never know a use case:
-it mounts the app and runs the services that it is handed. What a node needs loads only where one is started.
+it mounts the app and runs the services that it is handed. What a node needs loads only where one is started, and what
+the doctor looks through (`examining`) where it is imported.
 """
 
 from aimem.supervisor.logs import set_up_logging, set_up_logging_of_command
@@ -11,6 +12,6 @@ from aimem.supervisor.place import locate
 from aimem.supervisor.room import make_room
 
 __all__ = [
-    "Ports", "locate", "make_room", "open_client", "run_daemon", "set_up_logging", "set_up_logging_of_command",
-    "system_ports",
+    "Ports", "examining", "locate", "make_room", "open_client", "run_daemon", "set_up_logging",
+    "set_up_logging_of_command", "system_ports",
 ]

@@ -144,7 +144,7 @@ class Attachment:
                 except LockHeld as error:
                     self._holder = read_hint(error.hint)
                 socket = str(self._holder.socket or self._place.socket)
-                if await _is_served(socket):
+                if await is_served(socket):
                     return Road(httpx.AsyncHTTPTransport(uds=socket, limits=LIMITS), is_holder=False)
                 # Nothing tells when another process's lock or socket changes: it is just starting, or just ending.
                 attempt += 1
@@ -155,7 +155,8 @@ class Attachment:
         )
 
 
-async def _is_served(socket: str) -> bool:
+async def is_served(socket: str) -> bool:
+    """Whether somebody listens on a Unix socket."""
     try:
         async with await trio.open_unix_socket(socket):
             return True

@@ -232,7 +232,7 @@ class _Server(TCPServer):
         try:
             await self._asgi_app(extended, receive, tell)
         except Exception:   # a door's last line: an app that fails must not end the other connections
-            log.exception("http.app_failed", extra={"method": scope["method"]})
+            log.exception("http.app_failed")
             if not is_started:
                 await _send_internal_error(send)
         finally:

@@ -71,8 +71,7 @@ async def open_tcp(
       Unavailable: the port is taken or needs privileges.
     """
     addresses = await _resolve(host, port)
-    public = [address for address in addresses if not _is_loopback(address)]
-    if public and not insecure and scheme is Scheme.HTTP:
+    if _has_public(addresses) and not insecure and scheme is Scheme.HTTP:
         raise Denied(
             f"{host} is reachable from other machines and there is no TLS: listen on 127.0.0.1, give --tls-cert and"
             " --tls-key, or pass --insecure if something else protects this port",
@@ -88,6 +87,15 @@ async def open_tcp(
             listeners.append(_tcp_listener(listener, address, port, scheme))
         opened.pop_all()
         return tuple(listeners)
+
+
+async def is_exposed(host: str, port: int) -> bool:
+    """Whether other machines reach an address of a name. Raises: InvalidRequest(config_invalid)."""
+    return _has_public(await _resolve(host, port))
+
+
+def _has_public(addresses: Sequence[str]) -> bool:
+    return not all(map(_is_loopback, addresses))
 
 
 def _tcp_listener(listener: trio.SocketListener, address: str, port: int, scheme: Scheme) -> Listener:

@@ -3,7 +3,6 @@
 Owns field names and optional fields as v0.6.3 has them (answers only gain fields). Never decides what is allowed.
 """
 
-from aimem.wire import copies, demo, joining, keeping, legacy, meshbench, packing, papers, pki, reloading, trusting
 from aimem.wire.agentkeys import (
     IssuedKey,
     KeyRequest,
@@ -468,6 +467,7 @@ __all__ = [
     "demo",
     "digest_document",
     "digest_rows",
+    "doctor",
     "encode",
     "event_id",
     "event_out",

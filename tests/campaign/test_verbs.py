@@ -89,7 +89,7 @@ class NodeRuntime:
         del given
         raise Unavailable("nothing is measured here")
 
-    run_mesh_bench = run_demo = run_bench
+    run_mesh_bench = run_demo = run_doctor = run_bench
 
     def open_pki(self, folder: Path) -> Pki:
         return Pki(folder, system_files(), system_clock())

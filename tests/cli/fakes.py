@@ -21,7 +21,7 @@ from aimem.config import Config
 from aimem.errors import AimemError
 from aimem.model import SECOND_US, Instant
 from aimem.ports import Clock, system_chance, system_files
-from aimem.wire import BenchReport, BenchRequest, demo, meshbench
+from aimem.wire import BenchReport, BenchRequest, demo, doctor, meshbench
 from tests.nodes import FakeClock
 
 T = TypeVar("T")
@@ -63,6 +63,7 @@ class FakeRuntime:
         self.scale_benches: list[meshbench.ScaleRequest] = []
         self.demo_report = demo.DemoReport(folder="/demo", is_whole=True)
         self.demos: list[demo.DemoRequest] = []
+        self.doctor_report: doctor.DoctorOut | None = None
         self.clock: trio.abc.Clock | None = None
         self.wall_clock: Clock = FakeClock(NOW)
 
@@ -118,6 +119,12 @@ class FakeRuntime:
             stage.begin_line()
         return self.demo_report
 
+    def run_doctor(
+        self, reread: Callable[[], Config], agent_of: Callable[[Config], str | None]
+    ) -> doctor.DoctorOut:
+        assert self.doctor_report is not None, "this test looks at nothing"
+        return self.doctor_report
+
     def open_pki(self, folder: Path) -> Pki:
         return operations.Pki(folder, system_files(), self.wall_clock)
 
@@ -164,6 +171,7 @@ class Machine:
         self.mesh_report: meshbench.MeshBenchReport | None = None
         self.scale_report: meshbench.ScaleReport | None = None
         self.demo_report = demo.DemoReport(folder="/demo", is_whole=True)
+        self.doctor_report: doctor.DoctorOut | None = None
         self.pace_s = self._looks = 0
         self.wall_clock = FakeClock(NOW)
         self.environ: dict[str, str] = {"AI_MEMORY_NO_CONFIG": "1"}
@@ -179,7 +187,7 @@ class Machine:
         """Run one command line; the node answers every request with `answer`, or by `handler`."""
         runtime = FakeRuntime(handler or (lambda request: httpx.Response(status, json=answer)), holder=holder)
         runtime.report, runtime.mesh_report = self.report, self.mesh_report
-        runtime.scale_report = self.scale_report
+        runtime.scale_report, runtime.doctor_report = self.scale_report, self.doctor_report
         runtime.wall_clock, runtime.demo_report = self.wall_clock, self.demo_report
         runtime.clock = MockClock(autojump_threshold=0) if autojump else None
         out, err = Stream(terminal=terminal), Stream(terminal=terminal)

@@ -13,14 +13,18 @@ from typing import Any, TypeVar
 
 import httpx
 import trio
+from msgspec.structs import replace
 
+from aimem import operations
 from aimem.api import make_app
 from aimem.cli import Attached, Purpose, Surroundings, main
 from aimem.client import Client
 from aimem.config import Config
 from aimem.model import new_memory_id
 from aimem.service import Node
+from aimem.supervisor import examining, system_ports
 from aimem.supervisor.inprocess import InProcessTransport
+from aimem.wire import doctor
 from tests.cli.fakes import FakeRuntime, Outcome, Stream
 from tests.nodes import START, FakeClock, InlineThreads, open_node, seeded_chance
 
@@ -32,7 +36,7 @@ class RealRuntime(FakeRuntime):
 
     def __init__(self, machine: RealMachine) -> None:
         super().__init__(lambda request: httpx.Response(500))
-        self.machine = machine
+        self.machine, self.wall_clock = machine, machine.clock
 
     @asynccontextmanager
     async def open_client(self, config: Config, purpose: Purpose) -> AsyncIterator[Attached]:
@@ -45,6 +49,13 @@ class RealRuntime(FakeRuntime):
                 client = Client(http, new_key=partial(new_memory_id, chance.rng))
                 yield Attached(client=client, holder=True, db=config.store.db)
 
+    def run_doctor(
+        self, reread: Callable[[], Config], agent_of: Callable[[Config], str | None]
+    ) -> doctor.DoctorOut:
+        """Looks at this machine, but for its clock."""
+        ports = replace(system_ports(), clock=self.machine.clock)
+        return trio.run(operations.run_doctor, examining.doctor_ports(ports, {}, agent_of), reread)
+
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
         return trio.run(async_fn, *args)
 
@@ -56,6 +67,7 @@ class RealMachine:
         self.cwd = cwd
         self.clock = FakeClock(START)
         self.opened_count = 0
+        self.environ: dict[str, str] = {}
 
     def run(self, *argv: str, stdin: bytes = b"") -> Outcome:
         runtime = RealRuntime(self)
@@ -64,7 +76,7 @@ class RealMachine:
             stdin=io.BytesIO(stdin), stdout=out, stderr=err, cwd=self.cwd, home=self.cwd, host="box", pid=1,
             environ={
                 "AI_MEMORY_NO_CONFIG": "1", "AI_MEMORY_AGENT_ID": "tester", "AI_MEMORY_TIER": "keyword",
-                "AI_MEMORY_DB": "memory.db"},
+                "AI_MEMORY_DB": "memory.db", **self.environ},
             program=("/bin/ai-memory",), now=self.clock.now, rng=lambda: random.Random(1))
         return Outcome(main(argv, runtime, around), out.getvalue(), err.getvalue(), runtime)
 

@@ -247,6 +247,20 @@ def test_a_read_only_connection_creates_nothing(files: Files, tmp_path: Path) ->
     assert not list(tmp_path.iterdir())
 
 
+def test_an_untouched_database_is_read_and_nothing_is_made_beside_it(
+    conn: Connection, files: Files, tmp_path: Path
+) -> None:
+    conn.execute("PRAGMA journal_mode = WAL").fetchall()
+    conn.execute("INSERT INTO t VALUES (1, 'x')")
+    conn.close()
+    before = {path.name for path in tmp_path.iterdir()}
+    looking = files.connect(tmp_path / "x.db", Mode.UNTOUCHED)
+    assert rows(looking) == [(1, "x")]
+    assert fault(looking, "INSERT INTO t VALUES (2, 'y')") is DatabaseFault.READ_ONLY
+    looking.close()
+    assert {path.name for path in tmp_path.iterdir()} == before
+
+
 def test_a_dangling_link_creates_what_it_points_to(files: Files, tmp_path: Path) -> None:
     (tmp_path / "link.db").symlink_to(tmp_path / "real.db")
     files.connect(tmp_path / "link.db", Mode.READ_WRITE_CREATE).close()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from aimem.ports import Files, LockHeld, system_files
+from aimem.ports import Files, LockHeld, lock_hint, system_files
 from aimem.ports.files import SMALL_FILE_MAX_BYTES
 from tests.disk import Disk
 from tests.sim.ports import SimFiles
@@ -151,3 +151,14 @@ def test_a_new_file_is_the_owners_alone_and_read_within_a_bound(files: Files, tm
         files.read_up_to(tmp_path / "x", 3)
     with pytest.raises(OSError):
         files.write_new(tmp_path / "none" / "x", b"text")
+
+
+def test_who_holds_a_lock_is_told_without_taking_it(tmp_path: Path) -> None:
+    files, path = system_files(), tmp_path / "x.lock"
+    assert lock_hint(path) is None
+    assert not path.exists()
+    lock = files.lock(path, "pid=7 role=serve")
+    assert lock_hint(path) == lock_hint(path) == "pid=7 role=serve"
+    lock.close()
+    assert lock_hint(path) is None
+    files.lock(path, "the next one").close()

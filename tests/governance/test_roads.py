@@ -36,6 +36,7 @@ LOCAL_VERBS: Final[Mapping[str, str]] = {
     "demo": "makes nodes of its own", "pki init": "writes files", "pki issue": "writes files",
     "pki remove": "writes a file", "pki fingerprint": "reads files", "pki show": "reads files",
     "backup": "copies files", "restore": "replaces files", "verify": "reads files",
+    "doctor": "looks at the machine, and asks a daemon through what it is handed",
 }
 OF_THE_CALLER: Final = frozenset({"read", "write", "send"})
 CALLS: Final = tuple(sorted(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
@@ -10,12 +11,18 @@ from pathlib import Path
 import pytest
 
 from aimem.errors import Code
-from tests.house.sources import MANUAL, manual_pages
+from tests.house.sources import MANUAL, manual_pages, modules, shown, tree
 
 SECTIONS = (
     "NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "ENVIRONMENT", "FILES", "EXIT STATUS", "EXAMPLES", "SEE ALSO",
 )
 """The order of those that a page has; sections of a page's own stand between them."""
+
+LEVELS = {
+    "debug": {"debug"}, "info": {"info"}, "warning": {"warning"}, "error": {"error"}, "exception": {"error"},
+    "critical": {"critical"}, "log": {"warning", "error"},
+}
+"""Method of a log -> what its line may have."""
 
 TOLERATED = re.compile(r"STYLE: (referenced manual not found|input text line longer than 80 bytes)")
 """Our pages are not installed where the tests run (references are checked below); our sources have 120 columns."""
@@ -68,6 +75,35 @@ def test_every_change_against_the_older_system_says_what_was_and_what_is() -> No
     assert len(rows) > 50
     for row in rows:
         assert row.count(".Em Was :\n") == row.count(".Em Now :\n") == 1, row.partition("\n")[0]
+
+
+def logged() -> dict[str, set[str]]:
+    """Event -> levels, of all calls of a log."""
+    found: dict[str, set[str]] = {}
+    for path in modules():
+        for node in ast.walk(tree(path)):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            of, called = node.func.value, node.func.attr
+            if not (isinstance(of, ast.Name) and of.id == "log" and called in LEVELS):
+                continue
+            event = node.args[1] if called == "log" else node.args[0]
+            values = [one.value for one in ast.walk(event) if isinstance(one, ast.Constant)]
+            names = [value for value in values if isinstance(value, str)]
+            assert names, f"{shown(path)}:{node.lineno}: an event has a constant name"
+            for name in names:
+                found.setdefault(name, set()).update(LEVELS[called])
+    return found
+
+
+def test_every_event_of_the_log_is_in_the_manual_with_its_level() -> None:
+    page = (MANUAL / "ai-memory-service.7").read_text()
+    told = dict(re.findall(r"^\.It Li ([a-z]+\.[a-z_]+) Pq ([a-z]+)$", page, re.MULTILINE))
+    assert told.pop("library.said") == "warning"
+    events = logged()
+    assert len(events) > 80
+    assert told.keys() == events.keys()
+    assert not {name: levels for name, levels in events.items() if told[name] not in levels}
 
 
 def test_a_word_of_the_glossary_is_defined_once() -> None:

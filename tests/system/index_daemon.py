@@ -112,7 +112,7 @@ def main(arguments: Sequence[str]) -> int:
     if options.die_at:
         ports = replace(ports, threads=MortalThreads(ports.threads, options.die_at))
     furnish.Recaller = partial(Recaller, bounds=BOUNDS)  # type: ignore[misc,assignment]
-    set_up_logging(config.log)
+    set_up_logging(config.log, {})
     trio.run(partial(run_daemon, config, ports=ports, environ=os.environ))
     return 0
 

@@ -59,6 +59,11 @@ class Process:
         """Of the process."""
         return self._process.pid
 
+    @property
+    def said(self) -> list[str]:
+        """The lines of stderr that were read one by one."""
+        return self._said
+
     async def stderr_line(self, words: str) -> str:
         """The first line of stderr from here on that holds these words."""
         assert self._process.stderr is not None

@@ -58,6 +58,9 @@ class Verb(Struct, frozen=True, kw_only=True):
       prints: what `--json` prints.
       begins: whether it makes sense where no database is yet; the other verbs refuse a named one that is not there.
       is_plain: whether it needs neither database nor configuration, and so works also where that is broken.
+      judges_settings: whether it reads them itself, to say what is wrong with them; it is handed the usual ones.
+      terms: words that it prints, with their meanings; a list of the manual.
+      statuses: what it exits with, where that is not the table of all verbs.
     """
 
     name: str
@@ -70,6 +73,9 @@ class Verb(Struct, frozen=True, kw_only=True):
     prints: str = ""
     begins: bool = False
     is_plain: bool = False
+    judges_settings: bool = False
+    terms: tuple[tuple[str, str], ...] = ()
+    statuses: tuple[tuple[int, str], ...] = ()
     examples: tuple[tuple[str, str], ...] = ()
 
 
