@@ -35,6 +35,9 @@ Start = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One file with a program, a text of some blocks, an empty folder, a link, and a path longer than a ustar name."""
+    links = ["gcc", "-include", "zlib.h", "-x", "c", "-", "-static", "-o", os.devnull, "-lz"]
+    if subprocess.run(links, input="int main(void) { return !zlibVersion(); }", text=True, check=False).returncode:
+        pytest.skip("there is no zlib to link with (apt install zlib1g-dev)")
     work = tmp_path_factory.mktemp("packed")
     folder = work / "folder"
     (folder / LONG_NAME / "empty").mkdir(parents=True)
@@ -153,6 +156,19 @@ def test_without_any_place_it_says_what_was_wrong_with_each(start: Start, tmp_pa
     done = start()
     assert f"{tmp_path}/home/.cache/ai-memory: Not a directory" in done.stderr
     assert f"{tmp_path}/tmp: others than you can write to it" in done.stderr
+
+
+@pytest.mark.parametrize(("options", "why"), [("size=64k", "No space left on device"), ("noexec", "Permission denied")])
+def test_a_place_that_is_full_or_starts_nothing_is_passed_over_and_named(
+    start: Start, packed: Path, tmp_path: Path, options: str, why: str
+) -> None:
+    mapped = [] if os.geteuid() == 0 else ["--map-root-user"]
+    mounted = [*mapped, "--mount", "sh", "-c", 'mount -t tmpfs -o "$0" none "$HOME" && exec "$1"', options, str(packed)]
+    unshare = Path("/usr/bin/unshare")
+    assert place_of(start(*mounted, file=unshare, PATH=os.defpath)).is_relative_to(tmp_path / "tmp")
+    done = start(*mounted, file=unshare, PATH=os.defpath, TMPDIR="/nowhere")
+    assert done.returncode == 1 and "XDG_CACHE_HOME" in done.stderr
+    assert f"{tmp_path}/home/.cache/ai-memory: {why}" in done.stderr
 
 
 def test_a_file_that_is_cut_off_or_altered_says_so_and_leaves_nothing(
