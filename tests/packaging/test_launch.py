@@ -171,15 +171,21 @@ def test_a_place_that_is_full_or_starts_nothing_is_passed_over_and_named(
     assert f"{tmp_path}/home/.cache/ai-memory: {why}" in done.stderr
 
 
-def test_a_file_that_is_cut_off_or_altered_says_so_and_leaves_nothing(
-    start: Start, packed: Path, tmp_path: Path
-) -> None:
-    whole, broken = packed.read_bytes(), tmp_path / "ai-memory"
+def test_a_file_that_is_cut_off_says_so(start: Start, packed: Path, tmp_path: Path) -> None:
+    broken = tmp_path / "ai-memory"
     broken.touch(mode=0o755)
-    broken.write_bytes(whole[:-1000])
+    broken.write_bytes(packed.read_bytes()[:-1000])
     done = start(file=broken)
     assert done.returncode == 1 and "this file is not whole" in done.stderr
-    at = len(whole) - 3000
+
+
+@pytest.mark.parametrize("from_end", [3000, 64 + 8], ids=["contents", "checksum"])
+def test_a_file_that_is_altered_says_so_and_leaves_nothing(
+    start: Start, packed: Path, tmp_path: Path, from_end: int
+) -> None:
+    whole, broken = packed.read_bytes(), tmp_path / "ai-memory"
+    at = len(whole) - from_end
+    broken.touch(mode=0o755)
     broken.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1:])
     done = start(file=broken)
     assert done.returncode == 1 and "this file is damaged" in done.stderr
