@@ -108,8 +108,8 @@ class _Runtime:
         from aimem import operations
 
         def program(delay_ms: int) -> operations.Program:
-            slowed = (sys.executable, "-m", "aimem.slowed", str(delay_ms))
-            return operations.Program(command=slowed if delay_ms else around.program, environ=around.environ)
+            plain = operations.Program(command=around.program, environ=around.environ)
+            return plain.other("aimem.slowed", str(delay_ms)) if delay_ms else plain
 
         return trio.run(partial(operations.run_mesh_bench, request, program, _bench_ports(), progress))
 

@@ -6,8 +6,15 @@ No setting leads here: nobody is to find a daemon slow because of a line in a fi
 from __future__ import annotations
 
 import sys
+from typing import NoReturn
 
 from aimem.__main__ import carry_out
 
-if __name__ == "__main__":
+
+def main() -> NoReturn:
+    """Carry out this process's command line, whose first word is the delay."""
     carry_out(sys.argv[2:], sync_delay_ms=float(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    main()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Final
 
 import trio
 from msgspec import Struct
+from msgspec.structs import replace
 
 from aimem.errors import Unavailable
 from aimem.operations.benchnode import NAMESPACE, BenchPorts
@@ -50,6 +52,11 @@ class Program(Struct, frozen=True, kw_only=True):
     def line(self, db: Path, *words: str) -> list[str]:
         """A command line on a database."""
         return [*self.command, "--db", str(db), *words]
+
+    def other(self, module: str, *words: str) -> Program:
+        """Another module of ours with its first words: by the interpreter, whose part the one-file program plays."""
+        interpreter = self.command if getattr(sys, "frozen", False) else (sys.executable,)
+        return replace(self, command=(*interpreter, "-m", module, *words))
 
     @property
     def shown(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import io
 import json
+import sys
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
@@ -165,6 +166,13 @@ def test_delete_of_what_is_not_there_says_so(at_terminal: Callable[..., Outcome]
     done = at_terminal("rm ffff")
     assert "error: not found" in done.err
     assert not any(line.startswith("DELETE") for line in asked(done))
+
+
+def test_a_python_without_readline_asks_as_well(
+    at_terminal: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "readline", None)
+    assert asked(at_terminal("ns")) == ["GET /namespaces"]
 
 
 def test_an_interrupt_gives_up_the_line_and_the_end_of_input_leaves(at_terminal: Callable[..., Outcome]) -> None:

@@ -22,6 +22,17 @@ def test_a_users_settings_do_not_reach_the_programs_that_are_measured() -> None:
     }
 
 
+def test_another_module_is_started_by_the_interpreter_and_in_the_one_file_program_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program = Program(command=("/opt/ai-memory",), environ={"PATH": "/bin"})
+    words = ("-m", "aimem.slowed", "20")
+    assert program.other("aimem.slowed", "20").command == (sys.executable, *words)
+    monkeypatch.setattr("sys.frozen", True, raising=False)
+    other = program.other("aimem.slowed", "20")
+    assert (other.command, other.environ) == (("/opt/ai-memory", *words), {"PATH": "/bin"})
+
+
 def test_a_process_that_is_there_has_memory_and_another_has_none() -> None:
     assert resident_mb() > 10
     assert resident_mb("nobody") == 0

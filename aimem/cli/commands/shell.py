@@ -5,6 +5,7 @@ Each line is a command line of its own and reaches the node anew: an idle shell 
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from typing import TYPE_CHECKING, Final
 
@@ -78,8 +79,10 @@ class _Shell:
         if not self._is_asking:
             yield from self._piped()
             return
-        # Loading it is what gives input() its editing and history; nothing is ever written to a file.
-        import readline  # noqa: F401
+        # Loading it is what gives input() its editing and history; nothing is ever written to a file. Some Pythons, and
+        # the one-file program, are without it.
+        with contextlib.suppress(ImportError):
+            import readline  # noqa: F401
 
         self._context.screen.say("`help` lists what there is, Ctrl-D leaves")
         while True:
