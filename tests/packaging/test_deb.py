@@ -123,6 +123,7 @@ def question() -> str:
     return function
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "said"), [
     ((), "usage: packaging/deb/build OUT_DIR [REVISION]"), (("/nonexistent", "x1"), "a revision is digits"),
 ])
@@ -132,6 +133,7 @@ def test_a_build_that_is_called_wrongly_says_how_and_makes_nothing(words: tuple[
     assert not Path("/nonexistent").exists()
 
 
+@pytest.mark.slow
 def test_a_build_names_the_package_of_a_tool_that_is_missing(tmp_path: Path) -> None:
     for name in ("bash", "env"):
         (tmp_path / name).symlink_to(str(shutil.which(name)))
@@ -140,6 +142,7 @@ def test_a_build_names_the_package_of_a_tool_that_is_missing(tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_the_copyright_file_names_the_terms_of_every_library_here() -> None:
     run = copyright_of(Path(sysconfig.get_path("purelib")))
     assert run.returncode == 0, run.stderr
@@ -147,6 +150,7 @@ def test_the_copyright_file_names_the_terms_of_every_library_here() -> None:
         assert line in run.stdout
 
 
+@pytest.mark.slow
 def test_a_library_without_terms_is_not_passed_on(tmp_path: Path) -> None:
     info = tmp_path / "free-1.0.dist-info"
     info.mkdir()
