@@ -23,6 +23,7 @@ from aimem.replication import Standing
 from tests.house import spoken
 from tests.house.sources import MANUAL, manual_pages
 
+CONFIG = (MANUAL / "ai-memory-config.5").read_text()
 API = (MANUAL / "ai-memory-api.7").read_text()
 MESH = (MANUAL / "ai-memory-mesh.7").read_text()
 RUNBOOK = MESH[MESH.index(".Sh ALARMS") : MESH.index(".Sh SEE ALSO")]
@@ -118,6 +119,15 @@ def unknown_events(text: str) -> set[str]:
     return named - EVENTS.keys() - {one.key for one in SETTINGS} - {"permissions.mode"}
 
 
+def unknown_keys(page: str) -> set[str]:
+    """What the page of settings shows as a key and is none: not a key, a table, a verb, or a value."""
+    written = page[: page.index("BEGIN GENERATED")] + page[page.index("END GENERATED") :]
+    lines = "\n".join(re.findall(r"^\.Cm (.+)$", written, re.MULTILINE))
+    words = set(re.findall(r"[a-z_]{2,}", lines))
+    known = {part for one in SETTINGS for part in (*one.key.split("."), *one.choices)}
+    return words - known - {part for path in PATHS for part in path.split()}
+
+
 def alarms_at_odds(runbook: str) -> set[str]:
     """Alarms without an entry, and entries of which no alarm has the words."""
     heads = re.findall(r"^\.It Dq (.+)$", runbook, re.MULTILINE)
@@ -153,6 +163,7 @@ CHECKS: tuple[tuple[Callable[[str], set[str]], str, str, str], ...] = (
     (unknown_variables, PAGES, "AI_MEMORY_NO_CONFIG", "AI_MEMORY_NO_CONFIGS"),
     (unknown_verbs, PAGES, ".Nm ai-memory Cm mesh trust Ar", ".Nm ai-memory Cm mesh believe Ar"),
     (refused_commands, PAGES, "ai-memory mesh verify", "ai-memory mesh verify --all"),
+    (unknown_keys, CONFIG, ".Cm api_key_file", ".Cm api_key_path"),
     (unknown_events, PAGES, ".It Li peer.lost", ".It Li peer.gone"),
     (alarms_at_odds, RUNBOOK, ".It Dq has not answered since", ".It Dq has not been seen since"),
     (alarms_at_odds, RUNBOOK, ".It Dq is no other node\n", ""),

@@ -10,7 +10,7 @@ import pytest
 
 from aimem import service
 from aimem.model import AgentId, Credential, Principal, Role
-from aimem.ports import Mode, Row, system_files
+from aimem.ports import Connection, DatabaseError, DatabaseFault, Mode, Row, system_files
 from aimem.store import SCHEMA_VERSION, digest, forms
 from aimem.store.soundness import examine
 from aimem.wire import CreateMemory, ListQuery, RecallRequest
@@ -83,6 +83,23 @@ def test_the_words_and_the_numbers_of_an_early_form_are_as_if_made_today(tmp_pat
     assert new[0] == old[0] > len(old[1])
     talk = [row[-1] for row in new[1] if row[-1] is not None]
     assert (len(talk), len(set(talk))) == (3, 1)
+
+
+def test_what_breaks_off_leaves_an_early_form_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    db = tmp_path / "x.db"
+    shutil.copy(FIXTURES / "schema_0001a.db", db)
+    before = schema_of(db)
+
+    def full(conn: Connection) -> None:
+        raise DatabaseError("the disk is full", DatabaseFault.FULL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(forms, "show_dialogues", full)
+        with pytest.raises(DatabaseError):
+            open_writer(db, [])
+    assert schema_of(db) == before
+    open_writer(db, []).close()
+    assert schema_of(db) != before
 
 
 async def test_an_early_form_that_was_brought_to_the_newest_number_as_it_was_is_mended_at_the_next_start(
