@@ -169,7 +169,7 @@ int main(int count, char **words) {
     if (count > 0) words[0] = (char *)getauxval(AT_EXECFN);     /* by this file the program starts itself again */
     start(getenv("XDG_CACHE_HOME"), "/ai-memory", name, self, offset, words);
     start(home, "/.cache/ai-memory", name, self, offset, words);
-    start(temp != NULL && *temp ? temp : "/tmp", text("/ai-memory-%u", geteuid()), name, self, offset, words);
+    start(temp != NULL && *temp ? temp : "/tmp", text("/ai-memory-program-%u", geteuid()), name, self, offset, words);
     fail("there is no folder to unpack into; let XDG_CACHE_HOME name one of yours, on a disk that has 300 MB free and is"
          " not mounted noexec");
 }
