@@ -1,8 +1,8 @@
 /* The head of the one-file ai-memory: it unpacks what stands behind it, once, and becomes the program in there.
 
-   The file is this program, a gzipped ustar archive, and a trailer of 64 bytes: "ai-memory NAME OFFSET", filled up with
-   spaces. NAME is the version and a digest of the archive and names the folder in the cache; OFFSET is where the archive
-   begins. What is unpacked takes this process over, so callers and systemd have the right process id. */
+   The file is this program, a gzipped ustar archive, and a trailer of 64 bytes: "ai-memory NAME OFFSET", filled up by
+   spaces. NAME is the version and a digest of the archive and names the folder in the cache; OFFSET is where the
+   archive begins. What is unpacked takes this process over, so callers and systemd have the right process id. */
 
 #define _GNU_SOURCE
 #include <errno.h>
@@ -77,7 +77,9 @@ static int unpack_file(gzFile archive, int folder, const char *path, mode_t mode
 
 /* Unpack the whole archive into an empty folder: 0, or -1 with errno. */
 static int unpack(gzFile archive, int folder) {
-    struct { char name[100], mode[8], ids[16], size[12], sum[20], kind, link[100], more[88], prefix[155], end[12]; } head;
+    struct {
+        char name[100], mode[8], ids[16], size[12], sum[20], kind, link[100], more[88], prefix[155], end[12];
+    } head;
     for (;;) {
         if (read_archive(archive, &head, sizeof head) != 0) return -1;
         if (head.name[0] == '\0') break;            /* an empty block ends the archive */
@@ -169,7 +171,7 @@ int main(int count, char **words) {
     if (count > 0) words[0] = (char *)getauxval(AT_EXECFN);     /* by this file the program starts itself again */
     start(getenv("XDG_CACHE_HOME"), "/ai-memory", name, self, offset, words);
     start(home, "/.cache/ai-memory", name, self, offset, words);
-    start(temp != NULL && *temp ? temp : "/tmp", text("/ai-memory-%u", geteuid()), name, self, offset, words);
-    fail("there is no folder to unpack into; let XDG_CACHE_HOME name one of yours, on a disk that has 300 MB free and is"
-         " not mounted noexec");
+    start(temp != NULL && *temp ? temp : "/tmp", text("/ai-memory-program-%u", geteuid()), name, self, offset, words);
+    fail("there is no folder to unpack into; let XDG_CACHE_HOME name one of yours, on a disk that has 300 MB free and"
+         " is not mounted noexec");
 }

@@ -126,7 +126,7 @@ def test_the_cache_that_is_named_comes_before_the_home_and_without_both_there_is
 ) -> None:
     (tmp_path / "named").mkdir()
     assert place_of(start(XDG_CACHE_HOME=str(tmp_path / "named"))).parent == tmp_path / "named" / "ai-memory"
-    assert place_of(start(HOME="/nowhere")).parent == tmp_path / "tmp" / f"ai-memory-{os.geteuid()}"
+    assert place_of(start(HOME="/nowhere")).parent == tmp_path / "tmp" / f"ai-memory-program-{os.geteuid()}"
 
 
 def test_a_place_that_others_could_write_to_is_passed_over(start: Start, tmp_path: Path) -> None:
