@@ -3,3 +3,8 @@
 Owns its state, its screens, and the event loop (asyncio) on which Textual runs. Must never decide what a node decides,
 wait for the network in a key's handler, or draw text of a node that did not pass `harmless`.
 """
+
+from aimem_tui.overview import run_overview
+from aimem_tui.run import run_console
+
+__all__ = ["run_console", "run_overview"]

@@ -24,6 +24,7 @@ from aimem.cli.verbs import (
     transfer,
     trust,
     upkeep,
+    watching,
 )
 from aimem.cli.verbs.table import Argument, Option, Verb, within
 
@@ -62,6 +63,7 @@ VERBS: Final = (
     meshing.MESH,
     trust.PKI,
     trust.DEMO,
+    watching.CONSOLE,
     transfer.MINE,
     keeping.BACKUP,
     keeping.RESTORE,
