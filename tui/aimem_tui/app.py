@@ -25,7 +25,7 @@ from aimem_tui.panes.pane import Pane
 from aimem_tui.panes.pending import PendingPane
 from aimem_tui.state import State
 from aimem_tui.steps import Chosen, Step, Ticked, Told, first_state, step
-from aimem_tui.themes import THEMES
+from aimem_tui.themes import DARK, THEMES
 from aimem_tui.views.frame import Tab, help_lines, status_line, tab_line, too_small_line
 
 REDRAW_S: Final = 0.1
@@ -95,7 +95,15 @@ class Console(App[None]):
             for feed in self._feeds:
                 self.run_worker(feed.run(), group="feeds", exit_on_error=True)
             self.set_interval(TICK_S, self._tick)
-        self.call_after_refresh(self._open, self._pane)
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        self.pane.open()
+        self.redraw()
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Colours of ours that themes of others lack."""
+        return dict(DARK.variables)
 
     # -- news
 

@@ -36,21 +36,22 @@ _STYLES: Final = """
     & > .tone--heat3 { color: $heat-text; background: $heat3; text-style: bold reverse; }
 """
 
-
-class _Drawn(Widget):
-    """What both kinds of canvas share: tones as styles."""
-
-    def style_of(self, tone: Tone) -> Style:
-        """The style of a tone in the theme of now."""
-        return self.get_component_rich_style(f"tone--{tone}")
-
-    def strip(self, line: Line, width: int) -> Strip:
-        """A line of cells, one behind the other."""
-        strip = Strip([Segment(one.text, self.style_of(one.tone)) for one in line])
-        return strip.adjust_cell_length(width, self.rich_style)
+_SCROLLS: Final = "overflow-x: hidden; scrollbar-gutter: stable; scrollbar-size-vertical: 1; "
+"""Room for the scrollbar is kept free, so that nothing is laid out anew when it comes."""
 
 
-class Lines(_Drawn):
+def _style(widget: Widget, tone: Tone) -> Style:
+    """The style of a tone in the theme of now."""
+    return widget.get_component_rich_style(f"tone--{tone}")
+
+
+def _strip(widget: Widget, line: Line, width: int) -> Strip:
+    """A line of cells, one behind the other."""
+    strip = Strip([Segment(one.text, _style(widget, one.tone)) for one in line])
+    return strip.adjust_cell_length(width, widget.rich_style)
+
+
+class Lines(Widget):
     """A few lines that do not scroll; as high as they are many, and wrapped where that fits better."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(_TONES)
@@ -76,17 +77,17 @@ class Lines(_Drawn):
     def render_line(self, y: int) -> Strip:
         """One of them."""
         lines = self._laid_out(self.size.width)
-        return self.strip(lines[y], self.size.width) if y < len(lines) else Strip.blank(self.size.width)
+        return _strip(self, lines[y], self.size.width) if y < len(lines) else Strip.blank(self.size.width)
 
     def _laid_out(self, width: int) -> Sequence[Line]:
         return [part for one in self._lines for part in wrapped(one, width)] if self._wraps else self._lines
 
 
-class Reader(_Drawn, ScrollView, can_focus=True):
+class Reader(ScrollView, can_focus=True):
     """Lines to scroll through, wrapped at the width."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = set(_TONES)
-    DEFAULT_CSS = "Reader { height: 1fr; overflow-x: hidden; " + _STYLES + "}"
+    DEFAULT_CSS = "Reader { height: 1fr; " + _SCROLLS + _STYLES + "}"
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -113,10 +114,10 @@ class Reader(_Drawn, ScrollView, can_focus=True):
         """One line of what is to be seen."""
         place = self.scroll_offset.y + y
         width = self.scrollable_content_region.width
-        return self.strip(self._laid[place], width) if place < len(self._laid) else Strip.blank(width, self.rich_style)
+        return _strip(self, self._laid[place] if place < len(self._laid) else (), width)
 
 
-class Grid(_Drawn, ScrollView, can_focus=True):
+class Grid(ScrollView, can_focus=True):
     """A sheet with a cursor. Rows are values: drawn when they are to be seen, found again by their keys."""
 
     class Moved(Message):
@@ -143,7 +144,7 @@ class Grid(_Drawn, ScrollView, can_focus=True):
         Binding("enter", "open", "Open", show=False),
     ]
     COMPONENT_CLASSES: ClassVar[set[str]] = {*_TONES, "grid--head", "grid--cursor"}
-    DEFAULT_CSS = "Grid { height: 1fr; overflow-x: hidden; " + _STYLES + """
+    DEFAULT_CSS = "Grid { height: 1fr; " + _SCROLLS + _STYLES + """
     & > .grid--head { color: $text-muted; text-style: bold underline; }
     & > .grid--cursor { background: $row-cursor; text-style: bold; }
     }"""
@@ -151,10 +152,15 @@ class Grid(_Drawn, ScrollView, can_focus=True):
     cursor: reactive[int] = reactive(0, repaint=True)
     column: reactive[int] = reactive(0, repaint=True)
 
-    def __init__(self, *, id: str | None = None, has_cells: bool = False) -> None:
-        """Make it empty; with `has_cells` the cursor is on a cell, not on a row."""
+    def __init__(self, *, id: str | None = None, has_cells: bool = False, shows_newest: bool = False) -> None:
+        """Make it empty.
+
+        Args:
+          has_cells: whether the cursor is on a cell, not on a row.
+          shows_newest: whether a cursor on the first row stays there, and not on what that row was.
+        """
         super().__init__(id=id)
-        self._has_cells = has_cells
+        self._has_cells, self._shows_newest = has_cells, shows_newest
         self._sheet = Sheet(columns=())
         self._widths: tuple[int, ...] = ()
 
@@ -173,7 +179,8 @@ class Grid(_Drawn, ScrollView, can_focus=True):
         self._sheet = sheet
         self._lay_out()
         places = (place for place, row in enumerate(sheet.rows) if row.key == key)
-        self.cursor = next(places, min(self.cursor, max(0, len(sheet.rows) - 1)))
+        if self.cursor or not self._shows_newest:
+            self.cursor = next(places, min(self.cursor, max(0, len(sheet.rows) - 1)))
         self.column = min(self.column, max(0, len(sheet.columns) - 1))
         if (None if self.row is None else self.row.key) != key:
             self.post_message(self.Moved(self))
@@ -198,23 +205,23 @@ class Grid(_Drawn, ScrollView, can_focus=True):
         width = self.scrollable_content_region.width
         if y == 0:
             head = [Cell(column.title.upper()) for column in self._sheet.columns]
-            return self._strip(head, width, self.get_component_rich_style("grid--head"), -1)
+            return self._row_strip(head, width, self.get_component_rich_style("grid--head"), -1)
         place = self.scroll_offset.y + y - 1
         if place < len(self._sheet.rows):
             is_here = place == self.cursor and (self.has_focus or self._has_cells)
             cursor = self.get_component_rich_style("grid--cursor") if is_here else None
-            return self._strip(self._sheet.rows[place].cells, width, cursor, self.column if self._has_cells else -1)
+            return self._row_strip(self._sheet.rows[place].cells, width, cursor, self.column if self._has_cells else -1)
         if place == 0 and not self._sheet.rows:
-            return self.strip((Cell(self._sheet.empty, Tone.DIM),), width)
+            return _strip(self, (Cell(self._sheet.empty, Tone.DIM),), width)
         return Strip.blank(width, self.rich_style)
 
-    def _strip(self, cells: Sequence[Cell], width: int, over: Style | None, only: int) -> Strip:
+    def _row_strip(self, cells: Sequence[Cell], width: int, over: Style | None, only: int) -> Strip:
         """A row; `over` is laid over all cells, or over cell `only` where that is one."""
         segments = []
         for place, (one, column, wide) in enumerate(zip(cells, self._sheet.columns, self._widths, strict=True)):
             if not wide:
                 continue
-            style = self.style_of(one.tone)
+            style = _style(self, one.tone)
             if over is not None and only in (-1, place):
                 style += over
             segments.append(Segment(_fitted(one.text, wide, to_right=column.is_number), style))
@@ -225,9 +232,9 @@ class Grid(_Drawn, ScrollView, can_focus=True):
         """Keep the cursor in sight, below the heading."""
         top, height = self.scroll_offset.y, max(1, self.scrollable_content_region.height - 1)
         if self.cursor < top:
-            self.scroll_to(y=self.cursor, animate=False)
+            self.scroll_to(y=self.cursor, animate=False, immediate=True)
         elif self.cursor >= top + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False)
+            self.scroll_to(y=self.cursor - height + 1, animate=False, immediate=True)
 
     def action_move(self, by: int) -> None:
         """Move the cursor down by so many rows."""

@@ -46,7 +46,7 @@ def trouble_of(error: BaseException, door: str, *, is_local: bool = False) -> Tr
     found = next((made for cause in _causes(error) if (made := _of_cause(cause, door)) is not None), None)
     if found is not None and not (is_local and found.kind is TroubleKind.OFFLINE):
         return found
-    if isinstance(error, Unavailable) and error.code == Code.DEADLINE_EXCEEDED:
+    if isinstance(error, TimeoutError) or (isinstance(error, AimemError) and error.code == Code.DEADLINE_EXCEEDED):
         return Trouble(
             kind=TroubleKind.SLOW, what=f"{door} does not answer in time",
             advice="look whether its machine is overloaded, or whether a firewall drops what it is sent",
@@ -94,7 +94,7 @@ def _of_cause(cause: BaseException, door: str) -> Trouble | None:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return Trouble(
             kind=TroubleKind.CERTIFICATE,
-            what=f"the certificate of {door} is not believed: {cause.verify_message or cause.reason}",
+            what=f"the certificate of {door} is not believed: {getattr(cause, 'verify_message', '') or cause}",
             advice="name who signed it with --ca-cert, and the host by a name that stands in it",
         )
     if isinstance(cause, ssl.SSLError):
@@ -109,7 +109,7 @@ def _of_cause(cause: BaseException, door: str) -> Trouble | None:
 
 
 def _of_tls(cause: ssl.SSLError, door: str) -> Trouble:
-    words = (cause.reason or str(cause)).lower().replace("_", " ")
+    words = (getattr(cause, "reason", None) or str(cause)).lower().replace("_", " ")
     if "alert" in words:
         return Trouble(
             kind=TroubleKind.CERTIFICATE, what=f"{door} turned us away: {words.rpartition('alert ')[2]}",

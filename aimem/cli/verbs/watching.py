@@ -38,9 +38,9 @@ CONSOLE: Final = Verb(
                help="Leave a picture of the screen in this file, in SVG, and end."),
     ),
     prints='with --once {"verdict", "seen_by", "nodes", "quorum", "pending", "warnings"}; each of nodes {"door", '
-           '"node", "state", "why", "rtt_ms", "ack_ms", "lag_ops", "lag_s", "acked", "of", "breaker", "clock_offset_ms", '
-           '"certificate_days_left", "version"}; quorum {"writes", "members", "reachable", "short_writes", '
-           '"last_short"}, or null if no node tells of the mesh',
+           '"node", "state", "why", "rtt_ms", "ack_ms", "lag_ops", "lag_s", "acked", "of", "breaker", '
+           '"clock_offset_ms", "certificate_days_left", "version"}; quorum {"writes", "members", "reachable", '
+           '"short_writes", "last_short"}, or null if no node tells of the mesh',
     examples=(
         ("Look at this machine's node once", "ai-memory console --once"),
         ("Look at two nodes with mutual TLS", (

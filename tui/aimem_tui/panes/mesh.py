@@ -32,7 +32,7 @@ class MeshPane(Pane):
         yield Lines(id="quorum", wraps=True)
         yield Grid(id="nodes")
         yield Lines(id="warnings", wraps=True)
-        yield Grid(id="happened")
+        yield Grid(id="happened", shows_newest=True)
 
     def show(self, state: State) -> None:
         """Draw what is new."""

@@ -17,18 +17,18 @@ OFFSET_WARN_MS: Final = 500.0
 SPARK_CHARS: Final = 12
 
 COLUMNS: Final = (
-    Column(title="node", width=9, share=1),
+    Column(title="node", width=8, share=1),
     Column(title="state", width=11),
     Column(title="rtt ms", width=6, is_number=True),
-    Column(title="rtt", width=SPARK_CHARS, rank=4),
+    Column(title="rtt", width=SPARK_CHARS, rank=5),
     Column(title="ack ms", width=6, is_number=True),
-    Column(title="ack", width=SPARK_CHARS, rank=3),
-    Column(title="behind", width=8, is_number=True),
-    Column(title="acked", width=9, is_number=True),
-    Column(title="breaker", width=7, rank=1),
-    Column(title="clock", width=6, is_number=True),
+    Column(title="ack", width=SPARK_CHARS, rank=4),
+    Column(title="behind", width=7, is_number=True),
+    Column(title="acked", width=6, is_number=True),
+    Column(title="breaker", width=7, rank=2),
+    Column(title="clock", width=5, rank=1, is_number=True),
     Column(title="cert", width=5, is_number=True),
-    Column(title="version", width=7, rank=2),
+    Column(title="version", width=7, rank=3),
 )
 EVENT_COLUMNS: Final = (
     Column(title="time", width=8),
@@ -57,7 +57,8 @@ def members(state: State) -> tuple[Member, ...]:
         peer = next((peer for peer in peers if _is_same(node, peer)), None)
         if peer is not None:
             matched.add(peer.url)
-        found.append(Member(name=node.name, asked=node, peer=peer))
+        known = node.name if node.mesh is not None or peer is None else peer.node or node.name
+        found.append(Member(name=known, asked=node, peer=peer))
     found += [Member(name=peer.node or peer.url, peer=peer) for peer in peers if peer.url not in matched]
     return tuple(found)
 
