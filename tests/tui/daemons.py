@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -27,6 +28,7 @@ class Daemon:
         self.db, self.words, self.port = db, words, port
         self._environ = {**os.environ, "AI_MEMORY_TIER": "keyword", **environ}
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
         self.url = ""
 
     @property
@@ -50,13 +52,18 @@ class Daemon:
                 break
         patience.cancel()
         assert self.url, "".join(said)
-        threading.Thread(target=process.stderr.read, daemon=True).start()     # so that it never waits for us to read
+        self._reader = threading.Thread(target=process.stderr.read)     # so that it never waits for us to read
+        self._reader.start()
 
     def end(self, number: signal.Signals = signal.SIGKILL) -> None:
         """End it."""
         if self._process is not None:
             self._process.send_signal(number)
             self._process.wait(END_S)
+            if self._reader is not None:
+                self._reader.join(END_S)
+            if self._process.stderr is not None:
+                self._process.stderr.close()
             self._process = None
 
     def ask(self, method: str, path: str, body: object = None, agent: str = "ai:planner", **headers: str) -> Any:
@@ -65,8 +72,12 @@ class Daemon:
             f"{self.url}/api/v1{path}", method=method, data=None if body is None else json.dumps(body).encode(),
             headers={"Content-Type": "application/json", "X-Agent-Id": agent, **headers},
         )
-        with urllib.request.urlopen(request, timeout=START_S) as answer:
-            return json.load(answer)
+        try:
+            with urllib.request.urlopen(request, timeout=START_S) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise AssertionError(f"{method} {path}: {error.code} {error.read().decode()}") from None
 
 
 @contextlib.contextmanager
@@ -93,7 +104,9 @@ def meshed(folder: Path, count: int, **environ: str) -> Iterator[Sequence[Daemon
     for number, port in enumerate(ports):
         peers = ",".join(f"http://127.0.0.1:{other}" for other in ports if other != port)
         words = ("--quorum-peers", peers, "--quorum-writes", "2", "--node-name", f"n{number}",
-                 "--catchup-interval-secs", "1")
+                 "--catchup-interval-secs", "1", "--quorum-timeout-ms", "30000")
         daemons.append(Daemon(folder / f"n{number}.db", *words, port=port, **environ))
     with serving(daemons):
+        for daemon in daemons:
+            daemon.ask("POST", "/mesh")     # waits until it has heard the others
         yield daemons

@@ -140,7 +140,8 @@ def lively() -> State:
     rtts = (4.0, 9.0, 5.0, 6.0, 30.0, 5.5)
     looks = [Answered(place=0, now_s=100.0, rtt_ms=rtt, health=health(warnings=("a certificate expires in 12 days",)),
                       mesh=mesh("a", peer("b"), behind, away, short_writes=2, last_short=short)) for rtt in rtts]
-    marks = [Measured(place=0, metrics=metrics(count, total)) for count, total in ((1, 0.004), (3, 0.02), (9, 0.03))]
+    marks = [Measured(place=0, now_s=100.0, metrics=metrics(count, total))
+             for count, total in ((1, 0.004), (3, 0.02), (9, 0.03))]
     refused = Trouble(kind=TroubleKind.OFFLINE, what="nothing listens at https://b:1", advice="start its daemon")
     verdicts = (VerifyOut(url="https://b:1", node="node-b", verdict="equal", digest="3536cef9"),
                 VerifyOut(url="https://d:1", node="node-d", verdict="unreachable", digest="", reason="timeout"))

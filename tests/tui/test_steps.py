@@ -68,10 +68,10 @@ def test_one_change_that_two_nodes_tell_of_is_one_event() -> None:
 
 def test_acks_are_means_between_two_looks_and_a_restart_counts_anew() -> None:
     looks = (metrics(2, 0.01), metrics(2, 0.01), metrics(4, 0.05), metrics(1, 0.003))
-    [acks] = after(*(Measured(place=0, metrics=text) for text in looks)).nodes[0].acks.values()
+    [acks] = after(*(Measured(place=0, now_s=100.0, metrics=text) for text in looks)).nodes[0].acks.values()
     assert [round(mean, 6) for mean in acks.means_ms] == [5.0, 20.0]
     assert acks.count == 1
-    assert after(Measured(place=0, metrics="nonsense")).nodes[0].acks == {}
+    assert after(Measured(place=0, now_s=100.0, metrics="nonsense")).nodes[0].acks == {}
 
 
 def test_a_failure_ends_following() -> None:

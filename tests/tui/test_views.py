@@ -46,7 +46,7 @@ def test_a_row_has_all_that_is_known_of_a_node() -> None:
     assert (behind["behind"], behind["acked"], behind["clock"], behind["cert"]) == ("-3/1s", "117", "+1.2", "300d")
     away = cells(sheet, "https://d:1")
     assert (away["state"], away["breaker"], away["behind"], away["clock"]) == (
-        "✖ unreachable", "open", "-110/1m", "-900")
+        "✖ offline", "open", "-110/1m", "-900")
 
 
 def test_acks_stand_beside_the_peer_that_gave_them() -> None:
@@ -155,8 +155,9 @@ def test_an_action_is_shown_with_its_diff_votes_and_comments_and_what_came_of_it
     for part in (
         "comment by you: said", "applied: on 2 of 3 nodes", "▲ node-d: no answer",
         "a consensus of 2; 2 approvals needed",
-        "● approve ops:ann at 11:56:00: looks right", "change memory m1", "    - We ship on Mondays.",
-        "    + We ship on Tuesdays.", "    - 5", "    + 8", "ops:bob at 11:57:00: who asked for this?",
+        "● approve ops:ann at 11:56:00: looks right", "change memory m1", "  - content: We ship on Mondays.",
+        "  + content: We ship on Tuesdays.", "  - priority: 5", "  + priority: 8",
+        "ops:bob at 11:57:00: who asked for this?",
     ):
         assert part in told, part
     assert "asking for what it would change" in texts(detail_lines(lively(), "p2"))

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import StrEnum
 from typing import Final
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Struct, UnsetType
 
 from aimem.client import Client
-from aimem.errors import AimemError
+from aimem.errors import AimemError, ApprovalRequired
 from aimem.wire import CommentRequest, DecisionRequest, MeshQuery, PendingQuery
 from aimem_tui.doors import Door
 from aimem_tui.feed import Now, Tell
-from aimem_tui.state import State, Verified
-from aimem_tui.steps import Decided, GotDetail, GotDocket, Spread, VerifyEnded, Verifying
+from aimem_tui.state import Deed, Look, State, Verified
+from aimem_tui.steps import Decided, Did, GotDetail, GotDocket, Looked, Spread, VerifyEnded, Verifying
 from aimem_tui.trouble import Trouble, trouble_of
 
 QUEUE_MAX: Final = 1000
@@ -66,6 +66,28 @@ class Acts:
             seen_by=document.node, digest="" if document.digest is UNSET else document.digest, at_s=self._now(),
             verdicts=() if isinstance(document.verified, UnsetType) else document.verified,
         )))
+
+    async def look(self, name: str, of: str, fetch: Callable[[Client], Awaitable[Struct]]) -> None:
+        """Ask what a screen shows; what it showed stays until the answer is there, or nothing of it if that fails."""
+        self._tell(Looked(name=name, of=of, look=None))
+        try:
+            found = Look(of=of, value=await fetch(self.client))
+        except AimemError as error:
+            found = Look(of=of, trouble=self.trouble(error))
+        self._tell(Looked(name=name, of=of, look=found))
+
+    async def do(self, screen: str, said: str, act: Callable[[Client], Awaitable[object]]) -> bool:
+        """Have something done, and say what came of it. Returns: whether it was done."""
+        try:
+            await act(self.client)
+        except ApprovalRequired as error:
+            deed = Deed(said=f"{said}: waits for an approval (screen 3): {error.message}", is_done=False)
+        except AimemError as error:
+            deed = Deed(said=f"not {said}: {error.message}", is_done=False)
+        else:
+            deed = Deed(said=said, is_done=True)
+        self._tell(Did(screen=screen, deed=deed))
+        return deed.is_done
 
     async def read_docket(self, *, shows_all: bool) -> None:
         """List what waits, or also what waited."""

@@ -92,8 +92,8 @@ class Console(App[None]):
         """Open the first screen, and begin to ask."""
         self.title = "ai-memory console"
         if self._is_live:
-            for feed in self._feeds:
-                self.run_worker(feed.run(), group="feeds", exit_on_error=True)
+            for place, feed in enumerate(self._feeds):
+                self.do(feed.run, f"feed {place}")
             self.set_interval(TICK_S, self._tick)
         self.call_after_refresh(self._begin)
 
@@ -121,6 +121,8 @@ class Console(App[None]):
 
     def redraw(self) -> None:
         """Draw the screen that is to be seen, as far as it changed."""
+        if not self.screen_stack:
+            return      # the program is ending
         self.redraw_count += 1
         base = self.screen_stack[0]
         try:
@@ -141,7 +143,7 @@ class Console(App[None]):
             self._read_docket()
 
     def _read_docket(self) -> None:
-        self.do(self.acts.read_docket(shows_all=self.state.docket.shows_all), "docket")
+        self.do(partial(self.acts.read_docket, shows_all=self.state.docket.shows_all), "docket")
 
     # -- what screens use
 
@@ -151,12 +153,10 @@ class Console(App[None]):
         base = self.screen_stack[0]
         return base.query_one(f"#{base.query_one('#panes', ContentSwitcher).current}", Pane)
 
-    def do(self, act: Coroutine[object, object, None], group: str) -> None:
+    def do(self, act: Callable[[], Coroutine[object, object, None]], group: str) -> None:
         """Start an act beside everything else; one of the same group that is still under way is given up."""
-        if self._is_live:
+        if self._is_live and self.is_running:
             self.run_worker(act, group=group, exclusive=True)
-        else:
-            act.close()
 
     def ask(self, dialog: ModalScreen[str | None], then: Callable[[str], None]) -> None:
         """Open a dialog, and go on with its text unless the user does not want to."""

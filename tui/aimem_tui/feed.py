@@ -74,7 +74,7 @@ class Feed:
         self._tell(Answered(
             place=self._place, now_s=self._now(), rtt_ms=rtt_ms, health=health, mesh=mesh, mesh_trouble=trouble
         ))
-        if mesh is not None and mesh.peers and self._looks % METRICS_EVERY == 0:
+        if mesh is not None and self._looks % METRICS_EVERY == 0:
             await self._measure()
         self._looks += 1
         return True
@@ -89,7 +89,8 @@ class Feed:
     async def _measure(self) -> None:
         with contextlib.suppress(AimemError, TimeoutError):
             async with asyncio.timeout(ANSWER_S):
-                self._tell(Measured(place=self._place, metrics=await self._door.client.metrics()))
+                metrics = await self._door.client.metrics()
+                self._tell(Measured(place=self._place, now_s=self._now(), metrics=metrics))
 
     async def _follow_on(self) -> None:
         pause_s, after = SOONEST_S, None

@@ -28,6 +28,15 @@ class Acks(Struct, frozen=True, kw_only=True):
     means_ms: tuple[float, ...] = ()
 
 
+class Figure(Struct, frozen=True, kw_only=True):
+    """A metric of a node: its value, or of a counter how much it grew a second between the last looks."""
+
+    is_counter: bool
+    value: float
+    read_s: float
+    course: tuple[float, ...] = ()
+
+
 class NodeView(Struct, frozen=True, kw_only=True):
     """A node that is asked.
 
@@ -36,7 +45,7 @@ class NodeView(Struct, frozen=True, kw_only=True):
       health, mesh: what it said last; `mesh_trouble` why it does not tell of the mesh.
       heard_s: when it last answered; None before.
       rtts_ms: how long its last answers took.
-      acks: by the address of its peers.
+      acks: by the address of its peers; `figures` its metrics, by name, of all labels together.
       trouble: why its last answer did not come; None if it did.
       is_followed: whether it tells of events as they happen.
     """
@@ -48,6 +57,7 @@ class NodeView(Struct, frozen=True, kw_only=True):
     heard_s: float | None = None
     rtts_ms: tuple[float, ...] = ()
     acks: Mapping[str, Acks] = {}
+    figures: Mapping[str, Figure] = {}
     trouble: Trouble | None = None
     is_followed: bool = False
 
@@ -122,6 +132,21 @@ class Docket(Struct, frozen=True, kw_only=True):
     outcomes: Mapping[str, Outcome] = {}
 
 
+class Look(Struct, frozen=True, kw_only=True):
+    """What a node answered to a question of a screen, or why it did not; `of` is what it was asked about."""
+
+    of: str = ""
+    value: Struct | None = None
+    trouble: Trouble | None = None
+
+
+class Deed(Struct, frozen=True, kw_only=True):
+    """What the user had done last on a screen, and what came of it."""
+
+    said: str
+    is_done: bool
+
+
 class State(Struct, frozen=True, kw_only=True):
     """All that the screens show.
 
@@ -130,6 +155,7 @@ class State(Struct, frozen=True, kw_only=True):
       nodes: in the order of the doors.
       chosen: place of the node whose view is shown, as long as it answers.
       happened: the latest first.
+      looks: by what was asked for; `deeds` by the name of the screen.
       happened_count: all that was told of, also what is not kept.
     """
 
@@ -141,6 +167,8 @@ class State(Struct, frozen=True, kw_only=True):
     happened_count: int = 0
     verified: Verified = Verified()
     docket: Docket = Docket()
+    looks: Mapping[str, Look] = {}
+    deeds: Mapping[str, Deed] = {}
 
     @property
     def eye(self) -> NodeView | None:

@@ -11,10 +11,25 @@ from msgspec.structs import replace
 
 from aimem.model import Instant
 from aimem.wire import EventOut, Health, MeshDocument, PendingDetail, PendingPage, WriteOutcome
-from aimem_tui.state import HAPPENED_MAX, HISTORY_MAX, Acks, Happening, NodeView, Outcome, State, Verified
+from aimem_tui.state import (
+    HAPPENED_MAX,
+    HISTORY_MAX,
+    Acks,
+    Deed,
+    Figure,
+    Happening,
+    Look,
+    NodeView,
+    Outcome,
+    State,
+    Verified,
+)
 from aimem_tui.trouble import Trouble
 
 OUTCOMES_MAX: Final = 50
+FIGURES_MAX: Final = 500
+_KIND: Final = re.compile(r"^# TYPE (\S+) (\w+)$", re.MULTILINE)
+_SAMPLE: Final = re.compile(r"^(\w+)(?:\{[^\n]*\})? ([-+.\deE]+)$", re.MULTILINE)
 _ACK: Final = re.compile(r'^ai_memory_mesh_ack_seconds_(sum|count)\{peer="([^"]*)"\} (\S+)$', re.MULTILINE)
 
 
@@ -47,6 +62,7 @@ class Measured(Struct, frozen=True, kw_only=True):
     """A node's metrics, as text."""
 
     place: int
+    now_s: float
     metrics: str
 
 
@@ -110,9 +126,24 @@ class Spread(Struct, frozen=True, kw_only=True):
     outcome: WriteOutcome
 
 
+class Looked(Struct, frozen=True, kw_only=True):
+    """A node answered a question of a screen, or did not; it is asked about `of` from now on, if there is no look."""
+
+    name: str
+    of: str
+    look: Look | None
+
+
+class Did(Struct, frozen=True, kw_only=True):
+    """Something was done on a screen, or could not be."""
+
+    screen: str
+    deed: Deed
+
+
 Step: TypeAlias = (
-    Ticked | Answered | Failed | Measured | Followed | Told | Chosen | Verifying | VerifyEnded | GotDocket | GotDetail
-    | Decided | Spread
+    Looked | Did | Ticked | Answered | Failed | Measured | Followed | Told | Chosen | Verifying | VerifyEnded | GotDocket
+    | GotDetail | Decided | Spread
 )
 
 
@@ -129,6 +160,11 @@ def step(state: State, event: Step) -> State:
             return replace(state, chosen=event.place % len(state.nodes))
         case Verifying():
             return replace(state, verified=replace(state.verified, is_running=True))
+        case Looked():
+            look = event.look or replace(state.looks.get(event.name, Look()), of=event.of)
+            return replace(state, looks={**state.looks, event.name: look})
+        case Did():
+            return replace(state, deeds={**state.deeds, event.screen: event.deed})
         case VerifyEnded():
             return replace(state, verified=event.verified)
     return _of_docket(state, event)
@@ -145,7 +181,8 @@ def _of_node(state: State, place: int, event: Answered | Failed | Measured | Fol
         case Failed():
             node = replace(node, trouble=event.trouble, is_followed=False)
         case Measured():
-            node = replace(node, acks=_acks(node.acks, event.metrics))
+            figures = _figures(node.figures, event.metrics, event.now_s)
+            node = replace(node, acks=_acks(node.acks, event.metrics), figures=figures)
         case Followed():
             node = replace(node, is_followed=event.is_followed)
     now_s = max(state.now_s, event.now_s) if isinstance(event, Answered) else state.now_s
@@ -165,6 +202,26 @@ def _acks(before: Mapping[str, Acks], metrics: str) -> Mapping[str, Acks]:
         if since > 0 and total_s >= last.total_s:
             means = (*means, 1000 * (total_s - last.total_s) / since)[-HISTORY_MAX:]
         now[peer] = Acks(count=count, total_s=total_s, means_ms=means)
+    return now
+
+
+def _figures(before: Mapping[str, Figure], metrics: str, now_s: float) -> Mapping[str, Figure]:
+    """Each metric by now; what a histogram counts is a counter. A restarted node counts from 0."""
+    kinds = dict(_KIND.findall(metrics))
+    sums: dict[str, float] = {}
+    for name, value in _SAMPLE.findall(metrics):
+        if not name.endswith("_bucket"):
+            sums[name] = sums.get(name, 0.0) + float(value)
+    now = {}
+    for name, value in list(sums.items())[:FIGURES_MAX]:
+        is_counter = kinds.get(name) != "gauge"
+        last = before.get(name)
+        course = () if last is None else last.course
+        if not is_counter:
+            course = (*course, value)
+        elif last is not None and value >= last.value and now_s > last.read_s:
+            course = (*course, (value - last.value) / (now_s - last.read_s))
+        now[name] = Figure(is_counter=is_counter, value=value, read_s=now_s, course=course[-HISTORY_MAX:])
     return now
 
 

@@ -49,4 +49,4 @@ class ClocksPane(Pane):
 
     def action_verify(self) -> None:
         """Compare now."""
-        self.desk.do(self.desk.acts.verify(), "verify")
+        self.desk.do(self.desk.acts.verify, "verify")

@@ -25,7 +25,7 @@ class Desk(Protocol):
         """What can be asked of a node."""
         ...
 
-    def do(self, act: Coroutine[object, object, None], group: str) -> None:
+    def do(self, act: Callable[[], Coroutine[object, object, None]], group: str) -> None:
         """Start an act beside everything else; one of the same group that is still under way is given up."""
         ...
 

@@ -64,12 +64,12 @@ class PendingPane(Pane):
         return None if row is None else row.key
 
     def _read(self, *, shows_all: bool) -> None:
-        self.desk.do(self.desk.acts.read_docket(shows_all=shows_all), "docket")
+        self.desk.do(partial(self.desk.acts.read_docket, shows_all=shows_all), "docket")
 
     def on_grid_moved(self) -> None:
         """Have the action under the cursor read, and show that it is being read."""
         if self._under_cursor is not None:
-            self.desk.do(self.desk.acts.read_detail(self._under_cursor), "detail")
+            self.desk.do(partial(self.desk.acts.read_detail, self._under_cursor), "detail")
         self.show(self.desk.state)
 
     def action_history(self) -> None:
@@ -86,7 +86,7 @@ class PendingPane(Pane):
             self.desk.ask(dialog, partial(self._decide, id, decision))
 
     def _decide(self, id: str, decision: Decision, text: str) -> None:
-        self.desk.do(self.desk.acts.decide(id, decision, text), f"decide {id}")
+        self.desk.do(partial(self.desk.acts.decide, id, decision, text), f"decide {id}")
 
     def _question(self, decision: Decision, id: str) -> tuple[Line, ...]:
         page = self.desk.state.docket.page

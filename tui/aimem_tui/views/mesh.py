@@ -93,7 +93,8 @@ def _of_asked(node: NodeView, state: State) -> Cell:
 def _of_peer(peer: PeerStatus) -> Cell:
     if peer.state == "reachable":
         return marked("ok", Tone.GOOD)
-    return marked(peer.state, Tone.DIM if peer.state == "unasked" else Tone.BAD)
+    word = "offline" if peer.state == "unreachable" else peer.state
+    return marked(word, Tone.DIM if word == "unasked" else Tone.BAD)
 
 
 def warnings_of(node: NodeView) -> tuple[str, ...]:

@@ -77,13 +77,13 @@ def detail_lines(state: State, id: str | None) -> tuple[Line, ...]:
     if id is None:
         return ()
     outcome = state.docket.outcomes.get(id)
-    shown = () if outcome is None else outcome_lines(outcome)
+    shown = () if outcome is None else outcome_lines(outcome, state)
     if detail is None or detail.id != id:
         return (*shown, line(cell("asking for what it would change …", Tone.DIM)))
     return (
         *shown, line(cell("id      ", Tone.DIM), detail.id), line(cell("rule    ", Tone.DIM), detail.rule),
         line(cell("decides ", Tone.DIM), f"{_approver(detail)}; {counted(detail.quorum, 'approval')} needed"),
-        *_result(detail), *(_vote(vote) for vote in detail.votes), *_changes(detail), *_comments(detail),
+        *_result(detail), *(_vote(vote) for vote in detail.votes), *_comments(detail), *_changes(detail),
     )
 
 
@@ -139,12 +139,15 @@ def _changes(detail: PendingDetail) -> tuple[Line, ...]:
 
 
 def _change(change: ChangeOut) -> list[Line]:
-    """A field as a diff: what goes, then what comes."""
-    lines = [line(f"  {change.field}", cell(" (cut)" if change.cut is True else "", Tone.DIM))]
+    """A field as a diff: what goes, then what comes; the name of the field stands before the first line of each."""
+    lines = []
+    cut = " (cut)" if change.cut is True else ""
     for sign, value, tone in (("-", change.before, Tone.BAD), ("+", change.after, Tone.GOOD)):
         if value is not None:
             text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
-            lines += [line(Cell(f"    {sign} {part}", tone)) for part in harmless_lines(text)]
+            first, *others = harmless_lines(text)
+            lines.append(line(cell(f"  {sign} {change.field}{cut}: ", tone), Cell(first)))
+            lines += [line(cell(f"  {sign}   ", tone), Cell(other)) for other in others]
     return lines
 
 
@@ -155,20 +158,23 @@ def _comments(detail: PendingDetail) -> tuple[Line, ...]:
     )
 
 
-def outcome_lines(outcome: Outcome) -> tuple[Line, ...]:
+def outcome_lines(outcome: Outcome, state: State) -> tuple[Line, ...]:
     """What the user did, what the node answered, and which nodes have it by now."""
     first = line(cell(outcome.did, Tone.ACCENT), f": {outcome.said}")
     if outcome.spread is None:
         return (first, *((line(cell("  asking which nodes have it …", Tone.DIM)),) if outcome.version else ()))
-    return (first, *spread_lines(outcome.spread))
+    return (first, *spread_lines(outcome.spread, state))
 
 
-def spread_lines(spread: WriteOutcome) -> tuple[Line, ...]:
-    """Which nodes have a write, and why the others do not."""
+def spread_lines(spread: WriteOutcome, state: State) -> tuple[Line, ...]:
+    """Which nodes have a write, and why the others do not; a node names its peers by their addresses."""
+    eye = state.eye
+    names = {} if eye is None or eye.mesh is None else {peer.url: peer.node for peer in eye.mesh.peers if peer.node}
     is_everywhere = not spread.waiting_for
     tone = Tone.GOOD if is_everywhere else Tone.WARN
     total = len(spread.acked_by) + len(spread.waiting_for)
     lines = [line("  ", marked(f"{spread.outcome}: on {len(spread.acked_by)} of {total} nodes", tone))]
-    lines += [line("    ", marked(name, Tone.GOOD)) for name in spread.acked_by]
-    lines += [line("    ", marked(f"{name}: {why}", Tone.WARN)) for name, why in spread.waiting_for.items()]
+    lines += [line("    ", marked(names.get(name, name), Tone.GOOD)) for name in spread.acked_by]
+    for name, why in spread.waiting_for.items():
+        lines.append(line("    ", marked(f"{names.get(name, name)}: {why}", Tone.WARN)))
     return tuple(lines)
