@@ -20,6 +20,7 @@ from aimem.wire import (
 )
 from aimem.wire.agentkeys import (
     IssuedKey,
+    KeyOut,
     KeyRequest,
     KeysOut,
     KeysQuery,
@@ -347,6 +348,7 @@ __all__ = [
     "InvalidateRequest",
     "Invalidated",
     "IssuedKey",
+    "KeyOut",
     "KeyRequest",
     "KeysOut",
     "KeysQuery",

@@ -20,9 +20,11 @@ from aimem_tui.doors import Door
 from aimem_tui.drawing import Lines
 from aimem_tui.feed import Feed
 from aimem_tui.panes.clocks import ClocksPane
+from aimem_tui.panes.memories import MemoriesPane
 from aimem_tui.panes.mesh import MeshPane
 from aimem_tui.panes.pane import Pane
 from aimem_tui.panes.pending import PendingPane
+from aimem_tui.panes.tables import AgentsPane, ConflictsPane, LogPane, MetricsPane, NamespacesPane
 from aimem_tui.state import State
 from aimem_tui.steps import Chosen, Step, Ticked, Told, first_state, step
 from aimem_tui.themes import DARK, THEMES
@@ -33,7 +35,9 @@ REDRAW_S: Final = 0.1
 TICK_S: Final = 1.0
 DOCKET_EVERY: Final = 10
 """Ticks between two looks at what waits, where no event tells of it."""
-PANES: Final[tuple[type[Pane], ...]] = (MeshPane, ClocksPane, PendingPane)
+PANES: Final[tuple[type[Pane], ...]] = (
+    MeshPane, ClocksPane, PendingPane, MemoriesPane, NamespacesPane, AgentsPane, ConflictsPane, LogPane, MetricsPane,
+)
 LEAST_COLUMNS, LEAST_LINES = 60, 16
 
 
@@ -126,7 +130,7 @@ class Console(App[None]):
         self.redraw_count += 1
         base = self.screen_stack[0]
         try:
-            tabs = tuple(Tab(key=str(place + 1), title=pane.title) for place, pane in enumerate(PANES))
+            tabs = tuple(Tab(key=str(place + 1), title=pane.title, short=pane.short) for place, pane in enumerate(PANES))
             width = self.size.width
             is_small = width < LEAST_COLUMNS or self.size.height < LEAST_LINES
             base.query_one("#tabs", Lines).show((tab_line(tabs, self.pane.title, self.state, width),))

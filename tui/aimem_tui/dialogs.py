@@ -30,16 +30,17 @@ class Confirm(ModalScreen[str | None]):
     Confirm Input { border: none; height: 1; margin: 1 0; background: $panel; }
     """
 
-    def __init__(self, lines: Sequence[Line], *, placeholder: str, needs_text: bool = False) -> None:
-        """Prepare; `placeholder` stands in the empty field, which with `needs_text` may not stay so."""
+    def __init__(self, lines: Sequence[Line], *, placeholder: str, needs_text: bool = False, text: str = "") -> None:
+        """Prepare; `placeholder` stands in the empty field, which with `needs_text` may not stay so, `text` in it."""
         super().__init__()
         self._lines, self._placeholder, self._needs_text = tuple(lines), placeholder, needs_text
+        self._text = text
 
     def compose(self) -> ComposeResult:
         """The question, the field, and the keys."""
         with Vertical():
             yield Lines(id="question", wraps=True)
-            yield Input(placeholder=self._placeholder, id="text")
+            yield Input(self._text, placeholder=self._placeholder, id="text")
         yield Footer()
 
     def on_mount(self) -> None:

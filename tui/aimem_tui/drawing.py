@@ -286,8 +286,8 @@ def wrapped(line: Line, width: int) -> list[Line]:
         while cell_len(text) > room:
             cut = _cut(text, room, is_alone=not lines[-1])
             if cut:
-                lines[-1].append(Cell(text[:cut].rstrip(), one.tone))
-            text = text[cut:].lstrip() if cut else text
+                lines[-1].append(Cell(text[:cut].rstrip(" "), one.tone))
+            text = text[cut:].lstrip(" ") if cut else text
             lines.append([])
             room = width
         if text:

@@ -142,8 +142,8 @@ class Did(Struct, frozen=True, kw_only=True):
 
 
 Step: TypeAlias = (
-    Looked | Did | Ticked | Answered | Failed | Measured | Followed | Told | Chosen | Verifying | VerifyEnded | GotDocket
-    | GotDetail | Decided | Spread
+    Looked | Did | Ticked | Answered | Failed | Measured | Followed | Told | Chosen | Verifying | VerifyEnded
+    | GotDocket | GotDetail | Decided | Spread
 )
 
 

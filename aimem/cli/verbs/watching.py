@@ -6,7 +6,9 @@ from typing import Final
 
 from aimem.cli.verbs.table import Option, Verb
 
-SCREENS: Final = ("mesh", "clocks", "pending")
+SCREENS: Final = (
+    "mesh", "clocks", "pending", "memories", "namespaces", "agents", "conflicts", "log", "metrics",
+)
 
 CONSOLE: Final = Verb(
     name="console", summary="see and steer a mesh from one terminal", run="watching:console", begins=True,

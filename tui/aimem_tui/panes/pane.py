@@ -42,12 +42,13 @@ class Pane(Vertical):
     """One screen.
 
     Attributes:
-      title: its name.
+      title: its name, and `short` where there is little room.
       keys: what its keys do, for the help.
       main: the selector of the widget that has the focus at first.
     """
 
     title: ClassVar[str]
+    short: ClassVar[str] = ""
     keys: ClassVar[tuple[tuple[str, str], ...]] = ()
     main: ClassVar[str]
 

@@ -28,10 +28,11 @@ _MEANINGS: Final = (
 
 
 class Tab(Struct, frozen=True, kw_only=True):
-    """A screen's key and name."""
+    """A screen's key and name, and the name where there is little room."""
 
     key: str
     title: str
+    short: str = ""
 
 
 def tab_line(tabs: Sequence[Tab], current: str, state: State, width: int) -> Line:
@@ -39,14 +40,14 @@ def tab_line(tabs: Sequence[Tab], current: str, state: State, width: int) -> Lin
     page = state.docket.page
     waiting = 0 if page is None else sum(one.status == "pending" for one in page.pending)
     parts: list[Cell] = []
-    room = sum(len(tab.title) + 3 for tab in tabs) + 4
+    is_wide = sum(len(tab.title) + 4 for tab in tabs) + 5 <= width
     for tab in tabs:
         count = f"({waiting})" if tab.title == "Pending" and waiting else ""
-        name = tab.title if room <= width else tab.title[:4]
+        name = f"{tab.key} {tab.title}{count}" if is_wide else f"{tab.key}{tab.short or tab.title}{count}"
         if tab.title == current:
-            parts.append(cell(f"[{tab.key} {name}{count}]", Tone.ACCENT))
+            parts.append(cell(f"[{name}]", Tone.ACCENT))
         else:
-            parts.append(cell(f" {tab.key} {name}{count} ", Tone.WARN if count else Tone.PLAIN))
+            parts.append(cell(f" {name} " if is_wide else f"{name} ", Tone.WARN if count else Tone.PLAIN))
     return tuple(parts)
 
 
