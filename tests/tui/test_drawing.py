@@ -120,6 +120,7 @@ async def test_the_end_of_a_long_table_is_in_sight_below_its_heading() -> None:
     app = Zoo()
     async with app.run_test(size=(60, 24)) as pilot:
         app.draw([f"row {no}" for no in range(100)])
+        await pilot.pause()
         app.query_one(Grid).focus()
         await pilot.press("end")
         await pilot.pause()

@@ -60,7 +60,7 @@ async def test_an_action_is_looked_at_and_approved_and_seen_on_every_node(nodes:
         await pilot.press("a")
         await until(pilot, "Approve? store in asked, asked for by ai:planner")
         await pilot.press(*"fine", "enter")
-        await until(pilot, "nothing waits for a decision")
+        await until(pilot, "nothing waits for a decision", "approved and done; ● applied: on 2 of 2 nodes")
         await pilot.press("h")
         await until(pilot, "approve by you: approved and done", "applied: on 2 of 2 nodes", "● n1", "ops:ann", ": fine")
     decided = nodes[1].ask("GET", f"/pending/{waiting}")

@@ -12,7 +12,7 @@ from aimem_tui.trouble import Trouble, TroubleKind
 from aimem_tui.views.clocks import clock_sheet, focus_lines, verify_lines
 from aimem_tui.views.frame import Tab, status_line, tab_line
 from aimem_tui.views.mesh import event_sheet, members, mesh_sheet, quorum_lines, warning_lines
-from aimem_tui.views.pending import detail_lines, heading_line, pending_sheet
+from aimem_tui.views.pending import detail_lines, heading_lines, pending_sheet
 from tests.tui.states import NOW, STREAMS, after, health, lively, mesh, peer, pending
 
 LOCKED = Trouble(kind=TroubleKind.LOCKED, what="the key has expired", advice="make another")
@@ -51,7 +51,7 @@ def test_a_row_has_all_that_is_known_of_a_node() -> None:
 
 def test_acks_stand_beside_the_peer_that_gave_them() -> None:
     row = cells(mesh_sheet(lively()), "node-b")
-    assert (row["state"], row["ack ms"]) == ("✖ offline", "1.7")
+    assert (row["state"], row["rtt ms"], row["ack ms"]) == ("✖ offline", "-", "1.7")
     assert set(row["ack"]) <= set(SPARKS)
 
 
@@ -147,7 +147,9 @@ def test_the_queue_shows_who_wants_what_since_when() -> None:
         "age": "5m", "state": "▲ pending", "action": "store", "namespace": "acme/ops", "requested by": "ai:planner",
         "votes": "1/2", "what": "Title 1", "expires": "6d",
     }
-    assert "1 action waiting" in text(heading_line(lively()))
+    told = texts(heading_lines(lively()))
+    assert "1 action waiting" in told
+    assert "comment by you, p1: said; ▲ applied: on 2 of 3 nodes" in told
 
 
 def test_an_action_is_shown_with_its_diff_votes_and_comments_and_what_came_of_it() -> None:

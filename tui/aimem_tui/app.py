@@ -130,7 +130,8 @@ class Console(App[None]):
         self.redraw_count += 1
         base = self.screen_stack[0]
         try:
-            tabs = tuple(Tab(key=str(place + 1), title=pane.title, short=pane.short) for place, pane in enumerate(PANES))
+            tabs = tuple(
+                Tab(key=str(place), title=pane.title, short=pane.short) for place, pane in enumerate(PANES, 1))
             width = self.size.width
             is_small = width < LEAST_COLUMNS or self.size.height < LEAST_LINES
             base.query_one("#tabs", Lines).show((tab_line(tabs, self.pane.title, self.state, width),))

@@ -27,7 +27,7 @@ class Confirm(ModalScreen[str | None]):
         width: 90%; max-width: 100; height: auto; max-height: 90%; border: round $primary; background: $surface;
         padding: 0 1;
     }
-    Confirm Input { border: none; height: 1; margin: 1 0; background: $panel; }
+    Confirm Input, Confirm Input:focus { border: none; height: 1; margin: 1 0; background: $panel; }
     """
 
     def __init__(self, lines: Sequence[Line], *, placeholder: str, needs_text: bool = False, text: str = "") -> None:

@@ -45,7 +45,7 @@ class MemoriesPane(Pane):
         ("p, x, d", "promote, archive or delete it; each asks before, and goes the way that the policy says"),
     )
     DEFAULT_CSS = """
-    MemoriesPane #words { border: none; height: 1; background: $panel; }
+    MemoriesPane #words, MemoriesPane #words:focus { border: none; height: 1; background: $panel; }
     MemoriesPane #rows { height: 3fr; min-height: 4; }
     MemoriesPane #detail { height: 2fr; margin: 1 0 0 0; }
     """

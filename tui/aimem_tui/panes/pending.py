@@ -14,7 +14,7 @@ from aimem_tui.drawing import Grid, Lines, Reader
 from aimem_tui.panes.pane import Pane
 from aimem_tui.sheet import Line, Tone, cell, line
 from aimem_tui.state import State
-from aimem_tui.views.pending import detail_lines, heading_line, pending_sheet
+from aimem_tui.views.pending import detail_lines, heading_lines, pending_sheet
 
 _HINTS: Final = {
     Decision.APPROVE: "a comment, or nothing; Enter approves", Decision.REJECT: "why, or nothing; Enter rejects",
@@ -43,7 +43,7 @@ class PendingPane(Pane):
 
     def compose(self) -> ComposeResult:
         """From the top."""
-        yield Lines(id="heading")
+        yield Lines(id="heading", wraps=True)
         yield Grid(id="queue")
         yield Reader(id="detail")
 
@@ -54,7 +54,7 @@ class PendingPane(Pane):
 
     def show(self, state: State) -> None:
         """Draw what is new."""
-        self.query_one("#heading", Lines).show((heading_line(state),))
+        self.query_one("#heading", Lines).show(heading_lines(state))
         self.query_one("#queue", Grid).show(pending_sheet(state))
         self.query_one("#detail", Reader).show(detail_lines(state, self._under_cursor))
 

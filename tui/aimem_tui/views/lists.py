@@ -33,7 +33,7 @@ METRIC_COLUMNS: Final = (
     Column(title="metric", width=34, share=2), Column(title="now", width=10, is_number=True),
     Column(title="", width=4), Column(title="course", width=20, share=1),
 )
-_DECISIONS: Final = {"allow": Tone.GOOD, "deny": Tone.BAD, "ask": Tone.WARN}
+_DECISIONS: Final = {"allowed": Tone.GOOD, "denied": Tone.BAD, "asked": Tone.WARN}
 
 
 def looked(state: State, name: str, what: str) -> tuple[Struct | None, str]:

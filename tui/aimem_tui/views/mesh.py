@@ -116,7 +116,7 @@ def mesh_sheet(state: State) -> Sheet:
 
 def _cells(member: Member, eye: NodeView | None, state: State) -> Line:
     node, peer = member.asked, member.peer
-    rtts = () if node is None else node.rtts_ms
+    rtts = () if node is None or node.trouble is not None else node.rtts_ms
     acks = eye.acks.get(peer.url) if eye is not None and peer is not None else None
     means = () if acks is None else acks.means_ms
     is_eye = node is not None and node is eye

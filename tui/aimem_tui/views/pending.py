@@ -56,8 +56,19 @@ def _row(one: PendingOut, state: State) -> Row:
     ))
 
 
-def heading_line(state: State) -> Line:
-    """How much waits, and at which node."""
+def heading_lines(state: State) -> tuple[Line, ...]:
+    """How much waits, and what came of the latest decision."""
+    outcomes = state.docket.outcomes
+    if not outcomes:
+        return (_heading(state),)
+    id, last = list(outcomes.items())[-1]
+    told = f"{last.did}, {id[:8]}: {last.said}"
+    if last.spread is None:
+        return (_heading(state), line(cell(told, Tone.ACCENT)))
+    return (_heading(state), line(cell(told, Tone.ACCENT), "; ", _spread_cell(last.spread)))
+
+
+def _heading(state: State) -> Line:
     docket = state.docket
     where = state.nodes[state.door].name
     if docket.page is None:
@@ -170,11 +181,14 @@ def spread_lines(spread: WriteOutcome, state: State) -> tuple[Line, ...]:
     """Which nodes have a write, and why the others do not; a node names its peers by their addresses."""
     eye = state.eye
     names = {} if eye is None or eye.mesh is None else {peer.url: peer.node for peer in eye.mesh.peers if peer.node}
-    is_everywhere = not spread.waiting_for
-    tone = Tone.GOOD if is_everywhere else Tone.WARN
-    total = len(spread.acked_by) + len(spread.waiting_for)
-    lines = [line("  ", marked(f"{spread.outcome}: on {len(spread.acked_by)} of {total} nodes", tone))]
+    lines = [line("  ", _spread_cell(spread))]
     lines += [line("    ", marked(names.get(name, name), Tone.GOOD)) for name in spread.acked_by]
     for name, why in spread.waiting_for.items():
         lines.append(line("    ", marked(f"{names.get(name, name)}: {why}", Tone.WARN)))
     return tuple(lines)
+
+
+def _spread_cell(spread: WriteOutcome) -> Cell:
+    total = len(spread.acked_by) + len(spread.waiting_for)
+    tone = Tone.WARN if spread.waiting_for else Tone.GOOD
+    return marked(f"{spread.outcome}: on {len(spread.acked_by)} of {total} nodes", tone)
