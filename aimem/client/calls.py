@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import TypeVar
@@ -19,6 +20,8 @@ from aimem.wire import encode, to_builtins
 T = TypeVar("T")
 _API = "/api/v1"
 _URL_MAX_CHARS = 65_536   # of httpx
+_FAILURES = (httpx.HTTPError, ssl.SSLError)
+"""Of the way to a node. Under asyncio a server that turns a certificate away by an alert is no error of httpx's."""
 
 
 class Caller:
@@ -67,7 +70,7 @@ class Caller:
         request = self._built(method, path, query=query, body=body, agent_id=agent_id, key=key)
         try:
             return await self._http.send(request)
-        except httpx.HTTPError as error:
+        except _FAILURES as error:
             raise self._failure(error, request) from error
 
     @asynccontextmanager
@@ -90,7 +93,7 @@ class Caller:
                 yield succeeded(answer)
             finally:
                 await answer.aclose()
-        except httpx.HTTPError as error:
+        except _FAILURES as error:
             raise self._failure(error, request) from error
 
     def _built(
@@ -115,7 +118,7 @@ class Caller:
             raise InvalidRequest(
                 f"the question is too long for an address: percent-encoded it may have at most {_URL_MAX_CHARS} "
                 "characters; shorten it") from None
-    def _failure(self, error: httpx.HTTPError, request: httpx.Request) -> Unavailable:
+    def _failure(self, error: Exception, request: httpx.Request) -> Unavailable:
         if isinstance(error, httpx.TimeoutException):
             return Unavailable(
                 f"no answer from {request.url.host or 'the node'} in time; whether it was applied is unknown, and "

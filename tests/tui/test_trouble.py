@@ -38,6 +38,8 @@ def alert() -> ssl.SSLError:
     (unreachable(verification()), TroubleKind.CERTIFICATE, "not believed: self-signed", "--ca-cert"),
     (unreachable(alert()), TroubleKind.CERTIFICATE, "turned us away: certificate required", "--client-cert"),
     (unreachable(ssl.SSLError(1, "[SSL] wrong version")), TroubleKind.CERTIFICATE, "does not speak TLS", "http://"),
+    (Unavailable("cannot reach the node at https://a:1: it left; is it running? start it"), TroubleKind.OFFLINE,
+     "https://a:1: it left", "https:// or http://"),
     (Unauthenticated("the key expired", code=Code.KEY_EXPIRED), TroubleKind.LOCKED, "expired", "agents key add"),
     (Unauthenticated("a key is needed"), TroubleKind.LOCKED, "a key is needed", "AI_MEMORY_API_KEY"),
     (Denied("only operators", code=Code.OPERATOR_REQUIRED), TroubleKind.LOCKED, "only operators", "operator"),

@@ -56,6 +56,11 @@ def trouble_of(error: BaseException, door: str, *, is_local: bool = False) -> Tr
             kind=TroubleKind.OFFLINE, what=f"no daemon answers at {door}",
             advice="start one with `ai-memory serve`, or name another node with --url or --db",
         )
+    if isinstance(error, Unavailable) and "cannot reach" in error.message:
+        return Trouble(
+            kind=TroubleKind.OFFLINE, what=error.message.partition("; is it running")[0],
+            advice="look whether its daemon runs, and whether it is https:// or http:// there",
+        )
     if isinstance(error, Unavailable) and ("is no ai-memory node" in error.message or "understood" in error.message):
         return Trouble(
             kind=TroubleKind.FOREIGN, what=error.message,

@@ -104,11 +104,14 @@ class MemoriesPane(Pane):
 
     def on_grid_moved(self, message: Grid.Moved) -> None:
         """Have the memory under the cursor read, and further rows near the end."""
+        self._read_memory()
+        self._read_on(message.grid.cursor)
+        self.show(self.desk.state)
+
+    def _read_memory(self) -> None:
         id = self._under_cursor
         if id is not None:
             self.desk.do(partial(self.desk.acts.look, "memory", id, lambda client: client.get(id)), "memory")
-        self._read_on(message.grid.cursor)
-        self.show(self.desk.state)
 
     def _read_on(self, cursor: int) -> None:
         look = self.desk.state.looks.get("memories")
@@ -149,6 +152,7 @@ class MemoriesPane(Pane):
     async def _done(self, said: str, act: Callable[[Client], Awaitable[object]]) -> None:
         await self.desk.acts.do("memories", said, act)
         self._look()
+        self._read_memory()
 
 
 async def _act(word: str, id: str, client: Client) -> object:
