@@ -39,8 +39,14 @@ async def until(pilot: Pilot[None], *texts: str) -> str:
     """Wait until the screen shows all of these; what it shows then."""
     try:
         async with asyncio.timeout(PATIENCE_S):
-            while not all(text in shown(pilot.app) for text in texts):      # type: ignore[arg-type]
+            while not _has(shown(pilot.app), texts):      # type: ignore[arg-type]
                 await pilot.pause(0.05)
     except TimeoutError:
         raise AssertionError(f"not shown: {texts}\n{shown(pilot.app)}") from None      # type: ignore[arg-type]
     return shown(pilot.app)     # type: ignore[arg-type]
+
+
+def _has(screen: str, texts: Sequence[str]) -> bool:
+    """Whether all of the texts are there; a sentence may go on in the next line."""
+    plain = " ".join(screen.split())
+    return all(text in screen or text in plain for text in texts)

@@ -16,8 +16,9 @@ from aimem_tui.app import PANES, Console
 from aimem_tui.state import State
 from aimem_tui.steps import Failed
 from aimem_tui.trouble import Trouble, TroubleKind
+from tests.tui.looks import everything
 from tests.tui.screens import console
-from tests.tui.states import after, lively
+from tests.tui.states import after
 
 FOLDER: Final = Path(__file__).resolve().parent / "snapshots"
 SMALL_DARK, LARGE_LIGHT = ("dark", (80, 24)), ("light", (120, 40))
@@ -42,13 +43,14 @@ def pictures() -> Mapping[str, Picture]:
 def _pictures() -> Iterator[tuple[str, Picture]]:
     locked = Trouble(kind=TroubleKind.LOCKED, what="the key has expired", advice="make another with `ai-memory agents "
                      "key add` on that node, and start with --key")
-    state = lively()
+    state = everything()
     for theme, size in (SMALL_DARK, LARGE_LIGHT):
         where = f"{size[0]}x{size[1]}-{theme}"
         for pane in PANES:
             name = pane.title.lower()
             yield f"{name}-{where}", Picture(pane=name, state=state, theme=theme, size=size)
-            yield f"{name}-begins-{where}", Picture(pane=name, state=after(), theme=theme, size=size)
+            if theme == "dark":
+                yield f"{name}-begins-{where}", Picture(pane=name, state=after(), theme=theme, size=size)
         refused = after(Failed(place=0, trouble=locked))
         yield f"mesh-locked-{where}", Picture(pane="mesh", state=refused, theme=theme, size=size)
         yield f"help-{where}", Picture(pane="mesh", state=state, theme=theme, size=size, keys=("question_mark",))

@@ -33,7 +33,7 @@ def queue(node: Daemon, title: str) -> str:
 
 
 async def test_nodes_events_and_a_node_that_dies_and_comes_back_are_seen(nodes: Sequence[Daemon]) -> None:
-    async with looking_at(doors_of(nodes)) as (app, pilot):
+    async with looking_at(doors_of(nodes)) as (_, pilot):
         text = await until(pilot, "2 of 2 nodes reachable", "a write finds its quorum", "the mesh is open")
         assert text.count("▲ warning") == 2      # of that
         await until(pilot, "nothing has happened since this console opened")
@@ -42,8 +42,7 @@ async def test_nodes_events_and_a_node_that_dies_and_comes_back_are_seen(nodes: 
         nodes[1].end()
         await until(pilot, "✖ offline", f"nothing listens at {nodes[1].url}", "writes are refused (503)")
         nodes[1].start()
-        text = await until(pilot, "2 of 2 nodes reachable")
-        assert len(app.screen.query("*")) < 40
+        await until(pilot, "2 of 2 nodes reachable", "a write finds its quorum")
 
 
 async def test_the_copies_are_compared_by_one_key(nodes: Sequence[Daemon]) -> None:

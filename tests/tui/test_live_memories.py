@@ -138,8 +138,10 @@ async def test_ten_thousand_rows_and_two_hundred_actions_take_no_more_widgets(tm
                 await until(pilot, f"{listed} rows listed")
             await pilot.press("end", "pageup", "up", "home", "down")
             await until(pilot, "10000 rows listed", "Row ")
+            assert len(app.screen.query("*")) == before < 60
             await pilot.press("3")
-            await until(pilot, "200 actions waiting", "Wish 199")
+            await until(pilot, "200 actions waiting", "Wish 199", "+ title: Wish 199")
+            before = len(app.screen.query("*"))
             await pilot.press("end", "up", "pagedown")
             await until(pilot, "Wish 0")
             assert len(app.screen.query("*")) == before < 60
