@@ -163,9 +163,11 @@ class _Runtime:
         return operations.Pki(folder, ports.system_files(), ports.system_clock())
 
     def open_keeper(self, config: Config) -> cli.Keeper:
-        from aimem import operations, ports
+        from aimem import config as settings
+        from aimem import operations, ports, supervisor
 
-        return operations.Keeper(config.store.db, ports.system_files(), ports.system_clock(), ports.system_chance())
+        place = supervisor.locate(config.store.db, settings.system_environ())
+        return operations.Keeper(place.db, ports.system_files(), ports.system_clock(), ports.system_chance())
 
     def run(self, async_fn: Callable[..., Awaitable[T]], *args: object) -> T:
         import trio

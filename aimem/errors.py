@@ -8,6 +8,7 @@ This module imports nothing of ours and must never know a transport.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import StrEnum
 
 
@@ -188,3 +189,12 @@ class Bug(AimemError):
     """A state that our own code promised could not be."""
 
     family = Code.INTERNAL
+
+
+def leaves(error: BaseException) -> Iterator[BaseException]:
+    """The single errors inside groups, as nurseries raise them; of a single error that one."""
+    if isinstance(error, BaseExceptionGroup):
+        for inner in error.exceptions:
+            yield from leaves(inner)
+    else:
+        yield error

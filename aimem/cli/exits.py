@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from enum import IntEnum
 
-from aimem.errors import AimemError, Code
+from aimem.errors import AimemError, Code, leaves
 
 
 class ExitStatus(IntEnum):
@@ -49,15 +48,6 @@ _OF_FAMILY = {
 def status_of(error: AimemError) -> ExitStatus:
     """The exit status of an error, by its family."""
     return _OF_FAMILY[error.family]
-
-
-def leaves(error: BaseException) -> Iterator[BaseException]:
-    """The single errors inside groups, which the nurseries below us raise."""
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from leaves(inner)
-    else:
-        yield error
 
 
 def is_interrupt(error: BaseException) -> bool:

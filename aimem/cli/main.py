@@ -11,14 +11,14 @@ from pathlib import Path
 
 from aimem.cli.context import Context
 from aimem.cli.doubt import sentence_of
-from aimem.cli.exits import ExitStatus, is_interrupt, leaves, status_of
+from aimem.cli.exits import ExitStatus, is_interrupt, status_of
 from aimem.cli.parser import Parsed, UsageError, help_text, parse
 from aimem.cli.runtime import Runtime
 from aimem.cli.surroundings import Surroundings, abandon, system_surroundings
 from aimem.cli.text import one_line
 from aimem.cli.verbs import VERBS, Verb, within
 from aimem.config import StoreConfig, load_config
-from aimem.errors import AimemError, ApprovalRequired, NotFound, Unavailable
+from aimem.errors import AimemError, ApprovalRequired, NotFound, Unavailable, leaves
 from aimem.wire import ErrorOut, encode, to_builtins
 
 Command = Callable[[Context], int]
@@ -92,7 +92,7 @@ def _is_coming(db: Path) -> bool:
     """Whether a restore was cut off between the old database and the new one."""
     from aimem.store import replacing
 
-    return replacing.is_pending(db)
+    return replacing.is_pending(db.resolve())
 
 
 def command_of(verb: Verb) -> Command:

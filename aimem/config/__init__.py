@@ -10,6 +10,7 @@ from aimem.config.loader import load_config, system_environ
 from aimem.config.mesh import NO_PEERS_NOTICE, is_same_place, peer_in, peers_in
 from aimem.config.settings import EVERY_VERB, SETTINGS, VARIABLES, Kind, Setting, Variable, setting
 from aimem.config.slices import (
+    RESTORED_SUFFIX,
     ApiConfig,
     AuditConfig,
     Config,
@@ -40,6 +41,7 @@ from aimem.config.tomlfile import read_text
 __all__ = [
     "EVERY_VERB",
     "NO_PEERS_NOTICE",
+    "RESTORED_SUFFIX",
     "SETTINGS",
     "VARIABLES",
     "ApiConfig",

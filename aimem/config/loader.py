@@ -17,6 +17,7 @@ from aimem.config.mesh import mesh_notices, mesh_of
 from aimem.config.models import embed_url_of, embedding_of, language_of, model_notices, tier_of
 from aimem.config.settings import SETTINGS, VARIABLES, Kind
 from aimem.config.slices import (
+    RESTORED_SUFFIX,
     ApiConfig,
     AuditConfig,
     Config,
@@ -233,7 +234,8 @@ def _database(given: Layer, environ: Mapping[str, str], *, cwd: Path, home: Path
     if "db" in given:
         return _path(_get(given, "db", str, ""), cwd=cwd, home=home)
     local = cwd / "ai-memory.db"
-    if local.exists():
+    # A restore that was cut off may have left the new one only, which is still to take its name.
+    if local.exists() or local.with_name(local.name + RESTORED_SUFFIX).exists():
         return local
     return _xdg(environ, "XDG_DATA_HOME", home / ".local/share") / "ai-memory" / "ai-memory.db"
 

@@ -54,6 +54,10 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
+RESTORED_SUFFIX: Final = ".restored"
+"""Behind the name of a database: another one, whole and synced, which is to take its place."""
+
+
 class StoreConfig(Struct, frozen=True, kw_only=True):
     """The database.
 

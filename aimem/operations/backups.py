@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from msgspec.structs import asdict
 
 import aimem
 from aimem.errors import Conflict, Corrupt, InvalidRequest, NotFound, Unavailable
@@ -46,13 +47,13 @@ class Backups:
             made = self._make(folder)
             removed, damaged = self._rotate(folder, keep_count, made.snapshot)
         return keeping.BackupOut(
-            **{name: getattr(made, name) for name in made.__struct_fields__}, path=str(folder / made.snapshot),
-            removed=removed, warnings=damaged,
+            **asdict(made), path=str(folder / made.snapshot), removed=removed, warnings=damaged
         )
 
     def _make(self, folder: Path) -> keeping.BackupManifest:
         now = self._clock.now()
         snapshot, part = folder / f"ai-memory-{file_stamp(now)}.db", folder / _PART
+        part_manifest = folder / f"{_PART}{MANIFEST_SUFFIX}"
         with translated(f"cannot write in {folder}"):
             if snapshot.exists() or manifest_path(snapshot).exists():
                 raise Conflict(f"{snapshot} is there: there is one backup a second; try again", field="to")
@@ -68,17 +69,18 @@ class Backups:
             with translated(f"cannot write in {folder}"):
                 durable.sync_file(part)
                 facts = durable.facts_of(part)
+                made = keeping.BackupManifest(
+                    snapshot=snapshot.name, sha256=facts.sha256, bytes=facts.size_bytes, source_db=str(self._db),
+                    version=aimem.__version__, created_at=format_instant(now), schema=examined.version,
+                    memories=examined.memories, digest=examined.digest,
+                )
+                self._files.write_durably(part_manifest, msgspec.json.encode(made))
+                # First: whatever ends this leaves no snapshot that no manifest is of, and that nobody would take away.
+                durable.move_durably(part_manifest, manifest_path(snapshot))
                 durable.move_durably(part, snapshot)
         finally:
             with contextlib.suppress(OSError):
                 _drop_parts(folder)
-        made = keeping.BackupManifest(
-            snapshot=snapshot.name, sha256=facts.sha256, bytes=facts.size_bytes, source_db=str(self._db),
-            version=aimem.__version__, created_at=format_instant(now), schema=examined.version,
-            memories=examined.memories, digest=examined.digest,
-        )
-        with translated(f"cannot write in {folder}"):
-            self._files.write_durably(manifest_path(snapshot), msgspec.json.encode(made))
         return made
 
     def _rotate(self, folder: Path, keep_count: int, newest: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -125,10 +127,12 @@ def manifest_path(snapshot: Path) -> Path:
 
 
 def read_manifest(files: Files, snapshot: Path) -> keeping.BackupManifest:
-    """What stands beside a backup. Raises: NotFound without one; Corrupt if it cannot be understood; Unavailable."""
+    """What stands beside a backup. Raises: NotFound without one; Corrupt if it cannot be read or understood."""
     path = manifest_path(snapshot)
-    with translated(f"cannot read {path}"):
+    try:
         data = files.read(path)
+    except OSError as error:
+        raise Corrupt(_unreadable(path, error)) from error
     if data is None:
         raise NotFound(f"{snapshot} has no manifest ({path.name}), so nothing tells whether it is whole")
     try:
@@ -138,15 +142,16 @@ def read_manifest(files: Files, snapshot: Path) -> keeping.BackupManifest:
 
 
 def why_not_whole(snapshot: Path, made: keeping.BackupManifest) -> str | None:
-    """What tells a backup from the file that its manifest is of; None if nothing does. Raises: Unavailable."""
-    with translated(f"cannot read {snapshot}"):
-        try:
-            found_bytes = snapshot.stat().st_size
-            if found_bytes != made.bytes:
-                return f"{snapshot} has {found_bytes} bytes, and {made.bytes} by its manifest"
-            found = durable.facts_of(snapshot)
-        except FileNotFoundError:
-            return f"{snapshot} is not there, and its manifest is"
+    """What tells a backup from the file that its manifest is of; None if nothing does."""
+    try:
+        found_bytes = snapshot.stat().st_size
+        if found_bytes != made.bytes:
+            return f"{snapshot} has {found_bytes} bytes, and {made.bytes} by its manifest"
+        found = durable.facts_of(snapshot)
+    except FileNotFoundError:
+        return f"{snapshot} is not there, and its manifest is"
+    except OSError as error:    # a disk that lost a part of it: that is no reason to stop at it
+        return _unreadable(snapshot, error)
     return None if found.sha256 == made.sha256 else f"{snapshot} was changed: its SHA-256 is not that of its manifest"
 
 
@@ -173,6 +178,10 @@ def wants_database(db: Path) -> None:
         )
     if not db.is_file():
         raise NotFound(f"there is no database {db}; name it with --db")
+
+
+def _unreadable(path: Path, error: OSError) -> str:
+    return f"{path} cannot be read: {error.strerror or error}"
 
 
 def _wants_folder(folder: Path) -> None:

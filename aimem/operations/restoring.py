@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 from collections.abc import Iterator, Sequence
@@ -45,6 +46,8 @@ class Keeper:
             raise InvalidRequest(f"{snapshot} is the database itself; name a backup with --from", field="from")
         lock = self._take()
         try:
+            with translated(f"cannot restore {db}"):
+                replacing.drop_copy(db)     # of a restore that was killed
             examined = self._copy(snapshot, trust)
             with translated(f"cannot restore {db}"):
                 kept = replacing.place_for_old(db) if db.exists() else None
@@ -54,7 +57,8 @@ class Keeper:
                 replacing.commit(db)
                 replacing.finish(db)
         finally:
-            replacing.copy_path(db).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                replacing.drop_copy(db)
             lock.release()
         return keeping.RestoreOut(
             status="restored", source=str(snapshot), to=str(db), kept=None if kept is None else str(kept),
@@ -107,14 +111,12 @@ class Keeper:
         return newest, passed_over
 
     def _copy(self, snapshot: Path, trust: keeping.Trust) -> soundness.Examined:
-        """Have a copy beside the database that is checked and synced; what was copied is what was checked."""
+        """Have a copy beside the database that is checked; what was copied is what was checked."""
         copy = replacing.copy_path(self._db)
         if trust is keeping.Trust.MANIFEST:
             self._copy_whole(snapshot, copy)
         else:
             soundness.copy_into(self._files, snapshot, copy)    # it may have a write-ahead log
-            with translated(f"cannot write {copy}"):
-                durable.sync_file(copy)
         examined = soundness.examine(self._files, copy)
         if examined.findings:
             raise Corrupt(f"{snapshot} is damaged ({examined.findings[0]}); nothing was restored: take another backup")

@@ -18,6 +18,8 @@ from enum import Enum, StrEnum
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from aimem.ports import durable
+
 SqlValue: TypeAlias = str | int | float | bytes | None
 Parameters: TypeAlias = Sequence[SqlValue] | Mapping[str, SqlValue]
 Row: TypeAlias = tuple[SqlValue, ...]
@@ -157,7 +159,10 @@ class Files(Protocol):
         ...
 
     def write_durably(self, path: Path, data: bytes) -> None:
-        """Replace the file as a whole (0600): temporary file, sync, rename, sync of the folder. Raises: OSError."""
+        """Replace the file as a whole (0600, its owner's): temporary file, sync, rename, sync of the folder.
+
+        Raises: OSError.
+        """
         ...
 
     def size_bytes(self, path: Path) -> int:
@@ -238,13 +243,9 @@ class _SystemFiles:
         temporary = path.with_name(path.name + ".new")
         with _created(temporary) as fd:
             _write_all(fd, data)
+            durable.give_as(temporary, path)    # root may do this for others
             os.fsync(fd)
-        temporary.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        durable.move_durably(temporary, path)
 
     def size_bytes(self, path: Path) -> int:
         try:

@@ -77,11 +77,12 @@ async def join_snapshot(mesh: Mesh, peer: Peer, freshness: Freshness) -> bool:
     said = heads_in(manifest.vector)
     # Who says that it knows more of a stream than its owner signed would keep the owner's ops from being taken.
     shown = await proven(mesh.store, mesh.counts.heads, said, manifest.proofs)
-    if noted.id != manifest.id or noted.stream != manifest.stream:
-        noted = adoption.Progress(stream=manifest.stream, id=manifest.id)
-    elif noted.chunk:
+    is_same = (noted.stream, noted.id) == (manifest.stream, manifest.id)
+    if is_same and await mesh.store.inbox.has(noted.chunk - 1):
         mesh.joins.counts.resumed += 1
         log.info("peer.snapshot_resumes", extra={"peer": peer.url, "chunk": noted.chunk})
+    else:
+        noted = adoption.Progress(stream=manifest.stream, id=manifest.id)
     held = await _fetch_chunks(mesh, peer, manifest, noted)
     return await _adopt(mesh, manifest.chunks, {stream: said[stream] for stream in shown}, shown, held)
 
@@ -207,7 +208,7 @@ async def _join(
 def _kept(inbox: Inbox, chunks: Sequence[copies.ChunkOut], waiting: _Waiting) -> Iterator[list[snapshot.Told]]:
     """The objects of each chunk that was kept, for the writer's thread.
 
-    Raises: InvalidRequest for a chunk that a crash took or cut; Unavailable, also once nobody waits any more.
+    Raises: InvalidRequest for a chunk that a crash or the disk took or cut; Unavailable once nobody waits any more.
     """
     for number, chunk in enumerate(chunks):
         if waiting.is_over:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import trio
+from msgspec.structs import replace
 
 from aimem.model import Dot, StreamHead, StreamId
 from aimem.ports import Clock
@@ -28,7 +29,16 @@ from aimem.replication.peer import (
     Wanted,
     has_other_history,
 )
-from aimem.replication.quorum import Consistency, Report, Rule, Tally, count_acks, middle_offset, with_writer
+from aimem.replication.quorum import (
+    DUPLICATE,
+    Consistency,
+    Report,
+    Rule,
+    Tally,
+    count_acks,
+    middle_offset,
+    with_writer,
+)
 from aimem.replication.reach import behind, is_reachable, offset_now
 from aimem.replication.renewal import Moves, Renewal, without
 from aimem.replication.road import PeerRoad
@@ -272,12 +282,13 @@ class Mesh:
 
     def _reports(self, dots: Collection[Dot]) -> Iterator[Report]:
         """What peers said; of a stream of which there may be two histories it is not said which one they know."""
-        is_doubtful = self.renewal.doubts(dots)
+        is_doubtful, streams = self.renewal.doubts(dots), {peer.url: peer.state.stream for peer in self.peers}
         for peer in self.peers:
             reason = OTHER_HISTORY if is_doubtful else closed_reason(self.store, peer.joined, dots)
-            if peer.state.stream in self.moves.left:
-                reason = "duplicate"
             report = peer.report()
+            if peer.state.stream is not None:
+                report = replace(report, stream=self.moves.counts_as(peer.state.stream, streams))
+                reason = reason or ("" if report.stream else DUPLICATE)
             yield Report(name=peer.name, reason=reason) if reason and not report.reason else report
 
     def is_reachable(self, peer: Peer) -> bool:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 BEHIND: Final = "behind"
+DUPLICATE: Final = "duplicate"
 
 
 class Consistency(StrEnum):
@@ -132,7 +133,7 @@ def count_acks(dots: Collection[Dot], own: Report, peers: Iterable[Report]) -> T
     for report in (own, *peers):
         reason = report.lacks(dots)
         if not reason and report.stream in seen:
-            reason = "duplicate"
+            reason = DUPLICATE
         if reason:
             waiting[report.name] = reason
         elif report.stream is not None:

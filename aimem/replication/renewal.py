@@ -7,7 +7,7 @@ to do anything; but as each stream is known for ever, a peer that lies about the
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import trio
@@ -185,7 +185,7 @@ class Renewal:
 
 
 class Moves:
-    """Which streams peers left for another: whoever still answers under such a one is the same node.
+    """Which streams peers left for another: whoever answers under such a one may be the same node.
 
     Attributes:
       left: stream -> the address whose node left it; the last ones only.
@@ -208,6 +208,19 @@ class Moves:
         self.left[before] = url
         self._left_at = {**{stream: self._left_at[stream] for stream in self.left if stream != before}, before: at}
         self._written_at.pop(before, None)
+
+    def counts_as(self, stream: StreamId, streams: Mapping[str, StreamId | None]) -> StreamId | None:
+        """The stream by which to count who answers under this one; None: it does not count.
+
+        Who answers under a stream that another address left, when that was asked after it was left, is another node,
+        or the same one and went back to it. So of the two addresses one counts.
+
+        Args:
+          streams: address -> the stream that is written there now, as far as it is known.
+        """
+        if stream not in self.left:
+            return stream
+        return streams.get(self.left[stream]) if stream in self._written_at else None
 
     def forget(self, url: str) -> None:
         """It is no peer's address any more: whichever stream answers elsewhere is another address's."""

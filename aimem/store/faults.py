@@ -7,7 +7,7 @@ import errno
 from collections.abc import Iterator
 from pathlib import Path
 
-from aimem.errors import AimemError, Bug, Code, Corrupt, Unavailable
+from aimem.errors import AimemError, Bug, Code, Corrupt, Unavailable, leaves
 from aimem.ports import DatabaseError, DatabaseFault
 
 
@@ -88,12 +88,5 @@ def _translate_os(error: OSError, path: Path) -> AimemError:
 
 def single(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The one error to name of several: what is corrupt first, since it ends the process."""
-    leaves: list[BaseException] = []
-    pending: list[BaseException] = [group]
-    while pending:
-        error = pending.pop()
-        if isinstance(error, BaseExceptionGroup):
-            pending.extend(error.exceptions)
-        else:
-            leaves.append(error)
-    return next((error for error in leaves if isinstance(error, Corrupt)), leaves[0])
+    found = list(leaves(group))
+    return next((error for error in found if isinstance(error, Corrupt)), found[0])

@@ -9,6 +9,7 @@ from typing import Final
 
 import trio
 
+from aimem.errors import Unavailable
 from aimem.ports import Files, Threads
 from aimem.store.faults import translated
 
@@ -27,14 +28,22 @@ class Inbox:
         """Have an empty folder. Raises: Unavailable, storage_full too."""
         await self._threads.run(partial(self._clear), limiter=self._limiter)
 
+    async def has(self, number: int) -> bool:
+        """Whether a chunk is kept: the folder may be gone, as after a power cut or a restore."""
+        return await self._threads.run(partial(self._has, number), limiter=self._limiter)
+
     async def keep(self, number: int, data: bytes) -> None:
-        """Keep a chunk as it was fetched. Raises: Unavailable, storage_full too."""
+        """Keep a chunk as it was fetched; where there is no room, none is kept: what the node writes itself needs some.
+
+        Raises: Unavailable, storage_full too.
+        """
         await self._threads.run(partial(self._write, number, data), limiter=self._limiter)
 
     def read(self, number: int, limit_bytes: int) -> bytes:
-        """A chunk that was kept, empty if it is not there any more; blocks. Raises: Unavailable."""
-        with translated(self.folder):
+        """A chunk that was kept, empty if it cannot be read any more; blocks."""
+        with contextlib.suppress(OSError):
             return self._files.read_up_to(self.folder / str(number), limit_bytes) or b""
+        return b""
 
     async def end(self) -> None:
         """Leave nothing."""
@@ -49,6 +58,15 @@ class Inbox:
         with translated(self.folder):
             self._files.clear_folder(self.folder)
 
+    def _has(self, number: int) -> bool:
+        with contextlib.suppress(OSError):
+            return self._files.size_bytes(self.folder / str(number)) > 0
+        return False
+
     def _write(self, number: int, data: bytes) -> None:
-        with translated(self.folder):
-            self._files.write_new(self.folder / str(number), data)
+        try:
+            with translated(self.folder):
+                self._files.write_new(self.folder / str(number), data)
+        except Unavailable:
+            self.drop()
+            raise

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from aimem.config import RESTORED_SUFFIX
 from aimem.model import SECOND_US, Instant, file_stamp
 from aimem.ports import Files, durable
 from aimem.store import inbox, spool
@@ -20,13 +21,19 @@ VECTORS_SUFFIX: Final = ".vectors"
 """The folder of the vector index beside the database; it may be removed at any time and is made anew."""
 
 COPY_SUFFIX: Final = ".restoring"
-RESTORED_SUFFIX: Final = ".restored"
 _LOGS: Final = ("-wal", "-journal")
 
 
 def copy_path(db: Path) -> Path:
     """Where the new database is copied to; until it is checked and named otherwise it means nothing."""
     return db.with_name(db.name + COPY_SUFFIX)
+
+
+def drop_copy(db: Path) -> None:
+    """Leave nothing of a copy, nor of SQLite's journal of one, which would undo the next. Raises: OSError."""
+    copy = copy_path(db)
+    for path in (copy, *(copy.with_name(copy.name + suffix) for suffix in _LOGS)):
+        path.unlink(missing_ok=True)
 
 
 def is_pending(db: Path) -> bool:
@@ -40,7 +47,6 @@ def place_for_old(db: Path) -> Path:
     while (kept := _kept_path(db, copy)).exists():
         moved_ns = copy.stat().st_mtime_ns + SECOND_US * 1000
         os.utime(copy, ns=(moved_ns, moved_ns))
-        durable.sync_file(copy)
     return kept
 
 
@@ -58,7 +64,10 @@ def drop_derived(files: Files, db: Path) -> None:
 
 def commit(db: Path) -> None:
     """Have the copy count, for whoever holds the lock. Raises: OSError."""
-    durable.move_durably(copy_path(db), _restored(db))
+    copy = copy_path(db)
+    durable.give_as(copy, db)
+    durable.sync_file(copy)
+    durable.move_durably(copy, _restored(db))
 
 
 def finish(db: Path) -> None:

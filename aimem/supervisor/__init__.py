@@ -7,10 +7,10 @@ it mounts the app and runs the services that it is handed. What a node needs loa
 from aimem.supervisor.logs import set_up_logging, set_up_logging_of_command
 from aimem.supervisor.node import open_client, run_daemon
 from aimem.supervisor.outside import Ports, system_ports
-from aimem.supervisor.place import find_socket
+from aimem.supervisor.place import find_socket, locate
 from aimem.supervisor.room import make_room
 
 __all__ = [
-    "Ports", "find_socket", "make_room", "open_client", "run_daemon", "set_up_logging", "set_up_logging_of_command",
-    "system_ports",
+    "Ports", "find_socket", "locate", "make_room", "open_client", "run_daemon", "set_up_logging",
+    "set_up_logging_of_command", "system_ports",
 ]

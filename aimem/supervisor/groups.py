@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import trio
 
-from aimem.errors import Corrupt
+from aimem.errors import Corrupt, leaves
 
 
 @contextlib.contextmanager
@@ -20,19 +20,11 @@ def unwrapped() -> Iterator[None]:
     try:
         yield
     except BaseExceptionGroup as group:
-        leaves = [leaf for leaf in _leaves(group) if not isinstance(leaf, trio.Cancelled)]
-        if not leaves:
+        found = [leaf for leaf in leaves(group) if not isinstance(leaf, trio.Cancelled)]
+        if not found:
             raise
-        raise min(leaves, key=_rank) from group
+        raise min(found, key=_rank) from group
 
 
 def _rank(error: BaseException) -> int:
     return 0 if isinstance(error, Corrupt) else 2 if isinstance(error, Exception) else 1
-
-
-def _leaves(error: BaseException) -> Iterator[BaseException]:
-    if isinstance(error, BaseExceptionGroup):
-        for inner in error.exceptions:
-            yield from _leaves(inner)
-    else:
-        yield error

@@ -90,4 +90,4 @@ class Notifier:
         # A manager that does not listen must not stop the node: it will find out by its own time limit.
         with socket.socket(socket.AF_UNIX, kind) as out, contextlib.suppress(OSError):
             out.connect(address)
-            out.send("\n".join(lines).encode())
+            out.send(os.fsencode("\n".join(lines)))

@@ -15,6 +15,7 @@ import trio
 
 from aimem.model import Instant
 from aimem.operations import Keeper
+from aimem.operations.backups import manifest_path
 from aimem.ports import system_chance, system_files
 from aimem.store import NodeLock
 from aimem.wire.keeping import Trust
@@ -120,6 +121,9 @@ def test_a_killed_backup_does_not_count_and_takes_no_other_with_it(killed: Place
         made = place.keeper_at(FAR_AHEAD).back_up(place.backups, 1)
         assert made.digest == new
         assert place.whole() == [new]
+        assert {path.name for path in place.backups.iterdir() if path.suffix in {".db", ".json"}} == {
+            made.snapshot, manifest_path(Path(made.snapshot)).name
+        }, "nothing is left that no later backup would take away"
         assert not list(place.backups.glob(".*part*"))
     assert [old] in seen
     assert seen[-1] == [new]

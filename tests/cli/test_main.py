@@ -18,10 +18,10 @@ from aimem.cli import ExitStatus, Surroundings, main
 from aimem.cli.commands import memories
 from aimem.cli.context import Context
 from aimem.cli.exits import MEANING, status_of
-from aimem.cli.main import command_of, leaves
+from aimem.cli.main import command_of
 from aimem.cli.verbs import VERBS, within
 from aimem.client.failures import FAMILY_OF_CODE
-from aimem.errors import AimemError, Code, Denied, NotFound, Unavailable
+from aimem.errors import AimemError, Code, Denied, NotFound, Unavailable, leaves
 from tests.cli.fakes import MEMORY, FakeRuntime, Machine, error_answer, failing
 
 LIST = {"memories": [], "count": 0}

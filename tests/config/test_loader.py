@@ -95,6 +95,7 @@ def test_a_named_file_must_exist(place: Place) -> None:
 @pytest.mark.parametrize(("make", "expected"), [
     (lambda place: None, "home/.local/share/ai-memory/ai-memory.db"),
     (lambda place: (place.cwd / "ai-memory.db").touch(), "work/ai-memory.db"),
+    (lambda place: (place.cwd / "ai-memory.db.restored").touch(), "work/ai-memory.db"),     # a restore was cut off
 ])
 def test_the_database_is_the_local_file_if_it_exists_else_in_the_data_folder(place, make, expected) -> None:  # type: ignore[no-untyped-def]
     make(place)

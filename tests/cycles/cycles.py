@@ -13,6 +13,7 @@ import httpx
 import trio
 from msgspec import Struct
 
+from aimem.errors import leaves
 from tests.cycles.book import Book
 from tests.cycles.clients import CLIENTS, REQUEST_S, Client
 from tests.cycles.faults import FAULTS
@@ -128,7 +129,7 @@ async def _cycle(
             is_over.set()
         violations = [violation async for violation in violations_of(mesh, book)]
     except* (Violated, httpx.HTTPError, trio.TooSlowError, OSError) as group:
-        violations = [f"{type(error).__name__}: {error}" for error in _leaves(group)]
+        violations = [f"{type(error).__name__}: {error}" for error in leaves(group)]
     acked, refused, unknown = (now - then for now, then in zip(
         (book.acked, book.refusals, book.unknown), before, strict=True
     ))
@@ -138,14 +139,6 @@ async def _cycle(
         number=number, fault=name, node=NAMES[victim], seconds=trio.current_time() - began, acked=acked,
         refused=refused, unknown=unknown, answers=dict(book.answers - answers), violations=tuple(violations),
     )
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
 
 
 async def violations_of(mesh: Nodes, book: Book) -> AsyncIterator[str]:

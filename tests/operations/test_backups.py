@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from errno import EIO, ENOSPC
 from pathlib import Path
 
 import msgspec
@@ -9,7 +10,7 @@ import pytest
 
 from aimem.errors import Conflict, Corrupt, InvalidRequest, NotFound, Unavailable
 from aimem.operations import Keeper
-from aimem.ports import Mode, system_chance, system_files
+from aimem.ports import Mode, durable, system_chance, system_files
 from aimem.store import NodeLock, replacing
 from aimem.wire import keeping
 from tests.cli.real import RealMachine
@@ -105,6 +106,25 @@ def test_a_damaged_backup_does_not_count_is_said_and_saves_an_older_one(vault: V
     assert vault.back_up(keep_count=2).removed == (bad.snapshot, old.snapshot)
 
 
+def test_a_backup_that_the_disk_lost_stops_neither_a_restore_nor_those_after_it(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, bad = vault.back_up(), vault.back_up()
+    facts_of = durable.facts_of
+
+    def read(path: Path) -> durable.FileFacts:
+        if path == Path(bad.path):
+            raise OSError(EIO, "Input/output error", str(path))
+        return facts_of(path)
+
+    monkeypatch.setattr(durable, "facts_of", read)
+    done = vault.keeper.restore(vault.folder, keeping.Trust.MANIFEST)
+    assert (done.source, [bad.path in warning for warning in done.warnings]) == (old.path, [True])
+    made = vault.back_up(keep_count=2)
+    assert (made.removed, [bad.path in warning for warning in made.warnings]) == ((), [True])
+    assert vault.back_up(keep_count=2).removed == (bad.snapshot, old.snapshot)
+
+
 @pytest.mark.parametrize("spoil", [take_manifest, spoil_manifest])
 def test_what_has_no_manifest_of_ours_neither_counts_nor_goes(vault: Vault, spoil: object) -> None:
     old, bare = vault.back_up(), vault.back_up()
@@ -145,6 +165,26 @@ def test_what_a_killed_backup_left_goes_with_the_next(vault: Vault) -> None:
     (vault.folder / ".ai-memory-backup.part").write_bytes(b"half")
     (vault.folder / ".ai-memory-backup.part-journal").write_bytes(b"half")
     vault.back_up()
+    assert not list(vault.folder.glob(".*part*"))
+
+
+def test_a_backup_whose_manifest_has_no_room_leaves_nothing(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = (vault.back_up(), vault.names())[1]
+    files = system_files()
+    write_durably = files.write_durably
+
+    def write(path: Path, data: bytes) -> None:
+        if data:
+            raise OSError(ENOSPC, "No space left on device", str(path))
+        write_durably(path, data)
+
+    monkeypatch.setattr(files, "write_durably", write)
+    vault.clock.advance(3600)
+    with pytest.raises(Unavailable, match="No space left"):
+        Keeper(vault.db, files, vault.clock, system_chance()).back_up(vault.folder, 1)
+    assert vault.names() == before
     assert not list(vault.folder.glob(".*part*"))
 
 

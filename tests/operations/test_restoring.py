@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import struct
 from pathlib import Path
 
 import pytest
 
 from aimem.errors import Corrupt, InvalidRequest, NotFound, Unavailable
 from aimem.ports import Mode, system_files
-from aimem.store import NodeLock, Store, oplog
+from aimem.store import NodeLock, Store, oplog, replacing
 from aimem.wire.keeping import Trust
 from tests.nodes import open_store
 from tests.operations.test_backups import Vault, cut, spoil_manifest, take_manifest, turn_a_bit
@@ -85,6 +87,17 @@ def test_what_was_made_from_the_old_database_goes(vault: Vault) -> None:
         vault.db.with_name(f"memory.db{suffix}").mkdir()
     vault.keeper.restore(vault.folder, Trust.MANIFEST)
     assert not [path for path in vault.db.parent.iterdir() if path.suffix in {".vectors", ".joining", ".snapshot"}]
+
+
+def test_what_a_killed_restore_left_of_its_copy_harms_no_later_one(vault: Vault) -> None:
+    copy = replacing.copy_path(vault.db)
+    copy.write_bytes(b"half")
+    # As SQLite begins the journal of a file that was empty: played into another file it would cut that to nothing.
+    header = bytes.fromhex("d9d505f920a163d7") + struct.pack(">5i", 0, 1, 0, 512, 4096)
+    copy.with_name(f"{copy.name}-journal").write_bytes(header.ljust(1024, b"\0"))
+    vault.keeper.restore(vault.folder, Trust.MANIFEST)
+    assert vault.titles() == {"first"}
+    assert not list(vault.db.parent.glob("*.restoring*"))
 
 
 def test_a_database_that_another_process_holds_is_not_touched(vault: Vault) -> None:
@@ -168,6 +181,24 @@ def test_a_backup_of_an_older_schema_is_restored_and_migrated(vault: Vault) -> N
     vault.keeper.restore(vault.folder / "old.db", Trust.SOUNDNESS)
     assert vault.machine.run("list").status == 0
     assert vault.keeper.verify([]).sound
+
+
+def test_a_backup_only_reads_so_that_one_before_an_upgrade_is_of_the_older_schema(vault: Vault) -> None:
+    old = vault.db.with_name("old.db")
+    shutil.copy(FIXTURES / "schema_0001.db", old)
+    before = old.read_bytes()
+    vault.clock.advance(3600)
+    made = vault.keeper_of(old).back_up(vault.folder, 0)
+    assert (made.schema, old.read_bytes()) == (1, before)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may write for others")
+def test_what_root_restores_belongs_to_whom_it_belonged(vault: Vault) -> None:
+    files = [vault.db, vault.db.with_name("memory.db.node")]
+    for path in files:
+        os.chown(path, 12_345, 12_346)
+    vault.keeper.restore(vault.folder, Trust.MANIFEST)
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in files} == {(12_345, 12_346)}
 
 
 def test_a_second_restore_never_overwrites_what_the_first_kept(vault: Vault) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Awaitable, Callable, Sequence
+from errno import ENOSPC
 from pathlib import Path
 from typing import Any  # what a private function is handed
 
@@ -304,8 +306,12 @@ async def test_a_snapshot_of_a_newer_schema_changes_nothing_here_and_another_pee
         assert await equal(world)
 
 
-async def test_a_join_that_breaks_off_goes_on_where_it_stood_also_after_a_restart(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("between", "first", "resumed"), [(lambda _: None, 4, 1), (shutil.rmtree, 0, 0)],   # a power cut, or a restore
+    ids=["kept", "lost"],
+)
+async def test_a_join_that_breaks_off_goes_on_where_it_stood_after_a_restart_if_that_is_still_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, between: Callable[[Path], object], first: int, resumed: int
 ) -> None:
     asked: list[int] = []
     is_broken = True
@@ -325,14 +331,16 @@ async def test_a_join_that_breaks_off_goes_on_where_it_stood_also_after_a_restar
         assert (document.joining.chunk, document.joining.objects) == (4, 16)
         assert document.joining.chunks > 5
         settings = mesh_of(world.nodes["n1"]).settings
+        folder = world.nodes["n1"].store.inbox.folder
         await world.stop("n1")
+        between(folder)
         is_broken = False
         del asked[:]
         await world.start("n1", settings)
         assert await equal(world)
-        assert min(asked) == 4
+        assert min(asked) == first
         joins = mesh_of(world.nodes["n1"]).joins
-        assert (joins.counts.resumed, joins.counts.joined) == (1, 1)
+        assert (joins.counts.resumed, joins.counts.joined) == (resumed, 1)
         assert world.nodes["n0"].store.spool.counts.made == 1
 
 
@@ -507,25 +515,35 @@ async def test_a_join_ends_between_two_chunks_once_nobody_waits_for_it(tmp_path:
         assert caught.value.code is Code.SHUTTING_DOWN
 
 
-async def test_a_chunk_that_a_crash_cut_is_fetched_anew_with_all_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _make_unreadable(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize("harm", [_cut, _make_unreadable])
+async def test_a_chunk_that_a_crash_cut_or_a_disk_lost_is_fetched_anew_with_all_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, harm: Callable[[Path], None]
 ) -> None:
     async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
         mesh = mesh_of(world.nodes["n1"])
-        read, cut = mesh.store.inbox.read, list[int]()
+        inbox, harmed = mesh.store.inbox, list[int]()
+        read = inbox.read
 
-        def torn(number: int, limit_bytes: int) -> bytes:
-            data = read(number, limit_bytes)
-            if number != 3 or cut:
-                return data
-            cut.append(number)
-            return data[:-1]
+        def read_harmed(number: int, limit_bytes: int) -> bytes:
+            if number == 3 and not harmed:
+                harm(inbox.folder / str(number))
+                harmed.append(number)
+            return read(number, limit_bytes)
 
-        monkeypatch.setattr(mesh.store.inbox, "read", torn)
+        monkeypatch.setattr(inbox, "read", read_harmed)
         await fall_behind(world, "n1")
         assert await equal(world)
-        assert (failures(mesh), mesh.joins.counts.joined, cut) == ({"truncated": 1}, 1, [3])
-        assert not mesh.store.inbox.folder.exists()
+        assert (failures(mesh), mesh.joins.counts.joined, harmed) == ({"truncated": 1}, 1, [3])
+        assert not inbox.folder.exists()
 
 
 async def test_a_disk_without_room_for_what_is_fetched_leaves_all_as_it_was_until_there_is_some(
@@ -533,17 +551,22 @@ async def test_a_disk_without_room_for_what_is_fetched_leaves_all_as_it_was_unti
 ) -> None:
     async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
         n1 = world.nodes["n1"]
+        inbox = n1.store.inbox
+        write_new = inbox._files.write_new
+
+        def write(path: Path, data: bytes) -> None:
+            if path == inbox.folder / "3":
+                raise OSError(ENOSPC, "No space left on device", str(path))
+            write_new(path, data)
+
         with monkeypatch.context() as patch:
-            patch.setattr(n1.store.inbox, "keep", _no_room)
+            patch.setattr(inbox._files, "write_new", write)
             await fall_behind(world, "n1")
             before = await n1.store.read(digest)
             await trio.sleep(20)
             assert await n1.store.read(digest) == before
             assert mesh_of(n1).joins.counts.joined == 0
             assert failures(mesh_of(n1))
+            assert not inbox.folder.exists(), "what the node writes itself has the room"
         await trio.sleep(LONGEST_PAUSE_S)
         assert await equal(world)
-
-
-async def _no_room(*_: object) -> None:
-    raise Unavailable("the disk is full", code=Code.STORAGE_FULL)

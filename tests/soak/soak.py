@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,7 @@ import httpx
 import trio
 from msgspec import Struct
 
+from aimem.errors import leaves
 from tests.cycles.book import Book
 from tests.cycles.clients import CLIENTS, REQUEST_S
 from tests.cycles.cycles import violations_of
@@ -115,17 +116,9 @@ async def soak(folder: Path, plan: Plan, say: Callable[[str], None]) -> Report:
             violations = [one async for one in violations_of(mesh, book)]
         except* (Violated, httpx.HTTPError, trio.TooSlowError, OSError) as group:
             seconds = trio.current_time() - began
-            violations = [f"{type(error).__name__}: {error}" for error in _leaves(group)]
+            violations = [f"{type(error).__name__}: {error}" for error in leaves(group)]
         after = await _at_rest(mesh, plan)
     return judged(plan, seconds, book, guests.visits, (before, samples, after), violations)
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
-    for error in group.exceptions:
-        if isinstance(error, BaseExceptionGroup):
-            yield from _leaves(error)
-        else:
-            yield error
 
 
 async def soak_until_told(folder: Path, plan: Plan, say: Callable[[str], None]) -> Report | None:

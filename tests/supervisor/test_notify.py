@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ class Manager:
         found = []
         while True:
             try:
-                found.append(self._inbox.recv(4096).decode())
+                found.append(os.fsdecode(self._inbox.recv(4096)))
             except BlockingIOError:
                 return found
 
@@ -42,13 +43,13 @@ def manager(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Manager]
 
 
 async def test_the_manager_hears_of_each_step_and_beats_in_between(manager: Manager, autojump_clock: MockClock) -> None:
-    manager.notifier.starting("opening m.db")
+    manager.notifier.starting("opening \udcff.db")     # a name that is no UTF-8
     manager.notifier.ready("serving")
     with trio.move_on_after(25):
         await manager.notifier.run_watchdog(lambda: 0.0)
     manager.notifier.stopping(grace_s=30)
     first, ready, *beats, last = manager.heard()
-    assert first == "STATUS=opening m.db"
+    assert first == "STATUS=opening \udcff.db"
     assert ready.startswith("READY=1\nSTATUS=serving\nMAINPID=")
     assert beats == ["WATCHDOG=1"] * 3
     assert last == f"STOPPING=1\nSTATUS=draining\nEXTEND_TIMEOUT_USEC={30_000_000 + END_GRACE_S * 1e6:.0f}"

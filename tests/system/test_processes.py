@@ -54,6 +54,20 @@ async def test_second_daemon_says_who_holds_the_database(db: Path) -> None:
         assert "is held by process" in words and "(ai-memory serve)" in words and "Traceback" not in words
 
 
+async def test_a_restore_by_another_name_of_the_database_sees_who_holds_it(db: Path, tmp_path: Path) -> None:
+    link = tmp_path / "link.db"
+    link.symlink_to(db)
+    async with daemon(db):
+        assert (await ask(link, "backup", "--to", str(tmp_path / "backups"))).returncode == 0
+        refused = await ask(link, "restore", "--from", str(tmp_path / "backups"))
+        assert refused.returncode == 7
+        assert b"is held by a running process" in refused.stderr
+    restored = await ask(link, "restore", "--from", str(tmp_path / "backups"))
+    assert restored.returncode == 0
+    assert link.is_symlink()
+    assert db.is_file()
+
+
 async def test_command_reaches_the_daemon_by_its_socket(db: Path) -> None:
     async with daemon(db) as (_, url), httpx.AsyncClient(base_url=url) as http:
         stored = await ask_json(db, "store", "--title", "Harbour", "--content", "Ships sleep here.")

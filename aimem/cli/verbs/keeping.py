@@ -11,12 +11,12 @@ from aimem.wire import keeping
 BACKUP: Final = Verb(
     name="backup", summary="back up the database, also while its node serves", run="keeping:back_up",
     about="Writes the database as it is at one moment to ai-memory-TIME.db in a folder, opens and checks the copy as "
-          "ai-memory verify does, has it synced to the disk, and then puts ai-memory-TIME.manifest.json with its "
-          "SHA-256 beside it: without that it counts for nothing. The node goes on serving; only its write-ahead log "
-          "grows meanwhile. Then backups of this database are removed, from the oldest, that are older than as many "
-          "whole ones as are to be kept. Those are read again, so one that was damaged since does not count, and is "
-          "said. A database that is damaged is not backed up, and nothing is removed then. The node's key (DB.node) is "
-          "in no backup.",
+          "ai-memory verify does, and has it synced to the disk; it has that name once ai-memory-TIME.manifest.json "
+          "with its SHA-256 is there, without which it counts for nothing. The node goes on serving; only its "
+          "write-ahead log grows meanwhile. Then backups of this database are removed, from the oldest, that are older "
+          "than as many whole ones as are to be kept. Those are read again, so one that was damaged since does not "
+          "count, and is said. A database that is damaged is not backed up, and nothing is removed then. The node's "
+          "key (DB.node) is in no backup.",
     options=(
         Option(flag="--to", default="./backups", placeholder="folder",
                help="The folder, which is made if only its last part is not there."),
@@ -33,8 +33,9 @@ RESTORE: Final = Verb(
           "database, compared with its manifest, opened, checked and synced before anything is changed. Then the old "
           "database with its write-ahead log moves to STEM.pre-restore-TIME.db, and the new one takes its place. If "
           "that is cut off, the next command or daemon that takes the database ends it: there is the old one or the "
-          "new one, never a mixture. The node takes a new key at its next start, and fetches from its peers what it "
-          "wrote since the backup: see ai-memory-mesh(7), Copies and restores.",
+          "new one, never a mixture. Database and key stay their owner's, also where root restores. The node takes a "
+          "new key at its next start, and fetches from its peers what it wrote since the backup: see "
+          "ai-memory-mesh(7), Copies and restores.",
     options=(
         Option(flag="--from", dest="source", required=True, is_file=True, placeholder="path",
                help="A backup, or a folder of which the newest whole one is taken."),
