@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from aimem.mcp import DefaultAgent
     from aimem.operations import BenchPorts
     from aimem.supervisor import Ports
-    from aimem.wire import BenchReport, BenchRequest, demo, doctor, meshbench
+    from aimem.wire import BenchReport, BenchRequest, console, demo, doctor, meshbench
 
 T = TypeVar("T")
 
@@ -139,6 +139,23 @@ class _Runtime:
         )
         program = operations.Program(command=around.program, environ=around.environ)
         return trio.run(partial(operations.run_demo, request, outside, program, stage))
+
+    def find_socket(self, config: Config) -> Path:
+        from aimem import config as settings
+        from aimem import ports, supervisor
+
+        return supervisor.find_socket(config.store.db, ports.system_files(), settings.system_environ())
+
+    def run_console(self, request: console.ConsoleRequest) -> None:
+        import aimem_tui
+
+        _collect_as_usual()
+        aimem_tui.run_console(request)
+
+    def run_overview(self, request: console.ConsoleRequest) -> console.ConsoleOverview:
+        import aimem_tui
+
+        return aimem_tui.run_overview(request)
 
     def open_pki(self, folder: Path) -> cli.Pki:
         from aimem import operations, ports

@@ -38,7 +38,7 @@ BEGIN, END = '.\\" BEGIN GENERATED SETTINGS', '.\\" END GENERATED SETTINGS'
 
 _SERVER_STATUSES = (ExitStatus.OK, ExitStatus.OTHER, ExitStatus.INVALID, ExitStatus.DENIED, ExitStatus.UNAVAILABLE)
 _GOVERNING = ("agents", "namespace", "pending", "audit")
-_MESHED = ("demo", "mesh", "pki", "restore", "serve", "sync-daemon")
+_MESHED = ("console", "demo", "mesh", "pki", "restore", "serve", "sync-daemon")
 """Verbs whose meaning ai-memory-governance(7) tells."""
 
 _NAME = re.compile(r"(?<![\w-])(--[a-z][\w-]*|ai-memory[\w-]*)")

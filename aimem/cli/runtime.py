@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from aimem.cli.surroundings import Surroundings
     from aimem.client import Client
-    from aimem.wire import BenchReport, BenchRequest, demo, doctor, keeping, meshbench, pki
+    from aimem.wire import BenchReport, BenchRequest, console, demo, doctor, keeping, meshbench, pki
 
 T = TypeVar("T")
 
@@ -147,6 +147,18 @@ class Runtime(Protocol):
 
     def run_demo(self, request: demo.DemoRequest, around: Surroundings, stage: Stage) -> demo.DemoReport:
         """Start a mesh of this program, show it, and keep it until a signal. Raises: AimemError, or a group of it."""
+        ...
+
+    def find_socket(self, config: Config) -> Path:
+        """Where the node of the configured database serves, or would. Raises: AimemError."""
+        ...
+
+    def run_console(self, request: console.ConsoleRequest) -> None:
+        """Show the console until the user leaves it, or leave a picture of it. Raises: InvalidRequest."""
+        ...
+
+    def run_overview(self, request: console.ConsoleRequest) -> console.ConsoleOverview:
+        """Ask all nodes once. Raises: InvalidRequest."""
         ...
 
     def open_pki(self, folder: Path) -> Pki:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from typing import TypeVar
 from urllib.parse import quote
 
@@ -18,6 +20,8 @@ from aimem.wire import encode, to_builtins
 T = TypeVar("T")
 _API = "/api/v1"
 _URL_MAX_CHARS = 65_536   # of httpx
+_FAILURES = (httpx.HTTPError, ssl.SSLError)
+"""Of the way to a node. Under asyncio a server that turns a certificate away by an alert is no error of httpx's."""
 
 
 class Caller:
@@ -63,6 +67,39 @@ class Caller:
 
         Raises: InvalidRequest if it cannot be sent, Unavailable if no answer comes.
         """
+        request = self._built(method, path, query=query, body=body, agent_id=agent_id, key=key)
+        try:
+            return await self._http.send(request)
+        except _FAILURES as error:
+            raise self._failure(error, request) from error
+
+    @asynccontextmanager
+    async def open_stream(
+        self, path: str, *, query: Struct | None = None, agent_id: str | None = None, silence_max_s: float
+    ) -> AsyncIterator[httpx.Response]:
+        """A GET under /api/v1 whose answer comes bit by bit, for the time of a block.
+
+        Args:
+          silence_max_s: after which the node is taken to be gone.
+        Raises: as `succeeded` and `send`, also for what fails while the answer is read in the block.
+        """
+        request = self._built("GET", path, query=query, agent_id=agent_id)
+        request.extensions["timeout"] = {**request.extensions.get("timeout", {}), "read": silence_max_s}
+        try:
+            answer = await self._http.send(request, stream=True)
+            try:
+                if not answer.is_success:
+                    await answer.aread()
+                yield succeeded(answer)
+            finally:
+                await answer.aclose()
+        except _FAILURES as error:
+            raise self._failure(error, request) from error
+
+    def _built(
+        self, method: str, path: str, *, query: Struct | None = None, body: Struct | None = None,
+        agent_id: str | None = None, key: str | None = None,
+    ) -> httpx.Request:
         agent_id = agent_id or self._agent_id
         headers = {"Accept": "application/json"}
         if agent_id:
@@ -73,7 +110,7 @@ class Caller:
             content = None if body is None else encode(body)
             if content is not None:
                 headers["Content-Type"] = "application/json"
-            request = self._http.build_request(
+            return self._http.build_request(
                 method, _API + path, params=_parameters(query), content=content, headers=headers)
         except UnicodeEncodeError:
             raise InvalidRequest("a text holds bytes that are not UTF-8; send well-formed Unicode") from None
@@ -81,16 +118,14 @@ class Caller:
             raise InvalidRequest(
                 f"the question is too long for an address: percent-encoded it may have at most {_URL_MAX_CHARS} "
                 "characters; shorten it") from None
-        try:
-            return await self._http.send(request)
-        except httpx.TimeoutException as error:
-            raise Unavailable(
+    def _failure(self, error: Exception, request: httpx.Request) -> Unavailable:
+        if isinstance(error, httpx.TimeoutException):
+            return Unavailable(
                 f"no answer from {request.url.host or 'the node'} in time; whether it was applied is unknown, and "
-                "the same request may be sent again", code=Code.DEADLINE_EXCEEDED, outcome="unknown") from error
-        except httpx.HTTPError as error:
-            raise Unavailable(
-                f"cannot reach the node at {self._http.base_url}: {str(error) or type(error).__name__}; "
-                "is it running? start it with `ai-memory serve`") from error
+                "the same request may be sent again", code=Code.DEADLINE_EXCEEDED, outcome="unknown")
+        return Unavailable(
+            f"cannot reach the node at {self._http.base_url}: {str(error) or type(error).__name__}; "
+            "is it running? start it with `ai-memory serve`")
 
 
 def segment(memory_id: str) -> str:

@@ -10,6 +10,7 @@ from aimem.client.contradictions import ContradictionCalls
 from aimem.client.curation import CurationCalls
 from aimem.client.duplicates import DuplicateCalls
 from aimem.client.entities import EntityCalls
+from aimem.client.events import EventCalls
 from aimem.client.graph import GraphCalls
 from aimem.client.memories import MemoryCalls
 from aimem.client.mesh import MeshCalls
@@ -39,6 +40,7 @@ class Client(
     UpkeepCalls,
     MeshCalls,
     AuditCalls,
+    EventCalls,
 ):
     """One node, as seen by one caller. Works on any event loop that httpx knows.
 

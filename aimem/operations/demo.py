@@ -36,6 +36,7 @@ NAMESPACE: Final = "demo"
 _MEMORIES: Final = "/api/v1/memories"
 _MISSED: Final = 3
 _WRITES: Final = 2
+REVIVED_AFTER_S: Final = 10.0
 _SOCKET_MAX_BYTES: Final = 100
 """Beyond it a node's socket would lie elsewhere than beside its database."""
 
@@ -122,6 +123,7 @@ class _Demo:
         self._pki = Pki(self._certificates, outside.files, outside.clock)
         self._steps: list[demo.DemoStepOut] = []
         self._is_whole = self._is_ending = False
+        self._nursery: trio.Nursery | None = None
         names = [f"node-{chr(ord('a') + number)}" for number in range(request.nodes)]
         self._ports = dict(zip(names, free_ports(request.nodes), strict=True))
         if len(os.fsencode(self._db(names[0]).with_suffix(f".db{SOCKET_SUFFIX}"))) > _SOCKET_MAX_BYTES:
@@ -136,11 +138,26 @@ class _Demo:
         with self._scope:
             async with trio.open_nursery() as nursery:
                 await self._do_all(nursery)
-                self._is_whole = True
+                self._is_whole, self._nursery = True, nursery
                 self._stage.show(self.report())
-                if not self._request.once:
+                if self._request.console:
+                    await self._look()
+                elif not self._request.once:
                     await trio.sleep_forever()
                 self.end()
+
+    async def _look(self) -> None:
+        """Open the console on all nodes, at this terminal, until the user leaves it."""
+        urls = [word for name in self._daemons for word in ("--url", self._url(name))]
+        words = ("console", *urls, "--ca-cert", self._pem(AUTHORITY), "--client-cert", self._pem(VISITOR),
+                 "--client-key", self._key(VISITOR))
+        command = [*self._program.command, *words]
+        await trio.run_process(command, stdin=None, check=False, env=self._program.plain())
+
+    async def _revive(self, daemon: Daemon) -> None:
+        """Start a node again that the user took down, as a service manager would."""
+        await trio.sleep(REVIVED_AFTER_S)
+        await daemon.run()
 
     def end(self) -> None:
         """End the daemons in good order; at once, if that was asked for before."""
@@ -332,6 +349,9 @@ class _Demo:
         """A node ended unasked: a failure of the demonstration, or the user's own doing once that is over."""
         if not self._is_whole:
             raise Unavailable(f"{daemon.name} ended during the demonstration: {daemon.last_words}")
+        if self._request.console and self._nursery is not None:
+            self._nursery.start_soon(self._revive, daemon)      # the terminal is the console's: it says what is so
+            return
         left = [other.name for other in self._daemons.values() if other.is_running]
         self._stage.tell(f"{daemon.name} has ended; {', '.join(left) or 'none'} left.")
         if not left:

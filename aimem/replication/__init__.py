@@ -9,7 +9,7 @@ from aimem.replication.catchup import known_to_all, trim_log
 from aimem.replication.closure import evidence_for, heads_heard, hear_closed, note_received, told
 from aimem.replication.cluster import SHOWN_CHARS, hear_asker, settle
 from aimem.replication.comparison import FOUND_MAX, Compared, Mending, compare_span
-from aimem.replication.counts import LATENCIES_S, HeadCounts
+from aimem.replication.counts import LATENCIES_S, HeadCounts, MeshCounts
 from aimem.replication.differences import Difference, Different
 from aimem.replication.divergence import Judged, Lost, judge
 from aimem.replication.driver import ask_untrusted, count_received, run_mesh
@@ -62,6 +62,7 @@ __all__ = [
     "Lost",
     "Mending",
     "Mesh",
+    "MeshCounts",
     "MeshSettings",
     "NotSecured",
     "Peer",

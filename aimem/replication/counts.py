@@ -6,6 +6,8 @@ from typing import Final
 
 from msgspec import Struct, field
 
+from aimem.model import Instant
+
 LATENCIES_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 """Upper bounds of the histogram of ack latencies."""
 
@@ -59,8 +61,20 @@ class RoadCounts(Struct):
             counted[route] = counted.get(route, 0) + value
 
 
+class ShortWrite(Struct, frozen=True, kw_only=True):
+    """A write that was refused, or got too few acks: see wire.shortage.ShortWriteOut."""
+
+    at: Instant
+    outcome: str
+    why: str
+
+
 class MeshCounts(Struct):
-    """What writes came to, and how ops arrived."""
+    """What writes came to, and how ops arrived.
+
+    Attributes:
+      last_short: the last write that was refused, or got too few acks.
+    """
 
     acknowledged: int = 0
     not_applied: int = 0
@@ -70,6 +84,7 @@ class MeshCounts(Struct):
     stopped: dict[str, int] = {}
     compared: ComparedCounts = field(default_factory=ComparedCounts)
     heads: HeadCounts = field(default_factory=HeadCounts)
+    last_short: ShortWrite | None = None
 
 
 class AckLatencies(Struct):

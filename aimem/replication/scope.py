@@ -9,6 +9,7 @@ import trio
 
 from aimem.errors import Code, Unavailable
 from aimem.model import Dot
+from aimem.replication.counts import ShortWrite
 from aimem.replication.intake import CLOCK_BOUND_S
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ class QuorumScope:
         """Raises: Unavailable, with outcome not_applied."""
         if self._refusal is not None:
             self._mesh.counts.not_applied += 1
+            self._note(self._refusal)
             raise self._refusal
 
     async def wait(self, dots: Sequence[Dot]) -> int:
@@ -37,11 +39,19 @@ class QuorumScope:
             mesh.counts.acknowledged += 1
             return tally.got
         mesh.counts.indeterminate += 1
-        raise Unavailable(
+        error = Unavailable(
             f"{tally.got} of {self._needed} nodes have this write after {mesh.patience_s(len(dots)):.3g} s; it is "
             "stored here and goes on replicating: ask for its version, or retry with the same Idempotency-Key",
             code=Code.QUORUM_NOT_MET, outcome="indeterminate", got=tally.got, needed=self._needed,
             version=str(dots[-1]), acked_by=list(tally.acked_by), waiting_for=dict(tally.waiting_for),
+        )
+        self._note(error)
+        raise error
+
+    def _note(self, error: Unavailable) -> None:
+        mesh = self._mesh
+        mesh.counts.last_short = ShortWrite(
+            at=mesh.clock.now(), outcome=str(error.details["outcome"]), why=error.message
         )
 
     def _find_refusal(self) -> Unavailable | None:

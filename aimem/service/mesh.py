@@ -23,6 +23,7 @@ from aimem.model import (
 from aimem.replication import (
     HeadCounts,
     Mesh,
+    MeshCounts,
     Peer,
     breaker,
     count_received,
@@ -73,6 +74,7 @@ from aimem.wire import (
     joining,
     op_in,
     op_out,
+    shortage,
     stream_in,
     vector_in,
 )
@@ -248,6 +250,7 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
     if mesh is not None:
         document.members_hash, document.agreement = mesh.members_hash, mesh.agreement.value
         document.behind = mesh.behind
+        _show_short(document, mesh.counts)
     document.told = node.membership.told
     show_papers(document, node.papers, node.clock.now())
     show_cluster(node, document)
@@ -261,6 +264,12 @@ async def mesh_status(node: Node, who: Principal, query: MeshQuery) -> MeshDocum
     if query.verify:
         document.verified = () if mesh is None else await _verify(mesh, document)
     return document
+
+
+def _show_short(document: MeshDocument, counts: MeshCounts) -> None:
+    document.short_writes, last = counts.not_applied + counts.indeterminate, counts.last_short
+    if last is not None:
+        document.last_short = shortage.ShortWriteOut(at=format_instant(last.at), outcome=last.outcome, why=last.why)
 
 
 def _conflict(lost: conflicts.Lost) -> ConflictOut:

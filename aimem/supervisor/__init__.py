@@ -8,10 +8,10 @@ the doctor looks through (`examining`) where it is imported.
 from aimem.supervisor.logs import set_up_logging, set_up_logging_of_command
 from aimem.supervisor.node import open_client, run_daemon
 from aimem.supervisor.outside import Ports, system_ports
-from aimem.supervisor.place import locate
+from aimem.supervisor.place import find_socket, locate
 from aimem.supervisor.room import make_room
 
 __all__ = [
-    "Ports", "examining", "locate", "make_room", "open_client", "run_daemon", "set_up_logging",
+    "Ports", "examining", "find_socket", "locate", "make_room", "open_client", "run_daemon", "set_up_logging",
     "set_up_logging_of_command", "system_ports",
 ]

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from aimem.errors import InvalidRequest, Unavailable
 from aimem.ports import Files
-from aimem.store import NodeLock
+from aimem.store import LOCK_SUFFIX, NodeLock
 from aimem.supervisor.listeners import choose_socket_path
 
 
@@ -91,6 +91,19 @@ def read_hint(hint: str) -> Holder:
         role=roles.get(fields.get("role", "")),
         socket=Path(socket) if socket.startswith("/") else None,
     )
+
+
+def find_socket(db: Path, files: Files, environ: Mapping[str, str]) -> Path:
+    """Where the holder of a database serves, as its lock file says, or where the next one would.
+
+    Raises: InvalidRequest if no file can be there; Unavailable if this user may not look.
+    """
+    place = locate(db, environ)
+    try:
+        hint = files.read(place.db.with_name(place.db.name + LOCK_SUFFIX)) or b""
+    except OSError as error:
+        raise Unavailable(f"cannot look at {place.db}: {error.strerror or error}") from error
+    return read_hint(hint.decode(errors="replace")).socket or place.socket
 
 
 def held(place: Place, holder: Holder) -> Unavailable:

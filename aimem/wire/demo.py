@@ -18,12 +18,14 @@ class DemoRequest(Struct, frozen=True, kw_only=True):
       tier: of the nodes: by keyword, or by meaning, which takes each of them a model.
       keep: the folder for everything, which stays; None for a temporary one, which is removed at the end.
       once: whether to end after the last step; else the nodes serve until a signal.
+      console: whether the operator's console is opened on the nodes then; they serve until it is left.
     """
 
     nodes: int = 4
     tier: str = "keyword"
     keep: str | None = None
     once: bool = False
+    console: bool = False
 
 
 class DemoNodeOut(Struct, frozen=True, kw_only=True):

@@ -18,6 +18,7 @@ from aimem.model import HLC_MAX, Dot, Evidence, HeadProof, Op, Stamp, StreamHead
 from aimem.wire.joining import JoiningOut
 from aimem.wire.papers import CertificateOut, PeerCertificateOut
 from aimem.wire.reloading import ToldOut
+from aimem.wire.shortage import ShortWriteOut
 from aimem.wire.trusting import UntrustedOut
 
 EXCHANGE_MAX_OPS: Final = 512
@@ -140,40 +141,6 @@ class ExchangeAnswer(Struct, kw_only=True, frozen=True):
     lacks: tuple[str, ...] = ()
 
 
-class SinceQuery(Struct, kw_only=True):
-    """`clock` is a position of the answering node's log (with `log`, which names that log); `since` is v0.6.3's."""
-
-    clock: int | None = None
-    log: str | None = None
-    peer: str | None = None
-    since: str | None = None
-    limit: int | None = None
-
-
-class SinceRequest(Struct, kw_only=True):
-    """The same by what the asker knows: stream -> the last op that it has."""
-
-    vector: dict[str, int] = {}
-    limit: int | None = None
-
-
-class SinceAnswer(Struct, kw_only=True):
-    """Ops in the order of the answering node's log.
-
-    Attributes:
-      clock: position of the last op here; to ask from next. None in an answer to a vector.
-      log: which log that position is of; it changes when the node writes another stream.
-      vector_clock: all that the node knows: stream -> its last op.
-    """
-
-    ops: tuple[OpOut, ...]
-    count: int
-    more: bool
-    clock: int | None
-    log: str
-    vector_clock: dict[str, int]
-
-
 class PeerStatus(Struct, kw_only=True):
     """One peer as this node sees it.
 
@@ -282,6 +249,7 @@ class MeshDocument(Struct, kw_only=True):
       certificates: this node's own.
       told: where it is told who the members are.
       cluster: id of the mesh, the same on all its nodes; empty while none is known.
+      short_writes: writes since the node's start that it refused, or that got too few acks; `last_short` the last.
     """
 
     node: str
@@ -313,6 +281,8 @@ class MeshDocument(Struct, kw_only=True):
     certificates: tuple[CertificateOut, ...] = ()
     told: ToldOut | UnsetType = UNSET
     cluster: str = ""
+    short_writes: int = 0
+    last_short: ShortWriteOut | None = None
 
 
 class WriteOutcome(Struct, kw_only=True):

@@ -21,7 +21,7 @@ from aimem.config import Config
 from aimem.errors import AimemError
 from aimem.model import SECOND_US, Instant
 from aimem.ports import Clock, system_chance, system_files
-from aimem.wire import BenchReport, BenchRequest, demo, doctor, meshbench
+from aimem.wire import BenchReport, BenchRequest, console, demo, doctor, meshbench
 from tests.nodes import FakeClock
 
 T = TypeVar("T")
@@ -34,6 +34,10 @@ MEMORY = {
     "source": "cli", "access_count": 1, "created_at": "2026-01-01T00:00:00.000000Z",
     "updated_at": "2026-01-01T21:00:00.000000Z", "metadata": {"agent_id": "tester"},
 }
+
+NOTHING_SEEN = console.ConsoleOverview(
+    verdict="unavailable", seen_by="", nodes=(), quorum=None, pending=None, warnings=()
+)
 
 
 class Stream(io.StringIO):
@@ -64,6 +68,8 @@ class FakeRuntime:
         self.demo_report = demo.DemoReport(folder="/demo", is_whole=True)
         self.demos: list[demo.DemoRequest] = []
         self.doctor_report: doctor.DoctorOut | None = None
+        self.consoles: list[console.ConsoleRequest] = []
+        self.overview = NOTHING_SEEN
         self.clock: trio.abc.Clock | None = None
         self.wall_clock: Clock = FakeClock(NOW)
 
@@ -125,6 +131,16 @@ class FakeRuntime:
         assert self.doctor_report is not None, "this test looks at nothing"
         return self.doctor_report
 
+    def find_socket(self, config: Config) -> Path:
+        return Path(f"{config.store.db}.sock")
+
+    def run_console(self, request: console.ConsoleRequest) -> None:
+        self.consoles.append(request)
+
+    def run_overview(self, request: console.ConsoleRequest) -> console.ConsoleOverview:
+        self.consoles.append(request)
+        return self.overview
+
     def open_pki(self, folder: Path) -> Pki:
         return operations.Pki(folder, system_files(), self.wall_clock)
 
@@ -172,6 +188,7 @@ class Machine:
         self.scale_report: meshbench.ScaleReport | None = None
         self.demo_report = demo.DemoReport(folder="/demo", is_whole=True)
         self.doctor_report: doctor.DoctorOut | None = None
+        self.overview = NOTHING_SEEN
         self.pace_s = self._looks = 0
         self.wall_clock = FakeClock(NOW)
         self.environ: dict[str, str] = {"AI_MEMORY_NO_CONFIG": "1"}
@@ -189,6 +206,7 @@ class Machine:
         runtime.report, runtime.mesh_report = self.report, self.mesh_report
         runtime.scale_report, runtime.doctor_report = self.scale_report, self.doctor_report
         runtime.wall_clock, runtime.demo_report = self.wall_clock, self.demo_report
+        runtime.overview = self.overview
         runtime.clock = MockClock(autojump_threshold=0) if autojump else None
         out, err = Stream(terminal=terminal), Stream(terminal=terminal)
         around = Surroundings(

@@ -26,6 +26,14 @@ def test_what_is_asked_for_is_shown(machine: Machine) -> None:
     assert asked == demo.DemoRequest(nodes=3, tier="semantic", once=True, keep=str(machine.cwd / "x"))
 
 
+def test_the_console_is_asked_for_at_a_terminal_alone(machine: Machine) -> None:
+    for words in (("--console",), ("--console", "--once"), ("--console", "--json")):
+        shown = machine.run("demo", *words)
+        assert shown.status == ExitStatus.INVALID
+        assert "--console" in shown.err
+        assert not shown.runtime.demos
+
+
 def test_steps_addresses_and_commands_are_lines_for_people(machine: Machine) -> None:
     machine.demo_report = REPORT
     shown = machine.run("demo")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import ssl
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
@@ -57,6 +58,16 @@ def ask(handler: Handler, act: Callable[[Client], Awaitable[object]], *, loop: s
             return await act(Client(http, new_key=lambda: next(keys), agent_id="tester"))
 
     return run(loop, session)
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_an_alert_of_tls_that_httpx_lets_through_is_a_node_out_of_reach(loop: str) -> None:
+    def handler(request: httpx.Request) -> httpx.Response:
+        raise ssl.SSLError(1, "tlsv13 alert certificate required")
+
+    with pytest.raises(Unavailable, match=r"cannot reach the node.*certificate required") as caught:
+        ask(handler, lambda client: client.stats(), loop=loop)
+    assert isinstance(caught.value.__cause__, ssl.SSLError)
 
 
 def refused(handler: Handler, act: Callable[[Client], Awaitable[object]] = lambda client: client.stats()) -> AimemError:

@@ -33,7 +33,8 @@ from tests.campaign.places import sound_value
 LOCAL_VERBS: Final[Mapping[str, str]] = {
     "serve": "is the node", "mcp": "carries tools", "help": "prints", "man": "prints", "completions": "prints",
     "bench": "makes a node of its own", "bench mesh": "makes nodes of its own",
-    "demo": "makes nodes of its own", "pki init": "writes files", "pki issue": "writes files",
+    "console": "opens a client of its own", "demo": "makes nodes of its own",
+    "pki init": "writes files", "pki issue": "writes files",
     "pki remove": "writes a file", "pki fingerprint": "reads files", "pki show": "reads files",
     "backup": "copies files", "restore": "replaces files", "verify": "reads files",
     "doctor": "looks at the machine, and asks a daemon through what it is handed",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-LATER: Final = frozenset({"governance", "console"})
+LATER: Final = frozenset({"governance"})
 
 # (method, path) of http-api.md §2, in its order -> owner. `{ns}` and `{id}` are written as the route table writes them.
 ROUTES: Final = {

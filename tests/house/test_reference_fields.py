@@ -67,7 +67,7 @@ def test_every_entry_of_the_surface_has_its_fields_in_the_table() -> None:
     routes = {route for route, owner in allocation.ROUTES.items() if owner not in allocation.LATER}
     assert routes - TEXT_ROUTES == set(reference_fields.ROUTES)
     assert owned(allocation.TOOLS) == set(reference_fields.TOOLS)
-    ours = {"demo", "doctor", "pki", "reindex", "status", "verify"}
+    ours = {"console", "demo", "doctor", "pki", "reindex", "status", "verify"}
     verbs = {name.partition(" ")[0] for name in reference_fields.VERBS}
     assert owned(allocation.VERBS) - ours == verbs
 

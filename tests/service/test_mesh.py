@@ -108,6 +108,26 @@ async def test_a_write_that_cannot_reach_enough_nodes_stores_nothing(tmp_path: P
         assert stored.action == "created"
 
 
+async def test_the_mesh_tells_of_the_last_write_that_too_few_nodes_have(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 3, writes=3) as world:
+        node = world.nodes["n0"]
+        await put(node, "t", "text")
+        document = await service.mesh_status(node, OPERATOR, MeshQuery())
+        assert (document.short_writes, document.last_short) == (0, None)
+        world.hung = {"n1"}
+        error = await missing(lambda: put(node, "u", "hangs"))
+        last = (await service.mesh_status(node, OPERATOR, MeshQuery())).last_short
+        assert last is not None
+        assert (last.outcome, last.why) == ("indeterminate", error.message)
+        await trio.sleep(60)
+        error = await missing(lambda: put(node, "v", "lonely"))
+        document = await service.mesh_status(node, OPERATOR, MeshQuery())
+        assert document.last_short is not None
+        assert (document.last_short.outcome, document.last_short.why) == ("not_applied", error.message)
+        assert document.last_short.at > last.at
+        assert document.short_writes == 2
+
+
 async def test_a_write_whose_answers_are_lost_is_indeterminate_and_its_retry_makes_nothing_new(tmp_path: Path) -> None:
     async with open_world(tmp_path, 3, writes=3) as world:
         await put(world.nodes["n0"], "t", "text")

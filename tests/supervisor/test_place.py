@@ -10,7 +10,7 @@ import pytest
 
 from aimem.errors import InvalidRequest, Unavailable
 from aimem.ports import LockHeld, system_files
-from aimem.supervisor.place import Place, Role, held, locate, make_default_folder, read_hint, take
+from aimem.supervisor.place import Place, Role, find_socket, held, locate, make_default_folder, read_hint, take
 
 
 def test_two_names_of_a_file_meet_at_one_lock(tmp_path: Path) -> None:
@@ -34,6 +34,20 @@ def test_hint_that_says_nothing_does_no_harm(hint: str) -> None:
     holder = read_hint(hint)
     assert holder.role is None and holder.socket is None
     assert "another" in holder.text or "process" in holder.text
+
+
+def test_the_socket_is_where_the_holder_says_also_if_its_surroundings_were_others(tmp_path: Path) -> None:
+    files, db = system_files(), tmp_path / "m.db"
+    assert find_socket(db, files, {}) == tmp_path / "m.db.sock"
+    elsewhere = Place(db=db, socket=tmp_path / "run" / "other.sock")
+    take(files, elsewhere, Role.DAEMON).release()
+    assert find_socket(db, files, {}) == elsewhere.socket
+
+
+def test_a_lock_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "m.db.lock").mkdir()
+    with pytest.raises(Unavailable, match="cannot look at"):
+        find_socket(tmp_path / "m.db", system_files(), {})
 
 
 def test_database_that_is_held_is_named_with_its_holder(tmp_path: Path) -> None:

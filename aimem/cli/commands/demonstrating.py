@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
+from aimem.cli.parser import UsageError
 from aimem.wire import demo
 
 
@@ -14,10 +15,14 @@ def demonstrate(context: Context) -> int:
     """Show a mesh, and keep it until a signal. One that comes before the last step is done is an interrupt."""
     value = context.value
     keep = value("keep")
+    if value("console") and (value("once") or context.wants_json):
+        raise UsageError("--console goes with neither --once nor --json")
+    if value("console") and not (context.around.stdout.isatty() and context.around.stdin.isatty()):
+        raise UsageError("--console needs a terminal")
     report = context.runtime.run_demo(
         demo.DemoRequest(
             nodes=value("nodes"), tier=value("tier"), keep=None if keep is None else str(context.path(keep)),
-            once=value("once"),
+            once=value("once"), console=value("console"),
         ),
         context.around, _Stage(context),
     )
@@ -64,6 +69,8 @@ class _Stage:
                 for command in report.commands:
                     screen.line(f"  # {command.what}")
                     screen.line(f"  {command.line}")
-        if not context.value("once"):
+        if context.value("console"):
+            self.tell("The console opens; the nodes end when you leave it.")
+        elif not context.value("once"):
             self.tell("The nodes serve until Ctrl-C.")
         context.around.stdout.flush()

@@ -25,6 +25,7 @@ from aimem.cli.verbs import (
     transfer,
     trust,
     upkeep,
+    watching,
 )
 from aimem.cli.verbs.table import Argument, Option, Verb, within
 
@@ -63,6 +64,7 @@ VERBS: Final = (
     meshing.MESH,
     trust.PKI,
     trust.DEMO,
+    watching.CONSOLE,
     transfer.MINE,
     keeping.BACKUP,
     keeping.RESTORE,

@@ -90,7 +90,9 @@ DEMO: Final = Verb(
           "deletes, takes a node down and sees it catch up, gives one another certificate. Then it prints their "
           "addresses and commands to try, and keeps the nodes until Ctrl-C. A second Ctrl-C ends them at once. Nothing "
           "of it reaches your own database or configuration, or the network beyond loopback. Everything lies in a "
-          "temporary folder, which is removed at the end; the nodes end with this process, whatever ends it.",
+          "temporary folder, which is removed at the end; the nodes end with this process, whatever ends it. With "
+          "--console the operator's console is opened on the nodes, ai-memory-console(1), and all ends with it; a node "
+          "that is killed meanwhile is started again after ten seconds.",
     options=(
         Option(flag="--nodes", read=integer, default=4, help="How many nodes, 2 to 8."),
         Option(flag="--tier", choices=("keyword", "semantic"), default="keyword",
@@ -99,6 +101,7 @@ DEMO: Final = Verb(
         Option(flag="--keep", is_file=True, placeholder="DIR",
                help="Use this folder, which has to be empty or not there yet, and leave it."),
         Option(flag="--once", read=None, help="End after the last step, and wait for nothing."),
+        Option(flag="--console", read=None, help="Open the console on the nodes, and end when it is left."),
     ),
     prints='{"folder", "is_whole", "nodes", "steps", "commands"} once every step is done; the steps are told on '
            "standard error",
