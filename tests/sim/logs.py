@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final, cast
 
 import trio
+from msgspec import Struct
 
-from aimem.model import after, hlc_at
+from aimem.model import Dot, StreamId, Vector, after, hlc_at
 from aimem.ports import Clock, Connection
 from aimem.replication import catchup
+from aimem.replication.mesh import Mesh
+from aimem.replication.peer import PeerState, Standing
 from aimem.store import oplog, recent, trimming
 from aimem.store.trimming import DAY_S, LogBounds
 from tests.sim.ports import SPEAKER
@@ -26,6 +29,19 @@ RECENT: Final = 4
 LATE_S: Final = 3 * INTERVAL_S
 MANY: Final = LogBounds()
 _FIRST_HLC = "SELECT hlc FROM ops ORDER BY position LIMIT 1"
+_FIRST_DOT = "SELECT stream, seq FROM ops WHERE position > 0 ORDER BY position LIMIT 1"
+
+
+class _Word(Struct, frozen=True):
+    """What a machine had last heard of the liar when it looked at its log; and the streams that are closed there."""
+
+    said: PeerState
+    closed: frozenset[StreamId]
+
+    def is_wanting(self, dot: Dot) -> bool:
+        """Whether the liar, a member as any other, still was to get an op."""
+        known = self.said.acked if self.said.standing is Standing.PEER else {}
+        return dot.stream not in self.said.full | self.closed and dot.seq > known.get(dot.stream, 0)
 
 
 class Logs:
@@ -35,12 +51,28 @@ class Logs:
         most = swarm.log_most
         self._usual = MANY if most is None else LogBounds(kept_count=most // 2, most_count=most)
         self._bounds: dict[str, LogBounds] = {}
+        self._liar, self._words = f"http://{swarm.names[-1]}" if swarm.member_lies else "", dict[str, _Word]()
         self._trace = trace
         self.are_short = most is not None or swarm.has(Fault.TRIM) or swarm.has(Fault.AWAY)
 
     def of(self, name: str) -> LogBounds:
         """The bounds of a machine."""
         return self._bounds.get(name, self._usual)
+
+    def floor(self, mesh: Mesh, known_to_all: Callable[[Mesh], Vector]) -> Vector:
+        """What no peer of a machine lacks; what the liar said to it is noted."""
+        closed = frozenset(mesh.store.log.closed)
+        self._words |= {SPEAKER.get(): _Word(peer.state, closed) for peer in mesh.peers if peer.url == self._liar}
+        return known_to_all(mesh)
+
+    def most_of(self, name: str, first: Dot | None) -> int:
+        """How many ops a machine may have in its log: more than are to be kept only for the liar, who lacks the first.
+
+        A log is cut at one place: behind what a member lacks nothing leaves it, up to its other bounds.
+        """
+        bounds, word = self.of(name), self._words.get(name)
+        is_for_liar = first is not None and word is not None and word.is_wanting(first)
+        return bounds.most_count if is_for_liar else min(bounds.kept_count, bounds.most_count)
 
     def bound(self, name: str, bounds: LogBounds) -> None:
         """Change the bounds of a machine."""
@@ -71,13 +103,15 @@ def short_logs(logs: Logs) -> Iterator[None]:
         yield
         return
     trim, interval_s, recent_count = trimming.trim, catchup.TRIM_INTERVAL_S, recent.RECENT_COUNT
+    known_to_all = catchup.known_to_all
     trimming.trim = lambda transaction, floor, size, _: trim(transaction, floor, size, logs.of(SPEAKER.get()))
+    catchup.known_to_all = lambda mesh: logs.floor(mesh, known_to_all)
     catchup.TRIM_INTERVAL_S = INTERVAL_S  # type: ignore[misc]
     recent.RECENT_COUNT = RECENT  # type: ignore[misc]
     try:
         yield
     finally:
-        trimming.trim = trim
+        trimming.trim, catchup.known_to_all = trim, known_to_all
         catchup.TRIM_INTERVAL_S, recent.RECENT_COUNT = interval_s, recent_count  # type: ignore[misc]
 
 
@@ -94,9 +128,14 @@ async def check_logs(
     await trio.sleep(2 * INTERVAL_S)
     for name, conn in sorted(nodes.items()):
         watcher.checks += 2
-        bounds, length = logs.of(name), oplog.count(conn)
-        if length > min(bounds.kept_count, bounds.most_count) + JUST_WRITTEN:
-            watcher.find("bounds", f"the log of {name} has {length} ops, and is to have no more than {bounds}")
+        bounds, length, first = logs.of(name), oplog.count(conn), _first_dot(conn)
+        if length > logs.most_of(name, first) + JUST_WRITTEN:
+            watcher.find("bounds", f"the log of {name} has {length} ops, from {first}; it is to have as {bounds}")
         row, late_s = conn.execute(_FIRST_HLC).fetchone(), LATE_S + bounds.most_days * DAY_S
         if row is not None and cast("tuple[int]", row)[0] < hlc_at(after(clocks[name].now(), -late_s)):
             watcher.find("bounds", f"the log of {name} reaches back further than {bounds.most_days} days")
+
+
+def _first_dot(conn: Connection) -> Dot | None:
+    row = conn.execute(_FIRST_DOT).fetchone()
+    return None if row is None else Dot(*cast("tuple[StreamId, int]", row))

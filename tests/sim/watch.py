@@ -84,6 +84,8 @@ class Watcher:
       checks: how many single comparisons were made.
       doubted: streams of which there may be two histories: nothing is expected of which op has which number.
       others: what stands in other histories of doubted streams under a dot.
+      skipped: doubted streams of which a machine had one history beyond where they part, and joined a state that goes
+        on: that comes without ops, and none was sent that could show it the other one.
       lied: those of a liar among them.
       touched: keys of what a liar wrote to: where it signs two ops for one dot, one of them is not among `written`.
       liar: a machine of which nothing is expected.
@@ -108,6 +110,7 @@ class Watcher:
         self.checks = 0
         self.doubted: set[StreamId] = set()
         self.others: dict[Dot, dict[bytes, Written]] = {}
+        self.skipped: set[StreamId] = set()
         self._trace = trace
         self._seen: dict[str, _Seen] = {}
         self._lost: list[tuple[str, Vector]] = []
@@ -148,6 +151,9 @@ class Watcher:
         if known != vector:
             for dot, written in [*islice(self.written.items(), count, None)]:
                 self.written[dot] = msgspec.structs.replace(written, is_exact=False)
+            self.skipped |= {
+                dot.stream for dot in self.others if dot.seq <= known.get(dot.stream, 0) < vector.get(dot.stream, 0)
+            }
         self._check_shunned(process, vector)
         self.checks += 1
         self._seen[process.name] = _Seen(process.life, changes, max(position, _int(conn, _FIRST)), vector)
@@ -158,6 +164,17 @@ class Watcher:
             written.node for written in self.written.values()
             if any(decode_entry(entry).key == key for entry in written.op.entries)
         }
+
+    def skipped_with(self, key: str) -> set[StreamId]:
+        """The skipped streams in one of whose histories something was written of the objects under a key."""
+        found = set()
+        for stream in self.skipped:
+            parting = min(dot.seq for dot in self.others if dot.stream == stream)
+            ops = [written.op for dot, written in self.written.items() if dot.stream == stream and dot.seq >= parting]
+            ops += [other.op for dot, them in self.others.items() if dot.stream == stream for other in them.values()]
+            if any(decode_entry(entry).key == key for op in ops for entry in op.entries):
+                found.add(stream)
+        return found
 
     def met(self, source: str, target: str) -> None:
         """A node let somebody in that is on no list of its own."""
