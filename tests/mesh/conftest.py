@@ -10,19 +10,13 @@ from msgspec import Struct
 
 HERE = Path(__file__).parent
 LONG: Final = frozenset({
-    "test_years_away.py", "test_years_copies.py", "test_years_disks.py", "test_years_members.py",
-    "test_years_snapshots.py", "test_years_versions.py",
+    "test_certified.py", "test_growing.py", "test_manual.py", "test_years_away.py", "test_years_copies.py",
+    "test_years_disks.py", "test_years_members.py", "test_years_snapshots.py", "test_years_versions.py",
 })
 
 
 class Scale(Struct, frozen=True, kw_only=True):
-    """How many agents write for how long, and when what goes wrong, in seconds from their beginning.
-
-    Attributes:
-      rotated_at_s: when the first node gets new certificates, the others after it, once all nodes run again.
-      removed_at_s: when a node is taken off all lists at the earliest, for the rest of the writing, which lasts for
-        `removed_s` from then on at least.
-    """
+    """How many agents write for how long, and when what goes wrong, in seconds from their beginning."""
 
     agents: int
     writing_s: float
@@ -30,19 +24,10 @@ class Scale(Struct, frozen=True, kw_only=True):
     restarted_at_s: float
     stopped_at_s: float
     stopped_s: float
-    rotated_at_s: float
-    removed_at_s: float
-    removed_s: float
 
 
-BRIEF = Scale(
-    agents=8, writing_s=12, killed_at_s=2, restarted_at_s=5, stopped_at_s=2, stopped_s=3, rotated_at_s=5,
-    removed_at_s=6, removed_s=3,
-)
-FULL = Scale(
-    agents=20, writing_s=60, killed_at_s=8, restarted_at_s=16, stopped_at_s=12, stopped_s=20, rotated_at_s=33,
-    removed_at_s=42, removed_s=10,
-)
+BRIEF = Scale(agents=8, writing_s=12, killed_at_s=2, restarted_at_s=5, stopped_at_s=2, stopped_s=3)
+FULL = Scale(agents=20, writing_s=60, killed_at_s=8, restarted_at_s=16, stopped_at_s=12, stopped_s=20)
 
 
 @pytest.fixture

@@ -15,9 +15,7 @@ import pytest
 import trio
 from msgspec import Struct
 
-from tests.mesh.certified import certified
 from tests.mesh.conftest import Scale
-from tests.mesh.exile import Exile
 from tests.mesh.fleet import ASKED, JUDGE, WAITING_MAX, Agent, Judge, home_of, name_of
 from tests.mesh.ledger import Fate, Ledger, Shown
 from tests.system.members import Mesh, running, settled
@@ -25,7 +23,6 @@ from tests.system.processes import ask_json
 
 pytestmark = pytest.mark.slow
 
-REMOVED: Final = 3
 SHARED: Final = "the key that the nodes share"
 DECIDING_S: Final = 60.0
 PAGE: Final = 200
@@ -44,28 +41,6 @@ async def test_what_was_acknowledged_stands_what_was_deleted_is_gone_and_what_wa
     async with running(tmp_path, 4, AI_MEMORY_API_KEY=SHARED) as mesh, fleet_of(mesh, scale.agents) as fleet:
         await write_while_nodes_fail(mesh, fleet, scale, nothing_else)
         shown = await what_all_show(mesh, fleet)
-    assert_kept(fleet.ledger, shown, scale, capsys)
-
-
-async def test_the_same_holds_among_certificates_that_change_and_beside_a_node_that_is_removed_for_a_while(
-    tmp_path: Path, scale: Scale, capsys: pytest.CaptureFixture[str]
-) -> None:
-    async with certified(tmp_path) as mesh, fleet_of(mesh, scale.agents) as fleet, AsyncExitStack() as removed:
-        exile = Exile(mesh, REMOVED)
-
-        async def rotate_and_remove(began: float, all_run: trio.Event) -> None:
-            await trio.sleep_until(began + scale.rotated_at_s)
-            await all_run.wait()
-            for number in range(len(mesh.ports)):
-                await mesh.rotate(number)
-            await trio.sleep_until(began + scale.removed_at_s)
-            await removed.enter_async_context(exile.lasting())
-            await trio.sleep(scale.removed_s)
-
-        await write_while_nodes_fail(mesh, fleet, scale, rotate_and_remove)
-        await removed.aclose()
-        shown = await what_all_show(mesh, fleet)
-        exile.assert_its_own_came_back(shown)
     assert_kept(fleet.ledger, shown, scale, capsys)
 
 
