@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING, Final
 from aimem.errors import Code, InvalidRequest
 from aimem.model import Attestation, Dot, Evidence, HeadProof, StopReason, StreamHead, StreamId
 from aimem.replication.counts import HeadCounts
-from aimem.replication.headproof import PROVE_MAX, counted, forged, is_news, is_proven, is_shown, proven
+from aimem.replication.headproof import (
+    PROVE_MAX,
+    counted,
+    forged,
+    is_beyond,
+    is_news,
+    is_proven,
+    is_shown,
+    proven,
+)
 from aimem.replication.peer import Standing
 from aimem.store import Received, Store, closure, headproofs
 from aimem.wire import STREAMS_MAX, ExchangeAnswer, copies, heads_in, stream_in
@@ -145,6 +154,7 @@ async def look_at_histories(mesh: Mesh, peer: Peer, answer: ExchangeAnswer) -> d
     peer.joined = copies.closed_in(answer.closed)
     await hear_closed(store, answer.evidence)
     shown = await proven(store, mesh.counts.heads, said, answer.proofs, answer.ops)
+    peer.ahead = frozenset(stream for stream in shown if is_beyond(said[stream], store.log.heads.get(stream)))
     await close_twins(store, said, shown)
     if peer.state.answered_at is None or store.lacks_past or peer.doubted:
         await _look_back(mesh, peer, said, answer.proofs)
@@ -206,11 +216,25 @@ async def _look_back(
 
 
 def to_join(mesh: Mesh, peer: Peer) -> list[StreamId]:
-    """The closed streams for which this peer's rows are to be joined; it takes no more ops of them, too."""
-    if peer.state.standing is not Standing.PEER or peer.state.stream is None:
+    """The closed streams for which this peer's rows are to be joined; it takes no more ops of them, too.
+
+    Once for the peer itself, and again where it has what is missing here, as it joined somebody since, or showed that
+    it knows more: who wrote that may be gone for ever.
+    """
+    log, node = mesh.store.log, peer.state.stream
+    if peer.state.standing is not Standing.PEER or node is None:
         return []
-    node = peer.state.stream
-    return [stream for stream, nodes in mesh.store.log.closed.items() if stream in peer.joined and node not in nodes]
+    return [
+        stream for stream, nodes in log.closed.items() if stream in peer.joined and (
+            node not in nodes or stream in peer.ahead or _has_more(mesh.store, nodes, peer.joined[stream])
+        )
+    ]
+
+
+def _has_more(store: Store, own: Collection[StreamId], theirs: Collection[StreamId]) -> bool:
+    """Whether somebody joined the rows of a node that this one did not, and knows of. Not where they are too many."""
+    is_whole = len(own) < closure.JOINED_MAX
+    return is_whole and any(node in store.log.heads and node not in {*own, store.stream} for node in theirs)
 
 
 def unsettled(mesh: Mesh, peer: Peer) -> frozenset[StreamId]:

@@ -77,9 +77,13 @@ def _is_attested(stream: StreamId, told: Attestation) -> bool:
 
 def is_news(head: StreamHead, known: StreamHead | None) -> bool:
     """Whether a head is beyond what is known of its stream, or another end of the same length."""
-    if known is None or head.seq > known.seq:
-        return True
-    return head.seq == known.seq and head.chain_hash != known.chain_hash
+    is_other_end = known is not None and head.seq == known.seq and head.chain_hash != known.chain_hash
+    return is_other_end or is_beyond(head, known)
+
+
+def is_beyond(head: StreamHead, known: StreamHead | None) -> bool:
+    """Whether a head is beyond what is known of its stream."""
+    return known is None or head.seq > known.seq
 
 
 async def proven(
@@ -149,7 +153,8 @@ async def proofs_for(
     """What an asker has to be shown of a vector: the heads that are news to it, and those that it wants to see.
 
     To one that fetches nothing, more of its own stream, or another history of any: what else is news to it counts for
-    nothing until its ops are there, and they come with their signatures.
+    nothing until its ops are there, and they come with their signatures. Of a closed stream none come: whoever fetches
+    is shown that more of it is known here, and joins the rows.
     Raises: Unavailable, Corrupt.
     """
     brought, named = {(op.stream, op.seq) for op in ops}, frozenset(request.prove[:PROVE_MAX])
@@ -161,7 +166,8 @@ async def proofs_for(
             or (stream in named and head.seq < theirs[stream].seq)
         )
     ]
-    return await _read(store, wanted)
+    closed = [heads[stream] for stream in store.log.closed if stream in heads and request.wants > 0]
+    return await _read(store, [*wanted, *(head for head in closed if is_beyond(head, theirs.get(head.stream)))])
 
 
 def _is_doubt(head: StreamHead, theirs: StreamHead | None, asker: str) -> bool:

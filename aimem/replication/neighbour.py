@@ -30,6 +30,7 @@ class Peer:
     Attributes:
       compared_at, differing: when all rows were last compared with its, and how many differed.
       joined: of each closed stream that it told of, the nodes whose rows it joined since.
+      ahead: streams of which it showed in its last answer that it knows more than this node did.
       doubted: streams of this node's of which it named another op and did not show it; until they are closed it counts
         for none of them.
       tongue: what is spoken with it, and to which mesh it belongs.
@@ -45,6 +46,7 @@ class Peer:
         self.compared_at: float | None = None
         self.differing = 0
         self.joined: closure.Closed = {}
+        self.ahead: frozenset[StreamId] = frozenset()
         self.doubted: frozenset[StreamId] = frozenset()
         self.tongue = Tongue()
         self.absence = Absence()

@@ -9,13 +9,14 @@ from pathlib import Path
 import httpx
 import pytest
 import trio
+from msgspec.structs import replace
 
 from aimem import service
 from aimem.errors import InvalidRequest
 from aimem.model import Create, Dot, Entry, Evidence, StreamHead, StreamId, closing_words, stream_id
 from aimem.replication import Mesh, MeshSettings, PeerRoad, examine, run_mesh
 from aimem.replication.closure import evidence_for, hear_closed, told
-from aimem.store import inbound
+from aimem.store import adoption, inbound
 from aimem.wire import (
     EXCHANGE_MAX_OPS,
     HELD_MAX,
@@ -28,14 +29,16 @@ from aimem.wire import (
     copies,
     decode_body,
     encode,
+    heads_out,
     op_out,
     packing,
 )
+from tests.heads import head_of, signed_head
 from tests.meshes import BODY_MAX_BYTES, OPERATOR, join, open_world, wait_settled
 from tests.nodes import InlineThreads, open_node, seeded_chance
 from tests.proofs import answered, exchanged
 from tests.service.steps import put
-from tests.streams import Author
+from tests.streams import BASE, Author
 
 pytestmark = pytest.mark.usefixtures("autojump_clock")
 
@@ -92,6 +95,45 @@ async def test_a_peer_that_has_more_and_sends_nothing_is_not_asked_without_end(t
 
 async def test_a_peer_whose_state_covers_nothing_new_is_not_asked_for_it_without_end(tmp_path: Path) -> None:
     assert await asked_in_an_hour(tmp_path, Liar(lambda request: echo(request, trimmed=True))) < 200
+
+
+async def test_a_peer_that_shows_more_of_a_closed_stream_and_has_no_rows_is_not_asked_without_end(
+    tmp_path: Path,
+) -> None:
+    owner = Author(5)
+
+    def ahead(request: ExchangeRequest) -> ExchangeAnswer:
+        proof = signed_head(owner.signer, 99, BASE + 99)
+        vector = {**request.vector, **heads_out({owner.stream: head_of(owner.stream, proof)})}
+        said = closing([5])
+        return replace(
+            echo(request), vector=vector, proofs={owner.stream: proof.proof}, closed=said.closed, evidence=said.evidence
+        )
+
+    assert 60 < await asked_in_an_hour(tmp_path, Liar(ahead)) < 200
+
+
+async def test_rows_of_a_closed_stream_are_joined_again_from_whoever_got_more_of_it(tmp_path: Path) -> None:
+    async with open_world(tmp_path, 3, writes=1, interval_s=1) as world:
+        owner, n2 = Author(5), world.nodes["n2"].store
+        for node in world.nodes.values():
+            await node.store.write(inbound.take, owner.ops, examine)
+            await hear_closed(node.store, closing([5]).evidence)
+        await trio.sleep(20)
+        stores = [node.store for node in world.nodes.values()]
+        streams = {store.stream for store in stores}
+        assert all(store.log.closed[owner.stream] | {store.stream} == streams for store in stores)
+        told_more = signed_head(owner.signer, 9, BASE + 9)
+        heads = {owner.stream: head_of(owner.stream, told_more)}
+        # As by the snapshot of an owner that writes on, and says of no stream that it is closed.
+        await n2.write(
+            adoption.adopt, (), heads, {owner.stream: told_more.proof}, n2.stream, (), lambda _: None,
+        )
+        await trio.sleep(20)
+        assert {store.log.vector[owner.stream] for store in stores} == {9}
+        counts = [node.mesh.joins.counts.joined for node in world.nodes.values() if node.mesh is not None]
+        await trio.sleep(60)
+        assert counts == [node.mesh.joins.counts.joined for node in world.nodes.values() if node.mesh is not None]
 
 
 async def test_a_state_whose_pages_lead_nowhere_is_left(tmp_path: Path) -> None:

@@ -229,6 +229,41 @@ async def test_a_new_node_gets_the_rows_of_a_closed_stream_from_one_of_the_other
         assert fresh.store.log.closed.keys() == world.nodes["n1"].store.log.closed.keys()
 
 
+@pytest.mark.parametrize("count", [1, 5])
+async def test_what_a_node_wrote_in_a_closed_stream_goes_on_from_whoever_joined_it_before_it_was_gone(
+    tmp_path: Path, count: int
+) -> None:
+    async with open_world(tmp_path, 3, writes=1, interval_s=1) as world:
+        await put(world.nodes["n0"], "shared", "text")
+        await settled(world)
+        copy_files(world, "n0", tmp_path / "copy", "n0")
+        for number in range(3):
+            await put(world.nodes["n0"], f"known{number}", "text")
+        await settled(world)
+        world.isolate("n0")
+        await put_back(world, "n0", tmp_path / "copy")
+        lonely = [await put(world.nodes["n0"], f"lonely{number}", "text") for number in range(count)]
+        old = world.nodes["n0"].store.stream
+        world.mute.clear()
+        world.cut.remove(("n0", "n2"))      # it tells of its writes, and nobody asks it for its rows
+        await trio.sleep(20)
+        n1, n2 = (world.nodes[name].store for name in ("n1", "n2"))
+        assert n2.stream in n1.log.closed[old]
+        assert n1.stream in n2.log.closed[old]
+        assert not await _has(n2, lonely[-1].id)
+        world.cut.remove(("n2", "n0"))
+        for _ in range(2000):
+            if await _has(n2, lonely[-1].id):
+                break
+            await trio.sleep(0.01)
+        await world.stop("n0")
+        await trio.sleep(20)
+        assert n1.log.vector == n2.log.vector
+        for one in lonely:
+            assert (await shown(world.nodes["n1"], one.id)).id == one.id
+            await service.wait_version(world.nodes["n1"], one.version)
+
+
 async def test_only_what_its_own_key_signed_makes_a_node_begin_a_new_stream_and_not_for_ever(tmp_path: Path) -> None:
     async with open_world(tmp_path, 2, writes=1, interval_s=1) as world:
         n0, liar = world.nodes["n0"], Author(5)
