@@ -3,7 +3,7 @@
 Owns every way in which time, randomness, threads, sockets, files and the embedding model enter. Must never decide
 anything: the simulation replaces each of them. The network port is the HTTP client's `AsyncBaseTransport`, so only the
 resolver of it is here, and what TLS takes of OpenSSL; the embedder's real maker needs fastembed and lives in `search`.
-The modules `certificates` and `issuing` are slow to load and therefore imported where they are used.
+The modules `certificates`, `issuing` and `sqlite` are slow to load and therefore imported where they are used.
 """
 
 from typing import TYPE_CHECKING
@@ -34,7 +34,7 @@ from aimem.ports.secured import Secured, ServerSide, open_server_side
 from aimem.ports.threads import Threads, delayed_threads, trio_threads
 
 if TYPE_CHECKING:
-    from aimem.ports import certificates, issuing
+    from aimem.ports import certificates, issuing, sqlite
 
 __all__ = [
     "Chance",
@@ -68,6 +68,7 @@ __all__ = [
     "issuing",
     "open_server_side",
     "raise_open_max",
+    "sqlite",
     "system_chance",
     "system_clock",
     "system_files",
