@@ -64,10 +64,12 @@ class _Runtime:
 
         from aimem import config as settings
         from aimem import supervisor
+        from aimem.ports import share_heap
 
         ports, environ = self._ports(), settings.system_environ()
         supervisor.set_up_logging(config.log, environ)
         supervisor.make_room()
+        share_heap()
         _collect_as_usual()
         faulthandler.enable()       # the SIGABRT of a watchdog then tells where each thread hangs
         trio.run(partial(supervisor.run_daemon, config, ports=ports, environ=environ, reread=reread))

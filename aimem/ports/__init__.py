@@ -3,7 +3,7 @@
 Owns every way in which time, randomness, threads, sockets, files and the embedding model enter. Must never decide
 anything: the simulation replaces each of them. The network port is the HTTP client's `AsyncBaseTransport`, so only the
 resolver of it is here, and what TLS takes of OpenSSL; the embedder's real maker needs fastembed and lives in `search`.
-The modules `certificates` and `issuing` are slow to load and therefore imported where they are used.
+The modules `certificates`, `issuing` and `sqlite` are slow to load and therefore imported where they are used.
 """
 
 from typing import TYPE_CHECKING
@@ -29,13 +29,14 @@ from aimem.ports.files import (
     lock_hint,
     system_files,
 )
+from aimem.ports.heap import share_heap
 from aimem.ports.material import ClientCertificate, HandshakeFailure, PeerMaterial, ServerMaterial
 from aimem.ports.network import Resolver, system_resolver
 from aimem.ports.secured import Secured, ServerSide, open_server_side
 from aimem.ports.threads import Threads, delayed_threads, run_or_abandon, trio_threads
 
 if TYPE_CHECKING:
-    from aimem.ports import certificates, issuing
+    from aimem.ports import certificates, issuing, sqlite
 
 __all__ = [
     "Chance",
@@ -71,6 +72,8 @@ __all__ = [
     "open_server_side",
     "raise_open_max",
     "run_or_abandon",
+    "share_heap",
+    "sqlite",
     "system_chance",
     "system_clock",
     "system_files",

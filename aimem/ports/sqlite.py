@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any, Final  # Any: the objects of the driver, pysqlite3 has no types
 from urllib.parse import quote
@@ -23,8 +25,10 @@ from aimem.ports.files import (
 )
 
 try:
+    from pysqlite3 import _sqlite3 as driver
     from pysqlite3 import dbapi2 as sqlite
 except ImportError:  # no wheel for this machine
+    import _sqlite3 as driver
     import sqlite3 as sqlite
 
 _FAULTS = {
@@ -43,6 +47,27 @@ _OS_FAULTS = {
 def sqlite_version() -> str:
     """Version of the SQLite library in use."""
     return str(sqlite.sqlite_version)
+
+
+def memory_used_bytes() -> int | None:
+    """What SQLite holds for all connections of this process: caches of pages, statements, temporary tables.
+
+    Returns: None where its library does not tell.
+    """
+    ask = _ask_memory_used()
+    return None if ask is None else ask()
+
+
+@cache
+def _ask_memory_used() -> Callable[[], int] | None:
+    try:
+        # The driver's own file, which leads to the SQLite that it uses; a process may have loaded another one besides.
+        # A driver that is built into the interpreter has no file, and None stands for the interpreter.
+        ask = ctypes.CDLL(getattr(driver, "__file__", None)).sqlite3_memory_used
+    except (OSError, AttributeError):
+        return None
+    ask.argtypes, ask.restype = (), ctypes.c_int64
+    return ask
 
 
 def fault_of_code(code: int) -> DatabaseFault:

@@ -35,8 +35,9 @@ from aimem.wire import ExchangeRequest, OpOut, op_in
 PROOFS_MAX: Final = 1024
 """In one exchange. What is unproven for want of room is known as soon as its ops, or a snapshot, come."""
 PROVE_MAX: Final = 16
-VERIFIED_MAX: Final = 8192
-"""Of several batches at once (512 ops each): those of one are still remembered when the judge asks."""
+VERIFIED_MAX: Final = 2048
+"""Of several batches at once (512 ops each): those of one are still remembered when the judge asks. Each takes half a
+KiB."""
 TURN: Final = 32
 """Signatures that are verified (146 us each) before others get a turn."""
 

@@ -15,7 +15,7 @@ from aimem.api import make_app
 from aimem.config import Config, EmbeddingModel, FeatureTier, TlsConfig
 from aimem.curator import run_curator, run_cycles
 from aimem.language import LanguageModel, OllamaModel
-from aimem.ports import Embedder
+from aimem.ports import Embedder, sqlite
 from aimem.replication import Trust, merge_entry
 from aimem.search import Recaller
 from aimem.service import (
@@ -169,7 +169,7 @@ def _of_the_wallet(node: Node) -> list[Child]:
 
 
 def _figures(server: HttpServer, control: Control) -> tuple[Sample, ...]:
-    """What only the supervisor knows: connections, tasks, and how often each was started again."""
+    """What only the supervisor knows: connections, what the process holds, how often each task was started again."""
     counts = server.counts
     table: tuple[tuple[str, str, Literal["counter", "gauge"], int], ...] = (
         ("ai_memory_http_connections", "Open connections.", "gauge", counts.open),
@@ -180,6 +180,11 @@ def _figures(server: HttpServer, control: Control) -> tuple[Sample, ...]:
         ("ai_memory_tasks", "Tasks of the process.", "gauge", trio.lowlevel.current_statistics().tasks_living),
     )
     samples = [Sample(name=name, help=text, kind=kind, value=value) for name, text, kind, value in table]
+    held_bytes = sqlite.memory_used_bytes()
+    if held_bytes is not None:
+        samples += [
+            Sample(name="ai_memory_sqlite_bytes", help="Memory that SQLite holds.", kind="gauge", value=held_bytes)
+        ]
     samples += [
         Sample(
             name="ai_memory_task_restarts", help="Times that a task of the node was started again.", kind="counter",

@@ -120,8 +120,8 @@ def test_a_part_that_is_not_recorded_is_named() -> None:
 
 
 SOAKED = Soaked(minutes=60.0, seed=1, rate=4.0, acked=14_000, refused=1, unknown=0, visits=9_000, failed=(), nodes=(
-    Node(name="node-a", first_mib=88.1, last_mib=88.4, handles=(16, 17), db_handles=(7, 9), threads=(2, 3),
-         tasks=(57, 58), cpu_s=200.0, log_ops=900, tombstones=3_000, db_mib=6.5),
+    Node(name="node-a", first_mib=88.1, last_mib=88.4, sqlite_mib=(8.5, 11.0), handles=(16, 17), db_handles=(7, 9),
+         threads=(2, 3), tasks=(57, 58), cpu_s=200.0, log_ops=900, tombstones=3_000, db_mib=6.5),
 ))
 
 
@@ -129,7 +129,8 @@ def test_a_soak_is_told_and_one_that_failed_is_no_clean_campaign() -> None:
     last = replace(msgspec.json.decode(LAST.read_bytes(), type=Campaign), soak=SOAKED)
     told = " ".join(section(last).split())
     assert "Soak: 60 minutes of four daemons" in told
-    assert "node-a: 88.1 MiB of memory in the second quarter of the time and 88.4 in the last" in told
+    assert "node-a: 88.1 MiB of memory in the second quarter of the time and 88.4 in the last, and" in told
+    assert "8.5 and 11.0 of SQLite's" in told
     assert "16 and 17 handles, 7 and 9 of its database, 2 and 3 threads, 57 and 58 tasks" in told
     assert "60 minutes of four daemons under a steady load, in which nothing grew; no ack" in summary(last)
     assert last.failed == ()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from statistics import median
 
 from msgspec import Struct
 
 from tests.mesh.certified import NAMES
-from tests.soak.samples import MEASURES, Sample
+from tests.soak.samples import MEASURES
 from tests.soak.soak import Report
 
 
@@ -16,8 +16,9 @@ class Node(Struct, frozen=True, kw_only=True):
     """One of the nodes.
 
     Attributes:
-      first_mib, last_mib: memory of its own, in the second and in the last quarter of the time (the first is for
-        warming up).
+      first_mib, last_mib: memory of its own but for SQLite's, in the second and in the last quarter of the time (the
+        first is for warming up).
+      sqlite_mib: what SQLite holds, in these two.
       handles, db_handles, threads, tasks: at rest, before and after.
       cpu_s: processor time under load.
     """
@@ -25,6 +26,7 @@ class Node(Struct, frozen=True, kw_only=True):
     name: str
     first_mib: float
     last_mib: float
+    sqlite_mib: tuple[float, float]
     handles: tuple[int, int]
     db_handles: tuple[int, int]
     threads: tuple[int, int]
@@ -73,10 +75,10 @@ class Soaked(Struct, frozen=True, kw_only=True):
 def _of_node(node: Node) -> str:
     return (
         f"{node.name}: {node.first_mib:.1f} MiB of memory in the second quarter of the time and {node.last_mib:.1f} in "
-        f"the last; at rest, before and after, {_pair(node.handles)} handles, {_pair(node.db_handles)} of its "
-        f"database, {_pair(node.threads)} threads, {_pair(node.tasks)} tasks; in the end {node.log_ops:,} ops in its "
-        f"log, {node.tombstones:,} tombstones, {node.db_mib:.1f} MiB of database; {node.cpu_s:,.0f} s of processor "
-        "time."
+        f"the last, and {_pair(node.sqlite_mib)} of SQLite's; at rest, before and after, {_pair(node.handles)} "
+        f"handles, {_pair(node.db_handles)} of its database, {_pair(node.threads)} threads, {_pair(node.tasks)} tasks; "
+        f"in the end {node.log_ops:,} ops in its log, {node.tombstones:,} tombstones, {node.db_mib:.1f} MiB of "
+        f"database; {node.cpu_s:,.0f} s of processor time."
     )
 
 
@@ -94,6 +96,7 @@ def _node_of(name: str, report: Report) -> Node:
     samples = [one for one in report.samples if one.node == name]
     rest = [[one for one in look if one.node == name] for look in (report.before, report.after)]
     quarter = max(1, len(samples) // 4)
+    second, final = samples[quarter : 2 * quarter], samples[-quarter:]
 
     def pair(measure: str) -> tuple[int, int]:
         before, after = (int(median(map(MEASURES[measure], look))) for look in rest)
@@ -101,16 +104,17 @@ def _node_of(name: str, report: Report) -> Node:
 
     last = samples[-1]
     return Node(
-        name=name, first_mib=_mib(samples[quarter : 2 * quarter]), last_mib=_mib(samples[-quarter:]),
+        name=name, first_mib=_mib(one.rest_kib for one in second), last_mib=_mib(one.rest_kib for one in final),
+        sqlite_mib=(_mib(one.sqlite_bytes / 1024 for one in second), _mib(one.sqlite_bytes / 1024 for one in final)),
         handles=pair("handles"), db_handles=pair("database handles"), threads=pair("threads"), tasks=pair("tasks"),
         cpu_s=round(last.process.cpu_s - rest[0][-1].process.cpu_s), log_ops=last.log_ops, tombstones=last.tombstones,
         db_mib=round(last.db_bytes / (1 << 20), 1),
     )
 
 
-def _mib(samples: Sequence[Sample]) -> float:
-    return round(median(one.process.own_kib for one in samples) / 1024, 1)
+def _mib(values_kib: Iterable[float]) -> float:
+    return round(median(values_kib) / 1024, 1)
 
 
-def _pair(values: Iterable[int]) -> str:
+def _pair(values: Iterable[float]) -> str:
     return " and ".join(map(str, values))

@@ -26,7 +26,8 @@ def flat(count: int = HOUR_COUNT, every_s: float = EVERY_S, seed: int = 1) -> li
         )
         found.append(Sample(
             at_s=number * every_s, node="node-a", process=process, tasks=70 + 3 * guests, queued=rng.randrange(3),
-            held=0, memories=100, tombstones=number, log_ops=500, db_bytes=1, wal_bytes=1,
+            held=0, memories=100, tombstones=number, log_ops=500, db_bytes=10 << 20, wal_bytes=4 << 20,
+            sqlite_bytes=12 << 20,
         ))
     return found
 
@@ -39,6 +40,11 @@ def changed(samples: Sequence[Sample], change: Change, by: Callable[[float], flo
 
 def more_memory(sample: Sample, kib: float) -> Sample:
     return replace(sample, process=replace(sample.process, own_kib=sample.process.own_kib + int(kib)))
+
+
+def more_sqlite(sample: Sample, kib: float) -> Sample:
+    """The process has as much more."""
+    return replace(more_memory(sample, kib), sqlite_bytes=sample.sqlite_bytes + 1024 * int(kib))
 
 
 def more_sockets(sample: Sample, count: float) -> Sample:

@@ -207,7 +207,8 @@ def _progress(minute: int, plan: Plan, book: Book, samples: Sequence[Sample]) ->
 
     return (
         f"{minute} of {plan.minutes:g} min: {book.acked} acts acknowledged, {book.refusals} refused; "
-        f"MiB {each([one.process.own_kib >> 10 for one in samples])}, "
+        f"MiB {each([one.rest_kib >> 10 for one in samples])}, "
+        f"of SQLite {each([one.sqlite_bytes >> 20 for one in samples])}, "
         f"handles {each([one.handles for one in samples])}, "
         f"threads {each([one.process.threads for one in samples])}, tasks {each([one.tasks for one in samples])}, "
         f"memories {samples[0].memories}, log {samples[0].log_ops} ops"

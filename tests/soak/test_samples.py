@@ -40,6 +40,7 @@ ai_memory_tombstones 7.0
 ai_memory_op_log_ops 8.0
 ai_memory_db_bytes 9.0
 ai_memory_wal_bytes 1.0e+06
+ai_memory_sqlite_bytes 2.097152e+06
 """
 
 
@@ -83,7 +84,7 @@ def test_a_process_that_keeps_what_it_opens_is_found(leaky: subprocess.Popen[str
     """One of something every second look; the looks stand for an hour's quarter."""
     first = Sample(
         at_s=0.0, node="leaky", process=told(leaky, "nothing"), tasks=1, queued=0, held=0, memories=0, tombstones=0,
-        log_ops=0, db_bytes=0, wal_bytes=0,
+        log_ops=0, db_bytes=0, wal_bytes=0, sqlite_bytes=0,
     )
 
     def looks(kept: str) -> list[Sample]:
@@ -103,5 +104,6 @@ async def test_what_a_node_says_of_itself_is_read_from_its_metrics() -> None:
         found = await sample_of("node-a", os.getpid(), http, 1.5)
     assert (found.at_s, found.node, found.tasks, found.queued, found.held) == (1.5, "node-a", 57, 6, 4)
     assert (found.memories, found.tombstones, found.log_ops) == (11, 7, 8)
-    assert (found.db_bytes, found.wal_bytes) == (9, 1_000_000)
+    assert (found.db_bytes, found.wal_bytes, found.sqlite_bytes) == (9, 1_000_000, 2 << 20)
+    assert found.rest_kib == found.process.own_kib - 2_048
     assert found.handles == found.process.sockets + found.process.files > 0

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+from pathlib import Path
+
 import pytest
 from msgspec.structs import replace
 
+from aimem.config import StoreConfig
+from aimem.ports import Mode, sqlite
+from aimem.store import schema
 from tests.soak.made import (
     Change,
     changed,
@@ -14,13 +20,24 @@ from tests.soak.made import (
     more_memory,
     more_queued,
     more_sockets,
+    more_sqlite,
     more_tasks,
     more_threads,
 )
-from tests.soak.samples import Sample
-from tests.soak.verdict import FEWEST, MEMORY_KIB_AN_HOUR, grown, kept, undecided
+from tests.soak.verdict import (
+    CACHES_KIB,
+    CONNECTION_KIB,
+    FEWEST,
+    MEMORY_KIB_AN_HOUR,
+    PAGE_SHARE,
+    grown,
+    kept,
+    sqlite_kib,
+    undecided,
+)
 
 AT_REST = 5
+ROW_BYTES, ROWS = 3_000, 10_000
 LEAKS: dict[str, tuple[Change, str, float]] = {
     "memory": (more_memory, "memory", 1.5 * MEMORY_KIB_AN_HOUR), "sockets": (more_sockets, "handles", 12),
     "files": (more_files, "handles", 12), "database": (more_database, "database handles", 12),
@@ -44,15 +61,52 @@ def test_a_slow_leak_is_found_under_its_name(leak: str, seed: int) -> None:
     assert found.startswith(f"node-a: {name} grew from ")
 
 
-def test_memory_may_hold_what_a_growing_file_has_once_for_each_connection_and_no_more() -> None:
-    def file_grows(samples: list[Sample], mib: float) -> list[Sample]:
-        whole_s = samples[-1].at_s
-        return [replace(one, db_bytes=int(one.wal_bytes + mib * 2**20 * one.at_s / whole_s)) for one in samples]
+def test_what_sqlite_holds_is_not_the_memory_that_has_to_stay_level() -> None:
+    filling = changed(flat(), more_sqlite, lambda share: 20_480 * share)
+    assert not [*grown(filling)]
+    [found] = grown(changed(filling, more_memory, lambda share: 1.5 * MEMORY_KIB_AN_HOUR * share))
+    assert found.startswith("node-a: memory grew from ")
 
-    pages = changed(flat(), more_memory, lambda share: 5 * 2_048 * share)
-    assert not [*grown(file_grows(pages, 2.0))]
-    assert [*grown(pages)]
-    assert [*grown(file_grows(changed(pages, more_memory, lambda share: 1.5 * MEMORY_KIB_AN_HOUR * share), 2.0))]
+
+@pytest.mark.parametrize("mib", [1, 20, 100])
+def test_sqlite_may_hold_what_its_connections_may_keep_of_a_file_and_no_more(mib: int) -> None:
+    samples = [replace(one, db_bytes=one.wal_bytes + (mib << 20)) for one in flat()]
+    most_kib = sqlite_kib(samples[0])
+    assert not [*grown([replace(one, sqlite_bytes=int(1024 * most_kib)) for one in samples])]
+    [found] = grown([replace(one, sqlite_bytes=int(1024 * most_kib) + 1024) for one in samples])
+    assert found.startswith("node-a: SQLite holds ")
+
+
+@pytest.mark.parametrize("cache_kib", [4 * 1024, 16 * 1024, 64 * 1024])
+def test_the_pages_that_a_connection_has_read_are_within_their_share(cache_kib: int, tmp_path: Path) -> None:
+    """And not so far within it that it bounds nothing."""
+    conn = sqlite.open_sqlite(tmp_path / "memory.db", Mode.READ_WRITE_CREATE)
+    conn.execute(f"PRAGMA cache_size = -{cache_kib}").fetchall()
+    before = used_kib()
+    conn.execute("BEGIN")
+    conn.execute("CREATE TABLE t (x)")
+    conn.executemany("INSERT INTO t VALUES (?)", ((b"x" * ROW_BYTES,) for _ in range(ROWS)))
+    conn.execute("COMMIT")
+    conn.execute("SELECT sum(length(x || '')) FROM t").fetchall()
+    most_kib = PAGE_SHARE * min(cache_kib, (tmp_path / "memory.db").stat().st_size / 1024)
+    assert 0.8 * most_kib < used_kib() - before < most_kib + CONNECTION_KIB
+    conn.close()
+
+
+def test_the_caches_are_those_of_the_store(tmp_path: Path) -> None:
+    path = tmp_path / "memory.db"
+    with contextlib.closing(sqlite.open_sqlite(path, Mode.READ_WRITE_CREATE)) as conn:
+        schema.prepare_writer(conn, path)
+        [[writer]] = conn.execute("PRAGMA cache_size").fetchall()
+        schema.prepare_reader(conn)
+        [[reader]] = conn.execute("PRAGMA cache_size").fetchall()
+    assert (-int(str(writer)), *[-int(str(reader))] * StoreConfig(db=path).reader_count) == CACHES_KIB
+
+
+def used_kib() -> float:
+    told = sqlite.memory_used_bytes()
+    assert told is not None
+    return told / 1024
 
 
 @pytest.mark.parametrize("leak", LEAKS)

@@ -8,9 +8,12 @@ least half as much: one late step does not.
 
 Bounds: of handles and threads three more, of tasks six, as a connection has several; a leak of one in five minutes is
 six in the half hour that an hour's quarters are apart. Of queues sixteen more. Of memory 6 MiB an hour, which is 400
-bytes for each act at four acts a second, or 2 MiB where that is more: allocators take and return it by the MiB; and by
-as much as the database file grew, for each connection to it (the writer's and four readers'), as each keeps in memory
-what it read of a file of that size. What lives stays level, so that the file only fills its logs up to their bounds.
+bytes for each act at four acts a second, or 2 MiB where that is more: allocators take and return it by the MiB.
+
+What SQLite holds, by its own account, is not part of that memory, and has a bound of its own: each connection to the
+database, the writer's and four readers', may keep all pages of the file, up to the size of its cache, and an MiB of
+statements, schema and temporary tables. A page takes an eighth more in memory than in the file. How much of that is in
+use says nothing: a connection keeps what happened to be read, until it reads again and somebody has written meanwhile.
 
 At rest nothing comes and goes: an idle node after the load has to be as it was before it, but for three more of each,
 and for a file and a log for each of the database's four readers, which are opened when they are needed first. That
@@ -37,7 +40,10 @@ MORE: Final = {"handles": 3, "database handles": 3, "threads": 3, "tasks": 6, "q
 MORE_AT_REST: Final = {"handles": 3, "database handles": 8, "threads": 3, "tasks": 3, "queued": 3}
 MEMORY_KIB_AN_HOUR: Final = 6 * 1024
 MEMORY_KIB: Final = 2 * 1024
-CONNECTIONS: Final = 5
+CACHES_KIB: Final = (16 * 1024, *(4 * (32 * 1024,)))
+"""Of the writer and of the readers: aimem.store.schema."""
+PAGE_SHARE: Final = 1.125
+CONNECTION_KIB: Final = 1024
 _HOUR_S: Final = 3600.0
 
 
@@ -64,14 +70,21 @@ def grown(samples: Sequence[Sample]) -> Iterator[str]:
     for name, measure in MEASURES.items():
         first, final = _floor(map(measure, second)), _floor(map(measure, last))
         bound = _bound(name, 0.5 * span_s)
-        if name == "memory":
-            bound += CONNECTIONS * max(0.0, _floor(map(_file_kib, last)) - _floor(map(_file_kib, second)))
         slope = _slope([(one.at_s, measure(one)) for one in later])
         if final - first > bound and slope * 0.5 * span_s > bound / 2:
             yield (
                 f"{samples[0].node}: {name} grew from {first:g} to {final:g} in {0.5 * span_s:.0f} s "
                 f"({slope * _HOUR_S:+.0f} an hour); at most {bound:.0f} more"
             )
+    held, bound = _floor(one.sqlite_bytes / 1024 for one in last), max(map(sqlite_kib, last))
+    if held > bound:
+        yield f"{samples[0].node}: SQLite holds {held:.0f}; at most {bound:.0f} with such a file"
+
+
+def sqlite_kib(sample: Sample) -> float:
+    """What SQLite may hold for all connections to a database of that size."""
+    file_kib = (sample.db_bytes - sample.wal_bytes) / 1024
+    return sum(CONNECTION_KIB + PAGE_SHARE * min(cache_kib, file_kib) for cache_kib in CACHES_KIB)
 
 
 def kept(before: Sequence[Sample], after: Sequence[Sample]) -> Iterator[str]:
@@ -88,11 +101,7 @@ def _bound(name: str, between_s: float) -> float:
     return MORE[name]
 
 
-def _file_kib(sample: Sample) -> int:
-    return (sample.db_bytes - sample.wal_bytes) >> 10
-
-
-def _floor(values: Iterable[int]) -> float:
+def _floor(values: Iterable[float]) -> float:
     return quantiles(values, n=4)[0]
 
 
