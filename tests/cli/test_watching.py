@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from msgspec.structs import replace
 
 from aimem.cli.exits import ExitStatus
 from aimem.wire import console
@@ -90,6 +91,13 @@ def test_the_overview_is_a_table_and_sentences(machine: Machine) -> None:
     assert quorum == ("2 of 3 nodes reachable, a write waits for 2; 1 found too few so far: a write needs 2 nodes")
     assert pending == "4 waiting for a decision"
     assert shown.err == "ai-memory: warning: node-b: nothing listens\n"
+
+
+def test_the_overview_of_a_node_alone_speaks_of_one(machine: Machine) -> None:
+    quorum = console.QuorumOverview(writes=1, members=1, reachable=1, short_writes=0, last_short="")
+    machine.overview = replace(OVERVIEW, quorum=quorum)
+    shown = machine.run("console", "--once")
+    assert "1 of 1 node reachable, a write waits for 1; 0 found too few so far\n" in shown.out
 
 
 def test_the_overview_is_a_document_for_scripts(machine: Machine) -> None:

@@ -17,7 +17,7 @@ LIBRARIES: Final = (
 """The GNU C library, in its parts."""
 ENTER: Final = """
 mount --rbind /proc "$0/proc" && mount --rbind /dev "$0/dev" || exit 99
-exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/tmp chroot "$0" /ai-memory "$@"
+exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root TMPDIR=/tmp ${TERM:+"TERM=$TERM"} chroot "$0" /ai-memory "$@"
 """
 
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import metadata
 from pathlib import Path
@@ -31,6 +32,7 @@ from tests.packaging.units import FOLDER as UNITS
 from tests.system.processes import Process, environment, started
 from tests.system.test_doors import PARAPHRASES, STORED
 from tests.system.test_service import Manager
+from tests.tui.terminal import Terminal
 
 BUILD: Final = ROOT / "packaging" / "onefile" / "build"
 STARTS: Final = 7
@@ -86,6 +88,24 @@ def found(answer: dict[str, Any]) -> tuple[str, str]:
     return answer["mode"], answer["memories"][0]["title"] if answer["memories"] else ""
 
 
+async def console(root: BareRoot) -> None:
+    """It shows the node in a terminal, and obeys keys; and prints it for people and for programs."""
+    async with daemon(root) as (process, _):
+        seen = json.loads(root.ask("console", "--once", "--json"))
+        assert (seen["verdict"], [node["state"] for node in seen["nodes"]]) == ("ok", ["ok"]), seen
+        assert "1 of 1 node reachable" in root.ask("console", "--once")
+        terminal = Terminal(root.command("console"))
+        try:
+            terminal.until(b"1 of 1 node reachable, all well", b"Quit")
+            terminal.type(b"4")
+            terminal.until(*(title.encode() for title, _ in STORED.values()))
+            terminal.type(b"q")
+            assert terminal.close() == 0
+        finally:
+            terminal.kill()
+        assert await process.stop() == 0
+
+
 async def copies(root: BareRoot) -> None:
     """It backs up, verifies and restores."""
     root.ask("backup", "--to", "/data/copies", "--keep", "2")
@@ -133,16 +153,17 @@ async def contents(root: BareRoot) -> None:
     assert {path.name for path in (inside / "aimem" / "man").iterdir()} == {path.name for path in MANUAL.iterdir()}
     assert (root.unpacked / "LICENSE").exists() and (root.unpacked / "NOTICE").exists()
     there = {canonicalize_name(path.name.partition("-")[0]) for path in inside.glob("*.dist-info")}
-    assert needed_distributions("ai-memory") <= there
+    assert needed_distributions() <= there
     [index] = inside.glob("annoy/annoylib*.so")
     code = subprocess.run(["objdump", "-d", str(index)], capture_output=True, text=True, check=True).stdout
     assert "%xmm0" in code and not WIDE_REGISTER.search(code)
 
 
-def needed_distributions(name: str) -> set[str]:
-    """The names of all that a distribution needs here, itself included."""
-    found: set[str] = set()
-    left = [name]
+def needed_distributions() -> set[str]:
+    """The names of all that the program needs here, itself included."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    found = {project["name"]}
+    left = [re.split(r"[^\w.-]", line)[0] for line in project["dependencies"]]
     while left:
         one = canonicalize_name(left.pop())
         if one in found:
@@ -189,7 +210,7 @@ def print_starts(file: Path, root: BareRoot) -> None:
 
 
 CHECKS: Final[tuple[Callable[[BareRoot], Awaitable[None]], ...]] = (
-    words_and_pages, doors, copies, itself_anew, service, contents)
+    words_and_pages, doors, console, copies, itself_anew, service, contents)
 
 
 def main(words: list[str]) -> None:

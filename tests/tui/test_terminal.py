@@ -3,68 +3,21 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
-import select
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.tui.terminal import Terminal
+
 pytestmark = pytest.mark.slow
 
-PATIENCE_S = 120
 
-
-class Terminal:
-    """A command with a terminal, of which all that is written is kept."""
-
-    def __init__(self, folder: Path, *words: str, **environ: str) -> None:
-        """Start it."""
-        self.end, other = pty.openpty()
-        self.said = b""
-        self.process = subprocess.Popen(
-            (sys.executable, "-m", "aimem", *words), stdin=other, stdout=other, stderr=other, start_new_session=True,
-            env={**os.environ, "TERM": "xterm-256color", "TMPDIR": str(folder), "COLUMNS": "120", "LINES": "40",
-                 **environ},
-        )
-        os.close(other)
-
-    def until(self, *words: bytes) -> bytes:
-        """Wait until it has written each of these since it was asked last. Returns: that."""
-        begun, deadline = len(self.said), time.monotonic() + PATIENCE_S
-        while not all(word in self.said[begun:] for word in words):
-            self._read(deadline, lambda: f"not written: {words}\n{self.said[begun:].decode(errors='replace')}")
-        return self.said[begun:]
-
-    def _read(self, deadline: float, why: Callable[[], str]) -> None:
-        ready, _, _ = select.select([self.end], [], [], max(0.0, deadline - time.monotonic()))
-        assert ready, why()
-        self.said += os.read(self.end, 65_536)
-
-    def type(self, keys: bytes) -> None:
-        """Press keys."""
-        os.write(self.end, keys)
-
-    def close(self) -> int:
-        """Read on until it has ended; its exit status."""
-        try:
-            while os.read(self.end, 65_536):
-                pass
-        except OSError:     # the other end is closed
-            pass
-        os.close(self.end)
-        return self.process.wait(PATIENCE_S)
-
-    def kill(self) -> None:
-        """End it, whatever it does."""
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait(PATIENCE_S)
+def opened(folder: Path, *words: str, **environ: str) -> Terminal:
+    """A command line of ours in a terminal, its temporary files in a folder."""
+    return Terminal((sys.executable, "-m", "aimem", *words), TMPDIR=str(folder), **environ)
 
 
 @pytest.fixture
@@ -74,7 +27,7 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_demonstration_opens_it_on_a_mesh_whose_node_is_killed_and_comes_back(short: Path) -> None:
-    terminal = Terminal(short, "demo", "--nodes", "2", "--console")
+    terminal = opened(short, "demo", "--nodes", "2", "--console")
     try:
         said = terminal.until(b"take node-b down, the hard way", b"kill -9 ")
         terminal.until(b"2 of 2 nodes reachable, all well")
@@ -95,7 +48,7 @@ def test_the_demonstration_opens_it_on_a_mesh_whose_node_is_killed_and_comes_bac
 
 def written(folder: Path, **environ: str) -> bytes:
     """All that the console writes from its opening to its end, where no daemon runs."""
-    terminal = Terminal(folder, "--db", str(folder / "x.db"), "console", **environ)
+    terminal = opened(folder, "--db", str(folder / "x.db"), "console", **environ)
     try:
         said = terminal.until(b"ai-memory serve", b"Quit")
         terminal.type(b"q")

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from aimem.cli.context import Context
 from aimem.cli.exits import ExitStatus
 from aimem.cli.parser import UsageError
+from aimem.cli.text import counted
 from aimem.errors import InvalidRequest
 from aimem.wire import console as wanted
 
@@ -83,8 +84,9 @@ def _show(context: Context, overview: wanted.ConsoleOverview) -> None:
     screen.table(columns, rows)
     screen.line()
     if quorum is not None:
-        screen.line(f"{quorum.reachable} of {quorum.members} nodes reachable, a write waits for {quorum.writes}; "
-                    f"{quorum.short_writes} found too few so far" + (quorum.last_short and f": {quorum.last_short}"))
+        screen.line(f"{quorum.reachable} of {counted(quorum.members, 'node')} reachable, "
+                    f"a write waits for {quorum.writes}; {quorum.short_writes} found too few so far"
+                    + (quorum.last_short and f": {quorum.last_short}"))
     if overview.pending is not None:
         screen.line(f"{overview.pending} waiting for a decision")
     for warning in overview.warnings:

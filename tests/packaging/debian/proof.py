@@ -93,6 +93,7 @@ def the_daemon_serves_without_network_and_ends_in_good_order(root: Root) -> None
         say(root, "store", "--title", "Through the daemon", "--content", "It went by the socket.", "--tier", "long")
         with urllib.request.urlopen(f"{ADDRESS}/api/v1/recall?context=socket&limit=1", timeout=60) as answer:
             assert json.load(answer)["memories"][0]["title"] == "Through the daemon"
+        assert "1 of 1 node reachable" in say(root, "console", "--once")
         say(root, "backup", "--to", "/var/lib/ai-memory/backups", "--keep", "2")
 
 
