@@ -32,9 +32,9 @@ COLUMNS: Final = (
 )
 EVENT_COLUMNS: Final = (
     Column(title="time", width=8),
-    Column(title="event", width=10),
-    Column(title="what", width=12, share=1),
-    Column(title="namespace", width=12, share=2),
+    Column(title="event", width=14),
+    Column(title="what", width=15, share=1),
+    Column(title="namespace", width=11, share=2),
     Column(title="by", width=10, share=1),
     Column(title="on nodes", width=8),
 )
