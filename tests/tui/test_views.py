@@ -100,7 +100,7 @@ def test_warnings_name_who_warns_and_stand_once() -> None:
     ))
     assert texts(warning_lines(state)) == "▲ both say so"
     assert "node-a: a certificate expires in 12 days" in texts(warning_lines(lively()))
-    assert "https://b:1: nothing listens at https://b:1: start its daemon" in texts(warning_lines(lively()))
+    assert "node-b: nothing listens at https://b:1: start its daemon" in texts(warning_lines(lively()))
 
 
 def test_events_are_rows_or_a_sentence_why_there_are_none() -> None:

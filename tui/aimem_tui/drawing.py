@@ -77,7 +77,7 @@ class Lines(Widget):
     def render_line(self, y: int) -> Strip:
         """One of them."""
         lines = self._laid_out(self.size.width)
-        return _strip(self, lines[y], self.size.width) if y < len(lines) else Strip.blank(self.size.width)
+        return _strip(self, lines[y] if y < len(lines) else (), self.size.width)
 
     def _laid_out(self, width: int) -> Sequence[Line]:
         return [part for one in self._lines for part in wrapped(one, width)] if self._wraps else self._lines
@@ -218,6 +218,7 @@ class Grid(ScrollView, can_focus=True):
     def _row_strip(self, cells: Sequence[Cell], width: int, over: Style | None, only: int) -> Strip:
         """A row; `over` is laid over all cells, or over cell `only` where that is one."""
         segments = []
+        between = self.rich_style if over is None or only != -1 else over
         for place, (one, column, wide) in enumerate(zip(cells, self._sheet.columns, self._widths, strict=True)):
             if not wide:
                 continue
@@ -225,8 +226,8 @@ class Grid(ScrollView, can_focus=True):
             if over is not None and only in (-1, place):
                 style += over
             segments.append(Segment(_fitted(one.text, wide, column), style))
-            segments.append(Segment(" " * GAP, over if only == -1 else None))
-        return Strip(segments).adjust_cell_length(width, over if only == -1 else self.rich_style)
+            segments.append(Segment(" " * GAP, between))
+        return Strip(segments).adjust_cell_length(width, between)
 
     def watch_cursor(self) -> None:
         """Keep the cursor in sight, below the heading."""
