@@ -129,6 +129,15 @@ async def test_the_end_of_a_long_table_is_in_sight_below_its_heading() -> None:
         assert "KEY" in text
 
 
+async def test_no_piece_of_the_screen_is_left_in_the_colours_of_the_terminal() -> None:
+    app = Zoo()
+    async with app.run_test(size=(60, 24)) as pilot:
+        app.draw(["a", "b", "c"])
+        await pilot.pause()
+        for strip in app.screen._compositor.render_strips():
+            assert all(one.style is not None and one.style.bgcolor is not None for one in strip), strip.text
+
+
 async def test_a_click_goes_to_a_row() -> None:
     app = Zoo()
     async with app.run_test(size=(60, 24)) as pilot:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
+from aimem.wire import NamespaceStandards
 from aimem_tui.sheet import Sheet, Tone
 from aimem_tui.state import Deed, Look
-from aimem_tui.steps import Did, Looked, Measured
+from aimem_tui.steps import Answered, Did, Looked, Measured
 from aimem_tui.trouble import Trouble, TroubleKind
 from aimem_tui.views.lists import (
     agent_sheet,
@@ -20,7 +21,7 @@ from aimem_tui.views.lists import (
 from aimem_tui.views.memories import found_line, memory_lines, memory_sheet
 from aimem_tui.views.namespaces import NO_POLICY, namespace_sheet, policy_json, policy_lines
 from tests.tui.looks import everything
-from tests.tui.states import after
+from tests.tui.states import after, health, mesh, metrics
 from tests.tui.test_views import cells, text, texts
 
 LOCKED = Trouble(kind=TroubleKind.LOCKED, what="only for operators", advice="show their key")
@@ -68,6 +69,12 @@ def test_a_memory_has_its_text_what_its_score_is_made_of_and_its_links_as_a_tree
     assert memory_lines(everything(), "gone") == ()
 
 
+def test_one_memory_is_never_shown_as_another_while_that_is_read() -> None:
+    moved = after(Looked(name="memory", of="m2", look=None), state=everything())
+    assert "Line two of 2." in texts(memory_lines(moved, "m2"))
+    assert "Line two of 1." not in texts(memory_lines(moved, "m2"))
+
+
 def test_what_was_not_done_is_told_in_another_tone() -> None:
     state = after(Did(screen="memories", deed=Deed(said="not deleted: no", is_done=False)), state=everything())
     assert found_line(state)[-1].tone is Tone.WARN
@@ -85,6 +92,22 @@ def test_the_policy_that_holds_is_told_with_whose_it_is() -> None:
     assert "asking for its policy" in texts(policy_lines(everything(), "acme/office"))
     assert '"write":"approve"' in policy_json(everything(), "acme")
     assert policy_json(after(), "acme") == NO_POLICY
+
+
+def test_the_policy_of_one_namespace_is_never_shown_or_edited_as_anothers() -> None:
+    moved = after(Looked(name="policy", of="acme/office", look=None), state=everything())
+    assert texts(policy_lines(moved, "acme/office")) == "asking for its policy …"
+    assert policy_json(moved, "acme/office") == NO_POLICY
+
+
+def test_the_memory_that_carries_a_policy_is_not_told_as_a_text_to_read() -> None:
+    found = everything().looks["policy"].value
+    assert isinstance(found, NamespaceStandards)
+    for title, is_told in (("_standard:acme", False), ("How we write", True)):
+        standards = (replace(found.standards[0], title=title),)
+        look = Look(of="acme", value=replace(found, standards=standards))
+        told = texts(policy_lines(after(Looked(name="policy", of="acme", look=look), state=everything()), "acme"))
+        assert (f"standard {title}" in told) is is_told
 
 
 def test_a_policy_that_cannot_be_read_is_told_to_deny() -> None:
@@ -126,6 +149,18 @@ def test_counters_are_rates_and_gauges_values_and_what_moves_comes_first() -> No
     assert (recalls["metric"], recalls["now"], recalls[""]) == ("recalls", "22.5", "/s")
     assert (memories["now"], memories[""]) == ("30", "")      # of both tiers
     assert [row.key for row in sheet.rows[:2]] == ["ai_memory_memories", "ai_memory_recalls_total"]
+
+
+def test_what_is_timed_is_a_rate_and_how_long_it_took_on_average() -> None:
+    marks = ((0, 0.0), (4, 0.2), (4, 0.2), (8, 1.0))
+    state = after(
+        Answered(place=0, now_s=100.0, rtt_ms=1.0, health=health(), mesh=mesh()),
+        *(Measured(place=0, now_s=100.0 + 4 * no, metrics=metrics(*mark)) for no, mark in enumerate(marks)),
+    )
+    sheet = metric_sheet(state)
+    often, took = (cells(sheet, f"ai_memory_mesh_ack_seconds_{name}") for name in ("count", "sum"))
+    assert (often["metric"], often["now"], often[""]) == ("mesh ack", "1", "/s")
+    assert (took["metric"], took["now"], took[""], took["course"]) == ("mesh ack", "200", "ms", "▃█")
 
 
 def test_a_node_that_counts_anew_makes_no_negative_rate() -> None:

@@ -76,9 +76,9 @@ async def test_a_memory_is_edited_promoted_archived_and_deleted_with_confirmatio
 async def test_a_policy_is_tried_then_set_and_then_holds(node: Daemon) -> None:
     async with looking_at(doors_of([node]), pane="namespaces", agent_id="ops:ann") as (app, pilot):
         await until(pilot, "  office", "no policy holds here")
-        await pilot.press("down")
-        await until(pilot, "acme/office")
-        await pilot.press("e")
+        await pilot.press("o")
+        await until(pilot, "A policy of which namespace?")
+        await pilot.press(*"acme/office", "enter")
         await until(pilot, "The policy of acme/office")
         policy = {"write": "any", "promote": "any", "delete": "approve", "policy": "any"}
         app.screen.query_one("#text", Input).value = json.dumps(policy)

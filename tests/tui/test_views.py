@@ -7,13 +7,13 @@ from msgspec.structs import replace
 
 from aimem.wire import PendingPage
 from aimem_tui.sheet import MARKS, SPARKS, Column, Line, Row, Sheet, Tone, fit, sparkline
-from aimem_tui.steps import Answered, Failed, Followed, GotDocket, Ticked
+from aimem_tui.steps import Answered, Failed, Followed, GotDetail, GotDocket, Ticked
 from aimem_tui.trouble import Trouble, TroubleKind
 from aimem_tui.views.clocks import clock_sheet, focus_lines, verify_lines
 from aimem_tui.views.frame import Tab, status_line, tab_line
 from aimem_tui.views.mesh import event_sheet, members, mesh_sheet, quorum_lines, warning_lines
-from aimem_tui.views.pending import detail_lines, heading_lines, pending_sheet
-from tests.tui.states import NOW, STREAMS, after, health, lively, mesh, peer, pending
+from aimem_tui.views.pending import QUESTION_LINES, detail_lines, heading_lines, pending_sheet, question_lines
+from tests.tui.states import NOW, STREAMS, after, detail, health, lively, mesh, peer, pending
 
 LOCKED = Trouble(kind=TroubleKind.LOCKED, what="the key has expired", advice="make another")
 
@@ -100,7 +100,7 @@ def test_warnings_name_who_warns_and_stand_once() -> None:
     ))
     assert texts(warning_lines(state)) == "▲ both say so"
     assert "node-a: a certificate expires in 12 days" in texts(warning_lines(lively()))
-    assert "https://b:1: nothing listens at https://b:1: start its daemon" in texts(warning_lines(lively()))
+    assert "node-b: nothing listens at https://b:1: start its daemon" in texts(warning_lines(lively()))
 
 
 def test_events_are_rows_or_a_sentence_why_there_are_none() -> None:
@@ -172,6 +172,19 @@ def test_an_empty_queue_an_unread_one_and_one_that_may_not_be_read_say_so() -> N
     assert "policies say what does" in pending_sheet(after(GotDocket(page=empty, shows_all=True))).empty
     assert pending_sheet(after(GotDocket(page=None, shows_all=False, trouble=LOCKED))).empty == (
         "the key has expired: make another")
+
+
+def test_whoever_is_about_to_decide_sees_what_would_change_and_if_that_is_not_all() -> None:
+    told = texts(question_lines(lively(), "p1"))
+    assert "- content: We ship on Mondays." in told
+    assert "+ content: We ship on Tuesdays." in told
+    assert "more line" not in told
+    change = detail(1).changes[0]
+    long = replace(detail(1), changes=tuple(replace(change, field=f"field{no}") for no in range(20)))
+    lines = question_lines(after(GotDetail(detail=long), state=lively()), "p1")
+    assert len(lines) == 1 + QUESTION_LINES + 1
+    assert "more lines: Escape, then Tab and the arrows show all" in text(lines[-1])
+    assert "not known yet" in texts(question_lines(lively(), "p2"))
 
 
 def test_what_waits_stands_beside_the_name_of_its_screen() -> None:

@@ -19,7 +19,7 @@ class Confirm(ModalScreen[str | None]):
     """Asks before something is done. Enter in the field does it, Escape does not; the result is the text, or None."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss_none", "Do nothing"), Binding("enter", "confirm", "Do it", show=True),
+        Binding("enter", "confirm", "Do it", priority=True), Binding("escape", "dismiss_none", "Do nothing"),
     ]
     DEFAULT_CSS = """
     Confirm { align: center middle; }
@@ -47,10 +47,6 @@ class Confirm(ModalScreen[str | None]):
         """Show the question."""
         self.query_one("#question", Lines).show(self._lines)
         self.query_one("#text", Input).focus()
-
-    def on_input_submitted(self) -> None:
-        """Enter."""
-        self.action_confirm()
 
     def action_confirm(self) -> None:
         """Do it, unless a text is missing."""

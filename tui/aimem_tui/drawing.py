@@ -20,7 +20,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widget import Widget
 
-from aimem_tui.sheet import GAP, Cell, Line, Row, Sheet, Tone, fit
+from aimem_tui.sheet import GAP, Cell, Column, Line, Row, Sheet, Tone, fit
 
 _TONES: Final = frozenset(f"tone--{tone}" for tone in Tone)
 _STYLES: Final = """
@@ -36,7 +36,7 @@ _STYLES: Final = """
     & > .tone--heat3 { color: $heat-text; background: $heat3; text-style: bold reverse; }
 """
 
-_SCROLLS: Final = "overflow-x: hidden; scrollbar-gutter: stable; scrollbar-size-vertical: 1; "
+_SCROLLS: Final = "overflow-x: hidden; scrollbar-gutter: stable; scrollbar-size: 0 1; "
 """Room for the scrollbar is kept free, so that nothing is laid out anew when it comes."""
 
 
@@ -77,7 +77,7 @@ class Lines(Widget):
     def render_line(self, y: int) -> Strip:
         """One of them."""
         lines = self._laid_out(self.size.width)
-        return _strip(self, lines[y], self.size.width) if y < len(lines) else Strip.blank(self.size.width)
+        return _strip(self, lines[y] if y < len(lines) else (), self.size.width)
 
     def _laid_out(self, width: int) -> Sequence[Line]:
         return [part for one in self._lines for part in wrapped(one, width)] if self._wraps else self._lines
@@ -218,15 +218,16 @@ class Grid(ScrollView, can_focus=True):
     def _row_strip(self, cells: Sequence[Cell], width: int, over: Style | None, only: int) -> Strip:
         """A row; `over` is laid over all cells, or over cell `only` where that is one."""
         segments = []
+        between = self.rich_style if over is None or only != -1 else over
         for place, (one, column, wide) in enumerate(zip(cells, self._sheet.columns, self._widths, strict=True)):
             if not wide:
                 continue
             style = _style(self, one.tone)
             if over is not None and only in (-1, place):
                 style += over
-            segments.append(Segment(_fitted(one.text, wide, to_right=column.is_number), style))
-            segments.append(Segment(" " * GAP, over if only == -1 else None))
-        return Strip(segments).adjust_cell_length(width, over if only == -1 else self.rich_style)
+            segments.append(Segment(_fitted(one.text, wide, column), style))
+            segments.append(Segment(" " * GAP, between))
+        return Strip(segments).adjust_cell_length(width, between)
 
     def watch_cursor(self) -> None:
         """Keep the cursor in sight, below the heading."""
@@ -269,12 +270,14 @@ class Grid(ScrollView, can_focus=True):
             self.post_message(self.Moved(self))
 
 
-def _fitted(text: str, width: int, *, to_right: bool) -> str:
+def _fitted(text: str, width: int, column: Column) -> str:
     """A cell's text in exactly so many columns of the terminal."""
     length = cell_len(text)
+    if length > width and column.is_course:
+        return text[-width:]
     if length > width:
         return set_cell_size(text, width - 1) + "…"
-    return " " * (width - length) + text if to_right else text + " " * (width - length)
+    return " " * (width - length) + text if column.is_number else text + " " * (width - length)
 
 
 def wrapped(line: Line, width: int) -> list[Line]:

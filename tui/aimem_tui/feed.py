@@ -64,10 +64,10 @@ class Feed:
         client = self._door.client
         try:
             async with asyncio.timeout(ANSWER_S):
+                mesh, trouble = await self._mesh()      # first, for what it takes to connect is no part of a round trip
                 began = self._now()
                 health = await client.health()
                 rtt_ms = 1000 * (self._now() - began)
-                mesh, trouble = await self._mesh()
         except (AimemError, TimeoutError) as error:
             self._fail(error)
             return False

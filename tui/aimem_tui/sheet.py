@@ -50,6 +50,7 @@ class Column(Struct, frozen=True, kw_only=True):
       width: in terminal columns, at least.
       share: of the room that is left over; 0 if it does not grow.
       rank: columns of the highest rank go first where the room is too small; those of 0 stay.
+      is_course: whether its cells are courses: where the room is too small their ends stay, not their beginnings.
     """
 
     title: str
@@ -57,6 +58,7 @@ class Column(Struct, frozen=True, kw_only=True):
     share: int = 0
     rank: int = 0
     is_number: bool = False
+    is_course: bool = False
 
 
 class Row(Struct, frozen=True, kw_only=True):

@@ -27,6 +27,12 @@ PAGE: Final = 1000
 _WORDS: Final = {"promote": "promoted", "archive": "archived", "delete": "deleted for ever"}
 
 
+class Words(Input):
+    """The field of the words; it says how it is left."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,down,enter", "submit", "To what was found")]
+
+
 class MemoriesPane(Pane):
     """Recall as you type, and the memory under the cursor: read it, edit it, promote, archive or delete it."""
 
@@ -36,7 +42,7 @@ class MemoriesPane(Pane):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Recall", key_display="/"), Binding("e", "edit", "Edit"),
         Binding("p", "act('promote')", "Promote"), Binding("x", "act('archive')", "Archive"),
-        Binding("d", "act('delete')", "Delete"), Binding("down,escape", "rows", "To what was found", show=False),
+        Binding("d", "act('delete')", "Delete"),
     ]
     keys: ClassVar[tuple[tuple[str, str], ...]] = (
         ("/", "type what you look for; it is recalled as you type. Down or Enter goes to what was found"),
@@ -52,8 +58,8 @@ class MemoriesPane(Pane):
 
     def compose(self) -> ComposeResult:
         """From the top."""
-        yield Input(placeholder="/ to recall: words, ns:NAMESPACE, tag:TAG", id="words")
-        yield Lines(id="found")
+        yield Words(placeholder="/ to recall: words, ns:NAMESPACE, tag:TAG", id="words")
+        yield Lines(id="found", wraps=True)
         yield Grid(id="rows")
         yield Reader(id="detail")
 
@@ -83,10 +89,6 @@ class MemoriesPane(Pane):
         self._look(DEBOUNCE_S)
 
     def on_input_submitted(self) -> None:
-        """Go to what was found."""
-        self.query_one("#rows", Grid).focus()
-
-    def action_rows(self) -> None:
         """Go to what was found."""
         self.query_one("#rows", Grid).focus()
 

@@ -38,7 +38,9 @@ class MeshPane(Pane):
         """Draw what is new."""
         self.query_one("#quorum", Lines).show(quorum_lines(state))
         self.query_one("#nodes", Grid).show(mesh_sheet(state))
-        self.query_one("#warnings", Lines).show(warning_lines(state))
+        warnings = self.query_one("#warnings", Lines)
+        warnings.show(warning_lines(state))
+        warnings.display = bool(warning_lines(state))
         self.query_one("#happened", Grid).show(event_sheet(state))
 
     def on_grid_opened(self, message: Grid.Opened) -> None:

@@ -14,7 +14,7 @@ from aimem_tui.drawing import Grid, Lines, Reader
 from aimem_tui.panes.pane import Pane
 from aimem_tui.sheet import Line, Tone, cell, line
 from aimem_tui.state import State
-from aimem_tui.views.pending import detail_lines, heading_lines, pending_sheet
+from aimem_tui.views.pending import detail_lines, heading_lines, pending_sheet, question_lines
 
 _HINTS: Final = {
     Decision.APPROVE: "a comment, or nothing; Enter approves", Decision.REJECT: "why, or nothing; Enter rejects",
@@ -93,4 +93,4 @@ class PendingPane(Pane):
         one = next((one for one in (() if page is None else page.pending) if one.id == id), None)
         what = id if one is None else f"{one.action_type} in {one.namespace}, asked for by {one.requested_by}"
         head = line(cell(f"{decision.capitalize()}? ", Tone.STRONG), what)
-        return (head, *detail_lines(self.desk.state, id)[:12])
+        return (head, *question_lines(self.desk.state, id))

@@ -48,7 +48,7 @@ class TablePane(Pane):
 
     def compose(self) -> ComposeResult:
         """From the top."""
-        yield Lines(id="deed")
+        yield Lines(id="deed", wraps=True)
         yield Grid(id="rows")
         yield Reader(id="detail")
 
@@ -89,9 +89,12 @@ class NamespacesPane(TablePane):
     title = "Namespaces"
     short = "Namesp."
     sheet = namespace_sheet
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("e", "edit", "Edit policy")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "edit", "Edit policy"), Binding("o", "other", "Of another one"),
+    ]
     keys: ClassVar[tuple[tuple[str, str], ...]] = (
         ("e", "edit the policy of the namespace under the cursor: it is tried first, and set once you have confirmed"),
+        ("o", "make a policy of a namespace that has no memories yet"),
         *TablePane.keys,
     )
 
@@ -118,9 +121,15 @@ class NamespacesPane(TablePane):
 
     def action_edit(self) -> None:
         """Ask for a policy, try it, ask whether it is meant, set it."""
-        key = self.key
-        if key is None:
-            return
+        if self.key is not None:
+            self._edit(self.key)
+
+    def action_other(self) -> None:
+        """The same for a namespace that is not in the tree."""
+        question = (line(cell("A policy of which namespace?", Tone.STRONG)),)
+        self.desk.ask(Confirm(question, placeholder="its whole name, like acme/office", needs_text=True), self._edit)
+
+    def _edit(self, key: str) -> None:
         question = (line(cell(f"The policy of {key}", Tone.STRONG)),
                     line("Levels are any, registered, owner and approve; approver is human, {\"agent\": ID} or "
                          "{\"consensus\": N}. It is tried first, and nothing is set yet."))

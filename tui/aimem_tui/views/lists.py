@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct
 from aimem.wire import AgentsOut, AuditPage, AuditRowOut, ConflictOut, KeyOut, KeysOut, MeshDocument
 from aimem_tui.harmless import harmless_lines
 from aimem_tui.sheet import Cell, Column, Line, Row, Sheet, Tone, cell, line, marked, sparkline
-from aimem_tui.state import Figure, State
+from aimem_tui.state import HISTORY_MAX, Figure, State
 from aimem_tui.words import clock_time, count, since, until
 
 AGENT_COLUMNS: Final = (
@@ -31,8 +31,9 @@ AUDIT_COLUMNS: Final = (
 )
 METRIC_COLUMNS: Final = (
     Column(title="metric", width=34, share=2), Column(title="now", width=10, is_number=True),
-    Column(title="", width=4), Column(title="course", width=20, share=1),
+    Column(title="", width=4), Column(title="course", width=20, share=1, is_course=True),
 )
+_SUM, _COUNT = "_seconds_sum", "_seconds_count"
 _DECISIONS: Final = {"allowed": Tone.GOOD, "denied": Tone.BAD, "asked": Tone.WARN}
 
 
@@ -104,7 +105,8 @@ def conflict_lines(state: State, key: str | None) -> tuple[Line, ...]:
              line(cell(f"lost, written by {_writer(one, state)}:", Tone.DIM))]
     lines += [line(Cell(f"  - {part}", Tone.BAD)) for part in harmless_lines(_as_text(one.value))]
     look = state.looks.get("memory")
-    now = getattr(look.value, one.field, None) if look is not None and look.of == one.key else None
+    value = None if look is None else look.value
+    now = getattr(value, one.field, None) if getattr(value, "id", None) == one.key else None
     if now is not None and now is not UNSET:
         lines.append(line(cell("stands now:", Tone.DIM)))
         lines += [line(Cell(f"  + {part}", Tone.GOOD)) for part in harmless_lines(_as_text(now))]
@@ -156,9 +158,23 @@ def metric_sheet(state: State) -> Sheet:
     """The metrics of the node that is seen through: those that move first."""
     eye = state.eye
     figures: Mapping[str, Figure] = {} if eye is None else eye.figures
-    order = sorted(figures, key=lambda name: (_is_still(figures[name]), name))
-    rows = tuple(Row(key=name, cells=_figure(name, figures[name])) for name in order)
+    shown = {name: one for name, one in figures.items() if not name.endswith(_SUM)} | _latencies(figures)
+    order = sorted(shown, key=lambda name: (_is_still(shown[name]), name))
+    rows = tuple(Row(key=name, cells=_figure(name, shown[name])) for name in order)
     return Sheet(columns=METRIC_COLUMNS, rows=rows, empty="no metrics yet: they are for operators, and read every 4 s")
+
+
+def _latencies(figures: Mapping[str, Figure]) -> dict[str, Figure]:
+    """Of what is timed, how long it took on average between two looks, in milliseconds."""
+    found = {}
+    for name, total in figures.items():
+        times = figures.get(name.removesuffix(_SUM) + _COUNT)
+        if name.endswith(_SUM) and times is not None:
+            kept = min(len(total.course), len(times.course))
+            means = tuple(1000 * took / often for took, often in zip(
+                total.course[-kept:], times.course[-kept:], strict=True) if often) if kept else ()
+            found[name] = Figure(is_counter=False, value=means[-1] if means else 0.0, read_s=total.read_s, course=means)
+    return found
 
 
 def _is_still(figure: Figure) -> bool:
@@ -167,8 +183,15 @@ def _is_still(figure: Figure) -> bool:
 
 def _figure(name: str, figure: Figure) -> Line:
     now = figure.value if not figure.is_counter else figure.course[-1] if figure.course else 0.0
+    unit = "/s" if figure.is_counter else "ms" if name.endswith(_SUM) else ""
+    plain = name.removeprefix("ai_memory_").removesuffix("_total").removesuffix(_SUM).removesuffix(_COUNT)
     return (
-        cell(name.removeprefix("ai_memory_").removesuffix("_total").replace("_", " ")),
-        cell(f"{now:.4g}" if abs(now) < 10_000 else count(int(now))),
-        cell("/s" if figure.is_counter else "", Tone.DIM), cell(sparkline(figure.course, 40), Tone.ACCENT),
+        cell(plain.replace("_", " ")), cell(_in_short(now, has_any=unit != "ms" or bool(figure.course))),
+        cell(unit, Tone.DIM), cell(sparkline(figure.course, HISTORY_MAX), Tone.ACCENT),
     )
+
+
+def _in_short(value: float, *, has_any: bool) -> str:
+    if not has_any:
+        return "-"
+    return f"{value:.4g}" if abs(value) < 10_000 else count(int(value))

@@ -71,8 +71,9 @@ def memory_lines(state: State, id: str | None) -> tuple[Line, ...]:
     found, _ = looked(state, "memories", "")
     listed = next((one for one in memories_of(found) if one.id == id), None)
     look = state.looks.get("memory")
-    whole = look.value if look is not None and look.of == id and isinstance(look.value, MemoryWithLinks) else None
-    one = whole.memory if whole is not None else listed
+    found = None if look is None else look.value
+    whole = found if isinstance(found, MemoryWithLinks) and found.id == id else None
+    one = listed if whole is None else whole.memory
     if one is None:
         return ()
     facts = f"{one.tier}, priority {one.priority}, confidence {one.confidence:g}, source {one.source}"

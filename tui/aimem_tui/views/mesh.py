@@ -32,9 +32,9 @@ COLUMNS: Final = (
 )
 EVENT_COLUMNS: Final = (
     Column(title="time", width=8),
-    Column(title="event", width=10),
-    Column(title="what", width=12, share=1),
-    Column(title="namespace", width=12, share=2),
+    Column(title="event", width=14),
+    Column(title="what", width=15, share=1),
+    Column(title="namespace", width=11, share=2),
     Column(title="by", width=10, share=1),
     Column(title="on nodes", width=8),
 )
@@ -242,12 +242,12 @@ def warning_lines(state: State) -> tuple[Line, ...]:
     What several nodes say stands once.
     """
     found: dict[tuple[str, Tone], list[str]] = {}
-    for node in state.nodes:
+    for member, node in zip(members(state), state.nodes, strict=False):     # behind them, those that are not asked
         trouble = node.trouble or node.mesh_trouble
         if trouble is not None:
-            found.setdefault((f"{trouble.what}: {trouble.advice}", Tone.BAD), []).append(node.name)
+            found.setdefault((f"{trouble.what}: {trouble.advice}", Tone.BAD), []).append(member.name)
         for warning in warnings_of(node):
-            found.setdefault((warning, Tone.WARN), []).append(node.name)
+            found.setdefault((warning, Tone.WARN), []).append(member.name)
     everybody = len(state.nodes)
     return tuple(
         line(marked("", tone), cell("" if len(names) == everybody > 1 else f"{', '.join(names)}: ", Tone.STRONG),

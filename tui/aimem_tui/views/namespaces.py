@@ -20,6 +20,9 @@ COLUMNS: Final = (
 NO_POLICY: Final = '{"write": "any", "promote": "any", "delete": "owner", "policy": "owner"}'
 """What the editor begins with where no policy is set; levels are any, registered, owner and approve."""
 
+_POLICY_ALONE: Final = "_standard:"
+"""So a node titles the memory that carries a policy: it says nothing that the name of the namespace does not."""
+
 
 def namespace_sheet(state: State) -> Sheet:
     """A row for each namespace, indented below its parent."""
@@ -41,8 +44,7 @@ def policy_lines(state: State, namespace: str | None) -> tuple[Line, ...]:
     if namespace is None:
         return ()
     found, why = looked(state, "policy", "its policy")
-    look = state.looks.get("policy")
-    if not isinstance(found, NamespaceStandards) or look is None or look.of != namespace:
+    if not isinstance(found, NamespaceStandards) or found.namespace != namespace:
         return (line(cell(why or "asking for its policy …", Tone.DIM)),)
     lines = [line(cell(namespace, Tone.STRONG))]
     if isinstance(found.governance_error, str):
@@ -53,7 +55,8 @@ def policy_lines(state: State, namespace: str | None) -> tuple[Line, ...]:
         lines.append(line(f"holds, of {found.from_ or namespace}: ", cell(policy_text(found.effective), Tone.ACCENT)))
     for one in found.standards:
         own = "" if one.governance is None else f"policy {policy_text(one.governance)}"
-        title = "" if not isinstance(one.title, str) else f" standard {one.title}"
+        is_own = isinstance(one.title, str) and not one.title.startswith(_POLICY_ALONE)
+        title = f" standard {one.title}" if is_own else ""
         when = "" if not isinstance(one.changed_at, str) else f" at {clock_time(one.changed_at)}"
         who = "" if not isinstance(one.changed_by, str) else f" by {one.changed_by}"
         lines.append(line("  ", cell(one.namespace, Tone.STRONG), f": {own}{title}{who}{when}"))
@@ -70,7 +73,7 @@ def policy_text(policy: PolicyOut) -> str:
 def policy_json(state: State, namespace: str) -> str:
     """What the editor begins with: the policy that is set here, or that holds, or none."""
     found, _ = looked(state, "policy", "")
-    if not isinstance(found, NamespaceStandards):
+    if not isinstance(found, NamespaceStandards) or found.namespace != namespace:
         return NO_POLICY
     own = next((one.governance for one in found.standards if one.namespace == namespace), None) or found.effective
     return NO_POLICY if own is None else msgspec.json.encode(own).decode()

@@ -23,6 +23,7 @@ COLUMNS: Final = (
     Column(title="what", width=12, share=3, rank=1),
     Column(title="expires", width=7, rank=2, is_number=True),
 )
+QUESTION_LINES: Final = 10
 _TONES: Final = {
     "pending": Tone.WARN, "approved": Tone.GOOD, "executed": Tone.GOOD, "rejected": Tone.BAD, "failed": Tone.BAD,
 }
@@ -96,6 +97,17 @@ def detail_lines(state: State, id: str | None) -> tuple[Line, ...]:
         line(cell("decides ", Tone.DIM), f"{_approver(detail)}; {counted(detail.quorum, 'approval')} needed"),
         *_result(detail), *(_vote(vote) for vote in detail.votes), *_comments(detail), *_changes(detail),
     )
+
+
+def question_lines(state: State, id: str) -> tuple[Line, ...]:
+    """What somebody has to see who is about to decide: which rule asks, and what would change."""
+    detail = state.docket.detail
+    if detail is None or detail.id != id:
+        return (line(cell("what it would change is not known yet", Tone.WARN)),)
+    changes = _changes(detail)
+    more = len(changes) - QUESTION_LINES
+    left_out = (line(cell(f"  … {counted(more, 'more line')}: Escape, then Tab and the arrows show all", Tone.WARN)),)
+    return (line(cell("rule    ", Tone.DIM), detail.rule), *changes[:QUESTION_LINES], *(left_out if more > 0 else ()))
 
 
 def _approver(detail: PendingDetail) -> str:
