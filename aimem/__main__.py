@@ -64,9 +64,11 @@ class _Runtime:
 
         from aimem import config as settings
         from aimem import supervisor
+        from aimem.ports import share_heap
 
         supervisor.set_up_logging(config.log)
         supervisor.make_room()
+        share_heap()
         ports, environ = self._ports(), settings.system_environ()
         _collect_as_usual()
         faulthandler.enable()       # the SIGABRT of a watchdog then tells where each thread hangs

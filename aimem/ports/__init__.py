@@ -28,6 +28,7 @@ from aimem.ports.files import (
     SqlValue,
     system_files,
 )
+from aimem.ports.heap import share_heap
 from aimem.ports.material import ClientCertificate, HandshakeFailure, PeerMaterial, ServerMaterial
 from aimem.ports.network import Resolver, system_resolver
 from aimem.ports.secured import Secured, ServerSide, open_server_side
@@ -68,6 +69,7 @@ __all__ = [
     "issuing",
     "open_server_side",
     "raise_open_max",
+    "share_heap",
     "sqlite",
     "system_chance",
     "system_clock",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -184,3 +185,17 @@ async def session(db: Path) -> AsyncIterator[Process]:
             "initialize", protocolVersion="2025-06-18", capabilities={}, clientInfo={"name": "test", "version": "1"}
         )
         yield process
+
+
+def heaps_of(pid: int) -> int:
+    """How many heaps of glibc a process has beside its first one: each has 64 MiB, and begins at a multiple of them."""
+    ranges = [line.split()[:2] for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+    found = 0
+    for (used, rights), (free, none) in itertools.pairwise(ranges):
+        (begin, middle), (goes_on, end) = ([int(one, 16) for one in both.split("-")] for both in (used, free))
+        is_split = (rights, none) == ("rw-p", "---p") and middle == goes_on
+        found += is_split and begin % _HEAP == 0 and end == begin + _HEAP
+    return found
+
+
+_HEAP = 64 << 20

@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from aimem.supervisor.listeners import open_tcp
-from tests.system.processes import ask, ask_json, command, daemon, session, started
+from tests.system.processes import ask, ask_json, command, daemon, heaps_of, session, started
 
 pytestmark = pytest.mark.slow
 
@@ -160,6 +160,13 @@ async def test_a_connection_has_tasks_of_its_own_which_end_with_it(db: Path) -> 
 async def test_a_daemon_tells_what_sqlite_holds(db: Path) -> None:
     async with daemon(db) as (_, url), httpx.AsyncClient(base_url=url) as http:
         assert 100_000 < await figure_of(http, "ai_memory_sqlite_bytes") < 10_000_000
+
+
+async def test_the_threads_of_a_daemon_share_a_heap(db: Path) -> None:
+    async with daemon(db) as (process, url), httpx.AsyncClient(base_url=url) as http:
+        for path in ("/api/v1/stats", "/api/v1/recall?context=wrote", "/api/v1/memories"):
+            (await http.get(path)).raise_for_status()
+        assert heaps_of(process.pid) == 0
 
 
 async def tasks_of(http: httpx.AsyncClient) -> float:
