@@ -44,7 +44,7 @@ class Confirm(ModalScreen[str | None]):
         """The question, the field, and the keys."""
         with Vertical():
             yield Lines(id="question", wraps=True)
-            yield Field(self._text, placeholder=self._placeholder, id="text")
+            yield Field(self._text, placeholder=self._placeholder, id="text", select_on_focus=False)
         yield Footer()
 
     def on_mount(self) -> None:
