@@ -23,9 +23,11 @@ START_S, END_S = 90, 30
 class Daemon:
     """One daemon, by keyword, so that no model is loaded."""
 
-    def __init__(self, db: Path, *words: str, port: int = 0, **environ: str) -> None:
-        """Prepare; nothing is started."""
-        self.db, self.words, self.port = db, words, port
+    def __init__(
+        self, db: Path, *words: str, port: int = 0, program: Sequence[str] = ("-m", "aimem"), **environ: str
+    ) -> None:
+        """Prepare; nothing is started. `program` is what Python runs."""
+        self.db, self.words, self.port, self.program = db, words, port, program
         self._environ = {**os.environ, "AI_MEMORY_TIER": "keyword", **environ}
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -37,7 +39,7 @@ class Daemon:
 
     def start(self) -> None:
         """Start it, and wait until it serves."""
-        command = (sys.executable, "-m", "aimem", "--db", str(self.db), "serve", "--port", str(self.port), *self.words)
+        command = (sys.executable, *self.program, "--db", str(self.db), "serve", "--port", str(self.port), *self.words)
         process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
                                    env=self._environ)
         self._process = process

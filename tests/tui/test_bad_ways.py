@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from aimem import __version__
 from aimem.errors import InvalidRequest
 from aimem.wire import console
 from aimem_tui.doors import open_doors
@@ -20,6 +21,12 @@ from tests.tui.daemons import Daemon, serving
 from tests.tui.live import looking_at, until
 
 pytestmark = pytest.mark.slow
+
+OTHER_VERSION = """
+import runpy, aimem
+aimem.__version__ = "9.9.9"
+runpy.run_module("aimem", run_name="__main__")
+"""
 
 
 def door(url: str) -> list[console.DoorIn]:
@@ -60,6 +67,12 @@ async def test_something_else_answers(answer: bytes, what: str) -> None:
         await until(pilot, "✖", what)
 
 
+async def test_a_daemon_of_another_version_is_seen_and_said_to_be_one(tmp_path: Path) -> None:
+    with serving([Daemon(tmp_path / "x.db", program=("-c", OTHER_VERSION))]) as [daemon]:
+        async with looking_at(door(daemon.url), size=(80, 24)) as (_, pilot):
+            await until(pilot, "▲ warning", "9.9.9", f"9.9.9 and this console is {__version__}: give both the same")
+
+
 @pytest.fixture(scope="module")
 def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, Path]]:
     """A daemon that lets in who is on its list alone; with the folder of certificates."""
@@ -91,15 +104,19 @@ async def test_a_certificate_that_is_not_believed_one_that_is_missing_and_one_th
         await until(pilot, "✖ offline")
 
 
-async def test_a_key_that_is_missing_wrong_revoked_or_no_operators(tmp_path: Path) -> None:
+async def test_a_key_that_is_missing_expired_revoked_or_no_operators(tmp_path: Path) -> None:
     with serving([Daemon(tmp_path / "x.db")]) as [daemon]:
         added = subprocess.run(
             [sys.executable, "-m", "aimem", "--db", str(daemon.db), "agents", "key", "add", "ops", "--role", "operator",
              "--json"], check=True, capture_output=True)
         operator = json.loads(added.stdout)["key"]
         agent = daemon.ask("POST", "/agents/keys", {"agent_id": "bob"}, agent="ops", **{"X-API-Key": operator})
+        ending = daemon.ask("POST", "/agents/keys", {"agent_id": "eve", "ttl_secs": 1}, agent="ops",
+                            **{"X-API-Key": operator})
         async with looking_at(door(daemon.url), size=(100, 30)) as (_, pilot):
             await until(pilot, "no entry", "--key")
+        async with looking_at(door(daemon.url), size=(80, 24), key=ending["key"]) as (_, pilot):
+            await until(pilot, "no entry", "expired", "make another with `ai-memory agents key add`")
         async with looking_at(door(daemon.url), size=(100, 30), key=operator) as (_, pilot):
             await until(pilot, "● ok")
         async with looking_at(door(daemon.url), size=(100, 30), key=agent["key"]) as (_, pilot):

@@ -15,12 +15,16 @@ from aimem_tui.drawing import Lines, Reader
 from aimem_tui.sheet import Line
 
 
+class Field(Input):
+    """A field that says what Enter does. Enter waits in its queue behind the letters that were typed before."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "submit", "Do it")]
+
+
 class Confirm(ModalScreen[str | None]):
     """Asks before something is done. Enter in the field does it, Escape does not; the result is the text, or None."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("enter", "confirm", "Do it", priority=True), Binding("escape", "dismiss_none", "Do nothing"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss_none", "Do nothing")]
     DEFAULT_CSS = """
     Confirm { align: center middle; }
     Confirm > Vertical {
@@ -40,7 +44,7 @@ class Confirm(ModalScreen[str | None]):
         """The question, the field, and the keys."""
         with Vertical():
             yield Lines(id="question", wraps=True)
-            yield Input(self._text, placeholder=self._placeholder, id="text")
+            yield Field(self._text, placeholder=self._placeholder, id="text", select_on_focus=False)
         yield Footer()
 
     def on_mount(self) -> None:
@@ -48,7 +52,7 @@ class Confirm(ModalScreen[str | None]):
         self.query_one("#question", Lines).show(self._lines)
         self.query_one("#text", Input).focus()
 
-    def action_confirm(self) -> None:
+    def on_input_submitted(self) -> None:
         """Do it, unless a text is missing."""
         text = self.query_one("#text", Input).value.strip()
         if text or not self._needs_text:

@@ -98,9 +98,11 @@ def _of_peer(peer: PeerStatus) -> Cell:
 
 
 def warnings_of(node: NodeView) -> tuple[str, ...]:
-    """What a node warns of, each sentence once."""
+    """What a node warns of, each sentence once, and that it is of another version."""
     told = (*(() if node.health is None else node.health.warnings), *(() if node.mesh is None else node.mesh.alarms))
-    return tuple(dict.fromkeys(told))
+    version = __version__ if node.health is None else node.health.version
+    other = (f"it runs version {version} and this console is {__version__}: give both the same",)
+    return tuple(dict.fromkeys((*told, *(other if version != __version__ else ()))))
 
 
 def mesh_sheet(state: State) -> Sheet:
