@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -26,7 +27,9 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return Path(os.path.realpath(tmp_path_factory.mktemp("t")))
 
 
-def test_the_demonstration_opens_it_on_a_mesh_whose_node_is_killed_and_comes_back(short: Path) -> None:
+def test_in_the_demonstration_a_node_dies_and_is_back_a_policy_is_made_and_a_write_queued_and_approved(
+    short: Path
+) -> None:
     terminal = opened(short, "demo", "--nodes", "2", "--console")
     try:
         said = terminal.until(b"take node-b down, the hard way", b"kill -9 ")
@@ -39,6 +42,28 @@ def test_the_demonstration_opens_it_on_a_mesh_whose_node_is_killed_and_comes_bac
         terminal.until(b"NODE-A", b"press v to have all copies compared now")
         terminal.type(b"v")
         terminal.until(b"node-b equal")
+        terminal.type(b"5")
+        terminal.until(b"no policy holds here")
+        terminal.type(b"e")
+        terminal.until(b"The policy of demo", b"Do it")       # the field has the focus, and takes letters
+        terminal.type(b"\x15")      # Ctrl-U empties the field
+        terminal.until(b"JSON")
+        terminal.type(b'{"write": "approve", "promote": "any", "delete": "any", "policy": "any"}\r')
+        terminal.until(b"Set this policy of demo?", b"Do it")
+        terminal.type(b"\r")
+        terminal.until(b"set the policy of demo", b"holds, of demo")
+        terminal.type(b"3")
+        terminal.until(b"nothing waits for a decision")
+        [db] = short.glob("*/node-b.db")
+        words = ("--agent-id", "ai:planner", "store", "--title", "Asked", "--content", "Said.", "--namespace", "demo")
+        command = (sys.executable, "-m", "aimem", "--db", str(db), *words)
+        asked = subprocess.run(command, check=False, capture_output=True)
+        assert b"queued for approval" in asked.stderr, asked
+        terminal.until(b"1 action waiting", b"Said.")
+        terminal.type(b"a")
+        terminal.until(b"Approve? ", b"Do it")
+        terminal.type(b"\r")
+        terminal.until(b"approved and done", b"on 2 of 2 nodes", b"nothing waits for a decision")
         terminal.type(b"q")
         assert terminal.close() == 0
     finally:
