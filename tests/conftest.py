@@ -17,7 +17,7 @@ IN_CI = bool(os.environ.get("CI"))
 TESTS = Path(__file__).resolve().parent
 STAGES_APART = frozenset({"abuse", "bench", "cycles", "load", "quality"})
 """Folders that `.ci/run` runs as stages of their own."""
-STAGES_DEEPER = frozenset({"campaign", "mesh", "sim"})
+STAGES_DEEPER = frozenset({"campaign", "mesh", "sim", "tui"})
 """Folders that a plain run takes in brief and `.ci/run`, which names them, as a whole (each by its conftest.py)."""
 
 WORKERS = 2

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -109,6 +110,12 @@ def meshed(folder: Path, count: int, **environ: str) -> Iterator[Sequence[Daemon
                  "--catchup-interval-secs", "1", "--quorum-timeout-ms", "30000")
         daemons.append(Daemon(folder / f"n{number}.db", *words, port=port, **environ))
     with serving(daemons):
-        for daemon in daemons:
-            daemon.ask("POST", "/mesh")     # waits until it has heard the others
+        deadline = time.monotonic() + START_S
+        # Each answers once it has asked the others, who may have been too busy for that.
+        while not all(_hears_all(daemon) for daemon in daemons):
+            assert time.monotonic() < deadline, [daemon.ask("GET", "/mesh") for daemon in daemons]
         yield daemons
+
+
+def _hears_all(daemon: Daemon) -> bool:
+    return all(peer["state"] == "reachable" for peer in daemon.ask("POST", "/mesh")["peers"])
