@@ -89,7 +89,10 @@ class NodeRuntime:
         del given
         raise Unavailable("nothing is measured here")
 
-    run_mesh_bench = run_demo = run_doctor = run_bench
+    run_mesh_bench = run_demo = run_doctor = run_console = run_overview = run_bench
+
+    def find_socket(self, config: Config) -> Path:
+        return Path(f"{config.store.db}.sock")
 
     def open_pki(self, folder: Path) -> Pki:
         return Pki(folder, system_files(), system_clock())

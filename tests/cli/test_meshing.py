@@ -27,6 +27,7 @@ DOCUMENT = {
     "digest": "d" * 32, "digest_vector": {}, "forks": [], "alarms": ["the clock is +0.7 s off its peers'"],
     "op_log_count": 7, "op_log_bytes": 700, "joining": None, "members_hash": "", "agreement": "", "certificates": [],
     "key": "", "mesh_access": "", "untrusted": [], "cluster": "c" * 32, "behind": 4321,
+    "short_writes": 0, "last_short": None,
 }
 LOST = {"kind": "memory", "key": "3f2a9c1e-5b0d-4c8e-9f57-0a1b2c3d4e5f", "field": "content", "value": "old text",
         "version_hlc": 5, "stream": "a" * 32, "noted_at": "2026-01-02T00:00:00.000000Z"}
