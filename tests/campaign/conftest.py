@@ -13,6 +13,13 @@ from tests.campaign.plan import SEED, Thoroughness, examples_of
 from tests.campaign.world import World, open_world
 
 HERE = Path(__file__).parent
+LONG = frozenset({"test_bytes.py", "test_texts.py"})
+"""What takes half of the time, however brief it is, and which a plain run leaves out."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """A plain run has its time for the rest of the tests, too."""
+    return True if collection_path.name in LONG and thoroughness_of(config) is Thoroughness.BRIEF else None
 
 
 def thoroughness_of(config: pytest.Config) -> Thoroughness:

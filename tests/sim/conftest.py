@@ -9,7 +9,7 @@ import pytest
 from tests.sim import seeds
 
 HERE = Path(__file__).parent
-PLANTING = frozenset({"test_planted.py", "test_progress.py", "test_shrinking.py"})
+LONG = frozenset({"test_planted.py", "test_progress.py", "test_scale.py", "test_shrinking.py"})
 
 
 def is_named(config: pytest.Config) -> bool:
@@ -19,8 +19,8 @@ def is_named(config: pytest.Config) -> bool:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Faults are planted where there is time for it."""
-    return True if collection_path.name in PLANTING and not is_named(config) else None
+    """Faults are planted, and large meshes timed, where there is time for it."""
+    return True if collection_path.name in LONG and not is_named(config) else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
