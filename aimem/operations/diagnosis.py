@@ -159,8 +159,9 @@ def _look_findings(database: Database, look: glance.Glance) -> Findings:
     if look.findings:
         yield critical(Kind.DATABASE_DAMAGED, f"{db} is damaged: {look.findings[0]}",
                        "keep a copy, see ai-memory verify, and put a backup back with ai-memory restore")
-    if look.version < SCHEMA_VERSION:
-        yield info(Kind.OLD_SCHEMA, f"{db} has schema {look.version}, and this version writes {SCHEMA_VERSION}",
+    if look.is_early or look.version < SCHEMA_VERSION:
+        form = "an early form of " if look.is_early else ""
+        yield info(Kind.OLD_SCHEMA, f"{db} has {form}schema {look.version}, and this version writes {SCHEMA_VERSION}",
                    "nothing: the next start migrates it, and keeps a copy beside it")
     if look.held:
         yield warning(Kind.HELD_OPS, f"{db} holds {look.held} writes that this version cannot apply",

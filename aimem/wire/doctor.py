@@ -95,7 +95,8 @@ MEANING: Final = {
     Kind.DATABASE_UNREADABLE: "The database cannot be opened, or is none of this program.",
     Kind.DATABASE_DAMAGED: "SQLite's quick look at the database found damage.",
     Kind.RESTORE_CUT_OFF: "A restore was cut off; the next start ends it.",
-    Kind.OLD_SCHEMA: "The next start brings the database to a newer schema, and keeps a copy.",
+    Kind.OLD_SCHEMA: "The next start brings the database to a newer schema, or to the last form of its own, and keeps "
+                     "a copy.",
     Kind.LONG_LOG: "The write-ahead log is long: a reader keeps it from being moved into the database.",
     Kind.HELD_OPS: "The database holds writes that it cannot apply.",
     Kind.NO_BACKUP: "The folder backups beside the database has no backup of it; there may be some elsewhere.",

@@ -149,6 +149,7 @@ CASES: list[tuple[Section, Kind, Severity, Seen]] = [
     (Section.DATABASE, Kind.DATABASE_DAMAGED, CRITICAL, with_look(findings=("row 7 missing from index i",))),
     (Section.DATABASE, Kind.RESTORE_CUT_OFF, WARNING, with_database(is_there=False, is_pending=True, look=None)),
     (Section.DATABASE, Kind.OLD_SCHEMA, INFO, with_look(version=SCHEMA_VERSION - 1)),
+    (Section.DATABASE, Kind.OLD_SCHEMA, INFO, with_look(is_early=True)),
     (Section.DATABASE, Kind.LONG_LOG, WARNING, with_database(log_bytes=LOG_LONG_BYTES + 1)),
     (Section.DATABASE, Kind.HELD_OPS, WARNING, with_look(held=3)),
     (Section.DATABASE, Kind.NO_BACKUP, INFO, with_database(backup_at=None)),
