@@ -266,6 +266,13 @@ def test_nonsense_is_unavailable_and_says_so(answer: httpx.Response) -> None:
     assert "answer" in error.message
 
 
+def test_a_page_of_somebody_else_is_quoted_in_short_and_on_one_line() -> None:
+    page = "<!DOCTYPE HTML>\n<html>\n" + "<p>This is no node.</p>\n" * 100
+    message = refused(lambda request: httpx.Response(404, text=page)).message
+    assert "'<!DOCTYPE HTML> <html> <p>This" in message
+    assert len(message) < 150
+
+
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
 def test_an_unreachable_node_is_unavailable_and_says_what_to_do(loop: str) -> None:
     def handler(request: httpx.Request) -> httpx.Response:
