@@ -120,9 +120,12 @@ class Caller:
                 "characters; shorten it") from None
     def _failure(self, error: Exception, request: httpx.Request) -> Unavailable:
         if isinstance(error, httpx.TimeoutException):
+            silent = f"no answer from {request.url.host or 'the node'} in time"
+            if request.method == "GET":
+                return Unavailable(f"{silent}; try again, and see its log if it stays so", code=Code.DEADLINE_EXCEEDED)
             return Unavailable(
-                f"no answer from {request.url.host or 'the node'} in time; whether it was applied is unknown, and "
-                "the same request may be sent again", code=Code.DEADLINE_EXCEEDED, outcome="unknown")
+                f"{silent}; whether it was applied is unknown, and the same request may be sent again",
+                code=Code.DEADLINE_EXCEEDED, outcome="unknown")
         return Unavailable(
             f"cannot reach the node at {self._http.base_url}: {str(error) or type(error).__name__}; "
             "is it running? start it with `ai-memory serve`")

@@ -66,7 +66,8 @@ _FAMILY_OF_STATUS: Final[Mapping[int, type[AimemError]]] = MappingProxyType({
     401: Unauthenticated, 403: Denied, 404: NotFound, 409: Conflict, 410: Gone, 429: QuotaExceeded, 500: Bug,
 })
 _OWN_FIELDS: Final = frozenset({"error", "code", "field", "message", "self"})
-_SHOWN_BYTES: Final = 200
+_SHOWN_BYTES: Final = 60
+"""Of what somebody else says, such as a page for browsers: enough to know whose it is."""
 
 
 def error_of_answer(status: int, body: bytes) -> AimemError:
@@ -84,8 +85,9 @@ def error_of_answer(status: int, body: bytes) -> AimemError:
         answer = {}
     message, word, field = answer.get("error"), answer.get("code"), answer.get("field")
     if not isinstance(message, str) or not isinstance(word, str):
-        shown = body[:_SHOWN_BYTES].decode(errors="replace").strip()
-        return Unavailable(f"the answer (status {status}) is no ai-memory node's: {shown!r}; check the address")
+        said = " ".join(body[:_SHOWN_BYTES].decode(errors="replace").split())
+        more = "..." if len(body) > _SHOWN_BYTES else ""
+        return Unavailable(f"the answer (status {status}) is no ai-memory node's: {said + more!r}; check the address")
     details: dict[str, Any] = {name: value for name, value in answer.items() if name not in _OWN_FIELDS}
     where = field if isinstance(field, str) else None
     if word not in set(Code):

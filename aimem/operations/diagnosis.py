@@ -116,24 +116,28 @@ def disk_findings(disk: Disk) -> Findings:
     """Room, speed, permission, and what nothing uses."""
     wanted = disk.database_bytes + ROOM_LEAST_BYTES
     free = f"{size(disk.free_bytes)} are free in {disk.folder}"
-    if disk.free_bytes < ROOM_LEAST_BYTES:
-        yield critical(Kind.DISK_FULL, f"{free}: writes are about to be refused",
-                       "make room, or move the database to another disk (--db) while no daemon runs")
+    if disk.is_full or disk.free_bytes < ROOM_LEAST_BYTES:
+        what = "a small write finds no room, and so will those of a daemon" if disk.is_full else (
+            "writes are about to be refused")
+        yield critical(Kind.DISK_FULL, f"{free}: {what}",
+                       "make room (df, df -i, quota), or move the database to another disk (--db) while no daemon runs")
     elif disk.free_bytes < max(wanted, ROOM_SMALL_BYTES):
         yield warning(Kind.DISK_FULL, f"{free}, and the database has {size(disk.database_bytes)}: a copy, which "
                       "backups, restores and upgrades make, may not fit", "make room; backups may go to another disk")
     if disk.unwritable:
         yield warning(Kind.FOLDER_UNWRITABLE, f"this user cannot write in {disk.folder}: {disk.unwritable}",
-                      "run this as the user whose daemon it is: runuser -u ai-memory -- ai-memory doctor")
+                      "run this as the user whose daemon it is (runuser -u ai-memory -- ai-memory doctor); if it "
+                      "cannot write there either, look how the disk is mounted, and at dmesg")
     elif disk.sync_ms and (middle := statistics.median(disk.sync_ms)) > SYNC_SLOW_MS:
         told = critical if middle > SYNC_STUCK_MS else warning
         yield told(Kind.DISK_SLOW, f"a small synced write in {disk.folder} takes {middle:.0f} ms, "
                    f"{max(disk.sync_ms):.0f} ms at worst",
                    "look what else writes to that disk (iostat -x 1), and put the database on a local one")
-    if disk.leftovers:
-        yield info(Kind.LEFTOVERS, f"{disk.folder} has {', '.join(disk.leftovers)}",
-                   "remove the copies once you are sure that you need none; the next start goes on with what ends in "
-                   ".joining, or clears it")
+    if disk.kept or disk.unfinished:
+        yield info(Kind.LEFTOVERS, f"{disk.folder} has {', '.join((*disk.kept, *disk.unfinished))}", "; ".join((
+            *(["remove the copies once you are sure that you need none"] if disk.kept else ()),
+            *(["the next start goes on with what a process left unfinished, or clears it"] if disk.unfinished else ()),
+        )))
 
 
 def database_findings(database: Database, now: Instant) -> Findings:
@@ -159,8 +163,9 @@ def _look_findings(database: Database, look: glance.Glance) -> Findings:
     if look.findings:
         yield critical(Kind.DATABASE_DAMAGED, f"{db} is damaged: {look.findings[0]}",
                        "keep a copy, see ai-memory verify, and put a backup back with ai-memory restore")
-    if look.version < SCHEMA_VERSION:
-        yield info(Kind.OLD_SCHEMA, f"{db} has schema {look.version}, and this version writes {SCHEMA_VERSION}",
+    if look.is_early or look.version < SCHEMA_VERSION:
+        form = "an early form of " if look.is_early else ""
+        yield info(Kind.OLD_SCHEMA, f"{db} has {form}schema {look.version}, and this version writes {SCHEMA_VERSION}",
                    "nothing: the next start migrates it, and keeps a copy beside it")
     if look.held:
         yield warning(Kind.HELD_OPS, f"{db} holds {look.held} writes that this version cannot apply",

@@ -26,6 +26,9 @@ from aimem.wire import doctor
 T = TypeVar("T")
 
 LOOK_S: Final = 10.0
+ANSWERS_S: Final = 8.0
+"""For what the daemon says: less than for the whole look, so that one that hangs is told from a look that does."""
+
 MODEL_S: Final = 30.0
 """A look that takes longer is given up: what hangs is a finding. Loading the model takes half a second, reading it from
 a cold disk some more."""
@@ -122,10 +125,12 @@ def _read_settings(reread: Callable[[], Config]) -> Config:
 
 async def _daemon(ports: DoctorPorts, config: Config) -> Daemon:
     async with ports.open_holder(config) as holder:
-        client = holder.client
-        if client is None:
-            return Daemon(holder=holder.words)
-        answers = Answers(health=await client.health(), index=await client.index_status(), mesh=await client.mesh())
+        client, answers = holder.client, None
+        if client is not None:
+            with trio.move_on_after(ANSWERS_S):
+                answers = Answers(
+                    health=await client.health(), index=await client.index_status(), mesh=await client.mesh()
+                )
         return Daemon(holder=holder.words, answers=answers)
 
 

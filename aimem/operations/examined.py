@@ -32,6 +32,12 @@ _REMEDIES = {
     Kind.DATABASE_UNREADABLE: "if it says what to do, do that; else put a backup back: ai-memory restore",
 }
 
+_WORDS = {
+    Kind.CHECK_HANGS: "given up", Kind.CHECK_FAILED: "not looked at", Kind.CONFIG_INVALID: "not valid",
+    Kind.CERTIFICATE_UNUSABLE: "not usable", Kind.DATABASE_UNREADABLE: "not readable",
+}
+"""The summary of a section of which nothing more is known."""
+
 
 def examined(seen: Seen) -> doctor.DoctorOut:
     """What is told; without settings of these alone."""
@@ -67,7 +73,8 @@ def _section(
     section: Section, seen: T | Unseen, findings: Callable[[T], Findings], summary: Callable[[T], str]
 ) -> doctor.SectionOut:
     if isinstance(seen, Unseen):
-        return _told(section, "not looked at", (_unseen(section, seen),))
+        finding = _unseen(section, seen)
+        return _told(section, _WORDS[finding.kind], (finding,))
     return _told(section, summary(seen), tuple(findings(seen)))
 
 
@@ -101,7 +108,10 @@ def _of_mesh(daemon: Daemon | Unseen) -> tuple[doctor.SectionOut, doctor.Section
     answers = _answers(daemon)
     if answers is None:
         nobody = "no daemon was asked"
-        return _told(Section.PEERS, nobody, ()), _told(Section.VERSIONS, f"this is {aimem.__version__}; {nobody}", ())
+        unknown = doctor.SectionOut(
+            section=Section.PEERS, severity=doctor.Severity.INFO, summary=f"not known: {nobody}", findings=()
+        )
+        return unknown, _told(Section.VERSIONS, f"this is {aimem.__version__}; {nobody}", ())
     mesh = answers.mesh
     reachable = sum(peer.state == "reachable" for peer in mesh.peers)
     peers = f"{reachable} of {len(mesh.peers)} reachable, a write waits for {mesh.writes}" if mesh.peers else "none"

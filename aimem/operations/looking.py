@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -29,12 +30,16 @@ def look_at_disk(db: Path, *, is_held: bool) -> Disk:
             db = next(parent / db.name for parent in db.parents if parent.is_dir())
         folder = db.parent
         free_bytes = durable.free_bytes(folder)
-        leftovers = glance.kept_copies(db) + (() if is_held else glance.unfinished(db))
+        kept, unfinished = glance.kept_copies(db), () if is_held else glance.unfinished(db)
         database_bytes = _bytes_of(db) + _bytes_of(glance.log_path(db))
-    disk = Disk(folder=folder, free_bytes=free_bytes, database_bytes=database_bytes, leftovers=leftovers)
+    disk = Disk(
+        folder=folder, free_bytes=free_bytes, database_bytes=database_bytes, kept=kept, unfinished=unfinished
+    )
     try:
         return replace(disk, sync_ms=durable.synced_writes_ms(folder, SYNCS_COUNT))
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return replace(disk, is_full=True)
         return replace(disk, unwritable=error.strerror or str(error))
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Final
+from urllib.parse import urlsplit
 
 import aimem
 from aimem.config import FeatureTier
@@ -10,11 +12,13 @@ from aimem.operations.diagnosis import Findings, Kind, critical, info, warning
 from aimem.operations.seen import Answers, Daemon
 from aimem.replication import CLOCK_WARN_S
 from aimem.service import WARN_DAYS
-from aimem.wire import PeerStatus
+from aimem.wire import TIER_IS_KEYWORD, PeerStatus
 
 BEHIND_LONG_S: Final = 60.0
 _EXCLUDED: Final = frozenset({"self", "duplicate", "untrusted", "other_cluster", "forked"})
 _MESH_PAGE: Final = "ai-memory-mesh(7)"
+_OTHER_NAME: Final = "certificate is not for the name"
+"""In the daemon's reason for a peer that it does not reach."""
 
 
 def daemon_findings(daemon: Daemon, tier: FeatureTier) -> Findings:
@@ -43,7 +47,11 @@ def _own_word(answers: Answers, tier: FeatureTier) -> Findings:
     for sentence in health.warnings:
         if sentence not in answers.mesh.alarms:
             yield warning(Kind.DAEMON_UNWELL, sentence, "do what it says; ai-memory status shows it until then")
-    if tier is not FeatureTier.KEYWORD and index.mode == "keyword" and index.reason:
+    if tier is not FeatureTier.KEYWORD and index.reason == TIER_IS_KEYWORD:
+        yield info(Kind.OTHER_SETTINGS, "the daemon serves with tier keyword, and the settings of this command have "
+                   f"tier {tier}", "nothing, if that is meant; else give both the same settings: see "
+                   "ai-memory-service(7), THE DOCTOR")
+    elif tier is not FeatureTier.KEYWORD and index.mode == "keyword" and index.reason:
         yield warning(Kind.MODEL_AWAY, f"the daemon recalls by words alone: {index.reason}",
                       "mend that, and start the daemon anew")
 
@@ -71,8 +79,7 @@ def _peer(peer: PeerStatus) -> Findings:
         yield critical(Kind.PEER_EXCLUDED, f"{named} does not count: {why or peer.state}",
                        f"see {_MESH_PAGE}, Who is who, and ai-memory mesh status")
     elif peer.state == "unreachable":
-        yield warning(Kind.PEER_UNREACHABLE, f"{named} does not answer: {why or 'it was never reached'}",
-                      "start it, and look at what is between the two: address, firewall, certificates")
+        yield warning(Kind.PEER_UNREACHABLE, f"{named} does not answer: {why or _last_answer(peer)}", _road_to(peer))
     if peer.lag_s > BEHIND_LONG_S:
         yield warning(Kind.PEER_BEHIND, f"{named} lacks {peer.lag_ops} writes, for {peer.lag_s:.0f} s",
                       "wait if it was away and catches up (ai-memory mesh peers); else see its log")
@@ -81,6 +88,22 @@ def _peer(peer: PeerStatus) -> Findings:
         yield told(Kind.PEER_CERTIFICATE_ENDS,
                    f"the certificate of {named} ends in {peer.certificate.days_left} days",
                    f"put a new one there and send that daemon SIGHUP: see {_MESH_PAGE}, Changing certificates")
+
+
+def _last_answer(peer: PeerStatus) -> str:
+    return "it was never reached" if peer.last_ok_s is None else f"its last answer came {peer.last_ok_s:.0f} s ago"
+
+
+def _road_to(peer: PeerStatus) -> str:
+    """What to do so that it is reached."""
+    if _OTHER_NAME not in peer.last_error:
+        return "start it, see its log if it runs, and look at what is between the two: address, firewall, certificates"
+    host = urlsplit(peer.url).hostname or ""
+    option = "--ip" if host.replace(".", "").isdigit() or ":" in host else "--dns"
+    name = shlex.quote(peer.node or "NAME")
+    return (f"make it a certificate for that name: ai-memory pki issue --renew --name {name} {option} "
+            f"{shlex.quote(host)} and its other names, too (see {_MESH_PAGE}, Changing certificates); or have "
+            "--quorum-peers name it as its certificate does")
 
 
 def peer_clock_findings(answers: Answers) -> Findings:

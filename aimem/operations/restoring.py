@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from aimem.errors import Corrupt, InvalidRequest, NotFound, Unavailable
+from aimem.errors import Code, Corrupt, InvalidRequest, NotFound, Unavailable
 from aimem.operations.backups import (
     Backups,
     is_named_as_backup,
@@ -48,7 +48,8 @@ class Keeper:
         try:
             with translated(f"cannot restore {db}"):
                 replacing.drop_copy(db)     # of a restore that was killed
-            examined = self._copy(snapshot, trust)
+            with _named(snapshot, "nothing was restored: name a backup with --from"):
+                examined = self._copy(snapshot, trust)
             with translated(f"cannot restore {db}"):
                 kept = replacing.place_for_old(db) if db.exists() else None
                 replacing.drop_derived(self._files, db)
@@ -71,7 +72,10 @@ class Keeper:
             wants_database(self._db)
             found = [_shown(self._db, soundness.examine(self._files, self._db))]
         else:
-            found = [self._verify_one(snapshot) for path in paths for snapshot in self._within(path)]
+            found = []
+            for snapshot in (one for path in paths for one in self._within(path)):
+                with _named(snapshot, "name a backup or a database of ai-memory, or nothing for the one in use"):
+                    found.append(self._verify_one(snapshot))
         return keeping.VerifyOut(sound=all(one.sound for one in found), databases=tuple(found))
 
     def _choose(self, source: Path, trust: keeping.Trust) -> tuple[Path, list[str]]:
@@ -85,7 +89,17 @@ class Keeper:
             )
         if not source.is_file():
             raise NotFound(f"there is no backup {source}; name a file or a folder with --from")
-        return source, []
+        return source, [] if trust is keeping.Trust.MANIFEST else self._contradictions(source)
+
+    def _contradictions(self, source: Path) -> list[str]:
+        """What its manifest, if it has one, says against a file that is taken without it."""
+        try:
+            wrong = why_not_whole(source, read_manifest(self._files, source))
+        except NotFound:
+            return []
+        except Corrupt as error:
+            wrong = error.message
+        return [] if wrong is None else [f"{wrong}; it was taken all the same, for --skip-verify"]
 
     def _newest(self, folder: Path) -> tuple[Path, list[str]]:
         newest, passed_over, sources = None, list[str](), set[str]()
@@ -174,6 +188,17 @@ class Keeper:
         same = made.digest == examined.digest
         findings = () if same else (f"its digest is {examined.digest}, and {made.digest} by its manifest",)
         return _shown(snapshot, examined, keeping.CheckOut(check="manifest", count=1, findings=findings))
+
+
+@contextlib.contextmanager
+def _named(path: Path, remedy: str) -> Iterator[None]:
+    """Say of a file that is no database of ours what to do about it: it is another one than --db names."""
+    try:
+        yield
+    except Corrupt as error:
+        if error.code is not Code.NOT_A_DATABASE:
+            raise
+        raise Corrupt(f"{path} is no database of ai-memory; {remedy}", code=error.code) from error
 
 
 def _shown(path: Path, examined: soundness.Examined, *more: keeping.CheckOut) -> keeping.SoundnessOut:

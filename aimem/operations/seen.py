@@ -49,8 +49,9 @@ class Disk(Struct, frozen=True, kw_only=True):
 
     Attributes:
       sync_ms: how long each of a few small synced writes took; `unwritable` is why there could be none.
+      is_full: whether they found no room.
       database_bytes: of the database with its log.
-      leftovers: files beside the database that nothing uses.
+      kept, unfinished: files beside the database that nothing uses: copies, and what a process at work left.
     """
 
     folder: Path
@@ -58,7 +59,9 @@ class Disk(Struct, frozen=True, kw_only=True):
     database_bytes: int = 0
     sync_ms: tuple[float, ...] = ()
     unwritable: str = ""
-    leftovers: tuple[str, ...] = ()
+    is_full: bool = False
+    kept: tuple[str, ...] = ()
+    unfinished: tuple[str, ...] = ()
 
 
 class Database(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from aimem.model import Hlc, Instant, instant_of
 from aimem.ports import Connection, DatabaseError, DatabaseFault, Files, Mode
-from aimem.store import heldops, inbox, oplog, replacing, schema, spool
+from aimem.store import forms, heldops, inbox, oplog, replacing, schema, spool
 from aimem.store.faults import translated
 
 FINDINGS_MAX: Final = 3
@@ -22,6 +22,7 @@ class Glance(Struct, frozen=True, kw_only=True):
 
     Attributes:
       version: of its schema; of an older one only `findings` are looked for. 0: the file is empty.
+      is_early: whether it is an early form of this version's schema; it is looked at as an older one is.
       findings: what SQLite finds damaged, in its words.
       is_whole: whether all of it was looked at before time was up.
       held: writes that it cannot apply.
@@ -29,6 +30,7 @@ class Glance(Struct, frozen=True, kw_only=True):
     """
 
     version: int
+    is_early: bool = False
     findings: tuple[str, ...] = ()
     is_whole: bool = True
     held: int = 0
@@ -51,9 +53,10 @@ def look(files: Files, db: Path, mode: Mode, is_late: Callable[[], bool]) -> Gla
         conn = files.connect(db, mode)
         try:
             version = schema.recognise(conn, db)
-            if version < schema.SCHEMA_VERSION:
+            is_early = version == schema.SCHEMA_VERSION and bool(forms.scripts_for(conn, version))
+            if is_early or version < schema.SCHEMA_VERSION:
                 findings, is_whole = _quick(conn, is_late)
-                return Glance(version=version, findings=findings, is_whole=is_whole)
+                return Glance(version=version, is_early=is_early, findings=findings, is_whole=is_whole)
             held, newest = heldops.count(conn), oplog.last_hlc(conn)
             findings, is_whole = _quick(conn, is_late)
         finally:

@@ -114,12 +114,35 @@ def copy_into(files: Files, db: Path, target: Path) -> None:
 
 
 def examine(files: Files, db: Path) -> Examined:
-    """Look at all of a database, as it is at one moment.
+    """Look at all of a database, as it is at one moment; nothing is left beside it that was not there.
 
     Raises: Corrupt if it is none of ours, or cannot be read at all; Unavailable.
     """
+    before = _resting(db)
+    if before is not None:
+        try:
+            found = _examine_as(files, db, Mode.UNTOUCHED)
+        except Corrupt:
+            if _resting(db) == before:
+                raise
+        else:
+            if _resting(db) == before:
+                return found
+    return _examine_as(files, db, Mode.READ_ONLY)     # somebody writes it
+
+
+def _resting(db: Path) -> tuple[int, int, int] | None:
+    """What tells a file that nobody wrote meanwhile; None where there is a log of one that may be written."""
+    if any(db.with_name(db.name + suffix).exists() for suffix in ("-wal", "-journal")):
+        return None
     with translated(db):
-        conn = files.connect(db, Mode.READ_ONLY)
+        found = db.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _examine_as(files: Files, db: Path, mode: Mode) -> Examined:
+    with translated(db):
+        conn = files.connect(db, mode)
         try:
             version = _wants_schema(conn, db)
             conn.execute(_BEGIN)

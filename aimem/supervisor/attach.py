@@ -6,6 +6,7 @@ node in its own process; the others find its socket.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 from http import HTTPStatus
@@ -19,6 +20,7 @@ from aimem.errors import Bug, Code, Unavailable
 from aimem.ports import Files, LockHeld
 from aimem.store import NodeLock
 from aimem.supervisor.children import pause_s
+from aimem.supervisor.groups import unwrapped
 from aimem.supervisor.inprocess import InProcessTransport
 from aimem.supervisor.place import Holder, Place, Role, read_hint, take
 
@@ -36,6 +38,9 @@ FIRST_PAUSE_S: Final = 0.02
 LONGEST_PAUSE_S: Final = 0.5
 ATTEMPTS_MAX: Final = 4
 CLOSE_GRACE_S: Final = 1.0
+SILENCE_S: Final = 5.0
+"""So long a reader waits before it looks whether the node still answers at all; that may take it PATIENCE_S."""
+
 LIMITS: Final = httpx.Limits(max_connections=32, max_keepalive_connections=8)
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 IDEMPOTENCY_KEY: Final = "idempotency-key"
@@ -130,6 +135,29 @@ class Attachment:
             log.info("node.lost")
         await road.lose()
 
+    async def watch(self) -> None:
+        """Ask the node of another process how it is, again and again until cancelled.
+
+        Raises: Unavailable if it does not say.
+        """
+        while True:
+            await trio.sleep(SILENCE_S)
+            socket = str(self._holder.socket or self._place.socket)
+            with trio.move_on_after(PATIENCE_S) as scope, contextlib.suppress(httpx.TransportError):
+                # By a connection of its own: those of the road may all be in use.
+                async with httpx.AsyncHTTPTransport(uds=socket) as way:
+                    await Road(way, is_holder=False).ask(httpx.Request("GET", "http://localhost/api/v1/health"))
+            if scope.cancelled_caught:
+                raise self._silent()
+
+    def _silent(self) -> Unavailable:
+        holder = self._holder
+        return Unavailable(
+            f"{holder.text} holds {self._place.db} and does not answer on its socket, "
+            f"{holder.socket or self._place.socket}; see its log (journalctl -u ai-memory), and if it hangs, end it "
+            "and start it anew", holder=holder.text,
+        )
+
     async def aclose(self) -> None:
         """Close connections; the node, if it runs here, is its starter's to end."""
         if self._road is not None:
@@ -181,7 +209,7 @@ class NodeTransport(httpx.AsyncBaseTransport):
         for _ in range(ATTEMPTS_MAX):
             road = await self._attachment.road()
             try:
-                answer = await road.ask(request)
+                answer = await self._ask(road, request)
                 if not _is_leaving(answer):
                     return answer
                 failure = httpx.ConnectError("the node is shutting down", request=request)
@@ -197,6 +225,17 @@ class NodeTransport(httpx.AsyncBaseTransport):
                     raise
                 failure = error
         raise failure or httpx.ConnectError("no attempt was made", request=request)
+
+    async def _ask(self, road: Road, request: httpx.Request) -> httpx.Response:
+        """The answer; to a reader as long as the node shows that it lives: nobody has to know how a read ended."""
+        if road.is_holder or request.method not in SAFE_METHODS:
+            return await road.ask(request)
+        with unwrapped():
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._attachment.watch)
+                answer = await road.ask(request)
+                nursery.cancel_scope.cancel()
+        return answer
 
     async def aclose(self) -> None:
         """Close connections."""

@@ -49,6 +49,7 @@ from aimem.supervisor.reloading import Reloader, run_reload
 from aimem.supervisor.tree import Inside, Plan
 from aimem.supervisor.wallet import Wallet
 from aimem.webhooks import Reach, Sender
+from aimem.wire import TIER_IS_KEYWORD
 
 log = logging.getLogger(__name__)
 
@@ -214,7 +215,7 @@ async def _run_indexer(
 
 def _reason_for_keywords(config: Config, extent: Extent) -> str:
     if config.search.tier is FeatureTier.KEYWORD:
-        return "the tier is keyword"
+        return TIER_IS_KEYWORD
     return "" if extent.embeds else "this command does not load the embedding model"
 
 

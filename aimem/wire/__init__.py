@@ -155,6 +155,7 @@ from aimem.wire.requests import (
     UpdateMemory,
 )
 from aimem.wire.responses import (
+    TIER_IS_KEYWORD,
     ArchivedOut,
     ArchivedPage,
     ArchiveResult,
@@ -238,7 +239,8 @@ from aimem.wire.transfer import (
 
 __all__ = [
     "DOCUMENT_SCHEMA", "EXCHANGE_MAX_BYTES", "EXCHANGE_MAX_OPS", "HELD_MAX", "PROTOCOL", "PROTOCOL_OLDEST",
-    "STREAMS_MAX", "SYNC_BODY_MAX_BYTES", "AccessOut", "AccessQuery", "AccessRow", "ActName", "ActOut", "AgentOut",
+    "STREAMS_MAX", "SYNC_BODY_MAX_BYTES", "TIER_IS_KEYWORD", "AccessOut", "AccessQuery", "AccessRow", "ActName",
+    "ActOut", "AgentOut",
     "AgentRequest", "AgentsOut", "AgentsQuery", "AliasQuery", "ApprovalOut", "Approved", "ArchiveRequest",
     "ArchiveResult", "ArchiveStats", "ArchivedOut", "ArchivedPage", "ArmScore", "AskedAgainOut", "AuditCheckpoint",
     "AuditDamage", "AuditPage", "AuditPruneQuery", "AuditPruned", "AuditQuery", "AuditRowOut", "AuditVerified",

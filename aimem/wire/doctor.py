@@ -63,6 +63,7 @@ class Kind(StrEnum):
     NO_DAEMON = "no_daemon"
     DAEMON_SILENT = "daemon_silent"
     DAEMON_UNWELL = "daemon_unwell"
+    OTHER_SETTINGS = "other_settings"
     PEER_UNREACHABLE = "peer_unreachable"
     PEER_EXCLUDED = "peer_excluded"
     PEER_BEHIND = "peer_behind"
@@ -78,7 +79,7 @@ MEANING: Final = {
     Kind.CHECK_HANGS: "A section was not looked at within its time; its disk, file or server hangs.",
     Kind.CHECK_FAILED: "A section could not be looked at, mostly for want of permission.",
     Kind.CONFIG_INVALID: "The settings cannot be read, and no daemon would start; nothing else is looked at then.",
-    Kind.CONFIG_NOTICE: "A setting is unknown, has no effect, or has one to know of.",
+    Kind.CONFIG_NOTICE: "A variable AI_MEMORY_* is unknown, or a setting has no effect, or one to know of.",
     Kind.EXPOSED: "Other machines reach the address on which the daemon is to listen, and there is no TLS.",
     Kind.KEY_READABLE: "Others than its owner may read the file with the node's key.",
     Kind.CERTIFICATE_UNUSABLE: "A certificate, its key, an authority or the list of those that may connect is missing, "
@@ -95,7 +96,8 @@ MEANING: Final = {
     Kind.DATABASE_UNREADABLE: "The database cannot be opened, or is none of this program.",
     Kind.DATABASE_DAMAGED: "SQLite's quick look at the database found damage.",
     Kind.RESTORE_CUT_OFF: "A restore was cut off; the next start ends it.",
-    Kind.OLD_SCHEMA: "The next start brings the database to a newer schema, and keeps a copy.",
+    Kind.OLD_SCHEMA: "The next start brings the database to a newer schema, or to the last form of its own, and keeps "
+                     "a copy.",
     Kind.LONG_LOG: "The write-ahead log is long: a reader keeps it from being moved into the database.",
     Kind.HELD_OPS: "The database holds writes that it cannot apply.",
     Kind.NO_BACKUP: "The folder backups beside the database has no backup of it; there may be some elsewhere.",
@@ -105,6 +107,7 @@ MEANING: Final = {
     Kind.NO_DAEMON: "No process holds the database.",
     Kind.DAEMON_SILENT: "A process holds the database and does not answer.",
     Kind.DAEMON_UNWELL: "The daemon says that it is not well, not ready, or what it warns of.",
+    Kind.OTHER_SETTINGS: "The daemon was started with other settings than this command has.",
     Kind.PEER_UNREACHABLE: "A peer does not answer.",
     Kind.PEER_EXCLUDED: "A peer answers and does not count: it is untrusted, another mesh's, twice there, or forked.",
     Kind.PEER_BEHIND: "A peer lacks writes for more than a minute.",

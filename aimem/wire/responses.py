@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any  # memory_fields: one table of fields for several structs
+from typing import Any, Final  # memory_fields: one table of fields for several structs
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -255,6 +255,10 @@ class Purged(Struct, kw_only=True):
     """How many archived memories were deleted for ever."""
 
     purged: int
+
+
+TIER_IS_KEYWORD: Final = "the tier is keyword"
+"""The reason for recall by words alone where that is what was asked for."""
 
 
 class IndexStatus(Struct, kw_only=True):

@@ -266,6 +266,13 @@ def test_nonsense_is_unavailable_and_says_so(answer: httpx.Response) -> None:
     assert "answer" in error.message
 
 
+def test_a_page_of_somebody_else_is_quoted_in_short_and_on_one_line() -> None:
+    page = "<!DOCTYPE HTML>\n<html>\n" + "<p>This is no node.</p>\n" * 100
+    message = refused(lambda request: httpx.Response(404, text=page)).message
+    assert "'<!DOCTYPE HTML> <html> <p>This" in message
+    assert len(message) < 150
+
+
 @pytest.mark.parametrize("loop", ["asyncio", "trio"])
 def test_an_unreachable_node_is_unavailable_and_says_what_to_do(loop: str) -> None:
     def handler(request: httpx.Request) -> httpx.Response:
@@ -275,12 +282,15 @@ def test_an_unreachable_node_is_unavailable_and_says_what_to_do(loop: str) -> No
         ask(handler, lambda client: client.stats(), loop=loop)
 
 
-def test_a_node_that_is_too_slow_is_a_deadline_with_an_unknown_outcome() -> None:
+def test_a_node_that_is_too_slow_is_a_deadline_and_only_of_a_write_the_outcome_is_unknown() -> None:
     def handler(request: httpx.Request) -> httpx.Response:
         raise httpx.ReadTimeout("slow")
 
-    error = refused(handler)
+    error = refused(handler, lambda client: client.delete("m1"))
     assert (error.code, error.details["outcome"]) == (Code.DEADLINE_EXCEEDED, "unknown")
+    error = refused(handler)
+    assert (error.code, "outcome" in error.details) == (Code.DEADLINE_EXCEEDED, False)
+    assert "applied" not in error.message
 
 
 def test_an_error_of_ours_from_the_transport_passes_through() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,11 +16,13 @@ from aimem.errors import Code
 from aimem.model import DAY_S, SECOND_US, Instant
 from aimem.operations.diagnosis import LOG_LONG_BYTES, MIB
 from aimem.operations.examined import examined
+from aimem.operations.looking import look_at_disk
 from aimem.operations.seen import Answers, Certificates, Daemon, Database, Disk, Models, Seen, Settings, Unseen
+from aimem.ports import durable
 from aimem.service import OwnCertificate, Which
 from aimem.store import SCHEMA_VERSION
 from aimem.store.glance import Glance
-from aimem.wire import Health, IndexStatus, MeshDocument, PeerStatus
+from aimem.wire import TIER_IS_KEYWORD, Health, IndexStatus, MeshDocument, PeerStatus
 from aimem.wire.doctor import MEANING, DoctorOut, FindingOut, Kind, Section, Severity
 from aimem.wire.mesh import PeerCertificateOut
 from tests.nodes import START
@@ -133,12 +137,13 @@ CASES: list[tuple[Section, Kind, Severity, Seen]] = [
     (Section.CLOCK, Kind.CLOCK_OFF_PEER, WARNING, with_peer(clock_offset_ms=-700.0)),
     (Section.DISK, Kind.CHECK_HANGS, CRITICAL, replace(WELL, disk=Unseen(after_s=10.0))),
     (Section.DISK, Kind.DISK_FULL, CRITICAL, with_disk(free_bytes=63 * MIB)),
+    (Section.DISK, Kind.DISK_FULL, CRITICAL, with_disk(sync_ms=(), is_full=True)),
     (Section.DISK, Kind.DISK_FULL, WARNING, with_disk(free_bytes=511 * MIB)),
     (Section.DISK, Kind.DISK_FULL, WARNING, with_disk(free_bytes=2000 * MIB, database_bytes=1990 * MIB)),
     (Section.DISK, Kind.DISK_SLOW, WARNING, with_disk(sync_ms=(120.0, 130.0, 1.0))),
     (Section.DISK, Kind.DISK_SLOW, CRITICAL, with_disk(sync_ms=(1200.0,))),
     (Section.DISK, Kind.FOLDER_UNWRITABLE, WARNING, with_disk(sync_ms=(), unwritable="Permission denied")),
-    (Section.DISK, Kind.LEFTOVERS, INFO, with_disk(leftovers=("memory.db.joining",))),
+    (Section.DISK, Kind.LEFTOVERS, INFO, with_disk(unfinished=("memory.db.joining",))),
     (Section.DATABASE, Kind.CHECK_HANGS, CRITICAL, replace(WELL, database=Unseen(after_s=10.0))),
     (Section.DATABASE, Kind.CHECK_FAILED, WARNING,
      replace(WELL, database=Unseen(why="cannot open it", family=Code.UNAVAILABLE))),
@@ -149,6 +154,7 @@ CASES: list[tuple[Section, Kind, Severity, Seen]] = [
     (Section.DATABASE, Kind.DATABASE_DAMAGED, CRITICAL, with_look(findings=("row 7 missing from index i",))),
     (Section.DATABASE, Kind.RESTORE_CUT_OFF, WARNING, with_database(is_there=False, is_pending=True, look=None)),
     (Section.DATABASE, Kind.OLD_SCHEMA, INFO, with_look(version=SCHEMA_VERSION - 1)),
+    (Section.DATABASE, Kind.OLD_SCHEMA, INFO, with_look(is_early=True)),
     (Section.DATABASE, Kind.LONG_LOG, WARNING, with_database(log_bytes=LOG_LONG_BYTES + 1)),
     (Section.DATABASE, Kind.HELD_OPS, WARNING, with_look(held=3)),
     (Section.DATABASE, Kind.NO_BACKUP, INFO, with_database(backup_at=None)),
@@ -163,6 +169,7 @@ CASES: list[tuple[Section, Kind, Severity, Seen]] = [
     (Section.DAEMON, Kind.DAEMON_UNWELL, CRITICAL, with_health(status="error")),
     (Section.DAEMON, Kind.DAEMON_UNWELL, WARNING, with_health(ready=False)),
     (Section.DAEMON, Kind.DAEMON_UNWELL, WARNING, with_health(warnings=("somebody has to look",))),
+    (Section.DAEMON, Kind.OTHER_SETTINGS, INFO, with_index(mode="keyword", reason=TIER_IS_KEYWORD)),
     (Section.DAEMON, Kind.MODEL_AWAY, WARNING, with_index(mode="keyword", reason="the model cannot be loaded")),
     (Section.PEERS, Kind.PEER_UNREACHABLE, WARNING, with_mesh(writes=1, peers=(peer(state="unreachable"),))),
     (Section.PEERS, Kind.NO_QUORUM, CRITICAL, with_peer(state="unreachable")),
@@ -204,6 +211,63 @@ def test_every_kind_can_be_found_and_is_explained() -> None:
     assert {kind for _, kind, _, _ in CASES} == set(Kind) == set(MEANING)
 
 
+OTHER_NAME = "tls: its certificate is not for the name "
+
+
+@pytest.mark.parametrize(("seen", "words", "others"), [
+    (with_disk(kept=("memory.pre-restore-1.db",)), "remove the copies", "the next start"),
+    (with_disk(unfinished=("memory.db.joining",)), "the next start", "remove the copies"),
+    (with_peer(state="unreachable", last_error=f"{OTHER_NAME}10.0.0.2", url="https://10.0.0.2:9077"),
+     "pki issue --renew --name b --ip 10.0.0.2 ", "firewall"),
+    (with_peer(state="unreachable", last_error=f"{OTHER_NAME}bee.example", url="https://bee.example:9077", node=""),
+     "pki issue --renew --name NAME --dns bee.example ", "firewall"),
+    (with_peer(state="unreachable"), "firewall", "pki issue"),
+])
+def test_a_remedy_is_of_what_was_seen(seen: Seen, words: str, others: str) -> None:
+    remedies = "\n".join(one.remedy for _, one in findings(examined(seen)))
+    assert words in remedies
+    assert others not in remedies
+
+
+@pytest.mark.parametrize(("last_ok_s", "words"), [
+    (None, "it was never reached"), (72.4, "its last answer came 72 s ago"),
+])
+def test_a_peer_that_was_reached_and_hangs_is_not_said_to_have_never_been(last_ok_s: float | None, words: str) -> None:
+    seen = with_mesh(writes=1, peers=(peer(state="unreachable", last_ok_s=last_ok_s),))
+    assert [one.seen for _, one in findings(examined(seen))] == [f"b (https://b:9077) does not answer: {words}"]
+
+
+@pytest.mark.parametrize(("number", "kind"), [
+    (errno.ENOSPC, Kind.DISK_FULL), (errno.EDQUOT, Kind.DISK_FULL), (errno.EACCES, Kind.FOLDER_UNWRITABLE),
+])
+def test_a_full_disk_is_no_want_of_permission(
+    number: int, kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(folder: Path, count: int) -> tuple[float, ...]:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(durable, "synced_writes_ms", refuse)
+    monkeypatch.setattr(durable, "free_bytes", lambda folder: 20_000 * MIB)
+    disk = look_at_disk(tmp_path / "memory.db", is_held=False)
+    assert [one.kind for _, one in findings(examined(replace(WELL, disk=disk)))] == [kind]
+
+
+@pytest.mark.parametrize("seen", [replace(WELL, daemon=Daemon()), replace(WELL, daemon=Daemon(holder="process 7"))])
+def test_of_peers_nothing_is_known_where_no_daemon_was_asked(seen: Seen) -> None:
+    [told] = [one for one in examined(seen).sections if one.section is Section.PEERS]
+    assert (told.severity, told.summary) == (INFO, "not known: no daemon was asked")
+
+
+def test_what_was_looked_at_and_is_broken_is_not_said_to_be_unseen() -> None:
+    seen = replace(WELL, database=Unseen(why="it is no SQLite database", family=Code.CORRUPT))
+    assert {one.section: one.summary for one in examined(seen).sections}[Section.DATABASE] == "not readable"
+
+
+def test_a_daemon_that_was_told_to_recall_by_words_does_not_ail() -> None:
+    found = examined(with_index(mode="keyword", reason=TIER_IS_KEYWORD))
+    assert [(one.kind, one.severity) for _, one in findings(found)] == [(Kind.OTHER_SETTINGS, INFO)]
+
+
 def test_a_reason_does_not_repeat_the_state_that_it_explains() -> None:
     seen = with_mesh(writes=1, peers=(peer(state="unreachable", last_error="unreachable: it refuses the connection"),))
     assert [one.seen for _, one in findings(examined(seen))] == [
@@ -221,5 +285,5 @@ def test_what_the_daemon_warns_of_and_the_mesh_raises_an_alarm_for_is_told_once(
 
 def test_recall_by_words_is_nothing_to_tell_where_it_is_meant() -> None:
     config = replace(CONFIG, search=SearchConfig(tier=FeatureTier.KEYWORD))
-    seen = replace(with_index(mode="keyword", reason="the tier is keyword"), settings=Settings(config=config))
+    seen = replace(with_index(mode="keyword", reason=TIER_IS_KEYWORD), settings=Settings(config=config))
     assert examined(seen).severity is Severity.OK

@@ -83,6 +83,16 @@ async def hanging_holder(config: Config) -> AsyncIterator[DoctorHolder]:
 
 
 @contextlib.asynccontextmanager
+async def silent_holder(config: Config) -> AsyncIterator[DoctorHolder]:
+    async def keep_silent(request: httpx.Request) -> httpx.Response:
+        await trio.sleep_forever()
+        return httpx.Response(200)
+
+    async with httpx.AsyncClient(transport=httpx.MockTransport(keep_silent), base_url="http://node") as http:
+        yield DoctorHolder(words="process 7", client=Client(http, new_key=lambda: "key"))
+
+
+@contextlib.asynccontextmanager
 async def closed_holder(config: Config) -> AsyncIterator[DoctorHolder]:
     def refuse(request: httpx.Request) -> httpx.Response:
         return httpx.Response(403, json={"error": "this needs an operator", "code": "denied"})
@@ -149,6 +159,16 @@ def test_what_hangs_is_given_up_and_a_finding(
     [told] = [one for one in found.sections if one.section is section]
     assert [(one.kind, one.severity) for one in told.findings] == [(Kind.CHECK_HANGS, Severity.CRITICAL)]
     assert bound_s <= took_s < bound_s + 1
+
+
+def test_a_daemon_that_takes_a_question_and_never_answers_is_named(tmp_path: Path) -> None:
+    async def look() -> DoctorOut:
+        return await run_doctor(ports(open_holder=silent_holder), lambda: config_of(tmp_path / "memory.db"))
+
+    found = trio.run(look, clock=MockClock(autojump_threshold=0))
+    [told] = [one for one in found.sections if one.section is Section.DAEMON]
+    assert [(one.kind, one.severity) for one in told.findings] == [(Kind.DAEMON_SILENT, Severity.CRITICAL)]
+    assert told.findings[0].seen.startswith("process 7 ")
 
 
 def test_a_thread_that_hangs_keeps_nobody(tmp_path: Path) -> None:

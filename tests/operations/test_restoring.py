@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from aimem.errors import Corrupt, InvalidRequest, NotFound, Unavailable
+from aimem.errors import Code, Corrupt, InvalidRequest, NotFound, Unavailable
 from aimem.ports import Mode, system_files
 from aimem.store import NodeLock, Store, oplog, replacing
 from aimem.wire.keeping import Trust
@@ -144,6 +144,31 @@ def test_without_its_manifest_a_file_still_has_to_be_a_sound_database(vault: Vau
     with pytest.raises(Corrupt, match="is damaged"):
         vault.keeper.restore(backup, Trust.SOUNDNESS)
     assert state_of(vault) == before
+
+
+def test_what_a_manifest_says_against_a_file_that_is_taken_without_it_is_told(vault: Vault) -> None:
+    backup = vault.folder / vault.names()[0]
+    assert vault.keeper.restore(backup, Trust.SOUNDNESS).warnings == ()
+    conn = system_files().connect(backup, Mode.READ_WRITE_CREATE)
+    conn.execute("CREATE TABLE more (x)")
+    conn.close()
+    [warning] = vault.keeper.restore(backup, Trust.SOUNDNESS).warnings
+    assert "by its manifest; it was taken all the same" in warning
+    spoil_manifest(backup)
+    [warning] = vault.keeper.restore(backup, Trust.SOUNDNESS).warnings
+    assert "is no manifest" in warning
+
+
+def test_what_is_no_database_is_refused_by_the_option_that_names_it(vault: Vault) -> None:
+    junk = vault.folder / "junk.db"
+    junk.write_bytes(b"no database at all" * 300)
+    before = state_of(vault)
+    with pytest.raises(Corrupt, match=r"junk.db is no database of ai-memory; nothing .* with --from") as refused:
+        vault.keeper.restore(junk, Trust.SOUNDNESS)
+    assert (refused.value.code, state_of(vault)) == (Code.NOT_A_DATABASE, before)
+    with pytest.raises(Corrupt, match=r"junk.db is no database of ai-memory; name a backup") as refused:
+        vault.keeper.verify([junk])
+    assert "--db" not in refused.value.message
 
 
 def test_what_cannot_be_meant_is_refused(vault: Vault) -> None:

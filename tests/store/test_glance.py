@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,8 @@ from aimem.ports import Mode, system_files
 from aimem.store import SCHEMA_VERSION, glance
 from tests.cli.real import RealMachine
 from tests.nodes import START
+from tests.store.make_fixture import FIXTURES
+from tests.store.test_schema import open_writer
 
 
 @pytest.fixture
@@ -47,6 +50,13 @@ def test_a_look_that_is_late_ends_and_says_so(db: Path) -> None:
 def test_what_is_held_is_counted(db: Path) -> None:
     change(db, "INSERT OR REPLACE INTO meta (name, value) VALUES ('held_count', '3')")
     assert look(db).held == 3
+
+
+def test_an_early_form_of_the_newest_schema_is_told(tmp_path: Path) -> None:
+    shutil.copy(FIXTURES / "schema_0003a.db", tmp_path / "x.db")
+    assert (look(tmp_path / "x.db").is_early, look(tmp_path / "x.db").version) == (True, SCHEMA_VERSION)
+    open_writer(tmp_path / "x.db", []).close()
+    assert not look(tmp_path / "x.db").is_early
 
 
 def test_an_older_schema_is_told_and_a_newer_one_refused(db: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 import trio
 
 from aimem.errors import Corrupt
-from aimem.ports import Mode, system_files
+from aimem.ports import Files, Mode, system_files
 from aimem.store import SCHEMA_VERSION, digest, soundness
 from tests.cli.real import RealMachine
 from tests.nodes import open_store
@@ -72,6 +72,30 @@ def test_a_sound_database_is_sound_and_has_the_digest_of_its_state(db: Path) -> 
     conn = system_files().connect(db, Mode.READ_ONLY)
     assert (examined.version, examined.memories, examined.digest) == (SCHEMA_VERSION, 4, digest(conn))
     conn.close()
+
+
+def test_nothing_is_left_beside_a_database_that_nobody_serves(db: Path) -> None:
+    before = sorted(db.parent.iterdir())
+    assert not soundness.examine(system_files(), db).findings
+    assert sorted(db.parent.iterdir()) == before
+
+
+async def test_a_database_that_is_written_to_while_it_is_looked_at_is_looked_at_again(
+    db: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modes: list[Mode] = []
+    examine_as = soundness._examine_as
+
+    def look(files: Files, path: Path, mode: Mode) -> soundness.Examined:
+        modes.append(mode)
+        found = examine_as(files, path, mode)
+        if mode is Mode.UNTOUCHED:
+            change(path, "INSERT INTO meta (name, value) VALUES ('one', 'more')")
+        return found
+
+    monkeypatch.setattr(soundness, "_examine_as", look)
+    assert not soundness.examine(system_files(), db).findings
+    assert modes == [Mode.UNTOUCHED, Mode.READ_ONLY]
 
 
 @pytest.mark.parametrize(("statement", "finders"), DAMAGE.items(), ids=str)

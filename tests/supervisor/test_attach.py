@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import tempfile
 from collections.abc import AsyncIterator
@@ -17,7 +18,8 @@ from trio.testing import MockClock
 from aimem.errors import Unavailable
 from aimem.ports import system_files
 from aimem.store import NodeLock
-from aimem.supervisor.attach import Attachment, NodeTransport
+from aimem.supervisor.attach import PATIENCE_S, SILENCE_S, Attachment, NodeTransport
+from aimem.supervisor.node import CLIENT_TIMEOUT
 from aimem.supervisor.place import Role, locate, take
 from tests.supervisor.little_node import LittleNode
 
@@ -150,6 +152,39 @@ async def test_holder_that_does_not_answer_is_named_after_ten_seconds(
         assert trio.current_time() == pytest.approx(10, abs=1) or trio.current_time() > 10
         lock.release()
         assert (await http.get("/")).text == "node in-process"
+
+
+async def test_a_read_of_a_holder_that_hangs_ends_with_its_name_and_its_socket(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    node = LittleNode(tmp_path)
+    lock = take(system_files(), node.place, Role.DAEMON)
+    with trio.socket.socket(trio.socket.AF_UNIX) as listening:
+        await listening.bind(str(node.place.socket))
+        listening.listen()      # the kernel takes what comes, and nobody reads it
+        async with attached(node) as http:
+            with pytest.raises(Unavailable) as refused:
+                await http.get("/", timeout=CLIENT_TIMEOUT)
+    assert trio.current_time() == pytest.approx(SILENCE_S + PATIENCE_S, abs=1)
+    assert f"process {os.getpid()} (ai-memory serve)" in refused.value.message
+    assert str(node.place.socket) in refused.value.message
+    lock.release()
+
+
+async def test_a_read_that_takes_long_is_waited_for_as_long_as_the_node_lives(
+    tmp_path: Path, autojump_clock: MockClock
+) -> None:
+    autojump_clock.autojump_threshold = 0.05     # an answer on its way through a socket is no standstill
+    one, two = LittleNode(tmp_path, "one"), LittleNode(tmp_path, "two")
+    async with trio.open_nursery() as nursery, attached(one) as first, attached(two) as second:
+        await first.get("/")
+
+        async def open_late() -> None:
+            await trio.sleep(10 * PATIENCE_S)
+            one.gate.set()
+
+        nursery.start_soon(open_late)
+        assert (await second.get("/wait", timeout=CLIENT_TIMEOUT)).text == "one unix"
 
 
 async def test_holder_that_is_still_starting_is_waited_for(tmp_path: Path, autojump_clock: MockClock) -> None:

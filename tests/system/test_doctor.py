@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from aimem.cli import ExitStatus
 from tests.system.processes import ask, daemon
 
 pytestmark = pytest.mark.slow
@@ -58,6 +59,12 @@ async def test_a_daemon_that_hangs_is_found_in_time(tmp_path: Path) -> None:
     async with daemon(db) as (process, _):
         process.signal(signal.SIGSTOP)
         status, kinds = await look(db)
+        refused = await ask(db, "status")
         process.signal(signal.SIGCONT)
         assert await process.stop() == 0
-    assert (status, kinds["check_hangs"]["section"]) == (2, "daemon")
+    assert (status, kinds["daemon_silent"]["section"]) == (2, "daemon")
+    assert f"process {process.pid} (ai-memory serve)" in kinds["daemon_silent"]["seen"]
+    said = refused.stderr.decode()
+    assert refused.returncode == ExitStatus.UNAVAILABLE
+    assert f"process {process.pid} (ai-memory serve)" in said
+    assert "memory.db.sock" in said

@@ -23,7 +23,7 @@ DOCTOR: Final = Verb(
     statuses=tuple((status.value, sentence) for status, sentence in EXAMINED.items()),
     prints='{"severity", "version", "db", "sections": [{"section", "severity", "summary", "findings": [{"kind", '
            '"severity", "seen", "remedy"}]}]}; a severity is one of ok, info, warning and critical, and the worst of '
-           "what is in it",
+           "what is in it; that of peers is info where no daemon was asked",
     examples=(("Look at the node", "ai-memory doctor"),
               ("Show what is critical alone",
                "ai-memory doctor --json | jq '.sections[].findings[] | select(.severity == \"critical\")'")),

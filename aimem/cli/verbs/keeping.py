@@ -41,7 +41,7 @@ RESTORE: Final = Verb(
                help="A backup, or a folder of which the newest whole one is taken."),
         Option(flag="--skip-verify", read=None,
                help="Take a file without its manifest, such as what an earlier restore kept; it still has to be a "
-                    "sound database."),
+                    "sound database. If there is a manifest and it says otherwise, that is warned of."),
     ),
     prints='{"status": "restored", "from", "to", "kept", "memories", "warnings"}',
     examples=(("Go back to the newest backup, while no daemon runs",

@@ -67,7 +67,9 @@ STATUS: Final = Verb(
     about="Shows the node, the database and who holds it, how recall works, and whom the node hears. The tier is what "
           "recall may use; the mode is what it does: hybrid, by words and meaning, or keyword, by words alone because "
           "the tier says so or the model cannot be loaded. Without a running daemon the command does not load the "
-          "model just to say so. Embeddings are counted in memories.",
+          "model just to say so. Embeddings are counted in memories. Who holds the database and answers nothing for 15 "
+          "seconds is named, with its process and socket, and the exit status is 7; so it is with every verb that only "
+          "reads.",
     prints="the node's health, its index, and who holds the database", examples=(("Look", "ai-memory status"),),
 )
 BENCH: Final = Verb(
