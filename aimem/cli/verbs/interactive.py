@@ -30,7 +30,8 @@ COMPLETIONS: Final = Verb(
 MAN: Final = Verb(
     name="man", summary="print a page of the manual", run="manual:manual", begins=True, is_plain=True,
     about="Prints the source of a manual page, in mdoc, as man and mandoc read it. The pages are part of the program, "
-          "so this works where they are not installed.",
+          "so this works where they are not installed. Where there is no man, mandoc -a or groff -mdoc -Tutf8 reads "
+          "it; where there is none of these, --help of each verb has its options.",
     arguments=(Argument(name="page", count="?",
                         help="A verb, or one of config, api, governance, mesh.7, reliability, service, compat and "
                              "glossary; "

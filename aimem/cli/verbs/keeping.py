@@ -16,7 +16,8 @@ BACKUP: Final = Verb(
           "write-ahead log grows meanwhile. Then backups of this database are removed, from the oldest, that are older "
           "than as many whole ones as are to be kept. Those are read again, so one that was damaged since does not "
           "count, and is said. A database that is damaged is not backed up, and nothing is removed then. The node's "
-          "key (DB.node) is in no backup.",
+          "key (DB.node) is in no backup. A folder on the database's own disk is lost with it, and each node of a mesh "
+          "needs one of its own: see ai-memory-service(7), BACKUPS.",
     options=(
         Option(flag="--to", default="./backups", placeholder="folder",
                help="The folder, which is made if only its last part is not there."),
@@ -35,7 +36,7 @@ RESTORE: Final = Verb(
           "that is cut off, the next command or daemon that takes the database ends it: there is the old one or the "
           "new one, never a mixture. Database and key stay their owner's, also where root restores. The node takes a "
           "new key at its next start, and fetches from its peers what it wrote since the backup: see "
-          "ai-memory-mesh(7), Copies and restores.",
+          "ai-memory-mesh(7), Copies and restores; and for a node that is lost ai-memory-service(7).",
     options=(
         Option(flag="--from", dest="source", required=True, is_file=True, placeholder="path",
                help="A backup, or a folder of which the newest whole one is taken."),

@@ -36,7 +36,8 @@ PKI: Final = Verb(
                    "another (--renew) has a key of its own; the one before stays on the list, so that nothing stops "
                    "while the nodes get the new one: copy the list to all nodes and send SIGHUP to their daemons, then "
                    "the certificate to its node and SIGHUP there, then ai-memory pki remove NAME --replaced, and the "
-                   "list once more.",
+                   "list once more. Where the key is a credential of the service, a new start of it takes the place of "
+                   "SIGHUP on that node: see ai-memory-service(7), A MESH OF SERVICES, also for where the files go.",
              options=(
                  Option(flag="--name", required=True,
                         help="The node's name (--node-name): letters, digits, dots, hyphens and underscores."),
