@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -24,6 +27,7 @@ from tests.tui.looks import everything
 from tests.tui.states import after, health, mesh, metrics
 from tests.tui.test_views import cells, text, texts
 
+EMPTY = json.dumps(msgspec.to_builtins(NO_POLICY), indent=2)
 LOCKED = Trouble(kind=TroubleKind.LOCKED, what="only for operators", advice="show their key")
 SHEETS = {
     "memories": memory_sheet, "namespaces": namespace_sheet, "agents": agent_sheet, "conflicts": conflict_sheet,
@@ -90,14 +94,14 @@ def test_the_policy_that_holds_is_told_with_whose_it_is() -> None:
     assert "holds, of acme: write approve, promote any, delete owner, policy owner, approver human" in told
     assert "by ops:ann at 10:00:00" in told
     assert "asking for its policy" in texts(policy_lines(everything(), "acme/office"))
-    assert '"write":"approve"' in policy_json(everything(), "acme")
-    assert policy_json(after(), "acme") == NO_POLICY
+    assert '"write": "approve"' in policy_json(everything(), "acme")
+    assert policy_json(after(), "acme") == EMPTY
 
 
 def test_the_policy_of_one_namespace_is_never_shown_or_edited_as_anothers() -> None:
     moved = after(Looked(name="policy", of="acme/office", look=None), state=everything())
     assert texts(policy_lines(moved, "acme/office")) == "asking for its policy …"
-    assert policy_json(moved, "acme/office") == NO_POLICY
+    assert policy_json(moved, "acme/office") == EMPTY
 
 
 def test_the_memory_that_carries_a_policy_is_not_told_as_a_text_to_read() -> None:

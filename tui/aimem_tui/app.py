@@ -15,7 +15,7 @@ from textual.widgets import ContentSwitcher, Footer
 
 from aimem.model import Instant
 from aimem_tui.acts import Acts
-from aimem_tui.dialogs import Help
+from aimem_tui.dialogs import Editor, Help
 from aimem_tui.doors import Door
 from aimem_tui.drawing import Lines
 from aimem_tui.feed import Feed
@@ -158,7 +158,7 @@ class Console(App[None]):
         base = self.screen_stack[0]
         return base.query_one(f"#{base.query_one('#panes', ContentSwitcher).current}", Pane)
 
-    def do(self, act: Callable[[], Coroutine[object, object, None]], group: str) -> None:
+    def do(self, act: Callable[[], Coroutine[object, object, object]], group: str) -> None:
         """Start an act beside everything else; one of the same group that is still under way is given up."""
         if self._is_live and self.is_running:
             self.run_worker(act, group=group, exclusive=True)
@@ -170,6 +170,10 @@ class Console(App[None]):
                 then(text)
 
         self.push_screen(dialog, after)
+
+    def edit(self, editor: Editor) -> None:
+        """Open an editor, which hands in its text itself."""
+        self.push_screen(editor)
 
     def choose(self, place: int) -> None:
         """Look through another node."""

@@ -141,10 +141,11 @@ class Look(Struct, frozen=True, kw_only=True):
 
 
 class Deed(Struct, frozen=True, kw_only=True):
-    """What the user had done last on a screen, and what came of it."""
+    """What the user had done last on a screen, and what came of it; what was not refused may still have to wait."""
 
     said: str
     is_done: bool
+    is_refused: bool = False
 
 
 class State(Struct, frozen=True, kw_only=True):
