@@ -88,7 +88,6 @@ async def test_a_policy_is_tried_then_set_and_then_holds(node: Daemon) -> None:
         assert node.ask("GET", "/namespaces/acme%2Foffice/standard")["governance"] is None
         await pilot.press("enter")
         await until(pilot, "set the policy of acme/office")
-        await pilot.press("down")
         await until(pilot, "holds, of acme/office: write any, promote any, delete app")
     async with looking_at(doors_of([node]), pane="memories") as (app, pilot):
         app.query_one("#words", Input).value = "ns:acme/office news"

@@ -193,6 +193,10 @@ class Console(App[None]):
         self.pane.open()
         self.redraw()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether a key is offered: there may be no other node to go to."""
+        return action != "next_node" or len(self.state.nodes) > 1
+
     def action_next_node(self) -> None:
         """Look through the next node."""
         self.choose(self.state.chosen + 1)
@@ -218,5 +222,7 @@ class Console(App[None]):
         for active in screen.active_bindings.values():
             if active.binding.show:
                 act = partial(self.call_later, self.run_action, active.binding.action, active.node)
-                yield SystemCommand(active.binding.description, f"key {active.binding.key}", act)
-        yield from super().get_system_commands(screen)
+                yield SystemCommand(active.binding.description, f"key {self.get_key_display(active.binding)}", act)
+        for command in super().get_system_commands(screen):
+            if command.title != "Keys":     # our help says what they do
+                yield command

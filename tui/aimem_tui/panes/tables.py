@@ -156,9 +156,11 @@ class NamespacesPane(TablePane):
         self.desk.do(partial(self._set_policy, namespace, editor, text), "policy edit")
 
     async def _set_policy(self, namespace: str, editor: Editor, text: str) -> None:
-        editor.told(await self.desk.acts.do(
-            "namespaces", f"set the policy of {namespace}",
-            lambda client: client.set_standard(namespace, _policy_request(text, dry_run=False))))
+        deed = await self.desk.acts.do("namespaces", f"set the policy of {namespace}", lambda client:
+                                       client.set_standard(namespace, _policy_request(text, dry_run=False)))
+        editor.told(deed)
+        if deed.is_done:
+            self.query_one("#rows", Grid).select(namespace)
         self.action_read()
 
 
