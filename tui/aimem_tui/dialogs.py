@@ -68,6 +68,8 @@ class Confirm(ModalScreen[str | None]):
 class TextField(TextArea):
     """A field of several lines. Nothing gets into it that would act on the terminal, also not by a paste."""
 
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "screen.hand_in", "Save")]
+
     def __init__(self, text: str, *, id: str) -> None:
         super().__init__(drawable(text), id=id, highlight_cursor_line=False)
 
@@ -80,9 +82,7 @@ class TextField(TextArea):
 class Editor(ModalScreen[None]):
     """A text of several lines. Ctrl-S hands it in, and the window stays until it is told that the text was taken."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "hand_in", "Save"), Binding("escape", "dismiss", "Leave it as it was"),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss", "Leave it as it was")]
     DEFAULT_CSS = """
     Editor { align: center middle; }
     Editor > Vertical {
