@@ -152,7 +152,9 @@ class _Demo:
         words = ("console", *urls, "--ca-cert", self._pem(AUTHORITY), "--client-cert", self._pem(VISITOR),
                  "--client-key", self._key(VISITOR))
         command = [*self._program.command, *words]
-        await trio.run_process(command, stdin=None, check=False, env=self._program.plain())
+        decider = self._program.environ.get("AI_MEMORY_AGENT_ID", "operator")
+        environ = {**self._program.plain(), "AI_MEMORY_AGENT_ID": decider}
+        await trio.run_process(command, stdin=None, check=False, env=environ)
 
     async def _revive(self, daemon: Daemon) -> None:
         """Start a node again that the user took down, as a service manager would."""

@@ -13,9 +13,10 @@ from textual.widgets import ContentSwitcher
 from aimem.model import SECOND_US, Instant
 from aimem_tui.app import REDRAW_S, Console
 from aimem_tui.state import HAPPENED_MAX, State
-from aimem_tui.steps import Ticked, Told
+from aimem_tui.steps import Ticked, Told, first_state
+from tests.tui.looks import everything
 from tests.tui.screens import console, shown
-from tests.tui.states import NOW, event, lively
+from tests.tui.states import DOORS, NOW, after, event, lively
 
 STEPS_A_SECOND: Final = 40
 
@@ -120,6 +121,34 @@ async def test_the_palette_finds_screens_and_acts_by_name() -> None:
         await pilot.press("enter")
         await pilot.pause(0.5)
         assert current(app) == "clocks"
+
+
+async def test_the_palette_offers_no_help_but_ours_and_names_keys_as_they_stand_on_them() -> None:
+    app = console(lively())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        offered = {command.title: command.help for command in app.get_system_commands(app.screen)}
+        assert "Keys" not in offered
+        assert offered["Help"] == "key ?"
+
+
+async def test_the_next_node_is_offered_where_there_is_one() -> None:
+    for doors, is_offered in ((DOORS, True), (DOORS[:1], False)):
+        app = console(first_state(doors, NOW, 100.0))
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.pause()
+            assert ("Next node" in shown(app)) is is_offered
+
+
+async def test_ages_go_on_while_nothing_is_read() -> None:
+    app = console(everything(), pane="memories")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert " 1d" in shown(app)
+        app.state = after(Ticked(now_s=200.0, wall=Instant(NOW + 2 * 86_400 * SECOND_US)), state=app.state)
+        app.redraw()
+        await pilot.pause()
+        assert " 3d" in shown(app)
 
 
 async def test_what_changes_something_is_asked_before() -> None:

@@ -116,6 +116,24 @@ async def test_the_cursor_stays_on_its_row_when_others_come_before_it() -> None:
         await pilot.press("down", "end", "enter")
 
 
+async def test_a_row_is_gone_to_as_soon_as_it_is_there_unless_the_user_went_elsewhere() -> None:
+    app = Zoo()
+    async with app.run_test(size=(60, 24)) as pilot:
+        grid = app.query_one(Grid)
+        grid.show(sheet(["a", "b", "c"]))
+        grid.select("1")
+        assert grid.row is not None and grid.row.key == "1"
+        grid.select("3")
+        assert grid.row.key == "1"
+        grid.show(sheet(["a", "b", "c", "d"]))
+        assert grid.row.key == "3"
+        grid.select("4")
+        grid.focus()
+        await pilot.press("up")
+        grid.show(sheet(["a", "b", "c", "d", "e"]))
+        assert grid.row.key == "2"
+
+
 async def test_the_end_of_a_long_table_is_in_sight_below_its_heading() -> None:
     app = Zoo()
     async with app.run_test(size=(60, 24)) as pilot:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -18,12 +21,13 @@ from aimem_tui.views.lists import (
     conflict_sheet,
     metric_sheet,
 )
-from aimem_tui.views.memories import found_line, memory_lines, memory_sheet
+from aimem_tui.views.memories import found_line, memory_lines, memory_sheet, question_lines
 from aimem_tui.views.namespaces import NO_POLICY, namespace_sheet, policy_json, policy_lines
 from tests.tui.looks import everything
 from tests.tui.states import after, health, mesh, metrics
 from tests.tui.test_views import cells, text, texts
 
+EMPTY = json.dumps(msgspec.to_builtins(NO_POLICY), indent=2)
 LOCKED = Trouble(kind=TroubleKind.LOCKED, what="only for operators", advice="show their key")
 SHEETS = {
     "memories": memory_sheet, "namespaces": namespace_sheet, "agents": agent_sheet, "conflicts": conflict_sheet,
@@ -69,6 +73,18 @@ def test_a_memory_has_its_text_what_its_score_is_made_of_and_its_links_as_a_tree
     assert memory_lines(everything(), "gone") == ()
 
 
+def test_what_is_asked_before_a_memory_is_deleted_is_about_it_and_not_about_its_score() -> None:
+    told = texts(question_lines(everything(), "m1"))
+    assert "Release day 1" in told and "We ship on Tuesdays." in told
+    assert "score" not in told
+    assert question_lines(everything(), "gone") == ()
+
+
+def test_an_error_stands_once_in_the_place_of_the_rows() -> None:
+    refused = after(Looked(name="memories", of="", look=Look(trouble=LOCKED)))
+    assert text(found_line(refused)) == ""
+
+
 def test_one_memory_is_never_shown_as_another_while_that_is_read() -> None:
     moved = after(Looked(name="memory", of="m2", look=None), state=everything())
     assert "Line two of 2." in texts(memory_lines(moved, "m2"))
@@ -90,14 +106,14 @@ def test_the_policy_that_holds_is_told_with_whose_it_is() -> None:
     assert "holds, of acme: write approve, promote any, delete owner, policy owner, approver human" in told
     assert "by ops:ann at 10:00:00" in told
     assert "asking for its policy" in texts(policy_lines(everything(), "acme/office"))
-    assert '"write":"approve"' in policy_json(everything(), "acme")
-    assert policy_json(after(), "acme") == NO_POLICY
+    assert '"write": "approve"' in policy_json(everything(), "acme")
+    assert policy_json(after(), "acme") == EMPTY
 
 
 def test_the_policy_of_one_namespace_is_never_shown_or_edited_as_anothers() -> None:
     moved = after(Looked(name="policy", of="acme/office", look=None), state=everything())
     assert texts(policy_lines(moved, "acme/office")) == "asking for its policy …"
-    assert policy_json(moved, "acme/office") == NO_POLICY
+    assert policy_json(moved, "acme/office") == EMPTY
 
 
 def test_the_memory_that_carries_a_policy_is_not_told_as_a_text_to_read() -> None:
@@ -145,10 +161,19 @@ def test_a_row_of_the_audit_says_who_was_let_and_by_which_rule() -> None:
 
 def test_counters_are_rates_and_gauges_values_and_what_moves_comes_first() -> None:
     sheet = metric_sheet(everything())
-    recalls, memories = (cells(sheet, f"ai_memory_{name}") for name in ("recalls_total", "memories"))
+    recalls, memories = (cells(sheet, f"ai_memory_{name}") for name in ("recalls_total", 'memories{tier="mid"}'))
     assert (recalls["metric"], recalls["now"], recalls[""]) == ("recalls", "22.5", "/s")
-    assert (memories["now"], memories[""]) == ("30", "")      # of both tiers
-    assert [row.key for row in sheet.rows[:2]] == ["ai_memory_memories", "ai_memory_recalls_total"]
+    assert (memories["metric"], memories["now"], memories[""]) == ("memories, mid", "25", "")
+    assert [row.key for row in sheet.rows[:2]] == ['ai_memory_memories{tier="mid"}', "ai_memory_recalls_total"]
+
+
+def test_how_long_certificates_last_is_told_of_each_in_days() -> None:
+    name = "ai_memory_certificate_expires_seconds"
+    page = f'# TYPE {name} gauge\n{name}{{which="client"}} 31536001.5\n{name}{{which="server"}} 59.5\n'
+    state = after(Answered(place=0, now_s=100.0, rtt_ms=1.0, health=health(), mesh=mesh()),
+                  Measured(place=0, now_s=100.0, metrics=page))
+    rows = [[one.text for one in row.cells[:3]] for row in metric_sheet(state).rows]
+    assert rows == [["certificate expires, client", "365d", ""], ["certificate expires, server", "59.5", "s"]]
 
 
 def test_what_is_timed_is_a_rate_and_how_long_it_took_on_average() -> None:
@@ -159,8 +184,8 @@ def test_what_is_timed_is_a_rate_and_how_long_it_took_on_average() -> None:
     )
     sheet = metric_sheet(state)
     often, took = (cells(sheet, f"ai_memory_mesh_ack_seconds_{name}") for name in ("count", "sum"))
-    assert (often["metric"], often["now"], often[""]) == ("mesh ack", "1", "/s")
-    assert (took["metric"], took["now"], took[""], took["course"]) == ("mesh ack", "200", "ms", "▃█")
+    assert (often["metric"], often["now"], often[""]) == ("mesh ack, how often", "1", "/s")
+    assert (took["metric"], took["now"], took[""], took["course"]) == ("mesh ack, time each", "200", "ms", "▃█")
 
 
 def test_a_node_that_counts_anew_makes_no_negative_rate() -> None:

@@ -10,6 +10,7 @@ import pytest
 from textual.widgets import Input
 
 from aimem.wire import console
+from aimem_tui.dialogs import TextField
 from tests.tui.daemons import Daemon, serving
 from tests.tui.live import doors_of, looking_at, until
 
@@ -55,10 +56,10 @@ async def test_a_memory_is_edited_promoted_archived_and_deleted_with_confirmatio
         await until(pilot, "1 row listed", "Before.")
         app.query_one("#rows").focus()
         await pilot.press("e")
-        await until(pilot, "Enter writes it.")
-        app.screen.query_one("#text", Input).value = "After."
-        await pilot.press("enter")
-        await until(pilot, "edited", "After.")
+        await until(pilot, "Ctrl-S writes it.")
+        app.screen.query_one(TextField).text = "After.\nAnd a\\u202e line."
+        await pilot.press("ctrl+s")
+        await until(pilot, "edited", "After.", "And a\\u202e line.")
         await pilot.press("p")
         await until(pilot, "Promote?")
         await pilot.press("enter")
@@ -66,7 +67,7 @@ async def test_a_memory_is_edited_promoted_archived_and_deleted_with_confirmatio
         await pilot.press("x")
         await until(pilot, "Archive?")
         await pilot.press("escape")
-        assert node.ask("GET", f"/memories/{id}")["content"] == "After."
+        assert node.ask("GET", f"/memories/{id}")["content"] == "After.\nAnd a\u202e line."
         await pilot.press("d")
         await until(pilot, "Delete?")
         await pilot.press("enter")
@@ -81,13 +82,12 @@ async def test_a_policy_is_tried_then_set_and_then_holds(node: Daemon) -> None:
         await pilot.press(*"acme/office", "enter")
         await until(pilot, "The policy of acme/office")
         policy = {"write": "any", "promote": "any", "delete": "approve", "policy": "any"}
-        app.screen.query_one("#text", Input).value = json.dumps(policy)
-        await pilot.press("enter")
+        app.screen.query_one(TextField).text = json.dumps(policy)
+        await pilot.press("ctrl+s")
         await until(pilot, "Set this policy of acme/office?")
         assert node.ask("GET", "/namespaces/acme%2Foffice/standard")["governance"] is None
         await pilot.press("enter")
         await until(pilot, "set the policy of acme/office")
-        await pilot.press("down")
         await until(pilot, "holds, of acme/office: write any, promote any, delete app")
     async with looking_at(doors_of([node]), pane="memories") as (app, pilot):
         app.query_one("#words", Input).value = "ns:acme/office news"
@@ -102,12 +102,15 @@ async def test_a_policy_is_tried_then_set_and_then_holds(node: Daemon) -> None:
 async def test_a_policy_that_is_none_is_refused_with_the_reason(node: Daemon) -> None:
     async with looking_at(doors_of([node]), pane="namespaces") as (app, pilot):
         await until(pilot, "office")
-        for text, reason in (("{", "that is no JSON object"), ('{"write": "whoever"}', "not tried the policy")):
-            await pilot.press("e")
-            await until(pilot, "The policy of acme")
-            app.screen.query_one("#text", Input).value = text
-            await pilot.press("enter")
-            await until(pilot, reason)
+        await pilot.press("e")
+        await until(pilot, "The policy of acme")
+        editor = app.screen
+        for text, reason in (("{", "that is no JSON object"), ('{"write": "whoever"}', "governance.")):
+            editor.query_one(TextField).text = text
+            await pilot.press("ctrl+s")
+            await until(pilot, f"✖ not tried the policy of acme: {reason}")
+            assert app.screen is editor
+            assert editor.query_one(TextField).text == text
 
 
 async def test_agents_log_conflicts_and_metrics_are_shown(node: Daemon) -> None:

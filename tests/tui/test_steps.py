@@ -51,6 +51,20 @@ def test_the_mesh_is_seen_through_another_node_while_the_chosen_one_is_silent() 
     assert after(Chosen(place=3)).chosen == 1       # of two
 
 
+def test_a_node_that_just_failed_is_looked_through_only_while_there_is_no_other() -> None:
+    state = after(answered(0), answered(1), Failed(place=0, trouble=OFFLINE))
+    assert (state.chosen, state.door) == (0, 1)
+    assert after(Failed(place=1, trouble=OFFLINE), state=state).door == 0
+
+
+def test_gauges_of_several_labels_are_not_added_up_and_counters_are() -> None:
+    page = ('# TYPE c gauge\nc{which="a"} 30\nc{which="b"} 12\n'
+            '# TYPE t counter\nt_total{which="a"} 1\nt_total{which="b"} 2\n')
+    figures = after(Measured(place=0, now_s=100.0, metrics=page)).nodes[0].figures
+    assert {name: one.value for name, one in figures.items()} == {
+        'c{which="a"}': 30.0, 'c{which="b"}': 12.0, "t_total": 3.0}
+
+
 def test_round_trips_and_events_are_bounded() -> None:
     state = after(*(answered(rtt_ms=float(no)) for no in range(HISTORY_MAX + 5)))
     assert state.nodes[0].rtts_ms == tuple(float(no) for no in range(5, HISTORY_MAX + 5))

@@ -45,10 +45,9 @@ def test_in_the_demonstration_a_node_dies_and_is_back_a_policy_is_made_and_a_wri
         terminal.type(b"5")
         terminal.until(b"no policy holds here")
         terminal.type(b"e")
-        terminal.until(b"The policy of demo", b"Do it")       # the field has the focus, and takes letters
-        terminal.type(b"\x15")      # Ctrl-U empties the field
-        terminal.until(b"JSON")
-        terminal.type(b'{"write": "approve", "promote": "any", "delete": "any", "policy": "any"}\r')
+        terminal.until(b"The policy of demo", b"Save")       # the field has the focus, and takes letters
+        terminal.type(b"\x1b[18~")      # F7 marks all, and what is typed takes its place
+        terminal.type(b'{"write": "approve", "promote": "any", "delete": "any", "policy": "any"}\x13')
         terminal.until(b"Set this policy of demo?", b"Do it")
         terminal.type(b"\r")
         terminal.until(b"set the policy of demo", b"holds, of demo")
@@ -64,6 +63,8 @@ def test_in_the_demonstration_a_node_dies_and_is_back_a_policy_is_made_and_a_wri
         terminal.until(b"Approve? ", b"Do it")
         terminal.type(b"\r")
         terminal.until(b"approved and done", b"on 2 of 2 nodes", b"nothing waits for a decision")
+        terminal.type(b"h")
+        terminal.until(b"by operator")
         terminal.type(b"q")
         assert terminal.close() == 0
     finally:

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from aimem.wire import PendingPage
 from aimem_tui.sheet import MARKS, SPARKS, Column, Line, Row, Sheet, Tone, fit, sparkline
+from aimem_tui.state import State
 from aimem_tui.steps import Answered, Failed, Followed, GotDetail, GotDocket, Ticked
 from aimem_tui.trouble import Trouble, TroubleKind
 from aimem_tui.views.clocks import clock_sheet, focus_lines, verify_lines
@@ -15,6 +16,7 @@ from aimem_tui.views.mesh import event_sheet, members, mesh_sheet, quorum_lines,
 from aimem_tui.views.pending import QUESTION_LINES, detail_lines, heading_lines, pending_sheet, question_lines
 from tests.tui.states import NOW, STREAMS, after, detail, health, lively, mesh, peer, pending
 
+AWAY = Trouble(kind=TroubleKind.OFFLINE, what="nothing listens", advice="start it")
 LOCKED = Trouble(kind=TroubleKind.LOCKED, what="the key has expired", advice="make another")
 
 
@@ -81,11 +83,48 @@ def test_what_is_old_is_marked_as_old_with_its_age() -> None:
 
 def test_the_strip_says_whether_a_write_finds_its_quorum_and_why_the_last_one_did_not() -> None:
     told = texts(quorum_lines(lively()))
-    assert "W 2 of N 4  ■■■□ 3 reachable  ● a write finds its quorum" in told
+    assert "W 2 of N 4  ■■□□ 2 reachable  ● a write finds its quorum" in told      # neither node-b nor node-d
     assert "last 503 12m ago (refused, 2 writes so far): a write needs 2 nodes and 1 can be reached" in told
     alone = mesh("a", *(peer(name, state="unreachable") for name in "bcd"))
     state = after(Answered(place=0, now_s=100.0, rtt_ms=1, health=health(), mesh=alone))
     assert "✖ writes are refused (503): 1 more node must be reachable" in texts(quorum_lines(state))
+
+
+def both(**changes: object) -> State:
+    """Two nodes of four that are asked and answer; `changes` are of the second as the first sees it."""
+    seen = mesh("a", peer("b", **changes), peer("c"), peer("d"))
+    return after(Answered(place=0, now_s=100.0, rtt_ms=1, health=health(), mesh=seen),
+                 Answered(place=1, now_s=100.0, rtt_ms=1, health=health(STREAMS["b"]), mesh=mesh("b")))
+
+
+def judged(state: State) -> tuple[str, str, str]:
+    """What the headline, the strip and the row of the second node say."""
+    return text(status_line(state)), texts(quorum_lines(state)), cells(mesh_sheet(state), "node-b")["state"]
+
+
+def test_headline_strip_and_row_judge_a_node_alike_whoever_noticed_first_that_it_is_away() -> None:
+    headline, strip, row = judged(both())
+    assert "4 of 4 nodes reachable, all well" in headline and "■■■■ 4 reachable" in strip and row == "● ok"
+    headline, strip, row = judged(after(Failed(place=1, trouble=AWAY), state=both()))      # and node-a says: reachable
+    assert "3 of 4 nodes reachable, 1 warning" in headline and "■■■□ 3 reachable" in strip and row == "✖ offline"
+    headline, strip, row = judged(both(state="unreachable"))        # and this console reaches it
+    assert "▲ 3 of 4 nodes reachable  " in headline and "■■■□ 3 reachable" in strip and row == "✖ cut off"
+
+
+def test_a_node_that_nobody_but_this_console_misses_may_still_count_for_the_quorum() -> None:
+    state = after(Answered(place=0, now_s=100.0, rtt_ms=1, health=health(), mesh=mesh("a", peer("b"), members=2)),
+                  Answered(place=1, now_s=100.0, rtt_ms=1, health=health(STREAMS["b"]), mesh=mesh("b")),
+                  Failed(place=1, trouble=AWAY))
+    assert "node-a still counts on 2: this console cannot reach all of them" in texts(quorum_lines(state))
+
+
+def test_the_only_node_that_just_failed_is_not_told_to_be_reachable() -> None:
+    state = after(Failed(place=0, trouble=AWAY), Failed(place=1, trouble=AWAY), state=both())
+    headline, strip, _ = judged(state)
+    assert "node-a: offline, last heard 0s ago; what is shown is old" in headline
+    assert strip.startswith("✖ nothing listens: start it\n")
+    assert "reachable" not in headline + strip
+    assert texts(warning_lines(state)) == "✖ node-b: nothing listens: start it"      # node-a's stands in the strip
 
 
 def test_without_an_answer_the_strip_says_what_to_do() -> None:

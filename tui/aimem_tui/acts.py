@@ -76,18 +76,18 @@ class Acts:
             found = Look(of=of, trouble=self.trouble(error))
         self._tell(Looked(name=name, of=of, look=found))
 
-    async def do(self, screen: str, said: str, act: Callable[[Client], Awaitable[object]]) -> bool:
-        """Have something done, and say what came of it. Returns: whether it was done."""
+    async def do(self, screen: str, said: str, act: Callable[[Client], Awaitable[object]]) -> Deed:
+        """Have something done, and say what came of it."""
         try:
             await act(self.client)
         except ApprovalRequired as error:
             deed = Deed(said=f"{said}: waits for an approval (screen 3): {error.message}", is_done=False)
         except AimemError as error:
-            deed = Deed(said=f"not {said}: {error.message}", is_done=False)
+            deed = Deed(said=f"not {said}: {error.message}", is_done=False, is_refused=True)
         else:
             deed = Deed(said=said, is_done=True)
         self._tell(Did(screen=screen, deed=deed))
-        return deed.is_done
+        return deed
 
     async def read_docket(self, *, shows_all: bool) -> None:
         """List what waits, or also what waited."""

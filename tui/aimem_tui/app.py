@@ -15,7 +15,7 @@ from textual.widgets import ContentSwitcher, Footer
 
 from aimem.model import Instant
 from aimem_tui.acts import Acts
-from aimem_tui.dialogs import Help
+from aimem_tui.dialogs import Editor, Help
 from aimem_tui.doors import Door
 from aimem_tui.drawing import Lines
 from aimem_tui.feed import Feed
@@ -158,7 +158,7 @@ class Console(App[None]):
         base = self.screen_stack[0]
         return base.query_one(f"#{base.query_one('#panes', ContentSwitcher).current}", Pane)
 
-    def do(self, act: Callable[[], Coroutine[object, object, None]], group: str) -> None:
+    def do(self, act: Callable[[], Coroutine[object, object, object]], group: str) -> None:
         """Start an act beside everything else; one of the same group that is still under way is given up."""
         if self._is_live and self.is_running:
             self.run_worker(act, group=group, exclusive=True)
@@ -170,6 +170,10 @@ class Console(App[None]):
                 then(text)
 
         self.push_screen(dialog, after)
+
+    def edit(self, editor: Editor) -> None:
+        """Open an editor, which hands in its text itself."""
+        self.push_screen(editor)
 
     def choose(self, place: int) -> None:
         """Look through another node."""
@@ -188,6 +192,10 @@ class Console(App[None]):
         self.query_one("#panes", ContentSwitcher).current = name
         self.pane.open()
         self.redraw()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether a key is offered: there may be no other node to go to."""
+        return action != "next_node" or len(self.state.nodes) > 1
 
     def action_next_node(self) -> None:
         """Look through the next node."""
@@ -214,5 +222,7 @@ class Console(App[None]):
         for active in screen.active_bindings.values():
             if active.binding.show:
                 act = partial(self.call_later, self.run_action, active.binding.action, active.node)
-                yield SystemCommand(active.binding.description, f"key {active.binding.key}", act)
-        yield from super().get_system_commands(screen)
+                yield SystemCommand(active.binding.description, f"key {self.get_key_display(active.binding)}", act)
+        for command in super().get_system_commands(screen):
+            if command.title != "Keys":     # our help says what they do
+                yield command

@@ -163,6 +163,7 @@ class Grid(ScrollView, can_focus=True):
         self._has_cells, self._shows_newest = has_cells, shows_newest
         self._sheet = Sheet(columns=())
         self._widths: tuple[int, ...] = ()
+        self._wanted: str | None = None
 
     @property
     def row(self) -> Row | None:
@@ -178,13 +179,25 @@ class Grid(ScrollView, can_focus=True):
         is_higher = len(sheet.rows) != len(self._sheet.rows)
         self._sheet = sheet
         self._lay_out()
-        places = (place for place, row in enumerate(sheet.rows) if row.key == key)
         if self.cursor or not self._shows_newest:
-            self.cursor = next(places, min(self.cursor, max(0, len(sheet.rows) - 1)))
+            place = self._place_of(key)
+            self.cursor = min(self.cursor, max(0, len(sheet.rows) - 1)) if place is None else place
         self.column = min(self.column, max(0, len(sheet.columns) - 1))
         if (None if self.row is None else self.row.key) != key:
             self.post_message(self.Moved(self))
+        if self._wanted is not None:
+            self.select(self._wanted)
         self.refresh(layout=is_higher)
+
+    def select(self, key: str) -> None:
+        """Go to a row, or as soon as it is there if the user does not go elsewhere before."""
+        self._wanted = key
+        place = self._place_of(key)
+        if place is not None:
+            self._go(place)
+
+    def _place_of(self, key: str | None) -> int | None:
+        return next((place for place, row in enumerate(self._sheet.rows) if row.key == key), None)
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
         """All rows and the heading; one line where there are none."""
@@ -264,6 +277,7 @@ class Grid(ScrollView, can_focus=True):
                 self.action_open()
 
     def _go(self, place: int) -> None:
+        self._wanted = None
         place = max(0, min(place, len(self._sheet.rows) - 1))
         if place != self.cursor:
             self.cursor = place

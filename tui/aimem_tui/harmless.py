@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -13,6 +14,8 @@ _DROPPED: Final = frozenset(map(chr, (0x200C, 0x200D, 0x034F, *range(0xFE00, 0xF
 """Joiners and variation selectors: terminals disagree on how wide what they join is, and the line would shift."""
 _ESCAPED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Controls, what reorders a line, halves of surrogate pairs, what is private or unassigned, what breaks a line."""
+_ESCAPE: Final = re.compile(r"\\\\|\\u([0-9a-fA-F]{4})|\\U(000[0-9a-fA-F]{5}|0010[0-9a-fA-F]{4})")
+"""A backslash that stands for itself, or a character by its number."""
 
 
 def harmless(text: str, limit: int = LIMIT_CHARS) -> str:
@@ -40,6 +43,32 @@ def harmless_lines(text: str, limit: int = 400) -> tuple[str, ...]:
     lines = text.replace("\r\n", "\n").split("\n")
     shown = tuple(harmless(line, 4 * LIMIT_CHARS) for line in lines[:limit])
     return shown if len(lines) <= limit else (*shown, f"… {len(lines) - limit} more lines")
+
+
+def drawable(text: str) -> str:
+    """A text as an editor may draw it: lines and tabs stay, all that acts, joins or piles up is an escape."""
+    shown: list[str] = []
+    marks = 0
+    for char in text:
+        kind = unicodedata.category(char)
+        marks = marks + 1 if kind in ("Mn", "Me") else 0
+        acts = kind in _ESCAPED or char in _DROPPED or marks > MARKS_MAX
+        shown.append(_escape(char) if acts and char not in "\n\t" else char)
+    return "".join(shown)
+
+
+def editable(text: str) -> str:
+    """A text as an editor shows it, from which `edited` makes exactly the same again: a backslash is doubled."""
+    return drawable(text.replace("\\", "\\\\"))
+
+
+def edited(shown: str) -> str:
+    """What an editor's text means. A backslash that begins no escape is one."""
+    return _ESCAPE.sub(lambda one: chr(int(one[1] or one[2], 16)) if one[1] or one[2] else "\\", shown)
+
+
+def _escape(char: str) -> str:
+    return f"\\u{ord(char):04x}" if char <= "\uffff" else f"\\U{ord(char):08x}"
 
 
 def _piece(char: str, marks: int) -> tuple[str, int]:

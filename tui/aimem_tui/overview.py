@@ -63,7 +63,7 @@ def overview(state: State) -> console.ConsoleOverview:
     page = state.docket.page
     return console.ConsoleOverview(
         verdict="ok" if is_well else "warning" if has_answered else "unavailable",
-        seen_by="" if eye is None else eye.name, nodes=nodes, quorum=_quorum(eye),
+        seen_by="" if eye is None else eye.name, nodes=nodes, quorum=_quorum(state),
         pending=None if page is None else page.count, warnings=tuple(warnings),
     )
 
@@ -90,11 +90,12 @@ def _node(member: Member, eye: NodeView | None, state: State) -> console.NodeOve
     )
 
 
-def _quorum(eye: NodeView | None) -> console.QuorumOverview | None:
+def _quorum(state: State) -> console.QuorumOverview | None:
+    eye = state.eye
     if eye is None or eye.mesh is None:
         return None
     mesh = eye.mesh
     return console.QuorumOverview(
-        writes=mesh.writes, members=mesh.members, reachable=reachable_count(mesh), short_writes=mesh.short_writes,
+        writes=mesh.writes, members=mesh.members, reachable=reachable_count(state), short_writes=mesh.short_writes,
         last_short="" if mesh.last_short is None else mesh.last_short.why,
     )

@@ -45,7 +45,8 @@ class NodeView(Struct, frozen=True, kw_only=True):
       health, mesh: what it said last; `mesh_trouble` why it does not tell of the mesh.
       heard_s: when it last answered; None before.
       rtts_ms: how long its last answers took.
-      acks: by the address of its peers; `figures` its metrics, by name, of all labels together.
+      acks: by the address of its peers; `figures` its metrics, by name: counters of all labels together, gauges of
+        each as they stand behind the name.
       trouble: why its last answer did not come; None if it did.
       is_followed: whether it tells of events as they happen.
     """
@@ -141,10 +142,11 @@ class Look(Struct, frozen=True, kw_only=True):
 
 
 class Deed(Struct, frozen=True, kw_only=True):
-    """What the user had done last on a screen, and what came of it."""
+    """What the user had done last on a screen, and what came of it; what was not refused may still have to wait."""
 
     said: str
     is_done: bool
+    is_refused: bool = False
 
 
 class State(Struct, frozen=True, kw_only=True):
@@ -172,9 +174,13 @@ class State(Struct, frozen=True, kw_only=True):
 
     @property
     def eye(self) -> NodeView | None:
-        """The node whose view is shown: the chosen one, or while that says nothing the first that does."""
+        """The node whose view is shown: the chosen one, or while that says nothing the first that does.
+
+        One that just failed is it only while there is no other.
+        """
         order = (self.nodes[self.chosen], *self.nodes)
-        return next((node for node in order if node.mesh is not None and not node.is_stale(self.now_s)), None)
+        fresh = [node for node in order if node.mesh is not None and not node.is_stale(self.now_s)]
+        return next((node for node in fresh if node.trouble is None), fresh[0] if fresh else None)
 
     @property
     def door(self) -> int:

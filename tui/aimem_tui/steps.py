@@ -29,7 +29,7 @@ from aimem_tui.trouble import Trouble
 OUTCOMES_MAX: Final = 50
 FIGURES_MAX: Final = 500
 _KIND: Final = re.compile(r"^# TYPE (\S+) (\w+)$", re.MULTILINE)
-_SAMPLE: Final = re.compile(r"^(\w+)(?:\{[^\n]*\})? ([-+.\deE]+)$", re.MULTILINE)
+_SAMPLE: Final = re.compile(r"^(\w+)(\{[^\n]*\})? ([-+.\deE]+)$", re.MULTILINE)
 _ACK: Final = re.compile(r'^ai_memory_mesh_ack_seconds_(sum|count)\{peer="([^"]*)"\} (\S+)$', re.MULTILINE)
 
 
@@ -206,15 +206,19 @@ def _acks(before: Mapping[str, Acks], metrics: str) -> Mapping[str, Acks]:
 
 
 def _figures(before: Mapping[str, Figure], metrics: str, now_s: float) -> Mapping[str, Figure]:
-    """Each metric by now; what a histogram counts is a counter. A restarted node counts from 0."""
-    kinds = dict(_KIND.findall(metrics))
+    """Each metric by now; what a histogram counts is a counter. A restarted node counts from 0.
+
+    Counters are added up over their labels. Gauges are not: two certificates do not expire later than one.
+    """
+    gauges = {name for name, kind in _KIND.findall(metrics) if kind == "gauge"}
     sums: dict[str, float] = {}
-    for name, value in _SAMPLE.findall(metrics):
+    for name, labels, value in _SAMPLE.findall(metrics):
         if not name.endswith("_bucket"):
-            sums[name] = sums.get(name, 0.0) + float(value)
+            key = name + labels if name in gauges else name
+            sums[key] = sums.get(key, 0.0) + float(value)
     now = {}
     for name, value in list(sums.items())[:FIGURES_MAX]:
-        is_counter = kinds.get(name) != "gauge"
+        is_counter = name.partition("{")[0] not in gauges
         last = before.get(name)
         course = () if last is None else last.course
         if not is_counter:

@@ -13,17 +13,23 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
 from aimem.client import Client
+from aimem.model import SECOND_US, Instant
 from aimem.wire import ArchiveRequest, ListQuery, MemoryPage, RecallQuery, UpdateMemory
-from aimem_tui.dialogs import Confirm
+from aimem_tui.dialogs import Confirm, Editor
 from aimem_tui.drawing import Grid, Lines, Reader
+from aimem_tui.harmless import editable, edited
 from aimem_tui.panes.pane import Pane
 from aimem_tui.sheet import Tone, cell, line
-from aimem_tui.state import State
-from aimem_tui.views.memories import LISTED_MAX, found_line, memories_of, memory_lines, memory_sheet
+from aimem_tui.state import Deed, State
+from aimem_tui.views.memories import LISTED_MAX, found_line, memories_of, memory_lines, memory_sheet, question_lines
 
 DEBOUNCE_S: Final = 0.3
 RECALLED: Final = 50
 PAGE: Final = 1000
+AGED_A_SECOND: Final = 200
+"""Rows whose ages are told anew in a second: a long list's go on less often."""
+NOTATION: Final = ("Ctrl-S writes it. \\u202e and the like stand for characters that would act on the terminal; "
+                   "a backslash stands twice.")
 _WORDS: Final = {"promote": "promoted", "archive": "archived", "delete": "deleted for ever"}
 
 
@@ -72,12 +78,14 @@ class MemoriesPane(Pane):
         """Draw what is new."""
         self.query_one("#found", Lines).show((found_line(state),))
         look = state.looks.get("memories")
-        if look is not self._drawn:
-            self._drawn = look
+        pause_s = max(1, len(memories_of(self._answer)) // AGED_A_SECOND)
+        if look is not self._drawn or state.wall - self._drawn_at >= pause_s * SECOND_US:
+            self._drawn, self._drawn_at = look, state.wall
             self.query_one("#rows", Grid).show(memory_sheet(state))
         self.query_one("#detail", Reader).show(memory_lines(state, self._under_cursor))
 
     _drawn: object = None
+    _drawn_at = Instant(0)
 
     @property
     def _under_cursor(self) -> str | None:
@@ -125,14 +133,19 @@ class MemoriesPane(Pane):
             self.desk.do(partial(self.desk.acts.look, "memories", look.of, more), "memories")
 
     def action_edit(self) -> None:
-        """Ask for another text, then write it."""
+        """Show the text to be changed, and write it once it is handed in."""
         id = self._under_cursor
         memory = next((one for one in memories_of(self._answer) if one.id == id), None)
         if id is not None and memory is not None:
-            question = (line(cell(f"The text of {memory.title}", Tone.STRONG)), line("Enter writes it."))
-            dialog = Confirm(question, placeholder="its text", needs_text=True, text=memory.content)
-            self.desk.ask(dialog, lambda text: self._do("edited", lambda client: client.update(
-                id, UpdateMemory(content=text))))
+            question = (line(cell(f"The text of {memory.title}", Tone.STRONG)), line(NOTATION))
+            self.desk.edit(Editor(question, text=editable(memory.content), hand_in=partial(self._write, id)))
+
+    def _write(self, id: str, editor: Editor, text: str) -> None:
+        self.desk.do(partial(self._written, id, editor, text), "memories act")
+
+    async def _written(self, id: str, editor: Editor, text: str) -> None:
+        request = UpdateMemory(content=edited(text))
+        editor.told(await self._done("edited", lambda client: client.update(id, request)))
 
     @property
     def _answer(self) -> Struct | None:
@@ -144,17 +157,18 @@ class MemoriesPane(Pane):
         id = self._under_cursor
         if id is None:
             return
-        question = (line(cell(f"{word.capitalize()}? ", Tone.STRONG), id), *memory_lines(self.desk.state, id)[:8])
+        question = (line(cell(f"{word.capitalize()}? ", Tone.STRONG), id), *question_lines(self.desk.state, id))
         self.desk.ask(Confirm(question, placeholder=f"Enter: it is {_WORDS[word]}"),
                       lambda _: self._do(_WORDS[word], partial(_act, word, id)))
 
     def _do(self, said: str, act: Callable[[Client], Awaitable[object]]) -> None:
         self.desk.do(partial(self._done, said, act), "memories act")
 
-    async def _done(self, said: str, act: Callable[[Client], Awaitable[object]]) -> None:
-        await self.desk.acts.do("memories", said, act)
+    async def _done(self, said: str, act: Callable[[Client], Awaitable[object]]) -> Deed:
+        deed = await self.desk.acts.do("memories", said, act)
         self._look()
         self._read_memory()
+        return deed
 
 
 async def _act(word: str, id: str, client: Client) -> object:

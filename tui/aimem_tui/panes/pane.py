@@ -9,6 +9,7 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 
 from aimem_tui.acts import Acts
+from aimem_tui.dialogs import Editor
 from aimem_tui.state import State
 
 
@@ -25,7 +26,7 @@ class Desk(Protocol):
         """What can be asked of a node."""
         ...
 
-    def do(self, act: Callable[[], Coroutine[object, object, None]], group: str) -> None:
+    def do(self, act: Callable[[], Coroutine[object, object, object]], group: str) -> None:
         """Start an act beside everything else; one of the same group that is still under way is given up."""
         ...
 
@@ -35,6 +36,10 @@ class Desk(Protocol):
 
     def ask(self, dialog: ModalScreen[str | None], then: Callable[[str], None]) -> None:
         """Open a dialog, and go on with its text unless the user does not want to."""
+        ...
+
+    def edit(self, editor: Editor) -> None:
+        """Open an editor, which hands in its text itself."""
         ...
 
 

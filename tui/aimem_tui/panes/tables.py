@@ -12,10 +12,11 @@ from textual.binding import Binding, BindingType
 
 from aimem.errors import InvalidRequest
 from aimem.wire import AuditQuery, MeshQuery, StandardRequest
-from aimem_tui.dialogs import Confirm
+from aimem_tui.dialogs import Confirm, Editor
 from aimem_tui.drawing import Grid, Lines, Reader
+from aimem_tui.harmless import harmless_lines
 from aimem_tui.panes.pane import Pane
-from aimem_tui.sheet import Line, Sheet, Tone, cell, line
+from aimem_tui.sheet import Cell, Line, Sheet, Tone, cell, line
 from aimem_tui.state import State
 from aimem_tui.views.lists import (
     agent_sheet,
@@ -30,6 +31,7 @@ from aimem_tui.views.namespaces import namespace_sheet, policy_json, policy_line
 
 CONFLICTS_MAX: Final = 500
 AUDIT_MAX: Final = 500
+QUESTION_LINES: Final = 12
 
 
 class TablePane(Pane):
@@ -131,30 +133,34 @@ class NamespacesPane(TablePane):
 
     def _edit(self, key: str) -> None:
         question = (line(cell(f"The policy of {key}", Tone.STRONG)),
-                    line("Levels are any, registered, owner and approve; approver is human, {\"agent\": ID} or "
+                    line("JSON. Levels are any, registered, owner and approve; approver is human, {\"agent\": ID} or "
                          "{\"consensus\": N}. It is tried first, and nothing is set yet."))
-        dialog = Confirm(question, placeholder="JSON", needs_text=True, text=policy_json(self.desk.state, key))
-        self.desk.ask(dialog, partial(self._try, key))
+        text = policy_json(self.desk.state, key)
+        self.desk.edit(Editor(question, text=text, hand_in=partial(self._try, key)))
 
-    def _try(self, namespace: str, text: str) -> None:
-        self.desk.do(partial(self._try_policy, namespace, text), "policy edit")
+    def _try(self, namespace: str, editor: Editor, text: str) -> None:
+        self.desk.do(partial(self._try_policy, namespace, editor, text), "policy edit")
 
-    async def _try_policy(self, namespace: str, text: str) -> None:
-        request = partial(_policy_request, text)
+    async def _try_policy(self, namespace: str, editor: Editor, text: str) -> None:
         said = f"tried the policy of {namespace}"
-        is_good = await self.desk.acts.do(
-            "namespaces", said, lambda client: client.set_standard(namespace, request(dry_run=True)))
-        if is_good:
-            question = (line(cell(f"Set this policy of {namespace}? ", Tone.STRONG), text),
-                        line("Tried: it may be set."))
-            self.desk.ask(Confirm(question, placeholder="Enter sets it"), lambda _: self._set(namespace, text))
+        deed = await self.desk.acts.do("namespaces", said, lambda client: client.set_standard(
+            namespace, _policy_request(text, dry_run=True)))
+        if not deed.is_done:
+            editor.told(deed)
+        elif editor.is_active:
+            question = (line(cell(f"Set this policy of {namespace}? ", Tone.STRONG), "Tried: it may be set."),
+                        *(line(Cell(part)) for part in harmless_lines(text, QUESTION_LINES)))
+            self.desk.ask(Confirm(question, placeholder="Enter sets it"), lambda _: self._set(namespace, editor, text))
 
-    def _set(self, namespace: str, text: str) -> None:
-        self.desk.do(partial(self._set_policy, namespace, text), "policy edit")
+    def _set(self, namespace: str, editor: Editor, text: str) -> None:
+        self.desk.do(partial(self._set_policy, namespace, editor, text), "policy edit")
 
-    async def _set_policy(self, namespace: str, text: str) -> None:
-        await self.desk.acts.do("namespaces", f"set the policy of {namespace}",
-                                lambda client: client.set_standard(namespace, _policy_request(text, dry_run=False)))
+    async def _set_policy(self, namespace: str, editor: Editor, text: str) -> None:
+        deed = await self.desk.acts.do("namespaces", f"set the policy of {namespace}", lambda client:
+                                       client.set_standard(namespace, _policy_request(text, dry_run=False)))
+        editor.told(deed)
+        if deed.is_done:
+            self.query_one("#rows", Grid).select(namespace)
         self.action_read()
 
 

@@ -54,21 +54,21 @@ def tab_line(tabs: Sequence[Tab], current: str, state: State, width: int) -> Lin
 def status_line(state: State) -> Line:
     """Through which node the mesh is seen, how it is, and how old that is."""
     eye = state.eye
-    if eye is None or eye.mesh is None or eye.heard_s is None:
+    if eye is None or eye.mesh is None or eye.heard_s is None or eye.trouble is not None:
         node = state.nodes[state.chosen]
-        if node.trouble is None and node.mesh_trouble is None:
+        trouble = node.trouble or node.mesh_trouble
+        if trouble is None:
             return line(" ", marked(f"asking {node.door} …", Tone.DIM))
-        kind = (node.trouble or node.mesh_trouble or node.trouble)
         seen = "" if node.heard_s is None else f", last heard {span(state.now_s - node.heard_s)} ago"
-        return line(" ", marked(f"{node.name}: {kind.kind if kind else ''}{seen}; what is shown is old", Tone.BAD))
+        return line(" ", marked(f"{node.name}: {trouble.kind}{seen}; what is shown is old", Tone.BAD))
     mesh = eye.mesh
     warnings = sum(len(warnings_of(node)) + (node.trouble is not None) for node in state.nodes)
-    reachable = reachable_count(mesh)
+    reachable = reachable_count(state)
     tone = Tone.BAD if reachable < mesh.writes else Tone.WARN if warnings or reachable < mesh.members else Tone.GOOD
-    what = counted(warnings, "warning") if warnings else "all well"
+    what = f", {counted(warnings, 'warning')}" if warnings else ", all well" if tone is Tone.GOOD else ""
     followed = "" if any(node.is_followed for node in state.nodes) else "  events: not followed"
     return line(
-        " ", marked(f"{reachable} of {counted(mesh.members, 'node')} reachable, {what}", tone),
+        " ", marked(f"{reachable} of {counted(mesh.members, 'node')} reachable{what}", tone),
         cell(f"  seen by {eye.name}, {span(state.now_s - eye.heard_s)} ago{followed}", Tone.DIM),
     )
 

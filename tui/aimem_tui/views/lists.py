@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -12,7 +13,7 @@ from aimem.wire import AgentsOut, AuditPage, AuditRowOut, ConflictOut, KeyOut, K
 from aimem_tui.harmless import harmless_lines
 from aimem_tui.sheet import Cell, Column, Line, Row, Sheet, Tone, cell, line, marked, sparkline
 from aimem_tui.state import HISTORY_MAX, Figure, State
-from aimem_tui.words import clock_time, count, since, until
+from aimem_tui.words import clock_time, count, since, span, until
 
 AGENT_COLUMNS: Final = (
     Column(title="agent", width=16, share=3), Column(title="type", width=10, share=1),
@@ -33,7 +34,11 @@ METRIC_COLUMNS: Final = (
     Column(title="metric", width=34, share=2), Column(title="now", width=10, is_number=True),
     Column(title="", width=4), Column(title="course", width=20, share=1, is_course=True),
 )
+MINUTE_S: Final = 60
 _SUM, _COUNT = "_seconds_sum", "_seconds_count"
+_ENDS: Final = {_SUM: ", time each", _COUNT: ", how often", "_seconds": "", "_total": ""}
+"""What stands for the end of a metric's name."""
+_LABEL: Final = re.compile(r'\w+="((?:[^"\\]|\\.)*)"')
 _DECISIONS: Final = {"allowed": Tone.GOOD, "denied": Tone.BAD, "asked": Tone.WARN}
 
 
@@ -183,15 +188,19 @@ def _is_still(figure: Figure) -> bool:
 
 def _figure(name: str, figure: Figure) -> Line:
     now = figure.value if not figure.is_counter else figure.course[-1] if figure.course else 0.0
-    unit = "/s" if figure.is_counter else "ms" if name.endswith(_SUM) else ""
-    plain = name.removeprefix("ai_memory_").removesuffix("_total").removesuffix(_SUM).removesuffix(_COUNT)
+    plain, _, labels = name.removeprefix("ai_memory_").partition("{")
+    unit = "/s" if figure.is_counter else "ms" if plain.endswith(_SUM) else "s" if plain.endswith("_seconds") else ""
+    shown = f"{now:.4g}" if abs(now) < 10_000 else count(int(now))
+    if unit == "ms" and not figure.course:
+        shown = "-"
+    elif unit == "s" and now >= MINUTE_S:
+        shown, unit = span(now), ""
+    for end, word in _ENDS.items():
+        if plain.endswith(end):
+            plain = plain.removesuffix(end) + word
+            break
+    of = ", ".join(_LABEL.findall(labels))
     return (
-        cell(plain.replace("_", " ")), cell(_in_short(now, has_any=unit != "ms" or bool(figure.course))),
-        cell(unit, Tone.DIM), cell(sparkline(figure.course, HISTORY_MAX), Tone.ACCENT),
+        cell(plain.replace("_", " ") + (f", {of}" if of else "")), cell(shown), cell(unit, Tone.DIM),
+        cell(sparkline(figure.course, HISTORY_MAX), Tone.ACCENT),
     )
-
-
-def _in_short(value: float, *, has_any: bool) -> str:
-    if not has_any:
-        return "-"
-    return f"{value:.4g}" if abs(value) < 10_000 else count(int(value))

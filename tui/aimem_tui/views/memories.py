@@ -21,6 +21,7 @@ COLUMNS: Final = (
     Column(title="age", width=4, is_number=True),
 )
 LISTED_MAX: Final = 10_000
+QUESTION_LINES: Final = 8
 
 
 def memory_sheet(state: State) -> Sheet:
@@ -53,44 +54,57 @@ def found_line(state: State) -> Line:
     """How much was found, and how; or what was done last."""
     deed = state.deeds.get("memories")
     did = () if deed is None else (cell(f"  {deed.said}", Tone.GOOD if deed.is_done else Tone.WARN),)
-    found, empty = looked(state, "memories", "memories")
+    found, _ = looked(state, "memories", "memories")
     if isinstance(found, RecallResult):
         text = f"{found.count} found, {found.mode}; {found.below_floor} left out as unrelated"
     elif isinstance(found, MemoryPage):
         more = ", and more" if found.next_cursor is not UNSET else ""
         text = f"{counted(found.count, 'row')} listed{more}, the latest first"
     else:
-        text = empty
+        text = ""       # the table says why
     return (cell(text, Tone.DIM), *did)
 
 
 def memory_lines(state: State, id: str | None) -> tuple[Line, ...]:
     """A memory with its text, what its score is made of, and its links."""
-    if id is None:
-        return ()
+    listed, whole = _known(state, id)
+    lines = _told(listed if whole is None else whole.memory, state)
+    if isinstance(listed, ScoredMemory):
+        lines += _score(listed)
+    if id is not None and whole is not None:
+        lines += link_lines(id, whole.links)
+    return tuple(lines)
+
+
+def question_lines(state: State, id: str) -> tuple[Line, ...]:
+    """What somebody has to see who is about to do something to a memory."""
+    listed, whole = _known(state, id)
+    return tuple(_told(listed if whole is None else whole.memory, state)[:QUESTION_LINES])
+
+
+def _known(state: State, id: str | None) -> tuple[MemoryOut | None, MemoryWithLinks | None]:
+    """A memory as it was found, and as it was read on its own."""
     found, _ = looked(state, "memories", "")
     listed = next((one for one in memories_of(found) if one.id == id), None)
     look = state.looks.get("memory")
-    found = None if look is None else look.value
-    whole = found if isinstance(found, MemoryWithLinks) and found.id == id else None
-    one = listed if whole is None else whole.memory
+    whole = None if look is None else look.value
+    return listed, whole if isinstance(whole, MemoryWithLinks) and whole.id == id else None
+
+
+def _told(one: MemoryOut | None, state: State) -> list[Line]:
+    """A memory with its text."""
     if one is None:
-        return ()
+        return []
     facts = f"{one.tier}, priority {one.priority}, confidence {one.confidence:g}, source {one.source}"
     times = f"updated {since(one.updated_at, state.wall)} ago, read {one.access_count} times"
     if isinstance(one.expires_at, str):
         times += f", expires in {until(one.expires_at, state.wall)}"
-    lines = [
+    return [
         line(cell(one.title, Tone.STRONG)), line(cell(f"{one.id}  {one.namespace}", Tone.DIM)),
         line(cell(f"{facts}; {times}", Tone.DIM)),
         *([line(cell(f"tags {', '.join(one.tags)}", Tone.DIM))] if one.tags else ()),
         *(line(Cell(part)) for part in harmless_lines(one.content)),
     ]
-    if isinstance(listed, ScoredMemory):
-        lines += _score(listed)
-    if whole is not None:
-        lines += link_lines(id, whole.links)
-    return tuple(lines)
 
 
 def _score(one: ScoredMemory) -> list[Line]:

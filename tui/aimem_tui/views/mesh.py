@@ -68,10 +68,12 @@ def _is_same(node: NodeView, peer: PeerStatus) -> bool:
 
 
 def standing(member: Member, state: State) -> Cell:
-    """A node's state as one word."""
-    if member.asked is not None:
-        return _of_asked(member.asked, state)
-    return cell("-", Tone.DIM) if member.peer is None else _of_peer(member.peer)
+    """A node's state as one word: the worse one of what it says itself and what the eye sees of it."""
+    if member.asked is None:
+        return cell("-", Tone.DIM) if member.peer is None else _of_peer(member.peer)
+    is_cut_off = member.peer is not None and member.peer.state == "unreachable" and member.asked is not state.eye
+    own = _of_asked(member.asked, state)
+    return marked("cut off", Tone.BAD) if is_cut_off and own.tone is not Tone.BAD else own
 
 
 def _of_asked(node: NodeView, state: State) -> Cell:
@@ -200,23 +202,41 @@ def quorum_lines(state: State) -> tuple[Line, ...]:
     eye = state.eye
     if eye is None or eye.mesh is None:
         return (_nobody(state),)
+    if eye.trouble is not None:
+        return (_nobody(state), _short(eye.mesh, state))
     mesh = eye.mesh
-    reachable = reachable_count(mesh)
-    is_enough = reachable >= mesh.writes
-    verdict = ("a write finds its quorum" if is_enough else
-               f"writes are refused (503): {counted(mesh.writes - reachable, 'more node')} must be reachable")
+    reachable = reachable_count(state)
+    verdict = _verdict(mesh, eye.name, reachable)
     boxes = "■" * reachable + "□" * max(0, mesh.members - reachable)
     first = line(
         cell(f"W {mesh.writes} of N {mesh.members}", Tone.STRONG), "  ",
-        cell(boxes, Tone.GOOD if is_enough else Tone.BAD), f" {reachable} reachable  ",
-        marked(verdict, Tone.GOOD if is_enough else Tone.BAD),
+        cell(boxes, verdict.tone), f" {reachable} reachable  ", verdict,
     )
     return (first, _short(mesh, state))
 
 
-def reachable_count(mesh: MeshDocument) -> int:
-    """Nodes on which a write may count, the one that tells included."""
-    return 1 + sum(peer.state == "reachable" for peer in mesh.peers)
+def _verdict(mesh: MeshDocument, eye: str, reachable: int) -> Cell:
+    """Whether a write finds its quorum; the eye alone decides that, and may not have noticed yet what we have."""
+    if reachable >= mesh.writes:
+        return marked("a write finds its quorum", Tone.GOOD)
+    counted_on = 1 + sum(peer.state == "reachable" for peer in mesh.peers)
+    if counted_on >= mesh.writes:
+        return marked(f"{eye} still counts on {counted_on}: this console cannot reach all of them", Tone.WARN)
+    missing = counted(mesh.writes - reachable, "more node")
+    return marked(f"writes are refused (503): {missing} must be reachable", Tone.BAD)
+
+
+def is_reachable(member: Member, state: State) -> bool:
+    """Whether a write may count on a node: the eye reaches it, and so does this console if it asks it at all."""
+    if member.asked is not None and member.asked.trouble is not None:
+        return False
+    is_eye = member.asked is not None and member.asked is state.eye
+    return is_eye or (member.peer is not None and member.peer.state == "reachable")
+
+
+def reachable_count(state: State) -> int:
+    """How many nodes of the eye's mesh are."""
+    return sum(is_reachable(member, state) for member in members(state))
 
 
 def _short(mesh: MeshDocument, state: State) -> Line:
@@ -244,9 +264,10 @@ def warning_lines(state: State) -> tuple[Line, ...]:
     What several nodes say stands once.
     """
     found: dict[tuple[str, Tone], list[str]] = {}
+    is_blind = state.eye is None or state.eye.trouble is not None       # then the strip says what the chosen one's is
     for member, node in zip(members(state), state.nodes, strict=False):     # behind them, those that are not asked
         trouble = node.trouble or node.mesh_trouble
-        if trouble is not None:
+        if trouble is not None and not (is_blind and node is state.nodes[state.chosen]):
             found.setdefault((f"{trouble.what}: {trouble.advice}", Tone.BAD), []).append(member.name)
         for warning in warnings_of(node):
             found.setdefault((warning, Tone.WARN), []).append(member.name)

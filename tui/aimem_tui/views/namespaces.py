@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Final
 
@@ -17,7 +18,7 @@ COLUMNS: Final = (
     Column(title="namespace", width=24, share=1), Column(title="here", width=7, is_number=True),
     Column(title="with all below", width=14, is_number=True),
 )
-NO_POLICY: Final = '{"write": "any", "promote": "any", "delete": "owner", "policy": "owner"}'
+NO_POLICY: Final = PolicyOut(write="any", promote="any", delete="owner", policy="owner", approver="human")
 """What the editor begins with where no policy is set; levels are any, registered, owner and approve."""
 
 _POLICY_ALONE: Final = "_standard:"
@@ -74,6 +75,11 @@ def policy_json(state: State, namespace: str) -> str:
     """What the editor begins with: the policy that is set here, or that holds, or none."""
     found, _ = looked(state, "policy", "")
     if not isinstance(found, NamespaceStandards) or found.namespace != namespace:
-        return NO_POLICY
+        return _as_json(NO_POLICY)
     own = next((one.governance for one in found.standards if one.namespace == namespace), None) or found.effective
-    return NO_POLICY if own is None else msgspec.json.encode(own).decode()
+    return _as_json(NO_POLICY if own is None else own)
+
+
+def _as_json(policy: PolicyOut) -> str:
+    """On several lines, and in ASCII: what would act on the terminal is an escape that JSON reads."""
+    return json.dumps(msgspec.to_builtins(policy), indent=2)
