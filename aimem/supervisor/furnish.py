@@ -41,7 +41,7 @@ from aimem.supervisor.children import Child, OnFailure
 from aimem.supervisor.control import Control
 from aimem.supervisor.http import HttpServer
 from aimem.supervisor.mcpdoor import PATH, McpDoor
-from aimem.supervisor.meshing import host_name, make_mesh, mesh_children, node_name, note_writes, served_writes
+from aimem.supervisor.meshing import host_name, make_mesh, mesh_children, node_name, note_writes, settle_writes
 from aimem.supervisor.notify import Notifier
 from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Place
@@ -94,18 +94,14 @@ async def _furnish(
     recaller = Recaller(threads=ports.threads, embedder=None, reason=reason, folder=vectors)
     trust = _trust(store, ports, wallet)
     mesh = make_mesh(config, ports, store, extent, wallet.peer_tls, trust)
-    note = partial(note_writes, store) if extent.is_daemon else None
-    if note is not None:
-        await note(config.mesh.writes)
     reloader = Reloader(
-        config, wallet, mesh=mesh, extent=extent, note=note, threads=ports.threads, reread=reread,
-        say=ports.say if reread is None else None, notifier=notifier,
+        config, wallet, mesh=mesh, extent=extent, note=partial(note_writes, store), threads=ports.threads,
+        reread=reread, say=ports.say if reread is None else None, notifier=notifier,
     )
     node = Node(
-        store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
-        policy=_policy(config, extent, served_writes(config, extent, store)), language=_language(config, ports),
-        limiter=Limiter(config.limits),
-        mesh=mesh, papers=wallet.papers, trust=trust, membership=reloader.membership,
+        store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller, mesh=mesh,
+        policy=_policy(config, extent, await settle_writes(config, extent, store)), papers=wallet.papers, trust=trust,
+        language=_language(config, ports), limiter=Limiter(config.limits), membership=reloader.membership,
     )
     children = [*_always(node, control), *mesh_children(config, ports, node.mesh, wallet.peer_tls, trust)]
     if wallet.is_used or reread is not None:

@@ -48,10 +48,16 @@ async def note_writes(store: Store, writes: int) -> None:
             store.served_writes = writes
 
 
-def served_writes(config: Config, extent: Extent, store: Store) -> int:
-    """W of the daemon before, if nobody told this process one of its own, and it is no daemon itself; else 1."""
+async def settle_writes(config: Config, extent: Extent, store: Store) -> int:
+    """Have a daemon's W noted.
+
+    Returns: for any other process W of the daemon before, if nobody told it one of its own; else 1.
+    """
+    if extent.is_daemon:
+        await note_writes(store, config.mesh.writes)
+        return 1
     is_told = bool(config.told.writes_by) and NO_PEERS_NOTICE not in config.notices
-    return 1 if extent.is_daemon or is_told or config.mesh.writes > 1 else store.served_writes
+    return 1 if is_told or config.mesh.writes > 1 else store.served_writes
 
 
 def make_mesh(
