@@ -6,6 +6,7 @@ does not see through is left alone, with a sentence about what to write there by
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections.abc import Mapping
@@ -17,7 +18,7 @@ import msgspec
 from aimem.config.members import PEERS, entry_of
 from aimem.config.mesh import is_same_place, peers_in
 from aimem.config.tomlfile import flat, line_of, read_config_file
-from aimem.errors import Code, InvalidRequest, Unavailable
+from aimem.errors import Code, Denied, InvalidRequest, Unavailable
 
 _LINE: Final = re.compile(r"""^(\s*[^=#]+=\s*)("(?:[^"\\]|\\.)*"|'[^']*'|[^\s#"']+)(\s*(?:#.*)?)$""")
 NEW_MODE: Final = 0o600
@@ -94,19 +95,31 @@ def _names(line: str, url: str) -> bool:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Put a text in a file's place, whole or not at all; a new file is for its owner alone. Raises: Unavailable."""
+    """Put a text in a file's place, whole or not at all; a new file is for its owner alone.
+
+    Raises: Unavailable; Denied where this user may not write.
+    """
     target = path.resolve()
     fresh = target.with_name(f".{target.name}.new")
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        mode = target.stat().st_mode & 0o777 if target.exists() else NEW_MODE
+        found = target.stat() if target.exists() else None
+        mode = NEW_MODE if found is None else found.st_mode & 0o777
         fresh.unlink(missing_ok=True)
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            if found is not None:
+                with contextlib.suppress(OSError):      # root may do this for others, such as the daemon's group
+                    os.fchown(descriptor, found.st_uid, found.st_gid)
             os.fchmod(descriptor, mode)
             stream.write(text)
             stream.flush()
             os.fsync(descriptor)
         fresh.replace(target)
+    except PermissionError as error:
+        raise Denied(
+            f"{path} cannot be changed: {error.strerror}; nothing was done: run it as root, or as a user who may write "
+            f"in {target.parent}"
+        ) from error
     except OSError as error:
         raise Unavailable(f"{path} cannot be changed: {error.strerror or error}; nothing was done") from error

@@ -189,7 +189,9 @@ def _wants_folder(folder: Path) -> None:
         raise InvalidRequest(f"{folder} is no folder; name one with --to", field="to")
     try:
         with translated(f"cannot make the folder {folder}"):
-            folder.mkdir(mode=0o700, exist_ok=True)
+            if not folder.exists():
+                folder.mkdir(mode=0o700)
+                durable.give_to(folder, folder.parent.stat())
     except Unavailable as error:
         if folder.parent.is_dir():
             raise

@@ -11,6 +11,8 @@ from aimem.errors import InvalidRequest, Unavailable
 from aimem.model import Instant, format_instant, read_allowlist, shown
 from aimem.ports import Files
 
+PUBLIC_MODE: Final = 0o644
+"""Of what every node may read, whoever runs it: certificates and their list."""
 _HEAD: Final = "# Who may connect: SHA-256 fingerprints of certificates, for --mtls-allowlist of every node.\n"
 
 
@@ -67,6 +69,7 @@ class PeerList:
     def _write(self, lines: list[str]) -> None:
         with translated(f"cannot write {self.path}"):
             self._files.write_durably(self.path, "".join(lines).encode())
+            self.path.chmod(PUBLIC_MODE)
 
 
 def _fingerprint_of(line: str) -> str | None:
@@ -90,3 +93,15 @@ def translated(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise Unavailable(f"{what}: {error.strerror or error}") from error
+
+
+@contextlib.contextmanager
+def reached() -> Iterator[None]:
+    """Raise as Unavailable, with its path and a remedy, that something is in a folder which this user may not enter."""
+    try:
+        yield
+    except PermissionError as error:
+        raise Unavailable(
+            f"cannot look at {error.filename}: {error.strerror}; run this as root, or as a user who may enter its "
+            "folder"
+        ) from error

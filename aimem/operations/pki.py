@@ -13,7 +13,7 @@ from typing import Final
 
 from aimem.errors import Conflict, InvalidRequest, NotFound, Unavailable
 from aimem.model import DAY_S, SECOND_US, after, format_instant, rules, shown
-from aimem.operations.peerlist import PeerList, translated
+from aimem.operations.peerlist import PUBLIC_MODE, PeerList, reached, translated
 from aimem.ports import Clock, Files, LockHeld, certificates, issuing
 from aimem.wire import pki
 
@@ -35,7 +35,7 @@ _PORT: Final = 9077
 class Pki:
     """One folder. Its functions block, and are for one process at a time, which a lock sees to.
 
-    What is written is for its user alone: files 0600, the folder 0700 if it is made here.
+    Keys are for their user alone (0600), as is the folder if it is made here (0700); the rest is public.
     All raise Unavailable if a file cannot be read or written.
     """
 
@@ -43,6 +43,7 @@ class Pki:
         self._folder, self._files, self._clock = folder, files, clock
         self._list = PeerList(folder / ALLOWLIST, files)
 
+    @reached()
     def init(self, request: pki.InitRequest) -> pki.AuthorityOut:
         """Make the authority. Raises: Conflict if one is there that may not be replaced; InvalidRequest."""
         rules.bounded(request.days, 1, pki.DAYS_MAX, field="days")
@@ -68,6 +69,7 @@ class Pki:
             warnings=tuple(self._open_folder()),
         )
 
+    @reached()
     def issue(self, request: pki.IssueRequest) -> pki.IssuedOut:
         """Make a key and a certificate for a node, and put its fingerprint on the list.
 
@@ -97,6 +99,7 @@ class Pki:
             warnings=(*cut, *_unreachable(names), *self._open_folder()),
         )
 
+    @reached()
     def remove(self, request: pki.RemoveRequest) -> pki.RemovedOut:
         """Take a node off the list; its files stay. Raises: NotFound if the list has nothing of it."""
         _check_name(request.name)
@@ -114,15 +117,19 @@ class Pki:
             name=request.name, allowlist=str(self._list.path), removed=tuple(map(shown, removed)), left=left
         )
 
+    @reached()
     def read_all(self) -> tuple[pki.CertificateOut, ...]:
         """What the folder's certificates say, the authority's first. Raises: NotFound if it has none."""
-        paths = sorted(self._folder.glob("*.pem"), key=lambda path: (path.stem != AUTHORITY, path.stem))
+        # Not a glob, which finds nothing where it may not look.
+        found = [path for path in self._folder.iterdir() if path.suffix == ".pem"] if self._folder.is_dir() else []
+        paths = sorted(found, key=lambda path: (path.stem != AUTHORITY, path.stem))
         if not paths:
             raise NotFound(
                 f"{self._folder} has no certificate; make an authority with `ai-memory pki init`", field="dir"
             )
         return tuple(one for path in paths for one in self.read(path))
 
+    @reached()
     def read(self, path: Path) -> tuple[pki.CertificateOut, ...]:
         """What the certificates of a file say, in its order. Raises: NotFound; InvalidRequest if it holds none."""
         found = _read_certificates(self._read(path), path)
@@ -163,6 +170,8 @@ class Pki:
     def _write_pair(self, name: str, made: issuing.Issued) -> None:
         self._write(self._key(name), made.key)
         self._write(self._pem(name), made.certificate)
+        with translated(f"cannot open {self._pem(name)} to others"):
+            self._pem(name).chmod(PUBLIC_MODE)
 
     def _open_folder(self) -> Iterator[str]:
         if stat.S_IMODE(self._folder.stat().st_mode) & 0o077:

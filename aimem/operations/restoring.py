@@ -17,7 +17,7 @@ from aimem.operations.backups import (
     wants_database,
     why_not_whole,
 )
-from aimem.operations.peerlist import translated
+from aimem.operations.peerlist import reached, translated
 from aimem.ports import Chance, Clock, Files, LockHeld, durable
 from aimem.store import NodeLock, replace_key, replacing, soundness
 from aimem.wire import keeping
@@ -29,10 +29,12 @@ class Keeper:
     def __init__(self, db: Path, files: Files, clock: Clock, chance: Chance) -> None:
         self._db, self._files, self._clock, self._chance = db, files, clock, chance
 
+    @reached()
     def back_up(self, folder: Path, keep_count: int) -> keeping.BackupOut:
         """See `Backups.back_up`."""
         return Backups(self._db, self._files, self._clock).back_up(folder, keep_count)
 
+    @reached()
     def restore(self, source: Path, trust: keeping.Trust) -> keeping.RestoreOut:
         """Take a backup, or the newest whole one of a folder; its node writes a new stream from its next start on.
 
@@ -66,6 +68,7 @@ class Keeper:
             memories=examined.memories, warnings=tuple(warnings),
         )
 
+    @reached()
     def verify(self, paths: Sequence[Path]) -> keeping.VerifyOut:
         """Look at the database, or at files and all backups of folders. Raises: NotFound, Corrupt, Unavailable."""
         if not paths:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import pwd
 import tempfile
 import time
 from pathlib import Path
@@ -55,11 +56,29 @@ def sync_folder(path: Path) -> None:
     _sync(path, os.O_RDONLY | os.O_DIRECTORY)
 
 
-def give_as(path: Path, other: Path) -> None:
-    """Have a file belong to whom another one belongs, if that is there and this process may give files away."""
+def give_as(file: Path | int, other: Path) -> None:
+    """Have a file belong to whom another one belongs, or its folder where that is not there; see `give_to`.
+
+    Args:
+      file: its path, or a descriptor.
+    """
     with contextlib.suppress(OSError):
-        found = other.lstat()
-        os.chown(path, found.st_uid, found.st_gid, follow_symlinks=False)
+        give_to(file, other.lstat() if os.path.lexists(other) else other.parent.stat())
+
+
+def give_to(file: Path | int, found: os.stat_result) -> None:
+    """Have a file belong to whom that belongs, if this process may give files away, as root may."""
+    with contextlib.suppress(OSError):
+        os.chown(file, found.st_uid, found.st_gid, follow_symlinks=isinstance(file, int))
+
+
+def owner_of(path: Path) -> str:
+    """The name of whom a file belongs to, or the number where there is no name. Raises: OSError."""
+    uid = path.lstat().st_uid
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def move_durably(source: Path, target: Path) -> None:

@@ -182,6 +182,7 @@ class FileLock(Protocol):
 
 class _Flock:
     def __init__(self, path: Path, hint: str) -> None:
+        is_new = not os.path.lexists(path)
         # What a link of that name led to would be overwritten by the hint.
         self._fd = _open_regular(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW)
         try:
@@ -193,6 +194,8 @@ class _Flock:
         except OSError:
             self.close()
             raise
+        if is_new:
+            durable.give_to(self._fd, path.parent.stat())
         with contextlib.suppress(OSError):  # a full disk: the lock holds without its hint
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, hint.encode(), 0)
@@ -263,7 +266,7 @@ class _SystemFiles:
         temporary = path.with_name(path.name + ".new")
         with _created(temporary) as fd:
             _write_all(fd, data)
-            durable.give_as(temporary, path)    # root may do this for others
+            durable.give_as(fd, path)   # root may do this for others
             os.fsync(fd)
         durable.move_durably(temporary, path)
 

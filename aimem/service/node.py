@@ -46,6 +46,7 @@ class Policy(Struct, frozen=True, kw_only=True):
       pending_expiry_s: how long an action waits for its approval.
       audit_keep_days, audit_keep_count: rows of the audit that are older, or more, go; None keeps them.
       embedding_grace_s: how long the vectors of a text are awaited of the node that wrote it; 0 makes all here.
+      served_writes: W of the daemon that served this database last, where this process has none of its own; else 1.
       curator_interval_s: between cycles of the curator in this process; None if it runs none.
     """
 
@@ -66,6 +67,7 @@ class Policy(Struct, frozen=True, kw_only=True):
     events_count: int = 100_000
     events_days: int = 7
     webhooks_private: bool = False
+    served_writes: int = 1
 
 
 class Touch(Struct, frozen=True):

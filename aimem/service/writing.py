@@ -39,6 +39,7 @@ from aimem.model import (
     new_memory_id,
 )
 from aimem.replication import Consistency, wished_consistency
+from aimem.service.absent import AbsentNodes
 from aimem.service.allowance import Allowance
 from aimem.service.gate import Captured, Gate, Portion
 from aimem.service.keyring import refuse_ended_in
@@ -106,10 +107,12 @@ async def write_as(
 async def _write(node: Node, who: Principal, run: Callable[[Transaction], object]) -> Wrote:
     """Write, and wait until enough nodes have what was written. What the node does by itself waits for nobody."""
     mesh = node.mesh
+    wish = Consistency.LOCAL if who.credential is Credential.SYSTEM else wished_consistency()
+    if node.policy.served_writes > 1 and wish is not Consistency.LOCAL:
+        return await node.store.write_agreed(AbsentNodes(node.policy.served_writes), _governed, node, who, run)
     if mesh is None or (not mesh.peers and mesh.is_ready):
         return await node.store.write(_governed, node, who, run)
     await mesh.wait_met()
-    wish = Consistency.LOCAL if who.credential is Credential.SYSTEM else wished_consistency()
     return await node.store.write_agreed(mesh.assent(wish), _governed, node, who, run)
 
 

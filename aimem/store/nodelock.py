@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Final
 
 from aimem.errors import AimemError, InvalidRequest, Unavailable
-from aimem.ports import DatabaseError, DatabaseFault, FileLock, Files
+from aimem.ports import DatabaseError, DatabaseFault, FileLock, Files, durable
 from aimem.store import replacing
 from aimem.store.faults import translate, translated
 
@@ -49,9 +50,8 @@ class NodeLock:
                 f"the folder {db.parent} does not exist; create it, or name another file with --db", field="db"
             ) from error
         except OSError as error:
-            raise Unavailable(
-                f"cannot lock {error.filename or db}: {error.strerror or error}; check it, and its folder's permissions"
-            ) from error
+            found = Path(error.filename or db)
+            raise Unavailable(f"cannot lock {found}: {error.strerror or error}; {_remedy(found)}") from error
 
         try:
             with translated(db):
@@ -64,6 +64,19 @@ class NodeLock:
     def release(self) -> None:
         """Give it back; twice does no harm."""
         self._lock.close()
+
+
+def _remedy(path: Path) -> str:
+    """What to do about a lock, or a database, that cannot be opened."""
+    try:
+        owner = durable.owner_of(path)
+        folders = durable.owner_of(path.parent)
+    except OSError:
+        return "check it, and its folder's permissions"
+    if owner == folders:
+        return f"it belongs to {owner}, as its folder does: run this as that user"
+    return (f"it belongs to {owner}, and its folder to {folders}: run this as {owner}, or, as root, chown {folders} "
+            f"{shlex.quote(str(path))}")
 
 
 def _is_foreign(db: Path) -> bool:

@@ -25,6 +25,7 @@ from aimem.store.inbox import Inbox
 from aimem.store.logfeed import LogFeed
 from aimem.store.outbound import HeldDots, LogPage
 from aimem.store.readers import Readers
+from aimem.store.served import ALONE, served_writes
 from aimem.store.spool import FOLDER_SUFFIX, ROOM_BYTES, Given, Spool
 from aimem.store.transaction import Tip, Transaction
 from aimem.store.writer import Writer, WriterCounts, Written
@@ -87,7 +88,8 @@ class Store:
     Any number may follow `happened`, which beats after each commit that noted events.
 
     Every write is a plain function of a Transaction, every read one of a Connection; both run in one hop. `log` tells
-    how far the op log is known, `belonging` what is known of the mesh's id; `inbox` is for snapshots of others.
+    how far the op log is known, `belonging` what is known of the mesh's id, `served_writes` the W of the daemon that
+    served it last; `inbox` is for snapshots of others.
     """
 
     def __init__(
@@ -117,7 +119,7 @@ class Store:
         self._identity: Identity | None = None
         self._minted: Identity | None = None
         self._holds_ops = self._lacks_past = False
-        self.belonging = cluster.Belonging()
+        self.belonging, self.served_writes = cluster.Belonging(), ALONE
 
     @property
     def stream(self) -> StreamId:
@@ -362,6 +364,7 @@ class Store:
                 identity = load_identity(conn, ports.files, ports.chance, db, self.settings.node)
                 tip = Tip(head=identity.head, hlc=max(identity.head.hlc, oplog.last_hlc(conn)))
                 heads, self.belonging = outbound.heads(conn), cluster.load(conn)
+                self.served_writes = served_writes(conn)
                 self.log.closed, (self.log.evidence, self.log.unproven) = closure.load(conn), headproofs.load(conn)
                 self._holds_ops = outbound.held(conn, 1).count > 0
                 if not adoption.load(conn).id:

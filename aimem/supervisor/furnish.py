@@ -41,7 +41,7 @@ from aimem.supervisor.children import Child, OnFailure
 from aimem.supervisor.control import Control
 from aimem.supervisor.http import HttpServer
 from aimem.supervisor.mcpdoor import PATH, McpDoor
-from aimem.supervisor.meshing import host_name, make_mesh, mesh_children, node_name
+from aimem.supervisor.meshing import host_name, make_mesh, mesh_children, node_name, note_writes, settle_writes
 from aimem.supervisor.notify import Notifier
 from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.place import Place
@@ -96,13 +96,13 @@ async def _furnish(
     trust = _trust(store, ports, wallet)
     mesh = make_mesh(config, ports, store, extent, wallet.peer_tls, trust)
     reloader = Reloader(
-        config, wallet, mesh=mesh, extent=extent, threads=ports.threads, reread=reread,
-        say=ports.say if reread is None else None, notifier=notifier,
+        config, wallet, mesh=mesh, extent=extent, note=partial(note_writes, store), threads=ports.threads,
+        reread=reread, say=ports.say if reread is None else None, notifier=notifier,
     )
     node = Node(
-        store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller,
-        policy=_policy(config, extent), language=_language(config, ports), limiter=Limiter(config.limits),
-        mesh=mesh, papers=wallet.papers, trust=trust, membership=reloader.membership,
+        store=store, clock=ports.clock, chance=ports.chance, threads=ports.threads, recaller=recaller, mesh=mesh,
+        policy=_policy(config, extent, await settle_writes(config, extent, store)), papers=wallet.papers, trust=trust,
+        language=_language(config, ports), limiter=Limiter(config.limits), membership=reloader.membership,
     )
     children = [*_always(node, control), *mesh_children(config, ports, node.mesh, wallet.peer_tls, trust)]
     if wallet.is_used or reread is not None:
@@ -241,7 +241,7 @@ def _sender(config: Config, ports: Ports) -> Sender:
     return Sender(ports.open_network(), ports.resolve, reach)
 
 
-def _policy(config: Config, extent: Extent) -> Policy:
+def _policy(config: Config, extent: Extent, served: int) -> Policy:
     return Policy(
         lifetimes=config.lifetimes, archive_on_gc=config.curator.archive_on_gc,
         archive_max_days=config.curator.archive_max_days, audit_keep_days=config.audit.keep_days,
@@ -254,4 +254,5 @@ def _policy(config: Config, extent: Extent) -> Policy:
         autonomous_hooks=extent.curates and config.language is not None and config.language.hooks,
         curator_interval_s=config.curator.cycle_interval_s if extent.curates else None,
         pending_expiry_s=config.governance.pending_expiry_s, embedding_grace_s=config.mesh.embedding_grace_s,
+        served_writes=served,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from functools import partial
@@ -9,9 +10,10 @@ from typing import Final
 
 import trio
 
-from aimem.config import Config, MeshConfig
+from aimem.config import NO_PEERS_NOTICE, Config, MeshConfig
+from aimem.errors import Unavailable
 from aimem.replication import Mesh, MeshSettings, PeerRoad, Trust, run_mesh
-from aimem.store import Store, trimming
+from aimem.store import Store, served, trimming
 from aimem.supervisor.children import Child, OnFailure
 from aimem.supervisor.outside import Extent, Ports
 from aimem.supervisor.secured import PeerTls
@@ -36,6 +38,26 @@ def mesh_settings(config: MeshConfig, extent: Extent) -> MeshSettings:
         serves=extent.exchanges, compare_s=config.compare_s,
         log=trimming.LogBounds(most_bytes=config.op_log_max_bytes, most_days=config.op_log_max_days),
     )
+
+
+async def note_writes(store: Store, writes: int) -> None:
+    """Leave a daemon's W in the database, for those who open it while no daemon runs."""
+    if writes != store.served_writes:
+        with contextlib.suppress(Unavailable):      # a full disk: the W before stays, until the next start or reload
+            await store.write(served.note_served, writes)
+            store.served_writes = writes
+
+
+async def settle_writes(config: Config, extent: Extent, store: Store) -> int:
+    """Have a daemon's W noted.
+
+    Returns: for any other process W of the daemon before, if nobody told it one of its own; else 1.
+    """
+    if extent.is_daemon:
+        await note_writes(store, config.mesh.writes)
+        return 1
+    is_told = bool(config.told.writes_by) and NO_PEERS_NOTICE not in config.notices
+    return 1 if is_told or config.mesh.writes > 1 else store.served_writes
 
 
 def make_mesh(

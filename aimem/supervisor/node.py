@@ -169,7 +169,7 @@ async def run_daemon(
             await nursery.start(run_signals, control)
             notifier.starting(f"opening {place.db}")
             lock = await _take_patiently(ports, place)
-            extent = Extent(embeds=True, curates=True, exchanges=True)
+            extent = Extent(embeds=True, curates=True, exchanges=True, is_daemon=True)
             plan = plan_node(config, ports, place, extent, control, wallet, reread, notifier)
             running: Running = await nursery.start(partial(
                 run_node, plan, lock=lock, place=place, tcp=config.api, grace_s=grace_s, control=control,

@@ -62,11 +62,13 @@ class Extent(Struct, frozen=True, kw_only=True):
       embeds: whether the model is loaded and the backlog embedded.
       curates: whether expired rows are collected as time goes by.
       exchanges: whether it talks with its peers.
+      is_daemon: whether its W holds for those, too, who open the database while it does not run.
     """
 
     embeds: bool
     curates: bool
     exchanges: bool = False
+    is_daemon: bool = False
 
 
 def system_ports() -> Ports:

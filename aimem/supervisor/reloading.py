@@ -6,7 +6,7 @@ All or nothing: the configuration is read and checked first, then the files of T
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import trio
@@ -41,18 +41,20 @@ class Reloader:
 
     def __init__(
         self, config: Config, wallet: Wallet, *, mesh: Mesh | None, extent: Extent, threads: Threads,
-        reread: Callable[[], Config] | None = None, say: Callable[[str], None] | None = None,
-        notifier: Notifier | None = None,
+        note: Callable[[int], Awaitable[None]] | None = None, reread: Callable[[], Config] | None = None,
+        say: Callable[[str], None] | None = None, notifier: Notifier | None = None,
     ) -> None:
         """Prepare.
 
         Args:
+          note: leaves W in the database.
           reread: the configuration as a start would read it now; it blocks. Raises: InvalidRequest. None where the
             caller made it up: then certificates alone are read anew.
           say: tells the operator what came of it, where nothing is logged.
           notifier: hears when it begins, and what came of it.
         """
         self._started, self._wallet, self._mesh, self._extent = config, wallet, mesh, extent
+        self._note = note
         self._threads, self._reread, self._say = threads, reread, say or (lambda _: None)
         self._notifier = notifier or Notifier({})
         self._turn, self._limiter = trio.Lock(), trio.CapacityLimiter(1)
@@ -89,6 +91,8 @@ class Reloader:
         papers.failure = ""
         if found is not None:
             self._use(found)
+            if self._note is not None:
+                await self._note(found.mesh.writes)
 
     def _use(self, found: Config) -> None:
         known, mesh = self.membership, self._mesh

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from errno import EACCES
 from pathlib import Path
 
 import pytest
 
 from aimem.config import read_text, replace_text, with_entry, with_settings, without_entry
-from aimem.errors import Code, InvalidRequest, Unavailable
+from aimem.errors import Code, Denied, InvalidRequest, Unavailable
 
 PEERS, WRITES = "mesh.quorum_peers", "mesh.quorum_writes"
 FILE = Path("/etc/config.toml")
@@ -57,6 +59,28 @@ def test_a_file_is_replaced_whole_with_its_mode_and_through_a_link(tmp_path: Pat
     replace_text(link, "new")
     assert (read_text(target, "it"), target.stat().st_mode & 0o777, link.is_symlink()) == ("new", 0o640, True)
     assert {one.name for one in tmp_path.iterdir()} == {"link.toml", "real.toml"}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may write for others")
+def test_what_root_replaces_stays_whose_it_was(tmp_path: Path) -> None:
+    target = tmp_path / "peers"
+    target.write_text("old")
+    os.chown(target, 0, 12_346)
+    replace_text(target, "new")
+    assert (target.stat().st_gid, target.read_text()) == (12_346, "new")
+
+
+def test_who_may_not_write_there_is_told_who_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "peers"
+    path.write_text("old")
+
+    def refuse(*_: object) -> int:
+        raise PermissionError(EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr("aimem.config.editing.os.open", refuse)
+    with pytest.raises(Denied, match="cannot be changed: Permission denied; nothing was done: run it as root, or as a"):
+        replace_text(path, "new")
+    assert [(one.name, one.read_text()) for one in tmp_path.iterdir()] == [("peers", "old")]
 
 
 def test_a_new_file_is_for_its_owner_alone(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ WITHOUT_OPS = {
     "auditcheck.prune", "closure.close", "closure.note_joined", "renewal.note_caught_up",
     "_put_pins", "_forget_pin", "cluster.learn", "note_reload",
     "note_rejoin", "renewal.ask_rejoin", "renewal.note_rejoined",
-    "cluster.propose", "cluster.settle", "cluster.forget",
+    "cluster.propose", "cluster.settle", "cluster.forget", "served.note_served",
 }
 OF_THE_ROAD = {"_governed", "renewal.open_stream", "renewal.name_certificates", "self._begin_stream"}
 OF_OTHERS = {

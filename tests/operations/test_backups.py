@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from errno import EIO, ENOSPC
+import os
+from errno import EACCES, EIO, ENOSPC
 from pathlib import Path
+from typing import Any  # what os.stat takes
 
 import msgspec
 import pytest
@@ -50,6 +52,19 @@ def vault(tmp_path: Path) -> Vault:
     return Vault(tmp_path)
 
 
+def shut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Have nobody look into a folder, root neither. Returns: what is said to be in it."""
+    inside, look = folder / "inside", os.stat
+
+    def refuse(path: str | os.PathLike[str], **more: Any) -> os.stat_result:
+        if folder in Path(path).parents:
+            raise PermissionError(EACCES, "Permission denied", str(path))
+        return look(path, **more)
+
+    monkeypatch.setattr(os, "stat", refuse)
+    return inside
+
+
 def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-4096])
 
@@ -66,6 +81,18 @@ def take_manifest(path: Path) -> None:
 
 def spoil_manifest(path: Path) -> None:
     path.with_name(f"{path.stem}.manifest.json").write_bytes(b'{"snapshot":')
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may write for others")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_what_root_backs_up_belongs_to_the_folders_owner(vault: Vault, is_there: bool) -> None:
+    if is_there:
+        vault.folder.mkdir()
+    owned = vault.folder if is_there else vault.folder.parent
+    os.chown(owned, 0, 12_346)      # the user stays: permissions of files bind the root of .ci/run, too
+    vault.back_up()
+    found = [vault.folder, *vault.folder.iterdir()]
+    assert (len(found), {path.stat().st_gid for path in found}) == (4, {12_346})
 
 
 DAMAGE = [cut, turn_a_bit, Path.unlink]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from aimem.operations import Pki
 from aimem.ports import certificates, issuing, system_clock, system_files
 from aimem.wire import pki
 from tests.nodes import FakeClock
+from tests.operations.test_backups import shut
 
 INIT = pki.InitRequest(name="mesh")
 
@@ -102,7 +104,18 @@ def test_what_is_written_is_for_its_owner_alone(tmp_path: Path) -> None:
     made, _ = make(tmp_path)
     issue(made)
     assert stat.S_IMODE((tmp_path / "pki").stat().st_mode) == 0o700
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "pki").iterdir()} == {0o600}
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "pki").iterdir()}
+    assert {name: mode for name, mode in modes.items() if mode != 0o600} == {
+        "ca.pem": 0o644, "node-a.pem": 0o644, "peer-fingerprints.txt": 0o644}
+
+
+@pytest.mark.parametrize("act", [Pki.read_all, issue])
+def test_a_folder_that_may_not_be_entered_is_told_with_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[Pki], object]
+) -> None:
+    made = Pki(shut(tmp_path / "shut", monkeypatch), system_files(), FakeClock())
+    with pytest.raises(Unavailable, match=r"cannot look at .*/shut/inside.*: Permission denied; run this as root, or"):
+        act(made)
 
 
 def test_a_folder_that_others_may_enter_is_warned_of(tmp_path: Path) -> None:

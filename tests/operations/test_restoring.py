@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import shutil
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from aimem.errors import Code, Corrupt, InvalidRequest, NotFound, Unavailable
+from aimem.operations import Keeper
 from aimem.ports import Mode, system_files
 from aimem.store import NodeLock, Store, oplog, replacing
 from aimem.wire.keeping import Trust
 from tests.nodes import open_store
-from tests.operations.test_backups import Vault, cut, spoil_manifest, take_manifest, turn_a_bit
+from tests.operations.test_backups import Vault, cut, shut, spoil_manifest, take_manifest, turn_a_bit
 from tests.store.test_crash import put_pair
 
 FIXTURES = Path(__file__).parents[1] / "store/fixtures"
@@ -224,6 +226,29 @@ def test_what_root_restores_belongs_to_whom_it_belonged(vault: Vault) -> None:
         os.chown(path, 0, 12_346)       # the user stays: permissions of files bind the root of .ci/run, too
     vault.keeper.restore(vault.folder, Trust.MANIFEST)
     assert {(path.stat().st_uid, path.stat().st_gid) for path in files} == {(0, 12_346)}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may write for others")
+@pytest.mark.parametrize("trust", Trust)
+def test_what_root_restores_where_nothing_was_belongs_to_the_folders_owner(vault: Vault, trust: Trust) -> None:
+    folder = vault.db.with_name("anew")
+    folder.mkdir()
+    os.chown(folder, 0, 12_346)
+    vault.keeper_of(folder / "memory.db").restore(vault.folder / vault.names()[0], trust)
+    assert {path.name: path.stat().st_gid for path in folder.iterdir()} == {
+        "memory.db": 12_346, "memory.db.lock": 12_346}
+
+
+@pytest.mark.parametrize("act", [
+    lambda keeper, path: keeper.restore(path, Trust.MANIFEST), lambda keeper, path: keeper.back_up(path, 0),
+    lambda keeper, path: keeper.verify([path]),
+])
+def test_what_is_in_a_folder_that_may_not_be_entered_is_told_with_its_path(
+    vault: Vault, monkeypatch: pytest.MonkeyPatch, act: Callable[[Keeper, Path], object]
+) -> None:
+    inside = shut(vault.db.with_name("shut"), monkeypatch)
+    with pytest.raises(Unavailable, match=f"cannot look at {inside}: Permission denied; run this as root, or as"):
+        act(vault.keeper, inside)
 
 
 def test_a_second_restore_never_overwrites_what_the_first_kept(vault: Vault) -> None:

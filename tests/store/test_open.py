@@ -25,6 +25,7 @@ from aimem.ports import (
     Files,
     LockHeld,
     Mode,
+    durable,
     system_chance,
     system_files,
 )
@@ -279,6 +280,18 @@ async def test_a_new_database_in_a_folder_that_cannot_be_written_is_refused(tmp_
         error = await opened_error(tmp_path / "x.db")
         assert isinstance(error, Unavailable)
         assert str(tmp_path / "x.db") in error.message
+
+
+@pytest.mark.usefixtures("bound_by_permissions")
+def test_a_lock_that_is_somebody_elses_is_told_with_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = tmp_path / "x.db.lock"
+    lock.touch()
+    monkeypatch.setattr(durable, "owner_of", lambda path: "root" if path == lock else "ai-memory")
+    with closed(lock, 0o000), pytest.raises(Unavailable) as told:
+        NodeLock.take(system_files(), tmp_path / "x.db", "")
+    assert told.value.message == (
+        f"cannot lock {lock}: Permission denied; it belongs to root, and its folder to ai-memory: run this as root, or"
+        f", as root, chown ai-memory {lock}")
 
 
 @pytest.mark.usefixtures("bound_by_permissions")
