@@ -88,7 +88,7 @@ def commands(text: str) -> Iterator[list[str]]:
     """The words behind `ai-memory` in literal displays, up to what is the shell's."""
     for block in re.findall(r"^\.Bd -literal.*?\n(.*?)^\.Ed", text, re.MULTILINE | re.DOTALL):
         for line in re.sub(r"\\e\n[> ]*", " ", block).replace("\\(dq", '"').splitlines():
-            for found in re.finditer(r"(?:^|(?<!-u)[\s(])ai-memory(?= )", line):
+            for found in re.finditer(r"(?:^|(?<!-[ugo])[\s(])ai-memory(?= )", line):
                 yield list(itertools.takewhile(lambda word: not _SHELLS.fullmatch(word), _words(line[found.end():])))
 
 

@@ -188,6 +188,7 @@ async def test_a_read_that_takes_long_is_waited_for_as_long_as_the_node_lives(
 
 
 async def test_holder_that_is_still_starting_is_waited_for(tmp_path: Path, autojump_clock: MockClock) -> None:
+    autojump_clock.autojump_threshold = 0.02    # real sockets and files take real time
     one, two = LittleNode(tmp_path, "one"), LittleNode(tmp_path, "two")
     lock = take(system_files(), one.place, Role.DAEMON)
     async with trio.open_nursery() as nursery, attached(two) as http:

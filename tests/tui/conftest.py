@@ -8,8 +8,10 @@ from typing import Final
 import pytest
 
 HERE = Path(__file__).parent
-LONG: Final = frozenset({"test_bad_ways.py", "test_live.py", "test_live_memories.py", "test_terminal.py"})
-"""With real daemons."""
+LONG: Final = frozenset({
+    "test_bad_ways.py", "test_editor.py", "test_live.py", "test_live_memories.py", "test_terminal.py",
+})
+"""With real daemons, or hundreds of texts."""
 
 
 @pytest.fixture
