@@ -52,7 +52,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
     """Share a plain run, and stages that take minutes, among processes. Whoever names files gets one."""
     if "PYTEST_XDIST_WORKER" in os.environ:
         return
-    plain = {"-q", "-v", "tests/campaign", "tests/sim"}
+    plain = {"-q", "-v", "tests/campaign", "tests/sim", "tests/tui"}
     if set(config.invocation_params.args) <= plain | {arg for arg in config.invocation_params.args if "=" in arg}:
         # The long tests come together, near the end: whoever is done takes over what the other still has before it.
         config.option.numprocesses, config.option.dist = WORKERS, "worksteal"
