@@ -12,9 +12,9 @@ import trio
 from tests.mesh.certified import certified
 from tests.mesh.conftest import Scale
 from tests.mesh.exile import Exile
-from tests.mesh.test_promises import assert_kept, fleet_of, what_all_show, write_while_nodes_fail
+from tests.mesh.test_promises import GIVEN_UP, assert_kept, fleet_of, what_all_show, write_while_nodes_fail
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(GIVEN_UP)]
 
 REMOVED: Final = 3
 ROTATED_AT_S: Final = 33.0

@@ -21,7 +21,9 @@ from tests.mesh.ledger import Fate, Ledger, Shown
 from tests.system.members import Mesh, running, settled
 from tests.system.processes import ask_json
 
-pytestmark = pytest.mark.slow
+# httpx leaves the body of a request that is given up while it is sent to the garbage collector.
+GIVEN_UP = "ignore:Async generator 'httpx._content.ByteStream:ResourceWarning"
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings(GIVEN_UP)]
 
 SHARED: Final = "the key that the nodes share"
 DECIDING_S: Final = 60.0

@@ -19,6 +19,7 @@ from aimem_tui.state import Deed, Look
 from aimem_tui.steps import Looked
 from tests.hostile import TEXTS
 from tests.tui.hostile import TERMINAL
+from tests.tui.live import until
 from tests.tui.looks import everything
 from tests.tui.screens import console, shown
 from tests.tui.states import after
@@ -100,8 +101,7 @@ async def test_a_memory_of_several_lines_is_edited_in_several_lines() -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         app.query_one(MemoriesPane).query_one("#rows").focus()
         await pilot.press("e")
-        await pilot.pause()
-        assert "│ first  " in shown(app) and "│ second \\u202e  " in shown(app)
+        await until(pilot, "│ first  ", "│ second \\u202e  ")
         assert "Ctrl-S writes it." in shown(app)
         assert_harmless(app)
 
