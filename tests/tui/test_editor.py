@@ -100,6 +100,7 @@ async def test_a_memory_of_several_lines_is_edited_in_several_lines() -> None:
     app = console(after(Looked(name="memories", of="", look=look), state=state), pane="memories")
     async with app.run_test(size=(80, 24)) as pilot:
         app.query_one(MemoriesPane).query_one("#rows").focus()
+        await until(pilot, "1 row listed", "m1  acme/ops")
         await pilot.press("e")
         await until(pilot, "│ first  ", "│ second \\u202e  ")
         assert "Ctrl-S writes it." in shown(app)
