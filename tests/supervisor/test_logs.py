@@ -119,15 +119,15 @@ def test_an_error_in_a_destructor_is_a_line_without_its_words(capsys: pytest.Cap
 
 def test_a_library_is_named_and_not_quoted(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging(LogConfig(), {})
-    logging.getLogger("some.library").warning("cannot read %s", SECRET)
+    logging.getLogger("some.package").warning("cannot read %s", SECRET)
     said = capsys.readouterr().err
-    assert "warning library.said library=some.library at=test_logs:" in said
+    assert "warning library.said library=some.package at=test_logs:" in said
     assert SECRET not in said
 
 
 def test_all_words_are_written_where_they_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging(LogConfig(), {"AI_MEMORY_DEBUG": "1"})
-    logging.getLogger("some.library").warning("cannot read %s", SECRET)
+    logging.getLogger("some.package").warning("cannot read %s", SECRET)
     try:
         raise ValueError(SECRET)
     except ValueError:

@@ -17,7 +17,7 @@ MARK = "UNSPEAKABLE"
 
 async def quote(*given: Any) -> Never:
     """Fails as code does that was handed the text of somebody."""
-    logging.getLogger("some.library").error("cannot read %s", given)
+    logging.getLogger("some.package").error("cannot read %s", given)
     try:
         raise KeyError(str(given))
     except KeyError as error:
