@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 EXCHANGE_DEADLINE_S: Final = 10.0
 """For one exchange as a whole: a peer that sends one byte a second ends here too."""
+_LACKING: Final = frozenset({StopReason.ASSUMED, StopReason.GAP})
+"""The peer knew less than it was taken to know, as under load or after its return: the next exchange begins there."""
 _STANDINGS: Final = {Code.NODE_UNTRUSTED: Standing.UNTRUSTED, Code.OTHER_CLUSTER: Standing.OTHER_CLUSTER}
 
 
@@ -237,11 +239,16 @@ def _note_failed(peer: Peer, reason: str, began: float) -> None:
 def _note(peer: Peer, event: Answered) -> None:
     """Tell a person what a person must see."""
     state, absence, peer.absence = peer.state, peer.absence, Absence()
-    takes_again = state.last_error.startswith("refused: ") and event.stopped is None
+    lacking = {f"refused: {reason}" for reason in _LACKING}
+    takes_again = state.last_error.startswith("refused: ") and state.last_error not in lacking and event.stopped is None
     if absence.told or takes_again:     # of each there was a warning
         away_s = 0.0 if absence.since is None else event.now - absence.since
         log.info("peer.back", extra={"peer": peer.url, "node": event.node, "away_s": round(away_s, 1)})
     if event.stopped is not None and state.last_error != f"refused: {event.stopped}":
-        log.warning("peer.refuses", extra={"peer": peer.url, "node": event.node, "reason": event.stopped.value})
+        what = {"peer": peer.url, "node": event.node, "reason": event.stopped.value}
+        if event.stopped in _LACKING:
+            log.info("peer.lacks", extra=what)
+        else:
+            log.warning("peer.refuses", extra=what)
     if abs(event.offset_us) > CLOCK_WARN_S * 1e6:
         log.debug("peer.clock", extra={"peer": peer.url, "offset_ms": event.offset_us // 1000})

@@ -93,6 +93,23 @@ async def test_a_peer_that_has_more_and_sends_nothing_is_not_asked_without_end(t
     assert await asked_in_an_hour(tmp_path, Liar(lambda request: echo(request, more=True))) < 100
 
 
+@pytest.mark.parametrize(("reason", "line"), [
+    ("forged", ("WARNING", "peer.refuses")), ("assumed", ("INFO", "peer.lacks")), ("gap", ("INFO", "peer.lacks")),
+])
+async def test_a_person_is_warned_where_a_peer_refuses_and_not_where_it_lacks_what_comes_next(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, reason: str, line: tuple[str, str]
+) -> None:
+    answers = iter([reason])
+
+    def stop(request: ExchangeRequest) -> ExchangeAnswer:
+        return replace(echo(request), stopped=next(answers, ""), stopped_at="")
+
+    with caplog.at_level("INFO"):
+        await asked_in_an_hour(tmp_path, Liar(stop))
+    told = [(one.levelname, one.message) for one in caplog.records if one.message.startswith("peer.")]
+    assert told == [line, *[("INFO", "peer.back")] * (line[0] == "WARNING")]
+
+
 async def test_a_peer_whose_state_covers_nothing_new_is_not_asked_for_it_without_end(tmp_path: Path) -> None:
     assert await asked_in_an_hour(tmp_path, Liar(lambda request: echo(request, trimmed=True))) < 200
 
