@@ -16,7 +16,7 @@ from aimem.replication import MeshSettings, Standing
 from aimem.replication.renewal import RENEWALS_MAX
 from aimem.service import Once
 from aimem.store import Store, adoption, inbound, trimming
-from aimem.wire import PROTOCOL, CreateMemory, ExchangeRequest, MeshQuery, UpdateMemory, heads_out
+from aimem.wire import PROTOCOL, CreateMemory, ExchangeRequest, MeshQuery, Stored, UpdateMemory, heads_out
 from tests.heads import head_of, key_of, signed_head
 from tests.meshes import OPERATOR, World, join, open_world
 from tests.proofs import exchanged
@@ -47,6 +47,21 @@ async def put_back(world: World, name: str, copy: Path) -> None:
     for path in copy.iterdir():
         shutil.copyfile(path, world.folder / path.name)
     await world.start(name, settings)
+
+
+async def part(world: World, folder: Path, known: int) -> list[Stored]:
+    """Put n0 back as it was before its last writes, which the others know, and cut it off; what it wrote since.
+
+    What n0 writes from then on is another history of its stream than theirs.
+    """
+    await put(world.nodes["n0"], "shared", "text")
+    await settled(world)
+    copy_files(world, "n0", folder, "n0")
+    written = [await put(world.nodes["n0"], f"known{number}", "text") for number in range(known)]
+    await settled(world)
+    world.isolate("n0")
+    await put_back(world, "n0", folder)
+    return written
 
 
 async def same_everywhere(world: World) -> None:
@@ -156,14 +171,7 @@ async def test_two_nodes_that_run_from_one_copy_both_go_on_and_all_rows_of_both_
 
 async def test_a_write_of_the_other_history_does_not_count_as_acknowledged(tmp_path: Path) -> None:
     async with open_world(tmp_path, 3, writes=1, interval_s=1) as world:
-        await put(world.nodes["n0"], "shared", "text")
-        await settled(world)
-        copy_files(world, "n0", tmp_path / "copy", "n0")
-        for number in range(5):
-            await put(world.nodes["n0"], f"known{number}", "text")
-        await settled(world)
-        world.isolate("n0")
-        await put_back(world, "n0", tmp_path / "copy")
+        await part(world, tmp_path / "copy", 5)
         once = Once(key="k", request_hash=b"h")
         lonely = await service.remember(world.nodes["n0"], ALICE, CreateMemory(title="k", content="keyed"), once)
         for number in range(9):
@@ -189,13 +197,7 @@ async def _has(store: Store, memory_id: str) -> bool:
 
 async def test_a_put_back_node_whose_peers_trimmed_their_logs_joins_their_state_and_they_its(tmp_path: Path) -> None:
     async with open_world(tmp_path, 3, writes=1, interval_s=1) as world:
-        await put(world.nodes["n0"], "shared", "text")
-        await settled(world)
-        copy_files(world, "n0", tmp_path / "copy", "n0")
-        known = [await put(world.nodes["n0"], f"known{number}", "text") for number in range(5)]
-        await settled(world)
-        world.isolate("n0")
-        await put_back(world, "n0", tmp_path / "copy")
+        known = await part(world, tmp_path / "copy", 5)
         lonely = await put(world.nodes["n0"], "lonely", "text")
         for name in ("n1", "n2"):
             store = world.nodes[name].store
@@ -211,13 +213,7 @@ async def test_a_put_back_node_whose_peers_trimmed_their_logs_joins_their_state_
 
 async def test_a_new_node_gets_the_rows_of_a_closed_stream_from_one_of_the_others(tmp_path: Path) -> None:
     async with open_world(tmp_path, 3, writes=1, interval_s=1) as world:
-        await put(world.nodes["n0"], "shared", "text")
-        await settled(world)
-        copy_files(world, "n0", tmp_path / "copy", "n0")
-        await put(world.nodes["n0"], "known", "text")
-        await settled(world)
-        world.isolate("n0")
-        await put_back(world, "n0", tmp_path / "copy")
+        await part(world, tmp_path / "copy", 1)
         await put(world.nodes["n0"], "lonely", "text")
         world.heal()
         await trio.sleep(20)
@@ -234,14 +230,7 @@ async def test_what_a_node_wrote_in_a_closed_stream_goes_on_from_whoever_joined_
     tmp_path: Path, count: int
 ) -> None:
     async with open_world(tmp_path, 3, writes=1, interval_s=1) as world:
-        await put(world.nodes["n0"], "shared", "text")
-        await settled(world)
-        copy_files(world, "n0", tmp_path / "copy", "n0")
-        for number in range(3):
-            await put(world.nodes["n0"], f"known{number}", "text")
-        await settled(world)
-        world.isolate("n0")
-        await put_back(world, "n0", tmp_path / "copy")
+        await part(world, tmp_path / "copy", 3)
         lonely = [await put(world.nodes["n0"], f"lonely{number}", "text") for number in range(count)]
         old = world.nodes["n0"].store.stream
         world.mute.clear()
